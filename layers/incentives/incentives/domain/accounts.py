@@ -1,0 +1,70 @@
+"""An Amazon partner account: who we are at Amazon, and the keys that prove it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from incentives.domain.money import Money
+
+
+class Secret:
+    """A string that no log line, traceback or f-string shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself. Call it only where a request is signed."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is never serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One partner account: partner id, marketplace and keys. A company has one per country.
+
+    Attributes:
+        name: the name callers use, e.g. `default`.
+        partner_id: Amazon's id of the partner, five characters, case-sensitive.
+        marketplace: country code as Amazon writes it, e.g. `US`, `UK`, `JP`.
+        access_key_id: not secret, but logged only by its last four characters.
+        secret_access_key: signs requests.
+        key_created_at: aware UTC; None when the operator did not say.
+    """
+
+    name: str
+    partner_id: str
+    marketplace: str
+    access_key_id: str
+    secret_access_key: Secret
+    key_created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFunds:
+    """An account's balance.
+
+    Attributes:
+        available: may be zero, or below.
+        as_of: Amazon's time of it, aware UTC.
+    """
+
+    account: str
+    available: Money
+    as_of: datetime

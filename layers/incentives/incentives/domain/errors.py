@@ -1,0 +1,222 @@
+"""What goes wrong, as one tree.
+
+    GatewayError                  everything that a caller or an operator gets to read
+    +-- InvalidInput         400  a field of the caller's request is wrong; nothing was sent, nothing written
+    |   +-- BodyTooLarge     413  the body is over its limit
+    +-- NotFound             404  the ledger has no such request
+    +-- KeyReused            422  the Idempotency-Key belongs to another request
+    +-- StateConflict        409  the request's state does not allow it
+    |   +-- CancelWindowOver 409  Amazon's 15 minutes are surely over
+    +-- RefusedByAmazon      4xx  Amazon said no, for good; a stored result
+    +-- AccountUnusable      503  the account has no usable key
+    +-- LedgerUnavailable    503  the ledger could not be read or written
+    +-- AmazonUnavailable    503  Amazon could not be asked now, and nothing depends on the answer
+    +-- VaultUnavailable     503  a card number could not be sealed or unsealed
+
+Each carries `http_status`, a stable `code` for programs, and `retryable`: whether trying again later can succeed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Base of every error that the gateway answers with.
+
+    Attributes:
+        code: stable name for programs, e.g. `InvalidInput`.
+        title: the same in words, without particulars.
+        http_status: the status a caller gets.
+        retryable: whether trying again later can succeed.
+        detail: what happened to this request, in a sentence that a caller can act on.
+        request_id: the request that it is about, if there is one.
+        retry_after_seconds: when trying again makes sense.
+    """
+
+    code: ClassVar[str] = "GatewayError"
+    title: ClassVar[str] = "The gateway failed"
+    http_status: int = 500
+    retryable: bool = False
+
+    def __init__(self, detail: str, *, request_id: str | None = None, retry_after_seconds: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """Which fields of the caller's request are to blame, each with what is wrong with it."""
+        return ()
+
+
+class InvalidInput(GatewayError):
+    """A field of the request is missing or wrong."""
+
+    code = "InvalidInput"
+    title = "The request is malformed"
+    http_status = 400
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+        self.message = message
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        return ((self.field, self.message),)
+
+
+class BodyTooLarge(InvalidInput):
+    """The body is larger than any valid request."""
+
+    code = "BodyTooLarge"
+    title = "The request body is too large"
+    http_status = 413
+
+
+class NotFound(GatewayError):
+    """The ledger has no such request."""
+
+    code = "NotFound"
+    title = "There is no such request"
+    http_status = 404
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__("requestId is not known to this gateway", request_id=request_id)
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        return (("requestId", "is not known to this gateway"),)
+
+
+class KeyReused(GatewayError):
+    """The Idempotency-Key was used before, for something else."""
+
+    code = "KeyReused"
+    title = "The Idempotency-Key belongs to another request"
+    http_status = 422
+
+    def __init__(self, differing: Sequence[str], *, request_id: str) -> None:
+        names = ", ".join(differing)
+        super().__init__(
+            f"This Idempotency-Key was used for a request with another {names}. Nothing was sent. "
+            "Repeat the request as it was, or use a new key for a new order.",
+            request_id=request_id,
+        )
+        self.differing = tuple(differing)
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        return tuple(
+            (name, "differs from the request that this Idempotency-Key was used for") for name in self.differing
+        )
+
+
+class StateConflict(GatewayError):
+    """The request's state does not allow what was asked."""
+
+    code = "StateConflict"
+    title = "The request's state does not allow this"
+    http_status = 409
+
+    def __init__(self, detail: str, *, request_id: str, status: str, retryable: bool = False) -> None:
+        super().__init__(detail, request_id=request_id)
+        self.request_status = status
+        self.retryable = retryable
+
+
+class CancelWindowOver(StateConflict):
+    """Amazon cancels a card only within 15 minutes, and they are surely over."""
+
+    code = "CancelWindowOver"
+    title = "The time to cancel is over"
+
+
+class RefusedByAmazon(GatewayError):
+    """Amazon refused the request: a stored result that a repeat of the request gets again.
+
+    Attributes:
+        error_code: Amazon's F-code, if it sent one.
+        error_type: Amazon's errorType.
+    """
+
+    code = "RefusedByAmazon"
+    title = "Amazon refused the request"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        request_id: str | None,
+        http_status: int,
+        retryable: bool,
+        error_code: str | None,
+        error_type: str | None,
+    ) -> None:
+        super().__init__(detail, request_id=request_id)
+        self.http_status = http_status
+        self.retryable = retryable
+        self.error_code = error_code
+        self.error_type = error_type
+
+
+class AccountUnusable(GatewayError):
+    """The account has no secret, or one that cannot be used, or Amazon refuses its key."""
+
+    code = "AccountUnusable"
+    title = "The account has no usable key"
+    http_status = 503
+    retryable = True
+
+    def __init__(self, account: str, why: str) -> None:
+        super().__init__(f"account {account!r} {why}", retry_after_seconds=60)
+        self.account = account
+        self.why = why
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        return (("account", self.why),)
+
+
+class LedgerUnavailable(GatewayError):
+    """The ledger could not be read or written.
+
+    Attributes:
+        in_doubt: a write may have taken effect all the same.
+    """
+
+    code = "LedgerUnavailable"
+    title = "The ledger cannot be reached"
+    http_status = 503
+    retryable = True
+
+    def __init__(self, detail: str, *, in_doubt: bool) -> None:
+        super().__init__(detail, retry_after_seconds=5)
+        self.in_doubt = in_doubt
+
+
+class AmazonUnavailable(GatewayError):
+    """A question that moves no money could not be asked, or was not answered."""
+
+    code = "AmazonUnavailable"
+    title = "Amazon did not answer"
+    http_status = 503
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_seconds: int = 2) -> None:
+        super().__init__(detail, retry_after_seconds=retry_after_seconds)
+
+
+class VaultUnavailable(GatewayError):
+    """A card number could not be sealed or unsealed."""
+
+    code = "VaultUnavailable"
+    title = "Card numbers cannot be sealed now"
+    http_status = 503
+    retryable = True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_seconds=5)

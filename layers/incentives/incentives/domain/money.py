@@ -1,0 +1,111 @@
+"""Money: a decimal amount that knows its currency, and a currency that knows its decimals.
+
+Amounts travel as decimal strings (`"25.00"`) or JSON numbers and are never binary floats on the way.
+The number of decimals is ISO 4217's minor unit. Which currencies exist is the list of marketplaces that
+the Incentives API serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from incentives.domain.errors import InvalidInput
+
+#: ISO 4217 minor units of every currency an Incentives API marketplace uses.
+CURRENCY_DECIMALS: Final[dict[str, int]] = {
+    "AED": 2,
+    "AUD": 2,
+    "CAD": 2,
+    "EGP": 2,
+    "EUR": 2,
+    "GBP": 2,
+    "JPY": 0,
+    "MXN": 2,
+    "PLN": 2,
+    "SAR": 2,
+    "SEK": 2,
+    "SGD": 2,
+    "TRY": 2,
+    "USD": 2,
+    "ZAR": 2,
+}
+
+#: Longest amount text we look at: far above any card's value, and short enough that parsing costs nothing.
+AMOUNT_TEXT_LENGTH_MAX: Final = 18
+
+#: Nothing near this can be a gift card (Amazon's largest known limit is 2,000 dollars). It is a guard
+#: against a slipped decimal point; each marketplace's own limit is data of the `agcod` room.
+AMOUNT_MAX: Final = Decimal(10_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A positive amount, quantised to the decimals of its currency."""
+
+    amount: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount_text} {self.currency}"
+
+    @property
+    def amount_text(self) -> str:
+        """The amount as a plain decimal string, e.g. `"25.00"` or, for yen, `"1000"`."""
+        return f"{self.amount:f}"
+
+
+def parse_currency(code: object, *, field: str = "currencyCode") -> str:
+    """Return a known ISO 4217 code.
+
+    Raises:
+        InvalidInput: it is no string, or no marketplace uses it.
+    """
+    if not isinstance(code, str) or code not in CURRENCY_DECIMALS:
+        known = ", ".join(CURRENCY_DECIMALS)
+        raise InvalidInput(field, f"must be one of {known}")
+    return code
+
+
+def parse_money(
+    amount: object, currency: object, *, amount_field: str = "amount", currency_field: str = "currencyCode"
+) -> Money:
+    """Read an amount that a caller sent as a decimal string, an integer or a decimal.
+
+    Raises:
+        InvalidInput: names the field: no number, zero, negative, not finite, absurdly large, or more decimals
+            than the currency has.
+    """
+    code = parse_currency(currency, field=currency_field)
+    value = _parse_decimal(amount, amount_field)
+    decimals = CURRENCY_DECIMALS[code]
+    if value <= 0:
+        raise InvalidInput(amount_field, "must be greater than zero")
+    if value > AMOUNT_MAX:
+        raise InvalidInput(amount_field, f"must be at most {AMOUNT_MAX:f}")
+    quantised = value.quantize(Decimal(1).scaleb(-decimals))
+    if quantised != value:
+        raise InvalidInput(amount_field, f"must have at most {decimals} decimals for {code}")
+    return Money(quantised, code)
+
+
+def _parse_decimal(amount: object, field: str) -> Decimal:
+    if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
+        raise InvalidInput(field, "must be a decimal string or a JSON number")
+    text = str(amount)
+    # Digits, one point and a sign only: no exponent, no NaN, no Infinity, no underscores, no other scripts' digits.
+    if isinstance(amount, str) and (
+        len(text) > AMOUNT_TEXT_LENGTH_MAX or not text.isascii() or set(text) - set("0123456789.-")
+    ):
+        raise InvalidInput(field, 'must be a plain decimal number such as "25.00"')
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise InvalidInput(field, 'must be a plain decimal number such as "25.00"') from None
+    if not value.is_finite():
+        raise InvalidInput(field, "must be a finite number")
+    if value.adjusted() > AMOUNT_TEXT_LENGTH_MAX or value.as_tuple().exponent < -AMOUNT_TEXT_LENGTH_MAX:  # type: ignore[operator]
+        # Checked before any arithmetic: quantising 1e400 would need 400 digits.
+        raise InvalidInput(field, f"must be at most {AMOUNT_MAX:f} and have no more decimals than its currency")
+    return value

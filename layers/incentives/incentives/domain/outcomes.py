@@ -1,0 +1,182 @@
+"""What one attempt at Amazon's Incentives API came back with.
+
+An attempt is one HTTP call. What it means for the *request* (the ledger's record) is decided elsewhere
+(`incentives.domain.recovery`): the same refusal closes a request that has no open question and reverses one that has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from incentives.domain.money import Money
+
+
+class ClaimCode:
+    """A gift card's claim code: it lives in memory and in the one HTTP answer that asked for it.
+
+    Text conversion never shows it, so that a log line, a traceback or an f-string cannot leak it.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The code itself. Call it only where the answer to the caller is built."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "ClaimCode(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClaimCode) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a claim code is never serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class AmazonError:
+    """An error as Amazon named it. Every part may be missing in a real answer.
+
+    Attributes:
+        code: F-code, e.g. `F200`.
+        type: errorType, e.g. `InvalidAmountValue`.
+        message: Amazon's sentence, at most 500 characters, with anything that looks like a code removed.
+    """
+
+    code: str | None = None
+    type: str | None = None
+    message: str | None = None
+
+
+class NotExecutedBecause(StrEnum):
+    """Why an attempt certainly had no effect."""
+
+    THROTTLED = "throttled"
+    NOT_SENT = "notSent"  # no connection: name resolution, refused, TLS handshake
+    CREDENTIALS = "credentials"  # signature, key or clock refused
+
+
+class UnknownBecause(StrEnum):
+    """Why nobody can tell whether an attempt had its effect."""
+
+    RESEND = "resend"  # status RESEND or F400
+    AMAZON_FAULT = "amazonFault"  # F100, F500, HTTP 5xx
+    TIMED_OUT = "timedOut"
+    CONNECTION_LOST = "connectionLost"
+    UNREADABLE = "unreadable"  # an answer that is no answer to what was asked
+    NO_ANSWER_RECORDED = "noAnswerRecorded"  # the process died between the send and its record
+
+
+class ConflictKind(StrEnum):
+    """A SUCCESS that must not be delivered."""
+
+    REFUNDED = "refunded"  # cardStatus RefundedToPurchaser
+    EXPIRED = "expired"
+    VALUE = "value"  # another amount or currency than asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as Amazon's SUCCESS describes it.
+
+    Attributes:
+        gc_id: opaque id of the card; None where the operation has none (balance loads, activations).
+        claim_code: None where the operation has none.
+        expires_at: aware UTC, None for cards that never expire.
+        status: cardStatus, e.g. `Fulfilled`.
+        value: what Amazon says it charged.
+    """
+
+    gc_id: str | None
+    claim_code: ClaimCode | None = field(repr=False)
+    expires_at: datetime | None
+    status: str
+    value: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """Amazon did what was asked: the card is live, with the amount and currency asked for."""
+
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """SUCCESS, but not of a card that may be delivered."""
+
+    kind: ConflictKind
+    gc_id: str | None = None
+    error: AmazonError = AmazonError()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Amazon says no. Closes the request only if no earlier attempt is unknown."""
+
+    error: AmazonError
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can tell whether it happened."""
+
+    because: UnknownBecause
+    error: AmazonError = AmazonError()
+
+
+@dataclass(frozen=True, slots=True)
+class NotExecuted:
+    """It certainly did not happen."""
+
+    because: NotExecutedBecause
+    error: AmazonError = AmazonError()
+
+
+Outcome = Succeeded | Conflict | Refused | Unknown | NotExecuted
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """The reversal had its effect, now or before."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchRequest:
+    """Amazon knows nothing of the request id. Proves nothing before the fence."""
+
+    error: AmazonError = AmazonError()
+
+
+@dataclass(frozen=True, slots=True)
+class TooLate:
+    """The window to reverse is over. No proof that the card is alive."""
+
+    error: AmazonError = AmazonError()
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Any other answer to a reversal, or none: repeat until the deadline.
+
+    Attributes:
+        not_executed: set when the attempt certainly had no effect, so that pace and key can be mended.
+        unknown: set when nobody can tell.
+    """
+
+    error: AmazonError = AmazonError()
+    not_executed: NotExecutedBecause | None = None
+    unknown: UnknownBecause | None = None
+
+
+ReversalOutcome = Reversed | NoSuchRequest | TooLate | Unresolved

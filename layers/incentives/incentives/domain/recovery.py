@@ -1,0 +1,445 @@
+"""The recovery policy: what an answer means for the request, and what to do next, when and why.
+
+Pure functions of the ledger's record and the time. The function that issues a card, the recovery workflow, the
+operator's command and the simulation all act on what these return; none of them decides anything itself.
+
+Sources: Amazon's six steps for RESEND (retry, reverse, reissue, one second, back off, 24 hours), made exact. Every
+clock comes from the ledger, so that a process that died is no loss.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from incentives.domain.calls import Attempt
+from incentives.domain.ledger import Cause, Change, Intent, Record, Status, TooLateStage, change
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import (
+    AmazonError,
+    Card,
+    Conflict,
+    ConflictKind,
+    NoSuchRequest,
+    NotExecuted,
+    NotExecutedBecause,
+    Outcome,
+    Refused,
+    ReversalOutcome,
+    Reversed,
+    Succeeded,
+    TooLate,
+    Unknown,
+    Unresolved,
+)
+from incentives.domain.request_ids import derive_request_id
+from incentives.domain.transitions import DEADLINE, LEASE, begin_reversal
+
+#: With intent reverse or reissue the operation is repeated for this long after the first unknown, then reversed.
+REPEAT_BEFORE_REVERSING: Final = timedelta(minutes=1)
+
+#: Amazon accepts a signature for 15 minutes; 5 more for a request that was accepted at the last moment.
+FENCE: Final = timedelta(minutes=15 + 5)
+
+#: Two answers "no such request" count only this far apart: one read may be stale.
+NO_SUCH_REQUEST_APART: Final = timedelta(seconds=60)
+
+#: A card that landed at the fence can be cancelled for 15 minutes: until then no wait is longer than a minute.
+AFTER_FENCE: Final = timedelta(minutes=15)
+
+FIRST_WAIT_SECONDS: Final = 1
+FIRST_WAITS_FOR: Final = timedelta(seconds=10)
+WAIT_INSIDE_WINDOW_SECONDS_MAX: Final = 60
+WAIT_SECONDS_MAX: Final = 15 * 60
+
+#: Generation 0, 1 and 2: an order that fails to settle three times is for people.
+GENERATIONS_MAX: Final = 3
+
+#: The errorTypes with which Amazon says that a card was activated under another request id (F2010).
+ALREADY_ACTIVATED: Final = frozenset(
+    {"CardAlreadyActivatedWithDifferentRequestId", "CardActivatedWithDifferentRequestId"}
+)
+
+
+# ---- what to do next ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is due yet."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SendOperation:
+    """Repeat the operation under the same request id."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendReversal:
+    """Send the reversal with the request id of what it reverses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Read a card that is known to exist, by sending its operation once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nothing needs to be asked of Amazon: write this."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The record has ended."""
+
+
+Step = Wait | SendOperation | SendReversal | Probe | Settle | Done
+
+
+def next_step(record: Record, now: datetime) -> Step:
+    """What a holder of this record does now."""
+    match record.status:
+        case Status.PENDING | Status.RECOVERING:
+            return _next_forward(record, now)
+        case Status.REVERSING:
+            return _next_backward(record, now)
+        case _:
+            return Done()
+
+
+def _next_forward(record: Record, now: datetime) -> Step:
+    if record.conflict is not None:
+        return Settle(_end(record, Status.ESCALATED, now))
+    if now >= deadline(record):
+        if not record.may_have_executed:
+            return Settle(_end(record, Status.REFUSED, now, refusal=NOT_SENT))
+        if record.status is Status.RECOVERING and _tried_since(record.last_sent_at, deadline(record)):
+            return Settle(_end(record, Status.ESCALATED, now))
+    if (
+        record.intent in {Intent.REVERSE, Intent.REISSUE}
+        and record.status is Status.RECOVERING
+        and record.first_unknown_at is not None
+        and now >= record.first_unknown_at + REPEAT_BEFORE_REVERSING
+    ):
+        return Settle(begin_reversal(record, Cause(record.intent.value), now))
+    return SendOperation() if _is_due(record, now) else Wait(record.due_at or now)
+
+
+def _next_backward(record: Record, now: datetime) -> Step:
+    if record.cause is Cause.REFUNDED or record.never_sent:
+        return Settle(_end(record, Status.REVERSED, now))
+    if record.conflict is not None:
+        return Settle(_end(record, Status.ESCALATED, now))
+    if now >= deadline(record) and _tried_since(_last_try(record), deadline(record)):
+        return Settle(_end(record, Status.ESCALATED, now))
+    if not _is_due(record, now):
+        return Wait(record.due_at or now)
+    return Probe() if record.too_late is TooLateStage.ANSWERED else SendReversal()
+
+
+def deadline(record: Record) -> datetime:
+    """When tries end, in whole seconds like the x-amz-dates it is compared with."""
+    return (record.deadline_at or record.created_at + DEADLINE).replace(microsecond=0)
+
+
+def fence(record: Record) -> datetime | None:
+    """Until when a recorded send of the operation may still reach Amazon; None if none ever left."""
+    return record.last_sent_at + FENCE if record.last_sent_at else None
+
+
+def _is_due(record: Record, now: datetime) -> bool:
+    return record.due_at is None or now >= record.due_at
+
+
+def _tried_since(last: datetime | None, moment: datetime) -> bool:
+    return last is not None and last >= moment
+
+
+def _last_try(record: Record) -> datetime | None:
+    tries = [t for t in (record.last_reversal_sent_at, record.last_sent_at) if t is not None]
+    return max(tries, default=None)
+
+
+# ---- what an answer means -----------------------------------------------------------------------
+
+#: Stored as the refusal of a request that was never executed by its deadline.
+NOT_SENT: Final = AmazonError(
+    type="notSent", message="The request was not sent to Amazon within 24 hours. Nothing was charged."
+)
+
+#: Stored as the refusal of a request that Amazon would not take because of the account's key.
+KEY_REFUSED: Final = AmazonError(
+    type="AccountKeyRefused", message="Amazon refused the account's access key or its signature."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """Close the reversed generation and open the next, in one transaction."""
+
+    close: Change
+    successor: Record
+
+
+def after_operation(record: Record, attempt: Attempt[Outcome], now: datetime, *, key_was_fresh: bool = True) -> Change:
+    """What the answer to a sent operation means for a PENDING or RECOVERING request.
+
+    Args:
+        key_was_fresh: whether the key had been read anew after an earlier refusal of it.
+    """
+    read = replace(record, in_flight=False, evidence=attempt.evidence, updated_at=now)
+    match attempt.outcome:
+        case Succeeded(card):
+            return _close_succeeded(record, read, card, now)
+        case Conflict(kind=ConflictKind.REFUNDED, gc_id=gc_id):
+            return _from(
+                record,
+                begin_reversal(replace(read, card_seen=True, gc_id=gc_id), Cause.REFUNDED, now),
+            )
+        case Conflict(kind=kind, gc_id=gc_id, error=error):
+            # Something is charged that nobody ordered. Not ours to reverse by guess, never ours to deliver.
+            return change_from(
+                record,
+                read,
+                status=Status.RECOVERING,
+                conflict=kind,
+                card_seen=True,
+                gc_id=gc_id,
+                error=error,
+                phase_started_at=now,
+                due_at=now,
+                wake_at=now + LEASE,
+            )
+        case Refused(error) if _is_our_own_earlier_generation(record, error):
+            return _unknown(record, read, error, now)
+        case Refused(error) if record.doubt:
+            # Amazon validates before it looks the id up: the card of the earlier attempt may exist.
+            return _from(record, begin_reversal(replace(read, refusal=error, error=error), Cause.REFUSED, now))
+        case Refused(error):
+            return change_from(
+                record, read, requires=("attempts", "doubt"), status=Status.REFUSED, refusal=error, error=error
+            )
+        case NotExecuted(because=NotExecutedBecause.CREDENTIALS, error=error) if key_was_fresh and not record.doubt:
+            refusal = replace(KEY_REFUSED, code=error.code)
+            return change_from(
+                record, read, requires=("attempts", "doubt"), status=Status.REFUSED, refusal=refusal, error=error
+            )
+        case NotExecuted(because=because, error=error):
+            named = error if error.type else replace(error, type=because.value)
+            return _wait_on(record, replace(read, error=named), now)
+        case Unknown(because=because, error=error):
+            return _unknown(record, read, error if error.type else replace(error, type=because.value), now)
+
+
+def _close_succeeded(record: Record, read: Record, card: Card, now: datetime) -> Change:
+    return change_from(
+        record,
+        read,
+        status=Status.SUCCEEDED,
+        card_seen=True,
+        gc_id=card.gc_id,
+        expires_at=card.expires_at,
+        answered_at=now,
+        error=None,
+        deadline_at=None,
+    )
+
+
+def _is_our_own_earlier_generation(record: Record, error: AmazonError) -> bool:
+    return (
+        record.operation is Operation.ACTIVATE_GIFT_CARD and record.generation > 0 and error.type in ALREADY_ACTIVATED
+    )
+
+
+def _unknown(record: Record, read: Record, error: AmazonError, now: datetime) -> Change:
+    first = record.first_unknown_at or now
+    read = replace(
+        read, doubt=True, first_unknown_at=first, deadline_at=record.deadline_at or first + DEADLINE, error=error
+    )
+    return _wait_on(record, read, now)
+
+
+def after_reversal(record: Record, attempt: Attempt[ReversalOutcome], now: datetime) -> Change | Reissue:
+    """What the answer to a sent reversal means for a REVERSING request."""
+    read = replace(record, evidence=attempt.evidence, updated_at=now)
+    match attempt.outcome:
+        case Reversed():
+            if record.operation is not Operation.CREATE_GIFT_CARD and not _is_after_fence(record, attempt):
+                # A late activation or load may undo the reversal; a late create replays as refunded.
+                return _wait_on(record, read, now)
+            return _undone(record, replace(read, error=None), now)
+        case NoSuchRequest(error):
+            read = replace(read, error=error)
+            if record.card_seen or not _is_after_fence(record, attempt):
+                return _wait_on(record, read, now)
+            first = record.no_such_request_at
+            if first is None:
+                return _wait_on(record, replace(read, no_such_request_at=attempt.amazon_date), now)
+            if attempt.amazon_date is None or attempt.amazon_date < first + NO_SUCH_REQUEST_APART:
+                return _wait_on(record, read, now)
+            return _nothing_there(record, read, now)
+        case TooLate(error):
+            read = replace(read, error=error)
+            if record.too_late is TooLateStage.ALIVE:
+                return _stays(record, read, now)
+            return change_from(record, read, too_late=TooLateStage.ANSWERED, due_at=now, wake_at=now + LEASE)
+        case Unresolved(error=error, unknown=unknown, not_executed=not_executed):
+            why = unknown or not_executed
+            named = error if error.type or why is None else replace(error, type=why.value)
+            return _wait_on(record, replace(read, error=named), now)
+
+
+def after_probe(record: Record, attempt: Attempt[Outcome], now: datetime) -> Change:
+    """What reading the card means, after its reversal was called too late."""
+    read = replace(record, in_flight=False, evidence=attempt.evidence, updated_at=now)
+    match attempt.outcome:
+        case Succeeded(card):
+            return change_from(
+                record,
+                read,
+                too_late=TooLateStage.ALIVE,
+                card_seen=True,
+                gc_id=card.gc_id,
+                expires_at=card.expires_at,
+                answered_at=now,
+                due_at=now,
+                wake_at=now + LEASE,
+            )
+        case Conflict(kind=ConflictKind.REFUNDED, gc_id=gc_id):
+            return change_from(record, read, status=Status.REVERSED, card_seen=True, gc_id=gc_id, error=None)
+        case Conflict(kind=kind, error=error):
+            return change_from(record, read, status=Status.ESCALATED, conflict=kind, error=error)
+        case Refused(error) | Unknown(error=error) | NotExecuted(error=error):
+            return _wait_on(record, replace(read, error=error), now)
+
+
+def note_seen(record: Record, card: Card, now: datetime) -> Change:
+    """A SUCCESS read by a process that no longer holds the record: no longer may "no such request" count."""
+    return change(record, card_seen=True, gc_id=card.gc_id, wake_at=record.wake_at, updated_at=now)
+
+
+def _undone(record: Record, read: Record, now: datetime) -> Change | Reissue:
+    if _may_reissue(record, now):
+        return _reissue(record, read, now)
+    return change_from(record, read, status=Status.REVERSED)
+
+
+def _nothing_there(record: Record, read: Record, now: datetime) -> Change | Reissue:
+    requires = ("card_seen", "attempts")
+    if record.cause is Cause.REFUSED:
+        return change_from(record, read, requires=requires, status=Status.REFUSED, error=record.refusal)
+    if _may_reissue(record, now):
+        return _reissue(record, read, now, requires=requires)
+    return change_from(record, read, requires=requires, status=Status.REVERSED, error=None)
+
+
+def _stays(record: Record, read: Record, now: datetime) -> Change:
+    # Nobody wants it (intent reverse, nobody knows of it): people must decide. Otherwise the card stays its owner's.
+    status = Status.ESCALATED if record.cause is Cause.REVERSE else Status.SUCCEEDED
+    return change_from(record, read, status=status, updated_at=now)
+
+
+def _may_reissue(record: Record, now: datetime) -> bool:
+    return (
+        record.intent is Intent.REISSUE
+        and record.cause is Cause.REISSUE
+        and record.generation + 1 < GENERATIONS_MAX
+        and now < deadline(record)
+    )
+
+
+def _reissue(record: Record, read: Record, now: datetime, *, requires: tuple[str, ...] = ()) -> Reissue:
+    generation = record.generation + 1
+    request_id = derive_request_id(record.partner_id, record.account, record.operation, record.key_hash, generation)
+    return Reissue(
+        close=change_from(
+            record, read, requires=("intent", *requires), status=Status.REVERSED, replaced_by=request_id, error=None
+        ),
+        successor=Record(
+            request_id=request_id,
+            operation=record.operation,
+            account=record.account,
+            partner_id=record.partner_id,
+            value=record.value,
+            key_hash=record.key_hash,
+            status=Status.PENDING,
+            intent=record.intent,
+            created_at=now,
+            updated_at=now,
+            generation=generation,
+            replaces=record.request_id,
+            options=record.options,
+            caller=record.caller,
+            due_at=now,
+            wake_at=now,
+            # Inherited: however often it is reissued, the caller's order ends within the first one's 24 hours.
+            deadline_at=record.deadline_at,
+        ),
+    )
+
+
+def _is_after_fence(record: Record, attempt: Attempt[ReversalOutcome]) -> bool:
+    """By Amazon's own clock: ours may be wrong."""
+    limit = fence(record)
+    return limit is None or (attempt.amazon_date is not None and attempt.amazon_date > limit)
+
+
+def held_up(record: Record, error: AmazonError, now: datetime) -> Change:
+    """A try that could not even be signed, for example because the account's secret is missing: try again later."""
+    return _wait_on(record, replace(record, error=error, updated_at=now), now)
+
+
+def slot_due(record: Record, due_at: datetime, now: datetime) -> Change:
+    """A try whose slot is further off than its holder may wait."""
+    return change(record, due_at=due_at, wake_at=due_at + LEASE, updated_at=now)
+
+
+# ---- waits --------------------------------------------------------------------------------------
+
+
+def next_wait_seconds(record: Record, now: datetime) -> int:
+    """Seconds until the next try: one for the first ten seconds, then doubling under a cap, never past what counts.
+
+    The cap is a minute until 15 minutes past the fence, then 15 minutes. A wait ends at the fence and at the deadline.
+    """
+    started = record.phase_started_at or record.first_unknown_at or record.created_at
+    if now - started < FIRST_WAITS_FOR:
+        return FIRST_WAIT_SECONDS
+    window_fence = fence(record) if record.status is Status.REVERSING else (record.first_unknown_at or started) + FENCE
+    inside = window_fence is not None and now < window_fence + AFTER_FENCE
+    cap = WAIT_INSIDE_WINDOW_SECONDS_MAX if inside else WAIT_SECONDS_MAX
+    wait = min(2 * (record.wait_seconds or FIRST_WAIT_SECONDS), cap)
+    # One second past the fence: Amazon's Date header counts whole seconds and must be beyond it.
+    marks = [deadline(record)] if window_fence is None else [window_fence + timedelta(seconds=1), deadline(record)]
+    until_mark = [math.ceil((mark - now).total_seconds()) for mark in marks if mark > now]
+    return max(FIRST_WAIT_SECONDS, min([wait, *until_mark]))
+
+
+def _wait_on(before: Record, read: Record, now: datetime) -> Change:
+    seconds = next_wait_seconds(read, now)
+    due_at = now + timedelta(seconds=seconds)
+    # A wait cut short by a mark must not restart the doubling.
+    kept = max(seconds, before.wait_seconds or 0)
+    return change_from(before, read, wait_seconds=kept, due_at=due_at, wake_at=due_at + LEASE)
+
+
+def _end(record: Record, status: Status, now: datetime, *, refusal: AmazonError | None = None) -> Change:
+    requires = ("attempts",) if status is not Status.ESCALATED else ()
+    extra = {"refusal": refusal} if refusal else {}
+    return change(record, requires=requires, status=status, updated_at=now, **extra)
+
+
+def change_from(before: Record, read: Record, *, requires: tuple[str, ...] = (), **updates: object) -> Change:
+    """A change of `before` that also writes what `read` has learned."""
+    return _from(before, change(read, requires=requires, **updates))
+
+
+def _from(before: Record, learned: Change) -> Change:
+    return replace(learned, before=before)
