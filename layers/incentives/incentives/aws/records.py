@@ -1,0 +1,201 @@
+"""How a record and a key item are written in DynamoDB: one attribute per field, in the words of the HTTP API.
+
+Absent fields are absent attributes. `wakePartition` and `wakeAt` exist only on open records, which keeps the index
+that the sweep reads as small as what it has to do. Times are RFC 3339 UTC of fixed width, so that they sort as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+
+from incentives.domain.calls import Evidence
+from incentives.domain.ledger import Cause, Intent, KeyItem, Record, Status, TooLateStage
+from incentives.domain.money import CURRENCY_DECIMALS, Money
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import AmazonError, ConflictKind
+
+#: The one partition of the sparse index: open records only, so it stays small.
+WAKE_PARTITION: Final = "open"
+
+Attribute = dict[str, Any]
+Item = dict[str, Attribute]
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 UTC with milliseconds, always 24 characters."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def parse_time(text: str) -> datetime:
+    """The inverse of `format_time`."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+def key_item_id(key_hash: str) -> str:
+    """The table's key of an idempotency key's item. No request id holds a `#`."""
+    return f"KEY#{key_hash}"
+
+
+def _text(value: str) -> Attribute:
+    return {"S": str(value.value) if isinstance(value, Enum) else value}
+
+
+def _number(value: int | Decimal) -> Attribute:
+    return {"N": f"{value:f}" if isinstance(value, Decimal) else str(value)}
+
+
+def _flag(value: bool) -> Attribute:  # noqa: FBT001 - a codec takes its value and nothing else
+    return {"BOOL": value}
+
+
+def _moment(value: datetime) -> Attribute:
+    return {"S": format_time(value)}
+
+
+def _document(value: Any) -> Attribute:
+    return {"S": json.dumps(value, separators=(",", ":"), sort_keys=True, default=str)}
+
+
+def _error(value: AmazonError) -> Attribute:
+    return _document({name: part for name in ("code", "type", "message") if (part := getattr(value, name)) is not None})
+
+
+def _evidence(value: Evidence) -> Attribute:
+    return _document({name: part for name in Evidence.__slots__ if (part := getattr(value, name)) is not None})
+
+
+def _options(value: Mapping[str, Any]) -> Attribute:
+    return _document(dict(value))
+
+
+_Codec = tuple[str, Callable[[Any], Attribute], Callable[[Attribute], Any]]
+
+
+def _enum(name: str, kind: type[Enum]) -> _Codec:
+    return name, _text, lambda a: kind(a["S"])
+
+
+def _str(name: str) -> _Codec:
+    return name, _text, lambda a: a["S"]
+
+
+def _int(name: str) -> _Codec:
+    return name, _number, lambda a: int(a["N"])
+
+
+def _bool(name: str) -> _Codec:
+    return name, _flag, lambda a: a["BOOL"]
+
+
+def _time(name: str) -> _Codec:
+    return name, _moment, lambda a: parse_time(a["S"])
+
+
+#: Field of `Record` -> attribute name, encoder, decoder. `value` and the indexes' attributes are written beside it.
+_CODECS: Final[dict[str, _Codec]] = {
+    "request_id": _str("id"),
+    "operation": _enum("operation", Operation),
+    "account": _str("account"),
+    "partner_id": _str("partnerId"),
+    "key_hash": _str("keyHash"),
+    "status": _enum("status", Status),
+    "intent": _enum("intent", Intent),
+    "created_at": _time("createdAt"),
+    "updated_at": _time("updatedAt"),
+    "epoch": _int("epoch"),
+    "version": _int("version"),
+    "nonce": _str("nonce"),
+    "generation": _int("generation"),
+    "replaces": _str("replaces"),
+    "replaced_by": _str("replacedBy"),
+    "options": ("options", _options, lambda a: json.loads(a["S"], parse_float=Decimal)),
+    "caller": _str("caller"),
+    "attempts": _int("attempts"),
+    "in_flight": _bool("inFlight"),
+    "doubt": _bool("doubt"),
+    "first_sent_at": _time("firstSentAt"),
+    "last_sent_at": _time("lastSentAt"),
+    "first_unknown_at": _time("firstUnknownAt"),
+    "answered_at": _time("answeredAt"),
+    "card_seen": _bool("cardSeen"),
+    "gc_id": _str("gcId"),
+    "expires_at": _time("gcExpirationDate"),
+    "conflict": _enum("conflict", ConflictKind),
+    "cause": _enum("cause", Cause),
+    "reversal_attempts": _int("reversalAttempts"),
+    "last_reversal_sent_at": _time("lastReversalSentAt"),
+    "too_late": _enum("tooLate", TooLateStage),
+    "no_such_request_at": _time("noSuchRequestAt"),
+    "phase_started_at": _time("phaseStartedAt"),
+    "wait_seconds": _int("waitSeconds"),
+    "due_at": _time("dueAt"),
+    "wake_at": _time("wakeAt"),
+    "deadline_at": _time("deadlineAt"),
+    "refusal": ("refusal", _error, lambda a: AmazonError(**json.loads(a["S"]))),
+    "error": ("error", _error, lambda a: AmazonError(**json.loads(a["S"]))),
+    "evidence": ("evidence", _evidence, lambda a: Evidence(**json.loads(a["S"]))),
+}
+
+
+def attribute_name(field: str) -> str:
+    """The attribute that holds a field of `Record`."""
+    return _CODECS[field][0]
+
+
+def encode_field(record: Record, field: str) -> Attribute | None:
+    """A field as an attribute; None if it is to be absent."""
+    value = getattr(record, field)
+    if value is None or value in ("", {}):
+        return None
+    return _CODECS[field][1](value)
+
+
+def encode_record(record: Record) -> Item:
+    """A whole record as an item, indexes included."""
+    item = {name: attribute for field, (name, _, _) in _CODECS.items() if (attribute := encode_field(record, field)) is not None}
+    item["amount"] = _number(record.value.amount)
+    item["currencyCode"] = _text(record.value.currency)
+    created = format_time(record.created_at)
+    item["accountDay"] = _text(f"{record.account}#{created[:10]}")
+    item["createdKey"] = _text(f"{created}#{record.request_id}")
+    if record.wake_at is not None:
+        item["wakePartition"] = _text(WAKE_PARTITION)
+    return item
+
+
+def decode_record(item: Mapping[str, Attribute]) -> Record:
+    """The inverse of `encode_record`."""
+    currency = item["currencyCode"]["S"]
+    # DynamoDB drops trailing zeros of numbers.
+    amount = Decimal(item["amount"]["N"]).quantize(Decimal(1).scaleb(-CURRENCY_DECIMALS[currency]))
+    found = {field: decode(item[name]) for field, (name, _, decode) in _CODECS.items() if name in item}
+    return Record(value=Money(amount, currency), **found)
+
+
+def encode_key(key: KeyItem) -> Item:
+    """A key item. It has no attribute of any index, and nothing makes it expire."""
+    return {
+        "id": _text(key_item_id(key.key_hash)),
+        "requestId": _text(key.request_id),
+        "account": _text(key.account),
+        "operation": _text(key.operation.value),
+        "fingerprint": _document(dict(key.fingerprint)),
+        "nonce": _text(key.nonce),
+    }
+
+
+def decode_key(item: Mapping[str, Attribute]) -> KeyItem:
+    """The inverse of `encode_key`."""
+    return KeyItem(
+        key_hash=item["id"]["S"].removeprefix("KEY#"),
+        request_id=item["requestId"]["S"],
+        account=item["account"]["S"],
+        operation=Operation(item["operation"]["S"]),
+        fingerprint=json.loads(item["fingerprint"]["S"]),
+        nonce=item["nonce"]["S"],
+    )
