@@ -1,0 +1,28 @@
+"""POST /gift-cards/{requestId}/cancel: CancelGiftCard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incentives import bootstrap
+from incentives.api import gift_cards
+from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.domain.operations import Operation
+from incentives.usecases.answers import Accepted
+from incentives.usecases.cancel import cancel
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+    """Cancel a card: 200 reversed, 202 not known yet."""
+
+    def respond(call: ApiCall) -> ApiAnswer:
+        call.refuse_body()
+        request_id = gift_cards.read_request_id(call)
+        result = cancel(
+            request_id, Operation.CREATE_GIFT_CARD, call.caller, bootstrap.tools(), bootstrap.budget_of(context)
+        )
+        if isinstance(result, Accepted):
+            return gift_cards.accepted(result.record, result.retry_after_seconds, call)
+        return gift_cards.standing(result.record, replayed=result.replayed)
+
+    return bootstrap.answer(event, respond)

@@ -1,0 +1,25 @@
+"""POST /gift-cards/{requestId}/claim-code: CreateGiftCard again, to read the code that only Amazon keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incentives import bootstrap
+from incentives.api import gift_cards
+from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.usecases.answers import Accepted
+from incentives.usecases.reveal import reveal
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+    """Reveal the claim code of an issued card."""
+
+    def respond(call: ApiCall) -> ApiAnswer:
+        call.refuse_body()
+        request_id = gift_cards.read_request_id(call)
+        result = reveal(request_id, call.caller, bootstrap.tools(), bootstrap.budget_of(context))
+        if isinstance(result, Accepted):
+            return gift_cards.accepted(result.record, result.retry_after_seconds, call)
+        return gift_cards.delivered(result.record, result.card, status=200, replayed=False)
+
+    return bootstrap.answer(event, respond)

@@ -1,0 +1,192 @@
+"""API Gateway's side of a call: what came in, what goes out, and nothing of it in a log."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
+from incentives.domain.errors import BodyTooLarge, GatewayError, InvalidInput
+
+#: No request of this API is near this; a larger one is a mistake or an attack.
+BODY_BYTES_MAX: Final = 10 * 1024
+
+Log = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall:
+    """One call as a handler sees it.
+
+    Attributes:
+        headers: by lower-case name: the caller's spelling reaches the function as it was.
+        body: undecoded.
+        caller: ARN of who signed the call.
+        base_path: what precedes the route in a URL path, e.g. `/prod`.
+    """
+
+    headers: Mapping[str, str]
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes = field(repr=False)
+    caller: str | None
+    base_path: str
+
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object; numbers with a point become `Decimal`.
+
+        Raises:
+            InvalidInput: it is empty, no JSON, no object, or names a member twice.
+        """
+        try:
+            document = json.loads(
+                self.body.decode(),
+                parse_float=Decimal,
+                parse_int=Decimal,
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_unique_members,
+            )
+        except InvalidInput:
+            raise
+        except (ValueError, RecursionError):
+            raise InvalidInput("body", "must be a JSON document in UTF-8") from None
+        if not isinstance(document, dict):
+            raise InvalidInput("body", "must be a JSON object")
+        return document
+
+    def refuse_body(self) -> None:
+        """Raise `InvalidInput` if a route that takes no members was sent any."""
+        if self.body.strip():
+            for name in self.json_object():
+                raise InvalidInput(name, "is not known here: this route takes no members")
+
+    def query_of(self, *known: str) -> dict[str, str]:
+        """The query, if it holds nothing but these parameters.
+
+        Raises:
+            InvalidInput: names the first unknown one.
+        """
+        for name in self.query:
+            if name not in known:
+                raise InvalidInput(name, "is not a parameter of this route")
+        return dict(self.query)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """What goes back. Its body may hold a claim code: it is never logged."""
+
+    status: int
+    body: Mapping[str, Any] = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer], log: Log) -> dict[str, Any]:
+    """Decode an event, let a use case answer it, encode the answer. Never raises, never logs what it carries."""
+    try:
+        answer = respond(decode(event))
+    except GatewayError as error:
+        log("answered", httpStatus=error.http_status, code=error.code, requestId=error.request_id, field=_fields(error))
+        return encode(_problem_answer(error))
+    except Exception as error:  # noqa: BLE001 - the outer boundary: nothing of the error but its class may leave
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+        log("failed", exception=type(error).__name__, where=place)
+        return encode(_problem_answer(Unexpected()))
+    log("answered", httpStatus=answer.status, requestId=answer.body.get("requestId"), status=answer.body.get("status"))
+    return encode(answer)
+
+
+def decode(event: Mapping[str, Any]) -> ApiCall:
+    """Read a REST API proxy event.
+
+    Raises:
+        InvalidInput: a header or parameter is given twice, or the body's encoding is broken.
+        BodyTooLarge: over 10 KB.
+    """
+    context = event.get("requestContext") or {}
+    identity = context.get("identity") or {}
+    path = str(event.get("path") or "")
+    return ApiCall(
+        headers=_single_values(event, "multiValueHeaders", "headers", lower=True),
+        path=event.get("pathParameters") or {},
+        query=_single_values(event, "multiValueQueryStringParameters", "queryStringParameters", lower=False),
+        body=_body(event),
+        caller=identity.get("userArn") or identity.get("caller"),
+        base_path=_base_path(context, path),
+    )
+
+
+def encode(answer: ApiAnswer) -> dict[str, Any]:
+    """Write a REST API proxy answer. No answer of this API may be kept by a cache."""
+    media_type = MEDIA_TYPE if answer.status >= _FIRST_ERROR_STATUS else "application/json"
+    return {
+        "statusCode": answer.status,
+        "headers": {"Content-Type": media_type, "Cache-Control": "no-store", **answer.headers},
+        "body": json.dumps(answer.body, separators=(",", ":"), ensure_ascii=False),
+        "isBase64Encoded": False,
+    }
+
+
+_FIRST_ERROR_STATUS: Final = 400
+
+
+def _problem_answer(error: GatewayError) -> ApiAnswer:
+    seconds = error.retry_after_seconds
+    return ApiAnswer(error.http_status, problem(error), {"Retry-After": str(seconds)} if seconds else {})
+
+
+def _fields(error: GatewayError) -> str | None:
+    return ",".join(name for name, _ in error.fields) or None
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        try:
+            body = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidInput("body", "is not valid Base64") from None
+    else:
+        body = text.encode("utf-8", errors="surrogatepass")
+    if len(body) > BODY_BYTES_MAX:
+        raise BodyTooLarge("body", f"must be at most {BODY_BYTES_MAX} bytes")
+    return body
+
+
+def _single_values(event: Mapping[str, Any], many: str, one: str, *, lower: bool) -> dict[str, str]:
+    values: dict[str, list[str]] = {}
+    source = event.get(many) or {name: [value] for name, value in (event.get(one) or {}).items()}
+    for name, given in source.items():
+        values.setdefault(name.lower() if lower else name, []).extend(given)
+    for name, given in values.items():
+        if len(given) > 1 and (not lower or name == "idempotency-key"):
+            raise InvalidInput("Idempotency-Key" if lower else name, "must be given once")
+    return {name: given[0] for name, given in values.items() if given}
+
+
+def _base_path(context: Mapping[str, Any], path: str) -> str:
+    full = str(context.get("path") or "")
+    if path and full.endswith(path):
+        return full.removesuffix(path).rstrip("/")
+    stage = context.get("stage")
+    return f"/{stage}" if stage else ""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidInput("body", f"must not hold {name}: it is no JSON number")
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise InvalidInput(name, "is given twice")
+        members[name] = value
+    return members

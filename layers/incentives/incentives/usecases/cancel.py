@@ -1,0 +1,98 @@
+"""Cancel a request: make sure that nothing is charged for it, or say that it is too late."""
+
+from __future__ import annotations
+
+from incentives.domain.errors import CancelWindowOver, LedgerUnavailable, NotFound, StateConflict
+from incentives.domain.ledger import Intent, Lost, Record, Status
+from incentives.domain.operations import Operation
+from incentives.domain.transitions import accept_cancel, cancel_surely_over_at
+from incentives.usecases.answers import Accepted, Standing, accepted
+from incentives.usecases.drive import drive
+from incentives.usecases.find import find
+from incentives.usecases.tools import Budget, Tools
+
+#: A cancel races with an issue that closes and with a recovery that takes over; each can beat it once or twice.
+RACES_MAX = 5
+
+
+def cancel(
+    request_id: str, operation: Operation, caller: str | None, tools: Tools, budget: Budget
+) -> Standing | Accepted:
+    """Reverse a request.
+
+    An issued card is reversed at once if Amazon answers in time. A request whose outcome is still open only has its
+    intent changed, for good: whoever holds it, or takes it next, reverses it.
+
+    Raises:
+        NotFound, LedgerUnavailable
+        CancelWindowOver: Amazon's 15 minutes are surely over; nothing was sent.
+        StateConflict: there is nothing to reverse.
+    """
+    record = find(request_id, tools.ledger, operation=operation)
+    for _ in range(RACES_MAX):
+        now = tools.clock.now()
+        match record.status:
+            case Status.REVERSED:
+                return Standing(record, replayed=True)
+            case Status.REFUSED | Status.ESCALATED:
+                raise _nothing_to_cancel(record)
+            case Status.REVERSING if record.intent is Intent.REVERSE:
+                return accepted(record, now)
+            case Status.SUCCEEDED:
+                _check_window(record, tools)
+        held = record.status is Status.SUCCEEDED
+        result = tools.ledger.apply(accept_cancel(record, now, held=held), tools.new_nonce())
+        if not isinstance(result, Lost):
+            tools.telemetry.log("cancelAccepted", requestId=result.request_id, was=record.status.value, caller=caller)
+            return _reverse(result, tools, budget) if held else accepted(result, now)
+        if result.current is None:
+            raise NotFound(request_id)
+        record = find(result.current.request_id, tools.ledger, operation=operation)
+    raise StateConflict(
+        "Others keep changing this request; try again.",
+        request_id=record.request_id,
+        status=record.status,
+        retryable=True,
+    )
+
+
+def _check_window(record: Record, tools: Tools) -> None:
+    over_at = cancel_surely_over_at(record)
+    if record.operation is Operation.CREATE_GIFT_CARD and over_at is not None and tools.clock.now() >= over_at:
+        raise _window_over(record)
+
+
+def _reverse(record: Record, tools: Tools, budget: Budget) -> Standing | Accepted:
+    try:
+        record = drive(record, tools, budget).record
+    except LedgerUnavailable:
+        # The cancel is written: it will be carried out.
+        return accepted(record, tools.clock.now())
+    if record.status.is_open:
+        return accepted(record, tools.clock.now())
+    match record.status:
+        case Status.REVERSED:
+            return Standing(record)
+        case Status.SUCCEEDED:
+            raise _window_over(record)
+        case _:
+            raise _nothing_to_cancel(record)
+
+
+def _window_over(record: Record) -> CancelWindowOver:
+    over_at = cancel_surely_over_at(record)
+    until = over_at.strftime("%Y-%m-%dT%H:%M:%SZ") if over_at else "15 minutes after its creation"
+    return CancelWindowOver(
+        f"Amazon cancels a gift card only within 15 minutes of its creation. For this one they ended at {until} at the "
+        "latest. The card is live and stays charged.",
+        request_id=record.request_id,
+        status=record.status,
+    )
+
+
+def _nothing_to_cancel(record: Record) -> StateConflict:
+    detail = {
+        Status.REFUSED: "Amazon refused this request: there is nothing to cancel.",
+        Status.ESCALATED: "Amazon has not said what became of this request. People are on it; they will undo it if it was charged.",
+    }[record.status]
+    return StateConflict(detail, request_id=record.request_id, status=record.status)

@@ -1,0 +1,250 @@
+"""Carry an open record forward, one step of the recovery policy at a time, while the function's time allows.
+
+Every step is: ask the policy, take a slot, sign, record the send, send, write down what the answer means. A process
+that dies anywhere in between leaves a record from which the next holder goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from incentives.agcod.amazon import SignedCall
+from incentives.domain.accounts import Account
+from incentives.domain.calls import Attempt, Call
+from incentives.domain.errors import AccountUnusable
+from incentives.domain.ledger import Change, Lost, Record, Status
+from incentives.domain.outcomes import AmazonError, Card, NotExecuted, NotExecutedBecause, Succeeded, Unresolved
+from incentives.domain.pacing import Full
+from incentives.domain.recovery import (
+    Done,
+    Probe,
+    Reissue,
+    SendOperation,
+    SendReversal,
+    Settle,
+    Wait,
+    after_operation,
+    after_probe,
+    after_reversal,
+    held_up,
+    next_step,
+    note_seen,
+    slot_due,
+)
+from incentives.domain.transitions import hand_over, record_reversal_send, record_send
+from incentives.usecases.tools import CALL_SECONDS, SLOT_WAIT_SECONDS_MAX, Budget, Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """How far a record came.
+
+    Attributes:
+        record: as the ledger has it, by our write or by the write that beat ours.
+        card: what Amazon last showed us of it, to be delivered only if `record` is SUCCEEDED.
+    """
+
+    record: Record
+    card: Card | None = field(default=None, repr=False)
+
+
+def drive(
+    record: Record, tools: Tools, budget: Budget, *, card: Card | None = None, reread_key: bool = False
+) -> Driven:
+    """Carry a record forward until it ends, time runs out, or somebody else holds it.
+
+    Args:
+        card: what an earlier attempt has shown of it.
+        reread_key: Amazon has just refused the account's key: the next try reads it anew.
+
+    Raises:
+        LedgerUnavailable: the record stays as it was last written; its `wake_at` brings it back.
+    """
+    here = Driven(record, card)
+    while True:
+        now = tools.clock.now()
+        step = next_step(here.record, now)
+        match step:
+            case Done():
+                return here
+            case Wait(until):
+                seconds = (until - now).total_seconds()
+                if not budget.allows_a_try(seconds):
+                    return _hand_over(here, tools)
+                tools.clock.sleep(seconds)
+            case Settle(change):
+                here, held = _write(here, change, tools)
+                if not held:
+                    return here
+            case SendOperation() | SendReversal() | Probe():
+                if not budget.allows_a_try():
+                    return _hand_over(here, tools)
+                here, held = try_once(here, step, tools, reread_key=reread_key)
+                reread_key = False
+                if not held:
+                    return here
+
+
+def settle(record: Record, attempt: Attempt[Any], tools: Tools, *, key_was_fresh: bool) -> tuple[Driven, bool]:
+    """Write down what the answer to a recorded send of the operation means."""
+    card = attempt.outcome.card if isinstance(attempt.outcome, Succeeded) else None
+    change = after_operation(record, attempt, tools.clock.now(), key_was_fresh=key_was_fresh)
+    return _write(Driven(record, card), change, tools)
+
+
+def try_once(
+    here: Driven, step: SendOperation | SendReversal | Probe, tools: Tools, *, reread_key: bool = False
+) -> tuple[Driven, bool]:
+    """Carry out one step at Amazon; twice if it refuses the key and the key had been cached.
+
+    Returns:
+        How far it came, and whether the record is still ours.
+    """
+    for fresh in (True,) if reread_key else (False, True):
+        record = here.record
+        try:
+            account = account_of(record, tools, fresh=fresh)
+        except AccountUnusable as error:
+            why = AmazonError(type=error.code, message=error.detail)
+            return _write(here, held_up(record, why, tools.clock.now()), tools)
+        slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
+        now = tools.clock.now()
+        if isinstance(slot, Full):
+            return _write(here, slot_due(record, slot.next_at, now), tools)
+        tools.clock.sleep((slot.at - now).total_seconds())
+        here, held, key_refused = _send(here, step, account, tools, key_was_fresh=fresh)
+        if not (held and key_refused and here.record.status.is_open):
+            break
+    return here, held
+
+
+def _send(
+    here: Driven, step: SendOperation | SendReversal | Probe, account: Account, tools: Tools, *, key_was_fresh: bool
+) -> tuple[Driven, bool, bool]:
+    record = here.record
+    call = reversal_call(record) if isinstance(step, SendReversal) else operation_call(record)
+    signed = tools.amazon.sign(call, account)
+    mark = record_reversal_send if isinstance(step, SendReversal) else record_send
+    here, held = _write(here, mark(record, signed.sent_at, tools.clock.now()), tools)
+    if not held:
+        return here, False, False
+    if isinstance(step, SendReversal):
+        reversal = observed(tools, here.record, call, signed, tools.amazon.attempt_reversal)
+        plan = after_reversal(here.record, reversal, tools.clock.now())
+        key_refused = isinstance(reversal.outcome, Unresolved) and (
+            reversal.outcome.not_executed is NotExecutedBecause.CREDENTIALS
+        )
+        here, held = _reissue(here, plan, tools) if isinstance(plan, Reissue) else _write(here, plan, tools)
+        return here, held, key_refused
+    attempt = observed(tools, here.record, call, signed, tools.amazon.attempt)
+    key_refused = is_key_refused(attempt)
+    if isinstance(step, Probe):
+        here, held = _write(here, after_probe(here.record, attempt, tools.clock.now()), tools)
+    else:
+        here, held = settle(here.record, attempt, tools, key_was_fresh=key_was_fresh)
+    return here, held, key_refused
+
+
+def observed(
+    tools: Tools,
+    record: Record,
+    call: Call,
+    signed: SignedCall,
+    send: Callable[..., Attempt[Any]],
+) -> Attempt[Any]:
+    """Send, and note what came of it."""
+    attempt = send(signed, seconds=CALL_SECONDS)
+    outcome = attempt.outcome
+    error: AmazonError = getattr(outcome, "error", AmazonError())
+    tools.telemetry.log(
+        "attempt",
+        requestId=record.request_id,
+        operation=call.name,
+        account=record.account,
+        status=record.status.value,
+        outcome=type(outcome).__name__,
+        because=getattr(outcome, "because", None),
+        errorCode=error.code,
+        errorType=error.type,
+        httpStatus=attempt.evidence.http_status,
+        amazonRequestId=attempt.evidence.amazon_request_id,
+        attempt=record.attempts,
+        reversalAttempt=record.reversal_attempts,
+    )
+    tools.telemetry.count(f"Attempt{type(outcome).__name__}", operation=call.name)
+    return attempt
+
+
+def is_key_refused(attempt: Attempt[Any]) -> bool:
+    """Whether Amazon refused the key or its signature."""
+    outcome = attempt.outcome
+    return isinstance(outcome, NotExecuted) and outcome.because is NotExecutedBecause.CREDENTIALS
+
+
+def operation_call(record: Record) -> Call:
+    """The operation as it is sent, each time the same."""
+    return Call(name=record.operation.value, request_id=record.request_id, value=record.value, options=record.options)
+
+
+def reversal_call(record: Record) -> Call:
+    """The reversal, with the request id of what it reverses."""
+    return Call(name=record.operation.reversal, request_id=record.request_id)
+
+
+def account_of(record: Record, tools: Tools, *, fresh: bool = False) -> Account:
+    """The keys for a record.
+
+    Raises:
+        AccountUnusable: there are none, or they are another partner's: its request ids would not be ours.
+    """
+    account = tools.accounts.get(record.account, fresh=fresh)
+    if account.partner_id != record.partner_id:
+        raise AccountUnusable(record.account, "now has another partnerId than when this request was made")
+    return account
+
+
+def _hand_over(here: Driven, tools: Tools) -> Driven:
+    here, _ = _write(here, hand_over(here.record, tools.clock.now()), tools)
+    tools.telemetry.log("handedOver", requestId=here.record.request_id, status=here.record.status.value)
+    return here
+
+
+def _reissue(here: Driven, plan: Reissue, tools: Tools) -> tuple[Driven, bool]:
+    result = tools.ledger.reissue(plan, tools.new_nonce())
+    if isinstance(result, Lost):
+        return _lost(here, result, tools)
+    _ended(plan.close.after, tools)
+    return Driven(result), True
+
+
+def _write(here: Driven, change: Change, tools: Tools) -> tuple[Driven, bool]:
+    result = tools.ledger.apply(change, tools.new_nonce())
+    if isinstance(result, Lost):
+        return _lost(here, result, tools)
+    if result.status is not change.before.status:
+        _ended(result, tools)
+    return replace(here, record=result), True
+
+
+def _lost(here: Driven, lost: Lost, tools: Tools) -> tuple[Driven, bool]:
+    current = lost.current or here.record
+    tools.telemetry.log("writeLost", requestId=current.request_id, status=current.status.value, epoch=current.epoch)
+    if here.card is not None and current.status is Status.REVERSING and not current.card_seen:
+        # We have seen a card that its new holder looks for. Whoever beats this write knows more than we do.
+        result = tools.ledger.apply(note_seen(current, here.card, tools.clock.now()), tools.new_nonce())
+        current = (result.current or current) if isinstance(result, Lost) else result
+    return replace(here, record=current), False
+
+
+def _ended(record: Record, tools: Tools) -> None:
+    tools.telemetry.log(
+        "moved",
+        requestId=record.request_id,
+        status=record.status.value,
+        operation=record.operation.value,
+        account=record.account,
+        cause=record.cause.value if record.cause else None,
+    )
+    tools.telemetry.count(f"Request{record.status.value.title()}", operation=record.operation.value)

@@ -1,0 +1,194 @@
+"""Issue an order: one live card per idempotency key, whatever is retried, duplicated, delayed, killed or raced.
+
+    reserve a slot -> sign -> write key + PENDING + first send -> send -> close
+
+Three calls to DynamoDB and one to Amazon. Nothing is sent that is not written; nothing is handed out that is not
+found SUCCEEDED by a write or read made after Amazon's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from incentives.agcod.bodies import check_options
+from incentives.agcod.marketplaces import check_value, marketplace_of
+from incentives.domain.accounts import Account
+from incentives.domain.calls import Call
+from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, LedgerUnavailable, RefusedByAmazon
+from incentives.domain.ledger import Intent, KeyItem, KeyTaken, Record, Status
+from incentives.domain.money import Money
+from incentives.domain.operations import Operation
+from incentives.domain.pacing import Full, Slot
+from incentives.domain.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
+from incentives.domain.transitions import first_send, postponed
+from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended
+from incentives.usecases.drive import Driven, drive, is_key_refused, observed, operation_call, settle
+from incentives.usecases.find import find
+from incentives.usecases.reveal import read_card
+from incentives.usecases.tools import SLOT_WAIT_SECONDS_MAX, Budget, Tools
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a caller asks for, validated.
+
+    Attributes:
+        key: the idempotency key as the caller sent it.
+        options: optional members of the operation, as Amazon names them.
+        caller: who asks, for the record.
+    """
+
+    key: str
+    operation: Operation
+    account: str
+    value: Money
+    on_unknown: Intent = Intent.RETRY
+    options: Mapping[str, Any] = field(default_factory=dict)
+    caller: str | None = None
+
+    def fields(self) -> dict[str, str | None]:
+        """What makes a repeat the same order, canonical: `"25"` and `"25.00"` are one amount."""
+        return {
+            "amount": self.value.amount_text,
+            "currencyCode": self.value.currency,
+            "onUnknown": self.on_unknown.value,
+            **{name: repr(value) for name, value in self.options.items()},
+        }
+
+
+def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
+    """Issue an order, or tell a repeat of it how it stands.
+
+    Raises:
+        InvalidInput, AccountUnusable: nothing was sent, nothing written.
+        KeyReused: the key belongs to another order; nothing was sent.
+        RefusedByAmazon, StateConflict: how the order ended.
+        LedgerUnavailable: it was certainly not written.
+    """
+    account = tools.accounts.get(order.account)
+    now = tools.clock.now()
+    key_hash = hash_key(order.key)
+    record = Record(
+        request_id=derive_request_id(account.partner_id, account.name, order.operation, key_hash, 0),
+        operation=order.operation,
+        account=account.name,
+        partner_id=account.partner_id,
+        value=order.value,
+        key_hash=key_hash,
+        status=Status.PENDING,
+        intent=order.on_unknown,
+        options=order.options,
+        caller=order.caller,
+        created_at=now,
+        updated_at=now,
+    )
+    key = KeyItem(
+        key_hash=key_hash,
+        request_id=record.request_id,
+        account=account.name,
+        operation=order.operation,
+        fingerprint=fingerprint(order.key, order.fields()),
+    )
+    call = operation_call(record)
+    check(call, account)
+
+    slot = tools.pacer.reserve(account.name, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
+    if isinstance(slot, Full):
+        return _record_only(postponed(record, slot.next_at), key, slot, order, tools, budget)
+    tools.clock.sleep((slot.at - tools.clock.now()).total_seconds())
+    signed = tools.amazon.sign(call, account)
+    try:
+        opened = tools.ledger.open(first_send(record, signed.sent_at, tools.clock.now()), key, tools.new_nonce())
+    except LedgerUnavailable as error:
+        return _in_doubt(record, error, tools)
+    if isinstance(opened, KeyTaken):
+        return repeat(opened.key, order, tools, budget, slot=slot)
+    try:
+        return _answer(_send_first(opened, signed, tools, budget), tools)
+    except LedgerUnavailable:
+        # Written, perhaps sent and answered: the record's wake_at brings it back.
+        return accepted(opened, tools.clock.now())
+
+
+def check(call: Call, account: Account) -> None:
+    """Refuse what the account's marketplace is known to refuse, before anything is written or sent.
+
+    Raises:
+        InvalidInput: names the field.
+        AccountUnusable: the account's marketplace is none of Amazon's.
+    """
+    try:
+        marketplace_of(account.marketplace)
+    except InvalidInput as error:
+        raise AccountUnusable(account.name, f"has a secret whose marketplace {error.message}") from error
+    check_options(call)
+    if call.value is not None:
+        check_value(account.marketplace, call.name, call.value)
+
+
+def _send_first(opened: Record, signed: Any, tools: Tools, budget: Budget) -> Driven:
+    if not budget.allows_a_try():
+        return drive(opened, tools, budget)
+    attempt = observed(tools, opened, operation_call(opened), signed, tools.amazon.attempt)
+    refused_key = is_key_refused(attempt)
+    here, held = settle(opened, attempt, tools, key_was_fresh=False)
+    if not held:
+        return here
+    return drive(here.record, tools, budget, card=here.card, reread_key=refused_key)
+
+
+def _record_only(
+    record: Record, key: KeyItem, slot: Full, order: Order, tools: Tools, budget: Budget
+) -> Delivered | Accepted:
+    try:
+        opened = tools.ledger.open(record, key, tools.new_nonce())
+    except LedgerUnavailable as error:
+        return _in_doubt(record, error, tools)
+    if isinstance(opened, KeyTaken):
+        return repeat(opened.key, order, tools, budget, slot=slot)
+    return accepted(opened, tools.clock.now())
+
+
+def _in_doubt(record: Record, error: LedgerUnavailable, tools: Tools) -> Accepted:
+    if not error.in_doubt:
+        raise error
+    # It may have been written, and then its wake_at brings it back. Saying "failed" could make the caller order twice.
+    tools.telemetry.log("openInDoubt", requestId=record.request_id)
+    return accepted(record, tools.clock.now(), due_at=None)
+
+
+def _answer(driven: Driven, tools: Tools) -> Delivered | Accepted:
+    record = driven.record
+    if record.status is Status.SUCCEEDED and driven.card is not None:
+        return Delivered(record, driven.card, replayed=False)
+    if record.status.is_open or record.status is Status.SUCCEEDED:
+        return accepted(record, tools.clock.now())
+    raise_ended(record)
+
+
+def repeat(
+    key: KeyItem, order: Order, tools: Tools, budget: Budget, *, slot: Slot | Full | None = None
+) -> Delivered | Accepted:
+    """Answer an order whose key is taken: the same order gets how it stands, another one is refused.
+
+    A repeat in any open state sends nothing.
+    """
+    differing = differing_fields(fingerprint(order.key, order.fields()), key.fingerprint)
+    if key.operation is not order.operation:
+        differing = ["operation"]
+    if key.account != order.account:
+        differing = ["account", *differing]
+    if differing:
+        raise KeyReused(differing, request_id=key.request_id)
+    record = find(key.request_id, tools.ledger)
+    if record.status.is_open:
+        return accepted(record, tools.clock.now())
+    if record.status is not Status.SUCCEEDED:
+        raise_ended(record)
+    try:
+        return read_card(record, tools, budget, slot=slot)
+    except RefusedByAmazon:
+        # The order did succeed: only its code cannot be read now.
+        return accepted(record, tools.clock.now())

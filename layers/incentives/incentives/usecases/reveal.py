@@ -1,0 +1,98 @@
+"""Read a card's claim code again. Amazon keeps it; the gateway never does.
+
+The operation is sent once more under the same request id, which Amazon answers with the same card.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from incentives.domain.errors import StateConflict
+from incentives.domain.ledger import Record, Status
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import Card, Conflict, Refused, Succeeded
+from incentives.domain.pacing import Full, Slot
+from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended, refusal_of
+from incentives.usecases.drive import account_of, is_key_refused, observed, operation_call
+from incentives.usecases.find import find
+from incentives.usecases.tools import SLOT_WAIT_SECONDS_MAX, Budget, Tools
+
+#: Between two tries to read a card.
+RETRY_SECONDS = 1.0
+
+
+def reveal(request_id: str, caller: str | None, tools: Tools, budget: Budget) -> Delivered | Accepted:
+    """Return the code of an issued card. A reveal that fails changes nothing.
+
+    Raises:
+        NotFound, StateConflict, RefusedByAmazon, AccountUnusable, LedgerUnavailable
+    """
+    record = find(request_id, tools.ledger, operation=Operation.CREATE_GIFT_CARD)
+    tools.telemetry.log("reveal", requestId=record.request_id, status=record.status.value, caller=caller)
+    if record.status.is_open:
+        raise StateConflict(
+            f"This request is {record.status.value}: its card can be read once it is SUCCEEDED.",
+            request_id=record.request_id,
+            status=record.status,
+            retryable=True,
+        )
+    if record.status is not Status.SUCCEEDED:
+        raise_ended(record)
+    return read_card(record, tools, budget)
+
+
+def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full | None = None) -> Delivered | Accepted:
+    """Read the card of a SUCCEEDED record, and hand it out only if the record is still SUCCEEDED afterwards.
+
+    Args:
+        slot: taken already, if it was.
+
+    Raises:
+        StateConflict: the card must not be delivered, whatever the ledger says.
+        RefusedByAmazon: Amazon refuses to show it now. The record stays SUCCEEDED.
+    """
+    fresh = False
+    while True:
+        account = account_of(record, tools, fresh=fresh)
+        slot = slot or tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
+        now = tools.clock.now()
+        if isinstance(slot, Full):
+            return accepted(record, now, due_at=slot.next_at)
+        tools.clock.sleep((slot.at - now).total_seconds())
+        slot = None
+        call = operation_call(record)
+        attempt = observed(tools, record, call, tools.amazon.sign(call, account), tools.amazon.attempt)
+        match attempt.outcome:
+            case Succeeded(card):
+                return _deliver(record, card, tools)
+            case Conflict(kind=kind):
+                tools.telemetry.log("cardWithheld", requestId=record.request_id, because=kind.value)
+                tools.telemetry.count("CardWithheld", operation=call.name)
+                raise StateConflict(
+                    f"Amazon no longer shows this card as live ({kind.value}); it must not be used.",
+                    request_id=record.request_id,
+                    status=record.status,
+                )
+            case Refused(error):
+                raise refusal_of(replace(record, refusal=error))
+        if is_key_refused(attempt) and not fresh:
+            fresh = True
+        elif budget.allows_a_try(RETRY_SECONDS):
+            tools.clock.sleep(RETRY_SECONDS)
+        else:
+            return accepted(record, tools.clock.now())
+
+
+def _deliver(record: Record, card: Card, tools: Tools) -> Delivered:
+    # Read after Amazon's answer: a cancel accepted in between withholds the code.
+    current = tools.ledger.get(record.request_id)
+    if current is None or current.status is not Status.SUCCEEDED or card.gc_id != current.gc_id:
+        status = current.status if current else record.status
+        tools.telemetry.log("cardWithheld", requestId=record.request_id, status=status.value)
+        raise StateConflict(
+            f"This request has meanwhile become {status.value}.",
+            request_id=record.request_id,
+            status=status,
+            retryable=status.is_open,
+        )
+    return Delivered(current, card, replayed=True)

@@ -1,0 +1,133 @@
+"""What every use case works with: the ports, and the bag that carries them.
+
+Each port has two implementations: the real adapter, and the one that the simulation and the unit tests use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from incentives.agcod.amazon import FundsAnswer, SignedCall
+from incentives.domain.accounts import Account
+from incentives.domain.calls import Attempt, Call
+from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
+from incentives.domain.outcomes import Outcome, ReversalOutcome
+from incentives.domain.pacing import Full, Slot
+from incentives.domain.recovery import Reissue
+
+
+class Ledger(Protocol):
+    """The durable record of every request. Reads are consistent; a repeated write recognises its own nonce.
+
+    Every method raises `LedgerUnavailable`.
+    """
+
+    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
+        """Write the key item and the first record in one transaction."""
+
+    def get(self, request_id: str) -> Record | None:
+        """Read one record."""
+
+    def apply(self, change: Change, nonce: str) -> Record | Lost:
+        """Carry out one conditional write and return the record as it now stands."""
+
+    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+        """Close the old generation and open the new one in one transaction; returns the new one."""
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Request ids of open records whose holder is presumed dead at `now`, longest silent first."""
+
+
+class Pacer(Protocol):
+    """Hands out the moments at which calls may leave for Amazon."""
+
+    def reserve(self, account: str, *, wait_seconds_max: float) -> Slot | Full:
+        """Take the next slot if it begins soon enough. Raises `LedgerUnavailable`."""
+
+
+class Amazon(Protocol):
+    """The Incentives API of every account's marketplace."""
+
+    def sign(self, call: Call, account: Account) -> SignedCall:
+        """Write and sign a call; it is valid for 15 minutes."""
+
+    def attempt(self, signed: SignedCall, *, seconds: float) -> Attempt[Outcome]:
+        """Send an operation once."""
+
+    def attempt_reversal(self, signed: SignedCall, *, seconds: float) -> Attempt[ReversalOutcome]:
+        """Send a reversal once."""
+
+    def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
+        """Ask for the account's balance."""
+
+
+class Accounts(Protocol):
+    """The accounts' keys."""
+
+    def get(self, name: str, *, fresh: bool = False) -> Account:
+        """Return an account. Raises `AccountUnusable`.
+
+        Args:
+            fresh: read it anew, because Amazon refused the key at hand.
+        """
+
+
+class Clock(Protocol):
+    """The time, and the passing of it."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after this long."""
+
+
+class Telemetry(Protocol):
+    """Logs and metrics. Only named, harmless facts go in: never an event, a body or an answer."""
+
+    def log(self, event: str, **facts: Any) -> None:
+        """Write one log line."""
+
+    def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
+        """Add to a metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The ports, and where nonces come from."""
+
+    ledger: Ledger
+    pacer: Pacer
+    amazon: Amazon
+    accounts: Accounts
+    clock: Clock
+    telemetry: Telemetry
+    new_nonce: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long the function that runs this may still take.
+
+    Attributes:
+        seconds_left: asked anew each time.
+    """
+
+    seconds_left: Callable[[], float]
+
+    # One try takes at most 8 s (connect 2, read 6) and needs its answer written: no try starts with less left.
+    SECONDS_FOR_A_TRY = 11.0
+
+    def allows_a_try(self, after_seconds: float = 0.0) -> bool:
+        """Whether a try that starts after a wait can be finished and written down."""
+        return self.seconds_left() - after_seconds >= self.SECONDS_FOR_A_TRY
+
+
+#: Total time of one call to Amazon: connect 2 s and read 6 s, of which 6 s is what Amazon's FAQ recommends.
+CALL_SECONDS = 8.0
+
+#: An interactive caller waits at most this long for a slot; beyond that it gets a 202 with the time it is due.
+SLOT_WAIT_SECONDS_MAX = 2.0
