@@ -1,0 +1,171 @@
+"""The activity page: what an account did, a thousand rows at a time, at most once a minute.
+
+Amazon's `pageIndex` is read two ways by public clients: as the number of a page, and as the number of a record.
+`Walk` does not need to know. It asks for index 1 after index 0 and looks at what comes: rows that were on the first
+page mean that indexes count records, new rows mean that they count pages. Rows are counted once, and the walk ends
+when there are as many as Amazon's total says, or when a page brings nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from incentives.agcod.answers import balance_of, is_ours
+from incentives.agcod.dates import parse_date
+from incentives.agcod.envelope import Envelope, error_type
+from incentives.agcod.shapes import ActivityRow, ActivityShape, WithGcId, read_shape
+from incentives.domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from incentives.domain.calls import Call
+    from incentives.domain.money import Money
+
+#: Amazon's largest page.
+PAGE_SIZE_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One thing that happened to the account.
+
+    Attributes:
+        type: `GCCreation`, `GCCancellation`; the names for physical cards are not published.
+        status: `Success` or `Failed`.
+        time: aware UTC.
+        value: None for cancellations.
+        failure: an errorType.
+        is_real: False for idempotent repeats and failures.
+    """
+
+    request_id: str
+    type: str | None
+    status: str | None
+    time: datetime | None
+    value: Money | None
+    gc_id: str | None
+    failure: str | None
+    is_real: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityPage:
+    """Rows as Amazon sent them, and how many there are in the whole time frame (None if it does not say)."""
+
+    rows: tuple[Activity, ...]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Where a walk through the pages is.
+
+    Attributes:
+        rows: found so far, without repeats.
+        next_index: pageIndex to ask for next; None when the walk is over.
+        counts_records: whether pageIndex counts records; None while that is unknown.
+    """
+
+    rows: tuple[Activity, ...] = ()
+    next_index: int | None = 0
+    counts_records: bool | None = None
+
+    def take(self, page: ActivityPage) -> Walk:
+        """The walk after the page that `next_index` asked for."""
+        if self.next_index is None:
+            return self
+        seen = {_identity(row) for row in self.rows}
+        fresh: list[Activity] = []
+        repeats = False
+        for row in page.rows:
+            if _identity(row) in seen:
+                repeats = True
+            else:
+                # Twins within one page are two things that happened in the same second.
+                fresh.append(row)
+        rows = (*self.rows, *fresh)
+        if not fresh or (page.total is not None and len(rows) >= page.total):
+            return Walk(rows, None, self.counts_records)
+        counts_records = repeats if self.next_index > 0 and self.counts_records is None else self.counts_records
+        return Walk(rows, len(rows) if counts_records else self.next_index + 1, counts_records)
+
+
+def query_of(
+    *, start: datetime, end: datetime, index: int, size: int = PAGE_SIZE_MAX, no_ops: bool = False
+) -> dict[str, Any]:
+    """The members of a request for one page; times are aware.
+
+    Raises:
+        InvalidInput: names `from`, `page` or `pageSize`.
+    """
+    if start > end:
+        raise InvalidInput("from", "must not be after to")
+    if index < 0:
+        raise InvalidInput("page", "must not be negative")
+    if not 1 <= size <= PAGE_SIZE_MAX:
+        raise InvalidInput("pageSize", f"must be 1 to {PAGE_SIZE_MAX}")
+    return {
+        "utcStartDate": _utc_text(start),
+        "utcEndDate": _utc_text(end),
+        "pageIndex": index,
+        "pageSize": size,
+        "showNoOps": no_ops,
+    }
+
+
+def judge_activity(envelope: Envelope | None, call: Call) -> ActivityPage | None:
+    """The page in a SUCCESS; None if it cannot be read."""
+    shape = read_shape(ActivityShape, envelope.members) if envelope is not None else None
+    if shape is None or envelope is None or not is_ours(envelope, call):
+        return None
+    if shape.card_activity_list is None and shape.total is None:
+        # A page beyond the last one has no rows, but a total.
+        return None
+    rows: list[Activity] = []
+    for raw in _rows(shape.card_activity_list):
+        row = read_shape(ActivityRow, raw)
+        if row is None or row.request_id is None or not isinstance(raw, Mapping):
+            return None
+        rows.append(_activity(row, raw, envelope.secrets))
+    total = shape.total
+    return ActivityPage(
+        tuple(rows), int(total) if total is not None and 0 <= total == total.to_integral_value() else None
+    )
+
+
+def _activity(row: ActivityRow, raw: Mapping[str, Any], secrets: tuple[str, ...]) -> Activity:
+    identified = read_shape(WithGcId, raw)
+    return Activity(
+        request_id=row.request_id or "",
+        type=row.activity_type,
+        status=row.activity_status,
+        time=parse_date(row.activity_time),
+        value=balance_of(row.card_value),
+        gc_id=identified.gc_id if identified is not None else None,
+        failure=error_type(row.failure_code, secrets),
+        is_real=str(row.is_real_op).strip().lower() != "false",
+    )
+
+
+def _rows(raw: object) -> list[Any]:
+    match raw:
+        case None:
+            return []
+        case list():
+            return raw
+        case Mapping() if len(raw) == 1:
+            # XML: <cardActivityList><member>...</member><member>...</member></cardActivityList>
+            inner = next(iter(raw.values()))
+            return inner if isinstance(inner, list) else [inner]
+        case _:
+            return [raw]
+
+
+def _identity(row: Activity) -> tuple[object, ...]:
+    return (row.request_id, row.time, row.type, row.status, row.is_real)
+
+
+def _utc_text(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")

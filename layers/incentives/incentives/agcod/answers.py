@@ -1,0 +1,385 @@
+"""The reader: one answer of Amazon's, and what it says about the attempt that got it.
+
+It is asked with money at stake and never raises: an answer that cannot be understood is an outcome, `Unknown`.
+`Succeeded` needs every sign at once: HTTP 200, status SUCCESS, no error, our own request id, the live card status of
+the operation, the amount and currency asked for, and for a created card its id and claim code. One sign less is not
+a success; Amazon's retry rule says that anything else than a clear answer may have been charged.
+
+Answers of balance loads are published nowhere. Assumed: `status` and `loadBalanceRequestId` as everywhere; an amount,
+in any of the places that other operations use, must be the one asked for if there is one; a `cardStatus`, if there is
+one, must be `Fulfilled`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, assert_never
+
+from incentives.agcod.bodies import REQUEST_ID_MEMBERS, LoadUnits, load_amount_value
+from incentives.agcod.dates import parse_date
+from incentives.agcod.envelope import Envelope, open_envelope
+from incentives.agcod.errors import Kind, ReversalKind, Taxon, describe
+from incentives.agcod.parsing import parse
+from incentives.agcod.shapes import (
+    CardInfo,
+    CreatedCard,
+    FundsShape,
+    LoadedBalance,
+    SomeMoney,
+    WithCard,
+    WithGcId,
+    read_shape,
+)
+from incentives.domain.money import CURRENCY_DECIMALS, Money
+from incentives.domain.outcomes import (
+    AmazonError,
+    Card,
+    ClaimCode,
+    Conflict,
+    ConflictKind,
+    NoSuchRequest,
+    NotExecuted,
+    NotExecutedBecause,
+    Outcome,
+    Refused,
+    ReversalOutcome,
+    Reversed,
+    Succeeded,
+    TooLate,
+    Unknown,
+    UnknownBecause,
+    Unresolved,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from incentives.agcod.transport import Answer
+    from incentives.domain.calls import Call
+
+_FIRST_SERVER_FAULT: Final = 500
+
+#: The cardStatus of a card that is live, by operation.
+_LIVE: Final[Mapping[str, str]] = {
+    "CreateGiftCard": "Fulfilled",
+    "ActivateGiftCard": "Activated",
+    "LoadAmazonBalance": "Fulfilled",
+}
+#: What AWS answers before the Incentives API is reached.
+_FRONT_DOOR: Final = frozenset({Kind.THROTTLED, Kind.CREDENTIALS})
+#: What a SUCCESS must not carry after a reversal: the card would still be live.
+_STILL_LIVE: Final = frozenset({"Fulfilled", "Activated"})
+#: A load has no cardStatus; `Card.status` then says how Amazon called the answer itself.
+_NO_CARD_STATUS: Final = "SUCCESS"
+
+#: An outcome that is no success, of operations and of plain questions alike.
+Failure = Refused | Unknown | NotExecuted
+
+UNREADABLE: Final = Unknown(UnknownBecause.UNREADABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What GetAvailableFunds answers.
+
+    Attributes:
+        value: may be zero (Amazon's sandbox always says zero), or below.
+        timestamp: aware UTC: Amazon's own, or else the answer's Date; None if it has neither.
+    """
+
+    value: Money
+    timestamp: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CardState:
+    """What ActivationStatusCheck answers.
+
+    Attributes:
+        status: `Activated`, `AwaitingActivation`, or another word of Amazon's.
+        value: None where Amazon names none (a card that is not active).
+    """
+
+    status: str
+    value: Money | None
+    expires_at: datetime | None
+
+
+def open_answer(answer: Answer, call: Call) -> Envelope | None:
+    """The answer, parsed; None if it is no document."""
+    if not answer.complete:
+        return None
+    document = parse(answer.body)
+    if document is None:
+        return None
+    known = () if call.card_number is None else (call.card_number.reveal(),)
+    return open_envelope(document, answer.headers, known)
+
+
+def read_outcome(answer: Answer, call: Call, *, load_units: LoadUnits = "minor") -> Outcome:
+    """What an answer to Create, Activate or Load says about this attempt. Never raises."""
+    try:
+        return judge_outcome(open_answer(answer, call), answer.status, call, load_units)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the answer or with us: the money may have moved
+        return UNREADABLE
+
+
+def read_reversal(answer: Answer, call: Call) -> ReversalOutcome:
+    """What an answer to Cancel, Deactivate or Void says about this attempt. Never raises."""
+    try:
+        return judge_reversal(open_answer(answer, call), answer.status, call)
+    except Exception:  # noqa: BLE001 - as above
+        return Unresolved(unknown=UnknownBecause.UNREADABLE)
+
+
+def judge_outcome(envelope: Envelope | None, http_status: int, call: Call, load_units: LoadUnits = "minor") -> Outcome:
+    """`read_outcome` of an answer that is already open; raises only where this room has a bug."""
+    failure = judge_failure(envelope, http_status, call)
+    if failure is not None or envelope is None:
+        return failure or UNREADABLE
+    match call.name:
+        case "CreateGiftCard" | "ActivateGiftCard":
+            return _judge_card(envelope, call)
+        case "LoadAmazonBalance":
+            return _judge_load(envelope, call, load_units)
+        case _:
+            return UNREADABLE
+
+
+def judge_reversal(envelope: Envelope | None, http_status: int, call: Call) -> ReversalOutcome:
+    """`read_reversal` of an answer that is already open; raises only where this room has a bug."""
+    failure = judge_failure(envelope, http_status, call)
+    match failure:
+        case None if envelope is not None and _is_reversed(envelope, call):
+            return Reversed()
+        case None:
+            return Unresolved(unknown=UnknownBecause.UNREADABLE)
+        case Unknown(because, error):
+            return Unresolved(error, unknown=because)
+        case NotExecuted(because, error):
+            return Unresolved(error, not_executed=because)
+        case Refused(error):
+            return _refused_reversal(error, describe(error, http_status))
+        case _:
+            assert_never(failure)
+
+
+def judge_failure(envelope: Envelope | None, http_status: int, call: Call) -> Failure | None:
+    """What a failed answer says; None for an unmarred SUCCESS, which is then to be read as the operation's own."""
+    if envelope is None:
+        return _without_document(http_status)
+    error = envelope.error
+    if envelope.garbled:
+        return Unknown(UnknownBecause.UNREADABLE, error)
+    match envelope.status:
+        case "SUCCESS" if http_status == HTTPStatus.OK and not envelope.has_error:
+            return None
+        case "RESEND":
+            return Unknown(UnknownBecause.RESEND, error)
+        case "FAILURE":
+            pass
+        case None if http_status != HTTPStatus.OK or describe(error).kind in _FRONT_DOOR:
+            # Serialisation errors, AWS's front door and some XML errors have no status. With which HTTP status the
+            # front door throttles is not known.
+            pass
+        case _:
+            # SUCCESS that contradicts itself, no status at all, or a word that nobody documented.
+            because = UnknownBecause.AMAZON_FAULT if http_status >= _FIRST_SERVER_FAULT else UnknownBecause.UNREADABLE
+            return Unknown(because, error)
+    return _judge_error(envelope, http_status, call)
+
+
+def _judge_error(envelope: Envelope, http_status: int, call: Call) -> Failure:  # noqa: PLR0911 - one return per row of the table
+    error = envelope.error
+    taxon = describe(error, http_status)
+    if not is_ours(envelope, call, silence=True):
+        return Unknown(UnknownBecause.UNREADABLE, error)
+    if envelope.status == "FAILURE" and not envelope.has_error and taxon.kind in {Kind.REFUSED, Kind.CREDENTIALS}:
+        # F100 and F500 are FAILUREs as well as F200 and F300: without any error nobody knows which this is.
+        return Unknown(UnknownBecause.UNREADABLE, error)
+    match taxon.kind:
+        case Kind.THROTTLED:
+            return NotExecuted(NotExecutedBecause.THROTTLED, error)
+        case Kind.RESEND:
+            return Unknown(UnknownBecause.RESEND, error)
+        case Kind.FAULT:
+            return Unknown(UnknownBecause.AMAZON_FAULT, error)
+        case _ if http_status >= _FIRST_SERVER_FAULT:
+            # A server that broke down is no witness of what it did before.
+            return Unknown(UnknownBecause.AMAZON_FAULT, error)
+        case Kind.CREDENTIALS:
+            return NotExecuted(NotExecutedBecause.CREDENTIALS, error)
+        case Kind.REFUSED:
+            return Refused(error)
+        case Kind.UNREADABLE | Kind.BY_CODE:
+            return Unknown(UnknownBecause.UNREADABLE, error)
+        case _:
+            assert_never(taxon.kind)
+
+
+def _without_document(http_status: int) -> Failure:
+    if http_status >= _FIRST_SERVER_FAULT:
+        return Unknown(UnknownBecause.AMAZON_FAULT)
+    if http_status == HTTPStatus.TOO_MANY_REQUESTS:
+        # Whoever on the way answered this has not passed the request on.
+        return NotExecuted(NotExecutedBecause.THROTTLED)
+    return UNREADABLE
+
+
+def _judge_card(envelope: Envelope, call: Call) -> Outcome:
+    card_info = _card_info(envelope)
+    if card_info is None or card_info.card_status is None or not is_ours(envelope, call):
+        return UNREADABLE
+    conflict = _status_conflict(card_info.card_status, envelope)
+    if conflict is not None:
+        return conflict
+    created = read_shape(CreatedCard, envelope.members) if call.name == "CreateGiftCard" else None
+    gc_id, value = _gc_id(envelope), _money(card_info.value)
+    if (
+        card_info.card_status != _LIVE[call.name]
+        or not _is_same_card(card_info, call)
+        or value is None
+        or call.value is None
+        or (call.name == "CreateGiftCard" and (created is None or gc_id is None))
+    ):
+        return UNREADABLE
+    if value != (call.value.amount, call.value.currency):
+        return Conflict(ConflictKind.VALUE, gc_id)
+    # An expiration that cannot be read does not make the card unknown: it is paid for, live, and its code is here.
+    # Repeating the call would bring the same text again. Evidence tells the operator that there was one.
+    expires_at = parse_date(created.gc_expiration_date if created is not None else card_info.expiration_date)
+    claim_code = ClaimCode(created.gc_claim_code) if created is not None else None
+    return Succeeded(Card(gc_id, claim_code, expires_at, card_info.card_status, call.value))
+
+
+def _judge_load(envelope: Envelope, call: Call, load_units: LoadUnits) -> Outcome:
+    loaded = read_shape(LoadedBalance, envelope.members)
+    if loaded is None or call.value is None or not is_ours(envelope, call):
+        return UNREADABLE
+    status = loaded.card_info.card_status if loaded.card_info is not None else None
+    if status is not None:
+        conflict = _status_conflict(status, envelope)
+        if conflict is not None:
+            return conflict
+        if status != _LIVE[call.name]:
+            return UNREADABLE
+    in_card = loaded.card_info.value if loaded.card_info is not None else None
+    given = [each for each in (loaded.amount, loaded.value, in_card) if each is not None]
+    values = [_money(each, load_units=load_units) for each in given]
+    if None in values:
+        return UNREADABLE
+    if any(each != (call.value.amount, call.value.currency) for each in values):
+        return Conflict(ConflictKind.VALUE)
+    return Succeeded(Card(None, None, None, status or _NO_CARD_STATUS, call.value))
+
+
+def _status_conflict(card_status: str, envelope: Envelope) -> Conflict | None:
+    kind = {"RefundedToPurchaser": ConflictKind.REFUNDED, "Expired": ConflictKind.EXPIRED}.get(card_status)
+    return Conflict(kind, _gc_id(envelope)) if kind is not None else None
+
+
+def _is_reversed(envelope: Envelope, call: Call) -> bool:
+    gc_id, card_info = _gc_id(envelope), _card_info(envelope)
+    if not is_ours(envelope, call) or (call.gc_id is not None and gc_id is not None and gc_id != call.gc_id):
+        return False
+    if card_info is None:
+        # Cancel and Void answer without one. One that is there but cannot be read is another matter.
+        return envelope.members.get("cardInfo") is None
+    return card_info.card_status not in _STILL_LIVE and _is_same_card(card_info, call)
+
+
+def _refused_reversal(error: AmazonError, taxon: Taxon) -> ReversalOutcome:
+    match taxon.reversal:
+        case ReversalKind.NO_SUCH_REQUEST:
+            return NoSuchRequest(error)
+        case ReversalKind.TOO_LATE:
+            return TooLate(error)
+        case ReversalKind.UNRESOLVED:
+            return Unresolved(error)
+
+
+def judge_funds(envelope: Envelope | None, http_status: int, call: Call, date: datetime | None) -> Funds | Failure:
+    """What an answer to GetAvailableFunds says; `date` is the answer's own, for an answer without a timestamp."""
+    failure = judge_failure(envelope, http_status, call)
+    if failure is not None or envelope is None:
+        return failure or UNREADABLE
+    shape = read_shape(FundsShape, envelope.members)
+    value = balance_of(shape.available_funds) if shape is not None else None
+    if shape is None or value is None:
+        return UNREADABLE
+    return Funds(value, parse_date(shape.timestamp) or date)
+
+
+def judge_card_state(envelope: Envelope | None, http_status: int, call: Call) -> CardState | Failure:
+    """What an answer to ActivationStatusCheck says."""
+    failure = judge_failure(envelope, http_status, call)
+    if failure is not None or envelope is None:
+        return failure or UNREADABLE
+    card_info = _card_info(envelope)
+    if (
+        card_info is None
+        or card_info.card_status is None
+        or not is_ours(envelope, call)
+        or not _is_same_card(card_info, call)
+    ):
+        return UNREADABLE
+    return CardState(card_info.card_status, balance_of(card_info.value), parse_date(card_info.expiration_date))
+
+
+def balance_of(raw: object) -> Money | None:
+    """Money that Amazon reports without having been asked for it: zero and less included; None if unreadable."""
+    money = _money(raw)
+    if money is None or money[1] not in CURRENCY_DECIMALS:
+        return None
+    amount, currency = money
+    try:
+        quantised = amount.quantize(Decimal(1).scaleb(-CURRENCY_DECIMALS[currency]))
+    except InvalidOperation:
+        return None
+    # Adding zero turns a float's negative zero into the plain one.
+    return Money(quantised + 0, currency) if quantised == amount else None
+
+
+def _card_info(envelope: Envelope) -> CardInfo | None:
+    carrier = read_shape(WithCard, envelope.members)
+    return carrier.card_info if carrier is not None else None
+
+
+def _gc_id(envelope: Envelope) -> str | None:
+    carrier = read_shape(WithGcId, envelope.members)
+    gc_id = carrier.gc_id if carrier is not None else None
+    # An id is stored and logged: one that is the claim code, with or without its hyphens, is none.
+    return None if gc_id is None or _bare(gc_id) in map(_bare, envelope.secrets) else gc_id
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).lower()
+
+
+def _money(raw: object, *, load_units: LoadUnits | None = None) -> tuple[Decimal, str] | None:
+    shape = read_shape(SomeMoney, raw)
+    if shape is None or shape.currency_code is None:
+        return None
+    if shape.amount is not None:
+        return shape.amount, shape.currency_code
+    if load_units is None or shape.value is None or shape.currency_code not in CURRENCY_DECIMALS:
+        return None
+    return load_amount_value(shape.value, shape.currency_code, load_units), shape.currency_code
+
+
+def is_ours(envelope: Envelope, call: Call, *, silence: bool = False) -> bool:
+    """Whether the answer names our request id; with `silence`, naming none will do (failures often name none)."""
+    member = REQUEST_ID_MEMBERS[call.name]
+    if member is None:
+        return True
+    named = envelope.members.get(member)
+    return silence if named is None else named == call.request_id
+
+
+def _is_same_card(card_info: CardInfo, call: Call) -> bool:
+    if call.card_number is None or card_info.card_number is None:
+        return True
+    return bool(card_info.card_number == call.card_number.reveal())

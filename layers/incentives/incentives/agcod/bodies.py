@@ -1,0 +1,201 @@
+"""What is sent: a `Call` as the JSON text that Amazon documents for its operation.
+
+Amounts are written from their decimals, digit by digit; a binary float never occurs. Members come in one fixed
+order, so that the same call is always the same bytes.
+
+`LoadAmazonBalance` is the exception among the operations: its amount is `amount.value`, a *string*
+(Amazon's signing sample: `"amount":{"currencyCode":"USD","value":"1000"}`), and whether it counts minor units
+(cents) or major ones is published nowhere. A public client of its sister operation sends 4000 where 40 dollars are
+plausible and 4,000 exceed Amazon's largest card, so minor units are the default; it is the `load_units` setting.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from incentives.domain.errors import InvalidInput
+from incentives.domain.money import CURRENCY_DECIMALS, Money
+
+if TYPE_CHECKING:
+    from incentives.domain.calls import Call
+
+LoadUnits = Literal["minor", "major"]
+
+#: The member that carries the request id, by operation, in requests and in answers alike. None: there is none.
+REQUEST_ID_MEMBERS: Final[Mapping[str, str | None]] = MappingProxyType(
+    {
+        "CreateGiftCard": "creationRequestId",
+        "CancelGiftCard": "creationRequestId",
+        "ActivateGiftCard": "activationRequestId",
+        "DeactivateGiftCard": "activationRequestId",
+        "ActivationStatusCheck": "statusCheckRequestId",
+        "LoadAmazonBalance": "loadBalanceRequestId",
+        "VoidAmazonBalanceLoad": "loadBalanceRequestId",
+        "GetAvailableFunds": None,
+        "GetGiftCardActivityPage": "requestId",
+    }
+)
+
+_GIFT_CARD: Final = frozenset({"externalReference", "productType", "programId", "transactionSource"})
+#: Optional members by operation. A name that is not listed is refused, so that no option can replace the id or value.
+_OPTIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "CreateGiftCard": _GIFT_CARD,
+        "CancelGiftCard": frozenset(),
+        "ActivateGiftCard": _GIFT_CARD,
+        "DeactivateGiftCard": frozenset(),
+        "ActivationStatusCheck": frozenset(),
+        "LoadAmazonBalance": _GIFT_CARD | {"account", "notification"},
+        # Amazon's barcode test script voids with an amount and a token and expects another one to be refused.
+        "VoidAmazonBalanceLoad": frozenset({"account", "transactionSource"}),
+        "GetAvailableFunds": frozenset(),
+        "GetGiftCardActivityPage": frozenset({"utcStartDate", "utcEndDate", "pageIndex", "pageSize", "showNoOps"}),
+    }
+)
+
+_VALUE_NEEDED: Final = frozenset({"CreateGiftCard", "ActivateGiftCard", "LoadAmazonBalance"})
+_CARD_NEEDED: Final = frozenset({"ActivateGiftCard", "DeactivateGiftCard", "ActivationStatusCheck"})
+
+#: 16 digits and a checksum of three. How the checksum is made is not published: only the length is checked.
+_CARD_NUMBER: Final = re.compile(r"[0-9]{19}")
+
+#: Amazon's limits: externalReference 100 Unicode characters, programId 100 and productType 50 letters or digits.
+_EXTERNAL_REFERENCE_LENGTH_MAX: Final = 100
+_PROGRAM_ID: Final = re.compile(r"[A-Za-z0-9]{1,100}")
+_PRODUCT_TYPE: Final = re.compile(r"[A-Za-z0-9]{1,50}")
+
+#: Of an optional object's JSON. Amazon names no limit; the gateway takes bodies of 10 KB, and these are a part of one.
+_OBJECT_LENGTH_MAX: Final = 4096
+#: Deepest documented object: transactionSource.sourceDetails.institutionName.
+_OBJECT_DEPTH_MAX: Final = 6
+
+
+def body_of(call: Call, partner_id: str, *, load_units: LoadUnits = "minor") -> str:
+    """The JSON body of a call (ASCII only: other characters are escaped).
+
+    Raises:
+        InvalidInput: names the member that is missing, not of this operation, or out of its limits.
+    """
+    if call.name not in REQUEST_ID_MEMBERS:
+        raise InvalidInput("operation", f"must be one of {', '.join(REQUEST_ID_MEMBERS)}")
+    check_options(call)
+    members: dict[str, Any] = {}
+    id_member = REQUEST_ID_MEMBERS[call.name]
+    if id_member is not None:
+        members[id_member] = call.request_id
+    members["partnerId"] = partner_id
+    if call.name in _CARD_NEEDED:
+        members["cardNumber"] = _card_number(call)
+    if call.name == "CancelGiftCard" and call.gc_id is not None:
+        members["gcId"] = call.gc_id
+    if call.name in _VALUE_NEEDED and call.value is None:
+        raise InvalidInput("amount", "is missing")
+    if call.value is not None:
+        if call.name in ("CreateGiftCard", "ActivateGiftCard"):
+            members["value"] = {"currencyCode": call.value.currency, "amount": call.value.amount}
+        elif call.name in ("LoadAmazonBalance", "VoidAmazonBalanceLoad"):
+            members["amount"] = {
+                "currencyCode": call.value.currency,
+                "value": load_amount_text(call.value, load_units),
+            }
+    members |= {name: call.options[name] for name in sorted(call.options)}
+    return dumps(members)
+
+
+def load_amount_text(money: Money, units: LoadUnits) -> str:
+    """A balance load's amount: `"1000"` for 10 dollars in minor units, `"10.00"` in major ones."""
+    match units:
+        case "minor":
+            return f"{money.amount.scaleb(CURRENCY_DECIMALS[money.currency]).to_integral_exact():f}"
+        case "major":
+            return f"{money.amount:f}"
+
+
+def load_amount_value(text: Decimal, currency: str, units: LoadUnits) -> Decimal:
+    """The amount in major units of a balance load's number."""
+    return text.scaleb(-CURRENCY_DECIMALS[currency]) if units == "minor" else text
+
+
+def check_options(call: Call) -> None:  # noqa: C901 - one case per member
+    """Check a call's optional members.
+
+    Raises:
+        InvalidInput: names the first member that this operation does not have or that breaks Amazon's limits.
+    """
+    allowed = _OPTIONS[call.name]
+    for name, value in call.options.items():
+        if name not in allowed:
+            raise InvalidInput(name, f"is not a member of {call.name}")
+        match name:
+            case "externalReference":
+                if not isinstance(value, str) or not 1 <= len(value) <= _EXTERNAL_REFERENCE_LENGTH_MAX:
+                    raise InvalidInput(name, f"must be 1 to {_EXTERNAL_REFERENCE_LENGTH_MAX} characters")
+            case "programId":
+                if not isinstance(value, str) or not _PROGRAM_ID.fullmatch(value):
+                    raise InvalidInput(name, "must be 1 to 100 letters or digits")
+            case "productType":
+                if not isinstance(value, str) or not _PRODUCT_TYPE.fullmatch(value):
+                    raise InvalidInput(name, "must be 1 to 50 letters or digits")
+            case "transactionSource" | "notification" | "account":
+                _check_object(name, value)
+    if call.name == "LoadAmazonBalance":
+        _check_account(call.options.get("account"))
+
+
+def dumps(value: object) -> str:
+    """Compact JSON of str, int, bool, None, Decimal and of dicts and lists of them; a Decimal keeps its digits.
+
+    Raises:
+        InvalidInput: names `body`: anything else, a binary float above all.
+    """
+    match value:
+        case None | bool() | int() | str():
+            return json.dumps(value)
+        case Decimal() if value.is_finite():
+            return f"{value:f}"
+        case Mapping():
+            return "{" + ",".join(f"{json.dumps(str(name))}:{dumps(each)}" for name, each in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(dumps(each) for each in value) + "]"
+        case _:
+            raise InvalidInput("body", f"cannot hold a {type(value).__name__}")
+
+
+def _card_number(call: Call) -> str:
+    if call.card_number is None or not _CARD_NUMBER.fullmatch(call.card_number.reveal()):
+        raise InvalidInput("cardNumber", "must be 19 digits")
+    return call.card_number.reveal()
+
+
+def _check_account(account: object) -> None:
+    if not isinstance(account, Mapping):
+        raise InvalidInput("account", "is missing")
+    for member in ("id", "type"):
+        if not isinstance(account.get(member), str) or not account[member]:
+            raise InvalidInput(f"account.{member}", "must be a text")
+
+
+def _check_object(name: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise InvalidInput(name, "must be an object")
+    if _depth(value) > _OBJECT_DEPTH_MAX:
+        raise InvalidInput(name, f"must be nested at most {_OBJECT_DEPTH_MAX} deep")
+    if len(dumps(value)) > _OBJECT_LENGTH_MAX:
+        raise InvalidInput(name, f"must be at most {_OBJECT_LENGTH_MAX} characters of JSON")
+
+
+def _depth(value: object, level: int = 1) -> int:
+    if level > _OBJECT_DEPTH_MAX:
+        return level
+    match value:
+        case Mapping():
+            return max((_depth(each, level + 1) for each in value.values()), default=level)
+        case list() | tuple():
+            return max((_depth(each, level + 1) for each in value), default=level)
+        case _:
+            return level

@@ -1,0 +1,355 @@
+"""Amazon's errors: one table from errorType to what it means, to Amazon's caller (us) and to ours.
+
+Sources: Amazon's class list (F100 internal, F200 invalid request, F300 account, F400 resend, F500 unknown), the
+union of errorTypes known from public clients and recorded traffic, and AWS's front door, which answers before the
+Incentives API does (throttling, signature). `confirmed` is False where the class of a name is only inferred.
+
+How an error is read (`describe`): the type, where the table has an opinion; else its F-code; else, with no code at
+all, the HTTP status. When type and code disagree on whether anything may have happened, the doubt wins.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from incentives.domain.outcomes import AmazonError
+
+
+class Kind(StrEnum):
+    """What an error says about the attempt that got it."""
+
+    REFUSED = "refused"
+    RESEND = "resend"
+    FAULT = "fault"
+    THROTTLED = "throttled"
+    CREDENTIALS = "credentials"
+    UNREADABLE = "unreadable"
+    BY_CODE = "byCode"  # the type alone says nothing: ask the F-code
+
+
+class ReversalKind(StrEnum):
+    """What an error says about the reversal that got it."""
+
+    NO_SUCH_REQUEST = "noSuchRequest"
+    TOO_LATE = "tooLate"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Taxon:
+    """One error's meaning.
+
+    Attributes:
+        type: errorType; for a fallback, the F-class or the HTTP status it stands for.
+        code: F-class, e.g. `F200`; None where Amazon gives none.
+        kind: what it says about an operation's attempt.
+        reversal: what it says about a reversal's attempt, if it is a refusal.
+        http_status: what our caller gets: 402, 403, 409, 422, 503; 202 while nobody knows or the pace forbids.
+        retryable: whether the same request with the same Idempotency-Key can still succeed.
+        advice: a sentence that our caller can act on.
+        confirmed: whether the class is documented or was observed.
+    """
+
+    type: str
+    code: str | None
+    kind: Kind
+    reversal: ReversalKind
+    http_status: int
+    retryable: bool
+    advice: str
+    confirmed: bool = True
+
+
+_UNRESOLVED: Final = ReversalKind.UNRESOLVED
+_RETRY_ADVICE: Final = (
+    "The outcome is not known yet; it is being found out. Repeat the request with the same key to read it."
+)
+_THROTTLE_ADVICE: Final = (
+    "Amazon's request rate was exceeded and nothing was done. The request is repeated at its next slot."
+)
+_KEY_ADVICE: Final = (
+    "Amazon did not accept the account's access key or signature. An operator must check the account's secret."
+)
+
+
+def _refused(
+    name: str,
+    advice: str,
+    *,
+    code: str = "F200",
+    status: int | None = None,
+    reversal: ReversalKind = _UNRESOLVED,
+    confirmed: bool = True,
+) -> Taxon:
+    http_status = status if status is not None else {"F200": 422, "F300": 403}[code]
+    return Taxon(name, code, Kind.REFUSED, reversal, http_status, False, advice, confirmed)  # noqa: FBT003
+
+
+def _unknown(name: str, code: str | None, kind: Kind, *, confirmed: bool = True) -> Taxon:
+    return Taxon(name, code, kind, _UNRESOLVED, 202, True, _RETRY_ADVICE, confirmed)  # noqa: FBT003
+
+
+def _throttled(name: str) -> Taxon:
+    return Taxon(name, None, Kind.THROTTLED, _UNRESOLVED, 202, True, _THROTTLE_ADVICE)  # noqa: FBT003
+
+
+def _credentials(name: str, code: str | None = None) -> Taxon:
+    return Taxon(name, code, Kind.CREDENTIALS, _UNRESOLVED, 503, True, _KEY_ADVICE)  # noqa: FBT003
+
+
+_NONE: Final = ReversalKind.NO_SUCH_REQUEST
+
+_REFUSALS: Final = (
+    # F200: the request
+    _refused("ActivationNotAllowed", "This card cannot be activated.", confirmed=False),
+    _refused("ActivationRequestIdAlreadyBeenUsed", "The request id was used for another activation.", confirmed=False),
+    _refused("AmountBelowMinThreshold", "Ask for a larger amount.", confirmed=False),
+    _refused("AmountIsNull", "Send an amount.", confirmed=False),
+    _refused(
+        "BadInput",
+        "Amazon could not use the request's members; compare them with the API's documentation.",
+        confirmed=False,
+    ),
+    _refused(
+        "CancelRequestArrivedAfterTimeLimit",
+        "A card can be cancelled only within 15 minutes of its creation.",
+        status=409,
+        reversal=ReversalKind.TOO_LATE,
+    ),
+    _refused(
+        "CardActivatedWithDifferentDenomination", "The card is already active with another amount.", confirmed=False
+    ),
+    _refused("CardActivatedWithDifferentRequestId", "The card was already activated by another request."),
+    _refused("CardAlreadyActivatedWithDifferentRequestId", "The card was already activated by another request."),
+    _refused("CardNotFound", "Amazon knows no such card.", reversal=_NONE, confirmed=False),
+    _refused(
+        "CardNumberCheckSumError", "The card number has a typing error: its check digits do not match.", confirmed=False
+    ),
+    _refused("CardNumberNotFound", "Amazon knows no card of this number.", reversal=_NONE, confirmed=False),
+    _refused("CardNumberTooShort", "A card number has 19 digits.", confirmed=False),
+    _refused("CurrencyCodeIsNull", "Send a currency code."),
+    _refused("CurrencyCodeMismatch", "The currency is not the one of the account's marketplace."),
+    _refused("DeactivationNotAllowed", "This card cannot be deactivated.", confirmed=False),
+    _refused("ExternalReferenceTooLong", "An external reference has at most 100 characters.", confirmed=False),
+    _refused("FractionalAmountNotAllowed", "The currency has no fractions: send a whole amount."),
+    _refused("GcNotReadyForRefund", "The card cannot be refunded at the moment.", confirmed=False),
+    _refused("GcRTPNotAllowed", "The card cannot be returned to its purchaser.", confirmed=False),
+    _refused("InvalidAmountInput", "Send an amount."),
+    _refused("InvalidAmountValue", "Send an amount larger than zero."),
+    _refused("InvalidCardNumberInput", "Send the card number: 19 digits."),
+    _refused("InvalidCurrencyCodeInput", "Send a currency code."),
+    _refused("InvalidCurrencyInMarketplace", "The currency is not the one of the account's marketplace."),
+    _refused("InvalidDateFormat", "Write dates as yyyy-MM-ddTHH:mm:ss."),
+    _refused("InvalidEndDate", "The end of the time frame is not a date that Amazon accepts."),
+    _refused("InvalidGCIdInput", "The card id is not the one of this request."),
+    _refused("InvalidPageIndex", "The page index is outside the result."),
+    _refused("InvalidPageSize", "A page has 1 to 1000 rows."),
+    _refused("InvalidPartnerId", "Amazon does not know the account's partner id (case matters)."),
+    _refused("InvalidPartnerIdInput", "The account has no partner id."),
+    _refused("InvalidProgramId", "The programId is not one that Amazon approved."),
+    _refused("InvalidRequest", "Amazon could not use the request."),
+    _refused("InvalidRequestIdInput", "The request id is missing or not usable."),
+    _refused("InvalidRequestInput", "Amazon found the request empty."),
+    _refused("InvalidStartDate", "The start of the time frame is not a date that Amazon accepts."),
+    _refused("MaxAmountExceeded", "Ask for a smaller amount: this is more than a card may hold."),
+    _refused("MaxPageSizeExceeded", "A page has at most 1000 rows.", confirmed=False),
+    _refused("NegativeOrZeroAmount", "Send an amount larger than zero."),
+    _refused(
+        "NonExistingActivationRequestId",
+        "Amazon knows no activation of this request id.",
+        reversal=_NONE,
+        confirmed=False,
+    ),
+    _refused("OrderNotFound", "Amazon knows no request of this id.", reversal=_NONE, confirmed=False),
+    _refused("ProgramIdNotPresent", "The account needs a programId in each request.", confirmed=False),
+    _refused(
+        "RequestIdMustStartWithPartnerName",
+        "The request id does not begin with the account's partner id.",
+        confirmed=False,
+    ),
+    _refused("RequestIdTooLong", "The request id has more than 40 characters.", confirmed=False),
+    _refused("RequestedDenominationMismatch", "The amount is not the one printed on the card.", confirmed=False),
+    _refused("SimpleAmountIsNull", "Send an amount.", confirmed=False),
+    _refused("StartDateAfterEndDate", "The time frame ends before it starts.", confirmed=False),
+    _refused("WrongActivationRequestId", "The card was activated by another request.", confirmed=False),
+    _refused("WrongGcOrderSource", "The card was not made in a way that allows this operation.", confirmed=False),
+    _refused("WrongGcOrderType", "The card is of a kind that does not allow this operation.", confirmed=False),
+    # F300: the account
+    _refused(
+        "APIGetGiftCardActivityPageIsDisabled", "Ask Amazon to enable the activity page.", code="F300", confirmed=False
+    ),
+    _refused("AccessDenied", "The account may not do this; ask Amazon.", code="F300", confirmed=False),
+    _refused("AccountHasProblems", "Amazon has stopped the account; ask the account manager.", code="F300"),
+    _refused("ActiveContractNotFound", "The account has no active contract; ask the account manager.", code="F300"),
+    _refused("BlockedCustomer", "Amazon has blocked the customer's account.", code="F300"),
+    _refused("CustomerAccountBlocked", "Amazon has blocked the customer's account.", code="F300", confirmed=False),
+    _refused("CustomerSurpassedDailyVelocityLimit", "The daily limit is used up; try again tomorrow.", code="F300"),
+    _refused("GcOrderBelongToOtherCustomer", "The card belongs to another customer.", code="F300", confirmed=False),
+    _refused(
+        "InsufficientFunds",
+        "Top up the account at Amazon, then send the order under a new key.",
+        code="F300",
+        status=402,
+    ),
+    _refused("IssuanceCapExceeded", "The account's issuance cap is reached; ask the account manager.", code="F300"),
+    _refused(
+        "OperationNotPermitted",
+        "Amazon does not permit this to the account: the amount, the request id or the account's rights.",
+        code="F300",
+        reversal=_NONE,
+    ),
+    _refused(
+        "ProductTypeNotEnabledInTheContract", "The productType is not part of the account's contract.", code="F300"
+    ),
+    _refused("ProgramIsNotApproved", "The program is not approved by Amazon.", code="F300", confirmed=False),
+    _refused("UnknownCustomer", "Amazon does not know the customer or partner.", code="F300"),
+)
+
+_OTHERS: Final = (
+    _credentials("InvalidAccessKey", "F300"),
+    _credentials("InvalidAwsAccessKeyId", "F300"),
+    _unknown("SystemTemporarilyUnavailable", "F400", Kind.RESEND),
+    # Seen under several codes, or listed by Amazon's mock table under F100: only the code says what they mean.
+    _unknown("GeneralError", None, Kind.BY_CODE),
+    _unknown("UnknownError", "F500", Kind.BY_CODE),
+    _unknown("EmptyCardInfoList", "F100", Kind.BY_CODE, confirmed=False),
+    _unknown("GcLocked", "F100", Kind.BY_CODE, confirmed=False),
+    _unknown("RequestError", "F100", Kind.BY_CODE, confirmed=False),
+    # AWS's front door, before the Incentives API is reached
+    *(
+        _throttled(name)
+        for name in ("Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException")
+    ),
+    *(
+        _credentials(name)
+        for name in (
+            "AccessDeniedException",
+            "ExpiredTokenException",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "RequestExpired",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
+        )
+    ),
+    *(
+        _unknown(name, None, Kind.FAULT)
+        for name in (
+            "InternalFailure",
+            "InternalServerError",
+            "RequestTimeout",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+        )
+    ),
+)
+
+#: Every errorType we know.
+TABLE: Final[Mapping[str, Taxon]] = MappingProxyType({each.type: each for each in (*_REFUSALS, *_OTHERS)})
+
+#: By the first digit of an F-code.
+BY_CODE: Final[Mapping[str, Taxon]] = MappingProxyType(
+    {
+        "F1": _unknown("F100", "F100", Kind.FAULT),
+        "F2": _refused("F200", "Amazon refused the request; its errorType and message say why."),
+        "F3": _refused("F300", "Amazon refused the account; ask the account manager.", code="F300"),
+        "F4": _unknown("F400", "F400", Kind.RESEND),
+        "F5": _unknown("F500", "F500", Kind.FAULT),
+    }
+)
+
+#: An answer without a code, by HTTP status. 400 is how Amazon's serialisation errors come (`{"Message": ...}`):
+#: nothing was looked at. Every status that is not here says nothing about what happened.
+BY_STATUS: Final[Mapping[int, Taxon]] = MappingProxyType(
+    {
+        400: replace(
+            _refused("400", "Amazon could not read the request; its message says why."),
+            code=None,
+        ),
+        401: _credentials("401"),
+        403: _credentials("403"),
+        429: _throttled("429"),
+    }
+)
+_SERVER_FAULT: Final = _unknown("5xx", None, Kind.FAULT)
+_UNREADABLE: Final = _unknown("unreadable", None, Kind.UNREADABLE)
+
+_FIRST_SERVER_FAULT: Final = 500
+_F_CODE: Final = re.compile(r"F[1-5][0-9]{2}")
+_DOUBTS: Final = frozenset({Kind.RESEND, Kind.FAULT, Kind.UNREADABLE})
+
+#: The only mark of a throttled JSON answer in public records: it has neither code nor type.
+THROTTLE_MESSAGE: Final = "Rate exceeded"
+
+
+def describe(error: AmazonError, http_status: int | None = None) -> Taxon:
+    """What an error means.
+
+    Args:
+        error: as Amazon named it.
+        http_status: of Amazon's answer; asked only where the error has no code.
+
+    Returns:
+        Never a taxon of kind BY_CODE. An error without any part, and no status to ask, is UNREADABLE.
+    """
+    by_type = TABLE.get(error.type) if error.type is not None else None
+    if by_type is not None and by_type.kind is not Kind.BY_CODE:
+        by_code = _by_code(error.code)
+        # A type says more than its class, but never talks a doubt away.
+        return by_code if by_code is not None and by_code.kind in _DOUBTS else by_type
+    if error.code is not None:
+        # A code outside F100 to F599 is none that we could act on.
+        return _by_code(error.code) or _UNREADABLE
+    if by_type is not None:
+        return _SERVER_FAULT
+    if http_status is not None and http_status >= _FIRST_SERVER_FAULT:
+        return _SERVER_FAULT
+    if error.type is None and error.message == THROTTLE_MESSAGE:
+        return TABLE["ThrottlingException"]
+    return BY_STATUS.get(http_status, _UNREADABLE) if http_status is not None else _UNREADABLE
+
+
+def _by_code(code: str | None) -> Taxon | None:
+    if code is None or not _F_CODE.fullmatch(code):
+        return None
+    return BY_CODE[code[:2]]
+
+
+def as_markdown() -> str:
+    """The whole table as Markdown, for the documentation."""
+    head = (
+        "| errorType | Class | An attempt is | A reversal is | Status | Retryable | What to do |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
+    known = "".join(map(_row, sorted(TABLE.values(), key=lambda taxon: taxon.type)))
+    fallbacks = "".join(map(_row, _fallbacks()))
+    return (
+        f"{head}{known}\nA class marked `?` is inferred, not documented.\n\n"
+        "An unknown errorType falls back by its F-code, an answer without a code by its HTTP status:\n\n"
+        f"{head}{fallbacks}"
+    )
+
+
+def _fallbacks() -> Iterable[Taxon]:
+    yield from BY_CODE.values()
+    yield from BY_STATUS.values()
+    yield _SERVER_FAULT
+    yield _UNREADABLE
+
+
+def _row(taxon: Taxon) -> str:
+    code = (taxon.code or "-") + ("" if taxon.confirmed else " ?")
+    retryable = "yes" if taxon.retryable else "no"
+    cells = (taxon.type, code, taxon.kind, taxon.reversal, str(taxon.http_status), retryable, taxon.advice)
+    return f"| {' | '.join(cells)} |\n"

@@ -1,0 +1,432 @@
+"""Every operation, every documented kind of answer, JSON and XML: the outcome of one attempt."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from incentives.agcod.answers import read_outcome, read_reversal
+from incentives.domain.outcomes import (
+    ClaimCode,
+    Conflict,
+    ConflictKind,
+    NoSuchRequest,
+    NotExecuted,
+    NotExecutedBecause,
+    Outcome,
+    Refused,
+    ReversalOutcome,
+    Reversed,
+    Succeeded,
+    TooLate,
+    Unknown,
+    UnknownBecause,
+    Unresolved,
+)
+from tests.agcod.samples import (
+    CALLS,
+    CARD_NUMBER,
+    CLAIM_CODE,
+    FORMS,
+    GC_ID,
+    ID_MEMBERS,
+    OPERATIONS,
+    REVERSALS,
+    VALUE,
+    answer,
+    card_info,
+    failure,
+    render,
+    success,
+    to_json,
+    to_xml,
+)
+
+if TYPE_CHECKING:
+    from incentives.agcod.bodies import LoadUnits
+
+THROTTLED_XML = b"<ThrottlingException><Message>Rate exceeded</Message></ThrottlingException>"
+BAD_SIGNATURE_XML = (
+    b"<InvalidSignatureException><Message>The request signature we calculated does not match the signature you "
+    b"provided. The Canonical String for this request should have been 'POST ...</Message></InvalidSignatureException>"
+)
+
+U, N = UnknownBecause, NotExecutedBecause
+
+# errorCode, errorType, status member, HTTP status -> what an operation's attempt is
+ERRORS: list[tuple[str | None, str | None, str, int, type[Refused] | UnknownBecause | NotExecutedBecause]] = [
+    ("F200", "InvalidAmountValue", "FAILURE", 400, Refused),
+    ("F200", "InvalidRequestInput", "FAILURE", 400, Refused),
+    ("F200", "MaxAmountExceeded", "FAILURE", 400, Refused),
+    ("F200", "CardAlreadyActivatedWithDifferentRequestId", "FAILURE", 400, Refused),
+    ("F300", "InsufficientFunds", "FAILURE", 400, Refused),
+    ("F300", "OperationNotPermitted", "FAILURE", 400, Refused),
+    ("F300", "GeneralError", "FAILURE", 400, Refused),
+    ("F300", "CustomerSurpassedDailyVelocityLimit", "FAILURE", 400, Refused),
+    # unknown type, missing type, missing code
+    ("F200", "NobodyKnowsThisOne", "FAILURE", 400, Refused),
+    ("F300", None, "FAILURE", 400, Refused),
+    ("F299", None, "FAILURE", 400, Refused),
+    (None, "InsufficientFunds", "FAILURE", 400, Refused),
+    (None, "NobodyKnowsThisOne", "FAILURE", 400, Refused),
+    # refusals are refusals whatever the status line says, but for a server that broke down
+    ("F200", "InvalidAmountValue", "FAILURE", 200, Refused),
+    ("F200", "InvalidAmountValue", "FAILURE", 500, U.AMAZON_FAULT),
+    ("F300", "InsufficientFunds", "FAILURE", 503, U.AMAZON_FAULT),
+    # doubts
+    ("F400", "SystemTemporarilyUnavailable", "RESEND", 400, U.RESEND),
+    ("F400", "SystemTemporarilyUnavailable", "RESEND", 200, U.RESEND),
+    ("F400", None, "FAILURE", 400, U.RESEND),
+    (None, "SystemTemporarilyUnavailable", "FAILURE", 400, U.RESEND),
+    ("F200", "SystemTemporarilyUnavailable", "FAILURE", 400, U.RESEND),
+    ("F400", "InsufficientFunds", "FAILURE", 400, U.RESEND),
+    ("F200", "InvalidAmountValue", "RESEND", 400, U.RESEND),
+    ("F100", "GeneralError", "FAILURE", 400, U.AMAZON_FAULT),
+    ("F500", "GeneralError", "FAILURE", 400, U.AMAZON_FAULT),
+    ("F500", "UnknownError", "FAILURE", 400, U.AMAZON_FAULT),
+    (None, "GeneralError", "FAILURE", 400, U.AMAZON_FAULT),
+    ("F100", "AmountIsNull", "FAILURE", 400, U.AMAZON_FAULT),
+    ("F900", "InvalidWhatever", "FAILURE", 400, U.UNREADABLE),
+    (None, None, "FAILURE", 400, U.UNREADABLE),
+    (None, None, "FAILURE", 502, U.AMAZON_FAULT),
+    (None, None, "PENDING", 200, U.UNREADABLE),
+    (None, None, "success", 200, U.UNREADABLE),
+    ("F200", "InvalidAmountValue", "PENDING", 400, U.UNREADABLE),
+    ("F200", "InvalidAmountValue", "SUCCESS", 200, U.UNREADABLE),
+    # keys
+    ("F300", "InvalidAccessKey", "FAILURE", 400, N.CREDENTIALS),
+    ("F300", "InvalidAwsAccessKeyId", "FAILURE", 400, N.CREDENTIALS),
+    (None, "RequestExpired", "FAILURE", 400, N.CREDENTIALS),
+]
+
+# whole bodies that are not of the business layer
+FRONT_DOOR: list[tuple[str, bytes, int, UnknownBecause | NotExecutedBecause | type[Refused]]] = [
+    ("throttled xml 400", THROTTLED_XML, 400, N.THROTTLED),
+    ("throttled xml 503", THROTTLED_XML, 503, N.THROTTLED),
+    ("throttled xml 200", THROTTLED_XML, 200, N.THROTTLED),
+    ("throttled json 400", b'{"message":"Rate exceeded"}', 400, N.THROTTLED),
+    ("throttled json 429", b'{"message":"Slow down"}', 429, N.THROTTLED),
+    ("throttled json type", b'{"__type":"com.amazon.coral.x#ThrottlingException","Message":null}', 400, N.THROTTLED),
+    ("throttled html 429", b"<html><p>Too many<br></html>", 429, N.THROTTLED),
+    ("bad signature xml", BAD_SIGNATURE_XML, 403, N.CREDENTIALS),
+    ("bad signature json", b'{"__type":"InvalidSignatureException","message":"no"}', 403, N.CREDENTIALS),
+    (
+        "bad signature query style",
+        b"<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>x</Message></Error></ErrorResponse>",
+        403,
+        N.CREDENTIALS,
+    ),
+    ("unknown key", b'{"message":"The security token included in the request is invalid."}', 403, N.CREDENTIALS),
+    (
+        "unknown key capital",
+        b'{"Message":"The security token included in the request is invalid."}',
+        403,
+        N.CREDENTIALS,
+    ),
+    ("expired xml", b"<RequestExpired><Message>old</Message></RequestExpired>", 400, N.CREDENTIALS),
+    ("null amount", b'{"Message":null}', 400, Refused),
+    ("wrong json type", b'{"Message":"class java.lang.String is not an expected Json type"}', 400, Refused),
+    ("empty object 200", b"{}", 200, U.UNREADABLE),
+    ("empty 200", b"", 200, U.UNREADABLE),
+    ("empty 400", b"", 400, U.UNREADABLE),
+    ("empty 403", b"", 403, U.UNREADABLE),
+    ("empty 500", b"", 500, U.AMAZON_FAULT),
+    ("html 500", b"<html><body>Internal Error</html>", 500, U.AMAZON_FAULT),
+    ("html 200", b"<html><body><p>Welcome</p></body></html>", 200, U.UNREADABLE),
+    ("redirect", b"", 302, U.UNREADABLE),
+    ("not found", b'{"message":"no such page"}', 404, U.UNREADABLE),
+    ("request timeout", b'{"message":"too slow"}', 408, U.UNREADABLE),
+    ("json 500", b'{"message":"broken"}', 500, U.AMAZON_FAULT),
+    ("json list", b'[{"status":"SUCCESS"}]', 200, U.UNREADABLE),
+    ("json text", b'"SUCCESS"', 200, U.UNREADABLE),
+    ("doctype", b'<!DOCTYPE a [<!ENTITY b "c">]><a><status>SUCCESS</status></a>', 200, U.UNREADABLE),
+    ("status is a number", b'{"status":1}', 200, U.UNREADABLE),
+    ("code is an object", b'{"agcodResponse":{"status":"FAILURE"},"errorCode":{"a":1}}', 400, U.UNREADABLE),
+    (
+        "status twice",
+        b'{"status":"FAILURE","agcodResponse":{"status":"SUCCESS"},"errorCode":"F200"}',
+        400,
+        U.UNREADABLE,
+    ),
+]
+
+
+def matches(outcome: Outcome, expected: object) -> bool:
+    match outcome:
+        case Refused():
+            return expected is Refused
+        case Unknown(because) | NotExecuted(because):
+            return because == expected and type(because) is type(expected)
+    return False
+
+
+def matches_reversal(outcome: ReversalOutcome, expected: object) -> bool:
+    if not isinstance(outcome, Unresolved):
+        return False
+    reason = outcome.unknown or outcome.not_executed
+    return reason is None if expected is Refused else reason == expected and type(reason) is type(expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_true_success_succeeds(name: str, form: str) -> None:
+    outcome = read_outcome(answer(render(form, success(name), name)), CALLS[name])
+    assert isinstance(outcome, Succeeded)
+    assert outcome.card.value == VALUE
+    if name == "CreateGiftCard":
+        assert outcome.card.gc_id == GC_ID
+        assert outcome.card.claim_code == ClaimCode(CLAIM_CODE)
+        assert outcome.card.expires_at is not None
+        assert outcome.card.expires_at.isoformat() == "2032-06-10T14:59:59+00:00"
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", REVERSALS)
+def test_a_true_reversal_is_reversed(name: str, form: str) -> None:
+    assert read_reversal(answer(render(form, success(name), name)), CALLS[name]) == Reversed()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("code", "kind", "status", "http_status", "expected"), ERRORS)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_error_of_an_operation(
+    name: str, code: str | None, kind: str | None, status: str, http_status: int, expected: object, form: str
+) -> None:
+    body = render(form, failure(name, code, kind, status=status), name)
+    outcome = read_outcome(answer(body, http_status), CALLS[name])
+    assert matches(outcome, expected), outcome
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("code", "kind", "status", "http_status", "expected"), ERRORS)
+@pytest.mark.parametrize("name", REVERSALS)
+def test_an_error_of_a_reversal(
+    name: str, code: str | None, kind: str | None, status: str, http_status: int, expected: object, form: str
+) -> None:
+    body = render(form, failure(name, code, kind, status=status), name)
+    outcome = read_reversal(answer(body, http_status), CALLS[name])
+    if kind == "OperationNotPermitted":
+        assert isinstance(outcome, NoSuchRequest)
+    else:
+        assert matches_reversal(outcome, expected), outcome
+
+
+@pytest.mark.parametrize(("label", "body", "http_status", "expected"), FRONT_DOOR)
+@pytest.mark.parametrize("name", [*OPERATIONS, *REVERSALS])
+def test_an_answer_from_before_the_business_layer(
+    name: str, label: str, body: bytes, http_status: int, expected: object
+) -> None:
+    if name in OPERATIONS:
+        outcome = read_outcome(answer(body, http_status), CALLS[name])
+        assert matches(outcome, expected), (label, outcome)
+    else:
+        reversal = read_reversal(answer(body, http_status), CALLS[name])
+        assert matches_reversal(reversal, expected), (label, reversal)
+
+
+@pytest.mark.parametrize("header", ["ThrottlingException", "ThrottlingException:http://internal.amazon.com/coral/"])
+def test_the_error_type_may_be_a_header(header: str) -> None:
+    read = read_outcome(answer(b"{}", 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
+    assert matches(read, N.THROTTLED)
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("OperationNotPermitted", NoSuchRequest),
+        ("OrderNotFound", NoSuchRequest),
+        ("CardNotFound", NoSuchRequest),
+        ("NonExistingActivationRequestId", NoSuchRequest),
+        ("CancelRequestArrivedAfterTimeLimit", TooLate),
+        ("GcNotReadyForRefund", Unresolved),
+        ("DeactivationNotAllowed", Unresolved),
+        ("WrongActivationRequestId", Unresolved),
+        ("AccountHasProblems", Unresolved),
+    ],
+)
+@pytest.mark.parametrize("name", REVERSALS)
+def test_a_refused_reversal(name: str, kind: str, expected: type, form: str) -> None:
+    outcome = read_reversal(answer(render(form, failure(name, "F200", kind), name), 400), CALLS[name])
+    assert type(outcome) is expected
+    doubted = read_reversal(answer(render(form, failure(name, "F500", kind), name), 400), CALLS[name])
+    assert matches_reversal(doubted, U.AMAZON_FAULT)
+    broken = read_reversal(answer(render(form, failure(name, "F200", kind), name), 503), CALLS[name])
+    assert matches_reversal(broken, U.AMAZON_FAULT)
+
+
+# What is wrong with a SUCCESS -> what it is. `None` for a value removes the member.
+Change = dict[str, Any]
+CREATE_CHANGES: list[tuple[Change, object]] = [
+    ({"creationRequestId": None}, U.UNREADABLE),
+    ({"creationRequestId": "AwssbT2"}, U.UNREADABLE),
+    ({"creationRequestId": "awssbt1"}, U.UNREADABLE),
+    ({"creationRequestId": Decimal(1)}, U.UNREADABLE),
+    ({"status": None}, U.UNREADABLE),
+    ({"gcClaimCode": None}, U.UNREADABLE),
+    ({"gcClaimCode": ""}, U.UNREADABLE),
+    ({"gcClaimCode": " "}, U.UNREADABLE),
+    ({"gcClaimCode": {"a": "b"}}, U.UNREADABLE),
+    ({"gcId": None}, U.UNREADABLE),
+    ({"gcId": CLAIM_CODE}, U.UNREADABLE),
+    ({"gcId": CLAIM_CODE.replace("-", "")}, U.UNREADABLE),
+    ({"gcId": ["A", "B"]}, U.UNREADABLE),
+    ({"cardInfo": None}, U.UNREADABLE),
+    ({"cardInfo": "Fulfilled"}, U.UNREADABLE),
+    ({"cardInfo": card_info("Fulfilled", value=None)}, U.UNREADABLE),
+    ({"cardInfo": card_info("Fulfilled", value={"amount": Decimal(25)})}, U.UNREADABLE),
+    ({"cardInfo": card_info("Fulfilled", value={"currencyCode": "USD"})}, U.UNREADABLE),
+    ({"cardInfo": card_info("Fulfilled", value={"amount": "many", "currencyCode": "USD"})}, U.UNREADABLE),
+    ({"cardInfo": card_info("Fulfilled", value={"amount": "2_5", "currencyCode": "USD"})}, U.UNREADABLE),
+    ({"cardInfo": card_info("Fulfilled", value={"amount": "٢٥", "currencyCode": "USD"})}, U.UNREADABLE),
+    ({"cardInfo": card_info("Fulfilled", value=Decimal(25))}, U.UNREADABLE),
+    ({"cardInfo": card_info("fulfilled")}, U.UNREADABLE),
+    ({"cardInfo": card_info("Activated")}, U.UNREADABLE),
+    ({"cardInfo": card_info("Frozen")}, U.UNREADABLE),
+    ({"cardInfo": card_info("")}, U.UNREADABLE),
+    ({"errorCode": "F200"}, U.UNREADABLE),
+    ({"errorType": "InsufficientFunds"}, U.UNREADABLE),
+    ({"cardInfo": card_info("RefundedToPurchaser")}, ConflictKind.REFUNDED),
+    ({"cardInfo": card_info("RefundedToPurchaser"), "gcClaimCode": None, "gcId": None}, ConflictKind.REFUNDED),
+    ({"cardInfo": card_info("Expired")}, ConflictKind.EXPIRED),
+    (
+        {"cardInfo": card_info("Fulfilled", value={"amount": Decimal("25.01"), "currencyCode": "USD"})},
+        ConflictKind.VALUE,
+    ),
+    ({"cardInfo": card_info("Fulfilled", value={"amount": Decimal(-25), "currencyCode": "USD"})}, ConflictKind.VALUE),
+    ({"cardInfo": card_info("Fulfilled", value={"amount": Decimal(25), "currencyCode": "CAD"})}, ConflictKind.VALUE),
+]
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize(("change", "expected"), CREATE_CHANGES)
+def test_a_success_with_something_wrong(change: Change, expected: object, form: str) -> None:
+    members = {name: value for name, value in (success("CreateGiftCard") | change).items() if value is not None}
+    outcome = read_outcome(answer(render(form, members, "CreateGiftCard")), CALLS["CreateGiftCard"])
+    if isinstance(expected, ConflictKind):
+        assert isinstance(outcome, Conflict)
+        assert outcome.kind is expected
+        assert outcome.gc_id in (GC_ID, None)
+    else:
+        assert matches(outcome, expected), outcome
+
+
+@pytest.mark.parametrize("http_status", [201, 202, 204, 206, 302, 400, 404, 500])
+def test_success_needs_http_200(http_status: int) -> None:
+    for name in OPERATIONS:
+        assert isinstance(read_outcome(answer(to_json(success(name)), http_status), CALLS[name]), Unknown)
+    for name in REVERSALS:
+        assert isinstance(read_reversal(answer(to_json(success(name)), http_status), CALLS[name]), Unresolved)
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_dated"),
+    [
+        (None, False),
+        ("Mon Jun 09 21:59:59 UTC 2025", True),
+        ("2032-06-10T14:59:59Z", True),
+        ("Jeu Juin 10 14:59:59 UTC 2032", False),
+        ("soon", False),
+        (Decimal(1970), False),
+        ({"year": "2032"}, False),
+    ],
+)
+def test_an_expiration_never_costs_the_card(raw: object, is_dated: bool) -> None:
+    members = success("CreateGiftCard") | {"gcExpirationDate": raw}
+    outcome = read_outcome(answer(to_json(members)), CALLS["CreateGiftCard"])
+    assert isinstance(outcome, Succeeded)
+    assert (outcome.card.expires_at is not None) is is_dated
+
+
+@pytest.mark.parametrize("amount", [b"25", b"25.0", b"25.00", b"2.5E1", b"2.5e+1", b'"25.00"', b"25.000000000000000"])
+def test_amounts_are_compared_as_decimals(amount: bytes) -> None:
+    body = to_json(success("CreateGiftCard")).replace(b"25.0", amount)
+    assert isinstance(read_outcome(answer(body), CALLS["CreateGiftCard"]), Succeeded)
+
+
+@pytest.mark.parametrize(
+    "amount", [b"25.000000000000001", b"24.999999999999999999", b"1e999", b"1e999999", b"NaN", b"-Infinity"]
+)
+def test_amounts_are_no_binary_floats(amount: bytes) -> None:
+    body = to_json(success("CreateGiftCard")).replace(b"25.0", amount)
+    assert not isinstance(read_outcome(answer(body), CALLS["CreateGiftCard"]), Succeeded)
+
+
+def test_a_card_id_of_digits_may_be_a_number() -> None:
+    body = to_json(success("CreateGiftCard")).replace(f'"{GC_ID}"'.encode(), GC_ID.encode())
+    outcome = read_outcome(answer(body), CALLS["CreateGiftCard"])
+    assert isinstance(outcome, Succeeded)
+    assert outcome.card.gc_id == GC_ID
+
+
+def test_extra_members_and_capital_letters_do_not_matter() -> None:
+    members = success("CreateGiftCard") | {"new": {"deep": [1, 2]}, "another": Decimal("1e9")}
+    capital = {name[0].upper() + name[1:]: value for name, value in members.items()}
+    for each in (members, capital, {"agcodResponse": members}):
+        assert isinstance(read_outcome(answer(to_json(each)), CALLS["CreateGiftCard"]), Succeeded)
+    huge = to_json(members).replace(b"1E+9", b"1" + b"0" * 5000)
+    assert isinstance(read_outcome(answer(huge), CALLS["CreateGiftCard"]), Succeeded)
+
+
+def test_a_member_given_twice_with_two_values_is_garbled() -> None:
+    body = to_json(success("CreateGiftCard"))[:-1] + b', "creationRequestId": "AwssbT2"}'
+    assert matches(read_outcome(answer(body), CALLS["CreateGiftCard"]), U.UNREADABLE)
+
+
+def test_a_failure_that_names_another_request_is_not_ours() -> None:
+    members = failure("CreateGiftCard", "F300", "InsufficientFunds")
+    members["agcodResponse"]["creationRequestId"] = "AwssbT2"
+    assert matches(read_outcome(answer(to_json(members), 400), CALLS["CreateGiftCard"]), U.UNREADABLE)
+    # Mock failures name none.
+    members["agcodResponse"]["creationRequestId"] = None
+    assert isinstance(read_outcome(answer(to_json(members), 400), CALLS["CreateGiftCard"]), Refused)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"cardInfo": card_info("AwaitingActivation")}, U.UNREADABLE),
+        ({"cardInfo": card_info("Fulfilled")}, U.UNREADABLE),
+        ({"cardInfo": card_info("Activated", cardNumber=CARD_NUMBER[:-1] + "9")}, U.UNREADABLE),
+        ({"cardInfo": card_info("Activated", value=None)}, U.UNREADABLE),
+    ],
+)
+def test_an_activation_with_something_wrong(change: Change, expected: object) -> None:
+    members = success("ActivateGiftCard") | change
+    assert matches(read_outcome(answer(to_json(members)), CALLS["ActivateGiftCard"]), expected)
+
+
+@pytest.mark.parametrize(
+    ("extra", "units", "expected"),
+    [
+        ({"amount": {"currencyCode": "USD", "value": "2500"}}, "minor", Succeeded),
+        ({"amount": {"currencyCode": "USD", "value": "25.00"}}, "major", Succeeded),
+        ({"value": {"currencyCode": "USD", "amount": Decimal("25.0")}}, "minor", Succeeded),
+        ({"cardInfo": card_info("Fulfilled")}, "minor", Succeeded),
+        ({"amount": {"currencyCode": "USD", "value": "25"}}, "minor", Conflict),
+        ({"amount": {"currencyCode": "USD", "value": "2500"}}, "major", Conflict),
+        ({"amount": {"currencyCode": "CAD", "value": "2500"}}, "minor", Conflict),
+        ({"cardInfo": card_info("RefundedToPurchaser")}, "minor", Conflict),
+        ({"amount": {"currencyCode": "USD"}}, "minor", Unknown),
+        ({"amount": "2500"}, "minor", Unknown),
+        ({"cardInfo": card_info("Frozen")}, "minor", Unknown),
+    ],
+)
+def test_what_a_load_says_about_its_amount(extra: Change, units: LoadUnits, expected: type) -> None:
+    body = to_json(success("LoadAmazonBalance") | extra)
+    assert type(read_outcome(answer(body), CALLS["LoadAmazonBalance"], load_units=units)) is expected
+
+
+@pytest.mark.parametrize("name", REVERSALS)
+def test_a_reversal_of_another_request_is_unresolved(name: str) -> None:
+    for change in ({ID_MEMBERS[name]: "AwssbT2"}, {ID_MEMBERS[name]: None}, {"cardInfo": 1}):
+        assert matches_reversal(read_reversal(answer(to_json(success(name) | change)), CALLS[name]), U.UNREADABLE)
+
+
+def test_a_reversal_that_contradicts_itself_is_unresolved() -> None:
+    other_card = success("CancelGiftCard") | {"gcId": "A2TSSYZ6M77V9I"}
+    assert matches_reversal(read_reversal(answer(to_json(other_card)), CALLS["CancelGiftCard"]), U.UNREADABLE)
+    live = success("DeactivateGiftCard") | {"cardInfo": card_info("Activated", cardNumber=CARD_NUMBER)}
+    assert matches_reversal(read_reversal(answer(to_xml(live)), CALLS["DeactivateGiftCard"]), U.UNREADABLE)
