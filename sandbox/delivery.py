@@ -1,0 +1,211 @@
+"""How an answer leaves the sandbox: as it should, or spoiled by a fault."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from sandbox import wire
+from sandbox.amazon import failure
+from sandbox.errors import GENERAL_F500, RESEND, AmazonError, RefusedError, error_of
+from sandbox.outcome import Answer, Failure, Framework, Success
+from sandbox.wire import Encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.faults import Rule
+    from sandbox.values import Fields, Json
+    from sandbox.world import World
+
+THROTTLED = "Rate exceeded"
+_HTML_500 = Encoded(
+    500,
+    "text/html",
+    b"<html><head><title>500 Internal Server Error</title></head>"
+    b"<body><h1>Internal Server Error</h1><p>The server encountered an internal error.</p></body></html>",
+)
+_PLAIN_503 = Encoded(503, "text/plain", b"Service Unavailable")
+# Enough to outlast a read time-out of 6 s that counts from each byte received.
+DRIP_SECONDS = 20.0
+_CLAIM_CODE = re.compile(rb"[A-Z0-9]{4}-[A-Z0-9]{6}-[A-Z0-9]{4}")
+
+Transport: TypeAlias = Literal["answer", "drop", "hold", "drip"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the caller gets.
+
+    `answer`: the bytes at once; `drip`: the bytes spread over `seconds`; `hold`: nothing for `seconds`, then a
+    closed connection; `drop`: a closed connection at once. `executed`: whether the call took effect (a late one
+    has not yet).
+    """
+
+    transport: Transport
+    encoded: Encoded | None = None
+    seconds: float = 0.0
+    executed: bool = True
+
+    @property
+    def http_status(self) -> int | None:
+        """The answer's HTTP status; None when no answer is given."""
+        return None if self.encoded is None else self.encoded.http_status
+
+    @property
+    def body(self) -> bytes | None:
+        """The answer's body; None when no answer is given."""
+        return None if self.encoded is None else self.encoded.body
+
+
+def throttled(world: World) -> Framework:
+    """The answer to a call that comes too fast."""
+    return Framework("ThrottlingException", THROTTLED, world.options.throttle_status)
+
+
+def true_delivery(answer: Answer, *, as_xml: bool) -> Delivery:
+    """The answer as it should be."""
+    return Delivery("answer", wire.encode(answer, as_xml=as_xml))
+
+
+def replaced(world: World, rule: Rule, operation: str, fields: Fields | None, *, as_xml: bool) -> Delivery:
+    """The delivery of a fault that puts something else in the place of the answer (or of a late effect's answer)."""
+    kind = rule.kind if rule.kind != "lateEffect" else rule.text("answer", "drop")
+    match kind:
+        case "drop":
+            return Delivery("drop")
+        case "timeout":
+            return Delivery("hold", seconds=rule.seconds("holdSeconds", world.options.hold_seconds))
+        case "error500html" | "error503" | "emptyBody":
+            bodies = {"error500html": _HTML_500, "error503": _PLAIN_503}
+            return Delivery("answer", bodies.get(kind, Encoded(_status(rule, 200), wire.JSON_TYPE, b"")))
+        case "throttle":
+            return true_delivery(throttled(world), as_xml=as_xml)
+        case "message":
+            return true_delivery(Framework(None, None, _status(rule, 400), capital=True), as_xml=as_xml)
+        case _:
+            answer = failure(world, operation, fields, RefusedError(_error(rule)))
+            answer = replace(answer, http_status=_status(rule, answer.http_status))
+            return true_delivery(answer, as_xml=as_xml or kind == "xmlError")
+
+
+def _error(rule: Rule) -> AmazonError:
+    if rule.kind == "generalError":
+        return GENERAL_F500 if rule.text("errorCode") == "F500" else error_of("GeneralError")
+    error_type = rule.text("errorType")
+    return RESEND if error_type is None else error_of(error_type, rule.text("message"), rule.text("errorCode"))
+
+
+def spoiled(rule: Rule, hit: int, answer: Answer, *, as_xml: bool) -> Delivery:
+    """The delivery of a fault that changes the true answer.
+
+    `hit` counts this rule's hits from 1: variants take turns by it.
+    """
+    encoded = wire.encode(answer, as_xml=as_xml)
+    match rule.kind:
+        case "slowDrip":
+            return Delivery("drip", encoded, rule.seconds("dripSeconds", DRIP_SECONDS))
+        case "truncatedJson":
+            encoded = replace(encoded, body=_cut(encoded.body))
+        case "garbledCode":
+            variant = rule.parameters.get("variant")
+            number = variant if isinstance(variant, int) else hit - 1
+            encoded = replace(encoded, body=_garbled(answer, number))
+        case "xml":
+            encoded = wire.encode(answer, as_xml=True)
+        case kind:
+            encoded = wire.encode(_edited(answer, _EDITS[kind]), as_xml=as_xml)
+    return Delivery("answer", encoded)
+
+
+def _status(rule: Rule, default: int) -> int:
+    value = rule.parameters.get("httpStatus", default)
+    return value if isinstance(value, int) else default
+
+
+def _cut(body: bytes) -> bytes:
+    """The beginning of an answer: just past the claim code where there is one, otherwise two thirds."""
+    code = _CLAIM_CODE.search(body)
+    return body[: code.end() + 3] if code else body[: len(body) * 2 // 3]
+
+
+def _garbled(answer: Answer, variant: int) -> bytes:
+    """An answer that holds the claim code, but lacks or garbles every other field. Six variants, taken in turns."""
+    fields = answer.fields if isinstance(answer, Success | Failure) else {}
+    code = fields.get("gcClaimCode")
+    text = code if isinstance(code, str) else ""
+    others = [name for name in sorted(fields) if name != "gcClaimCode"]
+    match variant % 6:
+        case 0:
+            garbled: object = {"gcClaimCode": code}
+        case 1:
+            garbled = {**dict.fromkeys(others), "gcClaimCode": code}
+        case 2:
+            wrong: list[object] = [7, [], {"unexpected": {}}, "garbled", -1.5, True]
+            garbled = {**{name: wrong[at % len(wrong)] for at, name in enumerate(others)}, "gcClaimCode": code}
+        case 3:
+            return b'{"cardInfo":{"cardSta\xff\xfe","gcClaimCode":"' + text.encode() + b'","gcId":\x00\x01}'
+        case 4:
+            garbled = {"result": {"card": {"gcClaimCode": [code]}}, "status": "SUCESS"}
+        case _:
+            return f"OK {text} unexpected text instead of an answer".encode()
+    return json.dumps(garbled, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _edited(answer: Answer, edit: Callable[[dict[str, Json]], None]) -> Answer:
+    """A success with its members changed; every other answer as it is."""
+    if not isinstance(answer, Success):
+        return answer
+    fields = _copy(answer.fields)
+    edit(fields)
+    return replace(answer, fields=fields)
+
+
+def _copy(fields: dict[str, Json]) -> dict[str, Json]:
+    return {name: _copy(value) if isinstance(value, dict) else value for name, value in fields.items()}
+
+
+def _values_of(fields: dict[str, Json]) -> list[dict[str, Json]]:
+    """Every money structure in an answer, whatever the operation calls it."""
+    info = fields.get("cardInfo")
+    found = [fields.get("amount"), fields.get("availableFunds"), info.get("value") if isinstance(info, dict) else None]
+    return [value for value in found if isinstance(value, dict)]
+
+
+def _other_amount(fields: dict[str, Json]) -> None:
+    for value in _values_of(fields):
+        for name in ("amount", "value"):
+            if isinstance(shown := value.get(name), Decimal | int):
+                value[name] = shown + 1
+            elif isinstance(shown, str) and shown.isdigit():
+                value[name] = str(int(shown) + 1)
+
+
+def _other_currency(fields: dict[str, Json]) -> None:
+    for value in _values_of(fields):
+        value["currencyCode"] = "CAD" if value.get("currencyCode") != "CAD" else "USD"
+
+
+def _card_status(status: str) -> Callable[[dict[str, Json]], None]:
+    def edit(fields: dict[str, Json]) -> None:
+        info = fields.get("cardInfo")
+        if isinstance(info, dict):
+            info["cardStatus"] = status
+
+    return edit
+
+
+def _no_status(fields: dict[str, Json]) -> None:
+    fields.pop("status", None)
+
+
+_EDITS: dict[str, Callable[[dict[str, Json]], None]] = {
+    "missingStatus": _no_status,
+    "wrongAmount": _other_amount,
+    "wrongCurrency": _other_currency,
+    "refunded": _card_status("RefundedToPurchaser"),
+    "expired": _card_status("Expired"),
+}

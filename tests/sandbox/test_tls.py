@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from sandbox.__main__ import make_tls
+from sandbox.gateway import Settings, make_account
+from sandbox.server import running
+from tests.sandbox.callers import KEY, PARTNER, SECRET, UNPACED, Api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Api]:
+    ca_file = tmp_path / "ca.pem"
+    settings = Settings((make_account(PARTNER, KEY, SECRET),), UNPACED)
+    with running(settings, tls=make_tls("127.0.0.1", ca_file)) as server, requests.Session() as session:
+        session.trust_env = False
+        session.verify = str(ca_file)
+        yield Api(server, session)
+
+
+def test_signed_calls_pass_and_faults_break_them(secure: Api) -> None:
+    assert secure.create().json()["status"] == "SUCCESS"
+    secure.control("faults", {"kind": "drop", "when": "after"})
+    with pytest.raises(requests.ConnectionError):
+        secure.create("Sandb2")
+    assert len(secure.report()["cards"]) == 2
+
+
+def test_a_caller_that_never_shakes_hands_holds_nobody_up(secure: Api) -> None:
+    address = urlsplit(secure.url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5):
+        assert secure.create().status_code == 200
+
+
+def test_older_versions_of_tls_are_refused(secure: Api) -> None:
+    address = urlsplit(secure.url)
+    versions = {}
+    for newest in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        # The library itself refuses version 1.1 at its usual level of security.
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1_1") if newest is ssl.TLSVersion.TLSv1_1 else nullcontext():
+            context.minimum_version = context.maximum_version = newest
+        with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5) as connection:
+            try:
+                with context.wrap_socket(connection) as wrapped:
+                    versions[newest] = wrapped.version()
+            except (ssl.SSLError, ConnectionError):
+                versions[newest] = None
+    assert versions == {ssl.TLSVersion.TLSv1_1: None, ssl.TLSVersion.TLSv1_2: "TLSv1.2"}
