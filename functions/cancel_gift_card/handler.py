@@ -16,6 +16,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     """Cancel a card: 200 reversed, 202 not known yet."""
 
     def respond(call: ApiCall) -> ApiAnswer:
+        call.query_of()
         call.refuse_body()
         request_id = gift_cards.read_request_id(call)
         result = cancel(

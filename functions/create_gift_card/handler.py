@@ -18,6 +18,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     """Issue one gift card: 201 new, 200 repeated, 202 not known yet."""
 
     def respond(call: ApiCall) -> ApiAnswer:
+        call.query_of()
         key, value, body = gift_cards.read_create(call)
         account = body.account or bootstrap.settings().default_account
         if account is None:

@@ -15,6 +15,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     """Reveal the claim code of an issued card."""
 
     def respond(call: ApiCall) -> ApiAnswer:
+        call.query_of()
         call.refuse_body()
         request_id = gift_cards.read_request_id(call)
         result = reveal(request_id, call.caller, bootstrap.tools(), bootstrap.budget_of(context))

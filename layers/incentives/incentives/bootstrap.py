@@ -105,7 +105,7 @@ def telemetry() -> PowertoolsTelemetry:
 
 @cache
 def _client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
-    return boto3.client(service, config=CLIENT_CONFIG)
+    return boto3.client(service, config=CLIENT_CONFIG)  # type: ignore[call-overload] # typed per literal name only
 
 
 @cache

@@ -1,0 +1,1 @@
+"""What callers see: HTTP requests read, answers written."""

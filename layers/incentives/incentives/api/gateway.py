@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class ApiCall:
             )
         except InvalidInput:
             raise
-        except (ValueError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):
+            # ArithmeticError: a number whose exponent not even a decimal can hold.
             raise InvalidInput("body", "must be a JSON document in UTF-8") from None
         if not isinstance(document, dict):
             raise InvalidInput("body", "must be a JSON object")
@@ -129,7 +131,8 @@ def encode(answer: ApiAnswer) -> dict[str, Any]:
     return {
         "statusCode": answer.status,
         "headers": {"Content-Type": media_type, "Cache-Control": "no-store", **answer.headers},
-        "body": json.dumps(answer.body, separators=(",", ":"), ensure_ascii=False),
+        # ASCII: a caller's text, which comes back in errors, may hold what UTF-8 cannot encode.
+        "body": json.dumps(answer.body, separators=(",", ":")),
         "isBase64Encoded": False,
     }
 
@@ -143,7 +146,11 @@ def _problem_answer(error: GatewayError) -> ApiAnswer:
 
 
 def _fields(error: GatewayError) -> str | None:
-    return ",".join(name for name, _ in error.fields) or None
+    # A name may be the caller's own text: only a plain one goes into a log.
+    return ",".join(name if _PLAIN_NAME.fullmatch(name) else "?" for name, _ in error.fields) or None
+
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -27,10 +27,10 @@ class CreateGiftCardBody(_Body):
     """
 
     amount: str | Decimal
-    currencyCode: str
+    currencyCode: str  # noqa: N815 - as callers write it
     account: str | None = Field(default=None, min_length=1, max_length=64)
-    externalReference: str | None = Field(default=None, min_length=1, max_length=100)
-    onUnknown: Literal["retry", "reverse", "reissue"] = "retry"
+    externalReference: str | None = Field(default=None, min_length=1, max_length=100)  # noqa: N815 - as callers write it
+    onUnknown: Literal["retry", "reverse", "reissue"] = "retry"  # noqa: N815 - as callers write it
 
 
 BodyT = TypeVar("BodyT", bound=BaseModel)

@@ -28,7 +28,7 @@ def problem(error: GatewayError) -> dict[str, Any]:
     return body
 
 
-class Unexpected(GatewayError):
+class Unexpected(GatewayError):  # noqa: N818 - named like its siblings
     """Something that this gateway did not foresee. What it was is in the log, by class only."""
 
     code = "Unexpected"
@@ -38,5 +38,6 @@ class Unexpected(GatewayError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Something unforeseen happened. Repeat the request with the same Idempotency-Key: it will not be issued twice."
+            "Something unforeseen happened. Repeat the request with the same Idempotency-Key: it will not be issued "
+            "twice."
         )

@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from incentives.aws.calls import AWS_ERRORS, error_code
+from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
 from incentives.domain.accounts import Account, Secret
 from incentives.domain.errors import AccountUnusable, InvalidInput
 
@@ -23,6 +23,13 @@ CACHE_FOR: Final = timedelta(minutes=5)
 ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 _REQUIRED: Final = ("partnerId", "accessKeyId", "secretAccessKey", "marketplace")
+
+#: Keys and names as Amazon hands them out. Pasted with a line feed or a blank they sign nothing that Amazon accepts,
+#: and a header cannot even hold them.
+_VISIBLE: Final = re.compile(r"[!-~]+")
+
+#: Request ids begin with it, are alphanumeric and have at most 40 characters, most of which must be left for the hash.
+_PARTNER_ID: Final = re.compile(r"[A-Za-z0-9]{1,10}")
 
 
 class SecretsManagerAccounts:
@@ -34,7 +41,7 @@ class SecretsManagerAccounts:
         now: aware UTC.
     """
 
-    def __init__(self, client: Callable[[], Any], prefix: str, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, client: Callable[[], AwsClient], prefix: str, *, now: Callable[[], datetime]) -> None:
         self._client = client
         self._prefix = prefix
         self._now = now
@@ -61,8 +68,12 @@ class SecretsManagerAccounts:
             answer = self._client().get_secret_value(SecretId=f"{self._prefix}/{name}")
         except AWS_ERRORS as error:
             code = error_code(error)
-            if code in {"ResourceNotFoundException", "InvalidRequestException"}:
+            if code == "ResourceNotFoundException":
                 raise AccountUnusable(name, "has no secret; an operator makes it with `make put-keys`") from error
+            if code == "InvalidRequestException":
+                raise AccountUnusable(
+                    name, "has a secret that is marked for deletion; an operator restores it"
+                ) from error
             raise AccountUnusable(name, f"has a secret that cannot be read ({code})") from error
         return str(answer.get("SecretString") or "")
 
@@ -75,13 +86,17 @@ def read_secret(name: str, text: str) -> Account:
     """
     try:
         secret = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AccountUnusable(name, "has a secret that is no JSON document") from None
     if not isinstance(secret, dict):
         raise AccountUnusable(name, "has a secret that is no JSON object")
     for member in _REQUIRED:
         if not isinstance(secret.get(member), str) or not secret[member].strip():
             raise AccountUnusable(name, f"has a secret without {member}")
+        if not _VISIBLE.fullmatch(secret[member]):
+            raise AccountUnusable(name, f"has a secret whose {member} holds blanks or other invisible characters")
+    if not _PARTNER_ID.fullmatch(secret["partnerId"]):
+        raise AccountUnusable(name, "has a secret whose partnerId is not 1 to 10 letters and digits")
     return Account(
         name=name,
         partner_id=secret["partnerId"],
@@ -92,11 +107,11 @@ def read_secret(name: str, text: str) -> Account:
     )
 
 
-def _created(name: str, text: Any) -> datetime | None:
+def _created(name: str, text: object) -> datetime | None:
     if text is None:
         return None
     try:
         moment = datetime.fromisoformat(str(text))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise AccountUnusable(name, "has a secret whose keyCreatedAt is no RFC 3339 time") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,54 +3,79 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.parsers import ResponseParserError
+
+#: A low-level boto3 client, or what makes one: their classes come into being at run time.
+AwsClient: TypeAlias = Any
 
 #: A function of 25 s cannot wait a minute for DynamoDB.
 CLIENT_CONFIG: Final = Config(
     connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"}, tcp_keepalive=True
 )
 
-AWS_ERRORS: Final = (ClientError, BotoCoreError)
+#: botocore has two errors outside its tree: an answer that it cannot parse is one of them.
+AWS_ERRORS: Final = (ClientError, BotoCoreError, ResponseParserError)
 
 _NEVER_ARRIVED: Final = (EndpointConnectionError, ConnectTimeoutError)
 
-_HTTP_SERVER_ERROR: Final = 500
+#: HTTP 4xx: AWS has read the call and says no.
+_REFUSALS: Final = range(400, 500)
 
 
 class DoubtWatch:
     """Watches every try of a client's writes, also those that the SDK repeats by itself.
 
-    A write is in doubt if any of its tries ended without an answer that says no: the SDK's last word may be
-    "throttled" although its first try, whose answer was lost, took effect.
+    A write is in doubt unless each of its tries ended with AWS saying no, or without a connection: the SDK's last
+    word may be "throttled" although its first try, whose answer was lost, took effect.
     """
 
-    def __init__(self, client: Any, *operations: str) -> None:
+    def __init__(self, client: AwsClient, *operations: str) -> None:
         self._state = threading.local()
         service = client.meta.service_model.service_id.hyphenize()
         for operation in operations:
-            client.meta.events.register(f"response-received.{service}.{operation}", self._watch)
+            client.meta.events.register(f"before-send.{service}.{operation}", self._leaves)
+            client.meta.events.register(f"response-received.{service}.{operation}", self._ended)
 
     def begin(self) -> None:
         """Forget what came before: a write begins."""
-        self._state.in_doubt = False
+        self._state.unsettled = 0
 
     @property
     def in_doubt(self) -> bool:
         """Whether any try since `begin` may have taken effect."""
-        return bool(getattr(self._state, "in_doubt", False))
+        return self._unsettled > 0
 
-    def _watch(self, response_dict: Any = None, exception: BaseException | None = None, **_: Any) -> None:
-        if exception is not None:
-            self._state.in_doubt = self.in_doubt or not isinstance(exception, _NEVER_ARRIVED)
-        elif response_dict is not None and response_dict.get("status_code", 0) >= _HTTP_SERVER_ERROR:
-            self._state.in_doubt = True
+    @property
+    def _unsettled(self) -> int:
+        # Per thread: the SDK carries out a call, with all its tries, in the thread that asked for it.
+        count: int = getattr(self._state, "unsettled", 0)
+        return count
+
+    def _leaves(self, **_: object) -> None:
+        self._state.unsettled = self._unsettled + 1
+
+    def _ended(
+        self,
+        response_dict: Mapping[str, object] | None = None,
+        exception: BaseException | None = None,
+        **_: object,
+    ) -> None:
+        refused = response_dict is not None and response_dict.get("status_code") in _REFUSALS
+        if refused or isinstance(exception, _NEVER_ARRIVED):
+            self._state.unsettled = self._unsettled - 1
 
 
 def error_code(error: BaseException) -> str:
     """AWS's code of an error, e.g. `ResourceNotFoundException`; the class name where there is none."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", "ClientError"))
-    return type(error).__name__
+    code = answer_of(error).get("Error", {}).get("Code")
+    return str(code) if code else type(error).__name__
+
+
+def answer_of(error: BaseException) -> Mapping[str, Any]:
+    """What AWS said with an error; nothing where there was no answer. A time-out's `response` is None, not missing."""
+    return error.response if isinstance(error, ClientError) else {}

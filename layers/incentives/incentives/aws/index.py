@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
-from incentives.aws.calls import AWS_ERRORS, error_code
+from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
 from incentives.aws.records import decode_record
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Record
@@ -14,7 +13,7 @@ from incentives.domain.ledger import Record
 class DynamoDbIndex:
     """`Index` on the ledger's table. It lags behind the ledger by a moment."""
 
-    def __init__(self, client: Any, table: str) -> None:  # noqa: ANN401 - boto3 makes its clients' classes at run time
+    def __init__(self, client: AwsClient, table: str) -> None:
         self._client = client
         self._table = table
 
@@ -39,6 +38,8 @@ class DynamoDbIndex:
                 Limit=limit,
             )
         except AWS_ERRORS as error:
-            raise LedgerUnavailable(f"the ledger could not be searched ({error_code(error)})", in_doubt=False) from error
+            raise LedgerUnavailable(
+                f"the ledger could not be searched ({error_code(error)})", in_doubt=False
+            ) from error
         rows = [(item["createdKey"]["S"], decode_record(item)) for item in answer["Items"]]
         return rows, "LastEvaluatedKey" in answer

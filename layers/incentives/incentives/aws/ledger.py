@@ -9,10 +9,11 @@ That is why every write carries a nonce of its attempt and asks for the old item
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final, TypeVar
 
-from incentives.aws.calls import AWS_ERRORS, DoubtWatch, error_code
+from incentives.aws.calls import AWS_ERRORS, AwsClient, DoubtWatch, answer_of, error_code
 from incentives.aws.records import (
     WAKE_PARTITION,
     Item,
@@ -23,29 +24,59 @@ from incentives.aws.records import (
     encode_key,
     encode_record,
     format_time,
+    key_item_id,
 )
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
 from incentives.domain.recovery import Reissue
+from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 
-#: Two transactions on one item: DynamoDB refuses both or one, and the SDK does not repeat it.
+_T = TypeVar("_T")
+
+#: Writes that get into each other's way are refused without effect, and the SDK does not repeat them. Six tries with
+#: growing waits take about a second, in which dozens of callers with one key have found its item.
 CONFLICT_TRIES_MAX: Final = 6
 CONFLICT_WAIT_SECONDS: Final = 0.05
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
-_CONFLICT: Final = "TransactionConflict"
+
+#: Reasons of a cancelled transaction that time heals.
+_PASSING_REASONS: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+
+#: The same as errors of a whole call. The transaction in progress is our own, sent by the SDK a try earlier.
+_PASSING_ERRORS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+
+
+class _InTheWayError(Exception):
+    """Another write is under way on the same item: this one was refused without effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why a write was refused, and nothing of it written.
+
+    Attributes:
+        items: per action, the item whose condition did not hold, as it stands.
+        passing: another write was in the way: the conditions say nothing.
+    """
+
+    items: tuple[Item | None, ...]
+    passing: bool
 
 
 class DynamoDbLedger:
     """`Ledger` on one DynamoDB table.
 
+    Nonces have 1 to 36 characters, because they are also the transactions' ClientRequestToken, and are never used for
+    two writes.
+
     Args:
         client: a low-level DynamoDB client.
         table: the table's name.
-        sleep: waits between two tries of a transaction that conflicted, in seconds.
+        sleep: waits between two tries of a write that got into another's way, in seconds.
     """
 
-    def __init__(self, client: Any, table: str, *, sleep: Callable[[float], None]) -> None:
+    def __init__(self, client: AwsClient, table: str, *, sleep: Callable[[float], None]) -> None:
         self._client = client
         self._table = table
         self._sleep = sleep
@@ -55,46 +86,78 @@ class DynamoDbLedger:
         """Write the key item and the first record in one transaction."""
         key_item = encode_key(key) | {"nonce": {"S": nonce}}
         item = encode_record(record) | {"nonce": {"S": nonce}}
-        reasons = self._transact([_put_new(self._table, key_item), _put_new(self._table, item)], nonce)
-        if reasons is None:
-            return decode_record(item)
-        holder = reasons[0].get("Item")
-        if holder is None:
-            # The key is free but the request id is taken: derived ids make this impossible, so somebody else wrote here.
+        actions = [_put_new(self._table, key_item), _put_new(self._table, item)]
+
+        def send() -> Record | KeyTaken:
+            refused = self._transact(actions, nonce)
+            if refused is None:
+                return decode_record(item)
+            # A crowd with one key may be in each other's way for long: the first of them to be through decides.
+            holder = refused.items[0] or self._read(key_item_id(key.key_hash), in_doubt=self._doubt.in_doubt)
+            if holder is not None:
+                return decode_record(item) if holder["nonce"]["S"] == nonce else KeyTaken(decode_key(holder))
+            if refused.passing:
+                raise _InTheWayError
+            # Derived ids make this impossible, so somebody else wrote here.
             raise LedgerUnavailable(f"request id {record.request_id} exists without its key item", in_doubt=False)
-        if holder["nonce"]["S"] == nonce:
-            return decode_record(item)
-        return KeyTaken(decode_key(holder))
+
+        return self._until_decided(send)
 
     def get(self, request_id: str) -> Record | None:
         """Read one record, consistently."""
+        if not 0 < len(request_id) <= REQUEST_ID_LENGTH_MAX:
+            # DynamoDB would refuse the empty one and those beyond 2 KB: neither is the ledger's fault.
+            return None
         item = self._read(request_id)
         return decode_record(item) if item and "status" in item else None
 
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         """Carry out one conditional write and return the record as it now stands."""
         update = _update(self._table, change, nonce)
-        self._doubt.begin()
-        try:
-            answer = self._client.update_item(**update, ReturnValues="ALL_NEW")
-        except AWS_ERRORS as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                self._raise_unavailable(error)
-            return _lost_or_ours(getattr(error, "response", {}).get("Item"), nonce)
-        return decode_record(answer["Attributes"])
+
+        def send() -> Record | Lost:
+            try:
+                answer = self._client.update_item(**update, ReturnValues="ALL_NEW")
+            except AWS_ERRORS as error:
+                code = error_code(error)
+                if code == "ConditionalCheckFailedException":
+                    return _lost_or_ours(answer_of(error).get("Item"), nonce)
+                if code in _PASSING_ERRORS:
+                    raise _InTheWayError from error
+                raise self._unavailable(error) from error
+            if not answer.get("Attributes"):
+                raise LedgerUnavailable("the ledger answered without the record", in_doubt=True)
+            return decode_record(answer["Attributes"])
+
+        return self._until_decided(send)
 
     def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
         """Close the old generation and open the new one in one transaction."""
         successor = encode_record(plan.successor) | {"nonce": {"S": nonce}}
-        close = {"Update": _update(self._table, plan.close, nonce)}
-        reasons = self._transact([close, _put_new(self._table, successor)], nonce)
-        if reasons is None:
-            return decode_record(successor)
-        lost = _lost_or_ours(reasons[0].get("Item") or self._read(plan.close.before.request_id), nonce)
-        return lost if isinstance(lost, Lost) else decode_record(successor)
+        actions = [{"Update": _update(self._table, plan.close, nonce)}, _put_new(self._table, successor)]
+
+        def send() -> Record | Lost:
+            refused = self._transact(actions, nonce)
+            if refused is None:
+                return decode_record(successor)
+            if refused.passing:
+                raise _InTheWayError
+            current = refused.items[0] or self._read(plan.close.before.request_id, in_doubt=self._doubt.in_doubt)
+            closing = _lost_or_ours(current, nonce)
+            return closing if isinstance(closing, Lost) else decode_record(successor)
+
+        return self._until_decided(send)
 
     def due(self, now: datetime, limit: int) -> list[str]:
-        """Request ids of open records whose holder is presumed dead, longest silent first."""
+        """Request ids of open records whose holder is presumed dead, longest silent first.
+
+        The index lags behind the ledger by a moment: an id may come too late or, already taken, too early. Whoever
+        acts on it does so by a conditional write.
+
+        Args:
+            now: aware UTC.
+            limit: at least 1.
+        """
         try:
             answer = self._client.query(
                 TableName=self._table,
@@ -105,40 +168,50 @@ class DynamoDbLedger:
                 Limit=limit,
             )
         except AWS_ERRORS as error:
-            self._raise_unavailable(error)
+            raise _unreadable(error) from error
         return [item["id"]["S"] for item in answer["Items"]]
 
-    def _read(self, item_id: str) -> Item | None:
+    def _read(self, item_id: str, *, in_doubt: bool = False) -> Item | None:
         try:
             answer = self._client.get_item(TableName=self._table, Key={"id": {"S": item_id}}, ConsistentRead=True)
         except AWS_ERRORS as error:
-            raise LedgerUnavailable(f"the ledger could not be read ({error_code(error)})", in_doubt=False) from error
-        return answer.get("Item")
+            raise _unreadable(error, in_doubt=in_doubt) from error
+        item: Item | None = answer.get("Item")
+        return item
 
-    def _transact(self, actions: Sequence[Mapping[str, Any]], nonce: str) -> list[dict[str, Any]] | None:
-        """Return None when written, or each action's reason when one of the conditions did not hold."""
+    def _transact(self, actions: Sequence[Mapping[str, Any]], nonce: str) -> _Refused | None:
+        """Return None when written."""
+        try:
+            self._client.transact_write_items(TransactItems=actions, ClientRequestToken=nonce)
+        except AWS_ERRORS as error:
+            reasons: list[dict[str, Any]] = answer_of(error).get("CancellationReasons") or []
+            codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
+            passing = bool(codes & _PASSING_REASONS) or error_code(error) in _PASSING_ERRORS
+            if not passing and _CONDITION_FAILED not in codes:
+                raise self._unavailable(error) from error
+            items = tuple(reason.get("Item") or None for reason in reasons) or (None,) * len(actions)
+            return _Refused(items, passing)
+        return None
+
+    def _until_decided(self, send: Callable[[], _T]) -> _T:
+        """Repeat a write for as long as another is in its way."""
+        # Begun once and for all tries: doubt about an earlier one stays doubt.
+        self._doubt.begin()
         for attempt in range(CONFLICT_TRIES_MAX):
-            # Not cleared between tries: doubt about an earlier try stays doubt.
-            if attempt == 0:
-                self._doubt.begin()
             try:
-                self._client.transact_write_items(TransactItems=actions, ClientRequestToken=nonce[:36])
-            except AWS_ERRORS as error:
-                reasons: list[dict[str, Any]] = getattr(error, "response", {}).get("CancellationReasons") or []
-                codes = {reason.get("Code") for reason in reasons}
-                if _CONDITION_FAILED in codes:
-                    return reasons
-                if _CONFLICT not in codes and error_code(error) != "TransactionInProgressException":
-                    self._raise_unavailable(error)
+                return send()
+            except _InTheWayError:
                 self._sleep(CONFLICT_WAIT_SECONDS * (attempt + 1))
-                continue
-            return None
         raise LedgerUnavailable("the ledger is busy with this request", in_doubt=self._doubt.in_doubt)
 
-    def _raise_unavailable(self, error: BaseException) -> NoReturn:
-        raise LedgerUnavailable(
+    def _unavailable(self, error: BaseException) -> LedgerUnavailable:
+        return LedgerUnavailable(
             f"the ledger could not be written ({error_code(error)})", in_doubt=self._doubt.in_doubt
-        ) from error
+        )
+
+
+def _unreadable(error: BaseException, *, in_doubt: bool = False) -> LedgerUnavailable:
+    return LedgerUnavailable(f"the ledger could not be read ({error_code(error)})", in_doubt=in_doubt)
 
 
 def _put_new(table: str, item: Item) -> dict[str, Any]:
@@ -207,7 +280,18 @@ class _Expression:
         return placeholder
 
     def holds(self, record: Record, field: str) -> str:
-        """The condition that a field is still as it was read."""
+        """The condition that a field is still as it was read.
+
+        A field at its default may also be absent: items of a time before the field existed lack its attribute, and
+        reading them gives the default too.
+        """
         attribute = encode_field(record, field)
         name = self.name(attribute_name(field))
-        return f"attribute_not_exists({name})" if attribute is None else f"{name} = {self.value(attribute)}"
+        if attribute is None:
+            return f"attribute_not_exists({name})"
+        same = f"{name} = {self.value(attribute)}"
+        return f"({same} OR attribute_not_exists({name}))" if getattr(record, field) == _DEFAULTS.get(field) else same
+
+
+#: What reading an item gives for a field whose attribute it lacks.
+_DEFAULTS: Final = {field.name: field.default for field in fields(Record) if field.default is not MISSING}

@@ -1,13 +1,20 @@
 """How a record and a key item are written in DynamoDB: one attribute per field, in the words of the HTTP API.
 
-Absent fields are absent attributes. `wakePartition` and `wakeAt` exist only on open records, which keeps the index
-that the sweep reads as small as what it has to do. Times are RFC 3339 UTC of fixed width, so that they sort as text.
+What the ledger keeps, and every other ledger keeps alike:
+
+- Times to the millisecond, cut off and not rounded, as RFC 3339 UTC of fixed width, so that they sort as text.
+- Amounts with all decimals of their currency.
+- Options in the order and with the digits that the caller wrote: a repeat sends Amazon the same bytes.
+- Absent fields, empty texts and empty options as absent attributes.
+
+`wakePartition` and `wakeAt` exist only on open records, which keeps the index that the sweep reads as small as what it
+has to do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -28,12 +35,12 @@ Item = dict[str, Attribute]
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 UTC with milliseconds, always 24 characters."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:
     """The inverse of `format_time`."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def key_item_id(key_hash: str) -> str:
@@ -46,10 +53,11 @@ def _text(value: str) -> Attribute:
 
 
 def _number(value: int | Decimal) -> Attribute:
-    return {"N": f"{value:f}" if isinstance(value, Decimal) else str(value)}
+    # DynamoDB drops trailing zeros anyway: written without them, an item is what will be read.
+    return {"N": f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)}
 
 
-def _flag(value: bool) -> Attribute:  # noqa: FBT001 - a codec takes its value and nothing else
+def _flag(value: bool) -> Attribute:  # noqa: FBT001 - an encoder takes its value and nothing else
     return {"BOOL": value}
 
 
@@ -57,7 +65,8 @@ def _moment(value: datetime) -> Attribute:
     return {"S": format_time(value)}
 
 
-def _document(value: Any) -> Attribute:
+def _document(value: Mapping[str, Any]) -> Attribute:
+    # `default`: evidence of an odd type becomes text; it must not keep a record from being written.
     return {"S": json.dumps(value, separators=(",", ":"), sort_keys=True, default=str)}
 
 
@@ -70,7 +79,35 @@ def _evidence(value: Evidence) -> Attribute:
 
 
 def _options(value: Mapping[str, Any]) -> Attribute:
-    return _document(dict(value))
+    return {"S": _json(value)}
+
+
+def _json(value: object) -> str:
+    """JSON in which a decimal keeps its digits, which the standard library cannot write."""
+    match value:
+        case None | bool() | int() | str():
+            return json.dumps(value)
+        case Decimal() if value.is_finite():
+            return str(value)
+        case Mapping():
+            return "{" + ",".join(f"{json.dumps(str(name))}:{_json(each)}" for name, each in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ",".join(_json(each) for each in value) + "]"
+        case _:
+            raise TypeError(f"the ledger keeps no {type(value).__name__}")
+
+
+def _read_error(attribute: Attribute) -> AmazonError:
+    return AmazonError(**_known(attribute, AmazonError.__slots__))
+
+
+def _read_evidence(attribute: Attribute) -> Evidence:
+    return Evidence(**_known(attribute, Evidence.__slots__))
+
+
+def _known(attribute: Attribute, names: Collection[str]) -> dict[str, Any]:
+    # A version of tomorrow may have written more, and a deployment be rolled back.
+    return {name: part for name, part in json.loads(attribute["S"]).items() if name in names}
 
 
 _Codec = tuple[str, Callable[[Any], Attribute], Callable[[Attribute], Any]]
@@ -136,9 +173,9 @@ _CODECS: Final[dict[str, _Codec]] = {
     "due_at": _time("dueAt"),
     "wake_at": _time("wakeAt"),
     "deadline_at": _time("deadlineAt"),
-    "refusal": ("refusal", _error, lambda a: AmazonError(**json.loads(a["S"]))),
-    "error": ("error", _error, lambda a: AmazonError(**json.loads(a["S"]))),
-    "evidence": ("evidence", _evidence, lambda a: Evidence(**json.loads(a["S"]))),
+    "refusal": ("refusal", _error, _read_error),
+    "error": ("error", _error, _read_error),
+    "evidence": ("evidence", _evidence, _read_evidence),
 }
 
 
@@ -157,7 +194,11 @@ def encode_field(record: Record, field: str) -> Attribute | None:
 
 def encode_record(record: Record) -> Item:
     """A whole record as an item, indexes included."""
-    item = {name: attribute for field, (name, _, _) in _CODECS.items() if (attribute := encode_field(record, field)) is not None}
+    item = {
+        name: attribute
+        for field, (name, _, _) in _CODECS.items()
+        if (attribute := encode_field(record, field)) is not None
+    }
     item["amount"] = _number(record.value.amount)
     item["currencyCode"] = _text(record.value.currency)
     created = format_time(record.created_at)

@@ -1,14 +1,14 @@
 """Logs and metrics: the one way to say something about a request.
 
-Facts are an allow-list of names with plain values. What is not on it raises in tests and is dropped in production,
-so that nobody logs an event, a body or an answer by accident; anything shaped like a claim code or a card number
-is masked on top.
+Facts are an allow-list of names with plain values. What is not on it is dropped, so that nobody logs an event, a body
+or an answer by accident; anything shaped like a claim code or a card number is masked on top.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -22,8 +22,13 @@ FACTS: Final = frozenset(
     }
 )  # fmt: skip
 
-#: A claim code is 4-6-4 letters and digits, with or without hyphens; a card number 16 to 30 digits.
-_CODE: Final = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z0-9]{4}-[A-Z0-9]{6}-[A-Z0-9]{4,5}|[A-Z0-9]{14,15}|\d{16,30})(?![A-Za-z0-9])")
+#: A claim code is 4-6-4 letters and digits, with or without hyphens; a card number 16 to 30 digits, perhaps in groups.
+#: Without hyphens only capitals count: `CancelGiftCard` has 14 letters too.
+_CODE: Final = re.compile(
+    r"(?<![A-Za-z0-9])"
+    r"(?:[A-Za-z0-9]{4}-[A-Za-z0-9]{6}-[A-Za-z0-9]{4,5}|[A-Z0-9]{14,15}|[0-9]{16,30}|(?:[0-9]{4}[ -]){3,6}[0-9]{1,6})"
+    r"(?![A-Za-z0-9])"
+)
 
 
 class PowertoolsTelemetry:
@@ -33,31 +38,34 @@ class PowertoolsTelemetry:
         self._logger = Logger(service=service)
         self._metrics = Metrics(service=service, namespace=namespace)
 
-    def log(self, event: str, **facts: Any) -> None:
+    def log(self, event: str, **facts: object) -> None:
         """Write one log line; unknown facts and empty ones are left out."""
-        self._logger.info(event, extra=safe_facts(facts))
+        self._logger.info(mask(event), extra=safe_facts(facts))
 
     def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
         """Add to a metric. Dimensions are few and fixed: each combination costs money every month."""
+        if dimensions:
+            # A dimension belongs to all metrics of its EMF line: one line per combination, and none of what waits.
+            self.flush()
         self._metrics.add_metric(name=metric, unit=MetricUnit(unit), value=value)
         if dimensions:
             for name, text in dimensions.items():
                 self._metrics.add_dimension(name=name, value=text)
-            # A dimension belongs to all metrics of its EMF line: one line per combination.
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been counted."""
-        self._metrics.flush_metrics()
+        """Write what has been counted and not been written yet."""
+        if self._metrics.metric_set:
+            self._metrics.flush_metrics()
 
 
-def safe_facts(facts: dict[str, Any]) -> dict[str, Any]:
+def safe_facts(facts: Mapping[str, object]) -> dict[str, str | int | float | bool]:
     """Keep the facts on the allow-list, with whatever looks like a code masked."""
     return {name: mask(value) for name, value in facts.items() if name in FACTS and value is not None}
 
 
-def mask(value: Any) -> str | int | float | bool:
+def mask(value: object) -> str | int | float | bool:
     """A plain value, with whatever looks like a claim code or a card number masked."""
-    if isinstance(value, bool | int | float):
-        return value
-    return _CODE.sub("***", str(value))
+    text = str(value)
+    masked = _CODE.sub("***", text)
+    return value if isinstance(value, bool | int | float) and masked == text else masked

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from incentives.aws.calls import AWS_ERRORS, error_code
+from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
 from incentives.domain.errors import VaultUnavailable
 
 
@@ -24,7 +24,7 @@ class KmsVault:
         key_id: id, ARN or alias of a symmetric key.
     """
 
-    def __init__(self, client: Callable[[], Any], key_id: str) -> None:
+    def __init__(self, client: Callable[[], AwsClient], key_id: str) -> None:
         self._client = client
         self._key_id = key_id
 

@@ -16,6 +16,8 @@
 Each carries `http_status`, a stable `code` for programs, and `retryable`: whether trying again later can succeed.
 """
 
+# ruff: noqa: N818 - these names are sentences of the domain; their base class says that they are errors
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -66,6 +68,7 @@ class InvalidInput(GatewayError):
 
     @property
     def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
         return ((self.field, self.message),)
 
 
@@ -89,6 +92,7 @@ class NotFound(GatewayError):
 
     @property
     def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
         return (("requestId", "is not known to this gateway"),)
 
 
@@ -110,6 +114,7 @@ class KeyReused(GatewayError):
 
     @property
     def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
         return tuple(
             (name, "differs from the request that this Idempotency-Key was used for") for name in self.differing
         )
@@ -178,6 +183,7 @@ class AccountUnusable(GatewayError):
 
     @property
     def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
         return (("account", self.why),)
 
 

@@ -231,7 +231,7 @@ class Lost:
 _WRITABLE: Final = tuple(f.name for f in fields(Record) if f.name not in {"request_id", "version", "nonce"})
 
 
-def change(before: Record, *, requires: tuple[str, ...] = (), **updates: Any) -> Change:
+def change(before: Record, *, requires: tuple[str, ...] = (), **updates: Any) -> Change:  # noqa: ANN401 - fields of `Record`, each of its own type
     """Build a `Change` from the fields that it sets. A closing state has no clocks left."""
     status = updates.get("status", before.status)
     if not status.is_open:

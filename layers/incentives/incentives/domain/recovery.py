@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from incentives.domain.calls import Attempt
-from incentives.domain.ledger import Cause, Change, Intent, Record, Status, TooLateStage, change
+from incentives.domain.ledger import EDGES, Cause, Change, Intent, Record, Status, TooLateStage, change
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
@@ -188,10 +188,15 @@ class Reissue:
     successor: Record
 
 
-def after_operation(record: Record, attempt: Attempt[Outcome], now: datetime, *, key_was_fresh: bool = True) -> Change:
+def after_operation(  # noqa: PLR0911 - one return per row of the table of outcomes
+    record: Record, attempt: Attempt[Outcome], now: datetime, *, key_was_fresh: bool = True
+) -> Change:
     """What the answer to a sent operation means for a PENDING or RECOVERING request.
 
     Args:
+        record: as it stands after the send was recorded.
+        attempt: the send and what it came back with.
+        now: aware UTC.
         key_was_fresh: whether the key had been read anew after an earlier refusal of it.
     """
     read = replace(record, in_flight=False, evidence=attempt.evidence, updated_at=now)
@@ -266,7 +271,9 @@ def _unknown(record: Record, read: Record, error: AmazonError, now: datetime) ->
     return _wait_on(record, read, now)
 
 
-def after_reversal(record: Record, attempt: Attempt[ReversalOutcome], now: datetime) -> Change | Reissue:
+def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcomes
+    record: Record, attempt: Attempt[ReversalOutcome], now: datetime
+) -> Change | Reissue:
     """What the answer to a sent reversal means for a REVERSING request."""
     read = replace(record, evidence=attempt.evidence, updated_at=now)
     match attempt.outcome:
@@ -392,7 +399,12 @@ def _is_after_fence(record: Record, attempt: Attempt[ReversalOutcome]) -> bool:
 
 
 def held_up(record: Record, error: AmazonError, now: datetime) -> Change:
-    """A try that could not even be signed, for example because the account's secret is missing: try again later."""
+    """A try that could not even be signed, for example because the account's secret is missing: try again later.
+
+    At the deadline there is no later: the last try was due and cannot be made.
+    """
+    if now >= deadline(record) and Status.ESCALATED in EDGES[record.status]:
+        return change_from(record, replace(record, error=error, updated_at=now), status=Status.ESCALATED)
     return _wait_on(record, replace(record, error=error, updated_at=now), now)
 
 

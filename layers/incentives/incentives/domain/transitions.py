@@ -77,6 +77,8 @@ def accept_cancel(record: Record, now: datetime, *, held: bool) -> Change:
     """A caller's cancel: `intent` becomes `reverse` for good, and the operation is never sent again.
 
     Args:
+        record: PENDING, RECOVERING, SUCCEEDED or REVERSING.
+        now: aware UTC.
         held: whether the caller of this function goes on to send the reversal itself; otherwise the record is
             due for whoever takes it next.
     """
@@ -87,6 +89,9 @@ def accept_cancel(record: Record, now: datetime, *, held: bool) -> Change:
         status=Status.REVERSING,
         intent=Intent.REVERSE,
         cause=Cause.CANCEL,
+        # What an earlier reversal was told proves nothing about this one.
+        too_late=None,
+        no_such_request_at=None,
         phase_started_at=now,
         wait_seconds=None,
         due_at=now,

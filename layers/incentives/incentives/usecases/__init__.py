@@ -1,0 +1,1 @@
+"""One verb a file, built from the other rooms through their ports."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NoReturn
+from typing import Final, NoReturn
 
-from incentives.agcod.errors import describe
+from incentives.agcod.errors import Kind, describe
 from incentives.domain.errors import RefusedByAmazon, StateConflict
 from incentives.domain.ledger import Record, Status
-from incentives.domain.outcomes import Card
+from incentives.domain.outcomes import AmazonError, Card
+from incentives.domain.recovery import KEY_REFUSED, NOT_SENT
 
 #: A caller need not ask more often than this, whatever the next try's time.
 RETRY_AFTER_SECONDS_MAX = 60
@@ -65,20 +66,49 @@ def raise_ended(record: Record) -> NoReturn:
 
 def refusal_of(record: Record) -> RefusedByAmazon:
     """The stored refusal as an error."""
-    error = record.refusal or record.error
-    taxon = describe(error, None) if error else None
+    error = record.refusal or record.error or AmazonError()
+    answered = record.evidence.http_status if record.evidence else None
+    return refusal(error, request_id=record.request_id, answered=answered)
+
+
+def refusal(
+    error: AmazonError, *, request_id: str | None, answered: int | None = None, prefix: str = ""
+) -> RefusedByAmazon:
+    """A refusal as an error, with the status, the sentence and the advice of the taxonomy.
+
+    Args:
+        error: as Amazon named it, or one of the gateway's own.
+        request_id: what was refused.
+        answered: HTTP status of Amazon's answer, which says what an error without any code is.
+        prefix: what was refused, as a sentence; empty for the request itself.
+    """
+    taxon = describe(error, answered)
+    http_status, retryable, advice = taxon.http_status, taxon.retryable, taxon.advice
+    if error.type in _OWN_REFUSALS:
+        # A stored result: the same key gets it again, however often it is repeated.
+        http_status, retryable, advice = _UNAVAILABLE, False, _NEW_KEY
+    elif taxon.kind is not Kind.REFUSED:
+        # It was read as a refusal, with more of the answer at hand than is kept.
+        http_status, retryable, advice = _REFUSED, False, "Amazon refused the request."
     return RefusedByAmazon(
-        " ".join(part for part in (taxon and taxon.advice, error and error.message) if part)
-        or "Amazon refused the request.",
-        request_id=record.request_id,
-        http_status=taxon.http_status if taxon else 422,
-        retryable=taxon.retryable if taxon else False,
-        error_code=error.code if error else None,
-        error_type=error.type if error else None,
+        " ".join(part for part in (prefix, advice, error.message) if part),
+        request_id=request_id,
+        http_status=http_status,
+        retryable=retryable,
+        error_code=error.code,
+        error_type=error.type,
     )
 
 
+_OWN_REFUSALS: Final = frozenset({KEY_REFUSED.type, NOT_SENT.type})
+_UNAVAILABLE: Final = 503
+_REFUSED: Final = 422
+_NEW_KEY: Final = "Nothing was charged. Once the cause is mended, order again under a new Idempotency-Key."
+
+
 _ENDED = {
-    Status.REVERSED: "This request was reversed: nothing is charged for it and its card is void. A new order needs a new Idempotency-Key.",
-    Status.ESCALATED: "Amazon has not said within 24 hours what became of this request. People are on it; do not order again.",
+    Status.REVERSED: "This request was reversed: nothing is charged for it and its card is void. A new order needs a "
+    "new Idempotency-Key.",
+    Status.ESCALATED: "What became of this request at Amazon could not be found out. People are on it; do not order "
+    "again.",
 }

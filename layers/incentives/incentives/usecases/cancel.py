@@ -41,7 +41,14 @@ def cancel(
             case Status.SUCCEEDED:
                 _check_window(record, tools)
         held = record.status is Status.SUCCEEDED
-        result = tools.ledger.apply(accept_cancel(record, now, held=held), tools.new_nonce())
+        try:
+            result = tools.ledger.apply(accept_cancel(record, now, held=held), tools.new_nonce())
+        except LedgerUnavailable as error:
+            if not error.in_doubt:
+                raise
+            # It may be written: look. If it cannot even be read, the caller has to ask again.
+            record = find(record.request_id, tools.ledger, operation=operation)
+            continue
         if not isinstance(result, Lost):
             tools.telemetry.log("cancelAccepted", requestId=result.request_id, was=record.status.value, caller=caller)
             return _reverse(result, tools, budget) if held else accepted(result, now)
@@ -74,7 +81,7 @@ def _reverse(record: Record, tools: Tools, budget: Budget) -> Standing | Accepte
         case Status.REVERSED:
             return Standing(record)
         case Status.SUCCEEDED:
-            raise _window_over(record)
+            raise _too_late(record)
         case _:
             raise _nothing_to_cancel(record)
 
@@ -90,9 +97,19 @@ def _window_over(record: Record) -> CancelWindowOver:
     )
 
 
+def _too_late(record: Record) -> CancelWindowOver:
+    return CancelWindowOver(
+        "Amazon says that its time to cancel this card, 15 minutes from its creation, is over. The card is live and "
+        "stays charged.",
+        request_id=record.request_id,
+        status=record.status,
+    )
+
+
 def _nothing_to_cancel(record: Record) -> StateConflict:
     detail = {
         Status.REFUSED: "Amazon refused this request: there is nothing to cancel.",
-        Status.ESCALATED: "Amazon has not said what became of this request. People are on it; they will undo it if it was charged.",
+        Status.ESCALATED: "What became of this request at Amazon could not be found out. People are on it: tell them "
+        "that it is not wanted.",
     }[record.status]
     return StateConflict(detail, request_id=record.request_id, status=record.status)

@@ -13,7 +13,7 @@ from typing import Any
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.accounts import Account
 from incentives.domain.calls import Attempt, Call
-from incentives.domain.errors import AccountUnusable
+from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.ledger import Change, Lost, Record, Status
 from incentives.domain.outcomes import AmazonError, Card, NotExecuted, NotExecutedBecause, Succeeded, Unresolved
 from incentives.domain.pacing import Full
@@ -56,6 +56,9 @@ def drive(
     """Carry a record forward until it ends, time runs out, or somebody else holds it.
 
     Args:
+        record: as its holder last wrote it.
+        tools: the ports.
+        budget: the holder's time.
         card: what an earlier attempt has shown of it.
         reread_key: Amazon has just refused the account's key: the next try reads it anew.
 
@@ -81,7 +84,7 @@ def drive(
             case SendOperation() | SendReversal() | Probe():
                 if not budget.allows_a_try():
                     return _hand_over(here, tools)
-                here, held = try_once(here, step, tools, reread_key=reread_key)
+                here, held = try_once(here, step, tools, budget, reread_key=reread_key)
                 reread_key = False
                 if not held:
                     return here
@@ -95,37 +98,44 @@ def settle(record: Record, attempt: Attempt[Any], tools: Tools, *, key_was_fresh
 
 
 def try_once(
-    here: Driven, step: SendOperation | SendReversal | Probe, tools: Tools, *, reread_key: bool = False
+    here: Driven, step: SendOperation | SendReversal | Probe, tools: Tools, budget: Budget, *, reread_key: bool = False
 ) -> tuple[Driven, bool]:
-    """Carry out one step at Amazon; twice if it refuses the key and the key had been cached.
+    """Carry out one step at Amazon; twice if it refuses the key, the key had been cached and time allows.
 
     Returns:
         How far it came, and whether the record is still ours.
     """
-    for fresh in (True,) if reread_key else (False, True):
-        record = here.record
-        try:
-            account = account_of(record, tools, fresh=fresh)
-        except AccountUnusable as error:
-            why = AmazonError(type=error.code, message=error.detail)
-            return _write(here, held_up(record, why, tools.clock.now()), tools)
-        slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
-        now = tools.clock.now()
-        if isinstance(slot, Full):
-            return _write(here, slot_due(record, slot.next_at, now), tools)
-        tools.clock.sleep((slot.at - now).total_seconds())
-        here, held, key_refused = _send(here, step, account, tools, key_was_fresh=fresh)
-        if not (held and key_refused and here.record.status.is_open):
-            break
+    here, held, key_refused = _try_with_key(here, step, tools, fresh=reread_key)
+    if key_refused and not reread_key and held and here.record.status.is_open and budget.allows_a_try():
+        here, held, _ = _try_with_key(here, step, tools, fresh=True)
     return here, held
 
 
-def _send(
-    here: Driven, step: SendOperation | SendReversal | Probe, account: Account, tools: Tools, *, key_was_fresh: bool
+def _try_with_key(
+    here: Driven, step: SendOperation | SendReversal | Probe, tools: Tools, *, fresh: bool
 ) -> tuple[Driven, bool, bool]:
     record = here.record
     call = reversal_call(record) if isinstance(step, SendReversal) else operation_call(record)
-    signed = tools.amazon.sign(call, account)
+    try:
+        account = account_of(record, tools, fresh=fresh)
+        slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
+        now = tools.clock.now()
+        if isinstance(slot, Full):
+            return *_write(here, slot_due(record, slot.next_at, now), tools), False
+        tools.clock.sleep((slot.at - now).total_seconds())
+        signed = tools.amazon.sign(call, account)
+    except (AccountUnusable, InvalidInput) as error:
+        # InvalidInput: the account or the deployment has changed since the record was opened. Whoever asks now is
+        # not to blame for it, and the record must not be stuck on it.
+        why = AmazonError(type=error.code, message=error.detail)
+        return *_write(here, held_up(record, why, tools.clock.now()), tools), False
+    return _send(here, step, signed, tools, key_was_fresh=fresh)
+
+
+def _send(
+    here: Driven, step: SendOperation | SendReversal | Probe, signed: SignedCall, tools: Tools, *, key_was_fresh: bool
+) -> tuple[Driven, bool, bool]:
+    record, call = here.record, signed.call
     mark = record_reversal_send if isinstance(step, SendReversal) else record_send
     here, held = _write(here, mark(record, signed.sent_at, tools.clock.now()), tools)
     if not held:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incentives.domain.errors import NotFound
+from incentives.domain.errors import LedgerUnavailable, NotFound
 from incentives.domain.ledger import Record
 from incentives.domain.operations import Operation
 from incentives.domain.recovery import GENERATIONS_MAX
@@ -12,9 +12,12 @@ from incentives.usecases.tools import Ledger
 def find(request_id: str, ledger: Ledger, *, operation: Operation | None = None) -> Record:
     """Return the newest generation of the chain that a request id belongs to.
 
-    Whoever asks for a reversed generation must not be told "reversed" while its successor is live: he would order again.
+    Whoever asks for a reversed generation must not be told "reversed" while its successor is live: he would order
+    again.
 
     Args:
+        request_id: of any generation.
+        ledger: where to look.
         operation: what the request must be, if the caller asks by an operation's own route.
 
     Raises:
@@ -29,6 +32,7 @@ def find(request_id: str, ledger: Ledger, *, operation: Operation | None = None)
             break
         successor = ledger.get(record.replaced_by)
         if successor is None:
-            break
+            # One transaction wrote both: what is missing here is not ours to guess.
+            raise LedgerUnavailable(f"the successor of {record.request_id} is missing", in_doubt=False)
         record = successor
     return record

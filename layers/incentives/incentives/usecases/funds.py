@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NoReturn
 
 from incentives.agcod.answers import Failure, Funds
-from incentives.agcod.errors import describe
 from incentives.domain.accounts import AccountFunds
-from incentives.domain.errors import AccountUnusable, AmazonUnavailable, RefusedByAmazon
+from incentives.domain.errors import AccountUnusable, AmazonUnavailable
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused
 from incentives.domain.pacing import Full
+from incentives.usecases.answers import refusal
 from incentives.usecases.tools import CALL_SECONDS, SLOT_WAIT_SECONDS_MAX, Budget, Tools
 
 #: Amazon answers this question once a second.
@@ -36,7 +36,7 @@ def available_funds(account_name: str, tools: Tools, budget: Budget) -> AccountF
         tools.telemetry.log("funds", account=account_name, outcome=type(answer).__name__)
         if isinstance(answer, Funds):
             return AccountFunds(account_name, answer.value, answer.timestamp or tools.clock.now())
-        if _is_key_refused(answer) and not fresh:
+        if _is_key_refused(answer) and not fresh and budget.allows_a_try():
             fresh = True
         elif isinstance(answer, Refused) or _is_key_refused(answer) or not budget.allows_a_try(RETRY_SECONDS):
             _raise(account_name, answer)
@@ -52,13 +52,5 @@ def _raise(account: str, answer: Failure) -> NoReturn:
     if _is_key_refused(answer):
         raise AccountUnusable(account, "has a key that Amazon refuses")
     if isinstance(answer, Refused):
-        taxon = describe(answer.error)
-        raise RefusedByAmazon(
-            f"Amazon refused to say what is in account {account!r}. {taxon.advice}",
-            request_id=None,
-            http_status=taxon.http_status,
-            retryable=taxon.retryable,
-            error_code=answer.error.code,
-            error_type=answer.error.type,
-        )
+        raise refusal(answer.error, request_id=None, prefix=f"Amazon refused to say what is in account {account!r}.")
     raise AmazonUnavailable("Amazon did not say how much money the account has. Ask again a little later.")

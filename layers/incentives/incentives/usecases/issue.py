@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from incentives.agcod.amazon import SignedCall
 from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
 from incentives.domain.accounts import Account
@@ -96,7 +97,7 @@ def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
 
     slot = tools.pacer.reserve(account.name, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
     if isinstance(slot, Full):
-        return _record_only(postponed(record, slot.next_at), key, slot, order, tools, budget)
+        return _record_only(postponed(record, slot.next_at), key, order, tools, budget, slot=slot)
     tools.clock.sleep((slot.at - tools.clock.now()).total_seconds())
     signed = tools.amazon.sign(call, account)
     try:
@@ -128,7 +129,7 @@ def check(call: Call, account: Account) -> None:
         check_value(account.marketplace, call.name, call.value)
 
 
-def _send_first(opened: Record, signed: Any, tools: Tools, budget: Budget) -> Driven:
+def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget) -> Driven:
     if not budget.allows_a_try():
         return drive(opened, tools, budget)
     attempt = observed(tools, opened, operation_call(opened), signed, tools.amazon.attempt)
@@ -140,7 +141,7 @@ def _send_first(opened: Record, signed: Any, tools: Tools, budget: Budget) -> Dr
 
 
 def _record_only(
-    record: Record, key: KeyItem, slot: Full, order: Order, tools: Tools, budget: Budget
+    record: Record, key: KeyItem, order: Order, tools: Tools, budget: Budget, *, slot: Full
 ) -> Delivered | Accepted:
     try:
         opened = tools.ledger.open(record, key, tools.new_nonce())
@@ -163,9 +164,9 @@ def _answer(driven: Driven, tools: Tools) -> Delivered | Accepted:
     record = driven.record
     if record.status is Status.SUCCEEDED and driven.card is not None:
         return Delivered(record, driven.card, replayed=False)
-    if record.status.is_open or record.status is Status.SUCCEEDED:
-        return accepted(record, tools.clock.now())
-    raise_ended(record)
+    if not record.status.is_open and record.status is not Status.SUCCEEDED:
+        raise_ended(record)
+    return accepted(record, tools.clock.now())
 
 
 def repeat(

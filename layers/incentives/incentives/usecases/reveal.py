@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from incentives.domain.errors import StateConflict
+from incentives.domain.errors import AccountUnusable, StateConflict
 from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Conflict, Refused, Succeeded
@@ -45,11 +45,15 @@ def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full
     """Read the card of a SUCCEEDED record, and hand it out only if the record is still SUCCEEDED afterwards.
 
     Args:
+        record: found SUCCEEDED.
+        tools: the ports.
+        budget: the caller's time.
         slot: taken already, if it was.
 
     Raises:
         StateConflict: the card must not be delivered, whatever the ledger says.
         RefusedByAmazon: Amazon refuses to show it now. The record stays SUCCEEDED.
+        AccountUnusable: there is no key, or Amazon refuses it also after it was read anew.
     """
     fresh = False
     while True:
@@ -60,6 +64,8 @@ def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full
             return accepted(record, now, due_at=slot.next_at)
         tools.clock.sleep((slot.at - now).total_seconds())
         slot = None
+        if not budget.allows_a_try():
+            return accepted(record, tools.clock.now())
         call = operation_call(record)
         attempt = observed(tools, record, call, tools.amazon.sign(call, account), tools.amazon.attempt)
         match attempt.outcome:
@@ -74,8 +80,10 @@ def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full
                     status=record.status,
                 )
             case Refused(error):
-                raise refusal_of(replace(record, refusal=error))
-        if is_key_refused(attempt) and not fresh:
+                raise refusal_of(replace(record, refusal=error, evidence=attempt.evidence))
+        if is_key_refused(attempt):
+            if fresh:
+                raise AccountUnusable(record.account, "has a key that Amazon refuses")
             fresh = True
         elif budget.allows_a_try(RETRY_SECONDS):
             tools.clock.sleep(RETRY_SECONDS)
@@ -90,7 +98,9 @@ def _deliver(record: Record, card: Card, tools: Tools) -> Delivered:
         status = current.status if current else record.status
         tools.telemetry.log("cardWithheld", requestId=record.request_id, status=status.value)
         raise StateConflict(
-            f"This request has meanwhile become {status.value}.",
+            "Amazon shows another card than the one issued for this request; it is withheld."
+            if status is Status.SUCCEEDED
+            else f"This request has meanwhile become {status.value}.",
             request_id=record.request_id,
             status=status,
             retryable=status.is_open,

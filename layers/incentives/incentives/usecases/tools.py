@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from incentives.agcod.amazon import FundsAnswer, SignedCall
 from incentives.domain.accounts import Account
@@ -71,6 +71,7 @@ class Accounts(Protocol):
         """Return an account. Raises `AccountUnusable`.
 
         Args:
+            name: as callers use it.
             fresh: read it anew, because Amazon refused the key at hand.
         """
 
@@ -88,7 +89,7 @@ class Clock(Protocol):
 class Telemetry(Protocol):
     """Logs and metrics. Only named, harmless facts go in: never an event, a body or an answer."""
 
-    def log(self, event: str, **facts: Any) -> None:
+    def log(self, event: str, **facts: object) -> None:
         """Write one log line."""
 
     def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:

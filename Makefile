@@ -1,0 +1,88 @@
+# Everything a newcomer needs: `make run` and `make test`. `make help` lists the rest.
+# Every tool has an environment of its own in .venvs/, made on the first use; nothing else is installed on the machine.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# The interpreter that the environments are made from: Python 3.11 or newer.
+PYTHON ?= python3
+PY := .venvs/project/bin/python
+BIN := .venvs/project/bin
+
+# Where the local cloud keeps its state; another folder is another cloud.
+INCENTIVES_LOCAL_DIR ?= .local
+export INCENTIVES_LOCAL_DIR
+
+# Typed and linted by the strictest rules.
+CODE := $(wildcard layers/incentives functions sandbox local)
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 } /^## / { print "\n" substr($$0, 4) }' $(firstword $(MAKEFILE_LIST))
+
+## The local cloud
+
+.PHONY: run
+run: env ## start everything, issue one gift card, stay until Ctrl-C
+	@exec $(PY) -m local.run
+
+.PHONY: up
+up: env ## the same in the background (INCENTIVES_ENDPOINT=URL: against another Incentives API)
+	@$(PY) -m local.run --background
+
+.PHONY: down
+down: env-project ## stop what `make up` started
+	@$(PY) -m local.down
+
+.PHONY: call
+call: env-project ## sign and send one request: METHOD=POST ROUTE=/gift-cards KEY=order-1 BODY='{"amount": "25.00", ...}'
+	@$(PY) -m local.call
+
+.PHONY: put-keys
+put-keys: env-project ## store an account's keys: ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID= [STACK=], the secret is asked for
+	@$(PY) -m local.put_keys
+
+.PHONY: resume
+resume: env-project ## take up an open request by hand: REQUEST_ID=
+	@PYTHONPATH=layers/incentives $(PY) -m local.resume "$(REQUEST_ID)"
+
+## Checks
+
+.PHONY: test
+test: env lint ## lint and run every test
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: env-project env-sam ## ruff, mypy, and the template's linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(CODE)
+	@SAM_CLI_TELEMETRY=0 .venvs/sam/bin/sam validate --lint --region us-east-1
+
+.PHONY: format
+format: env-project ## let ruff put the code in order
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+## Environments
+
+.PHONY: env
+env: ## make or update all environments
+	@$(PYTHON) -m local.environments
+
+.PHONY: env-project env-sam
+env-project env-sam: env-%:
+	@$(PYTHON) -m local.environments $*
+
+.PHONY: requirements
+requirements: env-project ## pin the newest versions that fit (rewrites requirements/*.txt)
+	@for part in layers/dependencies/requirements requirements/project requirements/sam requirements/ministack; do \
+	  .venvs/uv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command 'make requirements' $$part.in -o $$part.txt || exit 1; done
+
+.PHONY: clean
+clean: ## stop the local cloud and remove all that was made here
+	@if [ -x $(PY) ]; then $(PY) -m local.down; fi
+	@rm -rf .venvs .local .local-* .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

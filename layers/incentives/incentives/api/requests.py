@@ -1,0 +1,98 @@
+"""Requests over HTTP, whatever their operation: how a record is told, and the answers around it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.domain.errors import NotFound
+from incentives.domain.ledger import Record
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import Card
+from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
+from incentives.domain.transitions import cancellable_until
+
+#: Where the requests of an operation are found.
+ROUTES: Final = {
+    Operation.CREATE_GIFT_CARD: "/gift-cards",
+    Operation.ACTIVATE_GIFT_CARD: "/activations",
+    Operation.LOAD_AMAZON_BALANCE: "/balance-loads",
+}
+
+
+def read_request_id(call: ApiCall) -> str:
+    """The request id of a route.
+
+    Raises:
+        NotFound: no request can have such an id.
+    """
+    request_id = call.path.get("requestId") or ""
+    if not (request_id.isascii() and request_id.isalnum() and len(request_id) <= REQUEST_ID_LENGTH_MAX):
+        raise NotFound(request_id[:REQUEST_ID_LENGTH_MAX])
+    return request_id
+
+
+def issued(record: Record, card: Card | None, *, replayed: bool) -> ApiAnswer:
+    """201 for a new success, 200 for a repeat. Of all answers, only this one may hold a claim code."""
+    code = card.claim_code.reveal() if card and card.claim_code else None
+    return ApiAnswer(
+        200 if replayed else 201, request(record) | ({"gcClaimCode": code} if code else {}), _replayed(replayed=replayed)
+    )
+
+
+def revealed(record: Record, card: Card | None) -> ApiAnswer:
+    """200 with the claim code."""
+    code = card.claim_code.reveal() if card and card.claim_code else None
+    return ApiAnswer(200, request(record) | {"gcClaimCode": code})
+
+
+def standing(record: Record, *, replayed: bool = False) -> ApiAnswer:
+    """200: how a record stands, never with its claim code."""
+    return ApiAnswer(200, request(record), _replayed(replayed=replayed))
+
+
+def accepted(record: Record, retry_after_seconds: int, call: ApiCall) -> ApiAnswer:
+    """202: not known yet; where and when to ask."""
+    location = f"{call.base_path}{ROUTES[record.operation]}/{record.request_id}"
+    return ApiAnswer(202, request(record), {"Location": location, "Retry-After": str(retry_after_seconds)})
+
+
+def request(record: Record) -> dict[str, Any]:
+    """A record in the words of the API: times RFC 3339 UTC, amounts decimal strings, no claim code."""
+    error = record.refusal or record.error
+    told: dict[str, Any] = {
+        "requestId": record.request_id,
+        "operation": record.operation.value,
+        "status": record.status.value,
+        "account": record.account,
+        "amount": record.value.amount_text,
+        "currencyCode": record.value.currency,
+        "externalReference": record.options.get("externalReference"),
+        "createdAt": format_time(record.created_at),
+        "updatedAt": format_time(record.updated_at),
+        "replaces": record.replaces,
+        "replacedBy": record.replaced_by,
+        "errorCode": error.code if error else None,
+        "errorType": error.type if error else None,
+    }
+    match record.operation:
+        case Operation.CREATE_GIFT_CARD:
+            told["gcId"] = record.gc_id
+            told["gcExpirationDate"] = format_time(record.expires_at)
+            told["cancellableUntil"] = format_time(cancellable_until(record))
+        case Operation.ACTIVATE_GIFT_CARD:
+            told["cardNumber"] = record.subject
+            told["gcExpirationDate"] = format_time(record.expires_at)
+        case Operation.LOAD_AMAZON_BALANCE:
+            told["customerAccountId"] = record.subject
+    return told
+
+
+def format_time(moment: datetime | None) -> str | None:
+    """RFC 3339 UTC in whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def _replayed(*, replayed: bool) -> dict[str, str]:
+    return {"Idempotent-Replayed": "true"} if replayed else {}

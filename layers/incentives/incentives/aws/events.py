@@ -1,0 +1,76 @@
+"""Events on the application's bus, and the ledger's stream that they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.records import decode_record
+from incentives.domain.events import Event
+from incentives.domain.ledger import Record
+
+SOURCE: Final = "incentives-gateway"
+
+#: EventBridge's limit of one PutEvents call.
+ENTRIES_MAX: Final = 10
+
+
+class NotPublished(Exception):  # noqa: N818 - says what happened
+    """Some events of a call did not reach the bus.
+
+    Attributes:
+        event_ids: of those that did not.
+    """
+
+    def __init__(self, event_ids: Sequence[str], why: str) -> None:
+        super().__init__(why)
+        self.event_ids = tuple(event_ids)
+
+
+class EventBridgeBus:
+    """`Bus` on one EventBridge event bus."""
+
+    def __init__(self, client: AwsClient, bus: str) -> None:
+        self._client = client
+        self._bus = bus
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Put up to ten events on the bus.
+
+        Raises:
+            NotPublished: names the events that did not get there: a call can half succeed.
+        """
+        entries = [
+            {
+                "Source": SOURCE,
+                "DetailType": event.type,
+                "Time": event.time,
+                "Resources": [event.event_id],
+                "Detail": json.dumps(event.detail, separators=(",", ":")),
+                "EventBusName": self._bus,
+            }
+            for event in events
+        ]
+        try:
+            answer = self._client.put_events(Entries=entries)
+        except AWS_ERRORS as error:
+            raise NotPublished([event.event_id for event in events], error_code(error)) from error
+        if answer.get("FailedEntryCount"):
+            failed = [
+                (event.event_id, entry["ErrorCode"])
+                for event, entry in zip(events, answer["Entries"], strict=True)
+                if entry.get("ErrorCode")
+            ]
+            raise NotPublished([event_id for event_id, _ in failed], failed[0][1] if failed else "unknown")
+
+
+def read_stream_record(stream_record: Mapping[str, Any]) -> tuple[Record | None, Record] | None:
+    """A record before and after one write; None for items that are no requests, and for deletions."""
+    images = stream_record.get("dynamodb") or {}
+    new = images.get("NewImage")
+    if not new or "status" not in new:
+        return None
+    old = images.get("OldImage")
+    return (decode_record(old) if old and "status" in old else None), decode_record(new)

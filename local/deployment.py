@@ -1,0 +1,118 @@
+"""Builds and deploys template.yaml into the emulated cloud by the very commands that deploy it to AWS."""
+
+import hashlib
+import os
+from typing import Any
+
+from local import processes
+from local.aws import client
+from local.environments import python_of
+from local.settings import (
+    ARTIFACTS_BUCKET,
+    OWNER_ACCESS_KEY_ID,
+    OWNER_SECRET_ACCESS_KEY,
+    REGION,
+    ROOT,
+    STACK_NAME,
+    Settings,
+)
+from local.signing import Caller
+from local.template import gateway_responses, read
+
+TEMPLATE = ROOT / "template.yaml"
+OWNER = Caller(OWNER_ACCESS_KEY_ID, OWNER_SECRET_ACCESS_KEY)
+# Of the make that may have started us: its settings are not meant for the makes that sam starts.
+_NOT_PASSED_ON = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "VIRTUAL_ENV")
+
+
+def build(settings: Settings) -> None:
+    """Run ``sam build`` for this machine's interpreter and processor.
+
+    Raises:
+        processes.ServiceFailedError: it failed.
+    """
+    command = [
+        *_sam("build"),
+        "--template-file",
+        str(TEMPLATE),
+        "--build-dir",
+        str(settings.build),
+        "--cache-dir",
+        str(settings.directory / "cache" / _recipe()),
+    ]
+    command += _parameters(settings)
+    processes.run_step("sam-build", command, settings.directory, _environment(settings), ROOT)
+
+
+def deploy(settings: Settings, ministack_url: str, incentives_endpoint: str) -> dict[str, str]:
+    """Run ``sam deploy``; return the stack's outputs.
+
+    Raises:
+        processes.ServiceFailedError: it failed.
+    """
+    client("s3", ministack_url, OWNER).create_bucket(Bucket=ARTIFACTS_BUCKET)
+    environment = _environment(settings) | {
+        "AWS_ENDPOINT_URL": ministack_url,
+        "AWS_ACCESS_KEY_ID": OWNER.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": OWNER.secret_access_key,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    command = [*_sam("deploy"), "--template-file", str(settings.build / "template.yaml")]
+    parameters = _parameters(settings, IncentivesEndpoint=incentives_endpoint)
+    processes.run_step("sam-deploy", [*command, *parameters], settings.directory, environment, ROOT)
+    stacks = client("cloudformation", ministack_url, OWNER).describe_stacks(StackName=STACK_NAME)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}
+    _repeat_gateway_responses(client("apigateway", ministack_url, OWNER), outputs["ApiId"], outputs["ApiStage"])
+    return outputs
+
+
+def _repeat_gateway_responses(api_gateway: Any, api_id: str, stage: str) -> None:  # noqa: ANN401 - a boto3 client
+    # AWS takes them from the deployed OpenAPI document; the emulator knows them, but only through their own calls.
+    for name, response in gateway_responses(read(TEMPLATE)).items():
+        api_gateway.put_gateway_response(restApiId=api_id, responseType=name, **response)
+    api_gateway.create_deployment(restApiId=api_id, stageName=stage)
+
+
+def _sam(command: str) -> list[str]:
+    sam = python_of("sam").with_name("sam")
+    return [str(sam), command, "--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
+
+
+def _parameters(settings: Settings, **more: str) -> list[str]:
+    values = {
+        "Environment": "local",
+        "FunctionRuntime": settings.runtime,
+        "FunctionArchitecture": settings.architecture,
+        **more,
+    }
+    return ["--parameter-overrides", *(f"{name}={value}" for name, value in values.items())]
+
+
+def _recipe() -> str:
+    """Names the cache by what sam does not look at when it decides whether a cached layer is still good."""
+    digest = hashlib.sha256()
+    makefiles = (ROOT / "layers" / "Makefile", ROOT / "functions" / "Makefile")
+    for file in sorted([*(ROOT / "layers").glob("*.py"), *makefiles]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name not in _NOT_PASSED_ON
+    }
+    nowhere = str(settings.directory / "no-aws-config")
+    return kept | {
+        # Nothing of this machine's AWS settings or accounts may have a part in this.
+        "AWS_CONFIG_FILE": nowhere,
+        "AWS_SHARED_CREDENTIALS_FILE": nowhere,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "SAM_CLI_TELEMETRY": "0",
+        "__SAM_CLI_APP_DIR": str(settings.directory / "sam"),
+        # The emulator has deployed within seconds: sam looks more often than it would in the cloud.
+        "SAM_CLI_POLL_DELAY": "0.2",
+        # The interpreter that builds the layers is the one that runs them, hence their bytecode fits.
+        "PYTHON": str(python_of("project")),
+    }

@@ -1,0 +1,199 @@
+"""Starts the services in process groups of their own, and ends every process of such a group, whoever started it.
+
+A service's process id is kept in a file, so that a later command, or a start after a crash, can end it. An id alone
+proves nothing, because the system gives it to others later: every process that is started here carries the folder of
+its local cloud in its environment, and only processes that carry it are ended.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = "INCENTIVES_LOCAL_DIR"
+# A service that has not ended by itself after this time is ended by force.
+STOP_GRACE_SECONDS = 5.0
+# Between two looks at whether something has come about; short beside everything that is waited for.
+POLL_SECONDS = 0.05
+_PROC = Path("/proc")
+# Services that this very process started: only their parent can take note of their end.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class ServiceFailedError(Exception):
+    """A service or step did not do what it should; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A started service: its process id, which is also its group's, and its log."""
+
+    name: str
+    pid: int
+    log: Path
+
+
+def start(name: str, command: Sequence[str], directory: Path, environment: Mapping[str, str], cwd: Path) -> Service:
+    """Start a service of the local cloud in ``directory``; its output goes to ``logs/<name>.log``."""
+    log = directory / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env={**environment, MARKER: str(directory)},
+            start_new_session=True,
+        )
+    _children[process.pid] = process
+    (directory / f"{name}.pid").write_text(f"{process.pid}\n", encoding="utf-8")
+    return Service(name, process.pid, log)
+
+
+def wait_until(service: Service, is_ready: Callable[[], bool], seconds: float) -> None:
+    """Wait until a service is ready.
+
+    Raises:
+        ServiceFailedError: it ended, or was not ready in time.
+    """
+    give_up = time.monotonic() + seconds
+    while not is_ready():
+        if not _is_running(service.pid):
+            raise ServiceFailedError(f"{service.name} ended while starting:\n{tail(service.log)}")
+        if time.monotonic() > give_up:
+            raise ServiceFailedError(f"{service.name} was not ready after {seconds:.0f} s:\n{tail(service.log)}")
+        time.sleep(POLL_SECONDS)
+
+
+def run_step(name: str, command: Sequence[str], directory: Path, environment: Mapping[str, str], cwd: Path) -> None:
+    """Run one step to its end, with its output in ``logs/<name>.log``.
+
+    Raises:
+        ServiceFailedError: it failed.
+    """
+    log = directory / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env={**environment, MARKER: str(directory)},
+            start_new_session=True,
+        ) as step,
+    ):
+        try:
+            status = step.wait()
+        except BaseException:
+            # Interrupted: what the step has started must not go on alone.
+            _signal_group(step.pid, signal.SIGKILL)
+            raise
+    if status != 0:
+        raise ServiceFailedError(f"{name} failed ({status}); all of it is in {log}:\n{tail(log)}")
+
+
+def stop(name: str, directory: Path) -> bool:
+    """End a service that this local cloud started, with all that it started; tell whether there was anything to end."""
+    file = directory / f"{name}.pid"
+    try:
+        group = int(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        file.unlink(missing_ok=True)
+        return False
+    ended = _stop_group(group, directory)
+    file.unlink(missing_ok=True)
+    return ended
+
+
+def group_members(group: int, directory: Path) -> list[int]:
+    """Processes of a group that belong to the local cloud in ``directory``."""
+    if not _PROC.is_dir():
+        return _members_by_ps(group)
+    return [
+        pid
+        for pid in (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
+        if _group_of(pid) == group and belongs_to(pid, directory)
+    ]
+
+
+def belongs_to(pid: int, directory: Path) -> bool:
+    """Whether a process carries the mark of the local cloud in ``directory``."""
+    try:
+        variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return f"{MARKER}={directory}".encode() in variables
+
+
+def tail(log: Path, lines: int = 25) -> str:
+    """The end of a log, or nothing where there is none."""
+    try:
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
+
+
+def _stop_group(group: int, directory: Path) -> bool:
+    if not group_members(group, directory):
+        return False
+    _signal_group(group, signal.SIGTERM)
+    give_up = time.monotonic() + STOP_GRACE_SECONDS
+    while group_members(group, directory):
+        if time.monotonic() > give_up:
+            _signal_group(group, signal.SIGKILL)
+        _reap(group)
+        time.sleep(POLL_SECONDS)
+    if (child := _children.pop(group, None)) is not None:
+        # It has let go of all it had; what is left is to take note of its end.
+        child.wait()
+    return True
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return
+
+
+def _reap(pid: int) -> None:
+    """Take note of the end of a child, so that it does not linger as a zombie."""
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
+
+
+def _is_running(pid: int) -> bool:
+    _reap(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
+
+
+def _members_by_ps(group: int) -> list[int]:
+    # Where there is no /proc (macOS), a process's environment is not to be seen; its command has to do.
+    listing = subprocess.run(["ps", "-axo", "pid=,pgid=,command="], capture_output=True, text=True, check=False).stdout
+    found = []
+    for line in listing.splitlines():
+        pid, pgid, command = line.split(None, 2)
+        if int(pgid) == group and any(word in command for word in ("ministack", "sandbox", sys.executable)):
+            found.append(int(pid))
+    return found

@@ -1,0 +1,88 @@
+"""Stores the keys of an account at Amazon: ``make put-keys ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID=``.
+
+Without STACK it works on the local cloud; STACK=name takes a deployed stack in the AWS account and region of the usual
+AWS settings (AWS_PROFILE, AWS_REGION ...). The secret access key is asked for, or read from standard input, or taken
+from the variable SECRET_ACCESS_KEY; it is never an argument, since those are for every user of the machine to see.
+"""
+
+import getpass
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import keys, outputs, settings
+from local.aws import client
+from local.signing import Caller
+
+# As the functions read it: part of a secret's name and of index keys.
+ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class RefusedError(Exception):
+    """What was given cannot be stored; the message says why."""
+
+
+def main() -> int:
+    """Run; return the exit code."""
+    try:
+        account = _account()
+        secrets_manager, prefix, where = _target(os.environ.get("STACK"))
+        given = keys.AccountKeys(
+            _needed("PARTNER_ID"), _needed("MARKETPLACE").upper(), _needed("ACCESS_KEY_ID"), _secret_access_key()
+        )
+        done = keys.put(secrets_manager, f"{prefix}/{account}", given, datetime.now(UTC))
+    except (RefusedError, outputs.NotDeployedError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (ClientError, BotoCoreError) as error:
+        print(f"AWS refused: {error}", file=sys.stderr)
+        return 1
+    print(f"{prefix}/{account} {done} in {where}. Functions that run already take it up within five minutes.")
+    return 0
+
+
+def _target(stack: str | None) -> tuple[Any, str, str]:
+    """The Secrets Manager to write to, the prefix of its secrets, and what to call the place."""
+    if not stack:
+        deployed = outputs.load(settings.from_environment().outputs_file)
+        caller = Caller(deployed.accessKeyId, deployed.secretAccessKey)
+        prefix = deployed.accountSecretId.removesuffix(f"/{deployed.accountName}")
+        return client("secretsmanager", deployed.awsEndpointUrl, caller), prefix, "the local cloud"
+    found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
+    named = {output.get("OutputKey", ""): output.get("OutputValue", "") for output in found}
+    prefix = named.get("AccountSecretPrefix", "")
+    if not prefix:
+        raise RefusedError(f"The stack {stack} has no output AccountSecretPrefix: is it an Incentives Gateway?")
+    return boto3.client("secretsmanager"), prefix, f"the stack {stack}"
+
+
+def _account() -> str:
+    account = os.environ.get("ACCOUNT") or settings.ACCOUNT_NAME
+    if not ACCOUNT_NAME.fullmatch(account):
+        raise RefusedError("ACCOUNT must be 1 to 63 lower-case letters, digits, hyphens or underscores.")
+    return account
+
+
+def _needed(name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise RefusedError(f"{name}= is missing; `make help` shows what is needed.")
+    return value
+
+
+def _secret_access_key() -> str:
+    value = os.environ.get("SECRET_ACCESS_KEY", "")
+    if not value:
+        value = getpass.getpass("Secret access key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    if not value.strip():
+        raise RefusedError("The secret access key is empty.")
+    return value.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Signs and sends one request to the API, as any caller of it has to."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+# API Gateway ends a call after 29 s: whoever waits longer than this waits for nothing.
+TIMEOUT_SECONDS = 35.0
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who signs. Without a caller a request goes out unsigned."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str = field(repr=False)
+
+    @property
+    def body(self) -> Any:  # noqa: ANN401 - whatever the JSON holds
+        """The body read as JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return json.loads(self.text)
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    caller: Caller | None,
+    region: str,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Answer:
+    """Send one request and return its answer, whatever its status.
+
+    Args:
+        method: the HTTP method.
+        url: the whole URL; http and https only.
+        caller: whose signature it carries, or None for none.
+        region: AWS region of the API.
+        body: text or bytes go out as they are, None as no body, anything else as JSON.
+        headers: more headers.
+        timeout_seconds: for connecting and for each read.
+
+    Raises:
+        OSError: there was no answer.
+    """
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise ValueError(f"Not an http(s) URL: {url}")
+    data = _encoded(body)
+    request = AWSRequest(method=method, url=url, data=data, headers=dict(headers or {}))
+    if data is not None and "Content-Type" not in request.headers:
+        request.headers["Content-Type"] = "application/json"
+    if caller is not None:
+        credentials = Credentials(caller.access_key_id, caller.secret_access_key)
+        SigV4Auth(credentials, "execute-api", region).add_auth(request)
+    prepared = request.prepare()
+    outgoing = urllib.request.Request(  # noqa: S310 - the scheme was checked above
+        prepared.url, data=data, headers=dict(prepared.headers), method=method
+    )
+    # No proxy: the answer of a proxy would be taken for the API's.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(outgoing, timeout=timeout_seconds) as answer:
+            return _answer(answer.status, answer.headers.items(), answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return _answer(error.code, error.headers.items(), error.read())
+
+
+def _encoded(body: object) -> bytes | None:
+    match body:
+        case None | bytes():
+            return body
+        case str():
+            return body.encode()
+        case _:
+            return json.dumps(body).encode()
+
+
+def _answer(status: int, headers: Any, content: bytes) -> Answer:  # noqa: ANN401 - pairs, by either class of message
+    return Answer(status, {name.lower(): value for name, value in headers}, content.decode("utf-8", errors="replace"))

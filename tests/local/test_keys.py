@@ -1,0 +1,141 @@
+"""Keys of an account are put as the functions read them; the secret one never comes from the command line."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from incentives.aws.accounts import read_secret
+from local import keys, put_keys
+
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+GIVEN = keys.AccountKeys("Local", "UK", "DUMMYKEY", "dummy-secret")
+
+
+@pytest.fixture
+def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield boto3.client("secretsmanager")
+
+
+def value(secrets_manager: Any) -> Any:
+    return json.loads(secrets_manager.get_secret_value(SecretId="prefix/default")["SecretString"])
+
+
+def test_secret_is_made_as_the_functions_read_it(secrets_manager: Any) -> None:
+    assert keys.put(secrets_manager, "prefix/default", GIVEN, NOW) == "made"
+    account = read_secret("default", secrets_manager.get_secret_value(SecretId="prefix/default")["SecretString"])
+    assert (account.partner_id, account.marketplace, account.access_key_id) == ("Local", "UK", "DUMMYKEY")
+    assert account.secret_access_key.reveal() == "dummy-secret"
+    assert account.key_created_at == NOW
+
+
+def test_existing_secret_is_updated(secrets_manager: Any) -> None:
+    keys.put(secrets_manager, "prefix/default", GIVEN, NOW)
+    newer = keys.AccountKeys("Local", "UK", "NEWERKEY", "newer-secret")
+    assert keys.put(secrets_manager, "prefix/default", newer, NOW) == "updated"
+    assert value(secrets_manager)["accessKeyId"] == "NEWERKEY"
+
+
+class DeletedSecret:
+    """Secrets Manager with one secret that is marked for deletion; moto would overwrite such a one."""
+
+    def __init__(self) -> None:
+        self.deleted = True
+        self.text = ""
+
+    def put_secret_value(self, SecretId: str, SecretString: str) -> None:  # noqa: N803 - boto3's names
+        if self.deleted:
+            raise ClientError({"Error": {"Code": "InvalidRequestException"}}, "PutSecretValue")
+        self.text = SecretString
+
+    def restore_secret(self, SecretId: str) -> None:  # noqa: N803 - boto3's names
+        self.deleted = False
+
+
+def test_deleted_secret_is_called_back() -> None:
+    secret = DeletedSecret()
+    assert keys.put(secret, "prefix/default", GIVEN, NOW) == "restored and updated"
+    assert json.loads(secret.text)["keyCreatedAt"] == "2026-03-01T12:30:00Z"
+
+
+def test_other_refusals_are_told() -> None:
+    class Forbidden(DeletedSecret):
+        def put_secret_value(self, SecretId: str, SecretString: str) -> None:  # noqa: N803 - boto3's names
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutSecretValue")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        keys.put(Forbidden(), "prefix/default", GIVEN, NOW)
+
+
+def test_secret_key_does_not_show() -> None:
+    assert "dummy-secret" not in repr(GIVEN)
+
+
+class Stacks:
+    """CloudFormation with one deployed stack."""
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        outputs = [{"OutputKey": "AccountSecretPrefix", "OutputValue": "prefix"}] if StackName == "stack" else []
+        return {"Stacks": [{"Outputs": outputs}]}
+
+
+@pytest.fixture
+def command(secrets_manager: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str], str], int]:
+    """Runs the command with an environment and a standard input, in an AWS account with one stack."""
+    clients = {"secretsmanager": secrets_manager, "cloudformation": Stacks()}
+    monkeypatch.setattr("local.put_keys.boto3.client", clients.__getitem__)
+    for name in ("ACCOUNT", "STACK", "PARTNER_ID", "MARKETPLACE", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(environment: dict[str, str], typed: str) -> int:
+        for name, given in environment.items():
+            monkeypatch.setenv(name, given)
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        return put_keys.main()
+
+    return run
+
+
+COMPLETE = {"STACK": "stack", "PARTNER_ID": "Local", "MARKETPLACE": "uk", "ACCESS_KEY_ID": "DUMMYKEY"}
+
+
+def test_command_puts_keys_into_a_stack(
+    command: Callable[[dict[str, str], str], int], secrets_manager: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # when keys are put, the secret one by standard input
+    assert command(COMPLETE, "dummy-secret\n") == 0
+    # then they are there, and nothing that was printed shows the secret one
+    assert value(secrets_manager)["secretAccessKey"] == "dummy-secret"
+    assert value(secrets_manager)["marketplace"] == "UK"
+    assert "dummy-secret" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({**COMPLETE, "ACCOUNT": "Not/Allowed"}, "ACCOUNT must be"),
+        ({**COMPLETE, "STACK": "another"}, "is it an Incentives Gateway"),
+        ({**COMPLETE, "PARTNER_ID": " "}, "PARTNER_ID= is missing"),
+        (COMPLETE, "is empty"),
+    ],
+)
+def test_command_names_what_is_wrong(
+    environment: dict[str, str],
+    complaint: str,
+    command: Callable[[dict[str, str], str], int],
+    secrets_manager: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command(environment, "") == 2
+    assert complaint in capsys.readouterr().err
+    assert secrets_manager.list_secrets()["SecretList"] == []

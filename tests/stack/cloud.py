@@ -1,0 +1,184 @@
+"""What stack tests know of the local cloud: calls to its API, its tables and logs, its sandbox, its processes."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from local import aws
+from local.outputs import Outputs
+from local.signing import Answer, Caller, send
+
+# Ending a process takes milliseconds; on a machine under load a little more.
+KILL_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True)
+class LambdaProcess:
+    """A process that runs a function, warm or busy."""
+
+    pid: int
+    function_name: str
+
+    def kill(self) -> None:
+        """End it at once, as a crash would; return when it has ended."""
+        os.kill(self.pid, signal.SIGKILL)
+        give_up = time.monotonic() + KILL_SECONDS_MAX
+        while self._is_alive():
+            assert time.monotonic() < give_up
+            time.sleep(0.005)
+
+    def _is_alive(self) -> bool:
+        try:
+            stat = (Path("/proc") / str(self.pid) / "stat").read_text(encoding="utf-8")
+        except OSError:
+            return False
+        # The state follows the command's name, which stands in parentheses; Z is one that has ended.
+        return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@dataclass(frozen=True)
+class SandboxControl:
+    """The sandbox's control API; see its README for what can be asked."""
+
+    url: str
+
+    def get(self, path: str) -> Any:
+        """GET `/_sandbox/<path>`, the answer read as JSON."""
+        return self._send("GET", path, None)
+
+    def post(self, path: str, body: object = None) -> Any:
+        """POST `/_sandbox/<path>`."""
+        return self._send("POST", path, {} if body is None else body)
+
+    def delete(self, path: str) -> Any:
+        """DELETE `/_sandbox/<path>`."""
+        return self._send("DELETE", path, None)
+
+    def reset(self) -> None:
+        """Forget cards, calls, faults and the clock."""
+        self.post("reset")
+
+    def report(self) -> Any:
+        """Cards, charges and calls so far."""
+        return self.get("report")
+
+    def _send(self, method: str, path: str, body: object) -> Any:
+        answer = send(method, f"{self.url}/_sandbox/{path}", caller=None, region="", body=body)
+        assert answer.status == 200, f"{method} {path}: HTTP {answer.status} {answer.text}"
+        return answer.body
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One deployment, shared by the whole test run: let tests use keys and accounts of their own."""
+
+    outputs: Outputs
+    directory: Path
+
+    @cached_property
+    def developer(self) -> Caller:
+        """May do anything in the emulated account."""
+        return Caller(self.outputs.accessKeyId, self.outputs.secretAccessKey)
+
+    @cached_property
+    def invoker(self) -> Caller:
+        """May call the API, and nothing else."""
+        return Caller(self.outputs.invokerAccessKeyId, self.outputs.invokerSecretAccessKey)
+
+    @cached_property
+    def sandbox(self) -> SandboxControl:
+        """Amazon's stand-in."""
+        assert self.outputs.sandboxUrl is not None
+        return SandboxControl(self.outputs.sandboxUrl)
+
+    def call(
+        self,
+        method: str,
+        route: str,
+        body: object = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        caller: Caller | None = None,
+        signed: bool = True,
+    ) -> Answer:
+        """Send one request to the API, signed by the invoker unless told otherwise; `key` is its Idempotency-Key."""
+        given = {"Idempotency-Key": key} if key is not None else {}
+        return send(
+            method,
+            self.outputs.apiUrl + route,
+            caller=(caller or self.invoker) if signed else None,
+            region=self.outputs.region,
+            body=body,
+            headers={**given, **(headers or {})},
+        )
+
+    def client(self, service: str, caller: Caller | None = None) -> Any:
+        """A boto3 client of the emulated cloud, for the developer unless told otherwise."""
+        return aws.client(service, self.outputs.awsEndpointUrl, caller or self.developer)
+
+    def table(self, name: str) -> Any:
+        """A boto3 Table."""
+        return aws.resource("dynamodb", self.outputs.awsEndpointUrl, self.developer).Table(name)
+
+    @cached_property
+    def ledger(self) -> Any:
+        """The ledger's Table."""
+        return self.table(self.outputs.tableName)
+
+    @cached_property
+    def pacer(self) -> Any:
+        """The pacer's Table."""
+        return self.table(self.outputs.pacerTableName)
+
+    def items(self, table: Any) -> list[dict[str, Any]]:
+        """Everything in a table."""
+        found: list[dict[str, Any]] = []
+        page = table.scan(ConsistentRead=True)
+        found += page["Items"]
+        while "LastEvaluatedKey" in page:
+            page = table.scan(ConsistentRead=True, ExclusiveStartKey=page["LastEvaluatedKey"])
+            found += page["Items"]
+        return found
+
+    def logs(self, function_name: str | None = None) -> list[str]:
+        """All log lines of all functions, or of one; metrics are among them, in their embedded format."""
+        names = [function_name] if function_name else list(self.outputs.functionNames.values())
+        return [line for name in names for line in self._log_lines(f"/aws/lambda/{name}")]
+
+    def lambda_processes(self, function_name: str | None = None) -> list[LambdaProcess]:
+        """The processes that run functions now. Each holds one call at a time; idle ones are kept for the next.
+
+        The emulator gives every process a folder in its temporary directory that is named after the function.
+        """
+        prefix = f"{self.outputs.temporaryDir}/ministack-lambda-"
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            script = next((word for word in words if word.startswith(prefix) and word.endswith("/_worker.py")), None)
+            if script is not None:
+                # The folder is ministack-lambda-<function>-<eight random characters, of which none is a hyphen>.
+                name = Path(script).parent.name.removeprefix("ministack-lambda-").rsplit("-", 1)[0]
+                found.append(LambdaProcess(int(entry.name), name))
+        return [each for each in found if function_name in (None, each.function_name)]
+
+    def role_name(self, function_name: str) -> str:
+        """The name of a function's role."""
+        role: str = self.client("lambda").get_function_configuration(FunctionName=function_name)["Role"]
+        return role.rsplit("/", 1)[-1]
+
+    def _log_lines(self, group: str) -> Iterator[str]:
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        for page in pages:
+            for event in page["events"]:
+                yield event["message"]

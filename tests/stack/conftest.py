@@ -1,0 +1,47 @@
+"""One local cloud for the whole test run, in a folder of its own."""
+
+import fcntl
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from local import cloud as local_cloud
+from local import settings
+from local.processes import tail
+from tests.stack.cloud import Cloud
+
+
+def _own_folder() -> tuple[Path, TextIO]:
+    """The first of .local-test, .local-test-2 ... that no other test run uses; one kept from earlier saves building."""
+    for number in itertools.count(1):
+        folder = settings.ROOT / (".local-test" if number == 1 else f".local-test-{number}")
+        folder.mkdir(exist_ok=True)
+        handle = (folder / "in-use").open("w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            continue
+        return folder, handle
+    raise AssertionError("unreachable: there is always another number")
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    """The deployed system with its sandbox, torn down at the end of the run."""
+    folder, handle = _own_folder()
+    chosen = settings.Settings(folder)
+    said: list[str] = []
+    try:
+        try:
+            outputs = local_cloud.up(chosen, said.append)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run wants to know why
+            logs = "\n".join(f"--- {file.name}\n{tail(file)}" for file in sorted(chosen.logs.glob("*.log")))
+            pytest.fail("The local cloud did not start:\n" + "\n".join(said) + f"\n{error}\n{logs}", pytrace=False)
+        yield Cloud(outputs, folder)
+    finally:
+        local_cloud.down(chosen)
+        handle.close()

@@ -1,0 +1,134 @@
+"""The local cloud is the real thing: signed calls only, IAM enforced, errors in our words, nothing left behind."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from local.processes import belongs_to
+from local.signing import Caller
+from tests.stack.cloud import Cloud
+
+pytestmark = pytest.mark.stack
+
+ORDER = {"amount": "25.00", "currencyCode": "USD"}
+
+
+def new_key() -> str:
+    return f"local-cloud-{uuid.uuid4().hex}"
+
+
+@contextmanager
+def without_permission(cloud: Cloud, function_name: str, sid: str) -> Iterator[None]:
+    """A function whose role lacks one statement for a while."""
+    iam = cloud.client("iam")
+    role = cloud.role_name(function_name)
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    kept = [statement for statement in document["Statement"] if statement["Sid"] != sid]
+    assert len(kept) == len(document["Statement"]) - 1
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps({**document, "Statement": kept}))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+def test_signed_call_issues_a_card(cloud: Cloud) -> None:
+    # when an order is sent, signed by a caller who may do nothing but call
+    answer = cloud.call("POST", "/gift-cards", ORDER, key=new_key())
+    # then there is a card
+    assert answer.status == 201, answer.text
+    assert answer.body["status"] == "SUCCEEDED"
+    # and the ledger knows it
+    assert cloud.ledger.get_item(Key={"id": answer.body["requestId"]}, ConsistentRead=True)["Item"]
+
+
+def test_unsigned_call_is_refused(cloud: Cloud) -> None:
+    answer = cloud.call("POST", "/gift-cards", ORDER, key=new_key(), signed=False)
+    assert answer.status == 403
+
+
+def test_wrongly_signed_call_is_refused(cloud: Cloud) -> None:
+    answer = cloud.call("GET", "/funds", caller=Caller(cloud.invoker.access_key_id, "not-the-secret"))
+    assert answer.status == 403
+
+
+def test_unknown_route_is_a_problem(cloud: Cloud) -> None:
+    answer = cloud.call("GET", "/no-such-route")
+    assert answer.status == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body["status"] == 403
+    assert answer.body["errorCode"] == "NotSigned"
+    assert answer.body["requestId"]
+    assert answer.body["retryable"] is False
+
+
+def test_caller_who_may_only_call_can_do_nothing_else(cloud: Cloud) -> None:
+    table = cloud.client("dynamodb", cloud.invoker)
+    with pytest.raises(table.exceptions.ClientError, match="AccessDenied"):
+        table.scan(TableName=cloud.outputs.tableName)
+
+
+def test_role_needs_its_ledger_permission(cloud: Cloud) -> None:
+    # given a function whose role lacks its permission on the ledger
+    function = cloud.outputs.functionNames["GetGiftCard"]
+    route = f"/gift-cards/{cloud.outputs.partnerId}{uuid.uuid4().hex}"
+    with without_permission(cloud, function, "Ledger"):
+        # when it is called, then it cannot read
+        denied = cloud.call("GET", route)
+    assert denied.status >= 500, denied.text
+    # and with the permission the same call works: there is no such request
+    allowed = cloud.call("GET", route)
+    assert allowed.status == 404, allowed.text
+
+
+def test_role_needs_its_permission_to_read_keys(cloud: Cloud) -> None:
+    # given an account whose keys no function has read yet
+    secrets = cloud.client("secretsmanager")
+    account = f"fresh-{uuid.uuid4().hex[:8]}"
+    current = secrets.get_secret_value(SecretId=cloud.outputs.accountSecretId)["SecretString"]
+    prefix = cloud.outputs.accountSecretId.removesuffix(cloud.outputs.accountName)
+    secrets.create_secret(Name=f"{prefix}{account}", SecretString=current)
+    order = {**ORDER, "account": account}
+    function = cloud.outputs.functionNames["CreateGiftCard"]
+    with without_permission(cloud, function, "AccountKeys"):
+        # when an order names it, then the order cannot be sent
+        denied = cloud.call("POST", "/gift-cards", order, key=new_key())
+    assert denied.status == 503, denied.text
+    # and with the permission the same order is
+    assert cloud.call("POST", "/gift-cards", order, key=new_key()).status == 201
+
+
+def test_functions_write_logs(cloud: Cloud) -> None:
+    cloud.call("POST", "/gift-cards", ORDER, key=new_key())
+    assert any("START" in line for line in cloud.logs(cloud.outputs.functionNames["CreateGiftCard"]))
+
+
+def test_function_survives_the_death_of_its_process(cloud: Cloud) -> None:
+    # given a function that has run
+    function = cloud.outputs.functionNames["GetGiftCard"]
+    route = f"/gift-cards/{cloud.outputs.partnerId}{uuid.uuid4().hex}"
+    assert cloud.call("GET", route).status == 404
+    processes = cloud.lambda_processes(function)
+    assert processes
+    # when its processes are killed
+    for process in processes:
+        process.kill()
+    # then the next call gets another one
+    assert cloud.call("GET", route).status == 404
+    assert not {each.pid for each in processes} & {each.pid for each in cloud.lambda_processes(function)}
+
+
+def test_services_and_functions_are_known_as_ours(cloud: Cloud) -> None:
+    pids = [cloud.outputs.ministackPid, *(each.pid for each in cloud.lambda_processes())]
+    assert all(belongs_to(pid, cloud.directory) for pid in pids)
+    assert not any(belongs_to(pid, cloud.directory.with_name("another")) for pid in pids)
+
+
+def test_keys_do_not_show_in_a_description(cloud: Cloud) -> None:
+    assert cloud.developer.secret_access_key not in repr(cloud.developer)
+    assert replace(cloud.developer) == cloud.developer

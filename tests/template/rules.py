@@ -1,0 +1,337 @@
+"""What must hold of the transformed template. Each rule yields what breaks it, and nothing where it is kept."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.template.transformed import of_type, resolve
+
+Template = dict[str, Any]
+Rule = Callable[[Template], Iterator[str]]
+
+# API Gateway ends an integration after this time, whatever the function does.
+INTEGRATION_SECONDS_MAX = 29
+FUNCTION_SECONDS = 25
+
+# Every function, its route, and what its role may do: on the ledger, on the pacer, and whether it reads accounts' keys.
+FUNCTIONS: dict[str, tuple[str, str, set[str], set[str], bool]] = {
+    "CreateGiftCard": ("post", "/gift-cards", {"PutItem", "GetItem", "UpdateItem"}, {"UpdateItem"}, True),
+    "GetGiftCard": ("get", "/gift-cards/{requestId}", {"GetItem"}, set(), False),
+    "RevealClaimCode": ("post", "/gift-cards/{requestId}/claim-code", {"GetItem"}, {"UpdateItem"}, True),
+    "CancelGiftCard": ("post", "/gift-cards/{requestId}/cancel", {"GetItem", "UpdateItem"}, {"UpdateItem"}, True),
+    "GetAvailableFunds": ("get", "/funds", set(), {"UpdateItem"}, True),
+}
+SECRETS_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:incentives-gateway/accounts/*"
+# The only statements that may name every resource: these services know no narrower one.
+ANY_RESOURCE_ALLOWED = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# Every kind of answer that API Gateway itself gives, but for the two defaults.
+GATEWAY_ERRORS = {
+    "ACCESS_DENIED": 403,
+    "API_CONFIGURATION_ERROR": 500,
+    "AUTHORIZER_CONFIGURATION_ERROR": 500,
+    "AUTHORIZER_FAILURE": 500,
+    "BAD_REQUEST_BODY": 400,
+    "BAD_REQUEST_PARAMETERS": 400,
+    "EXPIRED_TOKEN": 403,
+    "INTEGRATION_FAILURE": 502,
+    "INTEGRATION_TIMEOUT": 504,
+    "INVALID_API_KEY": 403,
+    "INVALID_SIGNATURE": 403,
+    "MISSING_AUTHENTICATION_TOKEN": 403,
+    "QUOTA_EXCEEDED": 429,
+    "REQUEST_TOO_LARGE": 413,
+    "RESOURCE_NOT_FOUND": 404,
+    "THROTTLED": 429,
+    "UNAUTHORIZED": 401,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "WAF_FILTERED": 403,
+    "DEFAULT_4XX": 400,
+    "DEFAULT_5XX": 502,
+}
+PROBLEM_MEMBERS = {"type", "title", "status", "detail", "requestId", "errorCode", "errorType", "retryable"}
+
+
+def api_document(template: Template) -> dict[str, Any]:
+    """The OpenAPI document that API Gateway imports."""
+    (api,) = of_type(template, "AWS::ApiGateway::RestApi").values()
+    document: dict[str, Any] = api["Properties"]["Body"]
+    return document
+
+
+def operations(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every method of every path."""
+    for path, methods in api_document(template)["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def no_invoke_credentials(template: Template) -> Iterator[str]:
+    """The gateway calls functions by its own permission, not with the caller's credentials."""
+    for method, path, operation in operations(template):
+        if "credentials" in operation["x-amazon-apigateway-integration"]:
+            yield f"{method} {path} has credentials"
+
+
+def every_route_is_signed(template: Template) -> Iterator[str]:
+    """IAM signs every method, and the routes are the ones of the table."""
+    found = set()
+    for method, path, operation in operations(template):
+        found.add((method, path))
+        if operation.get("security") != [{"AWS_IAM": []}]:
+            yield f"{method} {path} is not signed by IAM"
+    if found != {(method, path) for method, path, *_ in FUNCTIONS.values()}:
+        yield f"other routes than expected: {sorted(found)}"
+
+
+def routes_reach_the_alias(template: Template) -> Iterator[str]:
+    """A route calls its function's published version, and only that route may."""
+    for method, path, operation in operations(template):
+        uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        if not uri.endswith("FunctionAliaslive}/invocations"):
+            yield f"{method} {path} does not reach an alias: {uri}"
+    prefix = "arn:aws:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}"
+    wanted = {
+        f"{name}FunctionAliaslive": f"{prefix}/{method.upper()}{path.replace('{requestId}', '*')}"
+        for name, (method, path, *_) in FUNCTIONS.items()
+    }
+    found = {
+        each["Properties"]["FunctionName"]["Ref"]: each["Properties"]["SourceArn"]["Fn::Sub"][0]
+        for each in of_type(template, "AWS::Lambda::Permission").values()
+    }
+    if found != wanted:
+        yield f"functions may be called by others: {found}"
+
+
+def one_stage(template: Template) -> Iterator[str]:
+    """There is one stage, and nothing of a caller's data is logged, traced or cached in it."""
+    stages = of_type(template, "AWS::ApiGateway::Stage")
+    if len(stages) != 1:
+        yield f"stages: {sorted(stages)}"
+    deployments = of_type(template, "AWS::ApiGateway::Deployment")
+    if len(deployments) != 1 or any("StageName" in each["Properties"] for each in deployments.values()):
+        yield "a deployment makes a stage of its own"
+    for stage in stages.values():
+        if resolve(template, stage["Properties"].get("CacheClusterEnabled", False)):
+            yield "the stage has a cache"
+        settings = stage["Properties"]["MethodSettings"]
+        if [(each["ResourcePath"], each["HttpMethod"]) for each in settings] != [("/*", "*")]:
+            yield "settings do not hold for all methods alike"
+        for each in settings:
+            wanted = {"DataTraceEnabled": False, "CachingEnabled": False, "LoggingLevel": "OFF"}
+            for name, value in wanted.items():
+                if each.get(name) != value:
+                    yield f"{name} is not {value}"
+            if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= each.keys():
+                yield "requests are not throttled"
+
+
+def regional_over_modern_tls(template: Template) -> Iterator[str]:
+    """The API is regional, takes TLS 1.2 or newer, and has no policy that could widen IAM."""
+    (api,) = of_type(template, "AWS::ApiGateway::RestApi").values()
+    properties = api["Properties"]
+    if properties.get("EndpointConfiguration", {}).get("Types") != ["REGIONAL"]:
+        yield "not a regional endpoint"
+    if not str(properties.get("SecurityPolicy", "")).startswith("SecurityPolicy_TLS13_1_2"):
+        yield "older TLS is accepted"
+    if "EndpointAccessMode" not in properties:
+        yield "such a TLS policy needs an access mode"
+    policy = properties["Body"].get("x-amazon-apigateway-policy", properties.get("Policy"))
+    for statement in (policy or {}).get("Statement", []):
+        if statement["Effect"] != "Deny":
+            yield "the resource policy allows, which is a union with IAM"
+
+
+def gateway_errors_are_problems(template: Template) -> Iterator[str]:
+    """Every error of the gateway itself is a problem+json whose status is its own."""
+    responses = api_document(template)["x-amazon-apigateway-gateway-responses"]
+    if set(responses) != set(GATEWAY_ERRORS):
+        yield f"kinds differ: {sorted(set(responses) ^ set(GATEWAY_ERRORS))}"
+    for kind, response in responses.items():
+        status = GATEWAY_ERRORS.get(kind)
+        problem = json.loads(response["responseTemplates"]["application/json"])
+        headers = {name.lower(): value for name, value in response["responseParameters"].items()}
+        if headers.get("gatewayresponse.header.content-type") != "'application/problem+json'":
+            yield f"{kind} is no problem+json"
+        if str(response["statusCode"]) != str(status) or problem.get("status") != status:
+            yield f"{kind} has another status than {status}"
+        if problem.keys() != PROBLEM_MEMBERS:
+            yield f"{kind} has other members: {sorted(problem)}"
+        if problem.get("requestId") != "$context.requestId":
+            yield f"{kind} does not name the request"
+        # Nothing was done at 429; after a 5xx nobody knows, and a repeat with the same key does no harm.
+        if problem.get("retryable") is not (status is not None and (status == 429 or status >= 500)):
+            yield f"{kind} says wrongly whether to try again"
+
+
+def functions_end_in_time(template: Template) -> Iterator[str]:
+    """A function ends before the gateway gives up on it."""
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        if function["Properties"].get("Timeout") != FUNCTION_SECONDS or FUNCTION_SECONDS >= INTEGRATION_SECONDS_MAX:
+            yield f"{name} may take {function['Properties'].get('Timeout')} s"
+
+
+def functions_are_known(template: Template) -> Iterator[str]:
+    """The functions are those of the table, each with both layers."""
+    functions = of_type(template, "AWS::Lambda::Function")
+    if functions.keys() != {f"{name}Function" for name in FUNCTIONS}:
+        yield f"functions: {sorted(functions)}"
+    for name, function in functions.items():
+        if len(function["Properties"].get("Layers", [])) != 2:
+            yield f"{name} lacks a layer"
+        if function["Properties"]["Handler"] != "handler.handler":
+            yield f"{name} has another handler"
+
+
+def logs_are_kept_and_end(template: Template) -> Iterator[str]:
+    """Each function writes to a log group of its own, which has a retention."""
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    used = set()
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        group = function["Properties"].get("LoggingConfig", {}).get("LogGroup", {}).get("Ref")
+        if group not in groups:
+            yield f"{name} has no log group"
+        if group in used:
+            yield f"{name} shares its log group"
+        used.add(group)
+    for name, each in groups.items():
+        if each["Properties"].get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
+            yield f"{name} keeps its lines for ever"
+
+
+def versions_are_published(template: Template) -> Iterator[str]:
+    """Each function has the alias `live` on a version that is kept."""
+    aliases = {
+        each["Properties"]["FunctionName"]["Ref"]: each["Properties"]
+        for each in of_type(template, "AWS::Lambda::Alias").values()
+    }
+    for name in of_type(template, "AWS::Lambda::Function"):
+        if aliases.get(name, {}).get("Name") != "live":
+            yield f"{name} has no alias live"
+    for name, layer in of_type(template, "AWS::Lambda::LayerVersion").items():
+        if layer.get("DeletionPolicy") != "Retain":
+            yield f"{name} is deleted while published functions use it"
+
+
+def role_grants(template: Template, role: dict[str, Any], **parameters: str) -> dict[str, set[str]]:
+    """What a role may do: actions by resource."""
+    grants: dict[str, set[str]] = {}
+    for policy in resolve(template, role["Properties"].get("Policies", []), **parameters):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            actions = statement["Action"]
+            resources = statement["Resource"]
+            for each in resources if isinstance(resources, list) else [resources]:
+                key = each if isinstance(each, str) else json.dumps(each)
+                grants.setdefault(key, set()).update([actions] if isinstance(actions, str) else actions)
+    return grants
+
+
+def roles_allow_just_enough(template: Template) -> Iterator[str]:
+    """Each function has a role of its own, which allows exactly what the table says."""
+    roles = of_type(template, "AWS::IAM::Role")
+    if roles.keys() != {f"{name}Role" for name in FUNCTIONS}:
+        yield f"roles: {sorted(roles)}"
+    for name, (_method, _path, ledger, pacer, reads_keys) in FUNCTIONS.items():
+        function = template["Resources"].get(f"{name}Function", {}).get("Properties", {})
+        if function.get("Role") != {"Fn::GetAtt": [f"{name}Role", "Arn"]}:
+            yield f"{name} has not its own role"
+        role = roles.get(f"{name}Role")
+        if role is None:
+            continue
+        wanted = {_arn(f"{name}LogGroup"): {"logs:CreateLogStream", "logs:PutLogEvents"}}
+        if ledger:
+            wanted[_arn("LedgerTable")] = {f"dynamodb:{action}" for action in ledger}
+        if pacer:
+            wanted[_arn("PacerTable")] = {f"dynamodb:{action}" for action in pacer}
+        if reads_keys:
+            wanted[SECRETS_ARN] = {"secretsmanager:GetSecretValue"}
+        if (found := role_grants(template, role)) != wanted:
+            yield f"{name} may do other things than it needs: {found}"
+        trust = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        expected = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        if trust != [expected]:
+            yield f"{name}'s role may be taken by others"
+
+
+def stars_are_rare(template: Template) -> Iterator[str]:
+    """No action has a wildcard; only what is on the allow-list names every resource; no managed policy is attached."""
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        if role["Properties"].get("ManagedPolicyArns"):
+            yield f"{name} has managed policies"
+        for resource, actions in role_grants(template, role, Tracing="on").items():
+            if any("*" in action for action in actions):
+                yield f"{name} may do {actions}"
+            if resource == "*" and not actions <= ANY_RESOURCE_ALLOWED:
+                yield f"{name} may do {actions} to everything"
+
+
+def ledger_is_safe(template: Template) -> Iterator[str]:
+    """The ledger has its indexes, outlives the stack, can be restored, is encrypted, and in prod is guarded."""
+    table = template["Resources"]["LedgerTable"]
+    properties = table["Properties"]
+    if table.get("DeletionPolicy") != "RetainExceptOnCreate" or table.get("UpdateReplacePolicy") != "Retain":
+        yield "the ledger goes with the stack"
+    indexes = {
+        index["IndexName"]: (
+            [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]],
+            index["Projection"]["ProjectionType"],
+            sorted(index["Projection"].get("NonKeyAttributes", [])),
+        )
+        for index in properties["GlobalSecondaryIndexes"]
+    }
+    if indexes != {
+        "by-wake": (
+            [("wakePartition", "HASH"), ("wakeAt", "RANGE")],
+            "INCLUDE",
+            ["account", "epoch", "operation", "status"],
+        ),
+        "by-account-day": ([("accountDay", "HASH"), ("createdKey", "RANGE")], "ALL", []),
+    }:
+        yield f"indexes: {indexes}"
+    if properties["KeySchema"] != [{"AttributeName": "id", "KeyType": "HASH"}]:
+        yield "another key"
+    if properties.get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
+        yield "no point-in-time recovery"
+    if properties.get("StreamSpecification") != {"StreamViewType": "NEW_AND_OLD_IMAGES"}:
+        yield "no stream"
+    for environment, guarded in (("local", False), ("dev", False), ("prod", True)):
+        if resolve(template, properties["DeletionProtectionEnabled"], Environment=environment) is not guarded:
+            yield f"deletion protection in {environment} is not {guarded}"
+
+
+def tables_are_alike(template: Template) -> Iterator[str]:
+    """All tables are paid by request and encrypted by KMS."""
+    for name, table in of_type(template, "AWS::DynamoDB::Table").items():
+        if table["Properties"].get("BillingMode") != "PAY_PER_REQUEST":
+            yield f"{name} has a fixed capacity"
+        if table["Properties"].get("SSESpecification") != {"SSEEnabled": True, "SSEType": "KMS"}:
+            yield f"{name} is not encrypted by KMS"
+
+
+def no_secret_is_made(template: Template) -> Iterator[str]:
+    """Secrets are put by a command; here they would show in the template's history."""
+    for name in of_type(template, "AWS::SecretsManager::Secret"):
+        yield f"{name} is in the template"
+
+
+def _arn(resource: str) -> str:
+    return json.dumps({"Fn::GetAtt": [resource, "Arn"]})
+
+
+RULES: tuple[Rule, ...] = (
+    no_invoke_credentials,
+    every_route_is_signed,
+    routes_reach_the_alias,
+    one_stage,
+    regional_over_modern_tls,
+    gateway_errors_are_problems,
+    functions_end_in_time,
+    functions_are_known,
+    logs_are_kept_and_end,
+    versions_are_published,
+    roles_allow_just_enough,
+    stars_are_rare,
+    ledger_is_safe,
+    tables_are_alike,
+    no_secret_is_made,
+)

@@ -1,0 +1,128 @@
+"""The built layers hold all that functions import, and can be built for a Python and a processor that are not here."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.settings import from_environment
+from tests.template.transformed import ROOT
+
+LAYERS = ROOT / "layers"
+# What the Lambda runtime brings along: boto3 and what it needs.
+RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+
+
+def build_layer(name: str, folder: str, target: str, artifacts: Path) -> Path:
+    """Build as `sam build` does: the target's Makefile, run in the layer's folder."""
+    ours = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}
+    environment = {variable: value for variable, value in os.environ.items() if variable not in ours}
+    done = subprocess.run(
+        ["make", "--makefile", str(LAYERS / "targets" / target / "Makefile"), f"build-{name}"],
+        cwd=LAYERS / folder,
+        env=environment | {"ARTIFACTS_DIR": str(artifacts), "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return artifacts / "python"
+
+
+@pytest.fixture(scope="module")
+def host_layers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Both layers, built for this interpreter."""
+    here = from_environment({})
+    target = f"{here.runtime}-{here.architecture}"
+    folder = tmp_path_factory.mktemp("layers")
+    return [
+        build_layer("DependenciesLayer", "dependencies", target, folder / "dependencies"),
+        build_layer("IncentivesLayer", "incentives", target, folder / "incentives"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def runtime_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing but what the Lambda runtime brings along."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for name in RUNTIME_PACKAGES:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        source = origin.parent if origin.name == "__init__.py" else origin
+        (folder / source.name).symlink_to(source)
+    return folder
+
+
+def import_in_lambda(
+    module: str, function: Path, layers: list[Path], runtime: Path
+) -> subprocess.CompletedProcess[str]:
+    """Import modules with the path that a function has: its folder, its layers, the runtime; no site-packages."""
+    path = [str(each) for each in (function, *layers, runtime)]
+    script = f"import sys; sys.path[:0] = {path!r}; import {module}"
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def functions() -> list[Path]:
+    return sorted(file.parent for file in (ROOT / "functions").glob("*/handler.py"))
+
+
+@pytest.mark.parametrize("function", functions(), ids=lambda folder: folder.name)
+def test_layers_hold_what_a_function_imports(function: Path, host_layers: list[Path], runtime_packages: Path) -> None:
+    done = import_in_lambda("handler", function, host_layers, runtime_packages)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_neither_layer_can_be_done_without(missing: int, host_layers: list[Path], runtime_packages: Path) -> None:
+    layers = [layer for number, layer in enumerate(host_layers) if number != missing]
+    done = import_in_lambda("handler", ROOT / "functions" / "create_gift_card", layers, runtime_packages)
+    assert "ModuleNotFoundError" in done.stderr
+
+
+def test_every_module_of_the_layer_can_be_imported(host_layers: list[Path], runtime_packages: Path) -> None:
+    package = LAYERS / "incentives"
+    modules = [
+        ".".join(file.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
+        for file in sorted((package / "incentives").rglob("*.py"))
+    ]
+    done = import_in_lambda(", ".join(modules), package, host_layers, runtime_packages)
+    assert done.returncode == 0, done.stderr
+
+
+def test_dependencies_layer_holds_no_boto3_and_no_ballast(host_layers: list[Path]) -> None:
+    dependencies = host_layers[0]
+    names = {entry.name for entry in dependencies.iterdir()}
+    assert {"requests", "requests_aws4auth", "pydantic", "aws_lambda_powertools"} <= names
+    assert not names & {"boto3", "botocore", "pip", "bin"}
+    ballast = {"RECORD", "INSTALLER", "direct_url.json"}
+    assert not [file for file in dependencies.rglob("*") if file.name in ballast or file.suffix == ".pyi"]
+
+
+def test_bytecode_is_never_checked_against_its_source(host_layers: list[Path]) -> None:
+    for layer in host_layers:
+        compiled = sorted(layer.rglob("*.pyc"))
+        assert compiled
+        for file in compiled:
+            # Flags of PEP 552: hash-based (1), and not to be checked (2 is missing).
+            assert int.from_bytes(file.read_bytes()[4:8], "little") == 1
+
+
+def test_layer_is_built_for_a_python_and_a_processor_that_are_not_here(tmp_path: Path) -> None:
+    # given another target than this machine
+    target = "python3.13-arm64" if from_environment({}).runtime != "python3.13" else "python3.12-arm64"
+    version = target.removeprefix("python").removesuffix("-arm64").replace(".", "")
+    # when the layer is built for it
+    site = build_layer("DependenciesLayer", "dependencies", target, tmp_path)
+    # then its compiled parts are all of that Python and processor, and there is no bytecode of this one
+    libraries = [file.name for file in site.rglob("*.so")]
+    assert any("_pydantic_core" in name for name in libraries)
+    assert all(f"cpython-{version}-aarch64" in name or "abi3" in name for name in libraries)
+    assert not list(site.rglob("*.pyc"))

@@ -1,0 +1,182 @@
+"""Parameters reach what they are meant for, and the environments of samconfig.toml fit them."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from local.settings import ACCOUNT_SECRET_PREFIX
+from tests.template.transformed import ROOT, of_type, resolve, source, transform
+
+
+@pytest.fixture(scope="module")
+def transformed() -> dict[str, Any]:
+    return transform(source())
+
+
+def _allows(name: str, value: str) -> bool:
+    return re.fullmatch(source()["Parameters"][name]["AllowedPattern"], value) is not None
+
+
+@pytest.mark.parametrize(("runtime", "architecture"), [("python3.13", "arm64"), ("python3.11", "x86_64")])
+def test_runtime_and_architecture_are_parameters(transformed: dict[str, Any], runtime: str, architecture: str) -> None:
+    given = {"FunctionRuntime": runtime, "FunctionArchitecture": architecture}
+    for function in of_type(transformed, "AWS::Lambda::Function").values():
+        properties = resolve(transformed, function["Properties"], **given)
+        assert (properties["Runtime"], properties["Architectures"]) == (runtime, [architecture])
+    for layer in of_type(transformed, "AWS::Lambda::LayerVersion").values():
+        properties = resolve(transformed, layer["Properties"], **given)
+        assert properties["CompatibleRuntimes"] == [runtime]
+        assert properties["CompatibleArchitectures"] == [architecture]
+
+
+def test_cloud_default_is_python_3_13_on_arm64() -> None:
+    parameters = source()["Parameters"]
+    assert parameters["FunctionRuntime"]["Default"] == "python3.13"
+    assert parameters["FunctionArchitecture"]["Default"] == "arm64"
+
+
+def test_layers_can_be_built_for_every_runtime_and_architecture() -> None:
+    parameters = source()["Parameters"]
+    for runtime in parameters["FunctionRuntime"]["AllowedValues"]:
+        for architecture in parameters["FunctionArchitecture"]["AllowedValues"]:
+            assert (ROOT / "layers" / "targets" / f"{runtime}-{architecture}" / "Makefile").is_file()
+
+
+def test_layer_is_built_for_the_runtime_that_functions_have(transformed: dict[str, Any]) -> None:
+    for name in ("DependenciesLayer", "IncentivesLayer"):
+        metadata = resolve(source(), source()["Resources"][name]["Metadata"], FunctionRuntime="python3.12")
+        assert metadata == {"BuildMethod": "makefile", "ContextPath": "layers/targets/python3.12-arm64"}
+
+
+@pytest.mark.parametrize("change", ["layer", "environment"])
+def test_change_publishes_a_new_version_of_every_function(change: str) -> None:
+    # given the versions of a deployment
+    before = set(of_type(transform(source()), "AWS::Lambda::Version"))
+    # when only a layer, or only the environment, is another one
+    template = source()
+    if change == "layer":
+        template["Resources"]["IncentivesLayer"]["Properties"]["ContentUri"] = "s3://artifacts/newer"
+    else:
+        template["Globals"]["Function"]["Environment"]["Variables"]["LEDGER_TABLE"] = "another"
+    after = set(of_type(transform(template), "AWS::Lambda::Version"))
+    # then every function has a new version
+    assert len(before) == len(after) > 0
+    assert not before & after
+
+
+def test_environment_variables_are_those_that_the_code_reads(transformed: dict[str, Any]) -> None:
+    code = "\n".join(
+        file.read_text(encoding="utf-8")
+        for folder in ("layers/incentives/incentives", "functions")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+    )
+    read_by_powertools = {
+        "POWERTOOLS_LOG_LEVEL",
+        "POWERTOOLS_LOGGER_LOG_EVENT",
+        "POWERTOOLS_TRACER_CAPTURE_RESPONSE",
+        "POWERTOOLS_TRACER_CAPTURE_ERROR",
+    }
+    for function in of_type(transformed, "AWS::Lambda::Function").values():
+        given = function["Properties"]["Environment"]["Variables"]
+        unread = {name for name in given if f'"{name}"' not in code}
+        assert unread == read_by_powertools
+        asked_for = set(re.findall(r'(?:required|environment\.get|environ\.get|getenv)\(\s*"([A-Z][A-Z_]+)"', code))
+        assert asked_for - given.keys() == set()
+
+
+def test_nothing_of_events_or_answers_is_logged(transformed: dict[str, Any]) -> None:
+    for function in of_type(transformed, "AWS::Lambda::Function").values():
+        given = function["Properties"]["Environment"]["Variables"]
+        for name in ("LOGGER_LOG_EVENT", "TRACER_CAPTURE_RESPONSE", "TRACER_CAPTURE_ERROR"):
+            assert given[f"POWERTOOLS_{name}"] == "false"
+
+
+@pytest.mark.parametrize(("tracing", "mode"), [("off", "PassThrough"), ("on", "Active")])
+def test_tracing_is_a_parameter(transformed: dict[str, Any], tracing: str, mode: str) -> None:
+    for function in of_type(transformed, "AWS::Lambda::Function").values():
+        assert resolve(transformed, function["Properties"], Tracing=tracing)["TracingConfig"] == {"Mode": mode}
+    (stage,) = of_type(transformed, "AWS::ApiGateway::Stage").values()
+    assert resolve(transformed, stage["Properties"], Tracing=tracing)["TracingEnabled"] is (tracing == "on")
+
+
+def test_concurrency_is_not_reserved_unless_asked_for(transformed: dict[str, Any]) -> None:
+    function = of_type(transformed, "AWS::Lambda::Function")["CreateGiftCardFunction"]["Properties"]
+    assert "ReservedConcurrentExecutions" not in resolve(transformed, function)
+    assert resolve(transformed, function, ReservedConcurrency="7")["ReservedConcurrentExecutions"] == "7"
+
+
+def test_access_logs_are_off_unless_asked_for_and_hold_no_body(transformed: dict[str, Any]) -> None:
+    (stage,) = of_type(transformed, "AWS::ApiGateway::Stage").values()
+    assert "AccessLogSetting" not in resolve(transformed, stage["Properties"])
+    setting = resolve(transformed, stage["Properties"], ApiAccessLogs="on")["AccessLogSetting"]
+    assert "body" not in setting["Format"].lower()
+    assert "header" not in setting["Format"].lower()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "allowed"),
+    [
+        ("", True),
+        ("https://incentives.example", True),
+        ("https://incentives.example:8443", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost", True),
+        ("http://incentives.example", False),
+        ("http://127.0.0.1.example", False),
+        ("https://incentives.example/path", False),
+        ("ftp://incentives.example", False),
+    ],
+)
+def test_plain_http_is_for_loopback_only(endpoint: str, allowed: bool) -> None:
+    assert _allows("IncentivesEndpoint", endpoint) is allowed
+
+
+@pytest.mark.parametrize(
+    ("prefix", "allowed"),
+    [("incentives-gateway/accounts", True), ("a", True), ("a/", False), ("/a", False), ("", False), ("*", False)],
+)
+def test_secret_prefix_cannot_widen_the_permission(prefix: str, allowed: bool) -> None:
+    assert _allows("AccountSecretPrefix", prefix) is allowed
+
+
+def test_local_tools_know_the_default_prefix() -> None:
+    assert source()["Parameters"]["AccountSecretPrefix"]["Default"] == ACCOUNT_SECRET_PREFIX
+
+
+def test_every_parameter_is_described_grouped_and_used() -> None:
+    template = source()
+    parameters = template.pop("Parameters")
+    groups = template.pop("Metadata")["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(parameters)
+    text = repr(template)
+    for name, parameter in parameters.items():
+        assert parameter["Description"]
+        assert f"'Ref': '{name}'" in text or f"${{{name}}}" in text
+
+
+def test_outputs_name_every_function() -> None:
+    template = source()
+    functions = [name for name, each in template["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
+    for name in functions:
+        assert template["Outputs"][f"{name}Name"]["Value"] == {"Ref": name}
+
+
+def test_environments_build_and_deploy_for_the_same_runtime() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    parameters = source()["Parameters"]
+    for environment in ("local", "dev", "prod"):
+        commands = config[environment]
+        given = {
+            command: dict(
+                pair.split("=", 1) for pair in commands[command]["parameters"].get("parameter_overrides", "").split()
+            )
+            for command in ("build", "deploy")
+        }
+        assert given["deploy"].keys() <= parameters.keys()
+        for name in ("FunctionRuntime", "FunctionArchitecture"):
+            assert given["build"].get(name) == given["deploy"].get(name)
+        if environment != "local":
+            assert given["deploy"]["Environment"] == environment
+    assert "AmazonEnvironment=production" in config["prod"]["deploy"]["parameters"]["parameter_overrides"]
