@@ -1,0 +1,148 @@
+"""How records are written as items."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from incentives.aws.records import (
+    Item,
+    attribute_name,
+    decode_key,
+    decode_record,
+    encode_field,
+    encode_key,
+    encode_record,
+    format_time,
+    parse_time,
+)
+from incentives.domain.ledger import Record, Status
+from incentives.domain.money import Money
+from tests.contract.records import CHANGEABLE, START, in_state, key_of, new_record, records
+from tests.contract.tables import table_properties
+from tests.support.fakes import as_kept
+
+
+def as_dynamodb_returns(item: Item) -> Item:
+    """DynamoDB drops trailing zeros of numbers."""
+    return {
+        name: {"N": f"{Decimal(attribute['N']).normalize():f}"} if "N" in attribute else attribute
+        for name, attribute in item.items()
+    }
+
+
+@settings(max_examples=200, deadline=None)
+@given(record=records())
+def test_a_record_comes_back_as_it_was(record: Record) -> None:
+    item = encode_record(record)
+    assert decode_record(item) == as_kept(record)
+    assert decode_record(as_dynamodb_returns(item)) == as_kept(record)
+
+
+@settings(max_examples=50, deadline=None)
+@given(record=records())
+def test_an_item_is_what_dynamodb_takes(record: Record) -> None:
+    item = encode_record(record)
+    deserializer: Any = TypeDeserializer()
+    for name, attribute in item.items():
+        assert len(attribute) == 1, name
+        deserializer.deserialize(attribute)
+    # Attributes of an index's key must hold text, and some of it.
+    for definition in table_properties("LedgerTable")["AttributeDefinitions"]:
+        attribute = item.get(definition["AttributeName"], {"S": "absent"})
+        assert attribute[definition["AttributeType"]]
+    assert {"id", "accountDay", "createdKey"} <= item.keys()
+    assert ("wakePartition" in item) == (record.wake_at is not None)
+
+
+def test_every_field_but_the_value_has_an_attribute_of_its_own() -> None:
+    # `value` is written as `amount` and `currencyCode`, and never changes.
+    names = [attribute_name(field.name) for field in fields(Record) if field.name != "value"]
+    assert len(set(names)) == len(names)
+    assert not {"amount", "currencyCode", "wakePartition", "accountDay", "createdKey"} & set(names)
+    assert {attribute_name(name) for name in CHANGEABLE} <= set(names)
+
+
+@given(moment=st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_times_are_cut_off_at_the_millisecond(moment: datetime) -> None:
+    text = format_time(moment)
+    assert len(text) == 24
+    assert timedelta() <= moment - parse_time(text) < timedelta(milliseconds=1)
+    assert parse_time(text).tzinfo is UTC
+
+
+@given(
+    moments=st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)), max_size=6)  # noqa: DTZ001
+)
+def test_times_sort_as_text(moments: list[datetime]) -> None:
+    assert sorted(map(format_time, moments)) == list(map(format_time, sorted(moments)))
+
+
+def test_times_of_other_zones_are_written_in_utc() -> None:
+    assert format_time(datetime(2026, 3, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))) == "2026-02-28T23:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (Money(Decimal("25.00"), "USD"), "25"),
+        (Money(Decimal(1000), "JPY"), "1E+3"),
+        (Money(Decimal("0.10"), "EUR"), "0.1"),
+    ],
+)
+def test_amounts_get_their_decimals_back(value: Money, number: str) -> None:
+    item = encode_record(new_record(value=value)) | {"amount": {"N": number}}
+    assert decode_record(item).value.amount_text == value.amount_text
+
+
+@pytest.mark.parametrize("field", ["in_flight", "doubt", "card_seen"])
+def test_false_is_written_and_not_left_out(field: str) -> None:
+    assert encode_field(new_record(), field) == {"BOOL": False}
+
+
+@pytest.mark.parametrize("field", ["epoch", "attempts", "reversal_attempts", "generation"])
+def test_zero_is_written_and_not_left_out(field: str) -> None:
+    assert encode_field(new_record(), field) == {"N": "0"}
+
+
+@pytest.mark.parametrize(("field", "value"), [("caller", ""), ("gc_id", ""), ("options", {}), ("error", None)])
+def test_nothing_is_left_out(field: str, value: Any) -> None:
+    record = new_record(**{field: value})
+    assert encode_field(record, field) is None
+    assert attribute_name(field) not in encode_record(record)
+
+
+def test_an_ended_record_is_not_in_the_sweeps_index() -> None:
+    item = encode_record(in_state(Status.SUCCEEDED))
+    assert not {"wakeAt", "wakePartition"} & item.keys()
+
+
+def test_decimals_of_options_are_numbers() -> None:
+    attribute = encode_field(
+        new_record(options={"a": Decimal("1.50"), "b": {"c": [Decimal("1E+2"), 1, True]}}), "options"
+    )
+    assert attribute == {"S": '{"a":1.50,"b":{"c":[1E+2,1,true]}}'}
+
+
+@pytest.mark.parametrize("value", [1.5, object(), Decimal("NaN"), Decimal("Infinity"), b"bytes", {1, 2}])
+def test_options_that_would_not_come_back_are_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="keeps no"):
+        encode_field(new_record(options={"a": value}), "options")
+
+
+def test_a_key_item_comes_back_as_it_was() -> None:
+    key = key_of(new_record(), nonce="n", fingerprint={"b": "2", "a": "1"})
+    assert decode_key(encode_key(key)) == key
+
+
+def test_a_record_is_far_from_dynamodbs_limit() -> None:
+    # given the longest of everything that the policy writes: DynamoDB takes 400 KB
+    record = replace(new_record(options={"transactionSource": {"sourceDetails": "x" * 4096}}), updated_at=START)
+    assert len(repr(encode_record(record))) < 20_000

@@ -1,0 +1,252 @@
+"""What the DynamoDB ledger promises beyond every ledger's: how it is written, and that nothing else is."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.httpsession import URLLib3Session
+from botocore.retries.standard import ExponentialBackoff
+
+from incentives.aws.ledger import DynamoDbLedger
+from incentives.domain.ledger import Intent, Lost, Record, Status, change
+from incentives.domain.money import Money, parse_money
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import ClaimCode, Outcome, Refused, Unknown, UnknownBecause
+from incentives.usecases.answers import Delivered
+from incentives.usecases.cancel import cancel
+from incentives.usecases.issue import Order, issue
+from tests.contract.ledger_suite import LedgerContract
+from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
+from tests.contract.subject import Subject, opened, touched
+from tests.support.fakes import CODE, world
+
+#: The operations of DynamoDB that write.
+WRITES = ("DynamoDB_20120810.TransactWriteItems", "DynamoDB_20120810.UpdateItem")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A DynamoDB to write to.
+
+    Attributes:
+        client: whose calls are answered.
+        losing: another client of the same, which loses the first answer of each write.
+        table: made as the template's LedgerTable.
+    """
+
+    client: Any
+    losing: Any
+    table: str
+
+
+def lose_first_answers(client: Any, *, in_process: bool) -> Any:
+    """Let every write's first try take effect and end in a read time-out, which the SDK answers with a second try.
+
+    Args:
+        client: a boto3 client.
+        in_process: moto has carried out the call by the time that this is asked; otherwise it must be sent first.
+    """
+    tries = threading.local()
+    session = URLLib3Session()
+
+    def lose(request: Any, **_: object) -> None:
+        target = request.headers["X-Amz-Target"]
+        name = target.decode() if isinstance(target, bytes) else target
+        if name not in WRITES:
+            return
+        tries.count = getattr(tries, "count", 0) + 1
+        if tries.count % 2 == 0:
+            return
+        if not in_process:
+            session.send(request)
+        raise ReadTimeoutError(endpoint_url=request.url)
+
+    # After moto's own handler, which is one of the same general event.
+    client.meta.events.register_last("before-send", lose)
+    return client
+
+
+class DynamoDbLedgerContract(LedgerContract):
+    """A class of tests inherits this and supplies the fixture `shop`."""
+
+    @pytest.fixture(autouse=True)
+    def _hurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The SDK repeats at once."""
+        monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+
+    @pytest.fixture
+    def subject(self, shop: Shop) -> Subject:
+        return Subject(
+            DynamoDbLedger(shop.client, shop.table, sleep=_pause),
+            DynamoDbLedger(shop.losing, shop.table, sleep=_pause),
+        )
+
+    # ---- items ----------------------------------------------------------------------------------
+
+    def test_the_sparse_indexes_attribute_is_there_exactly_while_a_record_is_open(
+        self, subject: Subject, shop: Shop
+    ) -> None:
+        def holds(record: Record) -> None:
+            item = _item(shop, record.request_id)
+            assert ("wakePartition" in item, "wakeAt" in item) == (record.status.is_open,) * 2, record.status
+
+        # given a record on its longest way
+        record = opened(subject.ledger, new_record())
+        holds(record)
+        for status in (
+            Status.PENDING,
+            Status.RECOVERING,
+            Status.SUCCEEDED,
+            Status.REVERSING,
+            Status.ESCALATED,
+            Status.REVERSING,
+            Status.REVERSED,
+        ):
+            wake_at = START + timedelta(seconds=5) if status.is_open else None
+            # when
+            moved = subject.ledger.apply(change(record, status=status, wake_at=wake_at), new_nonce())
+            # then
+            assert isinstance(moved, Record)
+            holds(moved)
+            record = moved
+        reissuable = opened(subject.ledger, in_state(Status.REVERSING, intent=Intent.REISSUE))
+        plan = reissue_of(reissuable)
+        subject.ledger.reissue(plan, new_nonce())
+        holds(plan.close.after)
+        holds(plan.successor)
+
+    def test_a_key_item_is_in_no_index_and_does_not_expire(self, subject: Subject, shop: Shop) -> None:
+        record = opened(subject.ledger, new_record())
+        item = _item(shop, f"KEY#{record.key_hash}")
+        assert set(item) == {"id", "requestId", "account", "operation", "fingerprint", "nonce"}
+
+    def test_the_index_of_days_is_written_once(self, subject: Subject, shop: Shop) -> None:
+        record = opened(subject.ledger, new_record(account="uk", created_at=START + timedelta(hours=11, minutes=59)))
+        subject.ledger.apply(touched(record, attempts=1), new_nonce())
+        item = _item(shop, record.request_id)
+        assert item["accountDay"] == {"S": "uk#2026-03-01"}
+        assert item["createdKey"] == {"S": f"2026-03-01T23:59:00.000Z#{record.request_id}"}
+
+    def test_an_item_of_a_time_before_a_field_existed_can_be_written(self, subject: Subject, shop: Shop) -> None:
+        # given an item without an attribute that has a default
+        record = opened(subject.ledger, new_record())
+        shop.client.update_item(
+            TableName=shop.table,
+            Key={"id": {"S": record.request_id}},
+            UpdateExpression="REMOVE cardSeen, reversalAttempts, epoch",
+        )
+        assert subject.ledger.get(record.request_id) == record
+        # when a change requires it as it was read
+        step = replace(
+            touched(record, card_seen=True, reversal_attempts=1), requires=("card_seen", "reversal_attempts")
+        )
+        # then
+        assert isinstance(subject.ledger.apply(step, new_nonce()), Record)
+        # and once it is there, it counts
+        assert isinstance(subject.ledger.apply(step, new_nonce()), Lost)
+
+    def test_what_a_later_version_wrote_beside_is_ignored(self, subject: Subject, shop: Shop) -> None:
+        record = opened(subject.ledger, new_record())
+        shop.client.update_item(
+            TableName=shop.table,
+            Key={"id": {"S": record.request_id}},
+            UpdateExpression="SET somethingNew = :text, evidence = :evidence, refusal = :refusal",
+            ExpressionAttributeValues={
+                ":text": {"S": "new"},
+                ":evidence": {"S": '{"url":"u","amz_date":"d","string_to_sign":"s","later":1}'},
+                ":refusal": {"S": '{"code":"F200","later":1}'},
+            },
+        )
+        kept = subject.ledger.get(record.request_id)
+        assert kept is not None
+        assert kept.evidence is not None
+        assert kept.evidence.url == "u"
+        assert kept.refusal is not None
+        assert kept.refusal.code == "F200"
+
+    # ---- calls ----------------------------------------------------------------------------------
+
+    def test_reads_are_consistent_and_nothing_is_scanned(self, subject: Subject, shop: Shop) -> None:
+        # given
+        calls: list[tuple[str, dict[str, Any]]] = []
+
+        def note(params: dict[str, Any], model: Any, **_: object) -> None:
+            calls.append((model.name, params))
+
+        shop.client.meta.events.register("provide-client-params.dynamodb", note)
+        try:
+            # when
+            record = opened(subject.ledger, new_record())
+            subject.ledger.get(record.request_id)
+            subject.ledger.due(START, 10)
+        finally:
+            shop.client.meta.events.unregister("provide-client-params.dynamodb", note)
+        # then
+        assert [name for name, _ in calls] == ["TransactWriteItems", "GetItem", "Query"]
+        assert calls[1][1]["ConsistentRead"] is True
+
+    # ---- secrets --------------------------------------------------------------------------------
+
+    def test_no_attribute_ever_holds_a_claim_code(self, subject: Subject, shop: Shop) -> None:
+        # given orders of which Amazon shows the code in every way it can
+        outcomes: list[list[Outcome]] = [
+            [],
+            [Unknown(UnknownBecause.TIMED_OUT)],
+            [Unknown(UnknownBecause.UNREADABLE)],
+            [Refused(error=Unknown(UnknownBecause.RESEND).error)],
+        ]
+        seen: list[object] = []
+        for script in outcomes:
+            w = world(*script)
+            tools = replace(w.tools, ledger=subject.ledger, new_nonce=new_nonce)
+            order = Order(
+                key=new_record().key_hash,
+                operation=Operation.CREATE_GIFT_CARD,
+                account="default",
+                value=_usd("25.00"),
+            )
+            # when they are issued, repeated and cancelled
+            for _ in range(2):
+                try:
+                    seen.append(issue(order, tools, w.budget()))
+                except Exception as error:  # noqa: BLE001 - a refusal is one of the ways
+                    seen.append(error)
+            for request_id in {sent.call.request_id for sent in w.amazon.sent}:
+                try:
+                    seen.append(cancel(request_id, Operation.CREATE_GIFT_CARD, None, tools, w.budget()))
+                except Exception as error:  # noqa: BLE001 - the same
+                    seen.append(error)
+        # then it has been shown, and is in no item
+        codes = [each.card.claim_code for each in seen if isinstance(each, Delivered) and each.card is not None]
+        assert any(code is not None and code.reveal() == CODE for code in codes)
+        items = shop.client.scan(TableName=shop.table)["Items"]
+        assert len(items) >= 2 * len(outcomes)
+        assert CODE not in repr(items)
+        assert "claim" not in repr(items).lower()
+
+    def test_an_option_that_hides_a_secret_cannot_be_written(self, subject: Subject, shop: Shop) -> None:
+        record = new_record(options={"externalReference": ClaimCode(CODE)})
+        with pytest.raises(TypeError, match="ClaimCode"):
+            subject.ledger.open(record, key_of(record), new_nonce())
+        assert subject.ledger.get(record.request_id) is None
+
+
+def _item(shop: Shop, item_id: str) -> dict[str, Any]:
+    item: dict[str, Any] = shop.client.get_item(TableName=shop.table, Key={"id": {"S": item_id}}, ConsistentRead=True)[
+        "Item"
+    ]
+    return item
+
+
+def _usd(amount: str) -> Money:
+    return parse_money(amount, "USD")
+
+
+def _pause(seconds: float) -> None:
+    # Real, since threads must get out of each other's way, and a tenth of what production waits.
+    threading.Event().wait(seconds / 10)

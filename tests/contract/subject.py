@@ -1,0 +1,81 @@
+"""What the suites test, and what they do with it again and again."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from incentives.domain.ledger import (
+    Cause,
+    Change,
+    Intent,
+    Record,
+    Status,
+    change,
+)
+from incentives.domain.outcomes import AmazonError
+from incentives.usecases.tools import Ledger
+from tests.contract.records import (
+    in_state,
+    key_of,
+    new_nonce,
+)
+
+T = TypeVar("T")
+
+#: Enough for two of them to meet in nearly every round, few enough to start at once on two cores.
+THREADS = 12
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A ledger, seen by two kinds of callers.
+
+    Attributes:
+        ledger: by one whose calls are answered.
+        repeated: by one whose first try of each write takes effect and loses its answer, and whose SDK repeats it.
+    """
+
+    ledger: Ledger
+    repeated: Ledger
+
+
+def all_at_once(*calls: Callable[[], T]) -> list[T]:
+    """Carry out calls in as many threads, started together."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def opened(ledger: Ledger, record: Record) -> Record:
+    """Write a record that nobody else has."""
+    result = ledger.open(record, key_of(record), new_nonce())
+    assert isinstance(result, Record)
+    return result
+
+
+def touched(record: Record, **updates: Any) -> Change:
+    """A change that leaves a record's status as it is, and its `wake_at` unless given."""
+    return change(record, **({"wake_at": record.wake_at} | updates))
+
+
+def to_be_reissued() -> Record:
+    return in_state(Status.REVERSING, intent=Intent.REISSUE, cause=Cause.REISSUE, error=AmazonError("F400"))
+
+
+def own_time() -> datetime:
+    """A time that nothing else in a table has, days from the next and long past."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=next(_days))
+
+
+_days = itertools.count(1000, 3)

@@ -1,0 +1,39 @@
+"""The ledger of the unit tests and the simulation keeps the real one's promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
+from incentives.domain.recovery import Reissue
+from incentives.usecases.tools import Ledger
+from tests.contract.ledger_suite import LedgerContract
+from tests.contract.subject import Subject
+from tests.support.fakes import FakeLedger
+
+
+class TestFakeLedger(LedgerContract):
+    @pytest.fixture
+    def subject(self) -> Subject:
+        ledger = FakeLedger()
+        return Subject(ledger, _Repeated(ledger))
+
+
+class _Repeated(FakeLedger):
+    """Carries out every write twice and returns the second answer, as an SDK does whose first one was lost."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
+
+    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
+        self._ledger.open(record, key, nonce)
+        return self._ledger.open(record, key, nonce)
+
+    def apply(self, change: Change, nonce: str) -> Record | Lost:
+        self._ledger.apply(change, nonce)
+        return self._ledger.apply(change, nonce)
+
+    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+        self._ledger.reissue(plan, nonce)
+        return self._ledger.reissue(plan, nonce)

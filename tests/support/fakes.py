@@ -1,0 +1,370 @@
+"""In-memory doubles of the ports.
+
+The ledger has the semantics of conditional writes and passes the real one's suite.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+
+from incentives.agcod.amazon import FundsAnswer, SignedCall
+from incentives.agcod.answers import UNREADABLE
+from incentives.aws.telemetry import FACTS
+from incentives.domain.accounts import Account, Secret
+from incentives.domain.calls import Attempt, Call, Evidence
+from incentives.domain.errors import AccountUnusable, LedgerUnavailable, VaultUnavailable
+from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
+from incentives.domain.money import Money, parse_money
+from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome, Reversed, Succeeded
+from incentives.domain.pacing import Full, Slot
+from incentives.domain.recovery import Reissue
+from incentives.usecases.tools import Budget, Tools
+
+START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+CODE = "TEST-CANARY-CODE"
+
+
+class FakeLedger:
+    """`Ledger` in memory."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Record] = {}
+        self.keys: dict[str, KeyItem] = {}
+        self.writes = 0
+        self._lock = threading.RLock()
+
+    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
+        with self._lock:
+            taken = self.keys.get(key.key_hash)
+            if taken is not None:
+                return self.records[record.request_id] if taken.nonce == nonce else KeyTaken(taken)
+            if record.request_id in self.records:
+                raise LedgerUnavailable(f"request id {record.request_id} exists without its key item", in_doubt=False)
+            self.writes += 1
+            self.keys[key.key_hash] = replace(key, nonce=nonce)
+            self.records[record.request_id] = as_kept(replace(record, nonce=nonce))
+            return self.records[record.request_id]
+
+    def get(self, request_id: str) -> Record | None:
+        return self.records.get(request_id)
+
+    def apply(self, change: Change, nonce: str) -> Record | Lost:
+        with self._lock:
+            current = self.records.get(change.before.request_id)
+            if current is not None and current.nonce == nonce:
+                return current
+            if current is None or not _holds(change, current):
+                return Lost(current)
+            self.writes += 1
+            updates = {name: getattr(change.after, name) for name in change.changed_fields}
+            written = as_kept(replace(current, **updates, version=current.version + 1, nonce=nonce))
+            self.records[written.request_id] = written
+            return written
+
+    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+        with self._lock:
+            if plan.successor.request_id in self.records:
+                current = self.records[plan.close.before.request_id]
+                return self.records[plan.successor.request_id] if current.nonce == nonce else Lost(current)
+            closed = self.apply(plan.close, nonce)
+            if isinstance(closed, Lost):
+                return closed
+            self.records[plan.successor.request_id] = as_kept(replace(plan.successor, nonce=nonce))
+            return self.records[plan.successor.request_id]
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        until = to_the_millisecond(now)
+        waiting = [
+            (r.wake_at, r.request_id) for r in self.records.values() if r.wake_at is not None and r.wake_at <= until
+        ]
+        return [request_id for _, request_id in sorted(waiting)][:limit]
+
+
+def _holds(change: Change, current: Record) -> bool:
+    names = ("status", "epoch", *change.requires)
+    return all(getattr(current, name) == _value_as_kept(name, getattr(change.before, name)) for name in names)
+
+
+_NAMES = tuple(each.name for each in fields(Record))
+
+
+def as_kept(record: Record) -> Record:
+    """A record as every ledger keeps it: times cut off at the millisecond, no empty texts."""
+    kept: dict[str, Any] = {}
+    for name in _NAMES:
+        value = getattr(record, name)
+        as_written = _value_as_kept(name, value)
+        if as_written is not value:
+            kept[name] = as_written
+    return replace(record, **kept) if kept else record
+
+
+def _value_as_kept(name: str, value: object) -> object:
+    if isinstance(value, datetime):
+        return to_the_millisecond(value)
+    return None if value == "" and name != "nonce" else value
+
+
+def to_the_millisecond(moment: datetime) -> datetime:
+    beyond = moment.microsecond % 1000
+    return moment - timedelta(microseconds=beyond) if beyond else moment
+
+
+class FakeClock:
+    """`Clock` whose time passes only by sleeping."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.time = start
+
+    def now(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=max(seconds, 0.0))
+
+
+class FakePacer:
+    """`Pacer` that has a slot at once, unless told otherwise."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.full_for: float | None = None
+        self.reserved = 0
+
+    def reserve(self, account: str, *, wait_seconds_max: float) -> Slot | Full:
+        if self.full_for is not None:
+            return Full(self.clock.now() + timedelta(seconds=self.full_for))
+        self.reserved += 1
+        return Slot(self.clock.now())
+
+
+class FakeAccounts:
+    """`Accounts` in memory."""
+
+    def __init__(self, *accounts: Account) -> None:
+        self.accounts = {account.name: account for account in accounts or (account(),)}
+        self.reread = 0
+
+    def get(self, name: str, *, fresh: bool = False) -> Account:
+        self.reread += fresh
+        if name not in self.accounts:
+            raise AccountUnusable(name, "has no secret")
+        return self.accounts[name]
+
+
+class FakeVault:
+    """`Vault` in memory: a sealed text says nothing, and opens for its own order only."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[str, Mapping[str, Any]]] = {}
+
+    def seal(self, key_hash: str, members: Mapping[str, Any]) -> str:
+        sealed = f"sealed-{len(self.kept)}"
+        self.kept[sealed] = (key_hash, dict(members))
+        return sealed
+
+    def unseal(self, key_hash: str, sealed: str) -> Mapping[str, Any]:
+        owner, members = self.kept[sealed]
+        if owner != key_hash:
+            raise VaultUnavailable("the request could not be unsealed (InvalidCiphertextException)")
+        return members
+
+
+@dataclass
+class FakeRecoveries:
+    """`Recoveries` that remembers what was started."""
+
+    started: list[tuple[str, int]] = field(default_factory=list)
+    works: bool = True
+
+    def start(self, request_id: str, epoch: int) -> bool:
+        if self.works:
+            self.started.append((request_id, epoch))
+        return self.works
+
+
+@dataclass
+class FakePeople:
+    """`People` that keeps what they were told."""
+
+    mails: list[tuple[str, str, str]] = field(default_factory=list)
+    notices: list[tuple[str, str]] = field(default_factory=list)
+    mail_fault: str | None = None
+
+    def mail(self, to: str, subject: str, text: str) -> str | None:
+        if self.mail_fault is None:
+            self.mails.append((to, subject, text))
+        return self.mail_fault
+
+    def notify(self, subject: str, text: str) -> str | None:
+        self.notices.append((subject, text))
+        return None
+
+
+@dataclass
+class FakeTelemetry:
+    """`Telemetry` that remembers."""
+
+    lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    counts: dict[str, float] = field(default_factory=dict)
+
+    def log(self, event: str, **facts: object) -> None:
+        # The real one drops what is not on its list; a fact that nobody would ever read is a mistake.
+        assert facts.keys() <= FACTS, f"not loggable: {facts.keys() - FACTS}"
+        self.lines.append((event, facts))
+
+    def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
+        self.counts[metric] = self.counts.get(metric, 0) + value
+
+
+Scripted = Outcome | ReversalOutcome | Callable[["Sent"], Outcome | ReversalOutcome]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One call that left."""
+
+    call: Call
+    at: datetime
+    sent_at: datetime
+
+
+class ScriptedAmazon:
+    """`Amazon` that answers from a script, and when it runs out, as an obliging Amazon does.
+
+    A scripted answer may be a function of the call: it runs while the call is under way, which is how a test does
+    something between a send and its answer.
+    """
+
+    def __init__(self, clock: FakeClock, script: Iterable[Scripted] = ()) -> None:
+        self.clock = clock
+        self.script = list(script)
+        self.sent: list[Sent] = []
+        self.seconds_per_call = 0.2
+        #: None: Amazon's clock is ours.
+        self.date_offset = timedelta()
+        self.funds_answer: FundsAnswer = UNREADABLE
+
+    def sign(self, call: Call, account: Account) -> SignedCall:
+        sent_at = self.clock.now().replace(microsecond=0)
+        return SignedCall(
+            call=call,
+            partner_id=account.partner_id,
+            url=f"https://amazon.test/{call.name}",
+            amz_date=sent_at.strftime("%Y%m%dT%H%M%SZ"),
+            sent_at=sent_at,
+            string_to_sign="AWS4-HMAC-SHA256 test",
+            body=b"{}",
+            prepared=requests.PreparedRequest(),
+        )
+
+    def attempt(self, signed: SignedCall, *, seconds: float) -> Attempt[Outcome]:
+        outcome = self._answer(signed, Succeeded(card(signed.call)))
+        return Attempt(outcome=outcome, evidence=evidence(signed), amazon_date=self.clock.now() + self.date_offset)
+
+    def attempt_reversal(self, signed: SignedCall, *, seconds: float) -> Attempt[ReversalOutcome]:
+        outcome = self._answer(signed, Reversed())
+        return Attempt(outcome=outcome, evidence=evidence(signed), amazon_date=self.clock.now() + self.date_offset)
+
+    def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
+        return self.funds_answer
+
+    def activation_status(self, account: Account, *, request_id: str, card_number: Secret, seconds: float) -> Any:
+        return self.script.pop(0)
+
+    def activity_page(self, account: Account, *, request_id: str, query: Mapping[str, object], seconds: float) -> Any:
+        return self.script.pop(0)
+
+    @property
+    def names(self) -> list[str]:
+        return [sent.call.name for sent in self.sent]
+
+    def _answer(self, signed: SignedCall, otherwise: Any) -> Any:
+        sent = Sent(signed.call, self.clock.now(), signed.sent_at)
+        self.sent.append(sent)
+        self.clock.sleep(self.seconds_per_call)
+        answer = self.script.pop(0) if self.script else otherwise
+        return answer(sent) if callable(answer) else answer
+
+
+def account(name: str = "default", **updates: Any) -> Account:
+    base = Account(
+        name=name,
+        partner_id="Test1",
+        marketplace="US",
+        access_key_id="AKIDTESTTESTTEST",
+        secret_access_key=Secret("not-a-real-secret"),
+    )
+    return replace(base, **updates)
+
+
+def card(call: Call, **updates: Any) -> Card:
+    assert call.value is not None
+    base = Card(
+        gc_id=f"GC{call.request_id[-8:]}",
+        claim_code=ClaimCode(CODE),
+        expires_at=None,
+        status="Fulfilled",
+        value=call.value,
+    )
+    return replace(base, **updates)
+
+
+def evidence(signed: SignedCall) -> Evidence:
+    return Evidence(url=signed.url, amz_date=signed.amz_date, string_to_sign=signed.string_to_sign, http_status=200)
+
+
+@dataclass
+class World:
+    """The tools of a test, each within reach."""
+
+    tools: Tools
+    ledger: FakeLedger
+    clock: FakeClock
+    pacer: FakePacer
+    amazon: ScriptedAmazon
+    accounts: FakeAccounts
+    vault: FakeVault
+    recoveries: FakeRecoveries
+    people: FakePeople
+    telemetry: FakeTelemetry
+
+    def budget(self, seconds: float = 25.0) -> Budget:
+        """The time of one invocation that begins now."""
+        end = self.clock.now() + timedelta(seconds=seconds)
+        return Budget(lambda: (end - self.clock.time).total_seconds())  # noqa: PLW0108 - read anew each time
+
+
+def world(*script: Scripted) -> World:
+    clock = FakeClock()
+    ledger, pacer, accounts, telemetry = FakeLedger(), FakePacer(clock), FakeAccounts(), FakeTelemetry()
+    vault, recoveries, people = FakeVault(), FakeRecoveries(), FakePeople()
+    amazon = ScriptedAmazon(clock, script)
+    numbers = iter(range(1_000_000))
+    tools = Tools(
+        ledger=ledger,
+        pacer=pacer,
+        amazon=amazon,
+        accounts=accounts,
+        vault=vault,
+        recoveries=recoveries,
+        people=people,
+        clock=clock,
+        telemetry=telemetry,
+        new_nonce=lambda: f"nonce-{next(numbers)}",
+    )
+    return World(tools, ledger, clock, pacer, amazon, accounts, vault, recoveries, people, telemetry)
+
+
+def options(**members: object) -> Mapping[str, object]:
+    return members
+
+
+def usd(amount: str) -> Money:
+    return parse_money(amount, "USD")

@@ -1,0 +1,131 @@
+"""Values that tests begin from: a record in each state, orders, and attempts with each outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from incentives.domain.calls import Attempt, Evidence
+from incentives.domain.ledger import Cause, Intent, Record, Status
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import (
+    AmazonError,
+    Card,
+    ClaimCode,
+    Conflict,
+    ConflictKind,
+    NotExecuted,
+    NotExecutedBecause,
+    Outcome,
+    Refused,
+    ReversalOutcome,
+    Succeeded,
+    Unknown,
+    UnknownBecause,
+)
+from incentives.domain.recovery import deadline
+from incentives.domain.transitions import DEADLINE
+from incentives.usecases.answers import Delivered
+from incentives.usecases.issue import Order
+from tests.support.fakes import CODE, START, usd
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+REFUSAL = AmazonError(code="F200", type="MaxAmountExceeded", message="Max Amount Exceeded")
+RESEND = Unknown(UnknownBecause.RESEND, AmazonError(code="F400", type="SystemTemporarilyUnavailable"))
+TIMED_OUT = Unknown(UnknownBecause.TIMED_OUT)
+THROTTLED = NotExecuted(NotExecutedBecause.THROTTLED)
+NOT_SENT = NotExecuted(NotExecutedBecause.NOT_SENT)
+KEY_REFUSED = NotExecuted(NotExecutedBecause.CREDENTIALS)
+REFUSED = Refused(REFUSAL)
+REFUNDED = Conflict(ConflictKind.REFUNDED, gc_id="GC1")
+EXPIRED = Conflict(ConflictKind.EXPIRED, gc_id="GC1")
+OTHER_VALUE = Conflict(ConflictKind.VALUE, gc_id="GC1")
+
+UNKNOWNS: Mapping[str, Unknown] = {because.value: Unknown(because) for because in UnknownBecause}
+
+LIVE = Card(gc_id="GC1", claim_code=ClaimCode(CODE), expires_at=None, status="Fulfilled", value=usd("25.00"))
+SUCCESS = Succeeded(LIVE)
+
+
+def order(**updates: Any) -> Order:
+    base = Order(key="order-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("25.00"))
+    return replace(base, **updates)
+
+
+def record(status: Status = Status.PENDING, **updates: Any) -> Record:
+    """A record that was sent once, at `START`, and has no answer yet."""
+    base = Record(
+        request_id="Test1AAAA",
+        operation=Operation.CREATE_GIFT_CARD,
+        account="default",
+        partner_id="Test1",
+        value=usd("25.00"),
+        key_hash="0" * 64,
+        status=status,
+        intent=Intent.RETRY,
+        created_at=START,
+        updated_at=START,
+        attempts=1,
+        in_flight=True,
+        first_sent_at=START,
+        last_sent_at=START,
+        wake_at=START + 30 * SECOND if status.is_open else None,
+    )
+    return replace(base, **updates)
+
+
+def unknown_since(moment: datetime = START, **updates: Any) -> Record:
+    """RECOVERING, after an attempt that ended unknown."""
+    known = {
+        "in_flight": False,
+        "doubt": True,
+        "first_unknown_at": moment,
+        "deadline_at": moment + DEADLINE,
+        "phase_started_at": moment,
+        "due_at": moment,
+    }
+    return record(Status.RECOVERING, **(known | updates))
+
+
+def reversing(cause: Cause = Cause.CANCEL, **updates: Any) -> Record:
+    """REVERSING, nothing reversed yet, the card never seen."""
+    known = {"cause": cause, "intent": Intent.REVERSE if cause is Cause.CANCEL else Intent.RETRY}
+    if cause is Cause.REISSUE:
+        known["intent"] = Intent.REISSUE
+    return replace(unknown_since(**updates), status=Status.REVERSING, **(known | updates))
+
+
+def attempt(outcome: Outcome, at: datetime | None = START) -> Attempt[Outcome]:
+    return Attempt(outcome=outcome, evidence=_evidence(), amazon_date=at)
+
+
+def reversal(outcome: ReversalOutcome, at: datetime | None = START) -> Attempt[ReversalOutcome]:
+    return Attempt(outcome=outcome, evidence=_evidence(), amazon_date=at)
+
+
+def past_deadline(of: Record) -> datetime:
+    return deadline(of) + SECOND
+
+
+def _evidence() -> Evidence:
+    return Evidence(url="https://amazon.test/CreateGiftCard", amz_date="20260301T120000Z", string_to_sign="test")
+
+
+def code_of(answer: object) -> str:
+    """The claim code that an answer delivers."""
+    assert isinstance(answer, Delivered)
+    assert answer.card is not None
+    assert answer.card.claim_code is not None
+    return answer.card.claim_code.reveal()
+
+
+def gc_id_of(answer: object) -> str | None:
+    """The id of the card that an answer delivers."""
+    assert isinstance(answer, Delivered)
+    assert answer.card is not None
+    return answer.card.gc_id

@@ -1,0 +1,330 @@
+"""API Gateway's side: events in, answers out, and nothing of either in a log."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incentives.api.gateway import BODY_BYTES_MAX, ApiAnswer, ApiCall, decode, encode, serve
+from incentives.api.requests import format_time, read_request_id
+from incentives.domain.errors import (
+    AccountUnusable,
+    BodyTooLarge,
+    GatewayError,
+    InvalidInput,
+    KeyReused,
+    LedgerUnavailable,
+    NotFound,
+    RefusedByAmazon,
+    StateConflict,
+)
+from tests.support.fakes import CODE, START, FakeTelemetry
+
+
+def call(body: bytes = b"", **query: str) -> ApiCall:
+    return ApiCall(headers={}, path={}, query=query, body=body, caller=None, base_path="/prod")
+
+
+def decoded(**event: Any) -> ApiCall:
+    return decode(event)
+
+
+# ---- headers, query, path -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY", "iDeMpOtEnCy-KeY"])
+@pytest.mark.parametrize("member", ["headers", "multiValueHeaders"])
+def test_headers_are_read_whatever_their_spelling(name: str, member: str) -> None:
+    value = ["order-1"] if member == "multiValueHeaders" else "order-1"
+
+    assert decoded(**{member: {name: value}}).headers["idempotency-key"] == "order-1"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Idempotency-Key": ["a", "b"]}, {"Idempotency-Key": ["a"], "idempotency-key": ["a"]}],
+    ids=["twice", "in two spellings"],
+)
+def test_an_idempotency_key_given_twice_is_refused(headers: Mapping[str, list[str]]) -> None:
+    with pytest.raises(InvalidInput) as error:
+        decoded(multiValueHeaders=headers)
+
+    assert error.value.field == "Idempotency-Key"
+
+
+def test_other_headers_may_come_twice() -> None:
+    assert decoded(multiValueHeaders={"Accept": ["a", "b"]}).headers["accept"] == "a"
+
+
+@pytest.mark.parametrize("absent", [None, {}])
+def test_absent_headers_parameters_and_context_are_null(absent: dict[str, str] | None) -> None:
+    seen = decode(
+        {
+            "headers": absent,
+            "multiValueHeaders": absent,
+            "queryStringParameters": absent,
+            "multiValueQueryStringParameters": absent,
+            "pathParameters": absent,
+            "requestContext": absent,
+            "body": None,
+        }
+    )
+
+    assert (seen.headers, seen.query, seen.path, seen.body, seen.caller) == ({}, {}, {}, b"", None)
+
+
+def test_a_query_parameter_given_twice_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInput) as error:
+        decoded(multiValueQueryStringParameters={"account": ["a", "b"]})
+
+    assert error.value.field == "account"
+
+
+def test_an_unknown_query_parameter_is_refused_by_name() -> None:
+    with pytest.raises(InvalidInput) as error:
+        call(account="a", colour="red").query_of("account")
+
+    assert error.value.field == "colour"
+
+
+@pytest.mark.parametrize(
+    ("context", "path", "base"),
+    [
+        ({"path": "/prod/gift-cards", "stage": "prod"}, "/gift-cards", "/prod"),
+        ({"path": "/gift-cards", "stage": "prod"}, "/gift-cards", ""),
+        ({"path": "/cards/v1/gift-cards", "stage": "prod"}, "/gift-cards", "/cards/v1"),
+        ({"stage": "dev"}, "/gift-cards", "/dev"),
+        ({}, "/gift-cards", ""),
+    ],
+    ids=["stage", "own domain", "base path of an own domain", "no path", "nothing"],
+)
+def test_the_location_comes_from_the_request_context(context: Mapping[str, str], path: str, base: str) -> None:
+    assert decoded(requestContext=context, path=path).base_path == base
+
+
+@pytest.mark.parametrize(
+    "identity", [{"userArn": "arn:a"}, {"userArn": None, "caller": "arn:a"}, {"caller": "arn:a"}], ids=str
+)
+def test_the_caller_is_who_signed(identity: Mapping[str, str | None]) -> None:
+    assert decoded(requestContext={"identity": identity}).caller == "arn:a"
+
+
+@pytest.mark.parametrize("given_", ["", "a" * 41, "a/b", "../x", "a b", "\u0661", "a\n", "KEY#0"])
+def test_what_cannot_be_a_request_id_is_not_found(given_: str) -> None:
+    with pytest.raises(NotFound):
+        read_request_id(ApiCall(headers={}, path={"requestId": given_}, query={}, body=b"", caller=None, base_path=""))
+
+
+# ---- bodies -------------------------------------------------------------------------------------
+
+
+def test_a_body_in_base64_is_decoded() -> None:
+    body = base64.b64encode(b'{"a": 1}').decode()
+
+    assert decoded(body=body, isBase64Encoded=True).json_object() == {"a": Decimal(1)}
+
+
+@pytest.mark.parametrize("body", ["not base64!", "YQ", "\u00fc"])
+def test_a_body_in_broken_base64_is_refused(body: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        decoded(body=body, isBase64Encoded=True)
+
+    assert error.value.field == "body"
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+@pytest.mark.parametrize(("size", "fits"), [(BODY_BYTES_MAX, True), (BODY_BYTES_MAX + 1, False)])
+def test_a_body_over_10_kb_is_refused(size: int, fits: bool, encoded: bool) -> None:
+    raw = b" " * size
+    body = base64.b64encode(raw).decode() if encoded else raw.decode()
+
+    if fits:
+        assert len(decoded(body=body, isBase64Encoded=encoded).body) == size
+        return
+    with pytest.raises(BodyTooLarge) as error:
+        decoded(body=body, isBase64Encoded=encoded)
+    assert error.value.http_status == 413
+
+
+def test_a_body_is_measured_in_bytes() -> None:
+    with pytest.raises(BodyTooLarge):
+        decoded(body="\u20ac" * (BODY_BYTES_MAX // 2))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b" ", b"{", b"amount=25", b"\xff\xfe", b"\xef\xbb\xbf{}", b"{'a': 1}", b'{"a": 01}', b"[]", b"null",
+        b'"text"', b"25", b"true", b'{"a": NaN}', b'{"a": Infinity}', b'{"a": -Infinity}', b"[" * 5000, b'{"a":' * 2000,
+        b'{"a": 1} {"b": 2}', b'{"a": 1e99999999999999999999}', b'{"a": 1,}',
+    ],
+    ids=lambda body: repr(body[:24]),
+)  # fmt: skip
+def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput) as error:
+        call(body).json_object()
+
+    assert error.value.field == "body"
+
+
+@pytest.mark.parametrize("body", [b'{"amount": 1, "amount": 2}', b'{"x": {"amount": 1, "amount": 1}}'])
+def test_a_member_given_twice_is_refused_by_name(body: bytes) -> None:
+    with pytest.raises(InvalidInput) as error:
+        call(body).json_object()
+
+    assert error.value.field == "amount"
+
+
+def test_numbers_are_decimals_digit_by_digit() -> None:
+    members = call(b'{"a": 0.1, "b": 12345678901234567890.12345678901234567890, "c": 7}').json_object()
+
+    assert members == {"a": Decimal("0.1"), "b": Decimal("12345678901234567890.12345678901234567890"), "c": Decimal(7)}
+
+
+@pytest.mark.parametrize(("body", "field"), [(b'{"dryRun": true}', "dryRun"), (b"[]", "body"), (b"x", "body")])
+def test_a_route_without_members_refuses_them_by_name(body: bytes, field: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        call(body).refuse_body()
+
+    assert error.value.field == field
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n", b"{}"])
+def test_a_route_without_members_takes_an_empty_body(body: bytes) -> None:
+    call(body).refuse_body()
+
+
+@given(st.binary(max_size=200))
+def test_no_body_does_anything_but_parse_or_be_refused(body: bytes) -> None:
+    try:
+        members = call(body).json_object()
+    except InvalidInput:
+        return
+    assert isinstance(members, dict)
+
+
+# ---- answers ------------------------------------------------------------------------------------
+
+
+def serving(respond: Any) -> tuple[dict[str, Any], dict[str, Any], FakeTelemetry]:
+    telemetry = FakeTelemetry()
+    answer = serve({"body": f'{{"secret": "{CODE}"}}'}, respond, telemetry.log)
+    return answer, json.loads(answer["body"]), telemetry
+
+
+def test_an_answer_is_json_that_no_cache_keeps() -> None:
+    answer, body, _ = serving(lambda _: ApiAnswer(201, {"requestId": "R1", "amount": "25.00"}, {"X": "y"}))
+
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (201, False)
+    assert answer["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store", "X": "y"}
+    assert body == {"requestId": "R1", "amount": "25.00"}
+
+
+def test_neither_what_came_in_nor_what_goes_out_is_logged() -> None:
+    answer, _, telemetry = serving(lambda _: ApiAnswer(200, {"requestId": "R1", "gcClaimCode": CODE, "status": "X"}))
+
+    assert CODE in answer["body"]
+    assert telemetry.lines == [("answered", {"httpStatus": 200, "requestId": "R1", "status": "X"})]
+
+
+def test_values_that_hold_a_secret_do_not_show_it() -> None:
+    assert CODE not in repr(ApiAnswer(200, {"gcClaimCode": CODE}))
+    assert CODE not in repr(call(CODE.encode()))
+
+
+ERRORS = [
+    InvalidInput("amount", "must be greater than zero"),
+    BodyTooLarge("body", "is too large"),
+    NotFound("R1"),
+    KeyReused(["amount", "currencyCode"], request_id="R1"),
+    StateConflict("no", request_id="R1", status="REVERSED"),
+    RefusedByAmazon(
+        "no", request_id="R1", http_status=402, retryable=False, error_code="F300", error_type="InsufficientFunds"
+    ),
+    AccountUnusable("default", "has no secret"),
+    LedgerUnavailable("down", in_doubt=False),
+]
+
+
+def fail_with(error: Exception) -> Any:
+    def respond(_: ApiCall) -> ApiAnswer:
+        raise error
+
+    return respond
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
+def test_every_error_is_a_problem_document(error: GatewayError) -> None:
+    answer, body, telemetry = serving(fail_with(error))
+
+    assert answer["statusCode"] == body["status"] == error.http_status
+    assert answer["headers"]["Content-Type"] == "application/problem+json"
+    assert answer["headers"]["Cache-Control"] == "no-store"
+    assert {"type", "title", "status", "detail", "requestId", "errorCode", "errorType", "retryable"} <= body.keys()
+    assert body["type"].endswith(error.code)
+    assert [each["field"] for each in body.get("errors", [])] == [field for field, _ in error.fields]
+    assert telemetry.lines[0][1]["code"] == error.code
+
+
+def test_amazons_own_words_are_told_apart_from_ours() -> None:
+    _, refused, _ = serving(fail_with(ERRORS[5]))
+    _, missing, _ = serving(fail_with(ERRORS[2]))
+
+    assert (refused["errorCode"], refused["errorType"]) == ("F300", "InsufficientFunds")
+    assert (missing["errorCode"], missing["errorType"]) == (None, "NotFound")
+
+
+@pytest.mark.parametrize("error", [ERRORS[6], ERRORS[7]], ids=lambda error: error.code)
+def test_a_503_says_when_to_try_again(error: GatewayError) -> None:
+    answer, body, _ = serving(fail_with(error))
+
+    assert int(answer["headers"]["Retry-After"]) > 0
+    assert body["retryable"] is True
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(CODE), KeyError(CODE), RecursionError(CODE), AssertionError(CODE)], ids=repr
+)
+def test_an_unforeseen_error_is_a_500_without_a_word_of_it(error: Exception) -> None:
+    answer, body, telemetry = serving(fail_with(error))
+
+    assert (answer["statusCode"], body["errorType"], body["retryable"]) == (500, "Unexpected", True)
+    assert CODE not in answer["body"]
+    ((event, facts),) = telemetry.lines
+    assert (event, facts["exception"]) == ("failed", type(error).__name__)
+    assert str(facts["where"]).startswith("test_gateway.py:")
+    assert CODE not in repr(facts)
+
+
+@pytest.mark.parametrize(
+    "event", [{"headers": 7}, {"body": 7}, {"requestContext": "x"}, {"multiValueHeaders": {"a": 1}}]
+)
+def test_an_event_that_is_none_of_api_gateways_is_a_500(event: dict[str, Any]) -> None:
+    answer = serve(event, lambda _: ApiAnswer(200, {}), FakeTelemetry().log)
+
+    assert answer["statusCode"] == 500
+
+
+@pytest.mark.parametrize("name", ["AB12-CD34EF-GH56", "a b", "x" * 33, "\ud800", "", "amount\n"], ids=repr)
+def test_a_field_that_the_caller_named_is_told_to_it_and_not_logged(name: str) -> None:
+    answer, body, telemetry = serving(fail_with(InvalidInput(name, "is not known here")))
+
+    assert body["errors"][0]["field"] == name
+    assert answer["body"].isascii(), "whatever comes after this function can encode it"
+    assert telemetry.lines[0][1]["field"] == "?"
+
+
+def test_text_in_any_script_survives() -> None:
+    assert json.loads(encode(ApiAnswer(200, {"a": "caf\u00e9 \u8336"}))["body"]) == {"a": "caf\u00e9 \u8336"}
+
+
+def test_times_are_rfc_3339_in_whole_seconds() -> None:
+    assert format_time(START.replace(microsecond=999_999)) == "2026-03-01T12:00:00Z"
+    assert format_time(None) is None

@@ -1,0 +1,361 @@
+"""The functions, called as Lambda calls them, with everything outside replaced by fakes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+
+from incentives import bootstrap
+from incentives.agcod.answers import Funds
+from incentives.domain.ledger import Status
+from incentives.domain.outcomes import Reversed
+from tests.support.fakes import CODE, START, World, account, usd, world
+from tests.unit.builders import KEY_REFUSED, MINUTE, REFUNDED, REFUSED, TIMED_OUT
+
+FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+GOOD: Final = {"amount": "25.00", "currencyCode": "USD"}
+
+
+def load(name: str) -> Handler:
+    spec = importlib.util.spec_from_file_location(f"handler_of_{name}", FUNCTIONS / name / "handler.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    handler: Handler = module.handler
+    return handler
+
+
+HANDLERS: Final = {
+    name: load(name)
+    for name in ("create_gift_card", "get_gift_card", "reveal_claim_code", "cancel_gift_card", "get_available_funds")
+}
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+    text: str
+
+
+@dataclass
+class Api:
+    """The functions behind one address."""
+
+    world: World
+
+    def call(self, name: str, event: dict[str, Any]) -> Answer:
+        budget = self.world.budget()
+
+        class Context:
+            @staticmethod
+            def get_remaining_time_in_millis() -> int:
+                return int(budget.seconds_left() * 1000)
+
+        raw = HANDLERS[name](event, Context())
+        return Answer(raw["statusCode"], raw["headers"], json.loads(raw["body"]), raw["body"])
+
+    def create(self, body: object = None, key: str | None = "order-1", **event: Any) -> Answer:
+        text = body if isinstance(body, str) else json.dumps(GOOD if body is None else body)
+        headers = {} if key is None else {"idempotency-KEY": [key]}
+        base = {
+            "path": "/gift-cards",
+            "multiValueHeaders": headers,
+            "body": text,
+            "requestContext": {"path": "/prod/gift-cards", "identity": {"userArn": "arn:caller"}},
+        }
+        return self.call("create_gift_card", base | event)
+
+    def on(self, name: str, request_id: str, **event: Any) -> Answer:
+        return self.call(name, {"pathParameters": {"requestId": request_id}, "path": "/x"} | event)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    w = world()
+    settings = SimpleNamespace(default_account="default")
+    flushed: list[bool] = []
+
+    class Telemetry:
+        log = staticmethod(w.telemetry.log)
+        count = staticmethod(w.telemetry.count)
+
+        @staticmethod
+        def flush() -> None:
+            flushed.append(True)
+
+    monkeypatch.setattr(bootstrap, "settings", lambda: settings)
+    monkeypatch.setattr(bootstrap, "telemetry", Telemetry)
+    monkeypatch.setattr(bootstrap, "tools", lambda: w.tools)
+    monkeypatch.setattr(bootstrap, "ledger", lambda: w.ledger)
+    yield Api(w)
+    assert flushed, "what was counted is written out"
+    assert CODE not in repr(w.telemetry.lines)
+
+
+# ---- good input ---------------------------------------------------------------------------------
+
+
+def test_a_card_is_created_replayed_read_revealed_and_cancelled(api: Api) -> None:
+    created = api.create()
+    replayed = api.create()
+    request_id = created.body["requestId"]
+    read = api.on("get_gift_card", request_id)
+    revealed = api.on("reveal_claim_code", request_id)
+    cancelled = api.on("cancel_gift_card", request_id)
+    again = api.on("cancel_gift_card", request_id)
+
+    assert [each.status for each in (created, replayed, read, revealed, cancelled, again)] == [201] + [200] * 5
+    assert created.body["gcClaimCode"] == replayed.body["gcClaimCode"] == revealed.body["gcClaimCode"] == CODE
+    assert created.body["gcId"] == replayed.body["gcId"]
+    assert "gcClaimCode" not in read.body | cancelled.body
+    assert CODE not in read.text + cancelled.text
+    assert "Idempotent-Replayed" not in created.headers | cancelled.headers
+    assert replayed.headers["Idempotent-Replayed"] == again.headers["Idempotent-Replayed"] == "true"
+    assert cancelled.body["status"] == "REVERSED"
+    assert all(each.headers["Cache-Control"] == "no-store" for each in (created, replayed, read, revealed, cancelled))
+
+
+def test_an_answer_has_every_member_of_the_api(api: Api) -> None:
+    body = api.create({"amount": 25, "currencyCode": "USD", "externalReference": "po-7"}).body
+
+    assert body["amount"] == "25.00"
+    assert (body["operation"], body["status"], body["account"]) == ("CreateGiftCard", "SUCCEEDED", "default")
+    assert (body["createdAt"], body["cancellableUntil"]) == ("2026-03-01T12:00:00Z", "2026-03-01T12:15:00Z")
+    assert (body["gcExpirationDate"], body["replaces"], body["replacedBy"]) == (None, None, None)
+    assert body["externalReference"] == "po-7"
+
+
+def test_what_is_unknown_is_a_202_that_says_where_and_when_to_ask(api: Api) -> None:
+    api.world.amazon.script = [TIMED_OUT] * 50
+
+    first, repeat = api.create(), api.create()
+
+    for answer in (first, repeat):
+        assert answer.status == 202
+        assert answer.headers["Location"] == f"/prod/gift-cards/{first.body['requestId']}"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert "gcClaimCode" not in answer.body
+    assert repeat.body["status"] == "RECOVERING"
+
+
+def test_the_balance_is_told(api: Api) -> None:
+    api.world.amazon.funds_answer = Funds(usd("125.50"), START)
+
+    answer = api.call("get_available_funds", {"queryStringParameters": {"account": "default"}})
+
+    assert answer.status == 200
+    assert answer.body == {
+        "account": "default",
+        "availableFunds": {"amount": "125.50", "currencyCode": "USD"},
+        "asOf": "2026-03-01T12:00:00Z",
+    }
+
+
+# ---- bad input ----------------------------------------------------------------------------------
+
+BAD_BODIES: Final = {
+    "amount of zero": (GOOD | {"amount": 0}, "amount"),
+    "negative amount": (GOOD | {"amount": "-25.00"}, "amount"),
+    "amount NaN as text": (GOOD | {"amount": "NaN"}, "amount"),
+    "amount NaN": ('{"amount": NaN, "currencyCode": "USD"}', "body"),
+    "amount Infinity": ('{"amount": Infinity, "currencyCode": "USD"}', "body"),
+    "amount 1e400": ('{"amount": 1e400, "currencyCode": "USD"}', "amount"),
+    "amount 1e400 as text": (GOOD | {"amount": "1e400"}, "amount"),
+    "amount beyond decimals": ('{"amount": 1e99999999999999999999, "currencyCode": "USD"}', "body"),
+    "amount of 9,000 digits": ('{"amount": ' + "9" * 9000 + ', "currencyCode": "USD"}', "amount"),
+    "amount with an underscore": (GOOD | {"amount": "1_000"}, "amount"),
+    "amount in other digits": (GOOD | {"amount": "\u0662\u0665"}, "amount"),
+    "amount true": (GOOD | {"amount": True}, "amount"),
+    "amount null": (GOOD | {"amount": None}, "amount"),
+    "amount as object": (GOOD | {"amount": {"value": 1}}, "amount"),
+    "no amount": ({"currencyCode": "USD"}, "amount"),
+    "too many decimals": (GOOD | {"amount": "25.001"}, "amount"),
+    "amount above the marketplace's": (GOOD | {"amount": "2000.01"}, "amount"),
+    "unknown currency": (GOOD | {"currencyCode": "XXX"}, "currencyCode"),
+    "lower-case currency": (GOOD | {"currencyCode": "usd"}, "currencyCode"),
+    "another marketplace's currency": (GOOD | {"currencyCode": "EUR"}, "currencyCode"),
+    "no currency": ({"amount": "25.00"}, "currencyCode"),
+    "unknown field": (GOOD | {"colour": "red"}, "colour"),
+    "field in another spelling": (GOOD | {"Amount": "25.00"}, "Amount"),
+    "field given twice": ('{"amount": "25.00", "amount": "25.00", "currencyCode": "USD"}', "amount"),
+    "unknown intent": (GOOD | {"onUnknown": "ignore"}, "onUnknown"),
+    "empty account": (GOOD | {"account": ""}, "account"),
+    "account null is absent, number is not": (GOOD | {"account": 7}, "account"),
+    "long reference": (GOOD | {"externalReference": "x" * 101}, "externalReference"),
+    "half a character": (
+        '{"amount": "25.00", "currencyCode": "USD", "externalReference": "\\ud800"}',
+        "externalReference",
+    ),
+    "no JSON": ("amount=25", "body"),
+    "a list": ([], "body"),
+    "no body": ("", "body"),
+}
+
+
+def assert_nothing_happened(api: Api, *, writes: int = 0, sent: int = 0) -> None:
+    assert api.world.ledger.writes == writes
+    assert len(api.world.amazon.sent) == sent
+
+
+@pytest.mark.parametrize(("body", "field"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_a_bad_body_is_a_400_that_names_the_field(api: Api, body: object, field: str) -> None:
+    answer = api.create(body)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert [each["field"] for each in answer.body["errors"]] == [field]
+    assert not answer.body["retryable"]
+    assert_nothing_happened(api)
+
+
+@pytest.mark.parametrize("key", [None, "", " ", "x" * 256, "a\nb", "caf\u00e9"], ids=repr)
+def test_a_bad_key_is_a_400_that_names_the_header(api: Api, key: str | None) -> None:
+    answer = api.create(key=key)
+
+    assert answer.status == 400
+    assert answer.body["errors"][0]["field"] == "Idempotency-Key"
+    assert_nothing_happened(api)
+
+
+def test_a_body_over_10_kb_is_a_413(api: Api) -> None:
+    answer = api.create(GOOD | {"externalReference": "x" * 10_240})
+
+    assert (answer.status, answer.body["errors"][0]["field"]) == (413, "body")
+    assert_nothing_happened(api)
+
+
+def test_an_unknown_account_is_a_503_that_names_it(api: Api) -> None:
+    answer = api.create(GOOD | {"account": "nobody"})
+
+    assert answer.status == 503
+    assert answer.body["errors"][0]["field"] == "account"
+    assert "nobody" in answer.body["detail"]
+    assert "Retry-After" in answer.headers
+    assert_nothing_happened(api)
+
+
+@pytest.mark.parametrize("name", ["get_gift_card", "reveal_claim_code", "cancel_gift_card"])
+@pytest.mark.parametrize("request_id", ["Test1UNKNOWN", "", "a/b", "\u0661", "x" * 41])
+def test_an_unknown_request_is_a_404(api: Api, name: str, request_id: str) -> None:
+    answer = api.on(name, request_id)
+
+    assert answer.status == 404
+    assert answer.body["errors"][0]["field"] == "requestId"
+    assert_nothing_happened(api)
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_an_unknown_query_parameter_is_a_400_that_names_it(api: Api, name: str) -> None:
+    query: dict[str, Any] = {"multiValueQueryStringParameters": {"dryRun": ["true"]}}
+
+    answer = api.create(**query) if name == "create_gift_card" else api.on(name, "Test1UNKNOWN", **query)
+
+    assert (answer.status, answer.body["errors"][0]["field"]) == (400, "dryRun")
+    assert_nothing_happened(api)
+
+
+@pytest.mark.parametrize("name", ["reveal_claim_code", "cancel_gift_card"])
+def test_a_body_where_none_belongs_is_a_400_that_names_its_member(api: Api, name: str) -> None:
+    answer = api.on(name, "Test1UNKNOWN", body='{"amount": 1}')
+
+    assert (answer.status, answer.body["errors"][0]["field"]) == (400, "amount")
+
+
+def test_the_same_key_with_another_amount_is_a_422_that_names_it(api: Api) -> None:
+    api.create()
+
+    answer = api.create(GOOD | {"amount": "50.00"})
+
+    assert (answer.status, answer.body["errors"][0]["field"]) == (422, "amount")
+    assert_nothing_happened(api, writes=2, sent=1)
+
+
+def test_a_cancel_after_15_minutes_is_a_409_that_names_the_deadline(api: Api) -> None:
+    request_id = api.create().body["requestId"]
+    api.world.clock.time = START + 16 * MINUTE
+
+    answer = api.on("cancel_gift_card", request_id)
+
+    assert (answer.status, answer.body["requestStatus"]) == (409, "SUCCEEDED")
+    assert "2026-03-01T12:15:00Z" in answer.body["detail"]
+    assert_nothing_happened(api, writes=2, sent=1)
+
+
+def test_the_code_of_a_cancelled_card_is_a_409(api: Api) -> None:
+    request_id = api.create().body["requestId"]
+    api.on("cancel_gift_card", request_id)
+    sent = len(api.world.amazon.sent)
+
+    answer = api.on("reveal_claim_code", request_id)
+
+    assert (answer.status, answer.body["requestStatus"]) == (409, "REVERSED")
+    assert len(api.world.amazon.sent) == sent
+
+
+def test_without_a_default_account_each_request_has_to_name_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account=None))
+
+    created, funds = api.create(), api.call("get_available_funds", {})
+
+    for answer in (created, funds):
+        assert (answer.status, answer.body["errors"][0]["field"]) == (400, "account")
+    assert_nothing_happened(api)
+
+
+# ---- refusals and what nobody foresaw -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [(REFUSED, 422), (REFUNDED, 409), (KEY_REFUSED, 503)], ids=["refused", "refunded", "key"]
+)
+def test_what_ended_without_a_card_is_an_error_each_time(api: Api, outcome: Any, status: int) -> None:
+    api.world.amazon.script = [outcome] * 2
+
+    assert [api.create().status, api.create().status] == [status, status]
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_an_unforeseen_error_is_a_500_without_a_word_of_it(
+    api: Api, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(f"boom {CODE}")
+
+    monkeypatch.setattr(api.world.ledger, "get", fail)
+    monkeypatch.setattr(api.world.ledger, "open", fail)
+    monkeypatch.setattr(api.world.accounts, "get", fail)
+
+    answer = api.create() if name == "create_gift_card" else api.on(name, "Test1UNKNOWN")
+
+    assert answer.status == 500
+    assert "boom" not in answer.text
+    assert api.world.telemetry.lines[-1][1]["exception"] == "RuntimeError"
+    assert "boom" not in repr(api.world.telemetry.lines)
+
+
+def test_a_cancel_without_a_clear_answer_is_a_202(api: Api) -> None:
+    request_id = api.create().body["requestId"]
+    api.world.accounts.accounts["default"] = account(partner_id="Other")
+
+    answer = api.on("cancel_gift_card", request_id)
+
+    assert (answer.status, answer.body["status"]) == (202, Status.REVERSING)
+    assert answer.headers["Location"].endswith(f"/gift-cards/{request_id}")
+
+
+def test_a_scripted_reversal_is_what_the_cancel_says(api: Api) -> None:
+    request_id = api.create().body["requestId"]
+    api.world.amazon.script = [Reversed()]
+
+    assert api.on("cancel_gift_card", request_id).body["status"] == "REVERSED"

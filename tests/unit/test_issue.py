@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from incentives.domain.errors import (
+    AccountUnusable,
+    GatewayError,
+    InvalidInput,
+    LedgerUnavailable,
+    RefusedByAmazon,
+    StateConflict,
+)
+from incentives.domain.ledger import Change, Intent, KeyItem, KeyTaken, Lost, Record, Status
+from incentives.domain.outcomes import (
+    AmazonError,
+    NotExecuted,
+    Refused,
+    Reversed,
+    Succeeded,
+    Unknown,
+)
+from incentives.domain.pacing import Slot
+from incentives.domain.transitions import accept_cancel, take_over
+from incentives.usecases.answers import Accepted, Delivered
+from incentives.usecases.issue import issue
+from tests.support.workflow import resume
+from tests.support.fakes import CODE, START, FakeLedger, Sent, World, account, card, usd, world
+from tests.unit.builders import (
+    EXPIRED,
+    KEY_REFUSED,
+    NOT_SENT,
+    OTHER_VALUE,
+    REFUNDED,
+    REFUSED,
+    THROTTLED,
+    UNKNOWNS,
+    code_of,
+    order,
+)
+
+
+def only(w: World) -> Record:
+    (record,) = w.ledger.records.values()
+    return record
+
+
+def place(w: World, seconds: float = 25.0, **updates: object) -> Delivered | Accepted:
+    return issue(order(**updates), w.tools, w.budget(seconds))
+
+
+# ---- the happy path -----------------------------------------------------------------------------
+
+
+def test_an_order_is_recorded_sent_once_closed_and_delivered() -> None:
+    w = world()
+
+    answer = place(w, caller="arn:caller", options={"externalReference": "po-7"})
+
+    assert isinstance(answer, Delivered)
+    assert code_of(answer) == CODE
+    assert not answer.replayed
+    assert answer.record == only(w)
+    assert (answer.record.status, answer.record.attempts, answer.record.caller) == (Status.SUCCEEDED, 1, "arn:caller")
+    assert w.amazon.names == ["CreateGiftCard"]
+    assert w.amazon.sent[0].call.options == {"externalReference": "po-7"}
+
+
+def test_it_takes_two_writes_and_one_slot() -> None:
+    w = world()
+
+    place(w)
+
+    assert (w.ledger.writes, w.pacer.reserved) == (2, 1)
+
+
+def test_the_request_is_in_the_ledger_before_it_leaves() -> None:
+    seen: list[Record] = []
+
+    def look(sent: Sent) -> Succeeded:
+        seen.append(w.ledger.records[sent.call.request_id])
+        return Succeeded(card(sent.call))
+
+    w = world(look)
+    place(w)
+
+    (recorded,) = seen
+    assert (recorded.status, recorded.attempts, recorded.in_flight) == (Status.PENDING, 1, True)
+    assert recorded.last_sent_at == w.amazon.sent[0].sent_at
+    assert (recorded.value, recorded.account) == (usd("25.00"), "default")
+    assert recorded.wake_at is not None
+
+
+def test_no_claim_code_stays_anywhere() -> None:
+    w = world()
+
+    answer = place(w)
+
+    kept = (w.ledger.records, w.ledger.keys, w.telemetry.lines, w.telemetry.counts, answer)
+    assert CODE not in repr(kept)
+
+
+# ---- one outcome each ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unknown", UNKNOWNS.values(), ids=UNKNOWNS.keys())
+def test_an_unknown_is_repeated_under_the_same_id_and_then_delivered(unknown: Unknown) -> None:
+    w = world(unknown, unknown)
+
+    answer = place(w)
+
+    assert isinstance(answer, Delivered)
+    assert len({sent.call.request_id for sent in w.amazon.sent}) == 1
+    assert len(w.amazon.sent) == 3
+    assert only(w).attempts == 3
+
+
+@pytest.mark.parametrize("unknown", UNKNOWNS.values(), ids=UNKNOWNS.keys())
+def test_what_stays_unknown_is_handed_over_and_is_neither_success_nor_failure(unknown: Unknown) -> None:
+    w = world(*[unknown] * 50)
+
+    answer = place(w)
+
+    assert isinstance(answer, Accepted)
+    assert answer.retry_after_seconds >= 1
+    assert (only(w).status, only(w).doubt) == (Status.RECOVERING, True)
+    assert only(w).wake_at is not None
+    assert only(w).deadline_at is not None
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
+def test_what_was_not_executed_is_repeated_and_leaves_no_doubt(outcome: NotExecuted) -> None:
+    once, always = world(outcome), world(*[outcome] * 50)
+
+    assert isinstance(place(once), Delivered)
+    assert isinstance(place(always), Accepted)
+    assert (only(always).status, only(always).may_have_executed) == (Status.PENDING, False)
+    assert only(always).wake_at is not None
+
+
+def test_a_refusal_is_stored_and_told_and_told_again() -> None:
+    w = world(REFUSED)
+
+    for _ in range(2):
+        with pytest.raises(RefusedByAmazon) as error:
+            place(w)
+        assert (error.value.http_status, error.value.error_code) == (422, "F200")
+        assert error.value.error_type == "MaxAmountExceeded"
+
+    assert only(w).status is Status.REFUSED
+    assert len(w.amazon.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "http_status"),
+    [
+        (AmazonError("F200", "InvalidAmountValue"), 422),
+        (AmazonError("F200", "SomethingNew"), 422),
+        (AmazonError("F300", "InsufficientFunds"), 402),
+        (AmazonError("F300", "SomethingNew"), 403),
+        (AmazonError(message="class java.lang.String is not an expected Json type"), 422),
+        (AmazonError(type="NobodyKnowsThis"), 422),
+        (AmazonError(), 422),
+    ],
+)
+def test_every_refusal_is_told_as_one(error: AmazonError, http_status: int) -> None:
+    w = world(Refused(error))
+
+    with pytest.raises(RefusedByAmazon) as told:
+        place(w)
+
+    assert told.value.http_status == http_status
+    assert not told.value.retryable
+    assert "not known" not in told.value.detail
+
+
+def test_a_refusal_after_a_doubt_is_reversed_and_reported_as_neither() -> None:
+    w = world(Unknown(because=UNKNOWNS["timedOut"].because), REFUSED, Reversed())
+
+    with pytest.raises(StateConflict) as error:
+        place(w)
+
+    assert w.amazon.names == ["CreateGiftCard", "CreateGiftCard", "CancelGiftCard"]
+    assert error.value.request_status == only(w).status == Status.REVERSED
+
+
+def test_a_refunded_card_is_never_delivered() -> None:
+    w = world(REFUNDED)
+
+    with pytest.raises(StateConflict):
+        place(w)
+
+    assert only(w).status is Status.REVERSED
+    assert len(w.amazon.sent) == 1
+
+
+@pytest.mark.parametrize("outcome", [EXPIRED, OTHER_VALUE], ids=["expired", "another value"])
+def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Refused) -> None:
+    w = world(outcome)
+
+    with pytest.raises(StateConflict) as error:
+        place(w)
+
+    assert error.value.request_status == only(w).status == Status.ESCALATED
+    assert w.telemetry.counts["RequestEscalated"] == 1
+
+
+def test_a_refused_key_is_read_anew_once_and_tried_again() -> None:
+    w = world(KEY_REFUSED)
+
+    assert isinstance(place(w), Delivered)
+    assert w.accounts.reread == 1
+    assert len(w.amazon.sent) == 2
+
+
+def test_a_key_that_stays_refused_is_a_503_that_is_final_for_this_key() -> None:
+    w = world(*[KEY_REFUSED] * 50)
+
+    for _ in range(2):
+        with pytest.raises(RefusedByAmazon) as error:
+            place(w)
+        assert error.value.http_status == 503
+        assert not error.value.retryable
+        assert "Nothing was charged" in error.value.detail
+
+    assert w.accounts.reread == 1
+    assert len(w.amazon.sent) == 2
+    assert only(w).status is Status.REFUSED
+
+
+def test_a_refused_key_after_a_doubt_refuses_nothing() -> None:
+    w = world(UNKNOWNS["resend"], *[KEY_REFUSED] * 50)
+
+    assert isinstance(place(w), Accepted)
+    assert (only(w).status, only(w).doubt) == (Status.RECOVERING, True)
+
+
+# ---- the function's time ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [11.0, 11.5, 12.0, 13.0, 17.0, 25.0, 29.0])
+@pytest.mark.parametrize("seconds_per_call", [0.2, 3.0, 8.0])
+@pytest.mark.parametrize("outcome", [UNKNOWNS["timedOut"], THROTTLED, KEY_REFUSED], ids=["lost", "throttled", "key"])
+def test_no_try_starts_with_less_than_11_seconds_left(
+    seconds: float, seconds_per_call: float, outcome: Unknown | NotExecuted
+) -> None:
+    w = world(*[outcome] * 99)
+    w.amazon.seconds_per_call = seconds_per_call
+
+    try:
+        place(w, seconds)
+    except RefusedByAmazon:
+        assert outcome is KEY_REFUSED
+
+    end = START + timedelta(seconds=seconds)
+    assert w.amazon.sent
+    assert all((end - sent.at).total_seconds() >= 11.0 for sent in w.amazon.sent)
+    assert w.clock.now() <= end
+
+
+def test_an_order_without_time_for_a_try_is_recorded_and_not_sent() -> None:
+    w = world()
+
+    answer = place(w, 10.9)
+
+    assert isinstance(answer, Accepted)
+    assert not w.amazon.sent
+    assert only(w).status is Status.RECOVERING
+
+
+def test_in_line_repeats_are_a_second_apart() -> None:
+    w = world(*[UNKNOWNS["timedOut"]] * 3)
+    w.amazon.seconds_per_call = 0.0
+
+    place(w)
+
+    assert [(sent.at - START).total_seconds() for sent in w.amazon.sent] == [0, 1, 2, 3]
+
+
+def test_a_slot_that_is_too_far_off_is_a_202_with_the_time_it_is_due() -> None:
+    w = world()
+    w.pacer.full_for = 7.0
+
+    answer = place(w)
+
+    assert isinstance(answer, Accepted)
+    assert answer.retry_after_seconds == 7
+    assert not w.amazon.sent
+    assert only(w).wake_at == START + timedelta(seconds=7)
+
+
+# ---- nothing sent, nothing written --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "field"),
+    [
+        (order(account="nobody"), AccountUnusable, "account"),
+        (order(value=usd("2000.01")), InvalidInput, "amount"),
+        (order(value=usd("0.14")), InvalidInput, "amount"),
+        (order(options={"externalReference": "x" * 101}), InvalidInput, "externalReference"),
+        (order(options={"creationRequestId": "mine"}), InvalidInput, "creationRequestId"),
+    ],
+    ids=["unknown account", "above the limit", "below the limit", "long reference", "foreign member"],
+)
+def test_what_cannot_be_ordered_is_neither_sent_nor_written(
+    wanted: object, error: type[GatewayError], field: str
+) -> None:
+    w = world()
+
+    with pytest.raises(error) as told:
+        issue(wanted, w.tools, w.budget())  # type: ignore[arg-type] # an order, seen as a case of the table
+
+    assert [name for name, _ in told.value.fields] == [field]
+    assert (w.ledger.writes, w.pacer.reserved, w.amazon.sent) == (0, 0, [])
+
+
+def test_another_marketplaces_currency_is_refused() -> None:
+    w = world()
+    w.accounts.accounts["jp"] = account("jp", marketplace="JP")
+
+    with pytest.raises(InvalidInput) as told:
+        place(w, account="jp")
+
+    assert told.value.field == "currencyCode"
+
+
+def test_a_secret_with_a_marketplace_of_nobodys_is_the_accounts_fault_and_not_the_callers() -> None:
+    w = world()
+    w.accounts.accounts["default"] = account(marketplace="ATLANTIS")
+
+    with pytest.raises(AccountUnusable) as told:
+        place(w)
+
+    assert told.value.http_status == 503
+    assert not w.ledger.records
+
+
+# ---- a ledger that fails ------------------------------------------------------------------------
+
+
+class FailingLedger(FakeLedger):
+    """A ledger of which one kind of write fails.
+
+    Attributes:
+        failing: `open` or `apply`.
+        in_doubt: whether its answer was lost, rather than the write refused.
+        takes_effect: whether the write is there all the same.
+    """
+
+    def __init__(self, failing: str, *, in_doubt: bool, takes_effect: bool) -> None:
+        super().__init__()
+        self.failing, self.in_doubt, self.takes_effect = failing, in_doubt, takes_effect
+
+    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
+        if self.failing != "open":
+            return super().open(record, key, nonce)
+        if self.takes_effect:
+            super().open(record, key, nonce)
+        raise LedgerUnavailable("open", in_doubt=self.in_doubt)
+
+    def apply(self, change: Change, nonce: str) -> Record | Lost:
+        if self.failing != "apply":
+            return super().apply(change, nonce)
+        if self.takes_effect:
+            super().apply(change, nonce)
+        raise LedgerUnavailable("apply", in_doubt=self.in_doubt)
+
+
+def failing_world(ledger: FailingLedger) -> World:
+    w = world()
+    return replace(w, ledger=ledger, tools=replace(w.tools, ledger=ledger))
+
+
+def test_a_record_that_was_certainly_not_written_is_a_503_and_nothing_is_sent() -> None:
+    w = failing_world(FailingLedger("open", in_doubt=False, takes_effect=False))
+
+    with pytest.raises(LedgerUnavailable) as error:
+        place(w)
+
+    assert (error.value.http_status, error.value.retryable) == (503, True)
+    assert not w.amazon.sent
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+@pytest.mark.parametrize("full_for", [None, 5.0])
+def test_a_record_in_doubt_is_a_202_and_nothing_is_sent(takes_effect: bool, full_for: float | None) -> None:
+    w = failing_world(FailingLedger("open", in_doubt=True, takes_effect=takes_effect))
+    w.pacer.full_for = full_for
+
+    answer = place(w)
+
+    assert isinstance(answer, Accepted)
+    assert not w.amazon.sent
+    assert len(w.ledger.records) == takes_effect
+    assert all(record.wake_at is not None for record in w.ledger.records.values())
+
+
+@pytest.mark.parametrize("in_doubt", [True, False])
+@pytest.mark.parametrize("takes_effect", [True, False])
+def test_an_answer_that_cannot_be_written_down_is_not_delivered(in_doubt: bool, takes_effect: bool) -> None:
+    w = failing_world(FailingLedger("apply", in_doubt=in_doubt, takes_effect=takes_effect))
+
+    answer = place(w)
+
+    assert isinstance(answer, Accepted)
+    assert CODE not in repr(answer)
+    assert len(w.amazon.sent) == 1
+    assert takes_effect or only(w).wake_at is not None
+
+
+def test_a_pace_that_cannot_be_kept_is_a_503_and_nothing_is_sent_or_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = world()
+
+    def fail(account: str, *, wait_seconds_max: float) -> Slot:
+        raise LedgerUnavailable("pace", in_doubt=False)
+
+    monkeypatch.setattr(w.pacer, "reserve", fail)
+
+    with pytest.raises(LedgerUnavailable):
+        place(w)
+    assert not w.ledger.records
+    assert not w.amazon.sent
+
+
+def test_a_write_that_finds_its_own_nonce_had_succeeded() -> None:
+    """The SDK repeats a write whose answer was lost: the repeat must not look like another's."""
+    w = world()
+    apply = w.ledger.apply
+
+    def twice(change: Change, nonce: str) -> Record | Lost:
+        apply(change, nonce)
+        return apply(change, nonce)
+
+    w.ledger.apply = twice  # type: ignore[method-assign]
+
+    assert isinstance(place(w), Delivered)
+    assert only(w).version == 2
+
+
+# ---- others at the same time --------------------------------------------------------------------
+
+
+def test_a_cancel_between_answer_and_delivery_withholds_the_code() -> None:
+    def cancelled_meanwhile(sent: Sent) -> Succeeded:
+        change = accept_cancel(w.ledger.records[sent.call.request_id], w.clock.now(), held=False)
+        w.ledger.apply(change, "cancel")
+        return Succeeded(card(sent.call))
+
+    w = world(cancelled_meanwhile)
+
+    answer = place(w)
+
+    assert isinstance(answer, Accepted)
+    assert (only(w).status, only(w).intent) == (Status.REVERSING, Intent.REVERSE)
+    assert only(w).card_seen, "its new holder must not conclude that there is no such card"
+    assert CODE not in repr(answer)
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, REFUNDED, OTHER_VALUE, THROTTLED, UNKNOWNS["resend"]], ids=repr)
+def test_whoever_lost_the_record_writes_nothing_more(outcome: Unknown) -> None:
+    def taken_meanwhile(sent: Sent) -> Unknown:
+        w.clock.sleep(31)
+        w.ledger.apply(take_over(w.ledger.records[sent.call.request_id], w.clock.now()), "other")
+        return outcome
+
+    w = world(taken_meanwhile)
+
+    answer = place(w, 60)
+
+    assert isinstance(answer, Accepted)
+    assert (only(w).status, only(w).epoch, only(w).nonce) == (Status.RECOVERING, 1, "other")
+    assert len(w.amazon.sent) == 1
+
+
+def test_reissue_delivers_the_card_of_the_new_generation_and_links_both() -> None:
+    first = world(*[UNKNOWNS["timedOut"]] * 50)
+    place(first, on_unknown=Intent.REISSUE)
+    waiting = only(first)
+    first.clock.sleep(60)
+    first.amazon.script = [Reversed()]
+
+    ended = resume(waiting.request_id, first.tools, first.budget())
+
+    old = first.ledger.records[waiting.request_id]
+    assert (old.status, old.replaced_by) == (Status.REVERSED, ended.request_id)
+    assert (ended.status, ended.replaces, ended.generation) == (Status.SUCCEEDED, old.request_id, 1)
+    assert ended.deadline_at is None

@@ -1,0 +1,322 @@
+"""What an answer to a reversal means, and what comes next: the fence, too late, reissue, escalation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from incentives.domain.ledger import Cause, Change, Intent, Record, Status, TooLateStage
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import (
+    AmazonError,
+    Conflict,
+    NoSuchRequest,
+    NotExecutedBecause,
+    Outcome,
+    Reversed,
+    TooLate,
+    UnknownBecause,
+    Unresolved,
+)
+from incentives.domain.recovery import (
+    GENERATIONS_MAX,
+    Probe,
+    Reissue,
+    SendReversal,
+    Settle,
+    Wait,
+    after_probe,
+    after_reversal,
+    deadline,
+    fence,
+    held_up,
+    next_step,
+)
+from incentives.domain.transitions import DEADLINE, accept_cancel, record_send
+from tests.support.fakes import START
+from tests.unit.builders import (
+    EXPIRED,
+    KEY_REFUSED,
+    MINUTE,
+    OTHER_VALUE,
+    REFUNDED,
+    REFUSAL,
+    REFUSED,
+    SECOND,
+    SUCCESS,
+    THROTTLED,
+    TIMED_OUT,
+    attempt,
+    past_deadline,
+    reversal,
+    reversing,
+)
+
+S = Status
+FENCE = START + 20 * MINUTE
+UNRESOLVED = [
+    Unresolved(),
+    Unresolved(AmazonError(code="F300", type="OperationNotPermitted")),
+    *(Unresolved(unknown=because) for because in UnknownBecause),
+    *(Unresolved(not_executed=because) for because in NotExecutedBecause),
+]
+
+
+def settled(plan: Change | Reissue) -> Record:
+    assert isinstance(plan, Change)
+    return plan.after
+
+
+# ---- reversed -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cause", [Cause.CANCEL, Cause.REVERSE, Cause.REFUSED])
+@pytest.mark.parametrize("at", [START, FENCE + MINUTE, None])
+def test_reversed_counts_at_once_for_a_created_card(cause: Cause, at: datetime | None) -> None:
+    closed = settled(after_reversal(reversing(cause), reversal(Reversed(), at), START + SECOND))
+
+    assert (closed.status, closed.error, closed.wake_at) == (S.REVERSED, None, None)
+
+
+@pytest.mark.parametrize("operation", [Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE])
+def test_reversed_counts_for_activations_and_loads_only_after_the_fence(operation: Operation) -> None:
+    before = reversing(operation=operation)
+
+    early = settled(after_reversal(before, reversal(Reversed(), FENCE), FENCE))
+    undated = settled(after_reversal(before, reversal(Reversed(), None), FENCE + MINUTE))
+    late = settled(after_reversal(before, reversal(Reversed(), FENCE + SECOND), FENCE + SECOND))
+
+    assert (early.status, undated.status, late.status) == (S.REVERSING, S.REVERSING, S.REVERSED)
+
+
+# ---- no such request ----------------------------------------------------------------------------
+
+
+def test_the_fence_is_the_latest_recorded_send_and_20_minutes() -> None:
+    assert fence(reversing(last_sent_at=START + MINUTE)) == START + 21 * MINUTE
+    assert fence(reversing(last_sent_at=None)) is None
+
+
+@pytest.mark.parametrize("at", [None, START, FENCE - SECOND, FENCE])
+def test_no_such_request_proves_nothing_before_amazons_own_clock_is_past_the_fence(at: datetime | None) -> None:
+    # Our own clock says that it is long past.
+    noted = settled(after_reversal(reversing(), reversal(NoSuchRequest(), at), FENCE + 60 * MINUTE))
+
+    assert noted.status is S.REVERSING
+    assert noted.no_such_request_at is None
+
+
+def test_no_such_request_counts_twice_60_seconds_apart_after_the_fence() -> None:
+    first_at = FENCE + SECOND
+
+    first = settled(after_reversal(reversing(), reversal(NoSuchRequest(), first_at), first_at))
+    soon = settled(after_reversal(first, reversal(NoSuchRequest(), first_at + 59 * SECOND), first_at))
+    undated = settled(after_reversal(first, reversal(NoSuchRequest(), None), first_at + 90 * SECOND))
+    second = after_reversal(first, reversal(NoSuchRequest(), first_at + 60 * SECOND), first_at)
+
+    assert (first.status, first.no_such_request_at) == (S.REVERSING, first_at)
+    assert (soon.status, soon.no_such_request_at) == (S.REVERSING, first_at)
+    assert undated.status is S.REVERSING
+    assert settled(second).status is S.REVERSED
+    assert isinstance(second, Change)
+    assert set(second.requires) >= {"card_seen", "attempts"}
+
+
+def test_no_such_request_never_counts_for_a_card_that_was_seen() -> None:
+    seen = reversing(card_seen=True, no_such_request_at=FENCE + SECOND)
+
+    noted = settled(after_reversal(seen, reversal(NoSuchRequest(), FENCE + 60 * MINUTE), FENCE + 60 * MINUTE))
+
+    assert noted.status is S.REVERSING
+
+
+def test_no_such_request_after_a_refusal_is_that_refusal() -> None:
+    before = reversing(Cause.REFUSED, refusal=REFUSAL, no_such_request_at=FENCE + SECOND)
+
+    closed = settled(after_reversal(before, reversal(NoSuchRequest(), FENCE + 2 * MINUTE), FENCE + 2 * MINUTE))
+
+    assert (closed.status, closed.refusal) == (S.REFUSED, REFUSAL)
+
+
+# ---- anything else ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", UNRESOLVED, ids=repr)
+@pytest.mark.parametrize("cause", Cause)
+def test_every_other_answer_is_repeated_and_refuses_nothing(outcome: Unresolved, cause: Cause) -> None:
+    noted = settled(after_reversal(reversing(cause), reversal(outcome), START + SECOND))
+
+    assert noted.status is S.REVERSING
+    assert noted.due_at is not None
+    assert noted.wake_at is not None
+    assert noted.due_at > START + SECOND
+
+
+def test_reversals_are_sent_when_due_and_the_operation_never() -> None:
+    before = reversing(due_at=START + MINUTE)
+
+    assert next_step(before, START) == Wait(START + MINUTE)
+    assert next_step(before, START + MINUTE) == SendReversal()
+
+
+def test_what_was_never_sent_is_reversed_without_asking() -> None:
+    step = next_step(reversing(attempts=0), START)
+
+    assert isinstance(step, Settle)
+    assert step.change.after.status is S.REVERSED
+    assert "attempts" in step.change.requires
+
+
+def test_a_reversal_gets_a_last_try_at_its_deadline_and_is_then_escalated() -> None:
+    before = reversing(last_reversal_sent_at=START)
+    late = past_deadline(before)
+
+    assert next_step(before, late) == SendReversal()
+    step = next_step(replace(before, last_reversal_sent_at=deadline(before)), late)
+    assert isinstance(step, Settle)
+    assert step.change.after.status is S.ESCALATED
+
+
+def test_a_reversal_that_cannot_be_signed_at_its_deadline_is_escalated() -> None:
+    before = reversing()
+
+    ended = held_up(before, AmazonError(type="AccountUnusable"), past_deadline(before)).after
+
+    assert (ended.status, ended.wake_at) == (S.ESCALATED, None)
+
+
+# ---- too late -----------------------------------------------------------------------------------
+
+
+def test_too_late_is_no_proof_of_life_the_card_is_read() -> None:
+    told = settled(after_reversal(reversing(), reversal(TooLate()), START + MINUTE))
+
+    assert (told.status, told.too_late) == (S.REVERSING, TooLateStage.ANSWERED)
+    assert next_step(told, START + MINUTE) == Probe()
+
+
+def test_a_card_read_as_alive_gets_one_more_reversal() -> None:
+    told = reversing(too_late=TooLateStage.ANSWERED)
+
+    alive = after_probe(told, attempt(SUCCESS), START + MINUTE).after
+
+    assert (alive.status, alive.too_late, alive.card_seen) == (S.REVERSING, TooLateStage.ALIVE, True)
+    assert next_step(alive, START + MINUTE) == SendReversal()
+
+
+def test_a_card_read_as_refunded_is_reversed() -> None:
+    closed = after_probe(reversing(too_late=TooLateStage.ANSWERED), attempt(REFUNDED), START).after
+
+    assert closed.status is S.REVERSED
+
+
+@pytest.mark.parametrize("outcome", [EXPIRED, OTHER_VALUE], ids=["expired", "another value"])
+def test_a_card_read_as_another_one_is_for_people(outcome: Conflict) -> None:
+    closed = after_probe(reversing(too_late=TooLateStage.ANSWERED), attempt(outcome), START).after
+
+    assert (closed.status, closed.conflict) == (S.ESCALATED, outcome.kind)
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, TIMED_OUT, THROTTLED, KEY_REFUSED], ids=repr)
+def test_a_card_that_cannot_be_read_is_read_again(outcome: Outcome) -> None:
+    told = reversing(too_late=TooLateStage.ANSWERED)
+
+    noted = after_probe(told, attempt(outcome), START + MINUTE).after
+
+    assert (noted.status, noted.too_late) == (S.REVERSING, TooLateStage.ANSWERED)
+    assert noted.due_at is not None
+    assert next_step(noted, noted.due_at) == Probe()
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [
+        (Cause.CANCEL, S.SUCCEEDED),
+        (Cause.REISSUE, S.SUCCEEDED),
+        (Cause.REFUSED, S.SUCCEEDED),
+        (Cause.REVERSE, S.ESCALATED),
+    ],
+)
+def test_a_card_that_is_alive_and_too_late_twice_stays_its_owners_unless_nobody_wants_it(
+    cause: Cause, status: Status
+) -> None:
+    alive = reversing(cause, too_late=TooLateStage.ALIVE, card_seen=True)
+
+    closed = settled(after_reversal(alive, reversal(TooLate()), START + MINUTE))
+
+    assert closed.status is status
+
+
+@pytest.mark.parametrize("outcome", [NoSuchRequest(), *UNRESOLVED], ids=repr)
+def test_nothing_but_too_late_brings_a_card_back(outcome: NoSuchRequest | Unresolved) -> None:
+    alive = reversing(too_late=TooLateStage.ALIVE, card_seen=True)
+
+    noted = settled(after_reversal(alive, reversal(outcome, FENCE + 60 * MINUTE), FENCE + 60 * MINUTE))
+
+    assert noted.status is S.REVERSING
+
+
+def test_reading_a_card_moves_the_fence() -> None:
+    told = reversing(too_late=TooLateStage.ANSWERED)
+
+    sent = record_send(told, START + 60 * MINUTE, START + 60 * MINUTE).after
+
+    assert sent.status is S.REVERSING
+    assert fence(sent) == START + 80 * MINUTE
+
+
+# ---- reissue ------------------------------------------------------------------------------------
+
+
+def reissued(before: Record, now: timedelta = MINUTE) -> Change | Reissue:
+    return after_reversal(before, reversal(Reversed()), START + now)
+
+
+def test_a_confirmed_reversal_opens_the_next_generation_in_the_same_write() -> None:
+    before = reversing(Cause.REISSUE)
+
+    plan = reissued(before)
+
+    assert isinstance(plan, Reissue)
+    closed, successor = plan.close.after, plan.successor
+    assert (closed.status, closed.replaced_by) == (S.REVERSED, successor.request_id)
+    assert "intent" in plan.close.requires
+    assert successor.replaces == before.request_id != successor.request_id
+    assert (successor.generation, successor.status, successor.attempts) == (1, S.PENDING, 0)
+    assert (successor.value, successor.account, successor.key_hash) == (before.value, before.account, before.key_hash)
+    assert successor.deadline_at == before.deadline_at
+    assert successor.wake_at == START + MINUTE
+    assert (successor.doubt, successor.cause, successor.gc_id) == (False, None, None)
+
+
+def test_no_such_request_twice_after_the_fence_reissues_too_unless_the_card_is_seen_meanwhile() -> None:
+    before = reversing(Cause.REISSUE, no_such_request_at=FENCE + SECOND)
+
+    plan = after_reversal(before, reversal(NoSuchRequest(), FENCE + 2 * MINUTE), FENCE + 2 * MINUTE)
+
+    assert isinstance(plan, Reissue)
+    assert set(plan.close.requires) == {"intent", "card_seen", "attempts"}
+
+
+def test_a_cancel_withdraws_the_reissue() -> None:
+    cancelled = accept_cancel(reversing(Cause.REISSUE), START, held=False).after
+
+    assert settled(reissued(cancelled)).status is S.REVERSED
+
+
+@pytest.mark.parametrize("generation", range(GENERATIONS_MAX))
+def test_there_are_three_generations_at_most(generation: int) -> None:
+    plan = reissued(reversing(Cause.REISSUE, generation=generation))
+
+    assert isinstance(plan, Reissue) is (generation < 2)
+
+
+def test_nothing_is_reissued_past_the_deadline() -> None:
+    assert settled(reissued(reversing(Cause.REISSUE), DEADLINE)).status is S.REVERSED
+
+
+@pytest.mark.parametrize("cause", [Cause.CANCEL, Cause.REVERSE, Cause.REFUSED])
+def test_only_a_reversal_for_a_reissue_reissues(cause: Cause) -> None:
+    assert settled(reissued(reversing(cause, intent=Intent.REISSUE))).status is S.REVERSED

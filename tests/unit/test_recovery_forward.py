@@ -1,0 +1,272 @@
+"""What an answer to the operation means, and what comes next, while nothing is being reversed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from incentives.domain.ledger import Cause, Intent, Record, Status
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import (
+    AmazonError,
+    Conflict,
+    ConflictKind,
+    NotExecuted,
+    NotExecutedBecause,
+    Refused,
+    Unknown,
+)
+from incentives.domain.recovery import (
+    ALREADY_ACTIVATED,
+    Done,
+    SendOperation,
+    Settle,
+    Wait,
+    after_operation,
+    deadline,
+    held_up,
+    next_step,
+)
+from incentives.domain.transitions import DEADLINE, LEASE, hand_over
+from tests.support.fakes import START
+from tests.unit.builders import (
+    EXPIRED,
+    KEY_REFUSED,
+    MINUTE,
+    NOT_SENT,
+    OTHER_VALUE,
+    REFUNDED,
+    REFUSAL,
+    REFUSED,
+    SECOND,
+    SUCCESS,
+    THROTTLED,
+    UNKNOWNS,
+    attempt,
+    past_deadline,
+    record,
+    unknown_since,
+)
+
+S = Status
+NOW = START + 5 * SECOND
+
+FORWARD = {
+    "pending": record(),
+    "pending after a doubt": record(doubt=True, first_unknown_at=START, deadline_at=START + DEADLINE),
+    "recovering": unknown_since(in_flight=True),
+}
+either = pytest.mark.parametrize("before", FORWARD.values(), ids=FORWARD.keys())
+
+
+@either
+def test_a_success_closes_the_request(before: Record) -> None:
+    closed = after_operation(before, attempt(SUCCESS), NOW).after
+
+    assert closed.status is S.SUCCEEDED
+    assert (closed.gc_id, closed.card_seen, closed.answered_at) == ("GC1", True, NOW)
+    assert (closed.in_flight, closed.wake_at, closed.deadline_at) == (False, None, None)
+    assert next_step(closed, NOW) == Done()
+
+
+@pytest.mark.parametrize("unknown", UNKNOWNS.values(), ids=UNKNOWNS.keys())
+@either
+def test_an_unknown_is_a_doubt_and_neither_a_success_nor_a_failure(before: Record, unknown: Unknown) -> None:
+    noted = after_operation(before, attempt(unknown), NOW).after
+
+    assert noted.status is before.status
+    assert (noted.doubt, noted.in_flight) == (True, False)
+    assert noted.first_unknown_at == (before.first_unknown_at or NOW)
+    assert noted.deadline_at == (before.deadline_at or NOW + DEADLINE)
+    assert noted.error is not None
+    assert noted.error.type == unknown.because.value
+
+
+def test_a_refusal_without_an_earlier_doubt_is_a_stored_result() -> None:
+    closed = after_operation(record(), attempt(REFUSED), NOW)
+
+    assert closed.after.status is S.REFUSED
+    assert closed.after.refusal == REFUSAL
+    assert set(closed.requires) == {"attempts", "doubt"}
+
+
+@pytest.mark.parametrize("before", [FORWARD["pending after a doubt"], FORWARD["recovering"]], ids=lambda r: r.status)
+def test_a_refusal_after_a_doubt_reverses_instead(before: Record) -> None:
+    reversed_ = after_operation(before, attempt(REFUSED), NOW).after
+
+    assert (reversed_.status, reversed_.cause) == (S.REVERSING, Cause.REFUSED)
+    assert reversed_.refusal == REFUSAL
+    assert reversed_.doubt
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [REFUSED, THROTTLED, NOT_SENT, KEY_REFUSED, *(NotExecuted(because) for because in NotExecutedBecause)],
+    ids=repr,
+)
+@pytest.mark.parametrize("fresh", [True, False])
+def test_nothing_but_a_settled_answer_erases_a_doubt(outcome: Refused | NotExecuted, fresh: bool) -> None:
+    noted = after_operation(FORWARD["recovering"], attempt(outcome), NOW, key_was_fresh=fresh).after
+
+    assert noted.status in {S.RECOVERING, S.REVERSING}
+    assert noted.doubt
+    assert noted.first_unknown_at == START
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
+def test_what_was_not_executed_is_tried_again_without_a_doubt(outcome: NotExecuted) -> None:
+    noted = after_operation(record(), attempt(outcome), NOW).after
+
+    assert (noted.status, noted.doubt, noted.in_flight) == (S.PENDING, False, False)
+    assert noted.first_unknown_at is None
+    assert noted.deadline_at is None
+    assert next_step(noted, NOW) == Wait(NOW + SECOND)
+
+
+def test_a_key_that_was_cached_is_tried_again_and_one_read_anew_ends_the_request() -> None:
+    cached = after_operation(record(), attempt(KEY_REFUSED), NOW, key_was_fresh=False).after
+    fresh = after_operation(record(), attempt(KEY_REFUSED), NOW, key_was_fresh=True)
+
+    assert cached.status is S.PENDING
+    assert fresh.after.status is S.REFUSED
+    assert fresh.after.refusal is not None
+    assert fresh.after.refusal.type == "AccountKeyRefused"
+    assert set(fresh.requires) == {"attempts", "doubt"}
+
+
+@either
+def test_a_refunded_card_is_reversed_without_asking_again(before: Record) -> None:
+    reversing = after_operation(before, attempt(REFUNDED), NOW).after
+    step = next_step(reversing, NOW)
+
+    assert (reversing.status, reversing.cause) == (S.REVERSING, Cause.REFUNDED)
+    assert isinstance(step, Settle)
+    assert step.change.after.status is S.REVERSED
+
+
+@pytest.mark.parametrize("outcome", [EXPIRED, OTHER_VALUE], ids=["expired", "another value"])
+@either
+def test_a_success_of_another_card_is_for_people_and_is_never_a_success(before: Record, outcome: Conflict) -> None:
+    noted = after_operation(before, attempt(outcome), NOW).after
+    step = next_step(noted, NOW)
+
+    assert (noted.status, noted.conflict, noted.card_seen) == (S.RECOVERING, outcome.kind, True)
+    assert isinstance(step, Settle)
+    assert step.change.after.status is S.ESCALATED
+
+
+@pytest.mark.parametrize("kind", sorted(ALREADY_ACTIVATED))
+def test_a_card_activated_by_our_own_earlier_generation_is_unknown(kind: str) -> None:
+    refused = Refused(AmazonError(code="F200", type=kind))
+    ours = record(operation=Operation.ACTIVATE_GIFT_CARD, generation=1)
+    first = record(operation=Operation.ACTIVATE_GIFT_CARD, generation=0)
+
+    assert after_operation(ours, attempt(refused), NOW).after.doubt
+    assert after_operation(first, attempt(refused), NOW).after.status is S.REFUSED
+
+
+@pytest.mark.parametrize("because", NotExecutedBecause)
+@pytest.mark.parametrize("kind", [None, *ConflictKind])
+@either
+def test_whatever_is_left_open_wakes_somebody(
+    before: Record, because: NotExecutedBecause, kind: ConflictKind | None
+) -> None:
+    outcome = NotExecuted(because) if kind is None else Conflict(kind)
+
+    noted = after_operation(before, attempt(outcome), NOW, key_was_fresh=False).after
+
+    assert noted.status.is_open
+    assert noted.wake_at is not None
+    assert noted.due_at is not None
+    assert noted.wake_at == noted.due_at + LEASE
+
+
+# ---- what comes next ----------------------------------------------------------------------------
+
+
+def test_retry_repeats_the_operation_to_the_end() -> None:
+    waiting = unknown_since(intent=Intent.RETRY)
+
+    for minutes in (0, 2, 60, 1439):
+        assert next_step(waiting, START + minutes * MINUTE) == SendOperation()
+
+
+@pytest.mark.parametrize("intent", [Intent.REVERSE, Intent.REISSUE])
+def test_reverse_and_reissue_repeat_for_a_minute_from_the_first_unknown_and_then_reverse(intent: Intent) -> None:
+    # Created an hour before its first unknown: a paced order waits unsent.
+    late = unknown_since(START, intent=intent, created_at=START - 60 * MINUTE)
+
+    before, after = next_step(late, START + 59 * SECOND), next_step(late, START + 60 * SECOND)
+
+    assert before == SendOperation()
+    assert isinstance(after, Settle)
+    assert (after.change.after.status, after.change.after.cause) == (S.REVERSING, Cause(intent.value))
+    assert "intent" in after.change.requires
+
+
+@pytest.mark.parametrize("intent", Intent)
+def test_what_was_never_unknown_is_never_reversed(intent: Intent) -> None:
+    throttled = replace(unknown_since(intent=intent), doubt=False, first_unknown_at=None)
+
+    assert next_step(throttled, START + 600 * MINUTE) == SendOperation()
+
+
+def test_nothing_is_sent_before_it_is_due() -> None:
+    waiting = unknown_since(due_at=START + MINUTE)
+
+    assert next_step(waiting, START + 59 * SECOND) == Wait(START + MINUTE)
+    assert next_step(waiting, START + MINUTE) == SendOperation()
+
+
+@pytest.mark.parametrize("status", [S.PENDING, S.RECOVERING])
+def test_what_was_never_executed_by_its_deadline_is_refused_as_not_sent(status: Status) -> None:
+    unsent = record(status, in_flight=False, attempts=3)
+
+    step = next_step(unsent, past_deadline(unsent))
+
+    assert isinstance(step, Settle)
+    assert step.change.after.status is S.REFUSED
+    assert step.change.after.refusal is not None
+    assert step.change.after.refusal.type == "notSent"
+    assert "attempts" in step.change.requires
+
+
+def test_a_doubt_gets_a_last_try_at_the_deadline_and_is_then_escalated() -> None:
+    doubtful = unknown_since()
+    late = past_deadline(doubtful)
+
+    assert next_step(doubtful, late) == SendOperation()
+    tried = next_step(replace(doubtful, last_sent_at=deadline(doubtful)), late)
+    assert isinstance(tried, Settle)
+    assert tried.change.after.status is S.ESCALATED
+
+
+def test_a_pending_doubt_past_its_deadline_reaches_escalation_through_recovery() -> None:
+    doubtful = record(doubt=True, in_flight=False, first_unknown_at=START, deadline_at=START + DEADLINE)
+    late = past_deadline(doubtful)
+
+    handed = hand_over(replace(doubtful, last_sent_at=late), late).after
+    step = next_step(handed, late)
+
+    assert handed.status is S.RECOVERING
+    assert isinstance(step, Settle)
+    assert step.change.after.status is S.ESCALATED
+
+
+def test_a_try_that_cannot_be_signed_is_put_off_but_not_beyond_the_deadline() -> None:
+    doubtful = unknown_since()
+    why = AmazonError(type="AccountUnusable", message="has no secret")
+
+    early = held_up(doubtful, why, START + MINUTE).after
+    late = held_up(doubtful, why, past_deadline(doubtful)).after
+
+    assert (early.status, early.error) == (S.RECOVERING, why)
+    assert early.due_at is not None
+    assert early.due_at > START + MINUTE
+    assert (late.status, late.wake_at, late.error) == (S.ESCALATED, None, why)
+
+
+@pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED, S.ESCALATED])
+def test_an_ended_record_asks_for_nothing(status: Status) -> None:
+    assert next_step(record(status), START + 2 * DEADLINE) == Done()
