@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import gift_cards
+from incentives.api import requests
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.domain.operations import Operation
 from incentives.usecases.answers import Accepted
@@ -18,12 +18,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     def respond(call: ApiCall) -> ApiAnswer:
         call.query_of()
         call.refuse_body()
-        request_id = gift_cards.read_request_id(call)
+        request_id = requests.read_request_id(call)
         result = cancel(
             request_id, Operation.CREATE_GIFT_CARD, call.caller, bootstrap.tools(), bootstrap.budget_of(context)
         )
         if isinstance(result, Accepted):
-            return gift_cards.accepted(result.record, result.retry_after_seconds, call)
-        return gift_cards.standing(result.record, replayed=result.replayed)
+            return requests.accepted(result.record, result.retry_after_seconds, call)
+        return requests.standing(result.record, replayed=result.replayed)
 
     return bootstrap.answer(event, respond)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import funds as api
+from incentives.api import orders, questions
 from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.domain.errors import InvalidInput
 from incentives.usecases.funds import available_funds
 
 
@@ -15,9 +14,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     """Read an account's balance at Amazon."""
 
     def respond(call: ApiCall) -> ApiAnswer:
-        account = call.query_of("account").get("account") or bootstrap.settings().default_account
-        if account is None:
-            raise InvalidInput("account", "is required: this deployment has no default account")
-        return api.funds(available_funds(account, bootstrap.tools(), bootstrap.budget_of(context)))
+        named = call.query_of("account").get("account")
+        account = orders.account_or_default(named, bootstrap.settings().default_account)
+        return questions.funds(available_funds(account, bootstrap.tools(), bootstrap.budget_of(context)))
 
     return bootstrap.answer(event, respond)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import gift_cards
+from incentives.api import requests
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.domain.operations import Operation
 from incentives.usecases.find import find
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
-    """Read one request. Its claim code has a route of its own."""
+    """Read one gift card's request. Its claim code has a route of its own."""
 
     def respond(call: ApiCall) -> ApiAnswer:
         call.query_of()
-        record = find(gift_cards.read_request_id(call), bootstrap.ledger(), operation=Operation.CREATE_GIFT_CARD)
-        return gift_cards.standing(record)
+        return requests.standing(
+            find(requests.read_request_id(call), bootstrap.ledger(), operation=Operation.CREATE_GIFT_CARD)
+        )
 
     return bootstrap.answer(event, respond)

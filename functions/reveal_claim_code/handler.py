@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import gift_cards
+from incentives.api import requests
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.usecases.answers import Accepted
 from incentives.usecases.reveal import reveal
@@ -17,10 +17,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     def respond(call: ApiCall) -> ApiAnswer:
         call.query_of()
         call.refuse_body()
-        request_id = gift_cards.read_request_id(call)
+        request_id = requests.read_request_id(call)
         result = reveal(request_id, call.caller, bootstrap.tools(), bootstrap.budget_of(context))
         if isinstance(result, Accepted):
-            return gift_cards.accepted(result.record, result.retry_after_seconds, call)
-        return gift_cards.delivered(result.record, result.card, status=200, replayed=False)
+            return requests.accepted(result.record, result.retry_after_seconds, call)
+        return requests.revealed(result.record, result.card)
 
     return bootstrap.answer(event, respond)

@@ -19,9 +19,14 @@ from incentives.agcod.marketplaces import endpoint_of
 from incentives.api.gateway import ApiAnswer, ApiCall, serve
 from incentives.aws.accounts import SecretsManagerAccounts
 from incentives.aws.calls import CLIENT_CONFIG
+from incentives.aws.events import EventBridgeBus
+from incentives.aws.index import DynamoDbIndex
 from incentives.aws.ledger import DynamoDbLedger
 from incentives.aws.pacer import DynamoDbPacer
+from incentives.aws.people import SesAndSnsPeople
+from incentives.aws.recoveries import StepFunctionsRecoveries
 from incentives.aws.telemetry import PowertoolsTelemetry
+from incentives.aws.vault import KmsVault
 from incentives.usecases.tools import Budget, Tools
 
 
@@ -31,6 +36,10 @@ class Settings:
 
     Attributes:
         incentives_endpoint: another Incentives API than Amazon's own; None for Amazon's.
+        vault_key: KMS key that seals card numbers.
+        recovery_state_machine, operators_topic: ARNs.
+        support_address: Amazon's support, for cases; None: nobody is mailed.
+        mail_sender: a verified SES identity.
         default_account: the account of a request that names none; None if each must name one.
     """
 
@@ -41,6 +50,11 @@ class Settings:
     amazon_environment: Literal["sandbox", "production"]
     incentives_endpoint: str | None
     pace_requests_per_second: float
+    vault_key: str
+    recovery_state_machine: str
+    operators_topic: str
+    support_address: str | None
+    mail_sender: str | None
     service: str
     metrics_namespace: str
 
@@ -53,10 +67,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
 
     def required(name: str) -> str:
-        value = environment.get(name, "").strip()
-        if not value:
-            raise RuntimeError(f"environment variable {name} is not set")
-        return value
+        return _required(name, environment)
 
     amazon_environment = required("AMAZON_ENVIRONMENT")
     if amazon_environment not in {"sandbox", "production"}:
@@ -73,9 +84,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         amazon_environment="production" if amazon_environment == "production" else "sandbox",
         incentives_endpoint=environment.get("INCENTIVES_ENDPOINT") or None,
         pace_requests_per_second=pace,
+        vault_key=required("CARD_VAULT_KEY"),
+        recovery_state_machine=required("RECOVERY_STATE_MACHINE"),
+        operators_topic=required("OPERATORS_TOPIC"),
+        support_address=environment.get("SUPPORT_ADDRESS") or None,
+        mail_sender=environment.get("MAIL_SENDER") or None,
         service=environment.get("POWERTOOLS_SERVICE_NAME", "incentives-gateway"),
         metrics_namespace=environment.get("POWERTOOLS_METRICS_NAMESPACE", "IncentivesGateway"),
     )
+
+
+def _required(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    value = environment.get(name, "").strip()
+    if not value:
+        raise RuntimeError(f"environment variable {name} is not set")
+    return value
 
 
 class SystemClock:
@@ -115,6 +138,18 @@ def ledger() -> DynamoDbLedger:
 
 
 @cache
+def bus() -> EventBridgeBus:
+    """The application's event bus."""
+    return EventBridgeBus(_client("events"), _required("EVENT_BUS"))
+
+
+@cache
+def index() -> DynamoDbIndex:
+    """The ledger by account and day."""
+    return DynamoDbIndex(_client("dynamodb"), settings().ledger_table)
+
+
+@cache
 def tools() -> Tools:
     """Everything that the use cases need."""
     config = settings()
@@ -126,6 +161,14 @@ def tools() -> Tools:
             _client("dynamodb"), config.pacer_table, requests_per_second=config.pace_requests_per_second, now=clock.now
         ),
         amazon=Amazon(client),
+        vault=KmsVault(lambda: _client("kms"), config.vault_key),
+        recoveries=StepFunctionsRecoveries(lambda: _client("stepfunctions"), config.recovery_state_machine),
+        people=SesAndSnsPeople(
+            lambda: _client("sesv2"),
+            lambda: _client("sns"),
+            sender=config.mail_sender,
+            topic_arn=config.operators_topic,
+        ),
         accounts=SecretsManagerAccounts(lambda: _client("secretsmanager"), config.account_secret_prefix, now=clock.now),
         clock=clock,
         telemetry=telemetry(),

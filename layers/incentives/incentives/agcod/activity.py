@@ -17,37 +17,14 @@ from incentives.agcod.answers import balance_of, is_ours
 from incentives.agcod.dates import parse_date
 from incentives.agcod.envelope import Envelope, error_type
 from incentives.agcod.shapes import ActivityRow, ActivityShape, WithGcId, read_shape
+from incentives.domain.accounts import Activity
 from incentives.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from incentives.domain.calls import Call
-    from incentives.domain.money import Money
 
 #: Amazon's largest page.
 PAGE_SIZE_MAX: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """One thing that happened to the account.
-
-    Attributes:
-        type: `GCCreation`, `GCCancellation`; the names for physical cards are not published.
-        status: `Success` or `Failed`.
-        time: aware UTC.
-        value: None for cancellations.
-        failure: an errorType.
-        is_real: False for idempotent repeats and failures.
-    """
-
-    request_id: str
-    type: str | None
-    status: str | None
-    time: datetime | None
-    value: Money | None
-    gc_id: str | None
-    failure: str | None
-    is_real: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from incentives.agcod.activity import ActivityPage, judge_activity
 from incentives.agcod.answers import (
     UNREADABLE,
-    CardState,
     Failure,
     Funds,
     judge_card_state,
@@ -24,6 +23,7 @@ from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.dates import parse_http_date
 from incentives.agcod.evidence import evidence_of
 from incentives.agcod.transport import Answer, Fault
+from incentives.domain.accounts import CardState
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.outcomes import (
     NotExecuted,

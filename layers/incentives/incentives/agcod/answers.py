@@ -32,6 +32,7 @@ from incentives.agcod.shapes import (
     WithGcId,
     read_shape,
 )
+from incentives.domain.accounts import CardState
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.outcomes import (
     AmazonError,
@@ -92,20 +93,6 @@ class Funds:
 
     value: Money
     timestamp: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class CardState:
-    """What ActivationStatusCheck answers.
-
-    Attributes:
-        status: `Activated`, `AwaitingActivation`, or another word of Amazon's.
-        value: None where Amazon names none (a card that is not active).
-    """
-
-    status: str
-    value: Money | None
-    expires_at: datetime | None
 
 
 def open_answer(answer: Answer, call: Call) -> Envelope | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -37,7 +38,9 @@ def issued(record: Record, card: Card | None, *, replayed: bool) -> ApiAnswer:
     """201 for a new success, 200 for a repeat. Of all answers, only this one may hold a claim code."""
     code = card.claim_code.reveal() if card and card.claim_code else None
     return ApiAnswer(
-        200 if replayed else 201, request(record) | ({"gcClaimCode": code} if code else {}), _replayed(replayed=replayed)
+        200 if replayed else 201,
+        request(record) | ({"gcClaimCode": code} if code else {}),
+        _replayed(replayed=replayed),
     )
 
 
@@ -56,6 +59,11 @@ def accepted(record: Record, retry_after_seconds: int, call: ApiCall) -> ApiAnsw
     """202: not known yet; where and when to ask."""
     location = f"{call.base_path}{ROUTES[record.operation]}/{record.request_id}"
     return ApiAnswer(202, request(record), {"Location": location, "Retry-After": str(retry_after_seconds)})
+
+
+def case(case_file: str) -> ApiAnswer:
+    """200: the case of an escalated request."""
+    return ApiAnswer(200, json.loads(case_file))
 
 
 def request(record: Record) -> dict[str, Any]:

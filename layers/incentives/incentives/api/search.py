@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.api.requests import request
@@ -12,6 +14,11 @@ from incentives.domain.ledger import Record, Status
 
 #: Without `from`, a week up to `to`.
 DAYS_DEFAULT = 7
+
+#: No gift card of Amazon's is this old, and nothing before it needs calendars that end.
+FIRST_DAY: Final = date(2000, 1, 1)
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 PARAMETERS = ("account", "status", "from", "to", "cursor")
 
@@ -40,9 +47,15 @@ def read_day(text: str | None, field: str) -> date | None:
     if text is None:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        # The form is checked by itself: the parser also takes other forms of the standard, and other scripts' digits.
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
-        raise InvalidInput(field, "must be a day such as 2026-03-01") from None
+        day = None
+    if day is None:
+        raise InvalidInput(field, "must be a day such as 2026-03-01")
+    if day < FIRST_DAY:
+        raise InvalidInput(field, f"must not be before {FIRST_DAY.isoformat()}")
+    return day
 
 
 def found(records: Sequence[Record], cursor: str | None) -> ApiAnswer:

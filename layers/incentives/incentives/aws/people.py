@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
 
 
@@ -9,13 +11,15 @@ class SesAndSnsPeople:
     """`People` on SES and SNS.
 
     Args:
-        ses: a low-level SESv2 client.
-        sns: a low-level SNS client.
+        ses: a low-level SESv2 client, made only when it is first needed.
+        sns: a low-level SNS client, likewise.
         sender: a verified identity; None if mail is not set up.
         topic_arn: the operators' topic.
     """
 
-    def __init__(self, ses: AwsClient, sns: AwsClient, *, sender: str | None, topic_arn: str) -> None:
+    def __init__(
+        self, ses: Callable[[], AwsClient], sns: Callable[[], AwsClient], *, sender: str | None, topic_arn: str
+    ) -> None:
         self._ses = ses
         self._sns = sns
         self._sender = sender
@@ -30,7 +34,7 @@ class SesAndSnsPeople:
         if self._sender is None:
             return "no sender address is set"
         try:
-            self._ses.send_email(
+            self._ses().send_email(
                 FromEmailAddress=self._sender,
                 Destination={"ToAddresses": [to]},
                 Content={"Simple": {"Subject": {"Data": subject}, "Body": {"Text": {"Data": text}}}},
@@ -46,9 +50,7 @@ class SesAndSnsPeople:
             None if SNS took it; otherwise why it did not.
         """
         try:
-            self._sns.publish(TopicArn=self._topic_arn, Subject=subject[:100], Message=text)
+            self._sns().publish(TopicArn=self._topic_arn, Subject=subject[:100], Message=text)
         except AWS_ERRORS as error:
             return error_code(error)
         return None
-
-

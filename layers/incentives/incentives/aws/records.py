@@ -78,6 +78,10 @@ def _evidence(value: Evidence) -> Attribute:
     return _document({name: part for name in Evidence.__slots__ if (part := getattr(value, name)) is not None})
 
 
+def _lines(value: tuple[str, ...]) -> Attribute:
+    return {"L": [{"S": line} for line in value]}
+
+
 def _options(value: Mapping[str, Any]) -> Attribute:
     return {"S": _json(value)}
 
@@ -151,6 +155,8 @@ _CODECS: Final[dict[str, _Codec]] = {
     "replaces": _str("replaces"),
     "replaced_by": _str("replacedBy"),
     "options": ("options", _options, lambda a: json.loads(a["S"], parse_float=Decimal)),
+    "sealed": _str("sealed"),
+    "subject": _str("subject"),
     "caller": _str("caller"),
     "attempts": _int("attempts"),
     "in_flight": _bool("inFlight"),
@@ -167,15 +173,20 @@ _CODECS: Final[dict[str, _Codec]] = {
     "reversal_attempts": _int("reversalAttempts"),
     "last_reversal_sent_at": _time("lastReversalSentAt"),
     "too_late": _enum("tooLate", TooLateStage),
+    "undone": _bool("undone"),
     "no_such_request_at": _time("noSuchRequestAt"),
     "phase_started_at": _time("phaseStartedAt"),
     "wait_seconds": _int("waitSeconds"),
     "due_at": _time("dueAt"),
     "wake_at": _time("wakeAt"),
     "deadline_at": _time("deadlineAt"),
+    "gave_up": _bool("gaveUp"),
     "refusal": ("refusal", _error, _read_error),
     "error": ("error", _error, _read_error),
     "evidence": ("evidence", _evidence, _read_evidence),
+    "history": ("history", _lines, lambda a: tuple(line["S"] for line in a["L"])),
+    "case_file": _str("caseFile"),
+    "mailed_at": _time("mailedAt"),
 }
 
 

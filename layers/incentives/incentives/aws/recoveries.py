@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
 
@@ -11,9 +12,14 @@ _STARTED_BEFORE = frozenset({"ExecutionAlreadyExists"})
 
 
 class StepFunctionsRecoveries:
-    """`Recoveries` on one state machine."""
+    """`Recoveries` on one state machine.
 
-    def __init__(self, client: AwsClient, state_machine_arn: str) -> None:
+    Args:
+        client: a low-level Step Functions client, made only when it is first needed.
+        state_machine_arn: the recovery workflow.
+    """
+
+    def __init__(self, client: Callable[[], AwsClient], state_machine_arn: str) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
@@ -24,7 +30,7 @@ class StepFunctionsRecoveries:
             Whether it runs or has run. If not, the record's `wake_at` brings it back.
         """
         try:
-            self._client.start_execution(
+            self._client().start_execution(
                 stateMachineArn=self._state_machine_arn,
                 name=f"{request_id}-{epoch}",
                 input=json.dumps({"requestId": request_id, "epoch": epoch}),

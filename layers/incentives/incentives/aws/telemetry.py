@@ -40,7 +40,8 @@ class PowertoolsTelemetry:
 
     def log(self, event: str, **facts: object) -> None:
         """Write one log line; unknown facts and empty ones are left out."""
-        self._logger.info(mask(event), extra=safe_facts(facts))
+        # Level 3: the line's location is our caller's.
+        self._logger.info(mask(event), extra=safe_facts(facts), stacklevel=3)
 
     def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
         """Add to a metric. Dimensions are few and fixed: each combination costs money every month."""

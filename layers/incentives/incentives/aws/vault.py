@@ -2,7 +2,7 @@
 
 An activation whose answer was lost can only be repeated or undone with the card's number, perhaps by another process
 hours later. The ledger therefore holds the number's last four digits in the clear and the whole as a ciphertext that
-is bound to its request id: moved to another record it cannot be opened.
+is bound to its order: moved to another one's record it cannot be opened.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class KmsVault:
         self._client = client
         self._key_id = key_id
 
-    def seal(self, request_id: str, members: Mapping[str, Any]) -> str:
-        """Encrypt members of a request that must not be readable at rest.
+    def seal(self, key_hash: str, members: Mapping[str, Any]) -> str:
+        """Encrypt members of an order that must not be readable at rest.
 
         Raises:
             VaultUnavailable: KMS did not do it; nothing was sent or written.
@@ -38,13 +38,13 @@ class KmsVault:
             answer = self._client().encrypt(
                 KeyId=self._key_id,
                 Plaintext=json.dumps(dict(members), separators=(",", ":")).encode(),
-                EncryptionContext={"requestId": request_id},
+                EncryptionContext={"order": key_hash},
             )
         except AWS_ERRORS as error:
             raise VaultUnavailable(f"the request could not be sealed ({error_code(error)})") from error
         return base64.b64encode(answer["CiphertextBlob"]).decode("ascii")
 
-    def unseal(self, request_id: str, sealed: str) -> dict[str, Any]:
+    def unseal(self, key_hash: str, sealed: str) -> dict[str, Any]:
         """The inverse of `seal`.
 
         Raises:
@@ -54,7 +54,7 @@ class KmsVault:
             answer = self._client().decrypt(
                 KeyId=self._key_id,
                 CiphertextBlob=base64.b64decode(sealed),
-                EncryptionContext={"requestId": request_id},
+                EncryptionContext={"order": key_hash},
             )
         except AWS_ERRORS as error:
             raise VaultUnavailable(f"the request could not be unsealed ({error_code(error)})") from error

@@ -68,3 +68,40 @@ class AccountFunds:
     account: str
     available: Money
     as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CardState:
+    """What ActivationStatusCheck answers.
+
+    Attributes:
+        status: `Activated`, `AwaitingActivation`, or another word of Amazon's.
+        value: None where Amazon names none (a card that is not active).
+    """
+
+    status: str
+    value: Money | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One thing that happened to the account.
+
+    Attributes:
+        type: `GCCreation`, `GCCancellation`; the names for physical cards are not published.
+        status: `Success` or `Failed`.
+        time: aware UTC.
+        value: None for cancellations.
+        failure: an errorType.
+        is_real: False for idempotent repeats and failures.
+    """
+
+    request_id: str
+    type: str | None
+    status: str | None
+    time: datetime | None
+    value: Money | None
+    gc_id: str | None
+    failure: str | None
+    is_real: bool

@@ -54,7 +54,8 @@ EDGES: Final[Mapping[Status, frozenset[Status]]] = {
     Status.REVERSING: frozenset(
         {Status.REVERSING, Status.REVERSED, Status.SUCCEEDED, Status.REFUSED, Status.ESCALATED}
     ),
-    Status.ESCALATED: frozenset({Status.RECOVERING, Status.REVERSING}),
+    # To itself: its case file is completed once the last signature in it is stale.
+    Status.ESCALATED: frozenset({Status.ESCALATED, Status.RECOVERING, Status.REVERSING}),
     Status.REFUSED: frozenset(),
     Status.REVERSED: frozenset(),
 }
@@ -83,6 +84,7 @@ class TooLateStage(StrEnum):
 
     ANSWERED = "answered"  # no proof of life: the card must be read
     ALIVE = "alive"  # read, and Fulfilled: one more reversal, then it stays
+    FINAL = "final"  # too late once more: it is alive, and nobody wants it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,8 @@ class Record:
         version: counts writes, for events.
         nonce: of the attempt at the last write, so that a repeated write recognises itself.
         options: optional members of the operation, as Amazon names them.
+        sealed: members that must not be readable at rest (a card number), encrypted.
+        subject: what of them may be shown: a card number or customer id, masked to its last four characters.
         attempts: sends of the operation recorded so far, each before it left.
         in_flight: the last recorded send has no recorded answer.
         doubt: some attempt may have had its effect without our having read an answer that says so.
@@ -104,14 +108,19 @@ class Record:
         first_unknown_at: when the first attempt ended unknown.
         answered_at: our clock when Amazon's SUCCESS had been read; the card is no younger than that.
         card_seen: Amazon has shown us this card.
+        undone: nothing is charged under this id any more; what is left is to issue its successor.
         no_such_request_at: Amazon's clock when it first said, after the fence, that it knows no such request.
         phase_started_at: when RECOVERING or REVERSING began, or an operator's new round.
         wait_seconds: the last wait between two tries.
         due_at: when the next try is due, for whoever holds the record.
         wake_at: when the holder is presumed dead and anybody may take the record.
         deadline_at: when tries end.
+        gave_up: the last try was due and could not even be signed.
         refusal: Amazon's refusal, if one was read.
         error: the last error of any kind.
+        history: attempts that did not end the request, oldest first, one line each; the middle of a long one left out.
+        case_file: JSON text for Amazon's support, on escalated records.
+        mailed_at: when the case was mailed.
     """
 
     request_id: str
@@ -131,6 +140,8 @@ class Record:
     replaces: str | None = None
     replaced_by: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    sealed: str | None = None
+    subject: str | None = None
     caller: str | None = None
     attempts: int = 0
     in_flight: bool = False
@@ -147,15 +158,20 @@ class Record:
     reversal_attempts: int = 0
     last_reversal_sent_at: datetime | None = None
     too_late: TooLateStage | None = None
+    undone: bool = False
     no_such_request_at: datetime | None = None
     phase_started_at: datetime | None = None
     wait_seconds: int | None = None
     due_at: datetime | None = None
     wake_at: datetime | None = None
     deadline_at: datetime | None = None
+    gave_up: bool = False
     refusal: AmazonError | None = None
     error: AmazonError | None = None
     evidence: Evidence | None = None
+    history: tuple[str, ...] = ()
+    case_file: str | None = None
+    mailed_at: datetime | None = None
 
     @property
     def may_have_executed(self) -> bool:

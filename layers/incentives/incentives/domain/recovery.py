@@ -9,12 +9,12 @@ clock comes from the ledger, so that a process that died is no loss.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from incentives.domain.calls import Attempt
+from incentives.domain.history import noted
 from incentives.domain.ledger import EDGES, Cause, Change, Intent, Record, Status, TooLateStage, change
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
@@ -36,23 +36,10 @@ from incentives.domain.outcomes import (
 )
 from incentives.domain.request_ids import derive_request_id
 from incentives.domain.transitions import DEADLINE, LEASE, begin_reversal
-
-#: With intent reverse or reissue the operation is repeated for this long after the first unknown, then reversed.
-REPEAT_BEFORE_REVERSING: Final = timedelta(minutes=1)
-
-#: Amazon accepts a signature for 15 minutes; 5 more for a request that was accepted at the last moment.
-FENCE: Final = timedelta(minutes=15 + 5)
+from incentives.domain.waits import REPEAT_BEFORE_REVERSING, deadline, fence, next_wait_seconds
 
 #: Two answers "no such request" count only this far apart: one read may be stale.
 NO_SUCH_REQUEST_APART: Final = timedelta(seconds=60)
-
-#: A card that landed at the fence can be cancelled for 15 minutes: until then no wait is longer than a minute.
-AFTER_FENCE: Final = timedelta(minutes=15)
-
-FIRST_WAIT_SECONDS: Final = 1
-FIRST_WAITS_FOR: Final = timedelta(seconds=10)
-WAIT_INSIDE_WINDOW_SECONDS_MAX: Final = 60
-WAIT_SECONDS_MAX: Final = 15 * 60
 
 #: Generation 0, 1 and 2: an order that fails to settle three times is for people.
 GENERATIONS_MAX: Final = 3
@@ -96,11 +83,26 @@ class Settle:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalate:
+    """Amazon will not say any more, or says what only people can settle: write this, with a case file."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """Close the reversed generation and open the next, in one transaction."""
+
+    close: Change
+    successor: Record
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The record has ended."""
 
 
-Step = Wait | SendOperation | SendReversal | Probe | Settle | Done
+Step = Wait | SendOperation | SendReversal | Probe | Settle | Reissue | Escalate | Done
 
 
 def next_step(record: Record, now: datetime) -> Step:
@@ -116,12 +118,13 @@ def next_step(record: Record, now: datetime) -> Step:
 
 def _next_forward(record: Record, now: datetime) -> Step:
     if record.conflict is not None:
-        return Settle(_end(record, Status.ESCALATED, now))
+        return Escalate(_end(record, Status.ESCALATED, now))
     if now >= deadline(record):
         if not record.may_have_executed:
             return Settle(_end(record, Status.REFUSED, now, refusal=NOT_SENT))
-        if record.status is Status.RECOVERING and _tried_since(record.last_sent_at, deadline(record)):
-            return Settle(_end(record, Status.ESCALATED, now))
+        tried = record.gave_up or _tried_since(record.last_sent_at, deadline(record))
+        if record.status is Status.RECOVERING and tried:
+            return Escalate(_end(record, Status.ESCALATED, now))
     if (
         record.intent in {Intent.REVERSE, Intent.REISSUE}
         and record.status is Status.RECOVERING
@@ -135,23 +138,16 @@ def _next_forward(record: Record, now: datetime) -> Step:
 def _next_backward(record: Record, now: datetime) -> Step:
     if record.cause is Cause.REFUNDED or record.never_sent:
         return Settle(_end(record, Status.REVERSED, now))
-    if record.conflict is not None:
-        return Settle(_end(record, Status.ESCALATED, now))
-    if now >= deadline(record) and _tried_since(_last_try(record), deadline(record)):
-        return Settle(_end(record, Status.ESCALATED, now))
+    if record.undone:
+        # A cancel may have come since: then it ends here.
+        return _reissue(record, now) if _may_reissue(record, now) else Settle(_end(record, Status.REVERSED, now))
+    if record.conflict is not None or record.too_late is TooLateStage.FINAL:
+        return Escalate(_end(record, Status.ESCALATED, now))
+    if now >= deadline(record) and (record.gave_up or _tried_since(_last_try(record), deadline(record))):
+        return Escalate(_end(record, Status.ESCALATED, now))
     if not _is_due(record, now):
         return Wait(record.due_at or now)
     return Probe() if record.too_late is TooLateStage.ANSWERED else SendReversal()
-
-
-def deadline(record: Record) -> datetime:
-    """When tries end, in whole seconds like the x-amz-dates it is compared with."""
-    return (record.deadline_at or record.created_at + DEADLINE).replace(microsecond=0)
-
-
-def fence(record: Record) -> datetime | None:
-    """Until when a recorded send of the operation may still reach Amazon; None if none ever left."""
-    return record.last_sent_at + FENCE if record.last_sent_at else None
 
 
 def _is_due(record: Record, now: datetime) -> bool:
@@ -180,14 +176,6 @@ KEY_REFUSED: Final = AmazonError(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reissue:
-    """Close the reversed generation and open the next, in one transaction."""
-
-    close: Change
-    successor: Record
-
-
 def after_operation(  # noqa: PLR0911 - one return per row of the table of outcomes
     record: Record, attempt: Attempt[Outcome], now: datetime, *, key_was_fresh: bool = True
 ) -> Change:
@@ -199,7 +187,7 @@ def after_operation(  # noqa: PLR0911 - one return per row of the table of outco
         now: aware UTC.
         key_was_fresh: whether the key had been read anew after an earlier refusal of it.
     """
-    read = replace(record, in_flight=False, evidence=attempt.evidence, updated_at=now)
+    read = replace(record, in_flight=False, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:
         case Succeeded(card):
             return _close_succeeded(record, read, card, now)
@@ -273,9 +261,9 @@ def _unknown(record: Record, read: Record, error: AmazonError, now: datetime) ->
 
 def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcomes
     record: Record, attempt: Attempt[ReversalOutcome], now: datetime
-) -> Change | Reissue:
+) -> Change:
     """What the answer to a sent reversal means for a REVERSING request."""
-    read = replace(record, evidence=attempt.evidence, updated_at=now)
+    read = replace(record, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:
         case Reversed():
             if record.operation is not Operation.CREATE_GIFT_CARD and not _is_after_fence(record, attempt):
@@ -305,7 +293,7 @@ def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcom
 
 def after_probe(record: Record, attempt: Attempt[Outcome], now: datetime) -> Change:
     """What reading the card means, after its reversal was called too late."""
-    read = replace(record, in_flight=False, evidence=attempt.evidence, updated_at=now)
+    read = replace(record, in_flight=False, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:
         case Succeeded(card):
             return change_from(
@@ -322,7 +310,7 @@ def after_probe(record: Record, attempt: Attempt[Outcome], now: datetime) -> Cha
         case Conflict(kind=ConflictKind.REFUNDED, gc_id=gc_id):
             return change_from(record, read, status=Status.REVERSED, card_seen=True, gc_id=gc_id, error=None)
         case Conflict(kind=kind, error=error):
-            return change_from(record, read, status=Status.ESCALATED, conflict=kind, error=error)
+            return change_from(record, read, conflict=kind, error=error, due_at=now, wake_at=now + LEASE)
         case Refused(error) | Unknown(error=error) | NotExecuted(error=error):
             return _wait_on(record, replace(read, error=error), now)
 
@@ -332,25 +320,24 @@ def note_seen(record: Record, card: Card, now: datetime) -> Change:
     return change(record, card_seen=True, gc_id=card.gc_id, wake_at=record.wake_at, updated_at=now)
 
 
-def _undone(record: Record, read: Record, now: datetime) -> Change | Reissue:
+def _undone(record: Record, read: Record, now: datetime, *, requires: tuple[str, ...] = ()) -> Change:
     if _may_reissue(record, now):
-        return _reissue(record, read, now)
-    return change_from(record, read, status=Status.REVERSED)
-
-
-def _nothing_there(record: Record, read: Record, now: datetime) -> Change | Reissue:
-    requires = ("card_seen", "attempts")
-    if record.cause is Cause.REFUSED:
-        return change_from(record, read, requires=requires, status=Status.REFUSED, error=record.refusal)
-    if _may_reissue(record, now):
-        return _reissue(record, read, now, requires=requires)
+        return change_from(record, read, requires=requires, undone=True, error=None, due_at=now, wake_at=now + LEASE)
     return change_from(record, read, requires=requires, status=Status.REVERSED, error=None)
 
 
+def _nothing_there(record: Record, read: Record, now: datetime) -> Change:
+    requires = ("card_seen", "attempts")
+    if record.cause is Cause.REFUSED:
+        return change_from(record, read, requires=requires, status=Status.REFUSED, error=record.refusal)
+    return _undone(record, read, now, requires=requires)
+
+
 def _stays(record: Record, read: Record, now: datetime) -> Change:
-    # Nobody wants it (intent reverse, nobody knows of it): people must decide. Otherwise the card stays its owner's.
-    status = Status.ESCALATED if record.cause is Cause.REVERSE else Status.SUCCEEDED
-    return change_from(record, read, status=status, updated_at=now)
+    if record.cause is Cause.REVERSE:
+        # It is charged and nobody knows of it: people must decide.
+        return change_from(record, read, too_late=TooLateStage.FINAL, due_at=now, wake_at=now + LEASE)
+    return change_from(record, read, status=Status.SUCCEEDED)
 
 
 def _may_reissue(record: Record, now: datetime) -> bool:
@@ -362,12 +349,16 @@ def _may_reissue(record: Record, now: datetime) -> bool:
     )
 
 
-def _reissue(record: Record, read: Record, now: datetime, *, requires: tuple[str, ...] = ()) -> Reissue:
+def _reissue(record: Record, now: datetime) -> Reissue:
     generation = record.generation + 1
     request_id = derive_request_id(record.partner_id, record.account, record.operation, record.key_hash, generation)
     return Reissue(
-        close=change_from(
-            record, read, requires=("intent", *requires), status=Status.REVERSED, replaced_by=request_id, error=None
+        close=change(
+            record,
+            requires=("intent", "attempts"),
+            status=Status.REVERSED,
+            replaced_by=request_id,
+            updated_at=now,
         ),
         successor=Record(
             request_id=request_id,
@@ -383,9 +374,11 @@ def _reissue(record: Record, read: Record, now: datetime, *, requires: tuple[str
             generation=generation,
             replaces=record.request_id,
             options=record.options,
+            sealed=record.sealed,
+            subject=record.subject,
             caller=record.caller,
             due_at=now,
-            wake_at=now,
+            wake_at=now + LEASE,
             # Inherited: however often it is reissued, the caller's order ends within the first one's 24 hours.
             deadline_at=record.deadline_at,
         ),
@@ -403,9 +396,10 @@ def held_up(record: Record, error: AmazonError, now: datetime) -> Change:
 
     At the deadline there is no later: the last try was due and cannot be made.
     """
+    read = replace(record, error=error, updated_at=now)
     if now >= deadline(record) and Status.ESCALATED in EDGES[record.status]:
-        return change_from(record, replace(record, error=error, updated_at=now), status=Status.ESCALATED)
-    return _wait_on(record, replace(record, error=error, updated_at=now), now)
+        return change_from(record, read, gave_up=True, due_at=now, wake_at=now + LEASE)
+    return _wait_on(record, read, now)
 
 
 def slot_due(record: Record, due_at: datetime, now: datetime) -> Change:
@@ -414,24 +408,6 @@ def slot_due(record: Record, due_at: datetime, now: datetime) -> Change:
 
 
 # ---- waits --------------------------------------------------------------------------------------
-
-
-def next_wait_seconds(record: Record, now: datetime) -> int:
-    """Seconds until the next try: one for the first ten seconds, then doubling under a cap, never past what counts.
-
-    The cap is a minute until 15 minutes past the fence, then 15 minutes. A wait ends at the fence and at the deadline.
-    """
-    started = record.phase_started_at or record.first_unknown_at or record.created_at
-    if now - started < FIRST_WAITS_FOR:
-        return FIRST_WAIT_SECONDS
-    window_fence = fence(record) if record.status is Status.REVERSING else (record.first_unknown_at or started) + FENCE
-    inside = window_fence is not None and now < window_fence + AFTER_FENCE
-    cap = WAIT_INSIDE_WINDOW_SECONDS_MAX if inside else WAIT_SECONDS_MAX
-    wait = min(2 * (record.wait_seconds or FIRST_WAIT_SECONDS), cap)
-    # One second past the fence: Amazon's Date header counts whole seconds and must be beyond it.
-    marks = [deadline(record)] if window_fence is None else [window_fence + timedelta(seconds=1), deadline(record)]
-    until_mark = [math.ceil((mark - now).total_seconds()) for mark in marks if mark > now]
-    return max(FIRST_WAIT_SECONDS, min([wait, *until_mark]))
 
 
 def _wait_on(before: Record, read: Record, now: datetime) -> Change:

@@ -73,29 +73,25 @@ def record_reversal_send(record: Record, sent_at: datetime, now: datetime) -> Ch
     )
 
 
-def accept_cancel(record: Record, now: datetime, *, held: bool) -> Change:
-    """A caller's cancel: `intent` becomes `reverse` for good, and the operation is never sent again.
-
-    Args:
-        record: PENDING, RECOVERING, SUCCEEDED or REVERSING.
-        now: aware UTC.
-        held: whether the caller of this function goes on to send the reversal itself; otherwise the record is
-            due for whoever takes it next.
-    """
+def accept_cancel(record: Record, now: datetime) -> Change:
+    """A caller's cancel: `intent` becomes `reverse` for good, and the operation is never sent again."""
     if record.status is Status.REVERSING:
         return change(record, intent=Intent.REVERSE, wake_at=record.wake_at, updated_at=now)
     return change(
         record,
         status=Status.REVERSING,
+        # Whoever held it until now loses every write: another holder begins here.
+        epoch=record.epoch + 1,
         intent=Intent.REVERSE,
         cause=Cause.CANCEL,
-        # What an earlier reversal was told proves nothing about this one.
+        # What an earlier reversal was told says nothing about this one.
         too_late=None,
         no_such_request_at=None,
+        undone=False,
         phase_started_at=now,
         wait_seconds=None,
         due_at=now,
-        wake_at=now + LEASE if held else now,
+        wake_at=now + LEASE,
         # A reversal that a caller asks for has 24 hours of its own.
         deadline_at=now + DEADLINE,
         updated_at=now,
@@ -119,23 +115,32 @@ def begin_reversal(record: Record, cause: Cause, now: datetime) -> Change:
 
 
 def hand_over(record: Record, now: datetime) -> Change:
-    """The holder's time is up: anybody may take the record at once, or when its next try is due."""
-    wake_at = max(now, record.due_at or now)
-    if record.status is Status.PENDING and record.may_have_executed:
-        return change(
-            record, status=Status.RECOVERING, phase_started_at=now, wait_seconds=None, wake_at=wake_at, updated_at=now
-        )
-    return change(record, wake_at=wake_at, updated_at=now)
+    """The holder's time is up. What is unknown goes to a recovery, under a new epoch; the rest waits to be taken."""
+    due_at = max(now, record.due_at or now)
+    if record.status is Status.PENDING and not record.may_have_executed:
+        return change(record, wake_at=due_at, updated_at=now)
+    return change(
+        record,
+        status=Status.RECOVERING if record.status is Status.PENDING else record.status,
+        epoch=record.epoch + 1,
+        phase_started_at=now if record.status is Status.PENDING else record.phase_started_at,
+        wait_seconds=None if record.status is Status.PENDING else record.wait_seconds,
+        wake_at=due_at + LEASE,
+        updated_at=now,
+    )
 
 
-def take_over(record: Record, now: datetime) -> Change:
-    """Take an open record whose holder is silent: raise its epoch, so that the former holder loses every write.
+def take_over(record: Record, now: datetime, *, silent_only: bool = True) -> Change:
+    """Take an open record: raise its epoch, so that the former holder loses every write.
 
-    `wake_at` must be unchanged, or its holder has been heard of since.
+    Args:
+        record: open.
+        now: aware UTC.
+        silent_only: give way if its holder has been heard of since (`wake_at` has moved). An operator need not.
     """
     return change(
         record,
-        requires=("wake_at",),
+        requires=("wake_at",) if silent_only else (),
         status=Status.RECOVERING if record.status is Status.PENDING else record.status,
         epoch=record.epoch + 1,
         phase_started_at=now if record.status is Status.PENDING else record.phase_started_at,
@@ -152,8 +157,11 @@ def reopen(record: Record, now: datetime) -> Change:
         status=Status.REVERSING if record.reversal_attempts or record.cause is not None else Status.RECOVERING,
         epoch=record.epoch + 1,
         conflict=None,
+        gave_up=False,
         too_late=None,
         no_such_request_at=None,
+        case_file=None,
+        mailed_at=None,
         phase_started_at=now,
         wait_seconds=None,
         due_at=now,

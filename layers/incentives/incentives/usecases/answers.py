@@ -22,11 +22,12 @@ class Delivered:
     """A live card, code and all, found SUCCEEDED in the ledger after Amazon's answer.
 
     Attributes:
+        card: None for a repeat of an operation whose success has no code.
         replayed: the order had been issued before.
     """
 
     record: Record
-    card: Card = field(repr=False)
+    card: Card | None = field(repr=False)
     replayed: bool
 
 

@@ -64,7 +64,9 @@ def _raise(account: str, what: str, answer: Failure) -> NoReturn:
     if _is_key_refused(answer):
         raise AccountUnusable(account, "has a key that Amazon refuses")
     if isinstance(answer, Refused):
-        raise refusal(answer.error, request_id=None, prefix=f"Amazon refused to tell the {what} of account {account!r}.")
+        raise refusal(
+            answer.error, request_id=None, prefix=f"Amazon refused to tell the {what} of account {account!r}."
+        )
     if isinstance(answer, NotExecuted) and answer.because is NotExecutedBecause.THROTTLED:
         raise AmazonUnavailable(f"Amazon tells the {what} only so often. Ask again later.", retry_after_seconds=60)
     raise AmazonUnavailable(f"Amazon did not tell the {what}. Ask again a little later.")

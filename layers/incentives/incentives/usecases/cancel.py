@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from incentives.domain.errors import CancelWindowOver, LedgerUnavailable, NotFound, StateConflict
 from incentives.domain.ledger import Intent, Lost, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.transitions import accept_cancel, cancel_surely_over_at
 from incentives.usecases.answers import Accepted, Standing, accepted
-from incentives.usecases.drive import drive
+from incentives.usecases.drive import drive, start
 from incentives.usecases.find import find
 from incentives.usecases.tools import Budget, Tools
 
@@ -20,8 +22,8 @@ def cancel(
 ) -> Standing | Accepted:
     """Reverse a request.
 
-    An issued card is reversed at once if Amazon answers in time. A request whose outcome is still open only has its
-    intent changed, for good: whoever holds it, or takes it next, reverses it.
+    An issued card is reversed at once if Amazon answers in time. A request whose outcome is still open has its intent
+    changed, for good, and a recovery reverses it.
 
     Raises:
         NotFound, LedgerUnavailable
@@ -31,18 +33,11 @@ def cancel(
     record = find(request_id, tools.ledger, operation=operation)
     for _ in range(RACES_MAX):
         now = tools.clock.now()
-        match record.status:
-            case Status.REVERSED:
-                return Standing(record, replayed=True)
-            case Status.REFUSED | Status.ESCALATED:
-                raise _nothing_to_cancel(record)
-            case Status.REVERSING if record.intent is Intent.REVERSE:
-                return accepted(record, now)
-            case Status.SUCCEEDED:
-                _check_window(record, tools)
-        held = record.status is Status.SUCCEEDED
+        known = _known(record, now)
+        if known is not None:
+            return known
         try:
-            result = tools.ledger.apply(accept_cancel(record, now, held=held), tools.new_nonce())
+            result = tools.ledger.apply(accept_cancel(record, now), tools.new_nonce())
         except LedgerUnavailable as error:
             if not error.in_doubt:
                 raise
@@ -51,7 +46,11 @@ def cancel(
             continue
         if not isinstance(result, Lost):
             tools.telemetry.log("cancelAccepted", requestId=result.request_id, was=record.status.value, caller=caller)
-            return _reverse(result, tools, budget) if held else accepted(result, now)
+            if record.status is Status.SUCCEEDED:
+                return _reverse(result, tools, budget)
+            if record.status is not Status.REVERSING:
+                start(result, tools)
+            return accepted(result, now)
         if result.current is None:
             raise NotFound(request_id)
         record = find(result.current.request_id, tools.ledger, operation=operation)
@@ -63,10 +62,20 @@ def cancel(
     )
 
 
-def _check_window(record: Record, tools: Tools) -> None:
-    over_at = cancel_surely_over_at(record)
-    if record.operation is Operation.CREATE_GIFT_CARD and over_at is not None and tools.clock.now() >= over_at:
-        raise _window_over(record)
+def _known(record: Record, now: datetime) -> Standing | Accepted | None:
+    """What a cancel is answered without changing anything; None if there is something to do."""
+    match record.status:
+        case Status.REVERSED:
+            return Standing(record, replayed=True)
+        case Status.REFUSED | Status.ESCALATED:
+            raise _nothing_to_cancel(record)
+        case Status.REVERSING if record.intent is Intent.REVERSE:
+            return accepted(record, now)
+        case Status.SUCCEEDED if record.operation is Operation.CREATE_GIFT_CARD:
+            over_at = cancel_surely_over_at(record)
+            if over_at is not None and now >= over_at:
+                raise _window_over(record)
+    return None
 
 
 def _reverse(record: Record, tools: Tools, budget: Budget) -> Standing | Accepted:

@@ -13,12 +13,13 @@ from typing import Any
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.accounts import Account
 from incentives.domain.calls import Attempt, Call
-from incentives.domain.errors import AccountUnusable, InvalidInput
+from incentives.domain.errors import AccountUnusable, InvalidInput, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status
 from incentives.domain.outcomes import AmazonError, Card, NotExecuted, NotExecutedBecause, Succeeded, Unresolved
 from incentives.domain.pacing import Full
 from incentives.domain.recovery import (
     Done,
+    Escalate,
     Probe,
     Reissue,
     SendOperation,
@@ -34,6 +35,7 @@ from incentives.domain.recovery import (
     slot_due,
 )
 from incentives.domain.transitions import hand_over, record_reversal_send, record_send
+from incentives.usecases.calls import operation_call, reversal_call, unsealed
 from incentives.usecases.tools import CALL_SECONDS, SLOT_WAIT_SECONDS_MAX, Budget, Tools
 
 
@@ -50,7 +52,7 @@ class Driven:
     card: Card | None = field(default=None, repr=False)
 
 
-def drive(
+def drive(  # noqa: C901 - one branch per step of the policy
     record: Record, tools: Tools, budget: Budget, *, card: Card | None = None, reread_key: bool = False
 ) -> Driven:
     """Carry a record forward until it ends, time runs out, or somebody else holds it.
@@ -78,9 +80,12 @@ def drive(
                     return _hand_over(here, tools)
                 tools.clock.sleep(seconds)
             case Settle(change):
-                here, held = _write(here, change, tools)
+                here, held = write(here, change, tools)
                 if not held:
                     return here
+            case Reissue() | Escalate():
+                # Neither can fall due while somebody waits for an answer; both are the recovery's.
+                return _hand_over(here, tools)
             case SendOperation() | SendReversal() | Probe():
                 if not budget.allows_a_try():
                     return _hand_over(here, tools)
@@ -94,7 +99,7 @@ def settle(record: Record, attempt: Attempt[Any], tools: Tools, *, key_was_fresh
     """Write down what the answer to a recorded send of the operation means."""
     card = attempt.outcome.card if isinstance(attempt.outcome, Succeeded) else None
     change = after_operation(record, attempt, tools.clock.now(), key_was_fresh=key_was_fresh)
-    return _write(Driven(record, card), change, tools)
+    return write(Driven(record, card), change, tools)
 
 
 def try_once(
@@ -115,20 +120,21 @@ def _try_with_key(
     here: Driven, step: SendOperation | SendReversal | Probe, tools: Tools, *, fresh: bool
 ) -> tuple[Driven, bool, bool]:
     record = here.record
-    call = reversal_call(record) if isinstance(step, SendReversal) else operation_call(record)
     try:
         account = account_of(record, tools, fresh=fresh)
+        members = unsealed(record, tools.vault)
+        call = reversal_call(record, members) if isinstance(step, SendReversal) else operation_call(record, members)
         slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
         now = tools.clock.now()
         if isinstance(slot, Full):
-            return *_write(here, slot_due(record, slot.next_at, now), tools), False
+            return *write(here, slot_due(record, slot.next_at, now), tools), False
         tools.clock.sleep((slot.at - now).total_seconds())
         signed = tools.amazon.sign(call, account)
-    except (AccountUnusable, InvalidInput) as error:
+    except (AccountUnusable, InvalidInput, VaultUnavailable) as error:
         # InvalidInput: the account or the deployment has changed since the record was opened. Whoever asks now is
         # not to blame for it, and the record must not be stuck on it.
         why = AmazonError(type=error.code, message=error.detail)
-        return *_write(here, held_up(record, why, tools.clock.now()), tools), False
+        return *write(here, held_up(record, why, tools.clock.now()), tools), False
     return _send(here, step, signed, tools, key_was_fresh=fresh)
 
 
@@ -137,21 +143,21 @@ def _send(
 ) -> tuple[Driven, bool, bool]:
     record, call = here.record, signed.call
     mark = record_reversal_send if isinstance(step, SendReversal) else record_send
-    here, held = _write(here, mark(record, signed.sent_at, tools.clock.now()), tools)
+    here, held = write(here, mark(record, signed.sent_at, tools.clock.now()), tools)
     if not held:
         return here, False, False
     if isinstance(step, SendReversal):
         reversal = observed(tools, here.record, call, signed, tools.amazon.attempt_reversal)
-        plan = after_reversal(here.record, reversal, tools.clock.now())
+        change = after_reversal(here.record, reversal, tools.clock.now())
         key_refused = isinstance(reversal.outcome, Unresolved) and (
             reversal.outcome.not_executed is NotExecutedBecause.CREDENTIALS
         )
-        here, held = _reissue(here, plan, tools) if isinstance(plan, Reissue) else _write(here, plan, tools)
+        here, held = write(here, change, tools)
         return here, held, key_refused
     attempt = observed(tools, here.record, call, signed, tools.amazon.attempt)
     key_refused = is_key_refused(attempt)
     if isinstance(step, Probe):
-        here, held = _write(here, after_probe(here.record, attempt, tools.clock.now()), tools)
+        here, held = write(here, after_probe(here.record, attempt, tools.clock.now()), tools)
     else:
         here, held = settle(here.record, attempt, tools, key_was_fresh=key_was_fresh)
     return here, held, key_refused
@@ -193,16 +199,6 @@ def is_key_refused(attempt: Attempt[Any]) -> bool:
     return isinstance(outcome, NotExecuted) and outcome.because is NotExecutedBecause.CREDENTIALS
 
 
-def operation_call(record: Record) -> Call:
-    """The operation as it is sent, each time the same."""
-    return Call(name=record.operation.value, request_id=record.request_id, value=record.value, options=record.options)
-
-
-def reversal_call(record: Record) -> Call:
-    """The reversal, with the request id of what it reverses."""
-    return Call(name=record.operation.reversal, request_id=record.request_id)
-
-
 def account_of(record: Record, tools: Tools, *, fresh: bool = False) -> Account:
     """The keys for a record.
 
@@ -216,30 +212,37 @@ def account_of(record: Record, tools: Tools, *, fresh: bool = False) -> Account:
 
 
 def _hand_over(here: Driven, tools: Tools) -> Driven:
-    here, _ = _write(here, hand_over(here.record, tools.clock.now()), tools)
+    here, held = write(here, hand_over(here.record, tools.clock.now()), tools)
     tools.telemetry.log("handedOver", requestId=here.record.request_id, status=here.record.status.value)
+    if held and here.record.status is not Status.PENDING:
+        start(here.record, tools)
     return here
 
 
-def _reissue(here: Driven, plan: Reissue, tools: Tools) -> tuple[Driven, bool]:
-    result = tools.ledger.reissue(plan, tools.new_nonce())
-    if isinstance(result, Lost):
-        return _lost(here, result, tools)
-    _ended(plan.close.after, tools)
-    return Driven(result), True
+def start(record: Record, tools: Tools) -> None:
+    """Start the recovery of a record whose epoch has just been raised for it. If that fails, the sweep finds it."""
+    started = tools.recoveries.start(record.request_id, record.epoch)
+    tools.telemetry.log(
+        "recoveryStarted" if started else "recoveryNotStarted",
+        requestId=record.request_id,
+        status=record.status.value,
+        epoch=record.epoch,
+    )
 
 
-def _write(here: Driven, change: Change, tools: Tools) -> tuple[Driven, bool]:
+def write(here: Driven, change: Change, tools: Tools) -> tuple[Driven, bool]:
+    """Carry out a conditional write; whether the record is still ours."""
     result = tools.ledger.apply(change, tools.new_nonce())
     if isinstance(result, Lost):
-        return _lost(here, result, tools)
+        return lost(here, result, tools)
     if result.status is not change.before.status:
-        _ended(result, tools)
+        moved(result, tools)
     return replace(here, record=result), True
 
 
-def _lost(here: Driven, lost: Lost, tools: Tools) -> tuple[Driven, bool]:
-    current = lost.current or here.record
+def lost(here: Driven, beaten_by: Lost, tools: Tools) -> tuple[Driven, bool]:
+    """Somebody else has the record now: how it stands. A card that we have seen is made known to its new holder."""
+    current = beaten_by.current or here.record
     tools.telemetry.log("writeLost", requestId=current.request_id, status=current.status.value, epoch=current.epoch)
     if here.card is not None and current.status is Status.REVERSING and not current.card_seen:
         # We have seen a card that its new holder looks for. Whoever beats this write knows more than we do.
@@ -248,7 +251,8 @@ def _lost(here: Driven, lost: Lost, tools: Tools) -> tuple[Driven, bool]:
     return replace(here, record=current), False
 
 
-def _ended(record: Record, tools: Tools) -> None:
+def moved(record: Record, tools: Tools) -> None:
+    """Note that a record has come to another state."""
     tools.telemetry.log(
         "moved",
         requestId=record.request_id,

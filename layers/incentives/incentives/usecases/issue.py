@@ -8,8 +8,10 @@ found SUCCEEDED by a write or read made after Amazon's answer.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from incentives.agcod.amazon import SignedCall
@@ -25,7 +27,8 @@ from incentives.domain.pacing import Full, Slot
 from incentives.domain.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
 from incentives.domain.transitions import first_send, postponed
 from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended
-from incentives.usecases.drive import Driven, drive, is_key_refused, observed, operation_call, settle
+from incentives.usecases.calls import operation_call
+from incentives.usecases.drive import Driven, drive, is_key_refused, observed, settle
 from incentives.usecases.find import find
 from incentives.usecases.reveal import read_card
 from incentives.usecases.tools import SLOT_WAIT_SECONDS_MAX, Budget, Tools
@@ -38,6 +41,8 @@ class Order:
     Attributes:
         key: the idempotency key as the caller sent it.
         options: optional members of the operation, as Amazon names them.
+        members: what must not be readable at rest: a card number, a customer's account.
+        subject: what of `members` may be shown.
         caller: who asks, for the record.
     """
 
@@ -47,6 +52,8 @@ class Order:
     value: Money
     on_unknown: Intent = Intent.RETRY
     options: Mapping[str, Any] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    subject: str | None = None
     caller: str | None = None
 
     def fields(self) -> dict[str, str | None]:
@@ -55,7 +62,7 @@ class Order:
             "amount": self.value.amount_text,
             "currencyCode": self.value.currency,
             "onUnknown": self.on_unknown.value,
-            **{name: repr(value) for name, value in self.options.items()},
+            **{name: canonical(value) for name, value in (*self.options.items(), *self.members.items())},
         }
 
 
@@ -71,8 +78,9 @@ def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
     account = tools.accounts.get(order.account)
     now = tools.clock.now()
     key_hash = hash_key(order.key)
+    request_id = derive_request_id(account.partner_id, account.name, order.operation, key_hash, 0)
     record = Record(
-        request_id=derive_request_id(account.partner_id, account.name, order.operation, key_hash, 0),
+        request_id=request_id,
         operation=order.operation,
         account=account.name,
         partner_id=account.partner_id,
@@ -81,6 +89,7 @@ def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
         status=Status.PENDING,
         intent=order.on_unknown,
         options=order.options,
+        subject=order.subject,
         caller=order.caller,
         created_at=now,
         updated_at=now,
@@ -92,8 +101,10 @@ def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
         operation=order.operation,
         fingerprint=fingerprint(order.key, order.fields()),
     )
-    call = operation_call(record)
+    call = operation_call(record, order.members)
     check(call, account)
+    if order.members:
+        record = replace(record, sealed=tools.vault.seal(key_hash, order.members))
 
     slot = tools.pacer.reserve(account.name, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
     if isinstance(slot, Full):
@@ -111,6 +122,25 @@ def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
     except LedgerUnavailable:
         # Written, perhaps sent and answered: the record's wake_at brings it back.
         return accepted(opened, tools.clock.now())
+
+
+def _has_code(record: Record) -> bool:
+    """Whether success means a claim code, which only Amazon can tell again."""
+    return record.operation is Operation.CREATE_GIFT_CARD
+
+
+def canonical(value: object) -> str:
+    """The same text for the same JSON value, however it was written: key order, `1` or `1.0`."""
+    match value:
+        case Mapping():
+            inner = ",".join(f"{json.dumps(str(name))}:{canonical(value[name])}" for name in sorted(value))
+            return "{" + inner + "}"
+        case list() | tuple():
+            return "[" + ",".join(canonical(each) for each in value) + "]"
+        case Decimal():
+            return str(value.normalize())
+        case _:
+            return json.dumps(value)
 
 
 def check(call: Call, account: Account) -> None:
@@ -132,7 +162,7 @@ def check(call: Call, account: Account) -> None:
 def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget) -> Driven:
     if not budget.allows_a_try():
         return drive(opened, tools, budget)
-    attempt = observed(tools, opened, operation_call(opened), signed, tools.amazon.attempt)
+    attempt = observed(tools, opened, signed.call, signed, tools.amazon.attempt)
     refused_key = is_key_refused(attempt)
     here, held = settle(opened, attempt, tools, key_was_fresh=False)
     if not held:
@@ -162,7 +192,7 @@ def _in_doubt(record: Record, error: LedgerUnavailable, tools: Tools) -> Accepte
 
 def _answer(driven: Driven, tools: Tools) -> Delivered | Accepted:
     record = driven.record
-    if record.status is Status.SUCCEEDED and driven.card is not None:
+    if record.status is Status.SUCCEEDED and (driven.card is not None or not _has_code(record)):
         return Delivered(record, driven.card, replayed=False)
     if not record.status.is_open and record.status is not Status.SUCCEEDED:
         raise_ended(record)
@@ -188,6 +218,8 @@ def repeat(
         return accepted(record, tools.clock.now())
     if record.status is not Status.SUCCEEDED:
         raise_ended(record)
+    if not _has_code(record):
+        return Delivered(record, None, replayed=True)
     try:
         return read_card(record, tools, budget, slot=slot)
     except RefusedByAmazon:

@@ -13,7 +13,8 @@ from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Conflict, Refused, Succeeded
 from incentives.domain.pacing import Full, Slot
 from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended, refusal_of
-from incentives.usecases.drive import account_of, is_key_refused, observed, operation_call
+from incentives.usecases.calls import operation_call
+from incentives.usecases.drive import account_of, is_key_refused, observed
 from incentives.usecases.find import find
 from incentives.usecases.tools import SLOT_WAIT_SECONDS_MAX, Budget, Tools
 
@@ -66,7 +67,7 @@ def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full
         slot = None
         if not budget.allows_a_try():
             return accepted(record, tools.clock.now())
-        call = operation_call(record)
+        call = operation_call(record, {})
         attempt = observed(tools, record, call, tools.amazon.sign(call, account), tools.amazon.attempt)
         match attempt.outcome:
             case Succeeded(card):

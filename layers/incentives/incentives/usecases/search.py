@@ -28,7 +28,10 @@ class Index(Protocol):
         """Records created on a day (UTC), newest first, each with its sort key, and whether there are more.
 
         Args:
+            account: whose records.
+            day: UTC.
             before: only records older than this sort key.
+            limit: of records looked at.
         """
 
 

@@ -5,13 +5,13 @@ Each port has two implementations: the real adapter, and the one that the simula
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from incentives.agcod.amazon import FundsAnswer, SignedCall
-from incentives.domain.accounts import Account
+from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer, SignedCall
+from incentives.domain.accounts import Account, Secret
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
 from incentives.domain.outcomes import Outcome, ReversalOutcome
@@ -63,6 +63,16 @@ class Amazon(Protocol):
     def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
         """Ask for the account's balance."""
 
+    def activation_status(
+        self, account: Account, *, request_id: str, card_number: Secret, seconds: float
+    ) -> CardStateAnswer:
+        """Ask whether a physical card is active."""
+
+    def activity_page(
+        self, account: Account, *, request_id: str, query: Mapping[str, object], seconds: float
+    ) -> ActivityAnswer:
+        """Ask for a page of the account's activity."""
+
 
 class Accounts(Protocol):
     """The accounts' keys."""
@@ -74,6 +84,33 @@ class Accounts(Protocol):
             name: as callers use it.
             fresh: read it anew, because Amazon refused the key at hand.
         """
+
+
+class Vault(Protocol):
+    """Seals what must not be readable at rest."""
+
+    def seal(self, key_hash: str, members: Mapping[str, Any]) -> str:
+        """Encrypt members of an order. Raises `VaultUnavailable`."""
+
+    def unseal(self, key_hash: str, sealed: str) -> Mapping[str, Any]:
+        """The inverse of `seal`, for the same order only. Raises `VaultUnavailable`."""
+
+
+class Recoveries(Protocol):
+    """Recovery workflows."""
+
+    def start(self, request_id: str, epoch: int) -> bool:
+        """Start the recovery of one epoch; starting twice is harmless. False: it could not be started now."""
+
+
+class People(Protocol):
+    """Whom a machine cannot replace."""
+
+    def mail(self, to: str, subject: str, text: str) -> str | None:
+        """Send a mail; returns why it was not sent, None if it was."""
+
+    def notify(self, subject: str, text: str) -> str | None:
+        """Tell the operators; returns why they were not told, None if they were."""
 
 
 class Clock(Protocol):
@@ -104,6 +141,9 @@ class Tools:
     pacer: Pacer
     amazon: Amazon
     accounts: Accounts
+    vault: Vault
+    recoveries: Recoveries
+    people: People
     clock: Clock
     telemetry: Telemetry
     new_nonce: Callable[[], str]

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from datetime import datetime
 
-from incentives.agcod.activity import ActivityPage
+from incentives.agcod.activity import ActivityPage, query_of
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
 
 
-def activity_page(account_name: str, query: Mapping[str, object], tools: Tools, budget: Budget) -> ActivityPage:
-    """Ask for one page.
+def get_activity(
+    account_name: str, start: datetime, end: datetime, *, index: int, tools: Tools, budget: Budget
+) -> ActivityPage:
+    """Ask for one page of up to a thousand rows.
 
     Args:
         account_name: whose book.
-        query: as `agcod.activity.query_of` writes it.
+        start: aware, included.
+        end: aware, included.
+        index: Amazon's pageIndex, from 0.
         tools: the ports.
         budget: the caller's time.
 
@@ -26,6 +30,7 @@ def activity_page(account_name: str, query: Mapping[str, object], tools: Tools, 
     """
     partner_id = tools.accounts.get(account_name).partner_id
     request_id = f"{partner_id}{uuid.uuid4().hex}"[:REQUEST_ID_LENGTH_MAX]
+    query = query_of(start=start, end=end, index=index)
     return ask(
         account_name,
         "activity",

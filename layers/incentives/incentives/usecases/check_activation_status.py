@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import uuid
 
-from incentives.agcod.answers import CardState
-from incentives.domain.accounts import Secret
+from incentives.domain.accounts import CardState, Secret
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
 
 
-def activation_status(
+def check_activation_status(
     account_name: str, card_number: Secret, request_id: str | None, tools: Tools, budget: Budget
 ) -> CardState:
     """Ask for a card's state.

@@ -1,0 +1,20 @@
+"""GET /requests/{requestId}/case-file: what Amazon's support needs to settle an escalated request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incentives import bootstrap
+from incentives.api import requests
+from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.usecases.escalate import get_case_file
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+    """Read the case file of one request."""
+
+    def respond(call: ApiCall) -> ApiAnswer:
+        call.query_of()
+        return requests.case(get_case_file(requests.read_request_id(call), bootstrap.ledger()))
+
+    return bootstrap.answer(event, respond)

@@ -1,0 +1,39 @@
+"""POST /balance-loads: LoadAmazonBalance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from incentives import bootstrap
+from incentives.api import orders, requests
+from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.domain.ledger import Intent
+from incentives.domain.operations import Operation
+from incentives.usecases.answers import Accepted
+from incentives.usecases.calls import CUSTOMER_ACCOUNT, masked
+from incentives.usecases.issue import Order, issue
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+    """Load one customer's balance: 201 new, 200 repeated, 202 not known yet."""
+
+    def respond(call: ApiCall) -> ApiAnswer:
+        call.query_of()
+        key, value, body = orders.read_balance_load(call)
+        order = Order(
+            key=key,
+            operation=Operation.LOAD_AMAZON_BALANCE,
+            account=orders.account_or_default(body.account, bootstrap.settings().default_account),
+            value=value,
+            on_unknown=Intent(body.onUnknown),
+            options=body.options(),
+            members={CUSTOMER_ACCOUNT: body.customerAccount.model_dump()},
+            subject=masked(body.customerAccount.id),
+            caller=call.caller,
+        )
+        result = issue(order, bootstrap.tools(), bootstrap.budget_of(context))
+        if isinstance(result, Accepted):
+            return requests.accepted(result.record, result.retry_after_seconds, call)
+        return requests.issued(result.record, result.card, replayed=result.replayed)
+
+    return bootstrap.answer(event, respond)

@@ -1,0 +1,66 @@
+"""Reading an order from an API call."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from incentives.api.gateway import ApiCall
+from incentives.api.models import (
+    ActivateGiftCardBody,
+    CheckActivationStatusBody,
+    CreateGiftCardBody,
+    LoadAmazonBalanceBody,
+    parse,
+)
+from incentives.domain.errors import InvalidInput
+from incentives.domain.money import Money, parse_money
+from incentives.domain.request_ids import parse_idempotency_key
+
+KEY_HEADER: Final = "idempotency-key"
+
+#: As the names of the accounts' secrets; nothing else can be an account's name.
+ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def read_create(call: ApiCall) -> tuple[str, Money, CreateGiftCardBody]:
+    """The idempotency key, the amount and the rest of a `POST /gift-cards`.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    key = parse_idempotency_key(call.headers.get(KEY_HEADER))
+    body = parse(CreateGiftCardBody, call.json_object())
+    return key, parse_money(body.amount, body.currencyCode), body
+
+
+def read_activation(call: ApiCall) -> tuple[str, Money, ActivateGiftCardBody]:
+    """The same of a `POST /activations`."""
+    key = parse_idempotency_key(call.headers.get(KEY_HEADER))
+    body = parse(ActivateGiftCardBody, call.json_object())
+    return key, parse_money(body.amount, body.currencyCode), body
+
+
+def read_balance_load(call: ApiCall) -> tuple[str, Money, LoadAmazonBalanceBody]:
+    """The same of a `POST /balance-loads`."""
+    key = parse_idempotency_key(call.headers.get(KEY_HEADER))
+    body = parse(LoadAmazonBalanceBody, call.json_object())
+    return key, parse_money(body.amount, body.currencyCode), body
+
+
+def read_status_check(call: ApiCall) -> CheckActivationStatusBody:
+    """The body of a `POST /activations/status-check`."""
+    return parse(CheckActivationStatusBody, call.json_object())
+
+
+def account_or_default(account: str | None, default: str | None) -> str:
+    """The account that is meant.
+
+    Raises:
+        InvalidInput: names `account`: none is named and there is no default, or no account can have such a name.
+    """
+    if account is not None and not ACCOUNT_NAME.fullmatch(account):
+        raise InvalidInput("account", "must be 1 to 63 lower-case letters, digits, hyphens or underscores")
+    if account is None and default is None:
+        raise InvalidInput("account", "is required: this deployment has no default account")
+    return account or default or ""

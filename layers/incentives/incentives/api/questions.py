@@ -1,0 +1,92 @@
+"""Balances, card states and activity over HTTP: questions that move no money."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.api.requests import format_time
+from incentives.api.search import read_day
+from incentives.domain.accounts import AccountFunds, Activity, CardState
+from incentives.domain.errors import InvalidInput
+from incentives.domain.money import Money
+
+
+def funds(balance: AccountFunds) -> ApiAnswer:
+    """200: what the account has left at Amazon."""
+    return ApiAnswer(
+        200,
+        {
+            "account": balance.account,
+            "availableFunds": money(balance.available),
+            "asOf": format_time(balance.as_of),
+        },
+    )
+
+
+def card_state(account: str, masked_card_number: str, state: CardState) -> ApiAnswer:
+    """200: a physical card's state."""
+    return ApiAnswer(
+        200,
+        {
+            "account": account,
+            "cardNumber": masked_card_number,
+            "cardStatus": state.status,
+            "value": money(state.value),
+            "gcExpirationDate": format_time(state.expires_at),
+        },
+    )
+
+
+def read_activity(call: ApiCall) -> tuple[str | None, datetime, datetime, int]:
+    """Account, first moment, last moment and page of a `GET /activity`.
+
+    Raises:
+        InvalidInput: names the parameter.
+    """
+    query = call.query_of("account", "from", "to", "page")
+    first, last = read_day(query.get("from"), "from"), read_day(query.get("to"), "to")
+    if first is None or last is None:
+        raise InvalidInput("from" if first is None else "to", "is required: a day such as 2026-03-01")
+    if first > last:
+        raise InvalidInput("from", "must not be after to")
+    page = query.get("page", "0")
+    if not (page.isascii() and page.isdigit() and len(page) <= len("999999")):
+        raise InvalidInput("page", "must be a number from 0")
+    last_second = time(23, 59, 59, tzinfo=UTC)
+    return (
+        query.get("account"),
+        datetime.combine(first, time(0, tzinfo=UTC)),
+        datetime.combine(last, last_second),
+        int(page),
+    )
+
+
+def activity(account: str, page: int, rows: tuple[Activity, ...], total: int | None) -> ApiAnswer:
+    """200: a page of what the account did, in Amazon's words."""
+    return ApiAnswer(
+        200,
+        {
+            "account": account,
+            "page": page,
+            "total": total,
+            "activities": [
+                {
+                    "requestId": row.request_id,
+                    "activityType": row.type,
+                    "activityStatus": row.status,
+                    "activityTime": format_time(row.time),
+                    "value": money(row.value),
+                    "gcId": row.gc_id,
+                    "failureCode": row.failure,
+                    "isRealOp": row.is_real,
+                }
+                for row in rows
+            ],
+        },
+    )
+
+
+def money(value: Money | None) -> dict[str, str] | None:
+    """An amount as a decimal string, with its currency."""
+    return {"amount": value.amount_text, "currencyCode": value.currency} if value else None

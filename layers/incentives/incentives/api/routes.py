@@ -1,0 +1,314 @@
+"""Every route of the HTTP API as data: what it takes, what it answers. For its documentation; no function imports this.
+
+A route added to the template is added here, with the shapes of its answers in `shapes` and an example of each in
+`examples`; tests say what is missing. Every route also answers what API Gateway answers by itself, see `openapi`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from pydantic import BaseModel
+
+from incentives.api import models, shapes
+from incentives.api.orders import ACCOUNT_NAME
+from incentives.api.questions import PAGE_MAX
+from incentives.domain.ledger import Status
+
+Schema = Mapping[str, object]
+
+#: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's answer may be any of them.
+REFUSALS: Final = (402, 403, 409, 422)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A success.
+
+    Attributes:
+        shape: of its body.
+        headers: names of components, by the header's name; `Cache-Control` is on all answers and is not listed.
+    """
+
+    description: str
+    shape: type[BaseModel]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A parameter of the query."""
+
+    name: str
+    description: str
+    schema: Schema
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route.
+
+    Attributes:
+        function: the folder of its function, from which the operationId is made.
+        summary: one line.
+        description: what a caller has to know.
+        body: what it takes; None for no members at all.
+        keyed: whether it needs an Idempotency-Key.
+        answers: its successes, by status.
+        problems: statuses that its code answers beyond those of every route.
+    """
+
+    function: str
+    method: Literal["get", "post"]
+    path: str
+    tag: str
+    summary: str
+    description: str
+    answers: Mapping[int, Answer]
+    problems: tuple[int, ...]
+    body: type[BaseModel] | None = None
+    keyed: bool = False
+    query: tuple[Query, ...] = ()
+
+
+_REPLAYED: Final = {"Idempotent-Replayed": "IdempotentReplayed"}
+_ASK_AGAIN: Final = {"Location": "Location", "Retry-After": "RetryAfter"}
+
+_DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+_ACCOUNT: Final = Query(
+    name="account",
+    description="Name of the partner account; the deployment's default one if absent.",
+    schema={"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
+)
+
+
+def _issue(
+    function: str, path: str, summary: str, description: str, body: type[BaseModel], new: type[BaseModel], tag: str
+) -> Route:
+    known = shapes.GiftCard if new is shapes.GiftCardWithCode else new
+    return Route(
+        function=function,
+        method="post",
+        path=path,
+        tag=tag,
+        summary=summary,
+        description=f"{description} {_REPEATABLE}",
+        body=body,
+        keyed=True,
+        answers={
+            201: Answer(description="Done, just now.", shape=new),
+            200: Answer(description="A repeat of an order that had been carried out.", shape=new, headers=_REPLAYED),
+            202: Answer(description=_OPEN, shape=known, headers=_ASK_AGAIN),
+        },
+        problems=(*REFUSALS, 503),
+    )
+
+
+def _reverse(function: str, path: str, summary: str, description: str, known: type[BaseModel], tag: str) -> Route:
+    return Route(
+        function=function,
+        method="post",
+        path=path,
+        tag=tag,
+        summary=summary,
+        description=description,
+        answers={
+            200: Answer(description="Reversed: nothing is charged.", shape=known, headers=_REPLAYED),
+            202: Answer(
+                description="Noted, for good. Ask again whether it has been carried out.",
+                shape=known,
+                headers=_ASK_AGAIN,
+            ),
+        },
+        problems=(409, 503),
+    )
+
+
+def _read(function: str, path: str, what: str, known: type[BaseModel], tag: str) -> Route:
+    return Route(
+        function=function,
+        method="get",
+        path=path,
+        tag=tag,
+        summary=f"Read {what}",
+        description="How it stands, from the ledger alone. Asked for by an id that was replaced, it tells of the newest.",
+        answers={200: Answer(description="How it stands.", shape=known)},
+        problems=(503,),
+    )
+
+
+_REPEATABLE: Final = (
+    "Safe to repeat: the same Idempotency-Key with the same body never does it twice, whatever happened to the first "
+    "call; with another body it is refused, the differing members named. A key never expires."
+)
+_OPEN: Final = (
+    "Not known yet, neither done nor failed: Amazon has not answered clearly, or the account's pace does not allow the "
+    "call yet. It is being settled. Ask at Location after Retry-After, or repeat the request with the same key."
+)
+
+ROUTES: Final = (
+    _issue(
+        "create_gift_card",
+        "/gift-cards",
+        "Issue a gift card",
+        "Issues one card and returns its claim code.",
+        models.CreateGiftCardBody,
+        shapes.GiftCardWithCode,
+        "Gift cards",
+    ),
+    _read("get_gift_card", "/gift-cards/{requestId}", "a gift card", shapes.GiftCard, "Gift cards"),
+    Route(
+        function="reveal_claim_code",
+        method="post",
+        path="/gift-cards/{requestId}/claim-code",
+        tag="Gift cards",
+        summary="Read a claim code again",
+        description="Asks Amazon for the code of a card that is live. The gateway keeps none; each call is logged, without "
+        "the code.",
+        answers={
+            200: Answer(description="The code.", shape=shapes.GiftCardWithCode),
+            202: Answer(
+                description="Amazon did not show it in time; nothing has changed. Ask again after Retry-After.",
+                shape=shapes.GiftCard,
+                headers=_ASK_AGAIN,
+            ),
+        },
+        problems=(*REFUSALS, 503),
+    ),
+    _reverse(
+        "cancel_gift_card",
+        "/gift-cards/{requestId}/cancel",
+        "Cancel a gift card",
+        "Amazon cancels a card within 15 minutes of its creation; later it answers 409 and names the deadline.",
+        shapes.GiftCard,
+        "Gift cards",
+    ),
+    _issue(
+        "activate_gift_card",
+        "/activations",
+        "Activate a physical card",
+        "Activates one printed card. Its number is kept sealed and is shown by its last four digits only.",
+        models.ActivateGiftCardBody,
+        shapes.Activation,
+        "Activations",
+    ),
+    _read("get_activation", "/activations/{requestId}", "an activation", shapes.Activation, "Activations"),
+    _reverse(
+        "deactivate_gift_card",
+        "/activations/{requestId}/deactivate",
+        "Deactivate a physical card",
+        "Undoes an activation.",
+        shapes.Activation,
+        "Activations",
+    ),
+    Route(
+        function="check_activation_status",
+        method="post",
+        path="/activations/status-check",
+        tag="Activations",
+        summary="Ask whether a physical card is active",
+        description="Asks Amazon; nothing changes. It is a POST because a card number belongs in no URL.",
+        body=models.CheckActivationStatusBody,
+        answers={200: Answer(description="The card's state.", shape=shapes.CardState)},
+        problems=(*REFUSALS, 503),
+    ),
+    _issue(
+        "load_amazon_balance",
+        "/balance-loads",
+        "Load a customer's Amazon balance",
+        "Adds an amount to the balance of an Amazon customer, whose id is kept sealed.",
+        models.LoadAmazonBalanceBody,
+        shapes.BalanceLoad,
+        "Balance loads",
+    ),
+    _read("get_balance_load", "/balance-loads/{requestId}", "a balance load", shapes.BalanceLoad, "Balance loads"),
+    _reverse(
+        "void_amazon_balance_load",
+        "/balance-loads/{requestId}/void",
+        "Take a balance load back",
+        "Voids a balance load.",
+        shapes.BalanceLoad,
+        "Balance loads",
+    ),
+    Route(
+        function="search_requests",
+        method="get",
+        path="/requests",
+        tag="Requests",
+        summary="Search requests",
+        description="Requests of one account, newest first. The index lags behind the ledger by a moment.",
+        query=(
+            _ACCOUNT,
+            Query(name="status", description="Only requests of this status.", schema={"enum": [*Status]}),
+            Query(
+                name="from",
+                description="First day, UTC. A week up to `to` if absent; at most 91 days before it.",
+                schema=_DAY,
+            ),
+            Query(name="to", description="Last day, UTC; today if absent.", schema=_DAY),
+            Query(
+                name="cursor",
+                description="Of the page before; the other parameters must be the same.",
+                schema={"type": "string"},
+            ),
+        ),
+        answers={200: Answer(description="A page.", shape=shapes.RequestPage)},
+        problems=(503,),
+    ),
+    Route(
+        function="start_recovery",
+        method="post",
+        path="/requests/{requestId}/recover",
+        tag="Requests",
+        summary="Start another round of recovery",
+        description="For operators: takes an open or escalated request over, of whatever operation, and starts finding out "
+        "what became of it, for another 24 hours if it was escalated.",
+        answers={202: Answer(description="Started.", shape=shapes.RequestNow, headers=_ASK_AGAIN)},
+        problems=(409, 503),
+    ),
+    Route(
+        function="get_case_file",
+        method="get",
+        path="/requests/{requestId}/case-file",
+        tag="Requests",
+        summary="Read the case of an escalated request",
+        description="For operators: what Amazon's support asks for. It holds no key, no claim code and no signature that "
+        "could still be used.",
+        answers={200: Answer(description="The case.", shape=shapes.CaseFile)},
+        problems=(409, 503),
+    ),
+    Route(
+        function="get_available_funds",
+        method="get",
+        path="/funds",
+        tag="Accounts",
+        summary="Read an account's balance",
+        description="Asks Amazon, which answers once a second.",
+        query=(_ACCOUNT,),
+        answers={200: Answer(description="The balance.", shape=shapes.Funds)},
+        problems=(*REFUSALS, 503),
+    ),
+    Route(
+        function="get_activity",
+        method="get",
+        path="/activity",
+        tag="Accounts",
+        summary="Read a page of an account's activity",
+        description="Asks Amazon for a page of its own book, which it shows about once a minute.",
+        query=(
+            _ACCOUNT,
+            Query(name="from", description="First day, UTC.", schema=_DAY, required=True),
+            Query(name="to", description="Last day, UTC.", schema=_DAY, required=True),
+            Query(
+                name="page",
+                description="Amazon's pageIndex, from 0.",
+                schema={"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
+            ),
+        ),
+        answers={200: Answer(description="A page.", shape=shapes.ActivityPage)},
+        problems=(*REFUSALS, 503),
+    ),
+)

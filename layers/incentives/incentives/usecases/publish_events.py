@@ -1,0 +1,58 @@
+"""Tell the rest of the company what became of requests: at least once, in order per request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from incentives.aws.events import ENTRIES_MAX, NotPublished, read_stream_record
+from incentives.domain.events import Event, event_of
+from incentives.usecases.tools import Telemetry
+
+
+class Bus(Protocol):
+    """Where events go."""
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Put up to ten events on the bus. Raises `NotPublished`."""
+
+
+def publish_events(stream_records: Sequence[Mapping[str, Any]], bus: Bus, telemetry: Telemetry) -> dict[str, Any]:
+    """Publish what a batch of the ledger's stream tells.
+
+    Returns:
+        Lambda's answer for partial failures: the first record that must come again. Those before it are done; those
+        after it come again with it, and their events are told apart by `eventId`.
+    """
+    found: list[tuple[str, Event]] = []
+    for stream_record in stream_records:
+        number = str((stream_record.get("dynamodb") or {}).get("SequenceNumber", ""))
+        try:
+            images = read_stream_record(stream_record)
+        except (KeyError, ValueError, TypeError) as error:
+            # It will not be readable the next time either: bisecting and bounded retries set it aside.
+            telemetry.log("streamRecordUnreadable", exception=type(error).__name__)
+            return _failed(found, bus, telemetry, number)
+        event = event_of(*images) if images else None
+        if event is not None:
+            found.append((number, event))
+    return _published(found, bus, telemetry)
+
+
+def _failed(found: Sequence[tuple[str, Event]], bus: Bus, telemetry: Telemetry, number: str) -> dict[str, Any]:
+    earlier = _published(found, bus, telemetry)
+    return earlier if earlier["batchItemFailures"] else {"batchItemFailures": [{"itemIdentifier": number}]}
+
+
+def _published(found: Sequence[tuple[str, Event]], bus: Bus, telemetry: Telemetry) -> dict[str, Any]:
+    for start in range(0, len(found), ENTRIES_MAX):
+        batch = found[start : start + ENTRIES_MAX]
+        try:
+            bus.publish([event for _, event in batch])
+        except NotPublished as error:
+            telemetry.log("eventsNotPublished", because=str(error))
+            first = next(number for number, event in batch if event.event_id in error.event_ids)
+            return {"batchItemFailures": [{"itemIdentifier": first}]}
+        for _, event in batch:
+            telemetry.log("published", requestId=str(event.detail["requestId"]), status=str(event.detail["status"]))
+    return {"batchItemFailures": []}

@@ -1,0 +1,71 @@
+"""Take a request over and start its recovery: for the sweep if its holder is silent, for an operator at once."""
+
+from __future__ import annotations
+
+from incentives.domain.errors import StateConflict
+from incentives.domain.ledger import Lost, Record, Status
+from incentives.domain.transitions import reopen, take_over
+from incentives.usecases.drive import start
+from incentives.usecases.find import find
+from incentives.usecases.tools import Tools
+
+#: Requests taken in one sweep: more than a minute's worth of them at the highest pace.
+SWEEP_MAX = 200
+
+
+def sweep(tools: Tools) -> list[str]:
+    """Start the recovery of every open request whose holder is presumed dead. Sweeping twice at once is harmless.
+
+    Returns:
+        The request ids that were taken.
+
+    Raises:
+        LedgerUnavailable: the ledger cannot be read; the next sweep finds them.
+    """
+    taken = []
+    now = tools.clock.now()
+    for request_id in tools.ledger.due(now, SWEEP_MAX):
+        record = tools.ledger.get(request_id)
+        # The index lags behind the ledger: a record that has ended or been heard of since is left alone.
+        if record is None or record.wake_at is None or record.wake_at > now:
+            continue
+        result = tools.ledger.apply(take_over(record, now), tools.new_nonce())
+        if isinstance(result, Lost):
+            continue
+        start(result, tools)
+        taken.append(request_id)
+    tools.telemetry.log("swept", attempt=len(taken))
+    tools.telemetry.count("Swept", len(taken))
+    return taken
+
+
+def start_recovery(request_id: str, caller: str | None, tools: Tools) -> Record:
+    """An operator starts another round. A round that is still under way loses its hold on the record.
+
+    Raises:
+        NotFound, LedgerUnavailable
+        StateConflict: the request has ended, or somebody else took it first.
+    """
+    record = find(request_id, tools.ledger)
+    now = tools.clock.now()
+    if record.status is Status.ESCALATED:
+        change = reopen(record, now)
+    elif record.status.is_open:
+        change = take_over(record, now, silent_only=False)
+    else:
+        raise StateConflict(
+            f"This request has ended as {record.status.value}: there is nothing to recover.",
+            request_id=record.request_id,
+            status=record.status,
+        )
+    taken = tools.ledger.apply(change, tools.new_nonce())
+    if isinstance(taken, Lost):
+        raise StateConflict(
+            "Somebody else has just taken this request.",
+            request_id=record.request_id,
+            status=(taken.current or record).status,
+            retryable=True,
+        )
+    tools.telemetry.log("recoveryAsked", requestId=taken.request_id, was=record.status.value, caller=caller)
+    start(taken, tools)
+    return taken
