@@ -45,13 +45,17 @@ put-keys: env-project ## store an account's keys: ACCOUNT= PARTNER_ID= MARKETPLA
 
 .PHONY: resume
 resume: env-project ## take up an open request by hand: REQUEST_ID=
-	@PYTHONPATH=layers/incentives $(PY) -m local.resume "$(REQUEST_ID)"
+	@$(PY) -m local.resume "$(REQUEST_ID)"
 
 ## Checks
 
 .PHONY: test
 test: env lint ## lint and run every test
 	@$(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: recovery
+recovery: env ## every operation, fault and intent through recovery on the local cloud (minutes)
+	@RECOVERY_CASES=all $(PY) -m pytest -n 0 tests/stack/test_recovery.py
 
 .PHONY: lint
 lint: env-project env-sam ## ruff, mypy, and the template's linter
@@ -64,6 +68,13 @@ lint: env-project env-sam ## ruff, mypy, and the template's linter
 format: env-project ## let ruff put the code in order
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+## Documentation
+
+.PHONY: openapi
+openapi: env-project ## write docs/openapi.json, docs/errors.md and docs/marketplaces.md from the code
+	@PYTHONPATH=layers/incentives $(PY) -m incentives.api.openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	@PYTHONPATH=layers/incentives $(PY) -m docs.tables
 
 ## Environments
 

@@ -13,6 +13,7 @@ from local import deployment, environments, keys, outputs, people, processes, se
 from local.aws import client
 from local.settings import (
     ACCOUNT_NAME,
+    MAIL_SENDER,
     MARKETPLACE,
     PARTNER_ACCESS_KEY_ID,
     PARTNER_ID,
@@ -103,6 +104,8 @@ def _up(settings: Settings, say: Say) -> outputs.Outputs:
     developer = people.make_developer(iam)
     invoker = people.make_invoker(iam, f"arn:aws:execute-api:{REGION}:{account_id}:{stack['ApiId']}")
     secret_id = _step(say, "secret", put_secret)
+    # As the owner of a sender's address does by the link in SES's mail.
+    client("sesv2", ministack_url, developer).create_email_identity(EmailIdentity=MAIL_SENDER)
     deployed = outputs.Outputs(
         # The host name that the stack's output has leads to AWS; this path leads to the same API in the emulator.
         apiUrl=f"{ministack_url}/_aws/execute-api/{stack['ApiId']}/{stack['ApiStage']}",
@@ -117,6 +120,11 @@ def _up(settings: Settings, say: Say) -> outputs.Outputs:
         accessKeyId=developer.access_key_id,
         secretAccessKey=developer.secret_access_key,
         pacerTableName=stack["PacerTableName"],
+        stateMachineArn=stack["StateMachineArn"],
+        eventBusName=stack["EventBusName"],
+        operatorsTopicArn=stack["OperatorsTopicArn"],
+        cardVaultKeyArn=stack["CardVaultKeyArn"],
+        failuresQueueUrl=stack["FailuresQueueUrl"],
         apiId=stack["ApiId"],
         stageName=stack["ApiStage"],
         sandboxUrl=sandbox_url,

@@ -59,7 +59,8 @@ def ensure(name: str) -> None:
     """Make or update one environment; safe to call from several processes at once.
 
     Raises:
-        EnvironmentFailedError: the interpreter is too old, has no venv module, or a package could not be installed.
+        EnvironmentFailedError: the interpreter is too old, has no venv module or is the environment's own, or a package
+            could not be installed.
     """
     if sys.version_info[:2] < PYTHON_MINIMUM:
         wanted = ".".join(map(str, PYTHON_MINIMUM))
@@ -67,10 +68,15 @@ def ensure(name: str) -> None:
         raise EnvironmentFailedError(f"Python {wanted} or newer is needed; {found}.")
     if is_current(name):
         return
+    folder = ENVIRONMENTS_DIR / name
+    if Path(sys.prefix).resolve() == folder.resolve():
+        # Making it anew starts with removing it: from within, that would saw off the branch we sit on.
+        raise EnvironmentFailedError(
+            f"The {name} environment is not of the current pins; bring it up to date: make env"
+        )
     with _lock(name):
         if is_current(name):
             return
-        folder = ENVIRONMENTS_DIR / name
         shutil.rmtree(folder, ignore_errors=True)
         make = [sys.executable, "-m", "venv", str(folder)]
         _run(make, f"the {name} environment (is Python's venv module installed?)")

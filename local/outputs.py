@@ -36,6 +36,11 @@ class Outputs:
     temporaryDir: str  # noqa: N815
     ministackPid: int  # noqa: N815
     sandboxPid: int | None  # noqa: N815
+    stateMachineArn: str = ""  # noqa: N815
+    eventBusName: str = ""  # noqa: N815
+    operatorsTopicArn: str = ""  # noqa: N815
+    cardVaultKeyArn: str = ""  # noqa: N815
+    failuresQueueUrl: str = ""  # noqa: N815
 
     def save(self, file: Path) -> None:
         """Write the file at once or not at all, readable by its owner only."""

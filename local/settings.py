@@ -25,6 +25,9 @@ STACK_NAME = "incentives-gateway-local"
 ACCOUNT_SECRET_PREFIX = "incentives-gateway/accounts"  # noqa: S105 - the name of a folder of secrets, not one of them
 ACCOUNT_NAME = "default"
 ARTIFACTS_BUCKET = "incentives-gateway-local-artifacts"
+# Mail goes no further than the emulated cloud; example.com is nobody's.
+MAIL_SENDER = "gateway@example.com"
+SUPPORT_ADDRESS = "support@example.com"
 # What the emulated cloud takes for its owner's keys. Only deploying uses them; callers have users of their own.
 OWNER_ACCESS_KEY_ID = "local-owner"
 OWNER_SECRET_ACCESS_KEY = "local-owner-dummy"  # noqa: S105 - an obvious dummy

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 # API Gateway ends a call after 29 s: whoever waits longer than this waits for nothing.
-TIMEOUT_SECONDS = 35.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What stack tests know of the local cloud: calls to its API, its tables and logs, its sandbox, its processes."""
 
+import json
 import os
 import signal
 import time
@@ -13,6 +14,9 @@ from local import aws
 from local.outputs import Outputs
 from local.signing import Answer, Caller, send
 
+# Queues that keep what a test wants to see afterwards.
+EVENTS_QUEUE = "events-caught"
+NOTICES_QUEUE = "notices-caught"
 # Ending a process takes milliseconds; on a machine under load a little more.
 KILL_SECONDS_MAX = 10.0
 
@@ -79,6 +83,16 @@ class Cloud:
 
     outputs: Outputs
     directory: Path
+
+    def __post_init__(self) -> None:
+        """Keep every event of the bus and every message to operators from now on. Doing so twice is as good as once."""
+        events, bus = self.client("events"), self.outputs.eventBusName
+        events.put_rule(Name=EVENTS_QUEUE, EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": ""}]}))
+        target = {"Id": "queue", "Arn": self._new_queue(EVENTS_QUEUE)}
+        events.put_targets(Rule=EVENTS_QUEUE, EventBusName=bus, Targets=[target])
+        self.client("sns").subscribe(
+            TopicArn=self.outputs.operatorsTopicArn, Protocol="sqs", Endpoint=self._new_queue(NOTICES_QUEUE)
+        )
 
     @cached_property
     def developer(self) -> Caller:
@@ -151,6 +165,61 @@ class Cloud:
         names = [function_name] if function_name else list(self.outputs.functionNames.values())
         return [line for name in names for line in self._log_lines(f"/aws/lambda/{name}")]
 
+    def invoke(self, function_name: str, payload: object = None) -> Any:
+        """Call a function without the API, as schedule and workflow do: `SweepRequests`, or a function's whole name.
+
+        Returns its answer; a function that raised or whose process died fails the test.
+        """
+        name = self.outputs.functionNames.get(function_name, function_name)
+        answer = self.client("lambda").invoke(
+            FunctionName=name, Qualifier="live", Payload=json.dumps({} if payload is None else payload)
+        )
+        text = answer["Payload"].read().decode()
+        assert "FunctionError" not in answer, f"{name}: {text}"
+        return json.loads(text)
+
+    def executions(self, status: str | None = None) -> list[dict[str, Any]]:
+        """Executions of the recovery workflow, newest first: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or all."""
+        chosen = {"statusFilter": status} if status else {}
+        pages = self.client("stepfunctions").get_paginator("list_executions")
+        arn = self.outputs.stateMachineArn
+        return [each for page in pages.paginate(stateMachineArn=arn, **chosen) for each in page["executions"]]
+
+    def history(self, execution_arn: str) -> list[dict[str, Any]]:
+        """All events of an execution, oldest first."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history")
+        return [event for page in pages.paginate(executionArn=execution_arn) for event in page["events"]]
+
+    def mails(self) -> list[dict[str, Any]]:
+        """All mails sent, oldest first, as the emulator keeps them: Source, To, Subject, BodyText, Timestamp ..."""
+        accounts = self._emulator("GET", "ses/messages")["messages"]
+        return [mail for mails in accounts.values() for mail in mails]
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events of the application's bus since the start, oldest first, whole: `detail-type`, `detail` ..."""
+        return self.queued(EVENTS_QUEUE)
+
+    def notices(self) -> list[dict[str, Any]]:
+        """All messages to the operators since the start, oldest first: `Subject`, `Message` ..."""
+        return self.queued(NOTICES_QUEUE)
+
+    def queued(self, queue_name: str) -> list[Any]:
+        """What is in a queue, oldest first, each message's body read as JSON; nothing is taken out."""
+        accounts = self._emulator("GET", "sqs/messages")["messages"]
+        return [
+            json.loads(message["Body"])
+            for regions in accounts.values()
+            for queues in regions.values()
+            for url, messages in queues.items()
+            if url.endswith(f"/{queue_name}")
+            for message in messages
+        ]
+
+    def set_wait_scale(self, scale: float) -> None:
+        """How long a second of a workflow's waits takes, also of those under way: 1 is a second, 0 no time."""
+        applied = self._emulator("POST", "config", {"stepfunctions._SFN_WAIT_SCALE": scale})["applied"]
+        assert applied == {"stepfunctions._SFN_WAIT_SCALE": scale}
+
     def lambda_processes(self, function_name: str | None = None) -> list[LambdaProcess]:
         """The processes that run functions now. Each holds one call at a time; idle ones are kept for the next.
 
@@ -176,6 +245,23 @@ class Cloud:
         """The name of a function's role."""
         role: str = self.client("lambda").get_function_configuration(FunctionName=function_name)["Role"]
         return role.rsplit("/", 1)[-1]
+
+    def _new_queue(self, name: str) -> str:
+        """Make a queue that anybody may write to; return its ARN."""
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn: str = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        return arn
+
+    def _emulator(self, method: str, path: str, body: object = None) -> Any:
+        """The emulator's own controls, which have no counterpart in AWS."""
+        url = f"{self.outputs.awsEndpointUrl}/_ministack/{path}"
+        answer = send(method, url, caller=self.developer, region=self.outputs.region, body=body)
+        assert answer.status == 200, f"{method} {path}: HTTP {answer.status} {answer.text}"
+        return answer.body
 
     def _log_lines(self, group: str) -> Iterator[str]:
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)

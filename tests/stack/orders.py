@@ -1,4 +1,4 @@
-"""What the stack tests of orders share: keys, request ids known beforehand, faults for one request, and what became of it."""
+"""What the stack tests of orders share: keys, request ids known beforehand, faults for one request, what came of it."""
 
 import time
 import uuid

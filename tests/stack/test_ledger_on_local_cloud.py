@@ -1,4 +1,4 @@
-"""The ledger and the pacer against a DynamoDB with threads of its own: the same suites, and with them the real races."""
+"""The ledger and the pacer against a DynamoDB with threads of its own: the same suites, and real races."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contract.ledger_suite", "tests.contract.dynamodb_suite", "tests.contract.pacer_suite")
+for _suite in ("ledger_suite", "ledger_kept", "ledger_races", "dynamodb_suite", "pacer_suite", "subject"):
+    pytest.register_assert_rewrite(f"tests.contract.{_suite}")
 
 from incentives.aws.pacer import DynamoDbPacer  # noqa: E402 - assertions are rewritten on import
 from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_answers  # noqa: E402

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tests.template.needs import FUNCTIONS, ROUTES, SENDER, Needs, arn_of, ref
 from tests.template.transformed import of_type, resolve
 
 Template = dict[str, Any]
@@ -12,18 +13,35 @@ Rule = Callable[[Template], Iterator[str]]
 # API Gateway ends an integration after this time, whatever the function does.
 INTEGRATION_SECONDS_MAX = 29
 FUNCTION_SECONDS = 25
+# The longest that KMS waits before it deletes a key for good.
+KEY_WINDOW_DAYS = 30
 
-# Every function, its route, and what its role may do: on the ledger, on the pacer, and whether it reads accounts' keys.
-FUNCTIONS: dict[str, tuple[str, str, set[str], set[str], bool]] = {
-    "CreateGiftCard": ("post", "/gift-cards", {"PutItem", "GetItem", "UpdateItem"}, {"UpdateItem"}, True),
-    "GetGiftCard": ("get", "/gift-cards/{requestId}", {"GetItem"}, set(), False),
-    "RevealClaimCode": ("post", "/gift-cards/{requestId}/claim-code", {"GetItem"}, {"UpdateItem"}, True),
-    "CancelGiftCard": ("post", "/gift-cards/{requestId}/cancel", {"GetItem", "UpdateItem"}, {"UpdateItem"}, True),
-    "GetAvailableFunds": ("get", "/funds", set(), {"UpdateItem"}, True),
-}
 SECRETS_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:incentives-gateway/accounts/*"
 # The only statements that may name every resource: these services know no narrower one.
-ANY_RESOURCE_ALLOWED = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"}
+LOG_DELIVERY = {
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+}
+ANY_RESOURCE_ALLOWED = TRACING | LOG_DELIVERY | {"dynamodb:ListStreams"}
+# Roles that services take, not functions: their rules stand with those of recovery.
+SERVICE_ROLES = {"RecoverRequestStateMachineRole", "SweepScheduleRole"}
+# Alarms cannot publish to a topic under the key that AWS manages for SNS.
+OF_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+ALARMS_MAY_ENCRYPT = {
+    "Sid": "Alarms",
+    "Effect": "Allow",
+    "Principal": {"Service": "cloudwatch.amazonaws.com"},
+    "Action": ["kms:GenerateDataKey*", "kms:Decrypt"],
+    "Resource": "*",
+    "Condition": OF_THIS_ACCOUNT,
+}
 # Every kind of answer that API Gateway itself gives, but for the two defaults.
 GATEWAY_ERRORS = {
     "ACCESS_DENIED": 403,
@@ -79,7 +97,7 @@ def every_route_is_signed(template: Template) -> Iterator[str]:
         found.add((method, path))
         if operation.get("security") != [{"AWS_IAM": []}]:
             yield f"{method} {path} is not signed by IAM"
-    if found != {(method, path) for method, path, *_ in FUNCTIONS.values()}:
+    if found != ROUTES.keys():
         yield f"other routes than expected: {sorted(found)}"
 
 
@@ -92,7 +110,7 @@ def routes_reach_the_alias(template: Template) -> Iterator[str]:
     prefix = "arn:aws:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}"
     wanted = {
         f"{name}FunctionAliaslive": f"{prefix}/{method.upper()}{path.replace('{requestId}', '*')}"
-        for name, (method, path, *_) in FUNCTIONS.items()
+        for (method, path), name in ROUTES.items()
     }
     found = {
         each["Properties"]["FunctionName"]["Ref"]: each["Properties"]["SourceArn"]["Fn::Sub"][0]
@@ -212,45 +230,62 @@ def versions_are_published(template: Template) -> Iterator[str]:
             yield f"{name} is deleted while published functions use it"
 
 
+def statements(template: Template, role: dict[str, Any], **parameters: str) -> Iterator[dict[str, Any]]:
+    """The statements of all policies of a role."""
+    for policy in resolve(template, role["Properties"].get("Policies", []), **parameters):
+        yield from policy["PolicyDocument"]["Statement"]
+
+
 def role_grants(template: Template, role: dict[str, Any], **parameters: str) -> dict[str, set[str]]:
     """What a role may do: actions by resource."""
     grants: dict[str, set[str]] = {}
-    for policy in resolve(template, role["Properties"].get("Policies", []), **parameters):
-        for statement in policy["PolicyDocument"]["Statement"]:
-            assert statement["Effect"] == "Allow"
-            actions = statement["Action"]
-            resources = statement["Resource"]
-            for each in resources if isinstance(resources, list) else [resources]:
-                key = each if isinstance(each, str) else json.dumps(each)
-                grants.setdefault(key, set()).update([actions] if isinstance(actions, str) else actions)
+    for statement in statements(template, role, **parameters):
+        assert statement["Effect"] == "Allow"
+        actions = statement["Action"]
+        resources = statement["Resource"]
+        for each in resources if isinstance(resources, list) else [resources]:
+            key = each if isinstance(each, str) else json.dumps(each)
+            grants.setdefault(key, set()).update([actions] if isinstance(actions, str) else actions)
     return grants
+
+
+def wanted_grants(name: str, needs: Needs) -> dict[str, set[str]]:
+    """What the table says that a function's role may do: actions by resource."""
+    wanted = {
+        arn_of(f"{name}LogGroup"): {"logs:CreateLogStream", "logs:PutLogEvents"},
+        arn_of("LedgerTable"): {f"dynamodb:{action}" for action in needs.ledger},
+        json.dumps({"Fn::Sub": f"${{LedgerTable.Arn}}/index/{needs.index}"}): {"dynamodb:Query"}
+        if needs.index
+        else set(),
+        arn_of("PacerTable"): {"dynamodb:UpdateItem"} if needs.amazon else set(),
+        SECRETS_ARN: {"secretsmanager:GetSecretValue"} if needs.amazon else set(),
+        arn_of("CardVaultKey"): {f"kms:{action}" for action in needs.vault},
+        ref("RecoverRequestStateMachine"): {"states:StartExecution"} if needs.recovery else set(),
+        **{resource: set(actions) for resource, actions in needs.others.items()},
+    }
+    return {resource: actions for resource, actions in wanted.items() if actions}
 
 
 def roles_allow_just_enough(template: Template) -> Iterator[str]:
     """Each function has a role of its own, which allows exactly what the table says."""
     roles = of_type(template, "AWS::IAM::Role")
-    if roles.keys() != {f"{name}Role" for name in FUNCTIONS}:
+    if roles.keys() != {f"{name}Role" for name in FUNCTIONS} | SERVICE_ROLES:
         yield f"roles: {sorted(roles)}"
-    for name, (_method, _path, ledger, pacer, reads_keys) in FUNCTIONS.items():
+    for name, needs in FUNCTIONS.items():
         function = template["Resources"].get(f"{name}Function", {}).get("Properties", {})
         if function.get("Role") != {"Fn::GetAtt": [f"{name}Role", "Arn"]}:
             yield f"{name} has not its own role"
         role = roles.get(f"{name}Role")
         if role is None:
             continue
-        wanted = {_arn(f"{name}LogGroup"): {"logs:CreateLogStream", "logs:PutLogEvents"}}
-        if ledger:
-            wanted[_arn("LedgerTable")] = {f"dynamodb:{action}" for action in ledger}
-        if pacer:
-            wanted[_arn("PacerTable")] = {f"dynamodb:{action}" for action in pacer}
-        if reads_keys:
-            wanted[SECRETS_ARN] = {"secretsmanager:GetSecretValue"}
-        if (found := role_grants(template, role)) != wanted:
+        if (found := role_grants(template, role, MailSender=SENDER)) != wanted_grants(name, needs):
             yield f"{name} may do other things than it needs: {found}"
         trust = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         expected = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
         if trust != [expected]:
             yield f"{name}'s role may be taken by others"
+        if any("ses:" in action for actions in role_grants(template, role).values() for action in actions):
+            yield f"{name} may send mail although no sender is set"
 
 
 def stars_are_rare(template: Template) -> Iterator[str]:
@@ -299,6 +334,34 @@ def ledger_is_safe(template: Template) -> Iterator[str]:
             yield f"deletion protection in {environment} is not {guarded}"
 
 
+def vault_opens_by_order(template: Template) -> Iterator[str]:
+    """What the card vault sealed opens only in the name of an order; its key is kept and hard to lose."""
+    key = template["Resources"]["CardVaultKey"]
+    if key.get("DeletionPolicy") != "RetainExceptOnCreate" or key.get("UpdateReplacePolicy") != "Retain":
+        yield "the vault's key goes with the stack"
+    if key["Properties"].get("PendingWindowInDays") != KEY_WINDOW_DAYS:
+        yield "the vault's key is gone soon after it is deleted"
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for statement in statements(template, role):
+            if statement["Resource"] == {"Fn::GetAtt": ["CardVaultKey", "Arn"]} and statement.get("Condition") != {
+                "Null": {"kms:EncryptionContext:order": "false"}
+            }:
+                yield f"{name} may open what is sealed without naming an order"
+
+
+def keys_are_lent_by_iam(template: Template) -> Iterator[str]:
+    """A key belongs to the account, which lends it by its roles; it is rotated. Alarms may use the operators' key."""
+    root = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    for name, key in of_type(template, "AWS::KMS::Key").items():
+        first, *others = key["Properties"]["KeyPolicy"]["Statement"]
+        if first != {"Sid": "ByIam", "Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}:
+            yield f"{name} cannot be lent by IAM"
+        if others != ([ALARMS_MAY_ENCRYPT] if name == "OperatorsKey" else []):
+            yield f"{name} is lent to others: {others}"
+        if key["Properties"].get("EnableKeyRotation") is not True:
+            yield f"{name} is not rotated"
+
+
 def tables_are_alike(template: Template) -> Iterator[str]:
     """All tables are paid by request and encrypted by KMS."""
     for name, table in of_type(template, "AWS::DynamoDB::Table").items():
@@ -312,10 +375,6 @@ def no_secret_is_made(template: Template) -> Iterator[str]:
     """Secrets are put by a command; here they would show in the template's history."""
     for name in of_type(template, "AWS::SecretsManager::Secret"):
         yield f"{name} is in the template"
-
-
-def _arn(resource: str) -> str:
-    return json.dumps({"Fn::GetAtt": [resource, "Arn"]})
 
 
 RULES: tuple[Rule, ...] = (
@@ -332,6 +391,8 @@ RULES: tuple[Rule, ...] = (
     roles_allow_just_enough,
     stars_are_rare,
     ledger_is_safe,
+    vault_opens_by_order,
+    keys_are_lent_by_iam,
     tables_are_alike,
     no_secret_is_made,
 )

@@ -1,6 +1,7 @@
 """The template as CloudFormation gets it: after SAM's transform, with parameters filled in."""
 
 import copy
+import json
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -33,7 +34,7 @@ def source() -> dict[str, Any]:
 
 
 def transform(template: dict[str, Any]) -> dict[str, Any]:
-    """Apply SAM's transform, as `sam deploy` has CloudFormation do it after uploading the code."""
+    """Apply SAM's transform, as `sam deploy` has CloudFormation do it after uploading code and definitions."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     from samtranslator.parser.parser import Parser  # noqa: PLC0415 - slow to import, and only needed here
     from samtranslator.translator.translator import Translator  # noqa: PLC0415 - likewise
@@ -42,12 +43,36 @@ def transform(template: dict[str, Any]) -> dict[str, Any]:
     uri = "s3://artifacts/code"
     template["Globals"]["Function"]["CodeUri"] = uri
     for resource in template["Resources"].values():
-        for name in ("CodeUri", "ContentUri"):
+        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
             if not str(resource["Properties"].get(name, uri)).startswith("s3://"):
                 resource["Properties"][name] = uri
     parameters = {name: given.get("Default") for name, given in template["Parameters"].items()}
     transformed: dict[str, Any] = Translator({}, Parser()).translate(template, parameters)
     return transformed
+
+
+@cache
+def _transformed() -> dict[str, Any]:
+    return transform(source())
+
+
+def transform_variant(variant: dict[str, Any]) -> dict[str, Any]:
+    """The same for a variant of the template; at once where only resources differ that SAM leaves as they are."""
+    ours = _source()
+    names = variant["Resources"].keys() | ours["Resources"].keys()
+    found = {name: (ours["Resources"].get(name), variant["Resources"].get(name)) for name in names}
+    different = {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+    texts = [json.dumps(each) for pair in different.values() for each in pair if each]
+    # SAM expands its own types, and what other resources say of them.
+    left_alone = not any("AWS::Serverless::" in text or '.Alias"' in text for text in texts)
+    if not left_alone or {**variant, "Resources": 0} != {**ours, "Resources": 0}:
+        return transform(variant)
+    result = copy.deepcopy(_transformed())
+    for name, (_, changed) in different.items():
+        result["Resources"].pop(name, None)
+        if changed is not None:
+            result["Resources"][name] = changed
+    return result
 
 
 def resolve(template: Mapping[str, Any], value: Any, **parameters: str) -> Any:  # noqa: C901 - one case a form
@@ -67,6 +92,11 @@ def resolve(template: Mapping[str, Any], value: Any, **parameters: str) -> Any: 
             case _:
                 raise AssertionError(f"unknown condition: {condition}")
 
+    def substitute(text: str, named: Mapping[str, Any]) -> Any:
+        for name, known in {**given, **_PSEUDO, **named}.items():
+            text = text.replace(f"${{{name}}}", str(known))
+        return {"Fn::Sub": text} if "${" in text else text
+
     def walk(node: Any) -> Any:  # noqa: PLR0911 - one return a form
         match node:
             case {"Fn::If": [condition, yes, no]}:
@@ -76,9 +106,11 @@ def resolve(template: Mapping[str, Any], value: Any, **parameters: str) -> Any: 
             case {"Ref": str(name)} if name in _PSEUDO:
                 return _PSEUDO[name]
             case {"Fn::Sub": str(text)}:
-                for name, known in {**given, **_PSEUDO}.items():
-                    text = text.replace(f"${{{name}}}", str(known))
-                return {"Fn::Sub": text} if "${" in text else text
+                return substitute(text, {})
+            case {"Fn::Sub": [str(text), dict(named)]}:
+                return substitute(text, walk(named))
+            case {"Fn::Select": [int(index), {"Fn::Split": [str(separator), value]}]}:
+                return walk(value).split(separator)[index]
             case dict():
                 walked = {name: walk(inner) for name, inner in node.items()}
                 return {name: inner for name, inner in walked.items() if inner is not REMOVED}

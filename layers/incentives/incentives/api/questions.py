@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
+from typing import Final
 
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.api.requests import format_time
@@ -10,6 +11,9 @@ from incentives.api.search import read_day
 from incentives.domain.accounts import AccountFunds, Activity, CardState
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money
+
+#: Pages of a thousand rows: no account has as many.
+PAGE_MAX: Final = 999_999
 
 
 def funds(balance: AccountFunds) -> ApiAnswer:
@@ -51,8 +55,8 @@ def read_activity(call: ApiCall) -> tuple[str | None, datetime, datetime, int]:
     if first > last:
         raise InvalidInput("from", "must not be after to")
     page = query.get("page", "0")
-    if not (page.isascii() and page.isdigit() and len(page) <= len("999999")):
-        raise InvalidInput("page", "must be a number from 0")
+    if not (page.isascii() and page.isdigit() and len(page) <= len(str(PAGE_MAX))):
+        raise InvalidInput("page", f"must be a number from 0 to {PAGE_MAX}")
     last_second = time(23, 59, 59, tzinfo=UTC)
     return (
         query.get("account"),

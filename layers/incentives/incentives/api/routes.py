@@ -86,7 +86,7 @@ _ACCOUNT: Final = Query(
 
 
 def _issue(
-    function: str, path: str, summary: str, description: str, body: type[BaseModel], new: type[BaseModel], tag: str
+    function: str, path: str, tag: str, texts: tuple[str, str], *, body: type[BaseModel], new: type[BaseModel]
 ) -> Route:
     known = shapes.GiftCard if new is shapes.GiftCardWithCode else new
     return Route(
@@ -94,8 +94,8 @@ def _issue(
         method="post",
         path=path,
         tag=tag,
-        summary=summary,
-        description=f"{description} {_REPEATABLE}",
+        summary=texts[0],
+        description=f"{texts[1]} {_REPEATABLE}",
         body=body,
         keyed=True,
         answers={
@@ -107,14 +107,14 @@ def _issue(
     )
 
 
-def _reverse(function: str, path: str, summary: str, description: str, known: type[BaseModel], tag: str) -> Route:
+def _reverse(function: str, path: str, tag: str, texts: tuple[str, str], known: type[BaseModel]) -> Route:
     return Route(
         function=function,
         method="post",
         path=path,
         tag=tag,
-        summary=summary,
-        description=description,
+        summary=texts[0],
+        description=texts[1],
         answers={
             200: Answer(description="Reversed: nothing is charged.", shape=known, headers=_REPLAYED),
             202: Answer(
@@ -134,7 +134,7 @@ def _read(function: str, path: str, what: str, known: type[BaseModel], tag: str)
         path=path,
         tag=tag,
         summary=f"Read {what}",
-        description="How it stands, from the ledger alone. Asked for by an id that was replaced, it tells of the newest.",
+        description="From the ledger alone. Asked for by the id of one that was replaced, it tells of the newest.",
         answers={200: Answer(description="How it stands.", shape=known)},
         problems=(503,),
     )
@@ -153,11 +153,10 @@ ROUTES: Final = (
     _issue(
         "create_gift_card",
         "/gift-cards",
-        "Issue a gift card",
-        "Issues one card and returns its claim code.",
-        models.CreateGiftCardBody,
-        shapes.GiftCardWithCode,
         "Gift cards",
+        ("Issue a gift card", "Issues one card and returns its claim code."),
+        body=models.CreateGiftCardBody,
+        new=shapes.GiftCardWithCode,
     ),
     _read("get_gift_card", "/gift-cards/{requestId}", "a gift card", shapes.GiftCard, "Gift cards"),
     Route(
@@ -166,8 +165,8 @@ ROUTES: Final = (
         path="/gift-cards/{requestId}/claim-code",
         tag="Gift cards",
         summary="Read a claim code again",
-        description="Asks Amazon for the code of a card that is live. The gateway keeps none; each call is logged, without "
-        "the code.",
+        description="Asks Amazon for the code of a card that is live. The gateway keeps none; each call is "
+        "logged, without the code.",
         answers={
             200: Answer(description="The code.", shape=shapes.GiftCardWithCode),
             202: Answer(
@@ -181,28 +180,31 @@ ROUTES: Final = (
     _reverse(
         "cancel_gift_card",
         "/gift-cards/{requestId}/cancel",
-        "Cancel a gift card",
-        "Amazon cancels a card within 15 minutes of its creation; later it answers 409 and names the deadline.",
-        shapes.GiftCard,
         "Gift cards",
+        (
+            "Cancel a gift card",
+            "Amazon cancels a card within 15 minutes of its creation; later it answers 409 and names the deadline.",
+        ),
+        shapes.GiftCard,
     ),
     _issue(
         "activate_gift_card",
         "/activations",
-        "Activate a physical card",
-        "Activates one printed card. Its number is kept sealed and is shown by its last four digits only.",
-        models.ActivateGiftCardBody,
-        shapes.Activation,
         "Activations",
+        (
+            "Activate a physical card",
+            "Activates one printed card. Its number is kept sealed and is shown by its last four digits only.",
+        ),
+        body=models.ActivateGiftCardBody,
+        new=shapes.Activation,
     ),
     _read("get_activation", "/activations/{requestId}", "an activation", shapes.Activation, "Activations"),
     _reverse(
         "deactivate_gift_card",
         "/activations/{requestId}/deactivate",
-        "Deactivate a physical card",
-        "Undoes an activation.",
-        shapes.Activation,
         "Activations",
+        ("Deactivate a physical card", "Undoes an activation."),
+        shapes.Activation,
     ),
     Route(
         function="check_activation_status",
@@ -218,20 +220,21 @@ ROUTES: Final = (
     _issue(
         "load_amazon_balance",
         "/balance-loads",
-        "Load a customer's Amazon balance",
-        "Adds an amount to the balance of an Amazon customer, whose id is kept sealed.",
-        models.LoadAmazonBalanceBody,
-        shapes.BalanceLoad,
         "Balance loads",
+        (
+            "Load a customer's Amazon balance",
+            "Adds an amount to the balance of an Amazon customer, whose id is kept sealed.",
+        ),
+        body=models.LoadAmazonBalanceBody,
+        new=shapes.BalanceLoad,
     ),
     _read("get_balance_load", "/balance-loads/{requestId}", "a balance load", shapes.BalanceLoad, "Balance loads"),
     _reverse(
         "void_amazon_balance_load",
         "/balance-loads/{requestId}/void",
-        "Take a balance load back",
-        "Voids a balance load.",
-        shapes.BalanceLoad,
         "Balance loads",
+        ("Take a balance load back", "Voids a balance load."),
+        shapes.BalanceLoad,
     ),
     Route(
         function="search_requests",
@@ -264,8 +267,8 @@ ROUTES: Final = (
         path="/requests/{requestId}/recover",
         tag="Requests",
         summary="Start another round of recovery",
-        description="For operators: takes an open or escalated request over, of whatever operation, and starts finding out "
-        "what became of it, for another 24 hours if it was escalated.",
+        description="For operators: takes an open or escalated request over, of whatever operation, and starts "
+        "finding out what became of it, for another 24 hours if it was escalated.",
         answers={202: Answer(description="Started.", shape=shapes.RequestNow, headers=_ASK_AGAIN)},
         problems=(409, 503),
     ),
@@ -275,8 +278,8 @@ ROUTES: Final = (
         path="/requests/{requestId}/case-file",
         tag="Requests",
         summary="Read the case of an escalated request",
-        description="For operators: what Amazon's support asks for. It holds no key, no claim code and no signature that "
-        "could still be used.",
+        description="For operators: what Amazon's support asks for. It holds no key, no claim code and no "
+        "signature that could still be used.",
         answers={200: Answer(description="The case.", shape=shapes.CaseFile)},
         problems=(409, 503),
     ),

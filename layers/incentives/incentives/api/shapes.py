@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from incentives.domain.ledger import Cause, Intent, Status
@@ -138,6 +138,12 @@ class BalanceLoad(_Request):
 
 
 Request = Annotated[GiftCard | Activation | BalanceLoad, Field(discriminator="operation")]
+
+
+class RequestNow(RootModel[Request]):
+    """A request of any operation."""
+
+    model_config = ConfigDict(frozen=True)
 
 
 class RequestPage(_Answer):

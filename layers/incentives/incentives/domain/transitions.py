@@ -88,6 +88,7 @@ def accept_cancel(record: Record, now: datetime) -> Change:
         too_late=None,
         no_such_request_at=None,
         undone=False,
+        gave_up=False,
         phase_started_at=now,
         wait_seconds=None,
         due_at=now,
@@ -145,7 +146,8 @@ def take_over(record: Record, now: datetime, *, silent_only: bool = True) -> Cha
         epoch=record.epoch + 1,
         phase_started_at=now if record.status is Status.PENDING else record.phase_started_at,
         wait_seconds=None if record.status is Status.PENDING else record.wait_seconds,
-        wake_at=now + LEASE,
+        # Its new holder waits until the next try is due: until then its silence says nothing.
+        wake_at=max(now, record.due_at or now) + LEASE,
         updated_at=now,
     )
 

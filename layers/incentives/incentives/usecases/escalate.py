@@ -6,6 +6,7 @@ which cannot be sent loses nothing. The mail waits until no signature in it can 
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from datetime import datetime
@@ -106,7 +107,8 @@ def _request_of(record: Record, tools: Tools) -> tuple[str | None, str | None]:
     except InvalidInput:
         return None, None
     for value in _texts(members):
-        body = body.replace(value, record.subject or "***")
+        # As the body writes it: with everything but ASCII escaped.
+        body = body.replace(json.dumps(value)[1:-1], json.dumps(record.subject or "***")[1:-1])
     return body, signature_of(record.evidence.string_to_sign, account.secret_access_key)
 
 

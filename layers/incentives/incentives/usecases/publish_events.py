@@ -29,7 +29,7 @@ def publish_events(stream_records: Sequence[Mapping[str, Any]], bus: Bus, teleme
         number = str((stream_record.get("dynamodb") or {}).get("SequenceNumber", ""))
         try:
             images = read_stream_record(stream_record)
-        except (KeyError, ValueError, TypeError) as error:
+        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
             # It will not be readable the next time either: bisecting and bounded retries set it aside.
             telemetry.log("streamRecordUnreadable", exception=type(error).__name__)
             return _failed(found, bus, telemetry, number)
@@ -51,7 +51,8 @@ def _published(found: Sequence[tuple[str, Event]], bus: Bus, telemetry: Telemetr
             bus.publish([event for _, event in batch])
         except NotPublished as error:
             telemetry.log("eventsNotPublished", because=str(error))
-            first = next(number for number, event in batch if event.event_id in error.event_ids)
+            # A failure that names nothing may be any of them.
+            first = next((number for number, event in batch if event.event_id in error.event_ids), batch[0][0])
             return {"batchItemFailures": [{"itemIdentifier": first}]}
         for _, event in batch:
             telemetry.log("published", requestId=str(event.detail["requestId"]), status=str(event.detail["status"]))

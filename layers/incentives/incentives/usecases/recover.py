@@ -198,6 +198,7 @@ def _reissue(plan: Reissue, tools: Tools) -> Record:
     if isinstance(result, Lost):
         return result.current or plan.close.before
     moved(plan.close.after, tools)
-    # The successor goes on in this execution, under an epoch of its own.
+    # The successor goes on in this execution, under an epoch of its own; unless somebody else has it already, under
+    # an epoch that is not ours to share. Then what this execution had is closed.
     taken = tools.ledger.apply(take_over(result, tools.clock.now()), tools.new_nonce())
-    return (taken.current or result) if isinstance(taken, Lost) else taken
+    return plan.close.after if isinstance(taken, Lost) else taken

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Protocol
@@ -19,6 +20,12 @@ PAGE_SIZE: Final = 50
 
 #: Records looked at for one page, however few of them have the status asked for.
 LOOKED_AT_MAX: Final = 500
+
+#: Far above any cursor; a longer text is none, and is not parsed.
+_CURSOR_LENGTH_MAX: Final = 256
+
+#: The index's sort key: the time of creation and the request id.
+_SORT_KEY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z#[A-Za-z0-9]{1,40}")
 
 
 class Index(Protocol):
@@ -88,6 +95,9 @@ def search(query: Query, index: Index) -> Page:
     return Page(tuple(found), None)
 
 
+_NO_CURSOR: Final = "must be a cursor that this route returned"
+
+
 def _cursor(day: date, before: str | None) -> str:
     return base64.urlsafe_b64encode(json.dumps([day.isoformat(), before]).encode()).decode("ascii").rstrip("=")
 
@@ -95,12 +105,17 @@ def _cursor(day: date, before: str | None) -> str:
 def _read_cursor(query: Query) -> tuple[date, str | None]:
     if query.cursor is None:
         return query.last, None
+    if len(query.cursor) > _CURSOR_LENGTH_MAX:
+        raise InvalidInput("cursor", _NO_CURSOR)
     try:
         padded = query.cursor + "=" * (-len(query.cursor) % 4)
         text, before = json.loads(base64.urlsafe_b64decode(padded))
         day = date.fromisoformat(text)
     except (ValueError, TypeError, binascii.Error):
-        raise InvalidInput("cursor", "must be a cursor that this route returned") from None
-    if not (query.first <= day <= query.last and (before is None or isinstance(before, str))):
+        raise InvalidInput("cursor", _NO_CURSOR) from None
+    if before is not None and not (isinstance(before, str) and _SORT_KEY.fullmatch(before)):
+        # A key that the index cannot have is refused here: the ledger's "cannot be searched" would blame the ledger.
+        raise InvalidInput("cursor", _NO_CURSOR)
+    if not (query.first <= day <= query.last and (before is None or before.startswith(day.isoformat()))):
         raise InvalidInput("cursor", "belongs to another search")
     return day, before

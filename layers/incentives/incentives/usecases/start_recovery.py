@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incentives.domain.errors import StateConflict
+from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.ledger import Lost, Record, Status
 from incentives.domain.transitions import reopen, take_over
 from incentives.usecases.drive import start
@@ -58,7 +58,13 @@ def start_recovery(request_id: str, caller: str | None, tools: Tools) -> Record:
             request_id=record.request_id,
             status=record.status,
         )
-    taken = tools.ledger.apply(change, tools.new_nonce())
+    try:
+        taken = tools.ledger.apply(change, tools.new_nonce())
+    except LedgerUnavailable as error:
+        if not error.in_doubt:
+            raise
+        # It may be written, and then the sweep starts what this call did not.
+        return record
     if isinstance(taken, Lost):
         raise StateConflict(
             "Somebody else has just taken this request.",

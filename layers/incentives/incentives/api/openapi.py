@@ -1,0 +1,375 @@
+"""The HTTP API as an OpenAPI 3.1 document, from the models that read its requests and the shapes of its answers.
+
+    python -m incentives.api.openapi > docs/openapi.json
+
+Nothing of it runs in a function. Descriptions of members are the `Attributes` of their model's docstring.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from inspect import cleandoc
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from incentives import __version__
+from incentives.api import examples
+from incentives.api.gateway import BODY_BYTES_MAX
+from incentives.api.orders import ACCOUNT_NAME
+from incentives.api.problems import MEDIA_TYPE
+from incentives.api.routes import ROUTES, Route
+from incentives.api.shapes import Problem
+from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
+from incentives.domain.request_ids import IDEMPOTENCY_KEY_FIELD, IDEMPOTENCY_KEY_LENGTH_MAX, REQUEST_ID_LENGTH_MAX
+
+Json = dict[str, Any]
+
+DESCRIPTION: Final = f"""
+Issues, activates, loads, cancels and checks Amazon gift cards through the Amazon Incentives API.
+
+**Amounts** are decimal strings such as `"25.00"`. In a request a JSON number is taken as well, and read as a decimal,
+digit by digit. Amounts have no more decimals than their currency: none for yen.
+
+**Times** are RFC 3339 in UTC, in whole seconds, such as `2026-03-01T12:00:00Z`. Days are days in UTC.
+
+**Idempotency.** What moves money needs a header `Idempotency-Key` that names the order. Whatever is retried, duplicated
+or raced, one key never pays twice. A repeat of a success answers 200 with `Idempotent-Replayed: true`; a repeat of a
+refusal gets the refusal again.
+
+**202** means that the outcome is not known yet: it is neither a success nor a failure. Ask at `Location` after
+`Retry-After` seconds. Never order again under another key because of a 202.
+
+**Errors** are RFC 9457 problems. Where a member of the request is to blame, `errors` names it. Unknown members and
+parameters are refused by name. A request body has at most {BODY_BYTES_MAX} bytes.
+
+**Claim codes** are in the answers of two routes only, and are kept nowhere. No answer may be cached.
+
+**Signing.** Requests are signed with AWS Signature Version 4 for the service `execute-api`.
+
+Members may be added to answers: a client ignores those that it does not know.
+""".strip()
+
+#: What API Gateway answers by itself, on every route (the template's gateway responses), and some of it the code too.
+GATEWAY_STATUSES: Final = (400, 401, 403, 404, 413, 415, 429, 500, 502, 504)
+
+PROBLEMS: Final[Mapping[int, str]] = {
+    400: "A member, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
+    401: "The request carries no valid authorization.",
+    402: "Amazon refused: the account's funds do not suffice.",
+    403: "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
+    404: "There is no such request, or no such route.",
+    409: "The request's state does not allow this; `requestStatus` names it.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
+    429: "Too many calls; nothing was done.",
+    500: "Something unforeseen happened. Repeat the request with the same key.",
+    502: "The outcome is not known. Repeat the request with the same key.",
+    503: "The account has no usable key, or the ledger, Amazon or the card vault cannot be reached; or a stored "
+    "refusal for that reason, which is not retryable.",
+    504: "The outcome is not known. Repeat the request with the same key.",
+}
+
+_TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Requests", "Accounts")
+
+_HEADERS: Final[Json] = {
+    "CacheControl": {
+        "description": "No answer may be kept by a cache.",
+        "required": True,
+        "schema": {"const": "no-store"},
+    },
+    "IdempotentReplayed": {
+        "description": "The answer is that of an earlier request; absent otherwise.",
+        "schema": {"const": "true"},
+    },
+    "Location": {
+        "description": "Where to ask what became of the request; a path of this host.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference", "pattern": "^/"},
+    },
+    "RetryAfter": {
+        "description": "Seconds after which asking again makes sense.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RetryAfterIfAny": {
+        "description": "Seconds after which trying again makes sense; absent where it does not.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+
+_PARAMETERS: Final[Json] = {
+    "IdempotencyKey": {
+        "name": IDEMPOTENCY_KEY_FIELD,
+        "in": "header",
+        "required": True,
+        "description": f"Names the order: 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable ASCII characters.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": IDEMPOTENCY_KEY_LENGTH_MAX,
+            # Blanks at either end do not survive HTTP.
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+        },
+        "example": "order-2026-0017",
+    },
+    "RequestId": {
+        "name": "requestId",
+        "in": "path",
+        "required": True,
+        "description": "As an answer named it; of a request that was issued again, any of its ids.",
+        "schema": {"type": "string", "pattern": f"^[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}$"},
+        "example": examples.BODIES["GiftCard"]["requestId"],
+    },
+}
+
+
+def document() -> Json:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Incentives Gateway", "version": __version__, "description": DESCRIPTION},
+        "servers": [
+            {
+                "url": "https://{apiId}.execute-api.{region}.amazonaws.com/v1",
+                "description": "A deployment; its URL is the stack's output ApiUrl.",
+                "variables": {"apiId": {"default": "api-id"}, "region": {"default": "us-east-1"}},
+            }
+        ],
+        "security": [{"sigv4": []}],
+        "tags": [{"name": name} for name in _TAGS],
+        "paths": _paths(),
+        "components": {
+            "securitySchemes": {
+                "sigv4": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "AWS Signature Version 4, service `execute-api`.",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                }
+            },
+            "parameters": _PARAMETERS,
+            "headers": _HEADERS,
+            "responses": {name_of(status): _problem_response(status) for status in PROBLEMS},
+            "examples": {name: {"value": examples.BODIES[name]} for name in _example_names()},
+            "schemas": _schemas(),
+        },
+    }
+
+
+def text() -> str:
+    """The document as it is committed."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def operation_id(function: str) -> str:
+    """`create_gift_card` -> `createGiftCard`."""
+    first, *others = function.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def name_of(status: int) -> str:
+    """The component of a problem: `TooManyRequests`."""
+    return re.sub(r"[^A-Za-z]", "", HTTPStatus(status).phrase)
+
+
+def _paths() -> Json:
+    paths: Json = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method] = _operation(route)
+    return paths
+
+
+def _operation(route: Route) -> Json:
+    parameters: list[Json] = []
+    if "{requestId}" in route.path:
+        parameters.append({"$ref": "#/components/parameters/RequestId"})
+    if route.keyed:
+        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    parameters += [
+        {
+            "name": query.name,
+            "in": "query",
+            "required": query.required,
+            "description": query.description,
+            "schema": dict(query.schema),
+        }
+        for query in route.query
+    ]
+    operation: Json = {
+        "operationId": operation_id(route.function),
+        "tags": [route.tag],
+        "summary": route.summary,
+        "description": route.description,
+    }
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": _content(route.body)}
+    operation["responses"] = {str(status): response for status, response in sorted(_responses(route))}
+    return operation
+
+
+def _responses(route: Route) -> Iterator[tuple[int, Json]]:
+    for status, answer in route.answers.items():
+        headers = {"Cache-Control": "CacheControl", **answer.headers}
+        yield (
+            status,
+            {
+                "description": answer.description,
+                "headers": {name: _ref("headers", component) for name, component in headers.items()},
+                "content": _content(answer.shape, open_=status == HTTPStatus.ACCEPTED),
+            },
+        )
+    for status in {*GATEWAY_STATUSES, *route.problems}:
+        yield status, _ref("responses", name_of(status))
+
+
+def _content(model: type[BaseModel], *, open_: bool = False) -> Json:
+    name = model.__name__
+    content: Json = {"schema": _ref("schemas", name)}
+    if open_:
+        content["example"] = _open_example(examples.BODIES[name])
+    else:
+        content["examples"] = {"typical": _ref("examples", name)}
+    return {"application/json": content}
+
+
+def _open_example(closed: Mapping[str, Any]) -> Json:
+    of_the_card = {name: None for name in ("gcId", "gcExpirationDate") if name in closed}
+    unknown = {"status": "RECOVERING", "errorCode": "F400", "errorType": "SystemTemporarilyUnavailable"}
+    return {**closed, **of_the_card, **unknown}
+
+
+def _example_names() -> list[str]:
+    bodies = {route.body for route in ROUTES if route.body is not None}
+    # A 202 has an example of its own.
+    told = {
+        answer.shape for route in ROUTES for status, answer in route.answers.items() if status != HTTPStatus.ACCEPTED
+    }
+    return sorted(model.__name__ for model in bodies | told)
+
+
+def _problem_response(status: int) -> Json:
+    headers = {"Cache-Control": "CacheControl"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "RetryAfterIfAny"
+    return {
+        "description": PROBLEMS[status],
+        "headers": {name: _ref("headers", component) for name, component in headers.items()},
+        "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem"), "example": examples.problem(status)}},
+    }
+
+
+def _ref(kind: str, name: str) -> Json:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+# ---- schemas -------------------------------------------------------------------------------------
+
+
+class _Plain(GenerateJsonSchema):
+    """Without a title for each member, which repeats its name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - pydantic's own signature
+        return False
+
+
+def _schemas() -> Json:
+    bodies = {route.body for route in ROUTES if route.body is not None}
+    answers = {answer.shape for route in ROUTES for answer in route.answers.values()} | {Problem}
+    wanted = [
+        *((model, "validation") for model in sorted(bodies, key=_name)),
+        *((model, "serialization") for model in sorted(answers, key=_name)),
+    ]
+    _, definitions = models_json_schema(
+        wanted,  # type: ignore[arg-type] # a literal's type is lost in a list
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Plain,
+    )
+    described = _models_by_name({*bodies, *answers})
+    schemas: Json = {}
+    for name, schema in sorted(definitions["$defs"].items()):
+        schemas[name] = _plain(schema)
+        if name in described:
+            _describe(schemas[name], described[name])
+    for model in bodies:
+        _refine(schemas[model.__name__]["properties"])
+    return schemas
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__
+
+
+def _models_by_name(roots: set[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """The models themselves and every model among their siblings: a module's public models have one name each."""
+    modules = {sys.modules[root.__module__] for root in roots}
+    found = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
+    return {each.__name__: each for each in found if issubclass(each, BaseModel)}
+
+
+def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
+    """A schema without pydantic's titles and null defaults, and with `type: [string, null]` for what may be null."""
+    match schema:
+        case {"anyOf": [{"type": str(kind), **rest}, {"type": "null"}], **others} if "enum" not in rest:
+            return _plain({**others, "type": [kind, "null"], **rest})
+        case Mapping():
+            return {
+                name: _plain(value)
+                for name, value in schema.items()
+                if not (name == "title" and isinstance(value, str)) and not (name == "default" and value is None)
+            }
+        case list():
+            return [_plain(each) for each in schema]
+        case _:
+            return schema
+
+
+def _describe(schema: Json, model: type[BaseModel]) -> None:
+    schema["description"] = cleandoc(model.__doc__ or "").split("\n\nAttributes:")[0]
+    texts = _attributes(model)
+    for member, definition in schema.get("properties", {}).items():
+        if member in texts:
+            definition["description"] = texts[member]
+
+
+def _attributes(model: type[BaseModel]) -> dict[str, str]:
+    """The `Attributes` sections of a model's docstring and its parents', by the member's name in JSON."""
+    texts: dict[str, str] = {}
+    for parent in reversed(model.__mro__):
+        if parent is BaseModel or not issubclass(parent, BaseModel):
+            continue
+        section = cleandoc(parent.__doc__ or "").partition("Attributes:\n")[2]
+        for match in re.finditer(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
+            field = parent.model_fields.get(match[1])
+            name = (field.alias if field else None) or match[1]
+            text = " ".join(match[2].split())
+            texts[name] = text[0].upper() + text[1:] if text[0] != "`" else text
+    return texts
+
+
+def _refine(members: Json) -> None:
+    """What the code checks beyond the models, in the words of JSON schema."""
+    if "amount" in members:
+        members["amount"] = {
+            "description": members["amount"]["description"],
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX},
+                {"type": "number", "exclusiveMinimum": 0, "maximum": int(AMOUNT_MAX)},
+            ],
+        }
+    if "currencyCode" in members:
+        members["currencyCode"]["enum"] = [*CURRENCY_DECIMALS]
+    members["account"]["pattern"] = f"^{ACCOUNT_NAME.pattern}$"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

@@ -1,0 +1,355 @@
+"""Physical cards, balance loads, search and activity end to end; and the example client, run as its reader would."""
+
+import base64
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from incentives.aws.records import encode_record, format_time
+from incentives.domain.ledger import Status
+from incentives.domain.operations import Operation
+from incentives.domain.request_ids import derive_request_id, hash_key
+from local import settings
+from local.signing import Answer
+from tests.stack.cloud import Cloud
+from tests.stack.orders import ORDER, Placed, wait_until
+from tests.unit.builders import record
+
+pytestmark = pytest.mark.stack
+
+ACTIVATE, LOAD = Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An activation or a balance load under a key and of a card or customer of its own."""
+
+    cloud: Cloud
+    operation: Operation
+    key: str = field(default_factory=lambda: f"issue-{uuid.uuid4().hex}")
+    number: int = field(default_factory=lambda: uuid.uuid4().int % 10**15)
+
+    @property
+    def request_id(self) -> str:
+        """Derived as the gateway derives it."""
+        outputs = self.cloud.outputs
+        return derive_request_id(outputs.partnerId, outputs.accountName, self.operation, hash_key(self.key), 0)
+
+    @property
+    def collection(self) -> str:
+        return "/activations" if self.operation is ACTIVATE else "/balance-loads"
+
+    @property
+    def route(self) -> str:
+        return f"{self.collection}/{self.request_id}"
+
+    @property
+    def secret(self) -> str:
+        """The card's number, or the customer's id."""
+        return f"6006{self.number:015d}" if self.operation is ACTIVATE else f"amzn1.account.{self.number:015d}"
+
+    def place(self, **members: object) -> Answer:
+        """Send it, or send it again."""
+        own: dict[str, object] = (
+            {"cardNumber": self.secret}
+            if self.operation is ACTIVATE
+            else {"customerAccount": {"id": self.secret, "type": "2"}}
+        )
+        return self.cloud.call("POST", self.collection, {**ORDER, **own, **members}, key=self.key)
+
+    def undo(self) -> Answer:
+        """Deactivate or void it."""
+        return self.cloud.call("POST", f"{self.route}/{'deactivate' if self.operation is ACTIVATE else 'void'}")
+
+    def fault(self, kind: str, **members: object) -> None:
+        """Script a fault for this request alone."""
+        rule = {"operation": self.operation.value, "requestId": self.request_id, "kind": kind, **members}
+        self.cloud.sandbox.post("faults", rule)
+
+    def effects(self) -> list[dict[str, Any]]:
+        """What the sandbox has made of it."""
+        report = self.cloud.sandbox.report()
+        made = report["activations"] if self.operation is ACTIVATE else report["loads"]
+        return [each for each in made if each["requestId"] == self.request_id]
+
+    def calls(self) -> int:
+        """How often the sandbox was asked for it."""
+        report = self.cloud.sandbox.report()["calls"]
+        return sum(c["requestId"] == self.request_id and c["operation"] == self.operation.value for c in report)
+
+
+@dataclass(frozen=True)
+class Life:
+    """One activation or load from its beginning to its end, and what was answered on the way."""
+
+    issue: Issue
+    answers: Mapping[str, Answer]
+    live: Mapping[str, Any]
+    undone: Mapping[str, Any]
+
+
+def live(cloud: Cloud, operation: Operation) -> Life:
+    issue = Issue(cloud, operation)
+    answers = {"first": issue.place(), "repeat": issue.place()}
+    other = (
+        {"cardNumber": "6006490000000009999"}
+        if operation is ACTIVATE
+        else {"customerAccount": {"id": "amzn1.account.SOMEBODYELSE", "type": "2"}}
+    )
+    answers["another"] = issue.place(**other)
+    (effect,) = issue.effects()
+    if operation is ACTIVATE:
+        answers["status"] = cloud.call("POST", "/activations/status-check", {"cardNumber": issue.secret})
+    answers["read"] = cloud.call("GET", issue.route)
+    answers["undo"] = issue.undo()
+    (undone,) = issue.effects()
+    return Life(issue, answers, effect, undone)
+
+
+FAULTS: Mapping[str, Mapping[str, object]] = {
+    f"{operation.value}: {kind} {when}": {"operation": operation, "kind": kind, "when": when}
+    for operation in (ACTIVATE, LOAD)
+    for kind in ("drop", "resend")
+    for when in ("before", "after")
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything slow, done side by side."""
+
+    lives: Mapping[Operation, Life]
+    faulted: Mapping[str, tuple[Issue, Answer]]
+
+
+@pytest.fixture(scope="module")
+def run(cloud: Cloud) -> Run:
+    def faulted(name: str) -> tuple[str, tuple[Issue, Answer]]:
+        fault = dict(FAULTS[name])
+        operation = fault.pop("operation")
+        assert isinstance(operation, Operation)
+        issue = Issue(cloud, operation)
+        issue.fault(**fault, calls={"first": 1})
+        return name, (issue, issue.place())
+
+    # Taking back waits until nothing late can arrive any more, for as long as the function may: hence side by side.
+    with ThreadPoolExecutor(6) as pool:
+        lives = {operation: pool.submit(live, cloud, operation) for operation in (ACTIVATE, LOAD)}
+        answers = dict(pool.map(faulted, FAULTS))
+        return Run({operation: life.result() for operation, life in lives.items()}, answers)
+
+
+# ---- one life ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", [ACTIVATE, LOAD])
+def test_it_is_done_once_and_told_masked(run: Run, operation: Operation) -> None:
+    life = run.lives[operation]
+    first, repeat, read = (life.answers[name] for name in ("first", "repeat", "read"))
+    assert (first.status, repeat.status, read.status) == (201, 200, 200)
+    assert repeat.headers["idempotent-replayed"] == "true"
+    assert first.body == repeat.body == read.body
+    assert first.body["status"] == "SUCCEEDED"
+    shown = first.body["cardNumber" if operation is ACTIVATE else "customerAccountId"]
+    assert shown == "*" * (len(life.issue.secret) - 4) + life.issue.secret[-4:]
+    assert not [answer.text for answer in life.answers.values() if life.issue.secret in answer.text]
+    # and Amazon was asked once, for the right one and the right amount
+    assert life.issue.calls() == 1
+    told = life.live["cardNumber"] if operation is ACTIVATE else life.live["customer"]["id"]
+    assert (told, life.live["amount"], life.live["times"]) == (life.issue.secret, "25.00", 1)
+    assert life.live["status"] == ("Activated" if operation is ACTIVATE else "Loaded")
+
+
+@pytest.mark.parametrize(("operation", "field"), [(ACTIVATE, "cardNumber"), (LOAD, "account")])
+def test_its_key_is_good_for_no_other(run: Run, operation: Operation, field: str) -> None:
+    another = run.lives[operation].answers["another"]
+    assert another.status == 422
+    assert [each["field"] for each in another.body["errors"]] == [field]
+
+
+def test_an_active_card_is_told_to_be_active(run: Run) -> None:
+    state = run.lives[ACTIVATE].answers["status"]
+    assert state.status == 200
+    assert (state.body["cardStatus"], state.body["value"]["amount"]) == ("Activated", "25.00")
+
+
+@pytest.mark.parametrize("operation", [ACTIVATE, LOAD])
+def test_it_is_taken_back_at_amazon_at_once_and_said_so_once_it_is_sure(
+    cloud: Cloud, run: Run, operation: Operation
+) -> None:
+    life = run.lives[operation]
+    # when it was taken back, then Amazon did so at once
+    assert life.answers["undo"].status in (200, 202), life.answers["undo"].text
+    assert life.undone["status"] == ("AwaitingActivation" if operation is ACTIVATE else "Voided")
+    # and once nothing late can arrive, it is final
+    past = datetime.now(UTC) - timedelta(minutes=25)
+    _set(cloud, life.issue.request_id, lastSentAt=past, dueAt=past)
+    if life.answers["undo"].status == 202:
+        assert life.answers["undo"].body["status"] == "REVERSING"
+        assert cloud.call("POST", f"/requests/{life.issue.request_id}/recover").status == 202
+    wait_until(lambda: cloud.call("GET", life.issue.route).body["status"] == "REVERSED", "it is final")
+    again = life.issue.undo()
+    assert (again.status, again.body["status"]) == (200, "REVERSED")
+    assert again.headers["idempotent-replayed"] == "true"
+    # and the order cannot be had again under its key
+    assert life.issue.place().status == 409
+
+
+def _set(cloud: Cloud, request_id: str, **moments: datetime) -> None:
+    cloud.ledger.update_item(
+        Key={"id": request_id},
+        UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in moments),
+        ExpressionAttributeValues={f":{name}": format_time(moment) for name, moment in moments.items()},
+    )
+
+
+@pytest.mark.parametrize("operation", [ACTIVATE, LOAD])
+def test_it_is_found_by_its_own_route_only(cloud: Cloud, run: Run, operation: Operation) -> None:
+    request_id = run.lives[operation].issue.request_id
+    own = run.lives[operation].issue.collection
+    for collection in ("/gift-cards", "/activations", "/balance-loads"):
+        assert cloud.call("GET", f"{collection}/{request_id}").status == (200 if collection == own else 404)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_one_fault_is_repeated_in_line_to_one_effect(cloud: Cloud, run: Run, name: str) -> None:
+    issue, answer = run.faulted[name]
+    # then the caller was told that it is done, or that it is not known yet
+    assert answer.status in (201, 202), answer.text
+    wait_until(lambda: cloud.call("GET", issue.route).body["status"] == "SUCCEEDED", "it is done")
+    # and it was done once
+    (effect,) = issue.effects()
+    assert effect["times"] == 1
+    assert issue.calls() >= 2
+    assert issue.place().status == 200
+
+
+@pytest.mark.parametrize(
+    ("collection", "members", "field"),
+    [
+        ("/activations", {}, "cardNumber"),
+        ("/activations", {"cardNumber": "123"}, "cardNumber"),
+        ("/activations", {"cardNumber": "6006490000000000001", "notification": {}}, "notification"),
+        ("/balance-loads", {}, "customerAccount"),
+        ("/balance-loads", {"customerAccount": {"id": "amzn1.account.X"}}, "customerAccount.type"),
+        ("/balance-loads", {"customerAccount": {"id": "a", "type": "2", "name": "b"}}, "customerAccount.name"),
+    ],
+)
+def test_bad_input_names_its_field_and_is_not_sent(
+    cloud: Cloud, collection: str, members: Mapping[str, object], field: str
+) -> None:
+    key = f"bad-{uuid.uuid4().hex}"
+    answer = cloud.call("POST", collection, {**ORDER, **members}, key=key)
+    assert answer.status == 400, answer.text
+    assert [each["field"] for each in answer.body["errors"]] == [field]
+    assert "Item" not in cloud.ledger.get_item(Key={"id": f"KEY#{hash_key(key)}"}, ConsistentRead=True)
+
+
+# ---- search and activity -------------------------------------------------------------------------
+
+
+def test_search_finds_by_status_and_day_page_by_page(cloud: Cloud) -> None:
+    # given an account of three days, with more requests than a page holds
+    account = f"search-{uuid.uuid4().hex[:8]}"
+    noon = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    kept = [
+        record(
+            (Status.REFUSED, Status.SUCCEEDED)[n % 2],
+            request_id=f"{cloud.outputs.partnerId}{uuid.uuid4().hex}",
+            account=account,
+            created_at=noon - timedelta(days=n // 50, seconds=n),
+            wake_at=None,
+        )
+        for n in range(120)
+    ]
+    client = cloud.client("dynamodb")
+    for start in range(0, len(kept), 25):
+        puts = [{"PutRequest": {"Item": encode_record(each)}} for each in kept[start : start + 25]]
+        assert not client.batch_write_item(RequestItems={cloud.outputs.tableName: puts})["UnprocessedItems"]
+    # when those of one status and two of the days are asked for, a page at a time
+    found: list[Any] = []
+    route = f"/requests?account={account}&status=REFUSED&from=2026-03-02&to=2026-03-03"
+    pages, cursor = 0, ""
+    while True:
+        answer = cloud.call("GET", route + cursor)
+        assert answer.status == 200, answer.text
+        found += answer.body["requests"]
+        pages += 1
+        if answer.body["cursor"] is None:
+            break
+        cursor = f"&cursor={answer.body['cursor']}"
+    # then they are found, each once, the newest first
+    assert [each["requestId"] for each in found] == [each.request_id for each in kept[:100:2]]
+    assert {each["status"] for each in found} == {"REFUSED"}
+    # and without a status it takes more than a page
+    whole = cloud.call("GET", f"/requests?account={account}&from=2026-03-01&to=2026-03-03")
+    assert (len(whole.body["requests"]), whole.body["cursor"] is None) == (50, False)
+
+
+def test_search_finds_what_was_just_ordered(cloud: Cloud, run: Run) -> None:
+    issued = run.lives[LOAD].issue
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    wait_until(lambda: issued.request_id in cloud.call("GET", f"/requests?from={today}").text, "it is in the index")
+
+
+def test_a_made_up_cursor_is_refused(cloud: Cloud) -> None:
+    for text in ('["2026-03-01", ""]', '["2026-03-01", "\\ud800"]', "[" * 150, '{"a": 1}', '["2026-03-01"]'):
+        cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        answer = cloud.call("GET", f"/requests?from=2026-03-01&to=2026-03-01&cursor={cursor}")
+        assert answer.status == 400, (text, answer.text)
+        assert answer.body["errors"][0]["field"] == "cursor"
+
+
+@pytest.fixture
+def unthrottled(cloud: Cloud) -> Iterator[None]:
+    """Amazon shows a page a minute: no test waits for that."""
+    cloud.sandbox.post("throttle", {"activityPerMinute": None})
+    yield
+    cloud.sandbox.post("throttle", {"activityPerMinute": 1})
+
+
+@pytest.mark.usefixtures("unthrottled")
+def test_activity_shows_what_was_ordered(cloud: Cloud) -> None:
+    order = Placed(cloud)
+    order.place()
+    day = datetime.now(UTC)
+    span = f"from={day - timedelta(days=1):%Y-%m-%d}&to={day + timedelta(days=1):%Y-%m-%d}"
+    answer = cloud.call("GET", f"/activity?{span}")
+    assert answer.status == 200, answer.text
+    (row,) = [each for each in answer.body["activities"] if each["requestId"] == order.request_id]
+    assert (row["activityType"], row["activityStatus"], row["isRealOp"]) == ("GCCreation", "Success", True)
+    assert row["value"] == {"amount": "25.00", "currencyCode": "USD"}
+
+
+# ---- the example client --------------------------------------------------------------------------
+
+
+def test_the_example_client_runs_against_outputs_json(cloud: Cloud) -> None:
+    outputs = cloud.directory / "outputs.json"
+
+    def client(*arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, settings.ROOT / "docs" / "example_client.py", "--outputs", outputs, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    key = f"example-{uuid.uuid4().hex}"
+    card = client("create", "25.00", "USD", "--key", key)
+    assert client("create", "25.00", "USD", "--key", key)["gcClaimCode"] == card["gcClaimCode"]
+    assert client("reveal", card["requestId"])["gcClaimCode"] == card["gcClaimCode"]
+    assert "gcClaimCode" not in client("read", card["requestId"])
+    assert client("cancel", card["requestId"])["status"] == "REVERSED"

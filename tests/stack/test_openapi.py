@@ -1,0 +1,232 @@
+"""The deployed API held against docs/openapi.json by schemathesis: it makes up the requests and judges the answers.
+
+Requests are signed as any caller signs them. What is made up is bounded and the same in every run.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from requests_aws4auth import AWS4Auth
+from schemathesis.checks import CheckContext, load_all_checks
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.openapi.contract import closed, committed, operations
+from tests.stack.cloud import Cloud
+from tests.stack.orders import ORDER, Placed
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
+
+#: Requests made up for each operation, as documented and otherwise: together they keep within the time of this file.
+GOOD_REQUESTS = 8
+BAD_REQUESTS = 6
+
+#: What these do well takes an open or escalated request, or all the time that a function has; it is tested by itself.
+ONLY_REFUSED = {"startRecovery", "getCaseFile", "deactivateGiftCard", "voidAmazonBalanceLoad"}
+
+Json = dict[str, Any]
+
+
+def no_fault(_context: CheckContext, response: Any, case: Any) -> None:
+    """No 5xx, but for an account that has no keys, which is the caller's to mend and says so."""
+    if response.status_code < 500:
+        return
+    problem = response.json()
+    errors = [each["field"] for each in problem.get("errors", [])]
+    if response.status_code == 503 and problem["errorType"] == "AccountUnusable" and errors == ["account"]:
+        return
+    raise Failure(operation=case.operation.label, title="A fault", message=response.content.decode())
+
+
+def signature_taken(_context: CheckContext, response: Any, case: Any) -> None:
+    """A request that the gateway does not let in proves nothing."""
+    if response.status_code == 403 and response.json()["type"] == "about:blank":
+        raise Failure(operation=case.operation.label, title="Not let in", message=response.content.decode())
+
+
+CHECKS = [
+    no_fault,
+    signature_taken,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@dataclass
+class Api:
+    """The deployed API, and what it answered.
+
+    Attributes:
+        seeds: real request ids, by the first segment of their route.
+        statuses: how often each status came, by operationId.
+    """
+
+    cloud: Cloud
+    session: requests.Session
+    seeds: Mapping[str, str]
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def judge(self, document: Json, operation_id: str, mode: GenerationMode, examples: int) -> None:
+        """Send made-up requests of one operation. Raises schemathesis' failures."""
+        schema = schemathesis.openapi.from_dict(document)
+        (operation,) = [
+            found
+            for each in schema.get_all_operations()
+            if (found := each.ok()).definition.raw["operationId"] == operation_id
+        ]
+        # The key is this test's own: what is made up for headers may not even survive HTTP.
+        keys = {"Idempotency-Key": f"made-up-{operation_id}"} if "Idempotency-Key" in str(operation.headers) else {}
+        seen = self.statuses.setdefault(operation_id, Counter())
+
+        @settings(
+            max_examples=examples,
+            database=None,
+            derandomize=True,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(operation.as_strategy(generation_mode=mode))
+        def send(case: Any) -> None:
+            # A key of its own for each: repeats have tests of their own.
+            case.headers = {name: f"{key}-{mode.value}-{sum(seen.values())}" for name, key in keys.items()}
+            answer = case.call(base_url=self.cloud.outputs.apiUrl, session=self.session, timeout=35)
+            seen[answer.status_code] += 1
+            case.validate_response(answer, checks=CHECKS)
+
+        send()
+
+
+@pytest.fixture(scope="module")
+def api(cloud: Cloud) -> Iterator[Api]:
+    load_all_checks()
+    limits = {"perSecond": 10, "fundsPerSecond": 1, "activityPerMinute": 1}
+    # Our own pace is what protects Amazon; what Amazon does about it is tested elsewhere.
+    cloud.sandbox.post("throttle", dict.fromkeys(limits))
+    order = Placed(cloud)
+    assert order.place().status == 201
+    card = {**ORDER, "cardNumber": "6006490000000004321"}
+    activated = cloud.call("POST", "/activations", card, key=order.key + "a")
+    load = {**ORDER, "customerAccount": {"id": "amzn1.account.MADEUP", "type": "2"}}
+    loaded = cloud.call("POST", "/balance-loads", load, key=order.key + "l")
+    seeds = {
+        "gift-cards": order.request_id,
+        "activations": activated.body["requestId"],
+        "balance-loads": loaded.body["requestId"],
+        "requests": order.request_id,
+    }
+    with requests.Session() as session:
+        session.trust_env = False
+        invoker = cloud.invoker
+        session.auth = AWS4Auth(invoker.access_key_id, invoker.secret_access_key, cloud.outputs.region, "execute-api")
+        yield Api(cloud, session, seeds)
+    cloud.sandbox.post("throttle", limits)
+
+
+def narrowed(seeds: Mapping[str, str]) -> Json:
+    """The document with requests that have a chance: known ids, the account's currency, amounts of a card."""
+    document = closed(committed())
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith("Body"):
+            members = schema["properties"]
+            members["account"] = {"enum": ["default", None]}
+            if "amount" in members:
+                members["currencyCode"]["enum"] = ["USD"]
+                members["amount"] = {
+                    "anyOf": [
+                        {"type": "string", "pattern": r"^[1-9][0-9]?\.[0-9]{2}$"},
+                        {"type": "integer", "minimum": 1, "maximum": 20},
+                    ]
+                }
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            for number, parameter in enumerate(operation.get("parameters", [])):
+                if parameter.get("$ref", "").endswith("/RequestId"):
+                    own = [] if operation["operationId"] in ONLY_REFUSED else [seeds[path.split("/")[1]]]
+                    known = {"enum": [*dict.fromkeys([*own, seeds["gift-cards"], "Unknown1"])]}
+                    operation["parameters"][number] = {
+                        "name": "requestId",
+                        "in": "path",
+                        "required": True,
+                        "schema": known,
+                    }
+                if parameter.get("name") == "account":
+                    parameter["schema"] = {"const": "default"}
+                if parameter.get("name") in ("from", "to"):
+                    parameter["schema"] = {"enum": ["2026-03-01", "2026-03-02"]}
+    return document
+
+
+OPERATIONS = [operation["operationId"] for _, _, operation in operations(committed())]
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_documented_requests_are_answered_as_documented(api: Api, operation_id: str) -> None:
+    api.judge(narrowed(api.seeds), operation_id, GenerationMode.POSITIVE, GOOD_REQUESTS)
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_other_requests_are_refused_as_documented(api: Api, operation_id: str) -> None:
+    api.judge(closed(committed()), operation_id, GenerationMode.NEGATIVE, BAD_REQUESTS)
+
+
+def test_the_requests_reached_what_they_were_made_for(api: Api) -> None:
+    # given what the tests above were answered
+    if api.statuses.keys() < set(OPERATIONS):
+        pytest.skip("needs the whole file")
+    # then every operation has done something, and refused something
+    for operation_id, seen in api.statuses.items():
+        assert min(seen) < 300 or operation_id in ONLY_REFUSED, f"{operation_id}: {seen}"
+        assert max(seen) >= 400, f"{operation_id}: {seen}"
+
+
+def _without_status(document: Json) -> None:
+    del document["paths"]["/requests"]["get"]["responses"]["200"]
+
+
+def _with_another_member(document: Json) -> None:
+    document["components"]["schemas"]["RequestPage"]["required"].append("total")
+
+
+def _with_a_member_less(document: Json) -> None:
+    page = document["components"]["schemas"]["RequestPage"]
+    page["required"].remove("cursor")
+    del page["properties"]["cursor"]
+
+
+def _of_another_type(document: Json) -> None:
+    content = document["paths"]["/requests"]["get"]["responses"]["200"]["content"]
+    content["application/xml"] = content.pop("application/json")
+
+
+def _with_another_header(document: Json) -> None:
+    header = {"required": True, "schema": {"type": "string"}}
+    document["paths"]["/requests"]["get"]["responses"]["200"]["headers"]["X-Total"] = header
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_without_status, _with_another_member, _with_a_member_less, _of_another_type, _with_another_header],
+)
+def test_a_wrong_document_is_found_out(api: Api, spoil: Callable[[Json], None]) -> None:
+    document = copy.deepcopy(narrowed(api.seeds))
+    document["paths"]["/requests"]["get"]["parameters"] = []
+    api.judge(document, "searchRequests", GenerationMode.POSITIVE, 1)
+    spoil(document)
+    with pytest.raises(FailureGroup):
+        api.judge(document, "searchRequests", GenerationMode.POSITIVE, 1)

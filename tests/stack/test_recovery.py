@@ -1,0 +1,323 @@
+"""Recovery on the local cloud: real workflows, real conditional writes, every operation, fault and intent at once.
+
+Hours are not waited for: the ledger's clocks are set back, and the sandbox's is put forward by what Amazon tolerates.
+"""
+
+import contextlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+
+from incentives.aws.records import format_time
+from incentives.domain.operations import Operation
+from incentives.domain.request_ids import derive_request_id, hash_key
+from local.signing import Answer
+from tests.stack.cloud import Cloud
+from tests.stack.orders import PATIENCE_SECONDS, Placed, wait_until
+
+pytestmark = pytest.mark.stack
+
+ENDED = ("SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED")
+INTENTS = ("retry", "reverse", "reissue")
+FAULTS: Mapping[str, dict[str, object]] = {
+    "RESEND before": {"kind": "resend", "when": "before"},
+    "RESEND after": {"kind": "resend", "when": "after"},
+    "time-out after": {"kind": "timeout", "when": "after", "holdSeconds": 7},
+    "drop after": {"kind": "drop", "when": "after"},
+    "late effect": {"kind": "lateEffect", "delaySeconds": 20, "answer": "drop"},
+}
+ROUTES = {
+    Operation.CREATE_GIFT_CARD: "/gift-cards",
+    Operation.ACTIVATE_GIFT_CARD: "/activations",
+    Operation.LOAD_AMAZON_BALANCE: "/balance-loads",
+}
+#: All of them by `make recovery`, and in the workflow's own tests each time; here each operation with each intent, and
+#: gift cards with each fault.
+CASES = [
+    (operation, fault, intent)
+    for operation, fault, intent in product(Operation, FAULTS, INTENTS)
+    if os.environ.get("RECOVERY_CASES") == "all" or operation is Operation.CREATE_GIFT_CARD or fault == "drop after"
+]
+
+#: More repeats than a function has time for: what is unknown in line stays unknown, and recovery's first try too.
+REPEATS_IN_LINE = 5
+
+#: Between two looks at the ledger.
+LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Case:
+    """One order of one operation, with one fault and one intent."""
+
+    operation: Operation
+    fault: str
+    intent: str
+    key: str = field(default_factory=lambda: f"recovery-{uuid.uuid4().hex}")
+    number: int = field(default_factory=lambda: uuid.uuid4().int % 10**18)
+
+    @property
+    def name(self) -> str:
+        """For the reader of a failure."""
+        return f"{self.operation.value}, {self.fault}, {self.intent}"
+
+    def request_id(self, cloud: Cloud, generation: int = 0) -> str:
+        """As the gateway derives it."""
+        outputs = cloud.outputs
+        return derive_request_id(outputs.partnerId, outputs.accountName, self.operation, hash_key(self.key), generation)
+
+    def body(self) -> dict[str, Any]:
+        """What is ordered."""
+        body: dict[str, Any] = {"amount": "10.00", "currencyCode": "USD", "onUnknown": self.intent}
+        if self.operation is Operation.ACTIVATE_GIFT_CARD:
+            body["cardNumber"] = f"1{self.number:018d}"
+        if self.operation is Operation.LOAD_AMAZON_BALANCE:
+            body["customerAccount"] = {"id": f"amz1.account.{self.number:018d}", "type": "2"}
+        return body
+
+    def place(self, cloud: Cloud) -> Answer:
+        """Send it."""
+        return cloud.call("POST", ROUTES[self.operation], self.body(), key=self.key)
+
+
+@pytest.fixture(scope="module")
+def recovered(cloud: Cloud) -> dict[str, tuple[Case, Answer]]:
+    """Every case placed and brought to its end, fifteen at a time: more would keep the emulator busy with itself."""
+    found: dict[str, tuple[Case, Answer]] = {}
+    with in_a_hurry(cloud):
+        for intent in INTENTS:
+            cases = [Case(*each) for each in CASES if each[2] == intent]
+            with ThreadPoolExecutor(len(cases)) as pool:
+                answers = list(pool.map(lambda case: _place(cloud, case), cases))
+            found |= {case.name: (case, answer) for case, answer in zip(cases, answers, strict=True)}
+            _bring_to_its_end(cloud, cases)
+    cloud.sandbox.post("clock", {"offsetSeconds": 0})
+    cloud.sandbox.delete("faults")
+    return found
+
+
+def _place(cloud: Cloud, case: Case) -> Answer:
+    calls: dict[str, object] = {"first": REPEATS_IN_LINE} if case.intent == "retry" else {"every": True}
+    rule = {"operation": case.operation.value, "requestId": case.request_id(cloud), "calls": calls}
+    cloud.sandbox.post("faults", {**FAULTS[case.fault], **rule})
+    return case.place(cloud)
+
+
+@contextlib.contextmanager
+def in_a_hurry(cloud: Cloud) -> Iterator[None]:
+    """Functions have half their time, so that they hand over soon, and waits of workflows take a tenth of theirs."""
+    functions = cloud.client("lambda")
+    names = [cloud.outputs.functionNames[name] for name in ("CreateGiftCard", "ActivateGiftCard", "LoadAmazonBalance")]
+    versions = {name: functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"] for name in names}
+    for name in names:
+        functions.update_function_configuration(FunctionName=name, Timeout=14)
+        functions.update_alias(FunctionName=name, Name="live", FunctionVersion="$LATEST")
+    cloud.set_wait_scale(0.1)
+    try:
+        yield
+    finally:
+        cloud.set_wait_scale(1)
+        for name, version in versions.items():
+            functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+            functions.update_function_configuration(FunctionName=name, Timeout=25)
+
+
+def _bring_to_its_end(cloud: Cloud, cases: Sequence[Case]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        items = {case.name: _latest(cloud, case) for case in cases}
+        still_open = {name: item for name, item in items.items() if item["status"] not in ENDED}
+        if not still_open:
+            return
+        assert time.monotonic() < end, {name: item["status"] for name, item in still_open.items()}
+        for item in still_open.values():
+            _hurry(cloud, item)
+        if any("noSuchRequestAt" in item for item in still_open.values()):
+            # Twice, a minute apart by Amazon's clock.
+            cloud.sandbox.post("clock", {"advanceSeconds": 61})
+        time.sleep(LOOK_SECONDS)
+
+
+def _latest(cloud: Cloud, case: Case) -> dict[str, Any]:
+    """The newest generation's record."""
+    item = _item(cloud, case.request_id(cloud))
+    while "replacedBy" in item:
+        item = _item(cloud, item["replacedBy"])
+    return item
+
+
+def _item(cloud: Cloud, request_id: str) -> dict[str, Any]:
+    item: dict[str, Any] = cloud.ledger.get_item(Key={"id": request_id}, ConsistentRead=True)["Item"]
+    return item
+
+
+def _hurry(cloud: Cloud, item: Mapping[str, Any]) -> None:
+    """Set an open record's clocks back by what it would wait for: the minute of repeating, then the fence."""
+    now = datetime.now(UTC)
+    past = {"dueAt": now}
+    if "firstUnknownAt" in item and item["status"] == "RECOVERING" and item["intent"] != "retry":
+        past["firstUnknownAt"] = now - timedelta(minutes=2)
+    if item["status"] == "REVERSING":
+        past["lastSentAt"] = now - timedelta(minutes=25)
+    names = list(past)
+    with contextlib.suppress(cloud.ledger.meta.client.exceptions.ConditionalCheckFailedException):
+        cloud.ledger.update_item(
+            Key={"id": item["id"]},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in names),
+            ConditionExpression="version = :version",
+            ExpressionAttributeValues={
+                ":version": item["version"],
+                **{f":{name}": format_time(moment) for name, moment in past.items()},
+            },
+        )
+
+
+ALL = [f"{operation.value}, {fault}, {intent}" for operation, fault, intent in CASES]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_unknown_ends_as_it_should(cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]], name: str) -> None:
+    case, answer = recovered[name]
+    # given a caller who was told that nobody knows yet
+    assert answer.status == 202, answer.text
+    # then the order has ended as its intent says
+    item = _latest(cloud, case)
+    ends = {"retry": "SUCCEEDED", "reverse": "REVERSED", "reissue": "SUCCEEDED"}[case.intent]
+    assert item["status"] == ends
+    assert item["generation"] == (1 if case.intent == "reissue" else 0)
+    # and it is told so under every one of its ids
+    told = cloud.call("GET", f"{ROUTES[case.operation]}/{case.request_id(cloud)}")
+    assert told.body["status"] == ends
+    # and no id was used once it had been reversed
+    report = cloud.sandbox.report()
+    for request_id in {case.request_id(cloud), item["id"]}:
+        asked = [call["operation"] for call in report["calls"] if call["requestId"] == request_id]
+        if case.operation.reversal in asked:
+            assert case.operation.value not in asked[asked.index(case.operation.reversal) :]
+
+
+def test_what_is_charged_is_what_the_ledger_says(cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]]) -> None:
+    ids = {case.request_id(cloud, generation) for case, _ in recovered.values() for generation in range(3)}
+    ledger = sum(
+        item["amount"] for item in cloud.items(cloud.ledger) if item["id"] in ids and item["status"] == "SUCCEEDED"
+    )
+    report = cloud.sandbox.report()
+    charged = [
+        *(each for each in report["cards"] if each["status"] == "Fulfilled"),
+        *(each for each in report["activations"] if each["status"] == "Activated"),
+        *(each for each in report["loads"] if each["status"] in ("Loaded", "SUCCESS", "Fulfilled")),
+    ]
+    mine = [each for each in charged if each["requestId"] in ids]
+    assert len(mine) == len([name for name in ALL if not name.endswith("reverse")])
+    assert ledger == 10 * len(mine)
+
+
+def test_no_history_holds_a_code_or_a_number(cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]]) -> None:
+    secrets = {card["claimCode"] for card in cloud.sandbox.report()["cards"]}
+    secrets |= {case.body().get("cardNumber", "-" * 19) for case, _ in recovered.values()}
+    ids = tuple(case.request_id(cloud) for case, _ in recovered.values())
+    executions = [each for each in cloud.executions() if each["name"].startswith(ids)]
+    assert len(executions) >= len(recovered)
+    text = json.dumps([cloud.history(each["executionArn"]) for each in executions], default=str)
+    assert [secret for secret in secrets if secret in text] == []
+    # and each has come to an end by itself
+    wait_until(lambda: not cloud.executions("RUNNING"), "no recovery runs any more")
+
+
+def test_another_round_after_an_execution_was_aborted_by_hand(cloud: Cloud) -> None:
+    order = Placed(cloud)
+    order.fault("resend", when="after")
+    # given a recovery that somebody has aborted
+    with in_a_hurry(cloud):
+        assert order.place().status == 202
+    wait_until(lambda: _running(cloud, order) is not None, "recovery runs")
+    cloud.client("stepfunctions").stop_execution(executionArn=_running(cloud, order))
+    cloud.sandbox.delete("faults")
+    assert order.read()["status"] == "RECOVERING"
+    # when an operator starts another round, twice
+    rounds = [cloud.call("POST", f"/requests/{order.request_id}/recover") for _ in range(2)]
+    # then it ends, and there is one card
+    assert [each.status for each in rounds] == [202, 202] or rounds[1].status == 409
+    wait_until(lambda: order.read()["status"] == "SUCCEEDED", "the order has ended")
+    assert len(order.live_cards()) == 1
+    # and there is nothing to recover any more
+    assert cloud.call("POST", f"/requests/{order.request_id}/recover").status == 409
+    assert cloud.call("GET", f"/requests/{order.request_id}/case-file").status == 409
+
+
+def _running(cloud: Cloud, order: Placed) -> str | None:
+    names = [each for each in cloud.executions("RUNNING") if each["name"].startswith(order.request_id)]
+    return names[0]["executionArn"] if names else None
+
+
+def test_sweep_takes_what_a_crash_left_and_nothing_that_lives(cloud: Cloud) -> None:
+    crashed, alive = Placed(cloud), Placed(cloud)
+    for order in (crashed, alive):
+        order.fault("timeout", when="after", holdSeconds=6, calls={"first": 1})
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(order.place) for order in (crashed, alive)]
+        wait_until(lambda: bool(crashed.cards() and alive.cards()), "both are at Amazon")
+        # given one record whose holder has been silent for too long, and one that is in hand
+        cloud.ledger.update_item(
+            Key={"id": crashed.request_id},
+            UpdateExpression="SET wakeAt = :past",
+            ExpressionAttributeValues={":past": format_time(datetime.now(UTC) - timedelta(seconds=1))},
+        )
+        epoch = alive.read()["epoch"]
+        # when the sweep runs, twice at once
+        with ThreadPoolExecutor(2) as sweeps:
+            taken = [
+                each.result()["taken"] for each in [sweeps.submit(cloud.invoke, "SweepRequests") for _ in range(2)]
+            ]
+        # then only the silent one was taken, once
+        assert sum(crashed.request_id in each for each in taken) <= 1
+        assert not any(alive.request_id in each for each in taken)
+        assert alive.read()["epoch"] == epoch
+        for answer in answers:
+            assert answer.result().status in (201, 202)
+    wait_until(lambda: crashed.read()["status"] == "SUCCEEDED", "the order has ended")
+    assert len(crashed.live_cards()) == len(alive.live_cards()) == 1
+
+
+def test_escalation_stores_the_case_and_tells_people(cloud: Cloud) -> None:
+    order = Placed(cloud)
+    order.fault("wrongAmount", calls={"first": 1})
+    cloud.set_wait_scale(0)
+    try:
+        # given a card that only people can settle
+        assert order.place().status == 202
+        wait_until(lambda: order.read()["status"] == "ESCALATED", "the order is escalated")
+        # then its case can be read at once
+        case = cloud.call("GET", f"/requests/{order.request_id}/case-file")
+        assert case.status == 200
+        assert case.body["requestId"] == order.request_id
+        assert "withheld" in case.body["lastRequest"]["signature"]
+    finally:
+        cloud.set_wait_scale(1)
+
+
+def test_every_end_is_an_event_with_ids_and_amounts_only(
+    cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]]
+) -> None:
+    case, _ = recovered["CreateGiftCard, drop after, reissue"]
+    request_id = case.request_id(cloud)
+
+    def seen() -> dict[str, dict[str, Any]]:
+        return {
+            each["detail"]["eventId"]: each
+            for each in cloud.events()
+            if request_id in (each["detail"]["requestId"], each["detail"]["replaces"])
+        }
+
+    types = {"RecoveryStarted", "ReversalStarted", "RequestReversed", "GiftCardIssued"}
+    wait_until(lambda: types <= {each["detail-type"] for each in seen().values()}, f"all are told, not only {seen()}")
+    assert all("gcClaimCode" not in each["detail"] for each in seen().values())
