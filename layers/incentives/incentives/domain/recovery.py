@@ -266,8 +266,10 @@ def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcom
     read = replace(record, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:
         case Reversed():
-            if record.operation is not Operation.CREATE_GIFT_CARD and not _is_after_fence(record, attempt):
-                # A late activation or load may undo the reversal; a late create replays as refunded.
+            may_revive = record.operation is not Operation.CREATE_GIFT_CARD and record.may_have_executed
+            if may_revive and not _is_after_fence(record, attempt):
+                # A late activation or load may undo the reversal; a late create replays as refunded. Where every send
+                # was answered, none can be late.
                 return _wait_on(record, read, now)
             return _undone(record, replace(read, error=None), now)
         case NoSuchRequest(error):

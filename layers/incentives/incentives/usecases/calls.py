@@ -19,8 +19,9 @@ _SHOWN: Final = 4
 
 
 def masked(text: str) -> str:
-    """A card number or customer id of which only the last four characters show."""
-    return "*" * max(len(text) - _SHOWN, 0) + text[-_SHOWN:]
+    """A card number or customer id of which the last four characters show at most, and four at least do not."""
+    hidden = max(len(text) - _SHOWN, min(len(text), _SHOWN))
+    return "*" * hidden + text[hidden:]
 
 
 def unsealed(record: Record, vault: Vault) -> Mapping[str, Any]:

@@ -1,0 +1,69 @@
+"""Writes the tables of this folder from the code: `errors.md` and `marketplaces.md`. Run by `make openapi`."""
+# ruff: noqa: INP001 - a folder of documents, and no package
+
+from pathlib import Path
+
+from incentives.agcod.errors import as_markdown
+from incentives.agcod.marketplaces import MARKETPLACES, Marketplace
+from incentives.domain.money import CURRENCY_DECIMALS
+
+FOLDER = Path(__file__).parent
+
+ERRORS = """# What Amazon's errors mean
+
+Written by `make openapi` from the one table in the code. For each error of Amazon's: what it says about the attempt
+that got it, what it says about a reversal that got it, the HTTP status that the caller of this API gets, whether the
+same request with the same Idempotency-Key can still succeed, and what to do.
+
+An attempt that is `resend`, `fault` or `unreadable` has an unknown outcome: the request is repeated and, if that does
+not help, recovered. `throttled` and `credentials` mean that nothing was done. A refusal ends the request only if no
+earlier attempt of it is unknown.
+
+"""
+
+MARKETS = """# Marketplaces
+
+Written by `make openapi` from the code. An account's secret names its marketplace; host, signing region and currencies
+follow from it. Limits are listed where a source names them; elsewhere the judgement is left to Amazon.
+
+Documented: by Amazon or by recorded traffic. Reported: by one other source. Inferred: nobody says so.
+
+| Marketplace | Region | Currency (decimals) | How well known | Limits | Sandbox | Production |
+|---|---|---|---|---|---|---|
+"""
+
+
+def errors() -> str:
+    """The page about errors."""
+    return ERRORS + as_markdown()
+
+
+def marketplaces() -> str:
+    """The page about marketplaces."""
+    return MARKETS + "".join(map(_row, MARKETPLACES.values()))
+
+
+def _row(marketplace: Marketplace) -> str:
+    group = marketplace.group
+    limits = "; ".join(
+        f"{operation} {limit.minimum} to {limit.maximum} {limit.currency} ({limit.source})"
+        for operation, each in marketplace.limits.items()
+        for limit in each
+    )
+    cells = (
+        marketplace.code,
+        marketplace.region,
+        ", ".join(f"{code} ({CURRENCY_DECIMALS[code]})" for code in marketplace.currencies),
+        marketplace.confidence,
+        limits or "-",
+        group.sandbox,
+        group.production,
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+PAGES = {"errors.md": errors, "marketplaces.md": marketplaces}
+
+if __name__ == "__main__":
+    for name, write in PAGES.items():
+        (FOLDER / name).write_text(write(), encoding="utf-8")

@@ -1,0 +1,86 @@
+"""The sample events of each function: API Gateway's own, of a documented route, and answered as documented."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from incentives.agcod.activity import ActivityPage
+from incentives.agcod.answers import Funds
+from incentives.domain.accounts import CardState
+from incentives.domain.ledger import Status
+from tests.openapi.contract import ROOT, contract
+from tests.openapi.served import BY_FUNCTION, Served, handler_of, served, without_code
+from tests.support.fakes import START, usd
+from tests.unit.builders import record
+
+FOLDER: Final = ROOT / "events"
+EVENTS: Final = sorted(path for path in FOLDER.glob("*/*.json") if path.parent.name in BY_FUNCTION)
+#: What these events are made to show is a refusal, by a word in their names.
+WRONG: Final = re.compile("missing|not_|no_|short|three|unknown|with_members|without|made_up|impossible")
+
+
+def ids(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def ready(api: Served, function: str, request_id: str | None) -> None:
+    """Let a good event find what it asks for."""
+    match function:
+        case "get_available_funds":
+            api.world.amazon.funds_answer = Funds(usd("12.50"), START)
+        case "check_activation_status":
+            api.world.amazon.script = [CardState("Activated", usd("25.00"), None)]  # type: ignore[list-item]
+        case "get_activity":
+            api.world.amazon.script = [ActivityPage((), 0)]  # type: ignore[list-item]
+        case "activate_gift_card" | "load_amazon_balance":
+            api.world.amazon.script = [without_code]
+    if request_id is not None:
+        issue = {"activation": "activate_gift_card", "load": "load_amazon_balance", "deactivate": "activate_gift_card"}
+        kind = next((made for word, made in issue.items() if word in function), "create_gift_card")
+        made = api.issue(kind).body["requestId"]
+        status = {"start_recovery": Status.RECOVERING, "get_case_file": Status.ESCALATED}.get(function)
+        base = api.world.ledger.records[made]
+        opened = record(Status.RECOVERING, doubt=True)
+        api.world.ledger.records[request_id] = replace(
+            base,
+            request_id=request_id,
+            gc_id=f"GC{request_id[-8:]}",
+            **({} if status is None else {"status": status, "wake_at": opened.wake_at if status.is_open else None}),
+            **({"case_file": "{}"} if status is Status.ESCALATED else {}),
+        )
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=ids)
+def test_a_sample_event_is_answered(path: Path) -> None:
+    event: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    route = BY_FUNCTION[path.parent.name]
+    request_id = (event["pathParameters"] or {}).get("requestId")
+    # given an event of this function's route
+    assert (event["httpMethod"].lower(), event["resource"]) == (route.method, route.path)
+    with served() as api:
+        good = WRONG.search(path.stem) is None
+        if good:
+            ready(api, route.function, request_id)
+        # when it is invoked with it
+        raw = handler_of(route.function)(event, api._context())
+        # then it succeeds or is refused, as its name says
+        assert (raw["statusCode"] < 300) == good, raw["body"]
+        assert raw["statusCode"] < 500
+        if route.function != "get_case_file":
+            contract().check_answer(
+                event["httpMethod"],
+                event["path"],
+                status=raw["statusCode"],
+                headers=raw["headers"],
+                body=json.loads(raw["body"]),
+            )
+
+
+def test_every_function_has_a_sample() -> None:
+    assert {path.parent.name for path in EVENTS} == set(BY_FUNCTION)

@@ -1,0 +1,320 @@
+"""Physical cards: the number is sealed, masked and fingerprinted; activated once, deactivated for good."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from incentives.agcod.bodies import body_of
+from incentives.domain.errors import InvalidInput, KeyReused, NotFound, StateConflict, VaultUnavailable
+from incentives.domain.ledger import Intent, Record, Status
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import AmazonError, Refused, Reversed, Succeeded
+from incentives.usecases.answers import Accepted, Delivered, Standing
+from incentives.usecases.calls import CARD_NUMBER, masked, operation_call, reversal_call
+from incentives.usecases.cancel import cancel
+from incentives.usecases.find import find
+from incentives.usecases.issue import Order, issue
+from tests.support.fakes import START, FakeVault, Scripted, Sent, World, card, usd, world
+from tests.unit.builders import RESEND, TIMED_OUT, order, record
+
+ACTIVATE: Final = Operation.ACTIVATE_GIFT_CARD
+NUMBER: Final = "6006490000000001234"
+MASKED: Final = "***************1234"
+S = Status
+
+
+def activation(number: str = NUMBER, **updates: Any) -> Order:
+    base = order(operation=ACTIVATE, members={CARD_NUMBER: number}, subject=masked(number))
+    return replace(base, **updates)
+
+
+def activated(sent: Sent) -> Succeeded:
+    return Succeeded(card(sent.call, claim_code=None, gc_id=None, status="Activated"))
+
+
+def place(w: World, **updates: Any) -> Delivered | Accepted:
+    return issue(activation(**updates), w.tools, w.budget())
+
+
+def holding(*script: Scripted) -> tuple[World, Record]:
+    """A world whose one card is active, and its record."""
+    w = world(activated)
+    place(w)
+    (kept,) = w.ledger.records.values()
+    w.amazon.script = list(script)
+    w.amazon.sent.clear()
+    return w, kept
+
+
+def everything_kept(w: World) -> str:
+    return repr((w.ledger.records, w.ledger.keys, w.telemetry.lines, w.recoveries, w.people))
+
+
+# ---- activating ---------------------------------------------------------------------------------
+
+
+def test_a_card_is_activated_and_its_number_is_only_at_amazon() -> None:
+    w = world(activated)
+
+    answer = place(w)
+
+    assert isinstance(answer, Delivered)
+    assert (answer.record.status, answer.replayed) == (S.SUCCEEDED, False)
+    (sent,) = w.amazon.sent
+    assert sent.call.name == "ActivateGiftCard"
+    assert sent.call.card_number is not None
+    assert sent.call.card_number.reveal() == NUMBER
+    # and here it is sealed, and shown by its last four digits
+    assert (answer.record.subject, bool(answer.record.sealed)) == (MASKED, True)
+    assert NUMBER not in everything_kept(w)
+    assert NUMBER not in repr(answer)
+    assert NUMBER not in repr(w.amazon.sent)
+
+
+def test_it_is_written_before_it_is_sent() -> None:
+    w = world()
+
+    def while_under_way(sent: Sent) -> Succeeded:
+        (kept,) = w.ledger.records.values()
+        assert (kept.status, kept.attempts, kept.in_flight, kept.subject) == (S.PENDING, 1, True, MASKED)
+        return activated(sent)
+
+    w.amazon.script = [while_under_way]
+    assert isinstance(place(w), Delivered)
+
+
+def test_the_numbers_fingerprint_tells_nothing_without_the_key() -> None:
+    first, second = world(activated), world(activated)
+    place(first)
+    place(second, key="order-2")
+
+    (one,), (other,) = first.ledger.keys.values(), second.ledger.keys.values()
+    assert one.fingerprint[CARD_NUMBER] != other.fingerprint[CARD_NUMBER]
+    assert NUMBER not in repr(one)
+
+
+def test_a_repeat_is_told_and_sends_nothing() -> None:
+    w, kept = holding()
+
+    answer = place(w)
+
+    assert isinstance(answer, Delivered)
+    assert (answer.record, answer.card, answer.replayed) == (kept, None, True)
+    assert not w.amazon.sent
+
+
+def test_a_repeat_with_another_card_is_refused_by_name() -> None:
+    w, _ = holding()
+    other = NUMBER[:-1] + "5"
+
+    with pytest.raises(KeyReused) as told:
+        place(w, number=other)
+
+    assert (told.value.http_status, told.value.differing) == (422, (CARD_NUMBER,))
+    assert other not in told.value.detail
+    assert not w.amazon.sent
+
+
+def test_a_key_of_a_gift_card_is_no_key_of_an_activation() -> None:
+    w = world()
+    issue(order(), w.tools, w.budget())
+
+    with pytest.raises(KeyReused) as told:
+        place(w)
+
+    assert told.value.differing == ("operation",)
+
+
+def test_without_the_vault_nothing_is_written_or_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = world()
+
+    def refuse(self: FakeVault, key_hash: str, members: object) -> str:
+        raise VaultUnavailable("the request could not be sealed (AccessDeniedException)")
+
+    monkeypatch.setattr(FakeVault, "seal", refuse)
+    with pytest.raises(VaultUnavailable) as told:
+        place(w)
+
+    assert told.value.http_status == 503
+    assert not w.amazon.sent
+    assert not w.ledger.writes
+
+
+def test_what_is_unknown_is_repeated_with_the_same_card() -> None:
+    w = world(RESEND, TIMED_OUT, activated)
+
+    answer = place(w)
+
+    assert isinstance(answer, Delivered)
+    numbers = {sent.call.card_number.reveal() for sent in w.amazon.sent if sent.call.card_number}
+    assert (len(w.amazon.sent), numbers) == (3, {NUMBER})
+    assert len({sent.call.request_id for sent in w.amazon.sent}) == 1
+
+
+def test_a_repeat_while_it_is_open_is_a_202_that_sends_nothing() -> None:
+    w = world(*[RESEND] * 50)
+    first = place(w)
+    sent = len(w.amazon.sent)
+
+    repeat = place(w)
+
+    assert isinstance(first, Accepted)
+    assert isinstance(repeat, Accepted)
+    assert repeat.record.status is S.RECOVERING
+    assert len(w.amazon.sent) == sent
+
+
+def test_a_sealed_number_opens_for_its_own_order_only() -> None:
+    w, kept = holding()
+    assert kept.sealed is not None
+    assert w.vault.unseal(kept.key_hash, kept.sealed) == {CARD_NUMBER: NUMBER}
+    with pytest.raises(VaultUnavailable):
+        w.vault.unseal("another", kept.sealed)
+
+
+@pytest.mark.parametrize("amount", ["0.99", "2000.01"])
+def test_an_amount_beyond_the_marketplaces_is_refused_here(amount: str) -> None:
+    w = world()
+    with pytest.raises(InvalidInput) as told:
+        place(w, value=usd(amount))
+    assert told.value.field == "amount"
+    assert not w.ledger.writes
+
+
+def test_an_option_of_another_operation_is_refused_here() -> None:
+    w = world()
+    with pytest.raises(InvalidInput) as told:
+        place(w, options={"notification": {}})
+    assert told.value.field == "notification"
+    assert not w.ledger.writes
+
+
+# ---- deactivating -------------------------------------------------------------------------------
+
+
+def test_a_deactivation_is_sent_at_once_with_the_sealed_number() -> None:
+    w, kept = holding()
+
+    answer = cancel(kept.request_id, ACTIVATE, "caller", w.tools, w.budget())
+
+    assert w.amazon.sent[0].call.name == "DeactivateGiftCard"
+    assert w.amazon.sent[0].call.request_id == kept.request_id
+    assert w.amazon.sent[0].call.card_number is not None
+    assert w.amazon.sent[0].call.card_number.reveal() == NUMBER
+    # and it is either sure already, or on its way there for good
+    assert isinstance(answer, Standing | Accepted)
+    assert answer.record.status in (S.REVERSED, S.REVERSING)
+    assert answer.record.intent is Intent.REVERSE
+    assert NUMBER not in everything_kept(w)
+
+
+def test_a_deactivation_while_reversing_sends_nothing_more() -> None:
+    w, kept = holding(*[TIMED_OUT] * 50)
+    reversing = replace(kept, status=S.REVERSING, intent=Intent.REVERSE, wake_at=START, due_at=START)
+    w.ledger.records[kept.request_id] = reversing
+
+    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+
+    assert isinstance(answer, Accepted)
+    assert answer.record == reversing
+    assert not w.amazon.sent
+
+
+def test_a_deactivation_of_an_open_activation_is_noted_and_recovered() -> None:
+    w = world(*[RESEND] * 50)
+    opened = place(w)
+    sent = len(w.amazon.sent)
+
+    answer = cancel(opened.record.request_id, ACTIVATE, None, w.tools, w.budget())
+
+    assert isinstance(answer, Accepted)
+    assert (answer.record.status, answer.record.intent) == (S.REVERSING, Intent.REVERSE)
+    assert len(w.amazon.sent) == sent
+    assert w.recoveries.started
+
+
+def test_a_deactivation_has_no_fifteen_minutes() -> None:
+    w, kept = holding(Reversed())
+    w.clock.sleep(24 * 3600)
+
+    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+
+    assert isinstance(answer, Standing)
+    assert answer.record.status is S.REVERSED
+
+
+def test_a_reversed_activation_is_told_each_time() -> None:
+    w, kept = holding()
+    w.ledger.records[kept.request_id] = replace(kept, status=S.REVERSED)
+
+    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+
+    assert answer == Standing(w.ledger.records[kept.request_id], replayed=True)
+    with pytest.raises(StateConflict):
+        place(w)
+
+
+def test_a_refused_activation_cannot_be_deactivated() -> None:
+    w = world(Refused(AmazonError("F200", "RequestedDenominationMismatch")))
+    with pytest.raises(Exception, match="amount is not the one printed"):
+        place(w)
+    (kept,) = w.ledger.records.values()
+
+    with pytest.raises(StateConflict):
+        cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+
+
+def test_a_card_whose_number_cannot_be_opened_stays_open_for_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    w, kept = holding()
+
+    def refuse(self: FakeVault, key_hash: str, sealed: str) -> dict[str, str]:
+        raise VaultUnavailable("the request could not be unsealed (KMSInvalidStateException)")
+
+    monkeypatch.setattr(FakeVault, "unseal", refuse)
+    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+
+    assert isinstance(answer, Accepted)
+    assert answer.record.status is S.REVERSING
+    assert answer.record.wake_at is not None
+    assert answer.record.error is not None
+    assert answer.record.error.type == "VaultUnavailable"
+    assert not w.amazon.sent
+
+
+def test_an_activation_is_found_by_its_own_route_only() -> None:
+    w, kept = holding()
+    assert find(kept.request_id, w.ledger, operation=ACTIVATE) == kept
+    for operation in (Operation.CREATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE):
+        with pytest.raises(NotFound):
+            find(kept.request_id, w.ledger, operation=operation)
+        with pytest.raises(NotFound):
+            cancel(kept.request_id, operation, None, w.tools, w.budget())
+
+
+# ---- the calls ----------------------------------------------------------------------------------
+
+
+def test_operation_and_reversal_name_the_same_request_and_card() -> None:
+    kept = record(operation=ACTIVATE, options={"programId": "P1"})
+    there = json.loads(body_of(operation_call(kept, {CARD_NUMBER: NUMBER}), "Test1"))
+    back = json.loads(body_of(reversal_call(kept, {CARD_NUMBER: NUMBER}), "Test1"))
+
+    assert there == {
+        "activationRequestId": "Test1AAAA",
+        "partnerId": "Test1",
+        "cardNumber": NUMBER,
+        "value": {"currencyCode": "USD", "amount": 25.0},
+        "programId": "P1",
+    }
+    assert back == {"activationRequestId": "Test1AAAA", "partnerId": "Test1", "cardNumber": NUMBER}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [(NUMBER, MASKED), ("12345", "*2345"), ("1234", "1234"), ("", "")], ids=repr
+)
+def test_the_last_four_characters_are_shown(text: str, shown: str) -> None:
+    assert masked(text) == shown

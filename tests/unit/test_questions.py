@@ -1,0 +1,344 @@
+"""Questions that move no money: a card's state, a page of activity; who is asked, how often, and what is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from incentives.agcod.activity import ActivityPage
+from incentives.api import orders, questions
+from incentives.api.gateway import ApiCall
+from incentives.api.models import (
+    ActivateGiftCardBody,
+    CheckActivationStatusBody,
+    CreateGiftCardBody,
+    LoadAmazonBalanceBody,
+    parse,
+)
+from incentives.domain.accounts import Activity, CardState, Secret
+from incentives.domain.errors import AccountUnusable, AmazonUnavailable, InvalidInput, RefusedByAmazon
+from incentives.domain.money import Money
+from incentives.domain.outcomes import AmazonError, Refused
+from incentives.usecases.check_activation_status import check_activation_status
+from incentives.usecases.get_activity import get_activity
+from tests.support.fakes import START, ScriptedAmazon, World, account, usd, world
+from tests.unit.builders import KEY_REFUSED, NOT_SENT, RESEND, THROTTLED, TIMED_OUT
+
+NUMBER: Final = "6006490000000001234"
+ACTIVE: Final = CardState("Activated", usd("25.00"), None)
+PAGE: Final = ActivityPage((), 0)
+END: Final = START + timedelta(days=1)
+
+
+class Listening(ScriptedAmazon):
+    """Remembers what it was asked."""
+
+    def __init__(self, w: World, *script: Any) -> None:
+        super().__init__(w.clock, script)
+        self.asked: list[dict[str, Any]] = []
+
+    def activation_status(self, account: Any, **asked: Any) -> Any:
+        self.asked.append({"account": account.name, **asked})
+        return self.script.pop(0)
+
+    def activity_page(self, account: Any, **asked: Any) -> Any:
+        self.asked.append({"account": account.name, **asked})
+        return self.script.pop(0)
+
+
+def listening(*script: Any) -> tuple[World, Listening]:
+    w = world()
+    amazon = Listening(w, *script)
+    object.__setattr__(w.tools, "amazon", amazon)
+    return w, amazon
+
+
+def state(w: World, request_id: str | None = None, name: str = "default") -> CardState:
+    return check_activation_status(name, Secret(NUMBER), request_id, w.tools, w.budget())
+
+
+def page(w: World, name: str = "default") -> ActivityPage:
+    return get_activity(name, START, END, index=0, tools=w.tools, budget=w.budget())
+
+
+ASK: Final = {"status": (state, ACTIVE), "activity": (page, PAGE)}
+both = pytest.mark.parametrize(("ask", "answer"), ASK.values(), ids=ASK)
+
+
+# ---- asking -------------------------------------------------------------------------------------
+
+
+@both
+def test_an_answer_is_told_after_one_question_in_the_accounts_own_pace(ask: Any, answer: Any) -> None:
+    w, amazon = listening(answer)
+    assert ask(w) == answer
+    assert (len(amazon.asked), w.pacer.reserved, w.ledger.writes) == (1, 1, 0)
+
+
+@both
+@pytest.mark.parametrize(
+    "trouble", [RESEND, TIMED_OUT, THROTTLED, NOT_SENT], ids=["resend", "late", "throttle", "gone"]
+)
+def test_a_question_without_an_answer_is_asked_again_a_second_later(ask: Any, answer: Any, trouble: Any) -> None:
+    w, amazon = listening(trouble, answer)
+    assert ask(w) == answer
+    assert len(amazon.asked) == 2
+    assert w.clock.time - START >= timedelta(seconds=1)
+
+
+@both
+def test_it_is_asked_no_longer_than_the_function_has_time(ask: Any, answer: Any) -> None:
+    w, amazon = listening(*[TIMED_OUT] * 100)
+    with pytest.raises(AmazonUnavailable) as told:
+        ask(w)
+    assert (told.value.http_status, told.value.retryable) == (503, True)
+    assert len(amazon.asked) < 30
+    assert NUMBER not in told.value.detail
+
+
+@both
+def test_a_throttle_says_when_to_ask_again(ask: Any, answer: Any) -> None:
+    w, _ = listening(*[THROTTLED] * 100)
+    with pytest.raises(AmazonUnavailable) as told:
+        ask(w)
+    assert told.value.retry_after_seconds == 60
+
+
+@both
+def test_a_full_pace_is_said_at_once(ask: Any, answer: Any) -> None:
+    w, amazon = listening(answer)
+    w.pacer.full_for = 30
+    with pytest.raises(AmazonUnavailable):
+        ask(w)
+    assert amazon.asked == []
+
+
+@both
+def test_a_refused_key_is_read_anew_once(ask: Any, answer: Any) -> None:
+    w, amazon = listening(KEY_REFUSED, answer)
+    assert ask(w) == answer
+    assert w.accounts.reread == 1
+    w, amazon = listening(*[KEY_REFUSED] * 5)
+    with pytest.raises(AccountUnusable):
+        ask(w)
+    assert len(amazon.asked) == 2
+
+
+@both
+def test_a_refusal_is_told_in_amazons_words(ask: Any, answer: Any) -> None:
+    w, amazon = listening(Refused(AmazonError("F300", "AccountHasProblems")))
+    with pytest.raises(RefusedByAmazon) as told:
+        ask(w)
+    assert (told.value.http_status, told.value.error_type) == (403, "AccountHasProblems")
+    assert len(amazon.asked) == 1
+
+
+@both
+def test_the_named_account_is_asked(ask: Any, answer: Any) -> None:
+    w, amazon = listening(answer)
+    w.accounts.accounts["jp"] = account("jp", partner_id="Jpan1")
+    ask(w, name="jp")
+    assert amazon.asked[0]["account"] == "jp"
+    assert amazon.asked[0]["request_id"].startswith("Jpan1")
+
+
+@both
+def test_an_unknown_account_is_named(ask: Any, answer: Any) -> None:
+    w, amazon = listening(answer)
+    with pytest.raises(AccountUnusable) as told:
+        ask(w, name="nobody")
+    assert told.value.account == "nobody"
+    assert amazon.asked == []
+
+
+def test_the_card_asked_about_is_told_to_amazon_and_to_nobody_else() -> None:
+    w, amazon = listening(ACTIVE)
+    state(w, "Test1MINE")
+    (asked,) = amazon.asked
+    assert (asked["card_number"].reveal(), asked["request_id"]) == (NUMBER, "Test1MINE")
+    assert NUMBER not in repr(w.telemetry.lines)
+    assert NUMBER not in repr(asked)
+
+
+def test_a_question_without_a_request_id_has_one_of_its_own_each_time() -> None:
+    w, amazon = listening(ACTIVE, ACTIVE, PAGE, PAGE)
+    for _ in range(2):
+        state(w)
+    for _ in range(2):
+        page(w)
+    request_ids = [asked["request_id"] for asked in amazon.asked]
+    assert len({*request_ids}) == 4
+    assert all(each.isalnum() and len(each) <= 40 and each.startswith("Test1") for each in request_ids)
+
+
+def test_a_page_is_asked_for_in_amazons_words() -> None:
+    w, amazon = listening(PAGE)
+    get_activity("default", START, END, index=3, tools=w.tools, budget=w.budget())
+    assert amazon.asked[0]["query"] == {
+        "utcStartDate": "2026-03-01T12:00:00",
+        "utcEndDate": "2026-03-02T12:00:00",
+        "pageIndex": 3,
+        "pageSize": 1000,
+        "showNoOps": False,
+    }
+
+
+# ---- over HTTP ----------------------------------------------------------------------------------
+
+
+def call(**parameters: str) -> ApiCall:
+    return ApiCall(headers={}, path={}, query=parameters, body=b"", caller=None, base_path="")
+
+
+def test_days_are_whole_and_both_included() -> None:
+    found = questions.read_activity(call(**{"from": "2026-03-01", "to": "2026-03-02", "page": "7"}))
+    assert found == (None, datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC), 7)
+
+
+MARCH: Final = {"from": "2026-03-01", "to": "2026-03-01"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"to": "2026-03-01"}, "from"),
+        ({"from": "2026-03-01"}, "to"),
+        ({"from": "2026-03-02", "to": "2026-03-01"}, "from"),
+        (MARCH | {"page": "-1"}, "page"),
+        (MARCH | {"page": "1.0"}, "page"),
+        (MARCH | {"page": ""}, "page"),
+        (MARCH | {"page": "1000000"}, "page"),
+        (MARCH | {"page": "\u0661"}, "page"),
+        (MARCH | {"pageSize": "5"}, "pageSize"),
+        ({"from": "0001-01-01", "to": "2026-03-01"}, "from"),
+    ],
+    ids=repr,
+)
+def test_a_bad_parameter_is_named(parameters: dict[str, str], field: str) -> None:
+    with pytest.raises(InvalidInput) as told:
+        questions.read_activity(call(**parameters))
+    assert told.value.field == field
+
+
+def test_a_page_is_told_in_amazons_words() -> None:
+    row = Activity("Test1A", "GCCreation", "Success", START, usd("25.00"), "G1", None, is_real=True)
+    blank = Activity("Test1B", None, None, None, None, None, "InvalidAmountValue", is_real=False)
+    body = questions.activity("default", 0, (row, blank), None).body
+    assert (body["page"], body["total"]) == (0, None)
+    assert body["activities"][0]["value"] == {"amount": "25.00", "currencyCode": "USD"}
+    assert body["activities"][0]["activityTime"] == "2026-03-01T12:00:00Z"
+    assert (body["activities"][1]["activityTime"], body["activities"][1]["isRealOp"]) == (None, False)
+
+
+def test_a_state_is_told_masked() -> None:
+    told = questions.card_state("default", "*" * 15 + "1234", CardState("AwaitingActivation", None, None)).body
+    assert told["value"] is None
+    assert told["cardNumber"] == "***************1234"
+
+
+def test_a_balance_below_zero_is_told() -> None:
+    assert questions.money(Money(-usd("12.50").amount, "USD")) == {"amount": "-12.50", "currencyCode": "USD"}
+
+
+# ---- who is meant -------------------------------------------------------------------------------
+
+
+def test_the_account_is_the_named_one_or_the_default() -> None:
+    assert orders.account_or_default("jp", "default") == "jp"
+    assert orders.account_or_default(None, "default") == "default"
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        (None, None),
+        ("", "default"),
+        ("../x", None),
+        ("Default", "default"),
+        ("a" * 64, None),
+        ("\ud800", None),
+        ("a\n", None),
+    ],
+    ids=repr,
+)
+def test_an_account_that_cannot_be_is_named(name: str | None, default: str | None) -> None:
+    with pytest.raises(InvalidInput) as told:
+        orders.account_or_default(name, default)
+    assert told.value.field == "account"
+
+
+def test_an_accounts_name_has_one_form_everywhere() -> None:
+    from incentives.aws.accounts import ACCOUNT_NAME  # noqa: PLC0415 - the other room's rule, held against ours
+
+    assert ACCOUNT_NAME.pattern == orders.ACCOUNT_NAME.pattern
+
+
+# ---- bodies -------------------------------------------------------------------------------------
+
+ORDER: Final = {"amount": "25.00", "currencyCode": "USD"}
+ACTIVATION: Final = ORDER | {"cardNumber": NUMBER}
+CUSTOMER: Final = {"id": "amzn1.account.X", "type": "2"}
+LOAD: Final = ORDER | {"customerAccount": CUSTOMER}
+SOURCE: Final = {"sourceId": "shop-7", "institutionId": "chain-1", "sourceDetails": {"a": {"b": 1}}}
+
+WRONG: Final[dict[str, tuple[Any, dict[str, Any], str]]] = {
+    "no card": (ActivateGiftCardBody, ORDER, "cardNumber"),
+    "a short card": (ActivateGiftCardBody, ACTIVATION | {"cardNumber": "1" * 18}, "cardNumber"),
+    "a long card": (ActivateGiftCardBody, ACTIVATION | {"cardNumber": "1" * 20}, "cardNumber"),
+    "a card and a line": (ActivateGiftCardBody, ACTIVATION | {"cardNumber": NUMBER + "\n"}, "cardNumber"),
+    "a card in other digits": (ActivateGiftCardBody, ACTIVATION | {"cardNumber": "\u0661" * 19}, "cardNumber"),
+    "a card as a number": (ActivateGiftCardBody, ACTIVATION | {"cardNumber": int(NUMBER)}, "cardNumber"),
+    "a customer of a card": (CreateGiftCardBody, LOAD, "customerAccount"),
+    "a notification of a card": (ActivateGiftCardBody, ACTIVATION | {"notification": {}}, "notification"),
+    "no customer": (LoadAmazonBalanceBody, ORDER, "customerAccount"),
+    "a customer as text": (LoadAmazonBalanceBody, ORDER | {"customerAccount": "x"}, "customerAccount"),
+    "a customer without type": (
+        LoadAmazonBalanceBody, ORDER | {"customerAccount": {"id": "x"}}, "customerAccount.type"
+    ),
+    "a customer without id": (
+        LoadAmazonBalanceBody, ORDER | {"customerAccount": CUSTOMER | {"id": ""}}, "customerAccount.id"
+    ),
+    "a customer's name": (
+        LoadAmazonBalanceBody, ORDER | {"customerAccount": CUSTOMER | {"name": "x"}}, "customerAccount.name"
+    ),
+    "a notification as text": (LoadAmazonBalanceBody, LOAD | {"notification": "x"}, "notification"),
+    "a source without id": (CreateGiftCardBody, ORDER | {"transactionSource": {}}, "transactionSource.sourceId"),
+    "a source's colour": (
+        CreateGiftCardBody, ORDER | {"transactionSource": SOURCE | {"colour": "red"}}, "transactionSource.colour"
+    ),
+    "a source's empty institution": (
+        CreateGiftCardBody, ORDER | {"transactionSource": SOURCE | {"institutionId": ""}},
+        "transactionSource.institutionId",
+    ),
+    "a program in words": (CreateGiftCardBody, ORDER | {"programId": "my program"}, "programId"),
+    "a long product": (CreateGiftCardBody, ORDER | {"productType": "x" * 51}, "productType"),
+    "an amount of a question": (CheckActivationStatusBody, ACTIVATION, "amount"),
+    "a question without card": (CheckActivationStatusBody, {}, "cardNumber"),
+    "a request id with a hash": (
+        CheckActivationStatusBody, {"cardNumber": NUMBER, "requestId": "KEY#1"}, "requestId"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "members", "field"), WRONG.values(), ids=WRONG)
+def test_a_wrong_member_is_named_with_its_path_and_not_quoted(model: Any, members: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as told:
+        parse(model, members)
+    assert told.value.field == field
+    assert NUMBER not in str(told.value)
+
+
+def test_options_pass_through_as_amazon_names_them() -> None:
+    body = parse(
+        LoadAmazonBalanceBody,
+        LOAD | {"programId": "P1", "productType": "V1", "transactionSource": SOURCE, "notification": {"a": [1]}},
+    )
+    assert body.options() == {
+        "programId": "P1",
+        "productType": "V1",
+        "transactionSource": SOURCE,
+        "notification": {"a": [1]},
+    }
+    assert parse(ActivateGiftCardBody, ACTIVATION).options() == {}
