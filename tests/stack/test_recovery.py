@@ -230,7 +230,10 @@ def test_no_history_holds_a_code_or_a_number(cloud: Cloud, recovered: Mapping[st
     text = json.dumps([cloud.history(each["executionArn"]) for each in executions], default=str)
     assert [secret for secret in secrets if secret in text] == []
     # and each has come to an end by itself
-    wait_until(lambda: not cloud.executions("RUNNING"), "no recovery runs any more")
+    wait_until(
+        lambda: not [each for each in cloud.executions("RUNNING") if each["name"].startswith(ids)],
+        "none of these recoveries runs any more",
+    )
 
 
 def test_another_round_after_an_execution_was_aborted_by_hand(cloud: Cloud) -> None:

@@ -314,7 +314,7 @@ def test_operation_and_reversal_name_the_same_request_and_card() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [(NUMBER, MASKED), ("12345", "*2345"), ("1234", "1234"), ("", "")], ids=repr
+    ("text", "shown"), [(NUMBER, MASKED), ("123456", "****56"), ("1234", "****"), ("", "")], ids=repr
 )
-def test_the_last_four_characters_are_shown(text: str, shown: str) -> None:
+def test_at_most_the_last_four_characters_are_shown(text: str, shown: str) -> None:
     assert masked(text) == shown
