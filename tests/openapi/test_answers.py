@@ -54,6 +54,7 @@ def ask(api: Served, function: str) -> Answer:
 def tell(api: Served, answer: Funds | CardState | ActivityPage | Failure) -> None:
     api.world.amazon.funds_answer = answer  # type: ignore[assignment] # of a funds question; the others take the script
     api.world.amazon.script = [answer] * 50  # type: ignore[list-item] # the same
+    api.world.amazon.pages = [answer] * 50
 
 
 def told(function: str) -> Funds | CardState | ActivityPage:

@@ -37,7 +37,7 @@ def ready(api: Served, function: str, request_id: str | None) -> None:
         case "check_activation_status":
             api.world.amazon.script = [CardState("Activated", usd("25.00"), None)]  # type: ignore[list-item]
         case "get_activity":
-            api.world.amazon.script = [ActivityPage((), 0)]  # type: ignore[list-item]
+            api.world.amazon.pages = [ActivityPage((), 0)]
         case "activate_gift_card" | "load_amazon_balance":
             api.world.amazon.script = [without_code]
     if request_id is not None:

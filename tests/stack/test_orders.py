@@ -388,7 +388,7 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def killed(cloud: Cloud) -> Mapping[str, Killed]:
-    """Two orders: Amazon has not acted on one, and has acted on the other, when their function dies. Both are resumed."""
+    """Two orders whose function dies, one before Amazon has acted and one after. Both are resumed."""
     orders = {when: Placed(cloud) for when in ("before", "after")}
     for when, order in orders.items():
         order.fault("timeout", when=when, holdSeconds=6, calls={"first": 1})

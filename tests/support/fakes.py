@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from incentives.agcod.activity import ActivityPage
 from incentives.agcod.amazon import FundsAnswer, SignedCall
 from incentives.agcod.answers import UNREADABLE
 from incentives.aws.telemetry import FACTS
@@ -62,8 +63,9 @@ class FakeLedger:
             if current is None or not _holds(change, current):
                 return Lost(current)
             self.writes += 1
-            updates = {name: getattr(change.after, name) for name in change.changed_fields}
-            written = as_kept(replace(current, **updates, version=current.version + 1, nonce=nonce))
+            after, names = change.after, change.changed_fields
+            updates: dict[str, Any] = {name: _value_as_kept(name, getattr(after, name)) for name in names}
+            written = replace(current, **updates, version=current.version + 1, nonce=nonce)
             self.records[written.request_id] = written
             return written
 
@@ -196,6 +198,7 @@ class FakePeople:
     mails: list[tuple[str, str, str]] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
     mail_fault: str | None = None
+    notice_fault: str | None = None
 
     def mail(self, to: str, subject: str, text: str) -> str | None:
         if self.mail_fault is None:
@@ -203,8 +206,9 @@ class FakePeople:
         return self.mail_fault
 
     def notify(self, subject: str, text: str) -> str | None:
-        self.notices.append((subject, text))
-        return None
+        if self.notice_fault is None:
+            self.notices.append((subject, text))
+        return self.notice_fault
 
 
 @dataclass
@@ -246,6 +250,9 @@ class ScriptedAmazon:
         self.clock = clock
         self.script = list(script)
         self.sent: list[Sent] = []
+        #: What the activity page says, in order; then that nothing happened.
+        self.pages: list[Any] = []
+        self.pages_asked: list[Mapping[str, object]] = []
         self.seconds_per_call = 0.2
         #: None: Amazon's clock is ours.
         self.date_offset = timedelta()
@@ -279,7 +286,8 @@ class ScriptedAmazon:
         return self.script.pop(0)
 
     def activity_page(self, account: Account, *, request_id: str, query: Mapping[str, object], seconds: float) -> Any:
-        return self.script.pop(0)
+        self.pages_asked.append(query)
+        return self.pages.pop(0) if self.pages else ActivityPage((), 0)
 
     @property
     def names(self) -> list[str]:

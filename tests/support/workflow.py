@@ -1,4 +1,4 @@
-"""The recovery workflow without Step Functions: the same tasks, called as the definition calls them, waiting on a clock."""
+"""The recovery workflow without Step Functions: the same tasks, called as the definition calls them, on a clock."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def run_execution(
     end = None if seconds == float("inf") else tools.clock.now() + timedelta(seconds=seconds)
     task = Task.LOOK
     for _ in range(STEPS_MAX):
-        deadline = tools.clock.now() + timedelta(seconds=25)
-        budget = Budget(lambda deadline=deadline: (deadline - tools.clock.now()).total_seconds())
-        done = recover(task, request_id, epoch, tools, budget, SUPPORT)
+        done = recover(task, request_id, epoch, tools, _budget(tools), support_address=SUPPORT)
         if seen is not None:
             seen(task, done)
         request_id, epoch, task = done.request_id, done.epoch, done.next
@@ -42,6 +40,12 @@ def run_execution(
             return task
         tools.clock.sleep(done.wait_seconds)
     raise AssertionError("the workflow does not end")
+
+
+def _budget(tools: Tools) -> Budget:
+    """The time of one task that begins now."""
+    end = tools.clock.now() + timedelta(seconds=25)
+    return Budget(lambda: (end - tools.clock.now()).total_seconds())
 
 
 def resume(request_id: str, tools: Tools, budget: Budget) -> Record:

@@ -1,4 +1,4 @@
-"""A small Amazon with a memory: cards by request id, 15 minutes to cancel, calls that get lost or come late."""
+"""A small Amazon with a memory: what it charges for by request id, calls that get lost or come late."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from enum import Enum, auto
 from typing import Any
 
 from incentives.agcod.amazon import FundsAnswer, SignedCall
-from incentives.domain.accounts import Account
+from incentives.domain.accounts import Account, Secret
 from incentives.domain.calls import Attempt, Call
+from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
     Card,
@@ -36,6 +37,9 @@ CANCEL_WINDOW = timedelta(minutes=15)
 #: A signature is good for 15 minutes: the latest that a call which left may still arrive.
 LATEST_ARRIVAL = timedelta(minutes=14, seconds=55)
 
+#: F2010: the physical card is active under another request id.
+ALREADY_ACTIVE = AmazonError(code="F200", type="CardAlreadyActivatedWithDifferentRequestId")
+
 
 class Fault(Enum):
     """What goes wrong with one call."""
@@ -48,33 +52,46 @@ class Fault(Enum):
     REFUSED = auto()  # refused before the request id is looked up
     THROTTLED = auto()
     KEY_REFUSED = auto()
+    OTHER_VALUE = auto()  # it has its effect, with another amount than asked for
+    STALE = auto()  # a reversal is told that there is no such request, whatever there is
 
 
-@dataclass
+@dataclass(slots=True)
 class ModelCard:
-    """A card at Amazon."""
+    """What Amazon charges for under one request id: a card, an activation, a load."""
 
     gc_id: str
     code: str
     born: datetime
     call: Call
     refunded: bool = False
+    other_value: bool = False
 
 
 @dataclass
 class ModelAmazon:
     """`Amazon`, idempotent by request id.
 
+    A created card can be cancelled for 15 minutes, and stays refunded whatever comes late. An activation or a load can
+    be undone at any time, and one that comes late undoes its reversal.
+
     Attributes:
         faults: of the next calls, one each.
+        cards: by request id.
         arrivals: calls on their way, with the time at which they arrive.
+        late_by: how long a call is on its way that comes late.
+        ahead: of our own clock is Amazon's by this much.
+        live_max: the most that was ever charged at the same time.
     """
 
     clock: FakeClock
     faults: list[Fault] = field(default_factory=list)
     cards: dict[str, ModelCard] = field(default_factory=dict)
     arrivals: list[tuple[datetime, Call]] = field(default_factory=list)
+    late_by: timedelta = LATEST_ARRIVAL
+    ahead: timedelta = timedelta()
     calls: int = 0
+    live_max: int = 0
 
     def sign(self, call: Call, account: Account) -> SignedCall:
         return ScriptedAmazon(self.clock).sign(call, account)
@@ -97,15 +114,17 @@ class ModelAmazon:
 
     def attempt_reversal(self, signed: SignedCall, *, seconds: float) -> Attempt[ReversalOutcome]:
         known = self.cards.get(signed.call.request_id)
-        age = self.clock.now() - known.born if known else timedelta()
         match self._begin(signed):
             case Fault.LOST_BEFORE | Fault.LATE | Fault.LOST_AFTER:
                 return self._attempt(signed, Unresolved(unknown=UnknownBecause.TIMED_OUT), answered=False)
+            case Fault.STALE:
+                return self._attempt(signed, NoSuchRequest())
             case Fault.NONE if known is None:
                 return self._attempt(signed, NoSuchRequest())
-            case Fault.NONE if known is not None and (known.refunded or age <= CANCEL_WINDOW):
+            case Fault.NONE if known is not None and not self._is_too_late(known):
                 return self._attempt(signed, Reversed())
             case Fault.NONE:
+                # Whether it is alive or had been cancelled in time: the answer is the same.
                 return self._attempt(signed, TooLate())
             case _:
                 return self._attempt(signed, Unresolved())
@@ -113,20 +132,33 @@ class ModelAmazon:
     def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
         raise NotImplementedError
 
+    def activation_status(self, account: Account, *, request_id: str, card_number: Secret, seconds: float) -> Any:
+        raise NotImplementedError
+
+    def activity_page(self, account: Account, *, request_id: str, query: Any, seconds: float) -> Any:
+        # The gateway's crash points are elsewhere; the book itself has tests of its own.
+        return Refused(AmazonError("F300", "APIGetGiftCardActivityPageIsDisabled"))
+
+    def now(self) -> datetime:
+        """Amazon's own clock."""
+        return self.clock.now() + self.ahead
+
     def leave(self, signed: SignedCall) -> None:
         """The caller dies while the call is on its way."""
-        self.arrivals.append((self.clock.now() + LATEST_ARRIVAL, signed.call))
+        self.arrivals.append((self.now() + self.late_by, signed.call))
 
     def deliver_late_calls(self) -> None:
         """What has arrived by now has its effect."""
-        due = [call for at, call in self.arrivals if at <= self.clock.now()]
-        self.arrivals = [(at, call) for at, call in self.arrivals if at > self.clock.now()]
+        if not self.arrivals:
+            return
+        due = [call for at, call in self.arrivals if at <= self.now()]
+        self.arrivals = [(at, call) for at, call in self.arrivals if at > self.now()]
         for call in due:
             self._have_effect(call)
 
     @property
     def live(self) -> dict[str, ModelCard]:
-        """Cards that are charged, by request id."""
+        """What is charged, by request id."""
         return {request_id: card for request_id, card in self.cards.items() if not card.refunded}
 
     def _begin(self, signed: SignedCall) -> Fault:
@@ -137,77 +169,50 @@ class ModelAmazon:
         match fault:
             case Fault.NONE | Fault.LOST_AFTER | Fault.RESEND:
                 self._have_effect(signed.call)
+            case Fault.OTHER_VALUE:
+                self._have_effect(signed.call)
+                self.cards[signed.call.request_id].other_value = True
             case Fault.LATE:
                 self.leave(signed)
         return fault
 
     def _have_effect(self, call: Call) -> None:
         known = self.cards.get(call.request_id)
-        if call.name == "CreateGiftCard":
-            number = len(self.cards)
-            new = ModelCard(f"GC{number}", f"TEST-CANARY-{number:04}", self.clock.now(), call)
-            self.cards.setdefault(call.request_id, new)
-        elif known is not None and self.clock.now() - known.born <= CANCEL_WINDOW:
-            known.refunded = True
+        if call.name not in set(Operation):
+            if known is not None and not self._is_too_late(known):
+                known.refunded = True
+        elif known is None:
+            if not self._is_active_elsewhere(call):
+                number = len(self.cards)
+                new = ModelCard(f"GC{number}", f"TEST-CANARY-{number:04}", self.now(), call)
+                self.cards[call.request_id] = new
+        elif call.name != Operation.CREATE_GIFT_CARD and not self._is_active_elsewhere(call):
+            known.refunded = False
+        self.live_max = max(self.live_max, len(self.live))
+
+    def _is_too_late(self, card: ModelCard) -> bool:
+        return card.call.name == Operation.CREATE_GIFT_CARD and self.now() - card.born > CANCEL_WINDOW
+
+    def _is_active_elsewhere(self, call: Call) -> bool:
+        return call.card_number is not None and any(
+            card.call.card_number == call.card_number and request_id != call.request_id
+            for request_id, card in self.live.items()
+        )
 
     def _show(self, call: Call) -> Outcome:
-        card = self.cards[call.request_id]
+        card = self.cards.get(call.request_id)
+        if card is None or self._is_active_elsewhere(call):
+            return Refused(ALREADY_ACTIVE)
         if card.refunded:
             return Conflict(ConflictKind.REFUNDED, card.gc_id)
-        assert call.value == card.call.value
+        if card.other_value:
+            return Conflict(ConflictKind.VALUE, card.gc_id)
         assert call.value is not None
+        assert call.value == card.call.value
+        if call.name != Operation.CREATE_GIFT_CARD:
+            return Succeeded(Card(None, None, None, "Activated", call.value))
         return Succeeded(Card(card.gc_id, ClaimCode(card.code), None, "Fulfilled", call.value))
 
     def _attempt(self, signed: SignedCall, outcome: Any, *, answered: bool = True) -> Attempt[Any]:
-        date = self.clock.now().replace(microsecond=0) if answered else None
+        date = self.now().replace(microsecond=0) if answered else None
         return Attempt(outcome=outcome, evidence=evidence(signed), amazon_date=date)
-
-
-class Killed(BaseException):
-    """The process is gone: nothing catches this."""
-
-
-@dataclass
-class Killer:
-    """Counts the moments at which a process may die, and lets it die at some.
-
-    Attributes:
-        at: numbers of the moments to die at.
-        armed: whether moments are counted at all.
-    """
-
-    at: frozenset[int] = frozenset()
-    armed: bool = True
-    moments: list[str] = field(default_factory=list)
-
-    def moment(self, name: str) -> bool:
-        """Count one; whether to die now."""
-        if not self.armed:
-            return False
-        self.moments.append(name)
-        return len(self.moments) - 1 in self.at
-
-
-class Mortal:
-    """A port whose every call is a moment to die before and after; a call to Amazon also one while it is under way."""
-
-    def __init__(self, port: object, name: str, killer: Killer) -> None:
-        self._port, self._name, self._killer = port, name, killer
-
-    def __getattr__(self, method: str) -> Any:
-        real = getattr(self._port, method)
-
-        def call(*args: Any, **options: Any) -> Any:
-            name = f"{self._name}.{method}"
-            if self._killer.moment(f"before {name}"):
-                raise Killed(name)
-            if method.startswith("attempt") and self._killer.moment(f"during {name}"):
-                assert isinstance(self._port, ModelAmazon)
-                self._port.leave(args[0])
-                raise Killed(name)
-            result = real(*args, **options)
-            if self._killer.moment(f"after {name}"):
-                raise Killed(name)
-            return result
-
-        return call

@@ -25,8 +25,8 @@ from incentives.domain.outcomes import (
     Unknown,
     UnknownBecause,
 )
-from incentives.domain.recovery import deadline
 from incentives.domain.transitions import DEADLINE
+from incentives.domain.waits import deadline
 from incentives.usecases.answers import Delivered
 from incentives.usecases.issue import Order
 from tests.support.fakes import CODE, START, usd

@@ -19,11 +19,13 @@ from incentives.domain.outcomes import (
     Unresolved,
 )
 from incentives.domain.recovery import after_operation
-from incentives.domain.transitions import DEADLINE, take_over
+from incentives.domain.transitions import DEADLINE, LEASE, take_over
 from incentives.usecases.answers import Accepted, Standing
 from incentives.usecases.cancel import RACES_MAX, cancel
-from tests.support.workflow import resume
+from incentives.usecases.recover import Task
+from incentives.usecases.start_recovery import sweep
 from tests.support.fakes import START, Sent, World, account, world
+from tests.support.workflow import resume, run_execution
 from tests.unit.builders import (
     KEY_REFUSED,
     MINUTE,
@@ -54,6 +56,12 @@ def issued(**updates: object) -> Record:
 
 def cancelled(w: World, seconds: float = 25.0) -> Standing | Accepted:
     return cancel("Test1AAAA", CREATE, "arn:caller", w.tools, w.budget(seconds))
+
+
+def recovered(w: World) -> Record:
+    """The record after the recovery that was started last."""
+    assert run_execution(*w.recoveries.started[-1], w.tools) is Task.DONE
+    return now(w)
 
 
 def now(w: World) -> Record:
@@ -102,14 +110,16 @@ def test_a_second_cancel_is_a_replay() -> None:
 
 
 @pytest.mark.parametrize("kept", [record(), unknown_since()], ids=lambda r: r.status)
-def test_a_cancel_of_what_is_open_is_accepted_fixed_and_left_to_its_holder(kept: Record) -> None:
+def test_a_cancel_of_what_is_open_is_accepted_fixed_and_left_to_a_recovery(kept: Record) -> None:
     w = holding(kept)
 
     answer = cancelled(w)
 
     assert isinstance(answer, Accepted)
     assert (now(w).status, now(w).intent) == (S.REVERSING, Intent.REVERSE)
-    assert now(w).wake_at == START
+    assert now(w).epoch == 1, "its holder loses every write"
+    assert w.recoveries.started == [("Test1AAAA", 1)]
+    assert now(w).wake_at == START + LEASE
     assert now(w).deadline_at == START + DEADLINE
     assert not w.amazon.sent
 
@@ -125,11 +135,11 @@ def test_an_accepted_cancel_is_not_undone_by_the_success_that_comes_after_it() -
     assert now(w).status is S.REVERSING
 
 
-def test_an_accepted_cancel_is_carried_out_by_whoever_takes_the_record() -> None:
+def test_an_accepted_cancel_is_carried_out_by_the_recovery_that_it_starts() -> None:
     w = holding(unknown_since(intent=Intent.REISSUE))
     cancelled(w)
 
-    ended = resume("Test1AAAA", w.tools, w.budget())
+    ended = recovered(w)
 
     assert (ended.status, ended.replaced_by) == (S.REVERSED, None)
     assert w.amazon.names == ["CancelGiftCard"]
@@ -139,10 +149,24 @@ def test_an_order_that_was_never_sent_is_reversed_without_asking_amazon() -> Non
     w = holding(record(attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None))
     cancelled(w)
 
-    ended = resume("Test1AAAA", w.tools, w.budget())
+    ended = recovered(w)
 
     assert ended.status is S.REVERSED
     assert not w.amazon.sent
+
+
+@pytest.mark.parametrize("kept", [record(), unknown_since()], ids=lambda r: r.status)
+def test_an_accepted_cancel_whose_recovery_did_not_start_is_found_by_the_sweep(kept: Record) -> None:
+    w = holding(kept)
+    w.recoveries.works = False
+    assert isinstance(cancelled(w), Accepted)
+    w.recoveries.works = True
+    w.clock.time = START + LEASE
+
+    assert sweep(w.tools) == ["Test1AAAA"]
+
+    assert recovered(w).status is S.REVERSED
+    assert w.amazon.names == ["CancelGiftCard"]
 
 
 @pytest.mark.parametrize("cause", [Cause.REISSUE, Cause.REFUSED, Cause.REVERSE])

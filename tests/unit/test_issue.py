@@ -16,6 +16,7 @@ from incentives.domain.errors import (
 from incentives.domain.ledger import Change, Intent, KeyItem, KeyTaken, Lost, Record, Status
 from incentives.domain.outcomes import (
     AmazonError,
+    Conflict,
     NotExecuted,
     Refused,
     Reversed,
@@ -26,8 +27,9 @@ from incentives.domain.pacing import Slot
 from incentives.domain.transitions import accept_cancel, take_over
 from incentives.usecases.answers import Accepted, Delivered
 from incentives.usecases.issue import issue
-from tests.support.workflow import resume
+from incentives.usecases.recover import Task
 from tests.support.fakes import CODE, START, FakeLedger, Sent, World, account, card, usd, world
+from tests.support.workflow import resume, run_execution
 from tests.unit.builders import (
     EXPIRED,
     KEY_REFUSED,
@@ -128,6 +130,8 @@ def test_what_stays_unknown_is_handed_over_and_is_neither_success_nor_failure(un
     assert (only(w).status, only(w).doubt) == (Status.RECOVERING, True)
     assert only(w).wake_at is not None
     assert only(w).deadline_at is not None
+    assert w.recoveries.started == [(only(w).request_id, 1)]
+    assert only(w).epoch == 1
 
 
 @pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
@@ -197,14 +201,20 @@ def test_a_refunded_card_is_never_delivered() -> None:
 
 
 @pytest.mark.parametrize("outcome", [EXPIRED, OTHER_VALUE], ids=["expired", "another value"])
-def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Refused) -> None:
+def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Conflict) -> None:
     w = world(outcome)
 
+    answer = place(w)
+
+    assert isinstance(answer, Accepted)
+    assert (only(w).status, only(w).conflict) == (Status.RECOVERING, outcome.kind)
+    assert w.recoveries.started == [(only(w).request_id, only(w).epoch)]
+    assert run_execution(*w.recoveries.started[0], w.tools) is Task.ESCALATED
     with pytest.raises(StateConflict) as error:
         place(w)
-
     assert error.value.request_status == only(w).status == Status.ESCALATED
     assert w.telemetry.counts["RequestEscalated"] == 1
+    assert len(w.amazon.sent) == 1
 
 
 def test_a_refused_key_is_read_anew_once_and_tried_again() -> None:
@@ -445,7 +455,7 @@ def test_a_write_that_finds_its_own_nonce_had_succeeded() -> None:
 
 def test_a_cancel_between_answer_and_delivery_withholds_the_code() -> None:
     def cancelled_meanwhile(sent: Sent) -> Succeeded:
-        change = accept_cancel(w.ledger.records[sent.call.request_id], w.clock.now(), held=False)
+        change = accept_cancel(w.ledger.records[sent.call.request_id], w.clock.now())
         w.ledger.apply(change, "cancel")
         return Succeeded(card(sent.call))
 

@@ -50,7 +50,8 @@ DRAWN = {
     (S.ESCALATED, S.REVERSING),
 }
 ALL = set(itertools.product(Status, Status))
-ALLOWED = DRAWN | {(status, status) for status in OPEN}
+#: An escalated record stays escalated while its case file is completed.
+ALLOWED = DRAWN | {(status, status) for status in OPEN | {S.ESCALATED}}
 
 
 @pytest.mark.parametrize(("before", "after"), sorted(ALLOWED))
@@ -162,35 +163,36 @@ def test_a_recorded_reversal_leaves_the_fence_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("before", [record(), unknown_since(), record(S.SUCCEEDED)], ids=lambda r: r.status)
-@pytest.mark.parametrize("held", [True, False])
-def test_a_cancel_fixes_the_intent_and_has_24_hours_of_its_own(before: Record, held: bool) -> None:
+def test_a_cancel_fixes_the_intent_takes_the_record_and_has_24_hours_of_its_own(before: Record) -> None:
     now = START + 5 * MINUTE
 
-    cancelled = accept_cancel(before, now, held=held).after
+    cancelled = accept_cancel(before, now).after
 
     assert cancelled.status is S.REVERSING
     assert (cancelled.intent, cancelled.cause) == (Intent.REVERSE, Cause.CANCEL)
     assert cancelled.deadline_at == now + DEADLINE
-    assert cancelled.wake_at == (now + LEASE if held else now)
+    assert cancelled.wake_at == now + LEASE
+    assert cancelled.epoch == before.epoch + 1, "whoever held it until now loses every write"
     assert (cancelled.due_at, cancelled.wait_seconds, cancelled.phase_started_at) == (now, None, now)
 
 
 def test_a_cancel_of_what_is_being_reversed_only_fixes_the_intent() -> None:
     before = reversing(Cause.REISSUE)
 
-    written = accept_cancel(before, START + MINUTE, held=False)
+    written = accept_cancel(before, START + MINUTE)
 
     assert set(written.changed_fields) == {"intent", "updated_at"}
     assert written.after.intent is Intent.REVERSE
 
 
 def test_a_cancel_owes_nothing_to_what_an_earlier_reversal_was_told() -> None:
-    kept = record(S.SUCCEEDED, too_late=TooLateStage.ALIVE, no_such_request_at=START, card_seen=True)
+    kept = record(S.SUCCEEDED, too_late=TooLateStage.ALIVE, no_such_request_at=START, undone=True, card_seen=True)
 
-    cancelled = accept_cancel(kept, START + MINUTE, held=True).after
+    cancelled = accept_cancel(kept, START + MINUTE).after
 
     assert cancelled.too_late is None
     assert cancelled.no_such_request_at is None
+    assert not cancelled.undone
     assert cancelled.card_seen
 
 
@@ -203,13 +205,15 @@ def test_handing_over_what_may_have_executed_recovers_it(in_flight: bool, doubt:
     handed = hand_over(record(in_flight=in_flight, doubt=doubt, due_at=START + MINUTE), START).after
 
     assert handed.status is S.RECOVERING
-    assert handed.wake_at == START + MINUTE
+    assert handed.epoch == 1, "the recovery's own"
+    assert handed.wake_at == START + MINUTE + LEASE
 
 
 def test_handing_over_what_was_certainly_not_executed_leaves_it_pending() -> None:
     handed = hand_over(record(in_flight=False, due_at=START - MINUTE), START).after
 
     assert handed.status is S.PENDING
+    assert handed.epoch == 0
     assert handed.wake_at == START
 
 
@@ -235,13 +239,22 @@ def test_taking_over_raises_the_epoch_and_only_from_a_silent_holder(before: Reco
 def test_an_operators_round_has_a_new_epoch_and_deadline_and_forgets_what_was_concluded(
     before: Record, after: Status
 ) -> None:
-    told = replace(before, conflict=ConflictKind.VALUE, too_late=TooLateStage.ALIVE, no_such_request_at=START)
+    told = replace(
+        before,
+        conflict=ConflictKind.VALUE,
+        too_late=TooLateStage.ALIVE,
+        no_such_request_at=START,
+        gave_up=True,
+        case_file="{}",
+        mailed_at=START,
+    )
     now = START + 2 * DEADLINE
 
     opened = reopen(told, now).after
 
     assert (opened.status, opened.epoch, opened.deadline_at) == (after, before.epoch + 1, now + DEADLINE)
     assert (opened.conflict, opened.too_late, opened.no_such_request_at) == (None, None, None)
+    assert (opened.gave_up, opened.case_file, opened.mailed_at) == (False, None, None)
     assert opened.wake_at == now + LEASE
 
 

@@ -22,6 +22,7 @@ from incentives.domain.outcomes import (
 )
 from incentives.domain.recovery import (
     GENERATIONS_MAX,
+    Escalate,
     Probe,
     Reissue,
     SendReversal,
@@ -29,12 +30,11 @@ from incentives.domain.recovery import (
     Wait,
     after_probe,
     after_reversal,
-    deadline,
-    fence,
     held_up,
     next_step,
 )
-from incentives.domain.transitions import DEADLINE, accept_cancel, record_send
+from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, record_send
+from incentives.domain.waits import deadline, fence
 from tests.support.fakes import START
 from tests.unit.builders import (
     EXPIRED,
@@ -64,9 +64,8 @@ UNRESOLVED = [
 ]
 
 
-def settled(plan: Change | Reissue) -> Record:
-    assert isinstance(plan, Change)
-    return plan.after
+def settled(written: Change) -> Record:
+    return written.after
 
 
 # ---- reversed -----------------------------------------------------------------------------------
@@ -89,6 +88,15 @@ def test_reversed_counts_for_activations_and_loads_only_after_the_fence(operatio
     late = settled(after_reversal(before, reversal(Reversed(), FENCE + SECOND), FENCE + SECOND))
 
     assert (early.status, undated.status, late.status) == (S.REVERSING, S.REVERSING, S.REVERSED)
+
+
+@pytest.mark.parametrize("operation", [Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE])
+def test_reversed_counts_at_once_where_every_send_was_answered(operation: Operation) -> None:
+    answered = reversing(operation=operation, doubt=False, in_flight=False)
+    unanswered = replace(answered, in_flight=True)
+
+    assert settled(after_reversal(answered, reversal(Reversed()), START)).status is S.REVERSED
+    assert settled(after_reversal(unanswered, reversal(Reversed()), START)).status is S.REVERSING
 
 
 # ---- no such request ----------------------------------------------------------------------------
@@ -120,7 +128,6 @@ def test_no_such_request_counts_twice_60_seconds_apart_after_the_fence() -> None
     assert (soon.status, soon.no_such_request_at) == (S.REVERSING, first_at)
     assert undated.status is S.REVERSING
     assert settled(second).status is S.REVERSED
-    assert isinstance(second, Change)
     assert set(second.requires) >= {"card_seen", "attempts"}
 
 
@@ -175,16 +182,19 @@ def test_a_reversal_gets_a_last_try_at_its_deadline_and_is_then_escalated() -> N
 
     assert next_step(before, late) == SendReversal()
     step = next_step(replace(before, last_reversal_sent_at=deadline(before)), late)
-    assert isinstance(step, Settle)
+    assert isinstance(step, Escalate)
     assert step.change.after.status is S.ESCALATED
 
 
 def test_a_reversal_that_cannot_be_signed_at_its_deadline_is_escalated() -> None:
     before = reversing()
 
-    ended = held_up(before, AmazonError(type="AccountUnusable"), past_deadline(before)).after
+    told = held_up(before, AmazonError(type="AccountUnusable"), past_deadline(before)).after
+    step = next_step(told, past_deadline(before))
 
-    assert (ended.status, ended.wake_at) == (S.ESCALATED, None)
+    assert (told.status, told.gave_up) == (S.REVERSING, True)
+    assert isinstance(step, Escalate)
+    assert (step.change.after.status, step.change.after.wake_at) == (S.ESCALATED, None)
 
 
 # ---- too late -----------------------------------------------------------------------------------
@@ -214,9 +224,12 @@ def test_a_card_read_as_refunded_is_reversed() -> None:
 
 @pytest.mark.parametrize("outcome", [EXPIRED, OTHER_VALUE], ids=["expired", "another value"])
 def test_a_card_read_as_another_one_is_for_people(outcome: Conflict) -> None:
-    closed = after_probe(reversing(too_late=TooLateStage.ANSWERED), attempt(outcome), START).after
+    told = after_probe(reversing(too_late=TooLateStage.ANSWERED), attempt(outcome), START).after
+    step = next_step(told, START)
 
-    assert (closed.status, closed.conflict) == (S.ESCALATED, outcome.kind)
+    assert (told.status, told.conflict) == (S.REVERSING, outcome.kind)
+    assert isinstance(step, Escalate)
+    assert (step.change.after.status, step.change.after.conflict) == (S.ESCALATED, outcome.kind)
 
 
 @pytest.mark.parametrize("outcome", [REFUSED, TIMED_OUT, THROTTLED, KEY_REFUSED], ids=repr)
@@ -236,17 +249,25 @@ def test_a_card_that_cannot_be_read_is_read_again(outcome: Outcome) -> None:
         (Cause.CANCEL, S.SUCCEEDED),
         (Cause.REISSUE, S.SUCCEEDED),
         (Cause.REFUSED, S.SUCCEEDED),
-        (Cause.REVERSE, S.ESCALATED),
     ],
 )
-def test_a_card_that_is_alive_and_too_late_twice_stays_its_owners_unless_nobody_wants_it(
-    cause: Cause, status: Status
-) -> None:
+def test_a_card_that_is_alive_and_too_late_twice_stays_its_owners(cause: Cause, status: Status) -> None:
     alive = reversing(cause, too_late=TooLateStage.ALIVE, card_seen=True)
 
     closed = settled(after_reversal(alive, reversal(TooLate()), START + MINUTE))
 
     assert closed.status is status
+
+
+def test_a_card_that_is_alive_and_too_late_twice_and_that_nobody_wants_is_for_people() -> None:
+    alive = reversing(Cause.REVERSE, too_late=TooLateStage.ALIVE, card_seen=True)
+
+    told = settled(after_reversal(alive, reversal(TooLate()), START + MINUTE))
+    step = next_step(told, START + MINUTE)
+
+    assert (told.status, told.too_late) == (S.REVERSING, TooLateStage.FINAL)
+    assert isinstance(step, Escalate)
+    assert step.change.after.status is S.ESCALATED
 
 
 @pytest.mark.parametrize("outcome", [NoSuchRequest(), *UNRESOLVED], ids=repr)
@@ -270,53 +291,90 @@ def test_reading_a_card_moves_the_fence() -> None:
 # ---- reissue ------------------------------------------------------------------------------------
 
 
-def reissued(before: Record, now: timedelta = MINUTE) -> Change | Reissue:
-    return after_reversal(before, reversal(Reversed()), START + now)
+def undone(before: Record, now: timedelta = MINUTE) -> Record:
+    return settled(after_reversal(before, reversal(Reversed()), START + now))
 
 
-def test_a_confirmed_reversal_opens_the_next_generation_in_the_same_write() -> None:
+def plan_of(before: Record, now: timedelta = MINUTE) -> Reissue:
+    """The reissue that follows a confirmed reversal."""
+    step = next_step(undone(before, now), START + now)
+    assert isinstance(step, Reissue)
+    return step
+
+
+def test_a_confirmed_reversal_is_written_first_and_closed_only_with_the_next_generation() -> None:
     before = reversing(Cause.REISSUE)
 
-    plan = reissued(before)
+    told = undone(before)
+    plan = plan_of(before)
 
-    assert isinstance(plan, Reissue)
+    assert (told.status, told.undone) == (S.REVERSING, True)
     closed, successor = plan.close.after, plan.successor
     assert (closed.status, closed.replaced_by) == (S.REVERSED, successor.request_id)
-    assert "intent" in plan.close.requires
+    assert set(plan.close.requires) >= {"intent", "attempts"}
     assert successor.replaces == before.request_id != successor.request_id
     assert (successor.generation, successor.status, successor.attempts) == (1, S.PENDING, 0)
     assert (successor.value, successor.account, successor.key_hash) == (before.value, before.account, before.key_hash)
     assert successor.deadline_at == before.deadline_at
-    assert successor.wake_at == START + MINUTE
-    assert (successor.doubt, successor.cause, successor.gc_id) == (False, None, None)
+    assert (successor.due_at, successor.wake_at) == (START + MINUTE, START + MINUTE + LEASE)
+    assert (successor.doubt, successor.cause, successor.gc_id, successor.undone) == (False, None, None, False)
+
+
+def test_what_is_sealed_and_who_asked_goes_with_the_reissue() -> None:
+    before = reversing(
+        Cause.REISSUE, sealed="sealed-1", subject="*1234", caller="arn:caller", options={"programId": "p"}
+    )
+
+    successor = plan_of(before).successor
+
+    assert (successor.sealed, successor.subject, successor.caller) == ("sealed-1", "*1234", "arn:caller")
+    assert successor.options == {"programId": "p"}
 
 
 def test_no_such_request_twice_after_the_fence_reissues_too_unless_the_card_is_seen_meanwhile() -> None:
     before = reversing(Cause.REISSUE, no_such_request_at=FENCE + SECOND)
 
-    plan = after_reversal(before, reversal(NoSuchRequest(), FENCE + 2 * MINUTE), FENCE + 2 * MINUTE)
+    written = after_reversal(before, reversal(NoSuchRequest(), FENCE + 2 * MINUTE), FENCE + 2 * MINUTE)
 
-    assert isinstance(plan, Reissue)
-    assert set(plan.close.requires) == {"intent", "card_seen", "attempts"}
+    assert (written.after.status, written.after.undone) == (S.REVERSING, True)
+    assert set(written.requires) >= {"card_seen", "attempts"}
+    assert isinstance(next_step(written.after, FENCE + 2 * MINUTE), Reissue)
 
 
-def test_a_cancel_withdraws_the_reissue() -> None:
-    cancelled = accept_cancel(reversing(Cause.REISSUE), START, held=False).after
+def test_a_cancel_withdraws_the_reissue_before_the_reversal_is_confirmed() -> None:
+    cancelled = accept_cancel(reversing(Cause.REISSUE), START).after
 
-    assert settled(reissued(cancelled)).status is S.REVERSED
+    assert undone(cancelled).status is S.REVERSED
+
+
+def test_a_cancel_withdraws_the_reissue_also_between_the_two_writes() -> None:
+    told = undone(reversing(Cause.REISSUE))
+    cancelled = accept_cancel(told, START + MINUTE).after
+
+    step = next_step(cancelled, START + MINUTE)
+
+    assert isinstance(step, Settle)
+    assert (step.change.after.status, step.change.after.replaced_by) == (S.REVERSED, None)
 
 
 @pytest.mark.parametrize("generation", range(GENERATIONS_MAX))
 def test_there_are_three_generations_at_most(generation: int) -> None:
-    plan = reissued(reversing(Cause.REISSUE, generation=generation))
+    told = undone(reversing(Cause.REISSUE, generation=generation))
 
-    assert isinstance(plan, Reissue) is (generation < 2)
+    assert told.undone is (generation < 2)
+    assert told.status is (S.REVERSING if generation < 2 else S.REVERSED)
 
 
 def test_nothing_is_reissued_past_the_deadline() -> None:
-    assert settled(reissued(reversing(Cause.REISSUE), DEADLINE)).status is S.REVERSED
+    before = reversing(Cause.REISSUE)
+
+    assert undone(before, DEADLINE).status is S.REVERSED
+    # Nor if the deadline passes between the two writes.
+    step = next_step(undone(before), past_deadline(before))
+    assert isinstance(step, Settle)
+    assert step.change.after.status is S.REVERSED
 
 
 @pytest.mark.parametrize("cause", [Cause.CANCEL, Cause.REVERSE, Cause.REFUSED])
 def test_only_a_reversal_for_a_reissue_reissues(cause: Cause) -> None:
-    assert settled(reissued(reversing(cause, intent=Intent.REISSUE))).status is S.REVERSED
+    assert undone(reversing(cause, intent=Intent.REISSUE)).status is S.REVERSED

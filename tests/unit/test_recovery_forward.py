@@ -20,15 +20,16 @@ from incentives.domain.outcomes import (
 from incentives.domain.recovery import (
     ALREADY_ACTIVATED,
     Done,
+    Escalate,
     SendOperation,
     Settle,
     Wait,
     after_operation,
-    deadline,
     held_up,
     next_step,
 )
 from incentives.domain.transitions import DEADLINE, LEASE, hand_over
+from incentives.domain.waits import deadline
 from tests.support.fakes import START
 from tests.unit.builders import (
     EXPIRED,
@@ -152,7 +153,7 @@ def test_a_success_of_another_card_is_for_people_and_is_never_a_success(before: 
     step = next_step(noted, NOW)
 
     assert (noted.status, noted.conflict, noted.card_seen) == (S.RECOVERING, outcome.kind, True)
-    assert isinstance(step, Settle)
+    assert isinstance(step, Escalate)
     assert step.change.after.status is S.ESCALATED
 
 
@@ -238,7 +239,7 @@ def test_a_doubt_gets_a_last_try_at_the_deadline_and_is_then_escalated() -> None
 
     assert next_step(doubtful, late) == SendOperation()
     tried = next_step(replace(doubtful, last_sent_at=deadline(doubtful)), late)
-    assert isinstance(tried, Settle)
+    assert isinstance(tried, Escalate)
     assert tried.change.after.status is S.ESCALATED
 
 
@@ -250,7 +251,7 @@ def test_a_pending_doubt_past_its_deadline_reaches_escalation_through_recovery()
     step = next_step(handed, late)
 
     assert handed.status is S.RECOVERING
-    assert isinstance(step, Settle)
+    assert isinstance(step, Escalate)
     assert step.change.after.status is S.ESCALATED
 
 
@@ -264,7 +265,10 @@ def test_a_try_that_cannot_be_signed_is_put_off_but_not_beyond_the_deadline() ->
     assert (early.status, early.error) == (S.RECOVERING, why)
     assert early.due_at is not None
     assert early.due_at > START + MINUTE
-    assert (late.status, late.wake_at, late.error) == (S.ESCALATED, None, why)
+    assert (late.status, late.gave_up, late.error) == (S.RECOVERING, True, why)
+    step = next_step(late, past_deadline(doubtful))
+    assert isinstance(step, Escalate)
+    assert (step.change.after.status, step.change.after.wake_at) == (S.ESCALATED, None)
 
 
 @pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED, S.ESCALATED])

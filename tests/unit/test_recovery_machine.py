@@ -31,6 +31,7 @@ from incentives.domain.outcomes import (
 from incentives.domain.recovery import (
     GENERATIONS_MAX,
     Done,
+    Escalate,
     Probe,
     Reissue,
     SendOperation,
@@ -41,8 +42,6 @@ from incentives.domain.recovery import (
     after_operation,
     after_probe,
     after_reversal,
-    deadline,
-    fence,
     held_up,
     next_step,
 )
@@ -54,6 +53,7 @@ from incentives.domain.transitions import (
     record_send,
     take_over,
 )
+from incentives.domain.waits import deadline, fence
 from tests.support.fakes import START, FakeLedger
 from tests.unit.builders import (
     EXPIRED,
@@ -121,8 +121,12 @@ class OneRequest(RuleBasedStateMachine):
                 assert not held.status.is_open
             case Wait(until):
                 assert until > self.now
-            case Settle(change):
+            case Settle(change) | Escalate(change):
                 self.write(change)
+            case Reissue():
+                assert held.undone, "nothing is opened before the old one is known to be undone"
+                assert held.intent is Intent.REISSUE
+                self.ledger.reissue(step, self.nonce())
             case SendOperation():
                 assert held.status in {Status.PENDING, Status.RECOVERING}, "the operation is never sent again"
                 self.leave(step, record_send(held, self.now, self.now))
@@ -146,7 +150,7 @@ class OneRequest(RuleBasedStateMachine):
             case SendReversal():
                 plan = after_reversal(sent, reversal(undone, date), self.now)
                 self.check_no_such_request(sent, undone, plan, date)
-                self.reissue(plan) if isinstance(plan, Reissue) else self.write(plan)
+                self.write(plan)
             case Probe():
                 self.note(sent, outcome)
                 self.write(after_probe(sent, attempt(outcome, date), self.now))
@@ -176,10 +180,10 @@ class OneRequest(RuleBasedStateMachine):
         if self.newest.status.is_open:
             self.write(held_up(self.newest, REFUSAL, self.now))
 
-    @rule(held=st.booleans())
-    def a_caller_cancels(self, held: bool) -> None:
+    @rule()
+    def a_caller_cancels(self) -> None:
         if self.newest.status in {Status.PENDING, Status.RECOVERING, Status.SUCCEEDED, Status.REVERSING}:
-            self.write(accept_cancel(self.newest, self.now, held=held))
+            self.write(accept_cancel(self.newest, self.now))
             self.cancelled = True
 
     # ---- what must never be ---------------------------------------------------------------------
@@ -250,9 +254,6 @@ class OneRequest(RuleBasedStateMachine):
         if not isinstance(result, Lost):
             self.on_its_way.append((step, result))
 
-    def reissue(self, plan: Reissue) -> None:
-        self.ledger.reissue(plan, self.nonce())
-
     def note(self, sent: Record, outcome: Outcome) -> None:
         match outcome:
             case Succeeded():
@@ -260,14 +261,12 @@ class OneRequest(RuleBasedStateMachine):
             case Unknown():
                 self.doubts.add(sent.request_id)
 
-    def check_no_such_request(
-        self, sent: Record, undone: ReversalOutcome, plan: Change | Reissue, date: datetime | None
-    ) -> None:
+    def check_no_such_request(self, sent: Record, undone: ReversalOutcome, plan: Change, date: datetime | None) -> None:
         if not isinstance(undone, NoSuchRequest):
             return
         limit = fence(sent)
         counts = limit is None or (date is not None and date > limit)
-        ends = isinstance(plan, Reissue) or not plan.after.status.is_open
+        ends = plan.after.undone or not plan.after.status.is_open
         if ends:
             assert counts, "counted before the fence"
             assert not sent.card_seen, "counted although the card was seen"

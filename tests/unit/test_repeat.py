@@ -192,7 +192,7 @@ def test_a_cancel_while_the_card_is_read_withholds_the_code() -> None:
     (request_id,) = w.ledger.records
 
     def cancelled_meanwhile(sent: Sent) -> Succeeded:
-        w.ledger.apply(accept_cancel(w.ledger.records[request_id], w.clock.now(), held=True), "cancel")
+        w.ledger.apply(accept_cancel(w.ledger.records[request_id], w.clock.now()), "cancel")
         return Succeeded(card(sent.call))
 
     w.amazon.script = [cancelled_meanwhile]

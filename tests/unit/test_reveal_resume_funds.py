@@ -25,9 +25,9 @@ from incentives.domain.transitions import DEADLINE, take_over
 from incentives.usecases.answers import Accepted, Delivered
 from incentives.usecases.funds import available_funds
 from incentives.usecases.issue import issue
-from tests.support.workflow import resume
 from incentives.usecases.reveal import reveal
 from tests.support.fakes import CODE, START, World, world
+from tests.support.workflow import resume
 from tests.unit.builders import (
     KEY_REFUSED,
     MINUTE,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from incentives.domain.calls import Attempt
@@ -259,10 +260,31 @@ def _unknown(record: Record, read: Record, error: AmazonError, now: datetime) ->
     return _wait_on(record, read, now)
 
 
+class Book(StrEnum):
+    """What Amazon's own book, the activity page, says of a request that its reversal did not find."""
+
+    AGREES = "agrees"  # it holds nothing of it
+    DISAGREES = "disagrees"  # it holds it
+    UNAVAILABLE = "unavailable"  # not to be had for this account, or too long to read
+    UNANSWERED = "unanswered"  # not now
+
+
+def asks_the_book(record: Record, attempt: Attempt[ReversalOutcome], now: datetime) -> bool:
+    """Whether this answer would end the request because Amazon knows nothing of it: then its book is asked as well."""
+    return after_reversal(record, attempt, now) != after_reversal(record, attempt, now, book=Book.UNANSWERED)
+
+
 def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcomes
-    record: Record, attempt: Attempt[ReversalOutcome], now: datetime
+    record: Record, attempt: Attempt[ReversalOutcome], now: datetime, *, book: Book = Book.AGREES
 ) -> Change:
-    """What the answer to a sent reversal means for a REVERSING request."""
+    """What the answer to a sent reversal means for a REVERSING request.
+
+    Args:
+        record: as it stands after the send was recorded.
+        attempt: the send and what it came back with.
+        now: aware UTC.
+        book: what Amazon's book says, where `asks_the_book`.
+    """
     read = replace(record, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:
         case Reversed():
@@ -281,7 +303,7 @@ def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcom
                 return _wait_on(record, replace(read, no_such_request_at=attempt.amazon_date), now)
             if attempt.amazon_date is None or attempt.amazon_date < first + NO_SUCH_REQUEST_APART:
                 return _wait_on(record, read, now)
-            return _nothing_there(record, read, now)
+            return _by_the_book(record, read, book, now)
         case TooLate(error):
             read = replace(read, error=error)
             if record.too_late is TooLateStage.ALIVE:
@@ -326,6 +348,17 @@ def _undone(record: Record, read: Record, now: datetime, *, requires: tuple[str,
     if _may_reissue(record, now):
         return change_from(record, read, requires=requires, undone=True, error=None, due_at=now, wake_at=now + LEASE)
     return change_from(record, read, requires=requires, status=Status.REVERSED, error=None)
+
+
+def _by_the_book(record: Record, read: Record, book: Book, now: datetime) -> Change:
+    match book:
+        case Book.AGREES | Book.UNAVAILABLE:
+            return _nothing_there(record, read, now)
+        case Book.DISAGREES:
+            # It exists: from now on only its reversal counts.
+            return _wait_on(record, replace(read, card_seen=True, no_such_request_at=None), now)
+        case Book.UNANSWERED:
+            return _wait_on(record, read, now)
 
 
 def _nothing_there(record: Record, read: Record, now: datetime) -> Change:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from incentives.agcod.amazon import SignedCall
-from incentives.domain.accounts import Account
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.errors import AccountUnusable, InvalidInput, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status
 from incentives.domain.outcomes import AmazonError, Card, NotExecuted, NotExecutedBecause, Succeeded, Unresolved
 from incentives.domain.pacing import Full
 from incentives.domain.recovery import (
+    Book,
     Done,
     Escalate,
     Probe,
@@ -29,12 +29,14 @@ from incentives.domain.recovery import (
     after_operation,
     after_probe,
     after_reversal,
+    asks_the_book,
     held_up,
     next_step,
     note_seen,
     slot_due,
 )
 from incentives.domain.transitions import hand_over, record_reversal_send, record_send
+from incentives.usecases.book import account_of, read_book
 from incentives.usecases.calls import operation_call, reversal_call, unsealed
 from incentives.usecases.tools import CALL_SECONDS, SLOT_WAIT_SECONDS_MAX, Budget, Tools
 
@@ -148,7 +150,9 @@ def _send(
         return here, False, False
     if isinstance(step, SendReversal):
         reversal = observed(tools, here.record, call, signed, tools.amazon.attempt_reversal)
-        change = after_reversal(here.record, reversal, tools.clock.now())
+        asked = asks_the_book(here.record, reversal, tools.clock.now())
+        book = read_book(here.record, tools) if asked else Book.AGREES
+        change = after_reversal(here.record, reversal, tools.clock.now(), book=book)
         key_refused = isinstance(reversal.outcome, Unresolved) and (
             reversal.outcome.not_executed is NotExecutedBecause.CREDENTIALS
         )
@@ -197,18 +201,6 @@ def is_key_refused(attempt: Attempt[Any]) -> bool:
     """Whether Amazon refused the key or its signature."""
     outcome = attempt.outcome
     return isinstance(outcome, NotExecuted) and outcome.because is NotExecutedBecause.CREDENTIALS
-
-
-def account_of(record: Record, tools: Tools, *, fresh: bool = False) -> Account:
-    """The keys for a record.
-
-    Raises:
-        AccountUnusable: there are none, or they are another partner's: its request ids would not be ours.
-    """
-    account = tools.accounts.get(record.account, fresh=fresh)
-    if account.partner_id != record.partner_id:
-        raise AccountUnusable(record.account, "now has another partnerId than when this request was made")
-    return account
 
 
 def _hand_over(here: Driven, tools: Tools) -> Driven:

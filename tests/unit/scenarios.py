@@ -1,0 +1,675 @@
+"""Short histories that come out right by one rule of the protocol each, and lose money, leak or hang without it.
+
+Each plays itself and asserts how it must end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import boto3
+from botocore.stub import Stubber
+
+from incentives.aws.ledger import DynamoDbLedger
+from incentives.aws.records import encode_record
+from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable
+from incentives.domain.ledger import Cause, Change, Intent, Lost, Record, Status, change
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import (
+    AmazonError,
+    ConflictKind,
+    NoSuchRequest,
+    Refused,
+    Reversed,
+    Succeeded,
+    TooLate,
+    UnknownBecause,
+    Unresolved,
+)
+from incentives.domain.recovery import GENERATIONS_MAX, after_operation, after_reversal
+from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, record_send, take_over
+from incentives.domain.waits import fence
+from incentives.usecases.answers import Accepted, Delivered
+from incentives.usecases.cancel import cancel
+from incentives.usecases.issue import issue
+from incentives.usecases.recover import Task, recover
+from incentives.usecases.reveal import reveal
+from incentives.usecases.start_recovery import start_recovery, sweep
+from tests.support.fakes import CODE, START, Sent, World, account, card, usd, world
+from tests.support.workflow import SUPPORT, run_execution
+from tests.unit.amazon_model import Fault
+from tests.unit.builders import (
+    MINUTE,
+    REFUNDED,
+    SECOND,
+    TIMED_OUT,
+    attempt,
+    order,
+    record,
+    reversal,
+    reversing,
+    unknown_since,
+)
+from tests.unit.ends import check
+from tests.unit.lives import CUSTOMER, ORDERS, Life, Story, cut_short, lived
+
+S, F = Status, Fault
+CREATE, ACTIVATE, LOAD = Operation
+ID = "Test1AAAA"
+FOR_EVER = 5000
+
+
+def lost(count: int = FOR_EVER) -> tuple[Fault, ...]:
+    return (F.LOST_BEFORE,) * count
+
+
+def begun(story: Story) -> Life:
+    """A life after its first call."""
+    life = Life(story, watched=False)
+    life.stage = 1
+    life.issue()
+    return life
+
+
+def ended(life: Life, *expected: Status) -> None:
+    """Play a life to its end: the ledger must be right, and its word the expected one."""
+    life.play()
+    check(life)
+    assert not expected or life.newest.status in expected, f"ended {life.newest.status}"
+
+
+def holding(kept: Record, *script: Any) -> World:
+    w = world(*script)
+    w.ledger.records[kept.request_id] = kept
+    return w
+
+
+# ---- 1. identities ------------------------------------------------------------------------------
+
+
+def a_key_is_used_for_another_amount() -> None:
+    w = world()
+    issue(order(), w.tools, w.budget())
+    try:
+        answer: object = issue(order(value=usd("50.00")), w.tools, w.budget())
+    except GatewayError as error:
+        answer = error
+    assert isinstance(answer, KeyReused), "a card of 25 was handed out for an order of 50"
+
+
+def a_key_is_used_for_another_account() -> None:
+    w = world()
+    w.accounts.accounts["other"] = account("other")
+    issue(order(), w.tools, w.budget())
+    try:
+        answer: object = issue(order(account="other"), w.tools, w.budget())
+    except GatewayError as error:
+        answer = error
+    assert isinstance(answer, KeyReused), "an order of one account was answered with another's card"
+
+
+def an_account_becomes_another_partners() -> None:
+    w = holding(unknown_since())
+    w.accounts.accounts["default"] = account(partner_id="Other")
+    recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    assert not w.amazon.sent, "sent under an id that is another partner's"
+
+
+def a_reissued_order_is_asked_for_by_its_key() -> None:
+    ended(begun(Story((F.LOST_AFTER,) * 25, Intent.REISSUE)), S.SUCCEEDED)
+
+
+# ---- 2. states ----------------------------------------------------------------------------------
+
+
+def an_execution_is_gone_and_the_sweep_starts_another() -> None:
+    life = begun(Story((F.LOST_AFTER,) * 25))
+    life.executions.clear()
+    ended(life, S.SUCCEEDED)
+
+
+def a_reissue_is_cancelled_while_it_reverses() -> None:
+    life = begun(Story((F.LOST_AFTER, *lost(100)), Intent.REISSUE))
+    life.until(lambda: life.newest.status is S.REVERSING)
+    life.amazon.faults.clear()
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+def a_reissue_is_cancelled_between_its_plan_and_its_write() -> None:
+    w = holding(reversing(Cause.REISSUE, undone=True))
+    reissue = w.ledger.reissue
+
+    def overtaken(plan: Any, nonce: str) -> Record | Lost:
+        w.ledger.apply(accept_cancel(w.ledger.records[ID], w.clock.now()), "cancel")
+        return reissue(plan, nonce)
+
+    w.ledger.reissue = overtaken  # type: ignore[method-assign]
+    run_execution(ID, 0, w.tools)
+    assert len(w.ledger.records) == 1, "a cancelled order came back as a new card"
+
+
+def two_sends_are_recorded_from_one_reading() -> None:
+    w = holding(unknown_since())
+    seen = w.ledger.records[ID]
+    first = w.ledger.apply(record_send(seen, START, START), "one")
+    second = w.ledger.apply(record_send(seen, START + SECOND, START), "two")
+    assert isinstance(first, Record)
+    assert isinstance(second, Lost), "two processes send at once, and the ledger counts one"
+
+
+def the_sdk_repeats_a_write_that_had_taken_effect() -> None:
+    kept = record(nonce="mine")
+
+    client = boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+    with Stubber(client) as stub:
+        stub.add_client_error(
+            "update_item", "ConditionalCheckFailedException", modeled_fields={"Item": encode_record(kept)}
+        )
+        ledger = DynamoDbLedger(client, "table", sleep=lambda _: None)
+        written = ledger.apply(change(replace(kept, nonce=""), attempts=2), "mine")
+    assert isinstance(written, Record), "whoever holds it thinks that he has lost it, and it waits for the sweep"
+
+
+# ---- 3. sending ---------------------------------------------------------------------------------
+
+
+def a_process_dies_while_its_first_call_is_under_way_and_the_order_is_cancelled() -> None:
+    whole = lived(Story(cancelled=True))
+    remains = next(each for each in whole.moments if each.moment == "during amazon.attempt")
+    life = whole.after(remains, retried=False)
+    ended(life)
+
+
+def a_card_that_was_not_found_is_cancelled() -> None:
+    life = begun(Story(lost(14)))
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+def a_process_dies_while_it_repeats_and_the_order_is_cancelled_later() -> None:
+    """The repeat leaves long after the first attempt, and arrives at the last moment."""
+    life = begun(Story(lost()))
+    life.wait_until(START + 10 * MINUTE)
+    life.amazon.faults = [F.LATE]
+    life.until(lambda: not life.amazon.faults)
+    life.amazon.faults = []
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+# ---- 4. reading ---------------------------------------------------------------------------------
+
+
+def a_refusal_follows_an_unknown_that_had_its_effect() -> None:
+    ended(begun(Story((F.LOST_AFTER, F.REFUSED))), S.REVERSED)
+
+
+def a_throttle_comes_between_an_unknown_and_a_refusal() -> None:
+    ended(begun(Story((F.LOST_AFTER, F.THROTTLED, F.REFUSED))), S.REVERSED)
+
+
+def a_refused_key_comes_between_an_unknown_and_a_refusal() -> None:
+    ended(begun(Story((F.LOST_AFTER, F.KEY_REFUSED, F.KEY_REFUSED, F.REFUSED))), S.REVERSED)
+
+
+def a_process_dies_unanswered_and_the_next_is_refused() -> None:
+    whole = lived(Story((F.LOST_AFTER,)))
+    remains = next(each for each in whole.moments if each.moment == "after amazon.attempt")
+    life = whole.after(remains, retried=False)
+    life.amazon.faults = [F.REFUSED]
+    ended(life, S.REVERSED)
+
+
+def a_card_is_shown_as_refunded() -> None:
+    life = begun(Story((F.LOST_AFTER,) * 13))
+    assert life.first_id is not None
+    life.amazon.cards[life.first_id].refunded = True
+    life.amazon.faults.clear()
+    ended(life, S.REVERSED)
+
+
+def a_card_of_another_amount_is_shown() -> None:
+    ended(begun(Story((F.OTHER_VALUE,))), S.ESCALATED)
+
+
+def a_reversal_is_refused_for_the_accounts_sake() -> None:
+    life = begun(Story())
+    life.amazon.faults = [F.REFUSED] * 2
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+# ---- 5. delivering ------------------------------------------------------------------------------
+
+
+def a_cancel_comes_between_the_code_and_its_delivery() -> None:
+    w = world()
+    issue(order(), w.tools, w.budget())
+    (request_id,) = w.ledger.records
+
+    def cancelled(sent: Sent) -> Succeeded:
+        w.ledger.apply(accept_cancel(w.ledger.records[request_id], w.clock.now()), "cancel")
+        return Succeeded(card(sent.call))
+
+    w.amazon.script = [cancelled]
+    try:
+        answer: object = reveal(request_id, None, w.tools, w.budget())
+    except GatewayError as error:
+        answer = error
+    assert not isinstance(answer, Delivered), "a code that is being cancelled was handed out"
+
+
+def a_cancel_comes_between_the_first_answer_and_its_delivery() -> None:
+    def cancelled(sent: Sent) -> Succeeded:
+        w.ledger.apply(accept_cancel(w.ledger.records[sent.call.request_id], w.clock.now()), "cancel")
+        return Succeeded(card(sent.call))
+
+    w = world(cancelled)
+    answer = issue(order(), w.tools, w.budget())
+    assert isinstance(answer, Accepted), "a code that is being cancelled was handed out"
+
+
+def an_order_is_repeated_while_it_is_open() -> None:
+    life = begun(Story((F.LOST_AFTER, *lost(30))))
+    sent = life.amazon.calls
+    answer = life.issue()
+    assert isinstance(answer, Accepted)
+    assert life.amazon.calls == sent, "two processes carry one order"
+
+
+# ---- 6. recovery --------------------------------------------------------------------------------
+
+
+def an_older_execution_wakes_up() -> None:
+    w = holding(unknown_since())
+    start_recovery(ID, None, w.tools)
+    recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    assert not w.amazon.sent, "two executions hold one record"
+
+
+def a_successor_is_taken_by_a_cancel_before_its_execution_takes_it() -> None:
+    w = holding(reversing(Cause.REISSUE, undone=True))
+    reissue = w.ledger.reissue
+
+    def cancelled_at_once(plan: Any, nonce: str) -> Record | Lost:
+        opened = reissue(plan, nonce)
+        assert isinstance(opened, Record)
+        w.ledger.apply(accept_cancel(opened, w.clock.now()), "cancel")
+        return opened
+
+    w.ledger.reissue = cancelled_at_once  # type: ignore[method-assign]
+    said = recover(Task.REISSUE, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    assert said.next is Task.DONE, "two executions hold one epoch"
+
+
+def a_paced_order_has_waited_unsent() -> None:
+    """Its first unknown is minutes after its creation: it is repeated all the same."""
+    life = Life(Story((F.LOST_AFTER,) * 5, Intent.REVERSE, no_slot=True), watched=False)
+    life.stage = 1
+    life.world.pacer.full_for = 300.0
+    life.issue()
+    life.world.pacer.full_for = None
+    ended(life, S.SUCCEEDED)
+
+
+def an_unknown_that_nobody_wants_repeated_for_ever() -> None:
+    life = begun(Story((F.LOST_AFTER, *lost()), Intent.REVERSE))
+    life.wait_until(START + 3 * MINUTE)
+    life.amazon.faults.clear()
+    ended(life, S.REVERSED)
+
+
+def a_card_lands_late_while_answers_are_lost() -> None:
+    """It can be cancelled for 15 minutes, of which the first eight tell nothing."""
+    life = Life(Story((F.LATE, *lost(100)), Intent.REVERSE), watched=False)
+    life.amazon.late_by = timedelta(minutes=2, seconds=30)
+    life.stage = 1
+    life.issue()
+    life.until(lambda: life.newest.status is S.REVERSING)
+    life.wait_until(START + 10 * MINUTE + 30 * SECOND)
+    life.amazon.faults.clear()
+    ended(life, S.REVERSED)
+
+
+def the_fence_passes() -> None:
+    w = holding(reversing(), *[NoSuchRequest()] * 200)
+    at = fence(w.ledger.records[ID])
+    run_execution(ID, 0, w.tools)
+    assert at is not None
+    assert at + SECOND in [sent.at.replace(microsecond=0) for sent in w.amazon.sent], "nobody asked at the fence itself"
+
+
+def an_amazon_that_answers_at_the_last_moment() -> None:
+    life = begun(Story((F.LOST_AFTER, *lost())))
+    life.wait_until(START + DEADLINE)
+    life.amazon.faults.clear()
+    ended(life, S.SUCCEEDED)
+
+
+def a_ledger_that_cannot_be_reached_for_a_moment() -> None:
+    w = holding(unknown_since())
+    apply = w.ledger.apply
+
+    def fail(change: Change, nonce: str) -> Record | Lost:
+        w.ledger.apply = apply  # type: ignore[method-assign]
+        raise LedgerUnavailable("apply", in_doubt=True)
+
+    w.ledger.apply = fail  # type: ignore[method-assign]
+    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert w.ledger.records[ID].status is S.SUCCEEDED
+
+
+# ---- 7. the fence -------------------------------------------------------------------------------
+
+
+def a_card_lands_after_amazon_knew_nothing_of_it(operation: Operation = CREATE) -> None:
+    life = Life(Story((F.LATE, *lost(100)), Intent.REISSUE, operation=operation), watched=False)
+    life.stage = 1
+    life.issue()
+    life.until(lambda: life.newest.status is S.REVERSING)
+    life.amazon.faults.clear()
+    ended(life, S.SUCCEEDED)
+
+
+def our_clock_leaps_while_a_card_is_on_its_way() -> None:
+    life = Life(Story((F.LATE, *lost(100)), Intent.REVERSE), watched=False)
+    life.stage = 1
+    life.issue()
+    life.until(lambda: life.newest.status is S.REVERSING)
+    life.amazon.faults.clear()
+    life.world.clock.time += timedelta(minutes=12)
+    life.amazon.ahead = -timedelta(minutes=12)
+    ended(life, S.REVERSED)
+
+
+def one_stale_read_after_the_fence() -> None:
+    life = begun(Story((F.LOST_AFTER, *lost()), Intent.REVERSE, operation=LOAD))
+    life.wait_until(START + 25 * MINUTE)
+    life.amazon.faults = [F.STALE]
+    ended(life, S.REVERSED)
+
+
+def two_stale_reads_within_a_minute() -> None:
+    at = START + 30 * MINUTE
+    first = after_reversal(reversing(), reversal(NoSuchRequest(), at), at).after
+    second = after_reversal(first, reversal(NoSuchRequest(), at + 2 * SECOND), at + 2 * SECOND).after
+    assert second.status is S.REVERSING, "one stale replica has been asked twice"
+
+
+def stale_reads_of_a_card_that_was_seen() -> None:
+    life = begun(Story(operation=LOAD))
+    life.wait_until(START + 60 * MINUTE)
+    life.amazon.faults = [F.STALE] * 40
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+def a_success_is_read_by_whoever_has_just_lost_the_record() -> None:
+    def cancelled(sent: Sent) -> Succeeded:
+        w.ledger.apply(accept_cancel(w.ledger.records[sent.call.request_id], w.clock.now()), "cancel")
+        return Succeeded(card(sent.call))
+
+    w = world(cancelled)
+    issue(order(), w.tools, w.budget())
+    (kept,) = w.ledger.records.values()
+    assert kept.card_seen, "its new holder may conclude that there is no such card"
+
+
+def a_load_lands_after_it_was_voided() -> None:
+    life = begun(Story((F.LOST_AFTER, F.LATE, *lost(100)), Intent.REVERSE, operation=LOAD))
+    life.until(lambda: life.newest.status is S.REVERSING)
+    life.amazon.faults.clear()
+    ended(life, S.REVERSED)
+
+
+def a_cancel_had_worked_and_is_called_too_late() -> None:
+    life = begun(Story())
+    life.wait_until(START + 14 * MINUTE + 55 * SECOND)
+    life.amazon.faults = [F.LOST_AFTER, *lost(8)]
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+def too_late_was_too_early_said() -> None:
+    w = holding(reversing(card_seen=True), TooLate(), lambda sent: Succeeded(card(sent.call)), Reversed())
+    run_execution(ID, 0, w.tools)
+    assert w.ledger.records[ID].status is S.REVERSED, "one more cancel would have done it"
+
+
+def a_card_that_nobody_wants_is_too_late_to_be_cancelled() -> None:
+    alive = [TooLate(), lambda sent: Succeeded(card(sent.call)), TooLate()]
+    w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *alive)
+    run_execution(ID, 0, w.tools)
+    assert w.ledger.records[ID].status is S.ESCALATED, "a charge that nobody ordered ends as a success"
+
+
+def an_unresolved_reversal_of_a_live_card() -> None:
+    w = holding(reversing(card_seen=True), *[Unresolved(unknown=UnknownBecause.TIMED_OUT)] * 5, Reversed())
+    run_execution(ID, 0, w.tools)
+    assert w.ledger.records[ID].status is S.REVERSED
+
+
+# ---- 8. reissue ---------------------------------------------------------------------------------
+
+
+def a_process_dies_while_it_reissues() -> None:
+    story = Story((F.LOST_AFTER,) * 25, Intent.REISSUE)
+    whole = lived(story)
+    for remains in whole.moments:
+        if remains.moment in {"before ledger.reissue", "after ledger.reissue"}:
+            ended(whole.after(remains, retried=False), S.SUCCEEDED)
+
+
+def no_generation_is_ever_answered() -> None:
+    life = begun(Story(lost(), Intent.REISSUE))
+    for _ in range(GENERATIONS_MAX + 1):
+        life.until(lambda: life.newest.status is S.REVERSING)
+        life.amazon.faults.clear()
+        number = life.newest.generation
+        life.until(lambda number=number: life.newest.generation > number or not life.newest.status.is_open)  # type: ignore[misc]
+        life.amazon.faults = list(lost())
+        assert len(life.world.ledger.records) <= GENERATIONS_MAX, "reissued again and again"
+
+
+def a_reissue_comes_late_in_its_orders_day() -> None:
+    life = begun(Story(lost(), Intent.REISSUE))
+    life.wait_until(START + 20 * 60 * MINUTE)
+    life.amazon.faults.clear()
+    life.until(lambda: life.newest.generation == 1)
+    life.amazon.faults = list(lost())
+    life.until(lambda: not life.newest.status.is_open)
+    assert life.world.clock.now() < START + DEADLINE + 5 * MINUTE, "the caller's order outlives its day"
+
+
+def our_own_earlier_generation_holds_the_physical_card() -> None:
+    ours = record(operation=ACTIVATE, generation=1)
+    refused = Refused(AmazonError(code="F200", type="CardAlreadyActivatedWithDifferentRequestId"))
+    read = after_operation(ours, attempt(refused), START + SECOND).after
+    assert read.status is not S.REFUSED, "refused, and yet charged under our own earlier id"
+
+
+# ---- 9. time ------------------------------------------------------------------------------------
+
+
+def nobody_ever_answers() -> None:
+    life = begun(Story(lost()))
+    life.until(lambda: not life.newest.status.is_open)
+    assert life.newest.status is S.ESCALATED
+    assert life.world.clock.now() < START + DEADLINE + 5 * MINUTE
+
+
+def nobody_ever_answers_a_reversal() -> None:
+    life = begun(Story(lost(), Intent.REVERSE))
+    life.until(lambda: not life.newest.status.is_open)
+    assert life.newest.status is S.ESCALATED
+    assert life.world.clock.now() < START + DEADLINE + 5 * MINUTE
+
+
+def a_cancel_comes_at_the_end_of_the_day() -> None:
+    life = begun(Story((F.LOST_AFTER, *lost()), operation=LOAD))
+    life.wait_until(START + DEADLINE - MINUTE)
+    life.cancel()
+    life.wait_until(START + DEADLINE + 60 * MINUTE)
+    life.amazon.faults.clear()
+    ended(life, S.REVERSED)
+
+
+def an_order_never_gets_a_slot() -> None:
+    w = world()
+    w.pacer.full_for = 3600.0
+    issue(order(), w.tools, w.budget())
+    w.clock.time = START + timedelta(hours=1)
+    sweep(w.tools)
+    assert run_execution(*w.recoveries.started[-1], w.tools) is Task.DONE, "people are asked about nothing"
+    (kept,) = w.ledger.records.values()
+    assert (kept.status, kept.case_file, w.people.mails) == (S.REFUSED, None, [])
+
+
+def a_card_is_cancelled_that_was_created_long_after_its_first_send() -> None:
+    life = begun(Story(lost()))
+    life.wait_until(START + 10 * MINUTE)
+    life.amazon.faults.clear()
+    life.until(lambda: life.newest.status is S.SUCCEEDED)
+    life.wait_until(START + 16 * MINUTE)
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+def a_load_is_voided_the_next_day() -> None:
+    life = begun(Story(operation=LOAD))
+    life.wait_until(START + DEADLINE)
+    life.cancel()
+    ended(life, S.REVERSED)
+
+
+def the_index_lags_behind_the_ledger() -> None:
+    w = holding(record(wake_at=START + 10 * SECOND))
+    w.ledger.due = lambda now, limit: [ID]  # type: ignore[method-assign]
+    sweep(w.tools)
+    assert w.ledger.records[ID].epoch == 0, "a live record was taken"
+
+
+def a_holder_is_heard_of_while_the_sweep_looks() -> None:
+    w = holding(record(wake_at=START))
+    get = w.ledger.get
+
+    def sends_again(request_id: str) -> Record | None:
+        found = get(request_id)
+        assert found is not None
+        w.ledger.apply(record_send(found, START, START), "holder")
+        return found
+
+    w.ledger.get = sends_again  # type: ignore[method-assign]
+    sweep(w.tools)
+    assert w.ledger.records[ID].nonce == "holder", "a live record was taken"
+
+
+def a_round_waits_for_its_next_try() -> None:
+    due_at = START + 14 * MINUTE
+    w = holding(unknown_since(due_at=due_at, wake_at=due_at + LEASE))
+    start_recovery(ID, None, w.tools)
+    w.clock.time = due_at
+    assert sweep(w.tools) == [], "an execution a minute is started for one that waits"
+
+
+def a_handed_over_record_whose_recovery_never_started() -> None:
+    life = begun(Story((F.LOST_AFTER,) * 13))
+    life.executions.clear()
+    assert life.newest.wake_at is not None, "nobody will ever take it"
+    ended(life, S.SUCCEEDED)
+
+
+def a_record_is_written_and_its_answer_lost() -> None:
+    w = world()
+    opened = w.ledger.open
+
+    def lose(*args: Any) -> Any:
+        opened(*args)
+        raise LedgerUnavailable("open", in_doubt=True)
+
+    w.ledger.open = lose  # type: ignore[assignment,method-assign]
+    try:
+        answer: object = issue(order(), w.tools, w.budget())
+    except GatewayError as error:
+        answer = error
+    assert isinstance(answer, Accepted), "told as failed: the caller orders again under another key"
+
+
+# ---- 10. escalation -----------------------------------------------------------------------------
+
+
+def a_card_of_another_amount_and_every_death() -> None:
+    for life in cut_short(Story((F.OTHER_VALUE,) * 20)):
+        check(life)
+
+
+def escalated(**updates: Any) -> Record:
+    evidence = attempt(TIMED_OUT).evidence
+    known = {"status": S.ESCALATED, "wake_at": None, "due_at": None, "case_file": "{}", "evidence": evidence}
+    return replace(unknown_since(), **(known | updates))
+
+
+def the_mail_is_told_too_early() -> None:
+    w = holding(escalated())
+    recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    assert not w.people.mails, "a signature left that is as good as the card"
+
+
+def the_mail_cannot_be_sent() -> None:
+    w = holding(escalated(evidence=None))
+    w.people.mail_fault = "MessageRejected"
+    recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    assert "MessageRejected" in repr(w.people.notices), "nobody knows that Amazon was not told"
+
+
+def a_case_holds_a_customers_account() -> None:
+    w = world(*[TIMED_OUT] * 1000)
+    issue(order(**ORDERS[LOAD]), w.tools, w.budget())
+    run_execution(*w.recoveries.started[-1], w.tools)
+    assert w.people.mails
+    assert CUSTOMER not in repr(w.people.mails), "whoever holds it can spend"
+
+
+def a_day_without_an_answer() -> None:
+    w = holding(unknown_since(), *[TIMED_OUT] * 1000)
+    assert run_execution(ID, 0, w.tools) is Task.ESCALATED, "the alarm on failed executions stays silent"
+    assert CODE not in repr(w.people.mails)
+
+
+def an_operator_starts_another_round_after_a_reversal_was_sent() -> None:
+    w = holding(replace(reversing(Cause.REVERSE, reversal_attempts=1), status=S.ESCALATED, wake_at=None))
+    taken = start_recovery(ID, None, w.tools)
+    run_execution(ID, taken.epoch, w.tools)
+    assert "CreateGiftCard" not in w.amazon.names, "sent again after its reversal"
+
+
+def a_second_round_has_time() -> None:
+    w = holding(escalated(epoch=1), TIMED_OUT)
+    w.clock.time = START + 2 * DEADLINE
+    taken = start_recovery(ID, None, w.tools)
+    assert run_execution(ID, taken.epoch, w.tools) is Task.DONE
+    assert w.ledger.records[ID].status is S.SUCCEEDED
+
+
+def a_conflict_is_never_a_success() -> None:
+    w = holding(unknown_since(conflict=ConflictKind.VALUE))
+    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
+    assert not w.amazon.sent
+
+
+def a_refunded_card_ends_reversed() -> None:
+    w = holding(unknown_since(), REFUNDED)
+    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert w.ledger.records[ID].status is S.REVERSED
+    assert w.amazon.names == ["CreateGiftCard"], "what has been refunded is not asked for again"
+
+
+def a_cancel_of_an_open_request() -> None:
+    w = holding(unknown_since())
+    answer = cancel(ID, CREATE, None, w.tools, w.budget())
+    assert isinstance(answer, Accepted)
+    late = w.ledger.apply(take_over(unknown_since(), START, silent_only=False), "late")
+    assert isinstance(late, Lost), "its former holder still has it"

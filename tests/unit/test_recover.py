@@ -1,0 +1,505 @@
+"""The tasks of the recovery workflow, one by one: what each does, what it leaves to others, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.ledger import Cause, Change, Intent, Lost, Record, Status, TooLateStage
+from incentives.domain.outcomes import ConflictKind, NotExecutedBecause, Reversed, Succeeded, TooLate, Unresolved
+from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, take_over
+from incentives.usecases.recover import LEDGER_WAIT_SECONDS, Pause, Progress, Task, progress, recover
+from tests.support.fakes import CODE, START, Sent, World, card, world
+from tests.support.workflow import SUPPORT, run_execution
+from tests.unit.builders import (
+    MINUTE,
+    REFUNDED,
+    SECOND,
+    TIMED_OUT,
+    attempt,
+    past_deadline,
+    record,
+    reversing,
+    unknown_since,
+)
+
+S = Status
+ID = "Test1AAAA"
+KEY = NotExecutedBecause.CREDENTIALS
+EVIDENCE = attempt(TIMED_OUT).evidence
+
+
+def holding(kept: Record, *script: Any) -> World:
+    w = world(*script)
+    w.ledger.records[kept.request_id] = kept
+    return w
+
+
+def run(w: World, task: Task, *, request_id: str = ID, epoch: int = 0) -> Progress:
+    return recover(task, request_id, epoch, w.tools, w.budget(), support_address=SUPPORT)
+
+
+def now(w: World) -> Record:
+    return w.ledger.records[ID]
+
+
+def undone() -> Record:
+    return reversing(Cause.REISSUE, undone=True)
+
+
+def escalated(**updates: Any) -> Record:
+    known = {"status": S.ESCALATED, "wake_at": None, "due_at": None, "case_file": "{}"}
+    return replace(unknown_since(evidence=EVIDENCE), **(known | updates))
+
+
+#: A record for which each task is the policy's word, at `START`.
+WANTED: dict[Task, Callable[[], Record]] = {
+    Task.REPEAT: unknown_since,
+    Task.REVERSE: reversing,
+    Task.PROBE: lambda: reversing(too_late=TooLateStage.ANSWERED),
+    Task.SETTLE: lambda: reversing(Cause.REFUNDED),
+    Task.REISSUE: undone,
+    Task.ESCALATE: lambda: unknown_since(conflict=ConflictKind.VALUE),
+}
+
+
+# ---- each task does its step --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("task", "wanted"), WANTED.items(), ids=list(WANTED))
+def test_the_policys_word_is_the_task_that_comes_next(task: Task, wanted: Callable[[], Record]) -> None:
+    w = holding(wanted())
+
+    said = run(w, Task.LOOK)
+
+    assert (said.next, said.pause, said.wait_seconds) == (task, Pause.NONE, 0)
+    assert not w.amazon.sent
+    assert w.ledger.writes == 0
+
+
+@pytest.mark.parametrize("told", list(WANTED), ids=str)
+@pytest.mark.parametrize(("task", "wanted"), WANTED.items(), ids=list(WANTED))
+def test_a_task_that_the_policy_no_longer_wants_does_nothing_and_says_what_it_wants(
+    told: Task, task: Task, wanted: Callable[[], Record]
+) -> None:
+    w = holding(wanted())
+
+    said = run(w, told)
+
+    if told is task:
+        assert w.ledger.writes > 0
+    else:
+        assert (w.ledger.writes, w.amazon.sent, w.people.mails) == (0, [], [])
+        assert said.next is task
+
+
+def test_repeat_sends_the_operation_and_drops_the_code() -> None:
+    w = holding(unknown_since())
+
+    said = run(w, Task.REPEAT)
+
+    assert w.amazon.names == ["CreateGiftCard"]
+    assert (now(w).status, said.next, said.status) == (S.SUCCEEDED, Task.DONE, "SUCCEEDED")
+    assert CODE not in repr((said, w.ledger.records, w.telemetry.lines))
+
+
+def test_reverse_sends_the_reversal() -> None:
+    w = holding(reversing())
+
+    said = run(w, Task.REVERSE)
+
+    assert w.amazon.names == ["CancelGiftCard"]
+    assert (now(w).status, said.next) == (S.REVERSED, Task.DONE)
+
+
+def test_probe_reads_the_card_and_then_reverses_once_more() -> None:
+    w = holding(reversing(too_late=TooLateStage.ANSWERED))
+
+    said = run(w, Task.PROBE)
+
+    assert w.amazon.names == ["CreateGiftCard"]
+    assert (now(w).status, now(w).too_late, said.next) == (S.REVERSING, TooLateStage.ALIVE, Task.REVERSE)
+
+
+def test_settle_asks_nobody() -> None:
+    w = holding(reversing(Cause.REFUNDED))
+
+    assert run(w, Task.SETTLE).next is Task.DONE
+    assert now(w).status is S.REVERSED
+    assert not w.amazon.sent
+
+
+def test_reissue_closes_the_old_and_goes_on_with_the_new_under_an_epoch_of_its_own() -> None:
+    w = holding(undone())
+
+    said = run(w, Task.REISSUE)
+
+    assert (now(w).status, now(w).replaced_by) == (S.REVERSED, said.request_id)
+    assert said.request_id != ID
+    successor = w.ledger.records[said.request_id]
+    assert (successor.epoch, said.epoch, said.next) == (1, 1, Task.REPEAT)
+    assert not w.amazon.sent
+    # The execution goes on with it to the end.
+    assert run(w, said.next, request_id=said.request_id, epoch=said.epoch).next is Task.DONE
+    assert w.ledger.records[said.request_id].status is S.SUCCEEDED
+
+
+def test_escalate_writes_the_state_and_waits_for_the_mail() -> None:
+    w = holding(unknown_since(conflict=ConflictKind.VALUE, evidence=EVIDENCE))
+
+    said = run(w, Task.ESCALATE)
+
+    assert now(w).status is S.ESCALATED
+    assert now(w).case_file is not None
+    assert (said.next, said.pause, said.wait_seconds) == (Task.MAIL, Pause.LONGER, 16 * 60)
+    assert not w.people.mails
+
+
+def test_a_key_that_was_cached_is_read_anew_within_the_task() -> None:
+    w = holding(reversing(), Unresolved(not_executed=KEY))
+
+    assert run(w, Task.REVERSE).next is Task.DONE
+    assert w.accounts.reread == 1
+
+
+def test_a_slot_that_is_far_off_is_waited_for_by_the_workflow() -> None:
+    w = holding(unknown_since())
+    w.pacer.full_for = 7.0
+
+    said = run(w, Task.REPEAT)
+
+    assert (said.next, said.wait_seconds) == (Task.REPEAT, 7)
+    assert now(w).wake_at == START + 7 * SECOND + LEASE
+    assert not w.amazon.sent
+
+
+def test_an_account_without_a_key_is_tried_again_and_given_up_at_the_deadline() -> None:
+    kept = unknown_since()
+    w = holding(kept)
+    w.accounts.accounts.clear()
+
+    early = run(w, Task.REPEAT)
+    w.clock.time = past_deadline(kept)
+    late = run(w, Task.REPEAT)
+
+    assert (early.next, early.pause) == (Task.REPEAT, Pause.A_SECOND)
+    assert late.next is Task.ESCALATE
+
+
+# ---- what an execution does not own -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("wanted", [*WANTED.values(), escalated], ids=[*WANTED, "escalated"])
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_task_whose_epoch_is_not_the_records_ends_and_touches_nothing(
+    task: Task, wanted: Callable[[], Record], epoch: int
+) -> None:
+    w = holding(replace(wanted(), epoch=1))
+    w.clock.time = START + 60 * MINUTE
+
+    said = run(w, task, epoch=epoch)
+
+    assert said.next is Task.DONE
+    assert (w.ledger.writes, w.amazon.sent, w.people.mails, w.people.notices) == (0, [], [], [])
+
+
+def test_a_record_that_is_not_there_ends_the_execution() -> None:
+    assert run(world(), Task.LOOK).next is Task.DONE
+
+
+@pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED])
+@pytest.mark.parametrize("task", Task)
+def test_a_record_that_has_ended_ends_the_execution(task: Task, status: Status) -> None:
+    w = holding(record(status))
+
+    said = run(w, task)
+
+    assert (said.next, said.status) == (Task.DONE, status.value)
+    assert (w.ledger.writes, w.amazon.sent) == (0, [])
+
+
+def test_a_task_that_is_overtaken_while_amazon_answers_ends_and_leaves_the_record_to_its_holder() -> None:
+    def taken(sent: Sent) -> Succeeded:
+        w.ledger.apply(take_over(now(w), w.clock.now(), silent_only=False), "other")
+        return Succeeded(card(sent.call))
+
+    w = world(taken)
+    w.ledger.records[ID] = unknown_since()
+
+    said = run(w, Task.REPEAT)
+
+    assert said.next is Task.DONE
+    assert (now(w).status, now(w).epoch, now(w).nonce) == (S.RECOVERING, 1, "other")
+
+
+def test_a_cancel_while_amazon_answers_is_not_undone_and_the_card_is_known_to_its_recovery() -> None:
+    def cancelled(sent: Sent) -> Succeeded:
+        w.ledger.apply(accept_cancel(now(w), w.clock.now()), "cancel")
+        return Succeeded(card(sent.call))
+
+    w = world(cancelled)
+    w.ledger.records[ID] = unknown_since()
+
+    said = run(w, Task.REPEAT)
+
+    assert said.next is Task.DONE
+    assert (now(w).status, now(w).intent, now(w).card_seen) == (S.REVERSING, Intent.REVERSE, True)
+
+
+def test_a_cancel_while_the_reversal_is_under_way_withdraws_the_reissue() -> None:
+    def cancelled(sent: Sent) -> Reversed:
+        w.ledger.apply(accept_cancel(now(w), w.clock.now()), "cancel")
+        return Reversed()
+
+    w = world(cancelled)
+    w.ledger.records[ID] = reversing(Cause.REISSUE)
+
+    assert run_execution(ID, 0, w.tools) is Task.DONE
+
+    assert (now(w).status, now(w).replaced_by) == (S.REVERSED, None)
+    assert len(w.ledger.records) == 1
+
+
+def test_a_reissue_whose_plan_a_cancel_has_overtaken_opens_nothing() -> None:
+    w = holding(undone())
+    reissue = w.ledger.reissue
+
+    def overtaken(plan: Any, nonce: str) -> Record | Lost:
+        w.ledger.apply(accept_cancel(now(w), w.clock.now()), "cancel")
+        return reissue(plan, nonce)
+
+    w.ledger.reissue = overtaken  # type: ignore[method-assign]
+
+    said = run(w, Task.REISSUE)
+
+    assert said.next is Task.SETTLE
+    assert list(w.ledger.records) == [ID]
+    assert run(w, Task.SETTLE).next is Task.DONE
+    assert (now(w).status, now(w).replaced_by) == (S.REVERSED, None)
+
+
+def test_a_successor_that_somebody_else_took_first_is_left_to_him() -> None:
+    """A caller's cancel has started a recovery of its own: two executions must not hold one epoch."""
+    w = holding(undone())
+    reissue = w.ledger.reissue
+
+    def cancelled_at_once(plan: Any, nonce: str) -> Record | Lost:
+        opened = reissue(plan, nonce)
+        assert isinstance(opened, Record)
+        w.ledger.apply(accept_cancel(opened, w.clock.now()), "cancel")
+        return opened
+
+    w.ledger.reissue = cancelled_at_once  # type: ignore[method-assign]
+
+    said = run(w, Task.REISSUE)
+
+    assert (said.request_id, said.next) == (ID, Task.DONE)
+    (successor,) = [each for each in w.ledger.records.values() if each.request_id != ID]
+    assert (successor.status, successor.epoch, successor.intent) == (S.REVERSING, 1, Intent.REVERSE)
+
+
+def test_a_lost_write_of_the_send_sends_nothing() -> None:
+    w = holding(unknown_since())
+    apply = w.ledger.apply
+
+    def beaten(change: Change, nonce: str) -> Record | Lost:
+        apply(take_over(now(w), w.clock.now(), silent_only=False), "other")
+        return apply(change, nonce)
+
+    w.ledger.apply = beaten  # type: ignore[method-assign]
+
+    assert run(w, Task.REPEAT).next is Task.DONE
+    assert not w.amazon.sent
+
+
+# ---- a ledger that cannot be reached ------------------------------------------------------------
+
+
+def failing(w: World, method: str, *, after: int = 0, takes_effect: bool = False) -> None:
+    real, calls = getattr(w.ledger, method), [0]
+
+    def fail(*args: Any) -> Any:
+        calls[0] += 1
+        if calls[0] != after + 1:
+            return real(*args)
+        if takes_effect:
+            real(*args)
+        raise LedgerUnavailable(method, in_doubt=takes_effect)
+
+    setattr(w.ledger, method, fail)
+
+
+@pytest.mark.parametrize("task", [*WANTED, Task.LOOK, Task.MAIL])
+def test_a_ledger_that_cannot_be_read_is_asked_again_a_little_later(task: Task) -> None:
+    w = holding(WANTED.get(task, escalated)())
+    failing(w, "get")
+
+    said = run(w, task)
+
+    assert (said.request_id, said.epoch, said.next) == (ID, 0, Task.LOOK)
+    assert (said.pause, said.wait_seconds) == (Pause.DOUBLING, LEDGER_WAIT_SECONDS)
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("kept", [unknown_since(), reversing()], ids=lambda r: r.status)
+def test_a_task_whose_write_fails_looks_again_and_nothing_is_lost(kept: Record, after: int, takes_effect: bool) -> None:
+    w = holding(kept)
+    failing(w, "apply", after=after, takes_effect=takes_effect)
+    task = Task.REVERSE if kept.status is S.REVERSING else Task.REPEAT
+
+    said = run(w, task)
+
+    assert (said.next, said.wait_seconds) == (Task.LOOK, LEDGER_WAIT_SECONDS)
+    assert len(w.amazon.sent) == after, "nothing leaves that is not certainly recorded"
+    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert now(w).status is (S.REVERSED if kept.status is S.REVERSING else S.SUCCEEDED)
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+def test_a_reissue_whose_write_fails_is_not_made_twice(takes_effect: bool) -> None:
+    w = holding(undone())
+    failing(w, "reissue", takes_effect=takes_effect)
+
+    said = run(w, Task.REISSUE)
+    after = run(w, said.next)
+
+    assert said.next is Task.LOOK
+    assert len(w.ledger.records) == 1 + takes_effect
+    # Written: the sweep takes the successor. Not written: this execution writes it.
+    assert after.next is (Task.DONE if takes_effect else Task.REISSUE)
+    for kept in w.ledger.records.values():
+        assert kept.status.is_open == (kept.wake_at is not None)
+
+
+# ---- pauses and progress ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pause"),
+    [
+        (0, Pause.NONE),
+        (0.2, Pause.A_SECOND),
+        (1, Pause.A_SECOND),
+        (1.5, Pause.DOUBLING),
+        (2, Pause.DOUBLING),
+        (59, Pause.DOUBLING),
+        (60, Pause.A_MINUTE),
+        (61, Pause.LONGER),
+        (900, Pause.LONGER),
+    ],
+)
+def test_a_wait_is_named_by_its_length(seconds: float, pause: Pause) -> None:
+    said = progress(unknown_since(due_at=START + timedelta(seconds=seconds)), START)
+
+    assert said.pause is pause
+    assert said.wait_seconds >= seconds, "never early: the task would find nothing to do"
+    assert said.next is Task.REPEAT
+
+
+def test_after_a_wait_comes_what_is_due_then() -> None:
+    waiting = unknown_since(intent=Intent.REVERSE, due_at=START + MINUTE)
+
+    said = progress(waiting, START + 30 * SECOND)
+
+    assert (said.next, said.wait_seconds) == (Task.SETTLE, 30)
+
+
+def test_progress_carries_ids_and_counters_only() -> None:
+    said = progress(reversing(attempts=3, reversal_attempts=4, epoch=2, gc_id="GC1", sealed="sealed-1"), START)
+
+    assert {each.name for each in fields(said)} == {
+        "request_id",
+        "epoch",
+        "next",
+        "pause",
+        "wait_seconds",
+        "status",
+        "attempts",
+        "reversal_attempts",
+    }
+    assert (said.request_id, said.epoch, said.attempts, said.reversal_attempts) == (ID, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds", "pause"),
+    [
+        (START, 960, Pause.LONGER),
+        (START + 15 * MINUTE, 60, Pause.A_MINUTE),
+        (START + 16 * MINUTE - SECOND, 1, Pause.A_SECOND),
+        (START + 16 * MINUTE, 0, Pause.NONE),
+        (START + 60 * MINUTE, 0, Pause.NONE),
+    ],
+)
+def test_an_escalated_record_is_mailed_when_its_last_signature_is_16_minutes_old(
+    at: datetime, seconds: int, pause: Pause
+) -> None:
+    said = progress(escalated(), at)
+
+    assert (said.next, said.wait_seconds, said.pause) == (Task.MAIL, seconds, pause)
+
+
+def test_a_case_without_any_signature_is_mailed_at_once() -> None:
+    assert progress(escalated(evidence=None), START).wait_seconds == 0
+
+
+@pytest.mark.parametrize("at", [START + 16 * MINUTE, START + 60 * MINUTE])
+def test_an_escalated_record_that_was_mailed_ends_the_execution_as_failed(at: datetime) -> None:
+    said = progress(escalated(mailed_at=START + 16 * MINUTE), at)
+
+    assert (said.next, said.wait_seconds) == (Task.ESCALATED, 0)
+
+
+def test_a_mail_that_is_told_too_early_is_not_sent() -> None:
+    w = holding(escalated())
+    w.clock.time = START + 16 * MINUTE - SECOND
+
+    said = run(w, Task.MAIL)
+
+    assert (said.next, said.wait_seconds) == (Task.MAIL, 1)
+    assert (w.people.mails, w.people.notices, w.ledger.writes) == ([], [], 0)
+
+
+def test_an_execution_of_what_nobody_answers_lasts_a_day_and_ends_escalated_and_mailed() -> None:
+    w = holding(unknown_since(), *[TIMED_OUT] * 1000)
+
+    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
+
+    assert timedelta() < w.clock.now() - START - DEADLINE < 17 * MINUTE
+    assert len(w.people.mails) == len(w.people.notices) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ([TooLate(), REFUNDED], S.REVERSED),
+        ([TooLate(), None, TooLate()], S.SUCCEEDED),
+        ([TooLate(), None, Reversed()], S.REVERSED),
+        ([TooLate(), TIMED_OUT, REFUNDED], S.REVERSED),
+    ],
+    ids=["it had worked", "alive", "reversed after all", "read twice"],
+)
+def test_too_late_is_read_and_reversed_once_more(script: list[Any], status: Status) -> None:
+    answers = [(lambda sent: Succeeded(card(sent.call))) if each is None else each for each in script]
+    w = holding(reversing(card_seen=True), *answers)
+
+    assert run_execution(ID, 0, w.tools) is Task.DONE
+
+    assert now(w).status is status
+    assert w.amazon.names[:2] == ["CancelGiftCard", "CreateGiftCard"]
+
+
+def test_a_card_that_is_too_late_and_that_nobody_wants_is_escalated() -> None:
+    alive = [TooLate(), lambda sent: Succeeded(card(sent.call)), TooLate()]
+    w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *alive)
+
+    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
+
+    assert now(w).status is S.ESCALATED
+    assert w.amazon.names == ["CancelGiftCard", "CreateGiftCard", "CancelGiftCard"]

@@ -1,0 +1,291 @@
+"""The sweep, and an operator who starts another round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from incentives.domain.errors import LedgerUnavailable, NotFound, StateConflict
+from incentives.domain.ledger import Cause, Change, Lost, Record, Status
+from incentives.domain.transitions import DEADLINE, LEASE, record_send, take_over
+from incentives.usecases.recover import Task, recover
+from incentives.usecases.start_recovery import SWEEP_MAX, start_recovery, sweep
+from tests.support.fakes import START, World, world
+from tests.support.workflow import SUPPORT, run_execution
+from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, record, reversing, unknown_since
+
+S = Status
+ID = "Test1AAAA"
+OPEN = {
+    "pending": record(),
+    "pending, unsent": record(attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None),
+    "recovering": unknown_since(),
+    "reversing": reversing(),
+}
+
+
+def holding(*kept: Record) -> World:
+    w = world()
+    for each in kept:
+        w.ledger.records[each.request_id] = each
+    return w
+
+
+def now(w: World) -> Record:
+    return w.ledger.records[ID]
+
+
+# ---- the sweep ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", OPEN.values(), ids=OPEN.keys())
+def test_a_silent_record_is_taken_under_a_new_epoch_and_its_recovery_started(kept: Record) -> None:
+    w = holding(replace(kept, wake_at=START))
+
+    assert sweep(w.tools) == [ID]
+
+    assert now(w).epoch == 1
+    assert now(w).status is (S.REVERSING if kept.status is S.REVERSING else S.RECOVERING)
+    assert w.recoveries.started == [(ID, 1)]
+    assert now(w).wake_at == START + LEASE
+    assert run_execution(ID, 1, w.tools) is Task.DONE
+    assert not now(w).status.is_open
+
+
+@pytest.mark.parametrize("kept", OPEN.values(), ids=OPEN.keys())
+def test_a_live_record_is_never_taken(kept: Record) -> None:
+    w = holding(replace(kept, wake_at=START + timedelta(milliseconds=1)))
+
+    assert sweep(w.tools) == []
+    assert now(w).epoch == 0
+    assert w.recoveries.started == []
+
+
+def test_sweeping_twice_takes_a_record_once() -> None:
+    w = holding(record(wake_at=START))
+
+    assert (sweep(w.tools), sweep(w.tools)) == ([ID], [])
+    assert w.recoveries.started == [(ID, 1)]
+
+
+def test_two_sweeps_at_once_start_one_recovery() -> None:
+    w = holding(record(wake_at=START))
+    get = w.ledger.get
+
+    def another_sweep_comes_between(request_id: str) -> Record | None:
+        found = get(request_id)
+        w.ledger.get = get  # type: ignore[method-assign]
+        assert sweep(w.tools) == [ID]
+        return found
+
+    w.ledger.get = another_sweep_comes_between  # type: ignore[method-assign]
+
+    assert sweep(w.tools) == []
+    assert w.recoveries.started == [(ID, 1)]
+    assert now(w).epoch == 1
+
+
+def test_a_holder_that_is_heard_of_between_look_and_take_keeps_its_record() -> None:
+    w = holding(record(wake_at=START))
+    get = w.ledger.get
+
+    def sends_again(request_id: str) -> Record | None:
+        found = get(request_id)
+        assert found is not None
+        w.ledger.apply(record_send(found, START, START), "holder")
+        return found
+
+    w.ledger.get = sends_again  # type: ignore[method-assign]
+
+    assert sweep(w.tools) == []
+    assert (now(w).epoch, now(w).nonce) == (0, "holder")
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [record(S.SUCCEEDED), record(S.ESCALATED), record(wake_at=START + SECOND), None],
+    ids=["ended", "escalated", "heard of", "gone"],
+)
+def test_an_index_that_lags_takes_nothing_that_is_live_or_ended(meanwhile: Record | None) -> None:
+    w = holding(*([meanwhile] if meanwhile else []))
+    w.ledger.due = lambda now, limit: [ID]  # type: ignore[method-assign]
+
+    assert sweep(w.tools) == []
+
+    assert w.ledger.writes == 0
+    assert w.recoveries.started == []
+
+
+def test_a_recovery_that_could_not_be_started_is_swept_again_under_another_epoch() -> None:
+    w = holding(record(wake_at=START))
+    w.recoveries.works = False
+    sweep(w.tools)
+    w.recoveries.works = True
+    w.clock.time = START + LEASE
+
+    assert sweep(w.tools) == [ID]
+    assert w.recoveries.started == [(ID, 2)]
+
+
+def test_a_sweep_takes_the_longest_silent_first_and_not_more_than_it_can() -> None:
+    many = [record(request_id=f"Test1{n:04}", wake_at=START - n * SECOND) for n in range(SWEEP_MAX + 5)]
+    w = holding(*many)
+
+    taken = sweep(w.tools)
+
+    assert len(taken) == SWEEP_MAX
+    assert taken[0] == many[-1].request_id
+    assert len(sweep(w.tools)) == 5
+
+
+def test_every_sweep_counts_itself_also_when_there_is_nothing_to_do() -> None:
+    w = holding()
+
+    sweep(w.tools)
+
+    assert w.telemetry.counts == {"Swept": 0}
+
+
+def test_a_sweep_that_cannot_read_the_ledger_fails_and_is_seen() -> None:
+    w = holding(record(wake_at=START))
+
+    def fail(*_: object) -> list[str]:
+        raise LedgerUnavailable("due", in_doubt=False)
+
+    w.ledger.due = fail  # type: ignore[assignment,method-assign]
+
+    with pytest.raises(LedgerUnavailable):
+        sweep(w.tools)
+
+
+# ---- an operator --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", OPEN.values(), ids=OPEN.keys())
+def test_an_operator_takes_an_open_record_at_once(kept: Record) -> None:
+    w = holding(replace(kept, wake_at=START + 10 * MINUTE))
+
+    taken = start_recovery(ID, "arn:operator", w.tools)
+
+    assert (taken.epoch, taken.status.is_open) == (1, True)
+    assert w.recoveries.started == [(ID, 1)]
+    (facts,) = [facts for event, facts in w.telemetry.lines if event == "recoveryAsked"]
+    assert (facts["caller"], facts["was"]) == ("arn:operator", kept.status.value)
+
+
+def test_the_round_that_was_under_way_loses_its_hold() -> None:
+    w = holding(unknown_since(due_at=START))
+    start_recovery(ID, None, w.tools)
+
+    assert recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT).next is Task.DONE
+    assert not w.amazon.sent
+
+
+@pytest.mark.parametrize("due_at", [START, START + 14 * MINUTE])
+def test_a_round_that_waits_for_its_next_try_is_not_swept_away(due_at: datetime) -> None:
+    w = holding(unknown_since(due_at=due_at, wake_at=due_at + LEASE))
+    start_recovery(ID, None, w.tools)
+
+    w.clock.time = due_at + LEASE - SECOND
+
+    assert sweep(w.tools) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "status"),
+    [
+        (replace(unknown_since(), status=S.ESCALATED, wake_at=None), S.RECOVERING),
+        (replace(reversing(Cause.REVERSE, reversal_attempts=3), status=S.ESCALATED, wake_at=None), S.REVERSING),
+    ],
+    ids=["never reversed", "reversed before"],
+)
+def test_an_escalated_record_gets_a_round_with_its_own_epoch_deadline_and_case(kept: Record, status: Status) -> None:
+    w = holding(replace(kept, epoch=3, case_file="{}", mailed_at=START, gave_up=True))
+    w.clock.time = START + 3 * DEADLINE
+
+    taken = start_recovery(ID, None, w.tools)
+
+    assert (taken.status, taken.epoch) == (status, 4)
+    assert taken.deadline_at == START + 4 * DEADLINE
+    assert (taken.case_file, taken.mailed_at, taken.gave_up) == (None, None, False)
+    assert w.recoveries.started == [(ID, 4)]
+    assert run_execution(ID, 4, w.tools) is Task.DONE
+
+
+def test_a_second_round_that_settles_nothing_escalates_and_mails_again() -> None:
+    w = holding(unknown_since())
+    w.amazon.script = [TIMED_OUT] * 1000
+    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
+    first = now(w)
+
+    taken = start_recovery(ID, None, w.tools)
+    assert run_execution(ID, taken.epoch, w.tools) is Task.ESCALATED
+
+    assert now(w).case_file not in {None, first.case_file}
+    assert len(w.people.mails) == 2
+
+
+@pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED])
+def test_there_is_nothing_to_recover_in_what_has_ended(status: Status) -> None:
+    w = holding(record(status))
+
+    with pytest.raises(StateConflict) as told:
+        start_recovery(ID, None, w.tools)
+
+    assert (told.value.http_status, told.value.request_status, told.value.retryable) == (409, status, False)
+    assert w.ledger.writes == 0
+
+
+def test_an_operator_who_is_beaten_to_it_may_try_again() -> None:
+    w = holding(unknown_since())
+    apply = w.ledger.apply
+
+    def beaten(change: Change, nonce: str) -> Record | Lost:
+        w.ledger.apply = apply  # type: ignore[method-assign]
+        apply(take_over(now(w), START, silent_only=False), "other")
+        return apply(change, nonce)
+
+    w.ledger.apply = beaten  # type: ignore[method-assign]
+
+    with pytest.raises(StateConflict) as told:
+        start_recovery(ID, None, w.tools)
+
+    assert told.value.retryable
+    assert w.recoveries.started == []
+
+
+def test_an_operator_asks_for_any_generation_and_gets_the_newest() -> None:
+    w = holding(record(S.REVERSED, replaced_by="Test1BBBB"), replace(unknown_since(), request_id="Test1BBBB"))
+
+    assert start_recovery(ID, None, w.tools).request_id == "Test1BBBB"
+
+
+def test_nothing_is_known_of_an_unknown_request() -> None:
+    with pytest.raises(NotFound):
+        start_recovery("Test1NOPE", None, world().tools)
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+def test_a_round_whose_write_is_in_doubt_is_accepted_and_one_that_certainly_failed_is_not(takes_effect: bool) -> None:
+    w = holding(unknown_since())
+    apply = w.ledger.apply
+
+    def fail(change: Change, nonce: str) -> Record | Lost:
+        if takes_effect:
+            apply(change, nonce)
+        raise LedgerUnavailable("apply", in_doubt=takes_effect)
+
+    w.ledger.apply = fail  # type: ignore[method-assign]
+
+    if takes_effect:
+        assert start_recovery(ID, None, w.tools).request_id == ID
+    else:
+        with pytest.raises(LedgerUnavailable):
+            start_recovery(ID, None, w.tools)
+    assert w.recoveries.started == []
+    # Written or not, the sweep finds it.
+    w.ledger.apply = apply  # type: ignore[method-assign]
+    w.clock.time = START + MINUTE
+    assert sweep(w.tools) == [ID]

@@ -1,0 +1,254 @@
+"""24 hours without an answer that settles anything: the waits, the end, and what people are told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from incentives.domain.ledger import Record, Status
+from incentives.domain.operations import Operation
+from incentives.usecases.start_recovery import start_recovery
+from sandbox import signature
+from tests.support.fakes import START
+from tests.workflow.amazon import PARTNER_ID, SECRET_KEY
+from tests.workflow.plots import to_be_escalated, to_be_repeated_for_24_hours
+from tests.workflow.scene import SUPPORT, Scene
+
+# What the protocol asks for, counted from the first unknown answer with calls that take no time.
+WAITS = [
+    *[1] * 10,  # until 10 s
+    *[2, 4, 8, 16, 32],  # until 1 min 12 s
+    *[60] * 18,  # until 19 min 12 s
+    49,  # to the fence: 20 min and the second in which Amazon's clock is past it
+    *[60] * 15,  # until 15 min past the fence, 35 min 1 s
+    *[120, 240, 480],  # until 49 min 1 s
+    *[900] * 92,  # until 23 h 49 min 1 s
+    659,  # to the deadline
+]
+
+#: After the last try, until its signature is of no use to anybody.
+UNTIL_STALE = 16 * 60
+
+PAUSES = {1: "WaitASecond", 60: "WaitAMinute"}
+
+
+@dataclass(frozen=True)
+class Escalated:
+    """A scene whose order was answered with nothing but RESEND.
+
+    Attributes:
+        before_mail: the record a second before its case could be mailed.
+        told_before: what people had been sent by then.
+    """
+
+    scene: Scene
+    before_mail: Record
+    told_before: int
+
+
+@pytest.fixture(scope="module")
+def unanswered(shared_scene: Scene) -> Escalated:
+    scene = shared_scene
+    to_be_repeated_for_24_hours(scene)
+    scene.run(START + timedelta(hours=24, seconds=UNTIL_STALE - 1))
+    before = scene.record(), len(scene.people.mails) + len(scene.people.notices)
+    scene.run()
+    return Escalated(scene, *before)
+
+
+@pytest.fixture
+def escalated(unanswered: Escalated) -> Scene:
+    """To be looked at only."""
+    return unanswered.scene
+
+
+@pytest.fixture
+def disputed(scene: Scene) -> Scene:
+    """A scene whose order was answered with another amount, and is escalated at once."""
+    to_be_escalated(scene)
+    scene.run()
+    return scene
+
+
+def case_of(scene: Scene) -> dict[str, Any]:
+    """The case as it was mailed."""
+    ((to, _, text),) = scene.people.mails
+    assert to == SUPPORT
+    case: dict[str, Any] = json.loads(text)
+    return case
+
+
+def signatures(scene: Scene) -> list[str]:
+    """Of every call that was sent, in order."""
+    claims = [signature.parse_authorization(sent.prepared.headers["Authorization"]) for sent in scene.amazon.sent]
+    return [claim.signature for claim in claims if claim is not None]
+
+
+def test_24_hours_of_resend_end_escalated_with_exactly_the_waits_of_the_protocol(escalated: Scene) -> None:
+    (execution,) = escalated.executions
+
+    assert escalated.statuses == [Status.ESCALATED]
+    assert escalated.calls == [("CreateGiftCard", escalated.request_id())] * (1 + len(WAITS))
+    assert escalated.record().attempts == 146
+    assert execution.waits == escalated.stage.waits == [*WAITS, UNTIL_STALE]
+    assert execution.lasted == timedelta(hours=24, seconds=UNTIL_STALE)
+
+
+def test_the_console_shows_each_wait_under_its_name(escalated: Scene) -> None:
+    (execution,) = escalated.executions
+
+    named = zip([state for state in execution.states if state.startswith("Wait")], execution.waits, strict=True)
+
+    for name, seconds in named:
+        assert name == PAUSES.get(seconds, "WaitDoubling" if seconds < 60 else "WaitLonger")
+
+
+def test_the_execution_of_an_escalated_request_fails(escalated: Scene) -> None:
+    (execution,) = escalated.executions
+
+    assert (execution.status, execution.error) == ("FAILED", "Escalated")
+    end = ["Escalate", "Next", "WaitLonger", "AfterWait", "Mail", "Next", "AfterWait", "Escalated"]
+    assert execution.states[-len(end) :] == end
+
+
+def test_the_mail_holds_all_that_support_asks_for(escalated: Scene) -> None:
+    last = escalated.amazon.sent[-1]
+    case = case_of(escalated)
+    request, answer = case["lastRequest"], case["lastAnswer"]
+
+    # Partner id, also where a person sees it first.
+    assert case["partnerId"] == PARTNER_ID
+    assert PARTNER_ID in escalated.people.mails[0][1]
+    # The complete request and its answer.
+    assert (request["method"], request["body"]) == ("POST", last.body.decode())
+    assert answer["httpStatus"] == 400
+    assert answer["x-amzn-RequestId"].endswith("000146")
+    assert answer["members"] == {
+        "creationRequestId": escalated.request_id(),
+        "errorCode": "F400",
+        "errorType": "SystemTemporarilyUnavailable",
+        "message": "System Temporarily Unavailable",
+        "status": "RESEND",
+    }
+    # The full URL, the string to sign and its signature.
+    assert request["url"] == last.url
+    assert request["stringToSign"] == last.string_to_sign
+    assert request["signature"] == signatures(escalated)[-1]
+    # The time with its zone, the language, recent changes.
+    assert (case["lastSentAt"], case["timeZone"]) == ("2026-03-02T12:00:00Z", "UTC")
+    assert case["programmingLanguage"] == "Python"
+    assert "version" in case["recentChanges"]
+    # How it went: the first tries and the last ones.
+    assert (case["attempts"], len(case["history"])) == (146, 60)
+    assert case["history"][0].startswith("20260301T120000Z CreateGiftCard Unknown resend HTTP 400 F400")
+
+
+def test_no_signature_leaves_before_it_is_stale(unanswered: Escalated) -> None:
+    # given a request that has been escalated, whose last signature can still be used
+    scene, stored = unanswered.scene, unanswered.before_mail.case_file
+    assert unanswered.before_mail.status is Status.ESCALATED
+
+    # then its case can be read, without any signature, and nobody has been sent it
+    assert stored is not None
+    assert "withheld" in stored
+    assert not [each for each in signatures(scene) if each in stored]
+    assert unanswered.told_before == 0
+
+    # and what is mailed later holds none that is younger than 16 minutes
+    case = case_of(scene)
+    signed_at = datetime.strptime(case["lastRequest"]["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    assert scene.clock.now() - signed_at >= timedelta(minutes=16)
+    everything = "".join((*scene.people.mails[0], *scene.people.notices[0]))
+    assert [each for each in signatures(scene) if each in everything] == signatures(scene)[-1:]
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_no_secret_key_no_claim_code_and_no_card_number_is_mailed(scene: Scene, operation: Operation) -> None:
+    # given answers that hold the code and cannot be read
+    scene.fault("garbledCode", operation)
+    scene.place(operation)
+
+    scene.run()
+
+    everything = "".join((*scene.people.mails[0], *scene.people.notices[0], scene.record(0, operation).case_file or ""))
+    assert scene.statuses == [Status.ESCALATED]
+    assert not [secret for secret in (*scene.secrets, SECRET_KEY) if secret in everything]
+
+
+def test_operators_are_told_once_and_how_to_go_on(escalated: Scene) -> None:
+    ((subject, text),) = escalated.people.notices
+
+    request_id = escalated.request_id()
+    assert request_id in subject
+    assert f"POST /requests/{request_id}/recover" in text
+    assert f"GET /requests/{request_id}/case-file" in text
+    assert "was mailed to Amazon's support" in text
+
+
+@pytest.mark.parametrize("fault", ["MessageRejected", None], ids=["refused", "no address"])
+def test_a_case_that_cannot_be_mailed_is_told_to_operators_and_kept(scene: Scene, fault: str | None) -> None:
+    # given
+    scene.people.mail_fault = fault
+    scene.settings.support_address = SUPPORT if fault else None
+    to_be_escalated(scene)
+
+    # when
+    scene.run()
+
+    # then
+    (execution,) = scene.executions
+    ((_, text),) = scene.people.notices
+    assert (execution.status, execution.error) == ("FAILED", "Escalated")
+    assert "NOT mailed" in text
+    assert not scene.people.mails
+    assert scene.record().case_file is not None
+
+
+def test_a_request_with_another_amount_is_escalated_at_once(disputed: Scene) -> None:
+    # then nobody waits for 24 hours, only for the signature
+    (execution,) = disputed.executions
+    assert disputed.statuses == [Status.ESCALATED]
+    assert len(execution.waits) == 1
+    assert execution.waits[0] <= UNTIL_STALE
+    assert case_of(disputed)["conflict"] == "value"
+
+
+def test_an_operators_round_begins_anew_and_settles_what_amazon_has_mended(disputed: Scene) -> None:
+    # given Amazon is well again
+    disputed.sandbox.script.clear()
+    first = disputed.record()
+
+    # when
+    start_recovery(first.request_id, "operator", disputed.tools)
+    disputed.run()
+
+    # then
+    _, second = disputed.executions
+    assert (second.epoch, second.status) == (first.epoch + 1, "SUCCEEDED")
+    assert second.states[-1] == "Done"
+    assert disputed.statuses == [Status.SUCCEEDED]
+    assert disputed.charged == disputed.succeeded > 0
+    assert disputed.record().case_file is None
+
+
+def test_an_operators_round_that_settles_nothing_ends_as_the_first_did(disputed: Scene) -> None:
+    # given Amazon now says nothing at all
+    disputed.sandbox.script.clear()
+    disputed.fault("drop")
+    begun = disputed.clock.now()
+
+    # when
+    start_recovery(disputed.request_id(), "operator", disputed.tools)
+    disputed.run()
+
+    # then it had 24 hours of its own, and a case of its own
+    _, second = disputed.executions
+    assert (second.status, second.error) == ("FAILED", "Escalated")
+    last_sent_at = disputed.record().last_sent_at
+    assert last_sent_at is not None
+    assert last_sent_at - begun >= timedelta(hours=23, minutes=59, seconds=59)
+    assert len(disputed.people.mails) == 2
