@@ -121,7 +121,7 @@ class ModelAmazon:
                 return self._attempt(signed, NoSuchRequest())
             case Fault.NONE if known is None:
                 return self._attempt(signed, NoSuchRequest())
-            case Fault.NONE if known is not None and not self._is_too_late(known):
+            case Fault.NONE if known is not None and not self._is_too_late(known, self.now()):
                 return self._attempt(signed, Reversed())
             case Fault.NONE:
                 # Whether it is alive or had been cancelled in time: the answer is the same.
@@ -151,10 +151,11 @@ class ModelAmazon:
         """What has arrived by now has its effect."""
         if not self.arrivals:
             return
-        due = [call for at, call in self.arrivals if at <= self.now()]
-        self.arrivals = [(at, call) for at, call in self.arrivals if at > self.now()]
-        for call in due:
-            self._have_effect(call)
+        now = self.now()
+        due = [(at, call) for at, call in self.arrivals if at <= now]
+        self.arrivals = [(at, call) for at, call in self.arrivals if at > now]
+        for at, call in due:
+            self._have_effect(call, at)
 
     @property
     def live(self) -> dict[str, ModelCard]:
@@ -168,30 +169,30 @@ class ModelAmazon:
         fault = self.faults.pop(0) if self.faults else Fault.NONE
         match fault:
             case Fault.NONE | Fault.LOST_AFTER | Fault.RESEND:
-                self._have_effect(signed.call)
+                self._have_effect(signed.call, self.now())
             case Fault.OTHER_VALUE:
-                self._have_effect(signed.call)
+                self._have_effect(signed.call, self.now())
                 self.cards[signed.call.request_id].other_value = True
             case Fault.LATE:
                 self.leave(signed)
         return fault
 
-    def _have_effect(self, call: Call) -> None:
+    def _have_effect(self, call: Call, at: datetime) -> None:
         known = self.cards.get(call.request_id)
         if call.name not in set(Operation):
-            if known is not None and not self._is_too_late(known):
+            if known is not None and not self._is_too_late(known, at):
                 known.refunded = True
         elif known is None:
             if not self._is_active_elsewhere(call):
                 number = len(self.cards)
-                new = ModelCard(f"GC{number}", f"TEST-CANARY-{number:04}", self.now(), call)
+                new = ModelCard(f"GC{number}", f"TEST-CANARY-{number:04}", at, call)
                 self.cards[call.request_id] = new
         elif call.name != Operation.CREATE_GIFT_CARD and not self._is_active_elsewhere(call):
             known.refunded = False
         self.live_max = max(self.live_max, len(self.live))
 
-    def _is_too_late(self, card: ModelCard) -> bool:
-        return card.call.name == Operation.CREATE_GIFT_CARD and self.now() - card.born > CANCEL_WINDOW
+    def _is_too_late(self, card: ModelCard, at: datetime) -> bool:
+        return card.call.name == Operation.CREATE_GIFT_CARD and at - card.born > CANCEL_WINDOW
 
     def _is_active_elsewhere(self, call: Call) -> bool:
         return call.card_number is not None and any(

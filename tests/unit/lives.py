@@ -44,7 +44,7 @@ TASK_RETRIED_AFTER = timedelta(seconds=2)
 NONCES = count()
 
 #: More turns than a life without an end would take.
-TURNS_MAX = 2000
+TURNS_MAX = 700
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,9 @@ class Life:
         if request_id is None:
             return None
         operation = self.story.operation
-        return self._answered(lambda: cancel(request_id, operation, None, self.world.tools, self.world.budget(self.seconds)))
+        return self._answered(
+            lambda: cancel(request_id, operation, None, self.world.tools, self.world.budget(self.seconds))
+        )
 
     def _calls(self) -> list[Callable[[], object]]:
         story = self.story

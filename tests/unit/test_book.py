@@ -86,9 +86,10 @@ def test_a_card_in_the_book_is_not_nothing() -> None:
     assert len(w.amazon.pages_asked) == 1
 
 
-def test_a_failure_in_the_book_is_no_card() -> None:
+@pytest.mark.parametrize("mark", [{"failure": "OperationNotPermitted"}, {"status": "Failed"}])
+def test_a_failure_in_the_book_is_no_card(mark: dict[str, str]) -> None:
     w, order = lost_order()
-    w.amazon.pages = [ActivityPage((row(order.request_id, failure="OperationNotPermitted", is_real=False),), 1)]
+    w.amazon.pages = [ActivityPage((row(order.request_id, is_real=False, **mark),), 1)]
 
     assert end_of(w, order).status is Status.REVERSED
 

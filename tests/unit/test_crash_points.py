@@ -43,8 +43,8 @@ def _of_every_operation() -> Iterator[tuple[str, Story]]:
         yield f"{operation.value}, lost after, then refused", Story((F.LOST_AFTER, F.REFUSED), operation=operation)
         for intent in Intent:
             for name, happens in faults.items():
-                if intent is Intent.RETRY and name == "late":
-                    continue  # found by the next repeat, as what was lost
+                if name == "late" and (intent is Intent.RETRY or operation is ACTIVATE):
+                    continue  # found by the next repeat, as what was lost; undone as a load is
                 yield f"{operation.value}, {intent}, {name}", Story(happens, intent, operation=operation)
 
 

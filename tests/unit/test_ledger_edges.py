@@ -186,13 +186,16 @@ def test_a_cancel_of_what_is_being_reversed_only_fixes_the_intent() -> None:
 
 
 def test_a_cancel_owes_nothing_to_what_an_earlier_reversal_was_told() -> None:
-    kept = record(S.SUCCEEDED, too_late=TooLateStage.ALIVE, no_such_request_at=START, undone=True, card_seen=True)
+    kept = record(
+        S.SUCCEEDED, too_late=TooLateStage.ALIVE, no_such_request_at=START, undone=True, gave_up=True, card_seen=True
+    )
 
     cancelled = accept_cancel(kept, START + MINUTE).after
 
     assert cancelled.too_late is None
     assert cancelled.no_such_request_at is None
     assert not cancelled.undone
+    assert not cancelled.gave_up, "it has a last try of its own"
     assert cancelled.card_seen
 
 
@@ -225,6 +228,16 @@ def test_taking_over_raises_the_epoch_and_only_from_a_silent_holder(before: Reco
     assert taken.requires == ("wake_at",)
     assert taken.after.wake_at == START + MINUTE + LEASE
     assert taken.after.status is (S.REVERSING if before.status is S.REVERSING else S.RECOVERING)
+
+
+def test_an_operator_need_not_wait_for_the_holder_and_the_new_one_waits_for_its_try() -> None:
+    before = unknown_since(due_at=START + 10 * MINUTE, wake_at=START + 10 * MINUTE + LEASE)
+
+    taken = take_over(before, START + MINUTE, silent_only=False)
+
+    assert taken.requires == ()
+    assert taken.after.epoch == before.epoch + 1
+    assert (taken.after.due_at, taken.after.wake_at) == (before.due_at, before.wake_at)
 
 
 @pytest.mark.parametrize(

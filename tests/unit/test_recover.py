@@ -493,13 +493,3 @@ def test_too_late_is_read_and_reversed_once_more(script: list[Any], status: Stat
 
     assert now(w).status is status
     assert w.amazon.names[:2] == ["CancelGiftCard", "CreateGiftCard"]
-
-
-def test_a_card_that_is_too_late_and_that_nobody_wants_is_escalated() -> None:
-    alive = [TooLate(), lambda sent: Succeeded(card(sent.call)), TooLate()]
-    w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *alive)
-
-    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
-
-    assert now(w).status is S.ESCALATED
-    assert w.amazon.names == ["CancelGiftCard", "CreateGiftCard", "CancelGiftCard"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from incentives.domain.ledger import Cause, Change, Intent, Lost, Record, Status, TooLateStage
+from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     NoSuchRequest,
     NotExecuted,
@@ -51,6 +52,7 @@ from incentives.domain.transitions import (
     hand_over,
     record_reversal_send,
     record_send,
+    reopen,
     take_over,
 )
 from incentives.domain.waits import deadline, fence
@@ -100,9 +102,11 @@ class OneRequest(RuleBasedStateMachine):
 
     # ---- moves ----------------------------------------------------------------------------------
 
-    @initialize(intent=st.sampled_from(Intent), sent=st.booleans())
-    def order(self, intent: Intent, sent: bool) -> None:
-        fresh = record(intent=intent, attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None)
+    @initialize(intent=st.sampled_from(Intent), operation=st.sampled_from(Operation), sent=st.booleans())
+    def order(self, intent: Intent, operation: Operation, sent: bool) -> None:
+        fresh = record(
+            intent=intent, operation=operation, attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None
+        )
         opened = first_send(fresh, self.now, self.now) if sent else replace(fresh, wake_at=self.now)
         self.ledger.records[self.request_id] = opened
         if sent:
@@ -169,6 +173,14 @@ class OneRequest(RuleBasedStateMachine):
         held = self.newest
         if held.status.is_open and held.wake_at is not None and held.wake_at <= self.now:
             self.write(take_over(held, self.now))
+
+    @rule()
+    def an_operator_starts_another_round(self) -> None:
+        held = self.newest
+        if held.status is Status.ESCALATED:
+            self.write(reopen(held, self.now))
+        elif held.status.is_open:
+            self.write(take_over(held, self.now, silent_only=False))
 
     @rule()
     def the_holder_hands_over(self) -> None:

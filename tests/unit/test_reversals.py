@@ -27,7 +27,7 @@ CREATE, ACTIVATE, LOAD = Operation
 INTENTS = [Intent.REVERSE, Intent.REISSUE]
 
 #: More lost calls than any life has.
-FOR_EVER = 3000
+FOR_EVER = 1000
 
 
 def begun(story: Story) -> Life:
@@ -188,8 +188,8 @@ def test_a_refusal_after_an_unknown_ends_by_what_the_unknown_had_done(
 
 @pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize("fault", [F.LOST_AFTER, F.LOST_BEFORE, F.LATE])
-@pytest.mark.parametrize("intent", Intent)
-@pytest.mark.parametrize("after", [5, 50, 70, 600])
+@pytest.mark.parametrize("intent", [Intent.RETRY, Intent.REISSUE])
+@pytest.mark.parametrize("after", [5, 70, 600])
 def test_a_cancel_during_recovery_is_carried_out(
     operation: Operation, fault: Fault, intent: Intent, after: int
 ) -> None:

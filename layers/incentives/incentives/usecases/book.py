@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Final
 
 from incentives.agcod.activity import PAGE_SIZE_MAX, ActivityPage, query_of
-from incentives.domain.accounts import Account
-from incentives.domain.errors import AccountUnusable
+from incentives.domain.accounts import Account, Activity
+from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.ledger import Record
 from incentives.domain.outcomes import Refused
 from incentives.domain.pacing import Full
@@ -27,6 +27,10 @@ CLOCKS_APART: Final = timedelta(minutes=15)
 DISABLED: Final = "APIGetGiftCardActivityPageIsDisabled"
 
 
+#: activityStatus of what did not happen.
+FAILED: Final = "Failed"
+
+
 def read_book(record: Record, tools: Tools) -> Book:
     """What Amazon's book says of a request. It never raises: no answer is `UNANSWERED`."""
     book = _read(record, tools)
@@ -38,9 +42,9 @@ def _read(record: Record, tools: Tools) -> Book:
     now = tools.clock.now()
     try:
         account = account_of(record, tools)
-    except AccountUnusable:
+        slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
+    except (AccountUnusable, LedgerUnavailable):
         return Book.UNANSWERED
-    slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
     if isinstance(slot, Full):
         return Book.UNANSWERED
     tools.clock.sleep((slot.at - now).total_seconds())
@@ -56,10 +60,15 @@ def _read(record: Record, tools: Tools) -> Book:
         return Book.UNAVAILABLE
     if not isinstance(answer, ActivityPage):
         return Book.UNANSWERED
-    if any(row.request_id == record.request_id and row.failure is None for row in answer.rows):
+    if any(_is_real(row) for row in answer.rows if row.request_id == record.request_id):
         return Book.DISAGREES
     is_whole = len(answer.rows) < PAGE_SIZE_MAX and (answer.total is None or len(answer.rows) >= answer.total)
     return Book.AGREES if is_whole else Book.UNAVAILABLE
+
+
+def _is_real(row: Activity) -> bool:
+    """Whether a row tells of something that happened; a failure may be marked in either of two ways."""
+    return row.failure is None and row.status != FAILED
 
 
 def account_of(record: Record, tools: Tools, *, fresh: bool = False) -> Account:

@@ -1,6 +1,6 @@
 """Short histories that come out right by one rule of the protocol each, and lose money, leak or hang without it.
 
-Each plays itself and asserts how it must end.
+Recovery, the fence, reissues, time and escalation. Each plays itself and asserts how it must end.
 """
 
 from __future__ import annotations
@@ -9,17 +9,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import boto3
-from botocore.stub import Stubber
-
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.records import encode_record
-from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable
-from incentives.domain.ledger import Cause, Change, Intent, Lost, Record, Status, change
-from incentives.domain.operations import Operation
+from incentives.agcod.activity import ActivityPage
+from incentives.domain.accounts import Activity
+from incentives.domain.errors import GatewayError, LedgerUnavailable
+from incentives.domain.ledger import Cause, Change, Intent, Lost, Record
 from incentives.domain.outcomes import (
     AmazonError,
-    ConflictKind,
     NoSuchRequest,
     Refused,
     Reversed,
@@ -29,20 +24,16 @@ from incentives.domain.outcomes import (
     Unresolved,
 )
 from incentives.domain.recovery import GENERATIONS_MAX, after_operation, after_reversal
-from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, record_send, take_over
+from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, record_send
 from incentives.domain.waits import fence
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.cancel import cancel
+from incentives.usecases.answers import Accepted
 from incentives.usecases.issue import issue
 from incentives.usecases.recover import Task, recover
-from incentives.usecases.reveal import reveal
 from incentives.usecases.start_recovery import start_recovery, sweep
-from tests.support.fakes import CODE, START, Sent, World, account, card, usd, world
+from tests.support.fakes import CODE, START, Sent, World, card, usd, world
 from tests.support.workflow import SUPPORT, run_execution
-from tests.unit.amazon_model import Fault
 from tests.unit.builders import (
     MINUTE,
-    REFUNDED,
     SECOND,
     TIMED_OUT,
     attempt,
@@ -54,231 +45,7 @@ from tests.unit.builders import (
 )
 from tests.unit.ends import check
 from tests.unit.lives import CUSTOMER, ORDERS, Life, Story, cut_short, lived
-
-S, F = Status, Fault
-CREATE, ACTIVATE, LOAD = Operation
-ID = "Test1AAAA"
-FOR_EVER = 5000
-
-
-def lost(count: int = FOR_EVER) -> tuple[Fault, ...]:
-    return (F.LOST_BEFORE,) * count
-
-
-def begun(story: Story) -> Life:
-    """A life after its first call."""
-    life = Life(story, watched=False)
-    life.stage = 1
-    life.issue()
-    return life
-
-
-def ended(life: Life, *expected: Status) -> None:
-    """Play a life to its end: the ledger must be right, and its word the expected one."""
-    life.play()
-    check(life)
-    assert not expected or life.newest.status in expected, f"ended {life.newest.status}"
-
-
-def holding(kept: Record, *script: Any) -> World:
-    w = world(*script)
-    w.ledger.records[kept.request_id] = kept
-    return w
-
-
-# ---- 1. identities ------------------------------------------------------------------------------
-
-
-def a_key_is_used_for_another_amount() -> None:
-    w = world()
-    issue(order(), w.tools, w.budget())
-    try:
-        answer: object = issue(order(value=usd("50.00")), w.tools, w.budget())
-    except GatewayError as error:
-        answer = error
-    assert isinstance(answer, KeyReused), "a card of 25 was handed out for an order of 50"
-
-
-def a_key_is_used_for_another_account() -> None:
-    w = world()
-    w.accounts.accounts["other"] = account("other")
-    issue(order(), w.tools, w.budget())
-    try:
-        answer: object = issue(order(account="other"), w.tools, w.budget())
-    except GatewayError as error:
-        answer = error
-    assert isinstance(answer, KeyReused), "an order of one account was answered with another's card"
-
-
-def an_account_becomes_another_partners() -> None:
-    w = holding(unknown_since())
-    w.accounts.accounts["default"] = account(partner_id="Other")
-    recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
-    assert not w.amazon.sent, "sent under an id that is another partner's"
-
-
-def a_reissued_order_is_asked_for_by_its_key() -> None:
-    ended(begun(Story((F.LOST_AFTER,) * 25, Intent.REISSUE)), S.SUCCEEDED)
-
-
-# ---- 2. states ----------------------------------------------------------------------------------
-
-
-def an_execution_is_gone_and_the_sweep_starts_another() -> None:
-    life = begun(Story((F.LOST_AFTER,) * 25))
-    life.executions.clear()
-    ended(life, S.SUCCEEDED)
-
-
-def a_reissue_is_cancelled_while_it_reverses() -> None:
-    life = begun(Story((F.LOST_AFTER, *lost(100)), Intent.REISSUE))
-    life.until(lambda: life.newest.status is S.REVERSING)
-    life.amazon.faults.clear()
-    life.cancel()
-    ended(life, S.REVERSED)
-
-
-def a_reissue_is_cancelled_between_its_plan_and_its_write() -> None:
-    w = holding(reversing(Cause.REISSUE, undone=True))
-    reissue = w.ledger.reissue
-
-    def overtaken(plan: Any, nonce: str) -> Record | Lost:
-        w.ledger.apply(accept_cancel(w.ledger.records[ID], w.clock.now()), "cancel")
-        return reissue(plan, nonce)
-
-    w.ledger.reissue = overtaken  # type: ignore[method-assign]
-    run_execution(ID, 0, w.tools)
-    assert len(w.ledger.records) == 1, "a cancelled order came back as a new card"
-
-
-def two_sends_are_recorded_from_one_reading() -> None:
-    w = holding(unknown_since())
-    seen = w.ledger.records[ID]
-    first = w.ledger.apply(record_send(seen, START, START), "one")
-    second = w.ledger.apply(record_send(seen, START + SECOND, START), "two")
-    assert isinstance(first, Record)
-    assert isinstance(second, Lost), "two processes send at once, and the ledger counts one"
-
-
-def the_sdk_repeats_a_write_that_had_taken_effect() -> None:
-    kept = record(nonce="mine")
-
-    client = boto3.client("dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
-    with Stubber(client) as stub:
-        stub.add_client_error(
-            "update_item", "ConditionalCheckFailedException", modeled_fields={"Item": encode_record(kept)}
-        )
-        ledger = DynamoDbLedger(client, "table", sleep=lambda _: None)
-        written = ledger.apply(change(replace(kept, nonce=""), attempts=2), "mine")
-    assert isinstance(written, Record), "whoever holds it thinks that he has lost it, and it waits for the sweep"
-
-
-# ---- 3. sending ---------------------------------------------------------------------------------
-
-
-def a_process_dies_while_its_first_call_is_under_way_and_the_order_is_cancelled() -> None:
-    whole = lived(Story(cancelled=True))
-    remains = next(each for each in whole.moments if each.moment == "during amazon.attempt")
-    life = whole.after(remains, retried=False)
-    ended(life)
-
-
-def a_card_that_was_not_found_is_cancelled() -> None:
-    life = begun(Story(lost(14)))
-    life.cancel()
-    ended(life, S.REVERSED)
-
-
-def a_process_dies_while_it_repeats_and_the_order_is_cancelled_later() -> None:
-    """The repeat leaves long after the first attempt, and arrives at the last moment."""
-    life = begun(Story(lost()))
-    life.wait_until(START + 10 * MINUTE)
-    life.amazon.faults = [F.LATE]
-    life.until(lambda: not life.amazon.faults)
-    life.amazon.faults = []
-    life.cancel()
-    ended(life, S.REVERSED)
-
-
-# ---- 4. reading ---------------------------------------------------------------------------------
-
-
-def a_refusal_follows_an_unknown_that_had_its_effect() -> None:
-    ended(begun(Story((F.LOST_AFTER, F.REFUSED))), S.REVERSED)
-
-
-def a_throttle_comes_between_an_unknown_and_a_refusal() -> None:
-    ended(begun(Story((F.LOST_AFTER, F.THROTTLED, F.REFUSED))), S.REVERSED)
-
-
-def a_refused_key_comes_between_an_unknown_and_a_refusal() -> None:
-    ended(begun(Story((F.LOST_AFTER, F.KEY_REFUSED, F.KEY_REFUSED, F.REFUSED))), S.REVERSED)
-
-
-def a_process_dies_unanswered_and_the_next_is_refused() -> None:
-    whole = lived(Story((F.LOST_AFTER,)))
-    remains = next(each for each in whole.moments if each.moment == "after amazon.attempt")
-    life = whole.after(remains, retried=False)
-    life.amazon.faults = [F.REFUSED]
-    ended(life, S.REVERSED)
-
-
-def a_card_is_shown_as_refunded() -> None:
-    life = begun(Story((F.LOST_AFTER,) * 13))
-    assert life.first_id is not None
-    life.amazon.cards[life.first_id].refunded = True
-    life.amazon.faults.clear()
-    ended(life, S.REVERSED)
-
-
-def a_card_of_another_amount_is_shown() -> None:
-    ended(begun(Story((F.OTHER_VALUE,))), S.ESCALATED)
-
-
-def a_reversal_is_refused_for_the_accounts_sake() -> None:
-    life = begun(Story())
-    life.amazon.faults = [F.REFUSED] * 2
-    life.cancel()
-    ended(life, S.REVERSED)
-
-
-# ---- 5. delivering ------------------------------------------------------------------------------
-
-
-def a_cancel_comes_between_the_code_and_its_delivery() -> None:
-    w = world()
-    issue(order(), w.tools, w.budget())
-    (request_id,) = w.ledger.records
-
-    def cancelled(sent: Sent) -> Succeeded:
-        w.ledger.apply(accept_cancel(w.ledger.records[request_id], w.clock.now()), "cancel")
-        return Succeeded(card(sent.call))
-
-    w.amazon.script = [cancelled]
-    try:
-        answer: object = reveal(request_id, None, w.tools, w.budget())
-    except GatewayError as error:
-        answer = error
-    assert not isinstance(answer, Delivered), "a code that is being cancelled was handed out"
-
-
-def a_cancel_comes_between_the_first_answer_and_its_delivery() -> None:
-    def cancelled(sent: Sent) -> Succeeded:
-        w.ledger.apply(accept_cancel(w.ledger.records[sent.call.request_id], w.clock.now()), "cancel")
-        return Succeeded(card(sent.call))
-
-    w = world(cancelled)
-    answer = issue(order(), w.tools, w.budget())
-    assert isinstance(answer, Accepted), "a code that is being cancelled was handed out"
-
-
-def an_order_is_repeated_while_it_is_open() -> None:
-    life = begun(Story((F.LOST_AFTER, *lost(30))))
-    sent = life.amazon.calls
-    answer = life.issue()
-    assert isinstance(answer, Accepted)
-    assert life.amazon.calls == sent, "two processes carry one order"
-
+from tests.unit.playing import ACTIVATE, ID, LOAD, F, S, begun, ended, holding, lost
 
 # ---- 6. recovery --------------------------------------------------------------------------------
 
@@ -365,8 +132,8 @@ def a_ledger_that_cannot_be_reached_for_a_moment() -> None:
 # ---- 7. the fence -------------------------------------------------------------------------------
 
 
-def a_card_lands_after_amazon_knew_nothing_of_it(operation: Operation = CREATE) -> None:
-    life = Life(Story((F.LATE, *lost(100)), Intent.REISSUE, operation=operation), watched=False)
+def a_card_lands_after_amazon_knew_nothing_of_it() -> None:
+    life = Life(Story((F.LATE, *lost(100)), Intent.REISSUE), watched=False)
     life.stage = 1
     life.issue()
     life.until(lambda: life.newest.status is S.REVERSING)
@@ -654,22 +421,24 @@ def a_second_round_has_time() -> None:
     assert w.ledger.records[ID].status is S.SUCCEEDED
 
 
-def a_conflict_is_never_a_success() -> None:
-    w = holding(unknown_since(conflict=ConflictKind.VALUE))
-    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
-    assert not w.amazon.sent
+# ---- Amazon's book ------------------------------------------------------------------------------
 
 
-def a_refunded_card_ends_reversed() -> None:
-    w = holding(unknown_since(), REFUNDED)
-    assert run_execution(ID, 0, w.tools) is Task.DONE
-    assert w.ledger.records[ID].status is S.REVERSED
-    assert w.amazon.names == ["CreateGiftCard"], "what has been refunded is not asked for again"
+def in_the_book(*pages: Any) -> World:
+    """A reversal that finds nothing, after the fence; and what the book says."""
+    w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *[NoSuchRequest()] * 500)
+    w.amazon.pages = list(pages)
+    run_execution(ID, 0, w.tools)
+    return w
 
 
-def a_cancel_of_an_open_request() -> None:
-    w = holding(unknown_since())
-    answer = cancel(ID, CREATE, None, w.tools, w.budget())
-    assert isinstance(answer, Accepted)
-    late = w.ledger.apply(take_over(unknown_since(), START, silent_only=False), "late")
-    assert isinstance(late, Lost), "its former holder still has it"
+def a_card_is_in_the_book_that_its_cancel_does_not_find() -> None:
+    row = Activity(ID, "GCCreation", "Success", START, usd("25.00"), "GC1", None, True)
+    w = in_the_book(ActivityPage((row,), 1))
+    assert w.ledger.records[ID].status is S.ESCALATED, "reversed, and yet charged"
+
+
+def an_account_may_do_nothing_and_its_book_is_closed() -> None:
+    blocked = Refused(AmazonError(code="F300", type="OperationNotPermitted"))
+    w = in_the_book(*[blocked] * 500)
+    assert w.ledger.records[ID].status is S.ESCALATED, "an account's trouble was taken for a card that never was"
