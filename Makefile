@@ -55,7 +55,7 @@ test: env lint ## lint and run every test
 
 .PHONY: recovery
 recovery: env ## every operation, fault and intent through recovery on the local cloud (minutes)
-	@RECOVERY_CASES=all $(PY) -m pytest -n 0 tests/stack/test_recovery.py
+	@RECOVERY_CASES=all $(PY) -m pytest tests/stack/test_recovery.py
 
 .PHONY: lint
 lint: env-project env-sam ## ruff, mypy, and the template's linter
