@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-# API Gateway ends a call after 29 s: whoever waits longer than this waits for nothing.
+# API Gateway ends a call after 29 s; the emulator, busy starting processes, may take longer and does not cut it off.
 TIMEOUT_SECONDS = 60.0
 
 
