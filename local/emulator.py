@@ -1,4 +1,6 @@
-"""MiniStack, with three small additions. Run by MiniStack's own interpreter, not by the project's.
+"""MiniStack, with three small additions, and what it does otherwise than AWS put right (`local.emulator_fixes`).
+
+Run by MiniStack's own interpreter, not by the project's.
 
 A bound on the processes of each function: MiniStack starts a process for every call that finds the others busy, as AWS
 starts an instance. AWS has the machines for it; here fifty interpreters starting at once on two cores would all run
@@ -12,7 +14,9 @@ Waits of workflows that notice when their scale is changed: a test shortens the 
 
 import json
 import os
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from ministack.core import iam_actions, lambda_runtime
@@ -71,6 +75,12 @@ iam_actions.request_tag_context = request_context
 stepfunctions._scaled_sleep = scaled_sleep  # noqa: SLF001 - there is no other way in
 
 if __name__ == "__main__":
+    # Run as a file, by an interpreter that does not know where this project is.
+    sys.path.append(str(Path(__file__).parents[1]))
+    from local import emulator_fixes
+
+    emulator_fixes.install()
+
     from ministack.app import main
 
     main()
