@@ -16,7 +16,7 @@ LAYER = Path(incentives.__file__).parents[1]
 HEAVY = {"boto3", "moto", "pandas", "aws_lambda_powertools.utilities.idempotency", "aws_xray_sdk", "yaml"}
 
 
-@pytest.mark.parametrize("module", ["ledger", "pacer", "accounts", "index", "telemetry"])
+@pytest.mark.parametrize("module", ["ledger", "pacer", "backlog", "accounts", "index", "telemetry"])
 def test_the_room_loads_no_more_than_it_uses(module: str) -> None:
     # given a fresh process
     program = f"import sys, incentives.aws.{module}; print(*sorted(sys.modules))"

@@ -20,12 +20,13 @@ from incentives.aws.telemetry import FACTS
 from incentives.domain.accounts import Account, Secret
 from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, VaultUnavailable
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
+from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
 from incentives.domain.money import Money, parse_money
 from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome, Reversed, Succeeded
-from incentives.domain.pacing import Full, Slot
+from incentives.domain.pacing import Allowance, Full, Lane, Slot
 from incentives.domain.recovery import Reissue
 from incentives.usecases.tools import Budget, Tools
+from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 CODE = "TEST-CANARY-CODE"
@@ -87,6 +88,12 @@ class FakeLedger:
         ]
         return [request_id for _, request_id in sorted(waiting)][:limit]
 
+    def still_open(self) -> OpenRequests:
+        unknown = [r for r in self.records.values() if r.status in {Status.RECOVERING, Status.REVERSING}]
+        waiting = [r for r in self.records.values() if r.status is Status.PENDING]
+        since = [r.phase_started_at for r in unknown if r.phase_started_at is not None]
+        return OpenRequests(unknown=len(unknown), waiting=len(waiting), oldest_unknown=min(since, default=None))
+
 
 def _holds(change: Change, current: Record) -> bool:
     names = ("status", "epoch", *change.requires)
@@ -132,32 +139,96 @@ class FakeClock:
 
 
 class FakePacer:
-    """`Pacer` that has a slot at once, unless told otherwise."""
+    """`Pacer` that has a slot at once, unless told otherwise.
+
+    Attributes:
+        full_for: seconds from now until the next slot, whenever it is asked for; None: not full.
+        free_at: when there are slots again; None: now.
+        begins_in: seconds from now at which the next slots begin, in order; negative: whoever asked was held up.
+        fails: names of the methods that cannot be carried out.
+        lanes, allowances: of the slots that were taken, in order.
+        lined_up: requests that have joined the line.
+        slowed_down: accounts of which a call was throttled, in order.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.full_for: float | None = None
-        self.reserved = 0
+        self.free_at: datetime | None = None
+        self.begins_in: list[float] = []
+        self.fails: set[str] = set()
+        self.lanes: list[Lane] = []
+        self.allowances: list[Allowance] = []
+        self.lined_up = 0
+        self.slowed_down: list[str] = []
 
-    def reserve(self, account: str, *, wait_seconds_max: float) -> Slot | Full:
+    @property
+    def reserved(self) -> int:
+        """Slots that were taken."""
+        return len(self.lanes)
+
+    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
+        self._may_fail("reserve")
+        free_at = self._free_at()
+        if free_at is not None:
+            return Full(free_at, free_at)
+        self.lanes.append(lane)
+        self.allowances.extend([allowance] if allowance else [])
+        return Slot(self.clock.now() + timedelta(seconds=self.begins_in.pop(0) if self.begins_in else 0.0))
+
+    def line_up(self, account: str) -> datetime:
+        self._may_fail("line_up")
+        self.lined_up += 1
+        return self._free_at() or self.clock.now()
+
+    def slow_down(self, account: str) -> None:
+        self._may_fail("slow_down")
+        self.slowed_down.append(account)
+
+    def _free_at(self) -> datetime | None:
+        now = self.clock.now()
         if self.full_for is not None:
-            return Full(self.clock.now() + timedelta(seconds=self.full_for))
-        self.reserved += 1
-        return Slot(self.clock.now())
+            return now + timedelta(seconds=self.full_for)
+        return self.free_at if self.free_at is not None and self.free_at > now else None
+
+    def _may_fail(self, method: str) -> None:
+        if method in self.fails:
+            raise LedgerUnavailable("the pace could not be kept", in_doubt=False)
+
+
+@dataclass
+class FakeBacklog:
+    """`Backlog` that keeps what was put into it: request id and delay in seconds."""
+
+    puts: list[tuple[str, float]] = field(default_factory=list)
+    works: bool = True
+
+    def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:
+        if self.works:
+            self.puts.append((request_id, delay_seconds))
+        return self.works
 
 
 class FakeAccounts:
-    """`Accounts` in memory."""
+    """`Accounts` in memory.
+
+    Attributes:
+        refusals: prints of keys that Amazon refused, in order.
+    """
 
     def __init__(self, *accounts: Account) -> None:
         self.accounts = {account.name: account for account in accounts or (account(),)}
         self.reread = 0
+        self.refusals: list[str] = []
 
     def get(self, name: str, *, fresh: bool = False) -> Account:
         self.reread += fresh
         if name not in self.accounts:
             raise AccountUnusable(name, "has no secret")
         return self.accounts[name]
+
+    def refused(self, name: str) -> None:
+        self.refusals.append(self.accounts[name].key_print)
 
 
 class FakeVault:
@@ -336,6 +407,7 @@ class World:
     ledger: FakeLedger
     clock: FakeClock
     pacer: FakePacer
+    backlog: FakeBacklog
     amazon: ScriptedAmazon
     accounts: FakeAccounts
     vault: FakeVault
@@ -352,12 +424,14 @@ class World:
 def world(*script: Scripted) -> World:
     clock = FakeClock()
     ledger, pacer, accounts, telemetry = FakeLedger(), FakePacer(clock), FakeAccounts(), FakeTelemetry()
+    backlog = FakeBacklog()
     vault, recoveries, people = FakeVault(), FakeRecoveries(), FakePeople()
     amazon = ScriptedAmazon(clock, script)
     numbers = iter(range(1_000_000))
     tools = Tools(
         ledger=ledger,
         pacer=pacer,
+        backlog=backlog,
         amazon=amazon,
         accounts=accounts,
         vault=vault,
@@ -367,7 +441,7 @@ def world(*script: Scripted) -> World:
         telemetry=telemetry,
         new_nonce=lambda: f"nonce-{next(numbers)}",
     )
-    return World(tools, ledger, clock, pacer, amazon, accounts, vault, recoveries, people, telemetry)
+    return World(tools, ledger, clock, pacer, backlog, amazon, accounts, vault, recoveries, people, telemetry)
 
 
 def options(**members: object) -> Mapping[str, object]:

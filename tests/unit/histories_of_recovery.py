@@ -23,11 +23,12 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from incentives.domain.recovery import GENERATIONS_MAX, after_operation, after_reversal
-from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, record_send
+from incentives.domain.recovery import GENERATIONS_MAX, NOT_SENT, after_operation, after_reversal
+from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, put_again, record_send
 from incentives.domain.waits import fence
 from incentives.usecases.answers import Accepted
 from incentives.usecases.issue import issue
+from incentives.usecases.issue_queued import issue_queued
 from incentives.usecases.recover import Task, recover
 from incentives.usecases.start_recovery import start_recovery, sweep
 from tests.support.fakes import CODE, START, Sent, World, card, usd, world
@@ -74,11 +75,7 @@ def a_successor_is_taken_by_a_cancel_before_its_execution_takes_it() -> None:
 
 def a_paced_order_has_waited_unsent() -> None:
     """Its first unknown is minutes after its creation: it is repeated all the same."""
-    life = Life(Story((F.LOST_AFTER,) * 5, Intent.REVERSE, no_slot=True), watched=False)
-    life.stage = 1
-    life.world.pacer.full_for = 300.0
-    life.issue()
-    life.world.pacer.full_for = None
+    life = begun(Story((F.LOST_AFTER,) * 16, Intent.REVERSE, no_slot_for=300.0))
     ended(life, S.SUCCEEDED)
 
 
@@ -286,13 +283,14 @@ def a_cancel_comes_at_the_end_of_the_day() -> None:
 
 def an_order_never_gets_a_slot() -> None:
     w = world()
-    w.pacer.full_for = 3600.0
+    w.pacer.free_at = START + DEADLINE
     issue(order(), w.tools, w.budget())
-    w.clock.time = START + timedelta(hours=1)
-    sweep(w.tools)
-    assert run_execution(*w.recoveries.started[-1], w.tools) is Task.DONE, "people are asked about nothing"
-    (kept,) = w.ledger.records.values()
-    assert (kept.status, kept.case_file, w.people.mails) == (S.REFUSED, None, [])
+    w.clock.time = START + DEADLINE
+    (request_id, _), *_ = w.backlog.puts
+    issue_queued(request_id, w.tools, w.budget())
+    kept = w.ledger.records[request_id]
+    assert (kept.status, kept.refusal, kept.case_file, w.people.mails) == (S.REFUSED, NOT_SENT, None, [])
+    assert not w.amazon.sent, "sent when its caller has long given it up"
 
 
 def a_card_is_cancelled_that_was_created_long_after_its_first_send() -> None:
@@ -317,6 +315,40 @@ def the_index_lags_behind_the_ledger() -> None:
     w.ledger.due = lambda now, limit: [ID]  # type: ignore[method-assign]
     sweep(w.tools)
     assert w.ledger.records[ID].epoch == 0, "a live record was taken"
+
+
+def unsent(**updates: Any) -> Record:
+    """PENDING, and nothing but the pace has kept it from being sent."""
+    return record(attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None, **updates)
+
+
+def an_unsent_record_is_swept() -> None:
+    w = holding(unsent(wake_at=START))
+    sweep(w.tools)
+    assert w.backlog.puts == [(ID, 0.0)]
+    assert not w.recoveries.started, "what only waits for its slot goes before what callers wait for"
+
+
+def a_record_is_swept_whose_process_died_while_it_sent() -> None:
+    whole = lived(Story())
+    remains = next(each for each in whole.moments if each.moment == "after amazon.attempt")
+    ended(whole.after(remains, retried=False), S.SUCCEEDED)
+
+
+def an_unsent_record_stays_in_the_backlog() -> None:
+    w = holding(unsent(wake_at=START))
+    for minute in range(5):
+        w.clock.time = START + minute * MINUTE
+        sweep(w.tools)
+    assert len(w.backlog.puts) == 1, "another message a minute, for each request that waits"
+
+
+def two_sweeps_look_at_an_unsent_record() -> None:
+    kept = unsent(wake_at=START)
+    w = holding(kept)
+    for nonce in ("one", "two"):
+        w.ledger.apply(put_again(kept, START), nonce)
+    assert w.ledger.records[ID].nonce == "one", "each of them puts it into the backlog"
 
 
 def a_holder_is_heard_of_while_the_sweep_looks() -> None:

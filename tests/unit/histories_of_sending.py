@@ -23,6 +23,7 @@ from incentives.domain.transitions import accept_cancel, record_send, take_over
 from incentives.usecases.answers import Accepted, Delivered
 from incentives.usecases.cancel import cancel
 from incentives.usecases.issue import issue
+from incentives.usecases.issue_queued import issue_queued
 from incentives.usecases.recover import Task, recover
 from incentives.usecases.reveal import reveal
 from tests.support.fakes import START, Sent, account, card, usd, world
@@ -151,6 +152,28 @@ def a_process_dies_while_it_repeats_and_the_order_is_cancelled_later() -> None:
     life.amazon.faults = []
     life.cancel()
     ended(life, S.REVERSED)
+
+
+def an_order_is_repeated_while_there_is_no_slot() -> None:
+    w = world()
+    w.pacer.full_for = 5.0
+    for _ in range(3):
+        issue(order(), w.tools, w.budget())
+    assert w.pacer.lined_up == 1, "whoever comes after is told a time for calls that nobody will make"
+    assert len(w.backlog.puts) == 1
+
+
+def a_slot_is_free_before_it_was_thought_to_be() -> None:
+    life = begun(Story(no_slot_for=30 * 60.0))
+    life.world.pacer.free_at = START + MINUTE
+    life.until(lambda: not life.newest.status.is_open)
+    assert life.world.clock.now() < START + 20 * MINUTE, "slots go by unused while it waits for its time"
+
+
+def a_message_comes_out_again_while_its_order_is_being_sent() -> None:
+    w = holding(record())
+    issue_queued(ID, w.tools, w.budget())
+    assert not w.amazon.sent, "two processes carry one order"
 
 
 # ---- 4. reading ---------------------------------------------------------------------------------

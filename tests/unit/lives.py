@@ -2,13 +2,14 @@
 
 A moment is before and after every call to a port, and while a call to Amazon is under way, which then arrives at the
 last moment that its signature allows. What outlives a process is taken down at each: the ledger, Amazon, the workflow's
-executions, the time. From there others go on: whoever called before may call again, the workflow runs its task anew or
-is gone, and the sweep comes every minute. Moments that leave exactly the same behind have the same future, which is
-then played once.
+executions, the backlog's messages, the time. From there others go on: whoever called before may call again, the
+workflow runs its task anew or is gone, the message comes out again or is lost, and the sweep comes every minute.
+Moments that leave exactly the same behind have the same future, which is then played once.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from itertools import count
 from typing import Any, cast
 
 from incentives.agcod.amazon import SignedCall
+from incentives.aws.backlog import DELAY_SECONDS_MAX
 from incentives.domain.calls import Call
 from incentives.domain.errors import GatewayError
 from incentives.domain.ledger import Intent, KeyItem, Record
@@ -24,10 +26,11 @@ from incentives.domain.request_ids import hash_key
 from incentives.usecases.cancel import cancel
 from incentives.usecases.find import find
 from incentives.usecases.issue import Order, issue
+from incentives.usecases.issue_queued import issue_messages
 from incentives.usecases.recover import Task, recover
 from incentives.usecases.start_recovery import sweep
-from incentives.usecases.tools import Accounts, Amazon, Ledger, Pacer, People, Recoveries, Vault
-from tests.support.fakes import World, world
+from incentives.usecases.tools import Accounts, Amazon, Backlog, Ledger, Pacer, People, Recoveries, Vault
+from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT
 from tests.unit.amazon_model import Fault, ModelAmazon, ModelCard
 from tests.unit.builders import order
@@ -41,6 +44,9 @@ SWEEP_EVERY = timedelta(minutes=1)
 #: The workflow tries a task anew when its process died.
 TASK_RETRIED_AFTER = timedelta(seconds=2)
 
+#: A message whose worker died comes out again: six times the function's time-out, as SQS advises.
+MESSAGE_BACK_AFTER = timedelta(seconds=6 * 25)
+
 NONCES = count()
 
 #: More turns than a life without an end would take.
@@ -49,13 +55,21 @@ TURNS_MAX = 700
 
 @dataclass(frozen=True)
 class Story:
-    """What happens, apart from the deaths."""
+    """What happens, apart from the deaths.
+
+    Attributes:
+        no_slot_for: seconds from the beginning in which the pace allows no call.
+        doubled: whatever is put into the backlog comes out twice.
+        later: the caller does not want to wait.
+    """
 
     faults: tuple[Fault, ...] = ()
     intent: Intent = Intent.RETRY
     cancelled: bool = False
     repeated: bool = False
-    no_slot: bool = False
+    no_slot_for: float = 0.0
+    doubled: bool = False
+    later: bool = False
     operation: Operation = Operation.CREATE_GIFT_CARD
 
 
@@ -70,18 +84,26 @@ class Execution:
 
 
 @dataclass(frozen=True)
+class Message:
+    """A message of the backlog, and when it comes out."""
+
+    request_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Remains:
     """What is left when a process dies.
 
     Attributes:
         moment: where it died.
         stage: how many of the story's calls had been made, this one included.
-        died: the execution whose task it was.
+        died: the execution whose task it was, or the message that was dealt with.
     """
 
     moment: str
     stage: int
-    died: Execution | None
+    died: Execution | Message | None
     time: datetime
     swept_at: datetime | None
     records: dict[str, Record]
@@ -91,6 +113,7 @@ class Remains:
     arrivals: tuple[tuple[datetime, Call], ...]
     faults: tuple[Fault, ...]
     executions: tuple[Execution, ...]
+    messages: tuple[Message, ...]
     started: tuple[tuple[str, int], ...]
     answers: tuple[object, ...]
     mails: tuple[tuple[str, str, str], ...]
@@ -112,6 +135,7 @@ class Remains:
             tuple(at for at, _ in self.arrivals),
             len(self.faults),
             self.executions,
+            self.messages,
             len(self.answers),
             len(self.mails),
             len(self.notices),
@@ -151,8 +175,9 @@ class Life:
         watched: whether moments are taken down.
         moments: those of this life so far.
         executions: workflows that run.
+        messages: in the backlog.
         stage: how many of the story's calls have been made.
-        running: the execution whose task runs now.
+        running: the execution whose task runs now, or the message that is dealt with.
         abandoned: an execution has gone with its process, as if aborted by hand.
         seconds: of an invocation that issues or cancels.
     """
@@ -163,8 +188,9 @@ class Life:
     moments: list[Remains] = field(default_factory=list)
     answers: list[object] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     stage: int = 0
-    running: Execution | None = None
+    running: Execution | Message | None = None
     swept_at: datetime | None = None
     abandoned: bool = False
     seconds: float = SECONDS
@@ -172,6 +198,7 @@ class Life:
     def __post_init__(self) -> None:
         base = self.world
         self.amazon = ModelAmazon(base.clock, list(self.story.faults))
+        base.pacer.free_at = START + timedelta(seconds=self.story.no_slot_for)
         tools = replace(
             base.tools,
             ledger=cast("Ledger", Watched(base.ledger, "ledger", self)),
@@ -179,6 +206,7 @@ class Life:
             amazon=cast("Amazon", Watched(self.amazon, "amazon", self)),
             accounts=cast("Accounts", Watched(base.accounts, "accounts", self)),
             vault=cast("Vault", Watched(base.vault, "vault", self)),
+            backlog=cast("Backlog", Watched(self, "backlog", self)),
             recoveries=cast("Recoveries", Watched(self, "recoveries", self)),
             people=cast("People", Watched(base.people, "people", self)),
             # Of all lives that share a ledger's records, no two use the same.
@@ -210,16 +238,21 @@ class Life:
             self.executions.append(Execution(request_id, epoch, Task.LOOK, self.world.clock.now()))
         return True
 
+    def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:
+        """`Backlog`."""
+        delay = timedelta(seconds=min(delay_seconds, DELAY_SECONDS_MAX))
+        message = Message(request_id, self.world.clock.now() + delay)
+        self.messages += [message] * (1 + self.story.doubled)
+        return True
+
     # ---- what happens ---------------------------------------------------------------------------
 
     def play(self) -> None:
-        """The story's calls that are left, then whatever the workflow and the sweep do, to the end."""
+        """The story's calls that are left, then whatever workflow, backlog and sweep do, to the end."""
         calls = self._calls()
         while self.stage < len(calls):
             self.stage += 1
-            self.world.pacer.full_for = 5.0 if self.story.no_slot and self.stage == 1 else None
             calls[self.stage - 1]()
-        self.world.pacer.full_for = None
         self.until(lambda: False)
         self.watched = False
         self.world.clock.sleep(1800)
@@ -237,9 +270,10 @@ class Life:
         self.until(lambda: self.next_at is None or self.next_at >= moment)
         self.world.clock.time = max(self.world.clock.time, moment)
 
-    def issue(self) -> object:
+    def issue(self, *, later: bool = False) -> object:
         """Place the order."""
-        return self._answered(lambda: issue(self.order, self.world.tools, self.world.budget(self.seconds)))
+        budget = self.world.budget(self.seconds)
+        return self._answered(lambda: issue(self.order, self.world.tools, budget, later=later))
 
     def cancel(self) -> object:
         """Cancel it, if there is anything to cancel."""
@@ -253,7 +287,11 @@ class Life:
 
     def _calls(self) -> list[Callable[[], object]]:
         story = self.story
-        return [self.issue, *([self.issue] if story.repeated else []), *([self.cancel] if story.cancelled else [])]
+
+        def place() -> object:
+            return self.issue(later=story.later)
+
+        return [place, *([place] if story.repeated else []), *([self.cancel] if story.cancelled else [])]
 
     def _answered(self, work: Callable[[], object]) -> object:
         try:
@@ -266,22 +304,27 @@ class Life:
     @property
     def next_at(self) -> datetime | None:
         """When the next thing happens; None if nothing is left to happen."""
-        at = [each.at for each in self.executions]
+        at = [each.at for each in (*self.executions, *self.messages)]
         swept = self._next_sweep()
         if swept is not None:
             at.append(swept)
         return max(min(at), self.world.clock.time) if at else None
 
     def turn(self) -> bool:
-        """The next thing that happens: an execution's task, or a sweep that finds something."""
+        """The next thing that happens: an execution's task, a message, or a sweep that finds something."""
         clock = self.world.clock
         for record in self.world.ledger.records.values():
             assert record.status.is_open == (record.wake_at is not None), "an open record that wakes nobody"
         swept = self._next_sweep()
-        nearest = min(self.executions, key=lambda each: each.at, default=None)
+        nearest = min([*self.executions, *self.messages], key=lambda each: each.at, default=None)
         if nearest is not None and (swept is None or nearest.at < swept):
             clock.time = max(clock.time, nearest.at)
-            self._run(nearest)
+            self.running = nearest
+            if isinstance(nearest, Message):
+                self._take_up(nearest)
+            else:
+                self._run(nearest)
+            self.running = None
         elif swept is not None:
             clock.time = max(clock.time, swept)
             self.swept_at = clock.time
@@ -298,7 +341,6 @@ class Life:
 
     def _run(self, execution: Execution) -> None:
         self.executions.remove(execution)
-        self.running = execution
         done = recover(
             execution.task,
             execution.request_id,
@@ -307,10 +349,14 @@ class Life:
             self.world.budget(),
             support_address=SUPPORT,
         )
-        self.running = None
         if done.next not in {Task.DONE, Task.ESCALATED}:
             at = self.world.clock.now() + timedelta(seconds=done.wait_seconds)
             self.executions.append(Execution(done.request_id, done.epoch, done.next, at))
+
+    def _take_up(self, message: Message) -> None:
+        self.messages.remove(message)
+        body = json.dumps({"requestId": message.request_id})
+        issue_messages([{"body": body}], self.world.tools, self.world.budget(self.seconds))
 
     # ---- what is left ---------------------------------------------------------------------------
 
@@ -334,6 +380,7 @@ class Life:
                 arrivals=tuple(arrivals),
                 faults=tuple(amazon.faults),
                 executions=tuple(self.executions),
+                messages=tuple(self.messages),
                 started=tuple(w.recoveries.started),
                 answers=tuple(self.answers),
                 mails=tuple(w.people.mails),
@@ -343,7 +390,7 @@ class Life:
         )
 
     def after(self, remains: Remains, *, retried: bool, watched: bool = False) -> Life:
-        """The life of those who outlive this death; `retried`: the workflow runs the task anew."""
+        """The life of those who outlive this death; `retried`: its task is run anew, its message comes out again."""
         other = Life(self.story, watched=watched, seconds=self.seconds)
         w, amazon = other.world, other.amazon
         w.clock.time = remains.time
@@ -355,10 +402,13 @@ class Life:
         amazon.cards = {request_id: replace(card) for request_id, card in remains.cards.items()}
         amazon.arrivals = list(remains.arrivals)
         amazon.faults = list(remains.faults)
-        other.executions = list(remains.executions)
-        other.abandoned = self.abandoned or (remains.died is not None and not retried)
-        if retried and remains.died is not None:
-            other.executions.append(replace(remains.died, at=remains.time + TASK_RETRIED_AFTER))
+        other.executions, other.messages = list(remains.executions), list(remains.messages)
+        other.abandoned = self.abandoned or (isinstance(remains.died, Execution) and not retried)
+        match remains.died:
+            case Execution() as execution if retried:
+                other.executions.append(replace(execution, at=remains.time + TASK_RETRIED_AFTER))
+            case Message() as message if retried:
+                other.messages.append(replace(message, at=remains.time + MESSAGE_BACK_AFTER))
         other.answers, other.stage, other.swept_at = list(remains.answers), remains.stage, remains.swept_at
         return other
 
@@ -371,7 +421,7 @@ def lived(story: Story, seconds: float = SECONDS) -> Life:
 
 
 def deaths_of(life: Life) -> Iterator[tuple[Remains, bool]]:
-    """Each moment of a life that leaves something else behind; twice, if a workflow could run the task anew."""
+    """Each moment of a life that leaves something else behind; twice, if what was being done may be done anew."""
     seen = set()
     for remains in life.moments:
         if remains.identity in seen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from incentives.aws import ledger as dynamodb
 from incentives.domain import recovery, transitions
-from incentives.usecases import book, find, issue, reveal
+from incentives.usecases import book, find, issue, issue_queued, reveal
 from tests.unit import histories_of_sending as sending
 from tests.unit.rules import Rule
 
@@ -96,6 +96,27 @@ RULES = [
         "else SendReversal()",
         "else SendOperation() if record.reversal_attempts else SendReversal()",
         sending.a_card_that_was_not_found_is_cancelled,
+    ),
+    Rule(
+        "3 a repeat is not lined up again",
+        issue.issue,
+        "if reserved is None and tools.ledger.get(request_id) is None:",
+        "if reserved is None:",
+        sending.an_order_is_repeated_while_there_is_no_slot,
+    ),
+    Rule(
+        "3 who waits for a slot may be sent before its guess of a time",
+        recovery._is_due,
+        " or record.waits_for_slot",
+        "",
+        sending.a_slot_is_free_before_it_was_thought_to_be,
+    ),
+    Rule(
+        "3 the backlog issues nothing that may have been sent",
+        issue_queued.issue_queued,
+        " or record.may_have_executed",
+        "",
+        sending.a_message_comes_out_again_while_its_order_is_being_sent,
     ),
     # 4. Reading one attempt
     Rule(

@@ -22,8 +22,11 @@ MAY_IMPORT: Final = {
     "api": {"api", "domain"},
     "usecases": {"usecases", "domain", "agcod"},
 }
-#: What one module may see beyond its room. The ledger's stream speaks the ledger's own encoding.
-BEYOND: Final = {LAYER / "usecases" / "publish_events.py": {"aws"}}
+#: What one module may see beyond its room. The ledger's stream speaks the ledger's own encoding, and messages the backlog's.
+BEYOND: Final = {
+    LAYER / "usecases" / name: {"aws"}
+    for name in ("publish_events.py", "issue_queued.py", "count_spend.py", "raise_alerts.py")
+}
 #: Third-party packages, each in the one room that needs it.
 PACKAGES: Final = {
     "boto3": {"bootstrap"},

@@ -15,7 +15,7 @@ from incentives.usecases.answers import Accepted
 from incentives.usecases.recover import Task
 from tests.unit.amazon_model import Fault
 from tests.unit.ends import check
-from tests.unit.lives import Story, cut_short, cut_short_twice, deaths_of, lived
+from tests.unit.lives import Execution, Message, Story, cut_short, cut_short_twice, deaths_of, lived
 
 F = Fault
 ACTIVATE, LOAD = Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE
@@ -55,7 +55,21 @@ CANCEL_LOST_AFTER = (F.NONE, F.LOST_AFTER) + (F.LOST_BEFORE,) * 6
 STORIES = {
     "plain": Story(),
     "repeated": Story(repeated=True),
-    "no slot": Story(no_slot=True),
+    "no slot": Story(no_slot_for=5.0),
+    "no slot for long": Story(no_slot_for=100.0),
+    "no slot, doubled": Story(no_slot_for=5.0, doubled=True),
+    "no slot, repeated": Story(no_slot_for=5.0, repeated=True),
+    "no slot, refused": Story((F.REFUSED,), no_slot_for=5.0),
+    "no slot, throttled": Story((F.THROTTLED,) * 5, no_slot_for=5.0),
+    "no slot, key refused for good": Story((F.KEY_REFUSED,) * 2, no_slot_for=5.0),
+    "no slot, lost after": Story((F.LOST_AFTER,) * 5, no_slot_for=5.0),
+    "no slot, late and doubled": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, no_slot_for=5.0, doubled=True),
+    "no slot, to be reissued": Story((F.LOST_AFTER,) * 5, Intent.REISSUE, no_slot_for=5.0),
+    "no slot, another value": Story((F.OTHER_VALUE,) * 20, no_slot_for=5.0),
+    "no slot, an activation": Story(no_slot_for=5.0, operation=ACTIVATE),
+    "later": Story(later=True),
+    "later, repeated": Story(later=True, repeated=True),
+    "later, a load to be reversed": Story((F.LOST_AFTER,) * 5, Intent.REVERSE, later=True, operation=LOAD),
     "refused": Story((F.REFUSED,)),
     "throttled": Story((F.THROTTLED,)),
     "key refused once": Story((F.KEY_REFUSED,)),
@@ -76,7 +90,8 @@ STORIES = {
     "cancelled, the cancel's key refused": Story((F.NONE, F.KEY_REFUSED), cancelled=True),
     "cancelled, too late": Story(CANCEL_LOST_BEFORE, cancelled=True),
     "cancelled, in time and not known until it is too late": Story(CANCEL_LOST_AFTER, cancelled=True),
-    "cancelled unsent": Story(no_slot=True, cancelled=True),
+    "cancelled unsent, doubled": Story(no_slot_for=5.0, cancelled=True, doubled=True),
+    "cancelled unsent": Story(no_slot_for=5.0, cancelled=True),
     "cancelled while unknown": Story((F.LOST_AFTER,) * 4, cancelled=True),
     "cancelled while it has not arrived": Story((F.LOST_BEFORE,) * 4, cancelled=True),
     "cancelled while it is late": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, cancelled=True),
@@ -113,13 +128,23 @@ def test_wherever_two_processes_die_the_ledger_ends_as_amazon_does(name: str) ->
 
 
 def test_every_task_and_every_end_is_among_the_stories() -> None:
-    tasks, ends = set(), set()
+    tasks, ends, moments_in_backlog = set(), set(), set()
     for story in STORIES.values():
         life = lived(story, SECONDS)
-        tasks |= {remains.died.task for remains in life.moments if remains.died is not None}
+        tasks |= {remains.died.task for remains in life.moments if isinstance(remains.died, Execution)}
+        moments_in_backlog |= {remains.moment for remains in life.moments if isinstance(remains.died, Message)}
         ends.add(life.newest.status)
 
     assert tasks == set(Task) - {Task.DONE, Task.ESCALATED}
+    assert moments_in_backlog > {
+        "before ledger.get",
+        "after pacer.reserve",
+        "after ledger.apply",
+        "during amazon.attempt",
+        "before backlog.put",
+        "after backlog.put",
+        "after recoveries.start",
+    }
     assert ends == {Status.SUCCEEDED, Status.REFUSED, Status.REVERSED, Status.ESCALATED}
 
 

@@ -16,7 +16,7 @@ from incentives import bootstrap
 from incentives.agcod.answers import Funds
 from incentives.domain.ledger import Status
 from incentives.domain.outcomes import Reversed
-from tests.support.fakes import CODE, START, World, account, usd, world
+from tests.support.fakes import CODE, START, FakeAccountStates, World, account, usd, world
 from tests.unit.builders import KEY_REFUSED, MINUTE, REFUNDED, REFUSED, TIMED_OUT
 
 FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
@@ -83,7 +83,7 @@ class Api:
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    w = world()
+    w, states = world(), FakeAccountStates()
     settings = SimpleNamespace(default_account="default")
     flushed: list[bool] = []
 
@@ -99,6 +99,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setattr(bootstrap, "telemetry", Telemetry)
     monkeypatch.setattr(bootstrap, "tools", lambda: w.tools)
     monkeypatch.setattr(bootstrap, "ledger", lambda: w.ledger)
+    monkeypatch.setattr(bootstrap, "account_states", lambda: states)
     yield Api(w)
     assert flushed, "what was counted is written out"
     assert CODE not in repr(w.telemetry.lines)

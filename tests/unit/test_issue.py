@@ -23,7 +23,6 @@ from incentives.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from incentives.domain.pacing import Slot
 from incentives.domain.transitions import accept_cancel, take_over
 from incentives.usecases.answers import Accepted, Delivered
 from incentives.usecases.issue import issue
@@ -289,18 +288,6 @@ def test_in_line_repeats_are_a_second_apart() -> None:
     assert [(sent.at - START).total_seconds() for sent in w.amazon.sent] == [0, 1, 2, 3]
 
 
-def test_a_slot_that_is_too_far_off_is_a_202_with_the_time_it_is_due() -> None:
-    w = world()
-    w.pacer.full_for = 7.0
-
-    answer = place(w)
-
-    assert isinstance(answer, Accepted)
-    assert answer.retry_after_seconds == 7
-    assert not w.amazon.sent
-    assert only(w).wake_at == START + timedelta(seconds=7)
-
-
 # ---- nothing sent, nothing written --------------------------------------------------------------
 
 
@@ -421,13 +408,11 @@ def test_an_answer_that_cannot_be_written_down_is_not_delivered(in_doubt: bool, 
     assert takes_effect or only(w).wake_at is not None
 
 
-def test_a_pace_that_cannot_be_kept_is_a_503_and_nothing_is_sent_or_written(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", ["reserve", "line_up"])
+def test_a_pace_that_cannot_be_kept_is_a_503_and_nothing_is_sent_or_written(fails: str) -> None:
     w = world()
-
-    def fail(account: str, *, wait_seconds_max: float) -> Slot:
-        raise LedgerUnavailable("pace", in_doubt=False)
-
-    monkeypatch.setattr(w.pacer, "reserve", fail)
+    w.pacer.full_for = 5.0
+    w.pacer.fails = {fails}
 
     with pytest.raises(LedgerUnavailable):
         place(w)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import datetime
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -12,6 +12,7 @@ from incentives.domain.outcomes import ConflictKind
 from incentives.domain.recovery import note_seen, slot_due
 from incentives.domain.transitions import (
     DEADLINE,
+    IN_BACKLOG,
     LEASE,
     accept_cancel,
     begin_reversal,
@@ -20,13 +21,14 @@ from incentives.domain.transitions import (
     first_send,
     hand_over,
     postponed,
+    put_again,
     record_reversal_send,
     record_send,
     reopen,
     take_over,
 )
 from tests.support.fakes import START
-from tests.unit.builders import LIVE, MINUTE, SECOND, record, reversing, unknown_since
+from tests.unit.builders import HOUR, LIVE, MINUTE, SECOND, record, reversing, unknown_since
 
 S = Status
 OPEN = {S.PENDING, S.RECOVERING, S.REVERSING}
@@ -116,8 +118,36 @@ def test_the_first_send_is_recorded_in_the_record_that_is_opened() -> None:
 def test_a_postponed_record_waits_unsent_for_its_slot() -> None:
     waiting = postponed(record(attempts=0, in_flight=False), START + MINUTE)
 
-    assert waiting.due_at == waiting.wake_at == START + MINUTE
+    assert waiting.due_at == START + MINUTE
+    assert waiting.wake_at == START + MINUTE + IN_BACKLOG, "until then the backlog has it"
     assert waiting.never_sent
+    assert waiting.waits_for_slot
+
+
+@pytest.mark.parametrize(
+    "updates",
+    [{"attempts": 1}, {"wait_seconds": 1}, {"status": S.RECOVERING}, {"status": S.REVERSING}],
+    ids=",".join,
+)
+def test_only_what_nothing_but_the_pace_holds_up_waits_for_its_slot(updates: dict[str, Any]) -> None:
+    waiting = postponed(record(attempts=0, in_flight=False), START + MINUTE)
+
+    assert not replace(waiting, **updates).waits_for_slot
+
+
+@pytest.mark.parametrize(
+    ("due_at", "looked_after_from"), [(START, START + MINUTE), (START + HOUR, START + HOUR), (None, START + MINUTE)]
+)
+def test_what_is_put_into_the_backlog_again_is_looked_after_again_later(
+    due_at: datetime | None, looked_after_from: datetime
+) -> None:
+    before = record(attempts=0, in_flight=False, due_at=due_at, wake_at=START)
+
+    put = put_again(before, START + MINUTE)
+
+    assert put.after.wake_at == looked_after_from + IN_BACKLOG
+    assert put.requires == ("wake_at",), "two sweeps put it once"
+    assert set(put.changed_fields) == {"wake_at", "updated_at"}, "nobody's hold on it is lost"
 
 
 def test_a_send_after_an_answered_one_leaves_no_doubt() -> None:
@@ -217,7 +247,7 @@ def test_handing_over_what_was_certainly_not_executed_leaves_it_pending() -> Non
 
     assert handed.status is S.PENDING
     assert handed.epoch == 0
-    assert handed.wake_at == START
+    assert handed.wake_at == START + IN_BACKLOG
 
 
 @pytest.mark.parametrize("before", [record(), unknown_since(), reversing()], ids=lambda r: r.status)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from incentives.domain.errors import LedgerUnavailable, NotFound, StateConflict
-from incentives.domain.ledger import Cause, Change, Lost, Record, Status
-from incentives.domain.transitions import DEADLINE, LEASE, record_send, take_over
+from incentives.domain.ledger import Cause, Change, Lost, OpenRequests, Record, Status
+from incentives.domain.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
 from incentives.usecases.recover import Task, recover
 from incentives.usecases.start_recovery import SWEEP_MAX, start_recovery, sweep
 from tests.support.fakes import START, World, world
@@ -18,12 +18,18 @@ from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, record, reversing, un
 
 S = Status
 ID = "Test1AAAA"
-OPEN = {
+MAY_HAVE_EXECUTED = {
     "pending": record(),
-    "pending, unsent": record(attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None),
+    "pending, in doubt": record(in_flight=False, doubt=True, first_unknown_at=START),
     "recovering": unknown_since(),
+    "recovering, unsent": record(S.RECOVERING, attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None),
     "reversing": reversing(),
 }
+NEVER_EXECUTED = {
+    "pending, unsent": record(attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None),
+    "pending, throttled": record(in_flight=False, wait_seconds=4, due_at=START - SECOND),
+}
+OPEN = MAY_HAVE_EXECUTED | NEVER_EXECUTED
 
 
 def holding(*kept: Record) -> World:
@@ -40,7 +46,7 @@ def now(w: World) -> Record:
 # ---- the sweep ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kept", OPEN.values(), ids=OPEN.keys())
+@pytest.mark.parametrize("kept", MAY_HAVE_EXECUTED.values(), ids=MAY_HAVE_EXECUTED.keys())
 def test_a_silent_record_is_taken_under_a_new_epoch_and_its_recovery_started(kept: Record) -> None:
     w = holding(replace(kept, wake_at=START))
 
@@ -50,8 +56,86 @@ def test_a_silent_record_is_taken_under_a_new_epoch_and_its_recovery_started(kep
     assert now(w).status is (S.REVERSING if kept.status is S.REVERSING else S.RECOVERING)
     assert w.recoveries.started == [(ID, 1)]
     assert now(w).wake_at == START + LEASE
+    assert w.backlog.puts == []
     assert run_execution(ID, 1, w.tools) is Task.DONE
     assert not now(w).status.is_open
+
+
+@pytest.mark.parametrize("kept", NEVER_EXECUTED.values(), ids=NEVER_EXECUTED.keys())
+def test_a_silent_record_that_was_never_executed_goes_to_the_backlog_and_stays_its_holders(kept: Record) -> None:
+    w = holding(replace(kept, wake_at=START))
+
+    assert sweep(w.tools) == [ID]
+
+    assert w.backlog.puts == [(ID, 0.0)]
+    assert w.recoveries.started == []
+    assert (now(w).status, now(w).epoch) == (S.PENDING, 0)
+    assert now(w).wake_at == START + IN_BACKLOG
+
+
+def test_what_waits_for_its_next_try_comes_out_of_the_backlog_when_that_is_due() -> None:
+    w = holding(record(in_flight=False, wait_seconds=60, due_at=START + MINUTE, wake_at=START))
+
+    sweep(w.tools)
+
+    assert w.backlog.puts == [(ID, 60.0)]
+    assert now(w).wake_at == START + MINUTE + IN_BACKLOG
+
+
+def test_what_is_in_the_backlog_is_not_swept_every_minute() -> None:
+    w = holding(replace(NEVER_EXECUTED["pending, unsent"], wake_at=START))
+    swept = []
+    for minute in range(11):
+        w.clock.time = START + minute * MINUTE
+        if sweep(w.tools):
+            swept.append(minute)
+
+    assert swept == [0, 5, 10]
+    assert w.backlog.puts == [(ID, 0.0)] * 3
+
+
+def test_a_backlog_out_of_order_gets_it_at_a_later_sweep() -> None:
+    w = holding(replace(NEVER_EXECUTED["pending, unsent"], wake_at=START))
+    w.backlog.works = False
+    sweep(w.tools)
+    w.backlog.works = True
+    w.clock.time = START + IN_BACKLOG
+
+    assert sweep(w.tools) == [ID]
+    assert w.backlog.puts == [(ID, 0.0)]
+
+
+def test_two_sweeps_at_once_put_it_once() -> None:
+    w = holding(replace(NEVER_EXECUTED["pending, unsent"], wake_at=START))
+    get = w.ledger.get
+
+    def another_sweep_comes_between(request_id: str) -> Record | None:
+        found = get(request_id)
+        w.ledger.get = get  # type: ignore[method-assign]
+        assert sweep(w.tools) == [ID]
+        return found
+
+    w.ledger.get = another_sweep_comes_between  # type: ignore[method-assign]
+
+    assert sweep(w.tools) == []
+    assert w.backlog.puts == [(ID, 0.0)]
+
+
+def test_a_worker_that_sends_between_look_and_write_keeps_its_record_out_of_the_backlog() -> None:
+    w = holding(replace(NEVER_EXECUTED["pending, unsent"], wake_at=START))
+    get = w.ledger.get
+
+    def sends(request_id: str) -> Record | None:
+        found = get(request_id)
+        assert found is not None
+        w.ledger.apply(record_send(found, START, START), "worker")
+        return found
+
+    w.ledger.get = sends  # type: ignore[method-assign]
+
+    assert sweep(w.tools) == []
+    assert w.backlog.puts == []
+    assert now(w).nonce == "worker"
 
 
 @pytest.mark.parametrize("kept", OPEN.values(), ids=OPEN.keys())
@@ -145,7 +229,33 @@ def test_every_sweep_counts_itself_also_when_there_is_nothing_to_do() -> None:
 
     sweep(w.tools)
 
-    assert w.telemetry.counts == {"Swept": 0}
+    assert w.telemetry.counts == {"Swept": 0, "OpenUnknown": 0, "OpenUnknownOldest": 0, "OpenWaiting": 0}
+
+
+def test_a_sweep_tells_how_many_requests_are_open_and_since_when_the_oldest_is_unknown() -> None:
+    later = {"wake_at": START + MINUTE}
+    w = holding(
+        record(S.RECOVERING, request_id="Test1A", phase_started_at=START - MINUTE, **later),
+        record(S.REVERSING, request_id="Test1B", phase_started_at=START - 2 * MINUTE, **later),
+        record(request_id="Test1C", **later),
+        record(S.SUCCEEDED, request_id="Test1D", phase_started_at=START - 9 * MINUTE),
+    )
+
+    sweep(w.tools)
+
+    assert w.telemetry.counts == {"Swept": 0, "OpenUnknown": 2, "OpenUnknownOldest": 120, "OpenWaiting": 1}
+
+
+def test_a_sweep_that_cannot_count_what_is_open_has_swept_all_the_same() -> None:
+    w = holding(replace(unknown_since(), wake_at=START))
+
+    def fail() -> OpenRequests:
+        raise LedgerUnavailable("still_open", in_doubt=False)
+
+    w.ledger.still_open = fail  # type: ignore[method-assign] # the one fault that is tested here
+
+    assert sweep(w.tools) == [ID]
+    assert w.telemetry.counts == {"Swept": 1}
 
 
 def test_a_sweep_that_cannot_read_the_ledger_fails_and_is_seen() -> None:

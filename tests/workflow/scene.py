@@ -1,4 +1,7 @@
-"""One test's world: the gateway's tools on a virtual clock, the sandbox as Amazon, the real functions, the workflow."""
+"""One test's world: the gateway's tools on a virtual clock, the sandbox as Amazon, the real functions, the workflow.
+
+The backlog is the real adapter over a queue that hands each message to its function when it is due.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import pytest
 
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
+from incentives.aws.backlog import SqsBacklog
 from incentives.aws.recoveries import StepFunctionsRecoveries
 from incentives.domain.ledger import Change, Intent, Lost, Record, Status
 from incentives.domain.operations import Operation
@@ -70,6 +74,7 @@ def load(name: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
 
 
 RECOVER_REQUEST: Final = load("recover_request")
+ISSUE_QUEUED: Final = load("issue_queued")
 SWEEP_REQUESTS: Final = load("sweep_requests")
 
 
@@ -132,6 +137,34 @@ class Recoveries(StepFunctionsRecoveries):
         return super().start(request_id, epoch)
 
 
+class Queue:
+    """What an SQS client is used for: messages live on the stage until they are due.
+
+    Attributes:
+        bodies: of all messages that were sent, in order.
+        loses: how many of the next messages never come out.
+    """
+
+    def __init__(self, stage: Stage, take_up: Callable[[str], None]) -> None:
+        self.bodies: list[str] = []
+        self.loses = 0
+        self._stage, self._take_up = stage, take_up
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> dict[str, Any]:  # noqa: N803
+        assert QueueUrl
+        self.bodies.append(MessageBody)
+        if self.loses:
+            self.loses -= 1
+            return {}
+
+        def live() -> None:
+            self._stage.sleep(DelaySeconds)
+            self._take_up(MessageBody)
+
+        self._stage.enter(live)
+        return {}
+
+
 @dataclass
 class Scene:
     """Everything within a test's reach.
@@ -165,11 +198,14 @@ class Scene:
         self.people.moment = self._moment
         self.telemetry = Telemetry()
         self.recoveries = Recoveries(self.engine)
+        self.pacer = FakePacer(self.clock)
+        self.queue = Queue(self.stage, self._take_up)
         self.settings = SimpleNamespace(support_address=SUPPORT)
         numbers = iter(range(1_000_000))
         self.tools = Tools(
             ledger=self.ledger,
-            pacer=FakePacer(self.clock),
+            pacer=self.pacer,
+            backlog=SqsBacklog(lambda: self.queue, "queue"),
             amazon=Amazon(self.amazon),
             accounts=FakeAccounts(account()),
             vault=FakeVault(),
@@ -240,7 +276,7 @@ class Scene:
         self.stage.run(until)
 
     def come_home(self) -> None:
-        """Let executions live, and sweep every minute, until every request has ended and every execution too."""
+        """Let executions and messages live, and sweep every minute, until all have ended and every request too."""
         while not self.stage.is_empty or any(record.status.is_open for record in self.ledger.records.values()):
             self.stage.run(self.clock.now() + SWEEP_EVERY)
             self.swept += SWEEP_REQUESTS({}, None)["taken"]
@@ -296,9 +332,15 @@ class Scene:
 
     # ---- the functions ----------------------------------------------------------------------------
 
-    def _run_task(self, event: dict[str, Any]) -> dict[str, Any]:
+    def _context(self) -> SimpleNamespace:
         budget = self.budget()
-        context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
+        return SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
+
+    def _take_up(self, body: str) -> None:
+        ISSUE_QUEUED({"Records": [{"body": body}]}, self._context())
+
+    def _run_task(self, event: dict[str, Any]) -> dict[str, Any]:
+        context = self._context()
         self._task, self._moments_of_task = event["task"], 0
         self.tasks.append(event["task"])
         try:

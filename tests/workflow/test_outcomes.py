@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -148,3 +149,50 @@ def test_a_card_that_is_refused_after_an_unknown_is_not_said_to_be_refused(scene
     # then its card was found, and given back
     assert scene.statuses == [Status.REVERSED]
     assert scene.charged == 0
+
+
+# ---- orders for which there is no slot ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize("intent", Intent)
+def test_an_order_that_waited_for_its_slot_and_is_not_answered_comes_to_its_right_end(
+    scene: Scene, intent: Intent, operation: Operation
+) -> None:
+    # given an order that finds no slot for a minute, and an Amazon that then takes effect and does not answer
+    calls = {"first": MORE_THAN_IN_LINE} if intent is Intent.RETRY else {"every": True}
+    scene.fault("drop", operation, requestId=scene.request_id(operation), calls=calls, when="after")
+    scene.pacer.free_at = scene.clock.now() + timedelta(minutes=1)
+
+    # when
+    request_id = scene.place(operation, intent)
+    assert (scene.statuses, scene.calls) == ([Status.PENDING], [])
+    scene.come_home()
+
+    # then
+    assert scene.statuses == ENDS[intent]
+    assert scene.charged == scene.succeeded == Decimal(AMOUNT) * ENDS[intent].count(Status.SUCCEEDED)
+    assert_no_id_is_used_after_its_reversal(scene)
+    # ... in one execution, which the backlog's worker has started.
+    (execution,) = scene.executions
+    assert (execution.request_id, execution.status, execution.states[-1]) == (request_id, "SUCCEEDED", "Done")
+    assert scene.swept == []
+    # ... and the backlog holds ids, and nothing of what was ordered.
+    assert set(scene.queue.bodies) == {json.dumps({"requestId": request_id})}
+
+
+def test_an_order_that_the_backlog_has_lost_is_swept_into_it_again(scene: Scene) -> None:
+    # given
+    scene.pacer.free_at = scene.clock.now() + timedelta(minutes=1)
+    scene.queue.loses = 1
+    request_id = scene.place()
+
+    # when
+    scene.come_home()
+
+    # then
+    assert scene.swept == [request_id]
+    assert len(scene.queue.bodies) == 2
+    assert scene.statuses == [Status.SUCCEEDED]
+    assert scene.calls == [("CreateGiftCard", request_id)]
+    assert scene.executions == []

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from incentives.domain.money import Money
+
+#: How long a process goes by an account's secret before it reads it again.
+SECRET_KEPT_FOR: Final = timedelta(minutes=5)
 
 
 class Secret:
@@ -46,6 +51,7 @@ class Account:
         access_key_id: not secret, but logged only by its last four characters.
         secret_access_key: signs requests.
         key_created_at: aware UTC; None when the operator did not say.
+        on_trial: the key was promoted a moment ago. Should Amazon refuse it, the key before it comes back at once.
     """
 
     name: str
@@ -54,6 +60,12 @@ class Account:
     access_key_id: str
     secret_access_key: Secret
     key_created_at: datetime | None = None
+    on_trial: bool = False
+
+    @property
+    def key_print(self) -> str:
+        """Tells keys apart where none should stand: eight hexadecimal digits of a hash of the key's id."""
+        return hashlib.sha256(self.access_key_id.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@
     +-- InvalidInput         400  a field of the caller's request is wrong; nothing was sent, nothing written
     |   +-- BodyTooLarge     413  the body is over its limit
     +-- NotFound             404  the ledger has no such request
+    +-- OrderNotFound        404  there is no such bulk order
     +-- KeyReused            422  the Idempotency-Key belongs to another request
     +-- StateConflict        409  the request's state does not allow it
     |   +-- CancelWindowOver 409  Amazon's 15 minutes are surely over
+    +-- OrderConflict        409  the bulk order's state does not allow it
     +-- RefusedByAmazon      4xx  Amazon said no, for good; a stored result
     +-- AccountUnusable      503  the account has no usable key
     +-- LedgerUnavailable    503  the ledger could not be read or written
     +-- AmazonUnavailable    503  Amazon could not be asked now, and nothing depends on the answer
     +-- VaultUnavailable     503  a card number could not be sealed or unsealed
+    +-- OrderUnavailable     503  a bulk order, its file or its workflow could not be reached
 
 Each carries `http_status`, a stable `code` for programs, and `retryable`: whether trying again later can succeed.
 """
@@ -221,6 +224,52 @@ class VaultUnavailable(GatewayError):
 
     code = "VaultUnavailable"
     title = "Card numbers cannot be sealed now"
+    http_status = 503
+    retryable = True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_seconds=5)
+
+
+class OrderNotFound(GatewayError):
+    """There is no such bulk order."""
+
+    code = "OrderNotFound"
+    title = "There is no such order"
+    http_status = 404
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__("orderId is not known to this gateway")
+        self.order_id = order_id
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return (("orderId", "is not known to this gateway"),)
+
+
+class OrderConflict(GatewayError):
+    """The bulk order's state does not allow what was asked.
+
+    Attributes:
+        order_status: the state.
+    """
+
+    code = "OrderConflict"
+    title = "The order's state does not allow this"
+    http_status = 409
+
+    def __init__(self, detail: str, *, order_id: str, status: str) -> None:
+        super().__init__(detail)
+        self.order_id = order_id
+        self.order_status = status
+
+
+class OrderUnavailable(GatewayError):
+    """A bulk order, its file or its workflow could not be reached. What is asked for may be asked for again."""
+
+    code = "OrderUnavailable"
+    title = "The order cannot be reached"
     http_status = 503
     retryable = True
 

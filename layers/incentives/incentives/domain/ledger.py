@@ -183,6 +183,11 @@ class Record:
         """Whether nothing ever left this side: every send is recorded before it leaves."""
         return self.attempts == 0
 
+    @property
+    def waits_for_slot(self) -> bool:
+        """Whether nothing but the pace has kept it from being sent."""
+        return self.status is Status.PENDING and self.never_sent and self.wait_seconds is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyItem:
@@ -241,6 +246,21 @@ class Lost:
     """
 
     current: Record | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequests:
+    """How many requests are open.
+
+    Attributes:
+        unknown: of them, those being recovered or reversed.
+        waiting: all others: they wait for their slot, or are being sent at this moment.
+        oldest_unknown: since when the oldest of the unknown ones has been recovered or reversed.
+    """
+
+    unknown: int = 0
+    waiting: int = 0
+    oldest_unknown: datetime | None = None
 
 
 #: `version` and `nonce` belong to the write itself.

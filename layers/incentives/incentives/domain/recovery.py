@@ -152,7 +152,8 @@ def _next_backward(record: Record, now: datetime) -> Step:
 
 
 def _is_due(record: Record, now: datetime) -> bool:
-    return record.due_at is None or now >= record.due_at
+    # When a request in line will have its slot is a guess: whoever has one for it need not wait.
+    return record.due_at is None or now >= record.due_at or record.waits_for_slot
 
 
 def _tried_since(last: datetime | None, moment: datetime) -> bool:

@@ -14,6 +14,10 @@ from incentives.domain.ledger import Cause, Change, Intent, Record, Status, chan
 #: A record whose holder is silent for this long may be taken: the function's time-out of 25 s and some clock skew.
 LEASE: Final = timedelta(seconds=30)
 
+#: A request that is still in the backlog this long after it was due may have got lost there. Taking it up twice is
+#: harmless, but costs a slot.
+IN_BACKLOG: Final = timedelta(minutes=5)
+
 #: Amazon's rule: retrying ends after 24 hours.
 DEADLINE: Final = timedelta(hours=24)
 
@@ -35,8 +39,13 @@ def first_send(record: Record, sent_at: datetime, now: datetime) -> Record:
 
 
 def postponed(record: Record, due_at: datetime) -> Record:
-    """A new record that waits for its slot, unsent."""
-    return replace(record, due_at=due_at, wake_at=due_at)
+    """A new record that waits in the backlog for its slot, unsent."""
+    return replace(record, due_at=due_at, wake_at=due_at + IN_BACKLOG)
+
+
+def put_again(record: Record, now: datetime) -> Change:
+    """The backlog may have lost an unsent record: it is added once more, and looked after again later."""
+    return change(record, requires=("wake_at",), wake_at=max(now, record.due_at or now) + IN_BACKLOG, updated_at=now)
 
 
 def record_send(record: Record, sent_at: datetime, now: datetime) -> Change:
@@ -119,7 +128,7 @@ def hand_over(record: Record, now: datetime) -> Change:
     """The holder's time is up. What is unknown goes to a recovery, under a new epoch; the rest waits to be taken."""
     due_at = max(now, record.due_at or now)
     if record.status is Status.PENDING and not record.may_have_executed:
-        return change(record, wake_at=due_at, updated_at=now)
+        return change(record, wake_at=due_at + IN_BACKLOG, updated_at=now)
     return change(
         record,
         status=Status.RECOVERING if record.status is Status.PENDING else record.status,

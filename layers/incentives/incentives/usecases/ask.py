@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from datetime import timedelta
+from typing import Final, NoReturn, TypeVar
 
 from incentives.agcod.answers import Failure
 from incentives.domain.accounts import Account
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused, Unknown
-from incentives.domain.pacing import Full
+from incentives.domain.pacing import WAIT_SECONDS_MAX, Allowance, Lane, Slot
 from incentives.usecases.answers import refusal
-from incentives.usecases.tools import SLOT_WAIT_SECONDS_MAX, Budget, Tools
+from incentives.usecases.pace import heed, take_slot
+from incentives.usecases.tools import Budget, Tools
 
 #: Amazon answers such questions once a second at most.
 RETRY_SECONDS = 1.0
+
+#: Between two looks for a slot, at least.
+_AGAIN: Final = timedelta(milliseconds=50)
 
 AnswerT = TypeVar("AnswerT")
 
 
 def ask(
-    account_name: str, what: str, question: Callable[[Account], AnswerT | Failure], tools: Tools, budget: Budget
+    account_name: str,
+    what: str,
+    question: Callable[[Account], AnswerT | Failure],
+    tools: Tools,
+    budget: Budget,
+    *,
+    allowance: Allowance | None = None,
 ) -> AnswerT:
     """Ask until there is an answer, once a second while the function's time allows.
 
@@ -30,6 +42,7 @@ def ask(
         question: one call to Amazon.
         tools: the ports.
         budget: the caller's time.
+        allowance: the rate that Amazon gives this question beside the account's.
 
     Raises:
         InvalidInput, AccountUnusable
@@ -39,12 +52,11 @@ def ask(
     fresh = False
     while True:
         account = tools.accounts.get(account_name, fresh=fresh)
-        slot = tools.pacer.reserve(account_name, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
-        now = tools.clock.now()
-        if isinstance(slot, Full):
-            raise AmazonUnavailable("All of the account's request rate is in use. Ask again a little later.")
-        tools.clock.sleep((slot.at - now).total_seconds())
+        _take_slot(account_name, tools, allowance)
         answer = question(account)
+        if allowance is None:
+            # Throttled for its own allowance's sake, a question says nothing about the account's pace.
+            heed(account_name, answer, tools)
         tools.telemetry.log("asked", operation=what, account=account_name, outcome=type(answer).__name__)
         if not isinstance(answer, Refused | Unknown | NotExecuted):
             return answer
@@ -54,6 +66,19 @@ def ask(
             _raise(account_name, what, answer)
         else:
             tools.clock.sleep(RETRY_SECONDS)
+
+
+def _take_slot(account_name: str, tools: Tools, allowance: Allowance | None) -> None:
+    patient_until = tools.clock.now() + timedelta(seconds=WAIT_SECONDS_MAX)
+    while not isinstance(slot := take_slot(account_name, Lane.CALLER, tools, allowance=allowance), Slot):
+        now = tools.clock.now()
+        again_at = max(slot.again_at, now + _AGAIN)
+        if again_at > patient_until:
+            raise AmazonUnavailable(
+                "All of the request rate that Amazon allows is in use. Ask again a little later.",
+                retry_after_seconds=max(1, math.ceil((slot.next_at - now).total_seconds())),
+            )
+        tools.clock.sleep((again_at - now).total_seconds())
 
 
 def _is_key_refused(answer: Failure) -> bool:

@@ -15,10 +15,11 @@ from incentives.domain.accounts import Account, Activity
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.ledger import Record
 from incentives.domain.outcomes import Refused
-from incentives.domain.pacing import Full
+from incentives.domain.pacing import Allowance, Full, Lane
 from incentives.domain.recovery import Book
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
-from incentives.usecases.tools import CALL_SECONDS, SLOT_WAIT_SECONDS_MAX, Tools
+from incentives.usecases.pace import take_slot
+from incentives.usecases.tools import CALL_SECONDS, Tools
 
 #: Amazon's clock and ours may differ by as much as Amazon tolerates in a signature.
 CLOCKS_APART: Final = timedelta(minutes=15)
@@ -42,12 +43,11 @@ def _read(record: Record, tools: Tools) -> Book:
     now = tools.clock.now()
     try:
         account = account_of(record, tools)
-        slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
+        slot = take_slot(record.account, Lane.RECOVERY, tools, allowance=Allowance.ACTIVITY)
     except (AccountUnusable, LedgerUnavailable):
         return Book.UNANSWERED
     if isinstance(slot, Full):
         return Book.UNANSWERED
-    tools.clock.sleep((slot.at - now).total_seconds())
     answer = tools.amazon.activity_page(
         account,
         request_id=f"{account.partner_id}{uuid.uuid4().hex}"[:REQUEST_ID_LENGTH_MAX],

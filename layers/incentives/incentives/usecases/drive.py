@@ -15,7 +15,7 @@ from incentives.domain.calls import Attempt, Call
 from incentives.domain.errors import AccountUnusable, InvalidInput, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status
 from incentives.domain.outcomes import AmazonError, Card, NotExecuted, NotExecutedBecause, Succeeded, Unresolved
-from incentives.domain.pacing import Full
+from incentives.domain.pacing import Full, Lane, Slot
 from incentives.domain.recovery import (
     Book,
     Done,
@@ -38,7 +38,8 @@ from incentives.domain.recovery import (
 from incentives.domain.transitions import hand_over, record_reversal_send, record_send
 from incentives.usecases.book import account_of, read_book
 from incentives.usecases.calls import operation_call, reversal_call, unsealed
-from incentives.usecases.tools import CALL_SECONDS, SLOT_WAIT_SECONDS_MAX, Budget, Tools
+from incentives.usecases.pace import heed, keep_time, take_slot
+from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,14 @@ class Driven:
 
 
 def drive(  # noqa: C901 - one branch per step of the policy
-    record: Record, tools: Tools, budget: Budget, *, card: Card | None = None, reread_key: bool = False
+    record: Record,
+    tools: Tools,
+    budget: Budget,
+    *,
+    card: Card | None = None,
+    reread_key: bool = False,
+    slot: Slot | None = None,
+    lane: Lane = Lane.CALLER,
 ) -> Driven:
     """Carry a record forward until it ends, time runs out, or somebody else holds it.
 
@@ -65,6 +73,8 @@ def drive(  # noqa: C901 - one branch per step of the policy
         budget: the holder's time.
         card: what an earlier attempt has shown of it.
         reread_key: Amazon has just refused the account's key: the next try reads it anew.
+        slot: taken already for the first try.
+        lane: for tries of what was never executed.
 
     Raises:
         LedgerUnavailable: the record stays as it was last written; its `wake_at` brings it back.
@@ -91,8 +101,8 @@ def drive(  # noqa: C901 - one branch per step of the policy
             case SendOperation() | SendReversal() | Probe():
                 if not budget.allows_a_try():
                     return _hand_over(here, tools)
-                here, held = try_once(here, step, tools, budget, reread_key=reread_key)
-                reread_key = False
+                here, held = try_once(here, step, tools, budget, reread_key=reread_key, slot=slot, lane=lane)
+                reread_key, slot = False, None
                 if not held:
                     return here
 
@@ -105,49 +115,75 @@ def settle(record: Record, attempt: Attempt[Any], tools: Tools, *, key_was_fresh
 
 
 def try_once(
-    here: Driven, step: SendOperation | SendReversal | Probe, tools: Tools, budget: Budget, *, reread_key: bool = False
+    here: Driven,
+    step: SendOperation | SendReversal | Probe,
+    tools: Tools,
+    budget: Budget,
+    *,
+    reread_key: bool = False,
+    slot: Slot | None = None,
+    lane: Lane = Lane.CALLER,
 ) -> tuple[Driven, bool]:
     """Carry out one step at Amazon; twice if it refuses the key, the key had been cached and time allows.
 
     Returns:
         How far it came, and whether the record is still ours.
     """
-    here, held, key_refused = _try_with_key(here, step, tools, fresh=reread_key)
+    lane = _lane_of(here.record, step, lane)
+    here, held, key_refused = _try_with_key(here, step, tools, lane, fresh=reread_key, slot=slot)
     if key_refused and not reread_key and held and here.record.status.is_open and budget.allows_a_try():
-        here, held, _ = _try_with_key(here, step, tools, fresh=True)
+        here, held, _ = _try_with_key(here, step, tools, lane, fresh=True)
     return here, held
 
 
 def _try_with_key(
-    here: Driven, step: SendOperation | SendReversal | Probe, tools: Tools, *, fresh: bool
+    here: Driven,
+    step: SendOperation | SendReversal | Probe,
+    tools: Tools,
+    lane: Lane,
+    *,
+    fresh: bool,
+    slot: Slot | None = None,
 ) -> tuple[Driven, bool, bool]:
     record = here.record
     try:
         account = account_of(record, tools, fresh=fresh)
         members = unsealed(record, tools.vault)
         call = reversal_call(record, members) if isinstance(step, SendReversal) else operation_call(record, members)
-        slot = tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
-        now = tools.clock.now()
-        if isinstance(slot, Full):
-            return *write(here, slot_due(record, slot.next_at, now), tools), False
-        tools.clock.sleep((slot.at - now).total_seconds())
+        reserved = slot or take_slot(record.account, lane, tools)
+        if isinstance(reserved, Full):
+            return *write(here, slot_due(record, reserved.next_at, tools.clock.now()), tools), False
         signed = tools.amazon.sign(call, account)
     except (AccountUnusable, InvalidInput, VaultUnavailable) as error:
         # InvalidInput: the account or the deployment has changed since the record was opened. Whoever asks now is
         # not to blame for it, and the record must not be stuck on it.
         why = AmazonError(type=error.code, message=error.detail)
         return *write(here, held_up(record, why, tools.clock.now()), tools), False
-    return _send(here, step, signed, tools, key_was_fresh=fresh)
+    # A key on trial is taken back if it is refused: the next try has a better one.
+    return _send(here, step, signed, reserved, tools, key_was_fresh=fresh and not account.on_trial)
+
+
+def _lane_of(record: Record, step: SendOperation | SendReversal | Probe, lane: Lane) -> Lane:
+    """A request that may have been charged goes before one that was never executed, which keeps to its own lane."""
+    never_executed = isinstance(step, SendOperation) and not record.may_have_executed
+    return lane if never_executed and record.status is Status.PENDING else Lane.RECOVERY
 
 
 def _send(
-    here: Driven, step: SendOperation | SendReversal | Probe, signed: SignedCall, tools: Tools, *, key_was_fresh: bool
+    here: Driven,
+    step: SendOperation | SendReversal | Probe,
+    signed: SignedCall,
+    slot: Slot,
+    tools: Tools,
+    *,
+    key_was_fresh: bool,
 ) -> tuple[Driven, bool, bool]:
     record, call = here.record, signed.call
     mark = record_reversal_send if isinstance(step, SendReversal) else record_send
     here, held = write(here, mark(record, signed.sent_at, tools.clock.now()), tools)
     if not held:
         return here, False, False
+    keep_time(slot, record.account, tools)
     if isinstance(step, SendReversal):
         reversal = observed(tools, here.record, call, signed, tools.amazon.attempt_reversal)
         asked = asks_the_book(here.record, reversal, tools.clock.now())
@@ -177,6 +213,7 @@ def observed(
     """Send, and note what came of it."""
     attempt = send(signed, seconds=CALL_SECONDS)
     outcome = attempt.outcome
+    heed(record.account, outcome, tools)
     error: AmazonError = getattr(outcome, "error", AmazonError())
     tools.telemetry.log(
         "attempt",
@@ -208,7 +245,23 @@ def _hand_over(here: Driven, tools: Tools) -> Driven:
     tools.telemetry.log("handedOver", requestId=here.record.request_id, status=here.record.status.value)
     if held and here.record.status is not Status.PENDING:
         start(here.record, tools)
+    elif held:
+        put_back(here.record, tools)
     return here
+
+
+def put_back(record: Record, tools: Tools, *, delay_seconds: float = 0.0) -> None:
+    """A request that was never executed goes on from the backlog. If that fails, the sweep finds it.
+
+    Args:
+        record: as it was last written.
+        tools: the ports.
+        delay_seconds: not before; one that waits for more than its slot comes out when its next try is due.
+    """
+    now = tools.clock.now()
+    due_in = 0.0 if record.waits_for_slot else ((record.due_at or now) - now).total_seconds()
+    queued = tools.backlog.put(record.request_id, delay_seconds=max(delay_seconds, due_in))
+    tools.telemetry.log("queued" if queued else "notQueued", requestId=record.request_id, account=record.account)
 
 
 def start(record: Record, tools: Tools) -> None:

@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 
 from incentives.agcod.activity import ActivityPage, query_of
+from incentives.domain.pacing import Allowance
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
@@ -37,4 +38,5 @@ def get_activity(
         lambda account: tools.amazon.activity_page(account, request_id=request_id, query=query, seconds=CALL_SECONDS),
         tools,
         budget,
+        allowance=Allowance.ACTIVITY,
     )

@@ -1,6 +1,6 @@
 """Issue an order: one live card per idempotency key, whatever is retried, duplicated, delayed, killed or raced.
 
-    reserve a slot -> sign -> write key + PENDING + first send -> send -> close
+    take a slot -> sign -> write key + PENDING + first send -> send -> close
 
 Three calls to DynamoDB and one to Amazon. Nothing is sent that is not written; nothing is handed out that is not
 found SUCCEEDED by a write or read made after Amazon's answer.
@@ -23,15 +23,16 @@ from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, L
 from incentives.domain.ledger import Intent, KeyItem, KeyTaken, Record, Status
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
-from incentives.domain.pacing import Full, Slot
+from incentives.domain.pacing import Full, Lane, Slot
 from incentives.domain.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
 from incentives.domain.transitions import first_send, postponed
 from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended
 from incentives.usecases.calls import operation_call
-from incentives.usecases.drive import Driven, drive, is_key_refused, observed, settle
+from incentives.usecases.drive import Driven, drive, is_key_refused, observed, put_back, settle
 from incentives.usecases.find import find
+from incentives.usecases.pace import keep_time, take_slot
 from incentives.usecases.reveal import read_card
-from incentives.usecases.tools import SLOT_WAIT_SECONDS_MAX, Budget, Tools
+from incentives.usecases.tools import Budget, Tools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,28 @@ class Order:
         }
 
 
-def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
+def issue(
+    order: Order,
+    tools: Tools,
+    budget: Budget,
+    *,
+    slot: Slot | None = None,
+    lane: Lane = Lane.CALLER,
+    later: bool = False,
+    wants_card: bool = True,
+) -> Delivered | Accepted:
     """Issue an order, or tell a repeat of it how it stands.
+
+    Without a slot in time it is recorded, and issued from the backlog without its caller doing more.
+
+    Args:
+        order: what is ordered.
+        tools: the ports.
+        budget: the caller's time.
+        slot: taken already.
+        lane: of whoever orders.
+        later: the caller does not want to wait: record it, issue it from the backlog.
+        wants_card: whether a repeat of an issued order shall read its code again.
 
     Raises:
         InvalidInput, AccountUnusable: nothing was sent, nothing written.
@@ -106,19 +127,27 @@ def issue(order: Order, tools: Tools, budget: Budget) -> Delivered | Accepted:
     if order.members:
         record = replace(record, sealed=tools.vault.seal(key_hash, order.members))
 
-    slot = tools.pacer.reserve(account.name, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
-    if isinstance(slot, Full):
-        return _record_only(postponed(record, slot.next_at), key, order, tools, budget, slot=slot)
-    tools.clock.sleep((slot.at - tools.clock.now()).total_seconds())
+    reserved = slot
+    if reserved is None and not later:
+        found = take_slot(account.name, lane, tools)
+        reserved = None if isinstance(found, Full) else found
+    if reserved is None and tools.ledger.get(request_id) is None:
+        record = postponed(record, tools.pacer.line_up(account.name))
+    elif reserved is None:
+        # A repeat: whoever is in line already is not counted again.
+        record = postponed(record, now)
+    if reserved is None:
+        return _record_only(record, key, order, tools, budget, wants_card=wants_card)
     signed = tools.amazon.sign(call, account)
     try:
         opened = tools.ledger.open(first_send(record, signed.sent_at, tools.clock.now()), key, tools.new_nonce())
     except LedgerUnavailable as error:
         return _in_doubt(record, error, tools)
     if isinstance(opened, KeyTaken):
-        return repeat(opened.key, order, tools, budget, slot=slot)
+        return repeat(opened.key, order, tools, budget, slot=reserved, wants_card=wants_card)
+    keep_time(reserved, account.name, tools)
     try:
-        return _answer(_send_first(opened, signed, tools, budget), tools)
+        return _answer(_send_first(opened, signed, tools, budget, lane), tools)
     except LedgerUnavailable:
         # Written, perhaps sent and answered: the record's wake_at brings it back.
         return accepted(opened, tools.clock.now())
@@ -159,26 +188,27 @@ def check(call: Call, account: Account) -> None:
         check_value(account.marketplace, call.name, call.value)
 
 
-def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget) -> Driven:
+def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget, lane: Lane) -> Driven:
     if not budget.allows_a_try():
-        return drive(opened, tools, budget)
+        return drive(opened, tools, budget, lane=lane)
     attempt = observed(tools, opened, signed.call, signed, tools.amazon.attempt)
     refused_key = is_key_refused(attempt)
     here, held = settle(opened, attempt, tools, key_was_fresh=False)
     if not held:
         return here
-    return drive(here.record, tools, budget, card=here.card, reread_key=refused_key)
+    return drive(here.record, tools, budget, card=here.card, reread_key=refused_key, lane=lane)
 
 
 def _record_only(
-    record: Record, key: KeyItem, order: Order, tools: Tools, budget: Budget, *, slot: Full
+    record: Record, key: KeyItem, order: Order, tools: Tools, budget: Budget, *, wants_card: bool
 ) -> Delivered | Accepted:
     try:
         opened = tools.ledger.open(record, key, tools.new_nonce())
     except LedgerUnavailable as error:
         return _in_doubt(record, error, tools)
     if isinstance(opened, KeyTaken):
-        return repeat(opened.key, order, tools, budget, slot=slot)
+        return repeat(opened.key, order, tools, budget, wants_card=wants_card)
+    put_back(opened, tools)
     return accepted(opened, tools.clock.now())
 
 
@@ -200,7 +230,7 @@ def _answer(driven: Driven, tools: Tools) -> Delivered | Accepted:
 
 
 def repeat(
-    key: KeyItem, order: Order, tools: Tools, budget: Budget, *, slot: Slot | Full | None = None
+    key: KeyItem, order: Order, tools: Tools, budget: Budget, *, slot: Slot | None = None, wants_card: bool = True
 ) -> Delivered | Accepted:
     """Answer an order whose key is taken: the same order gets how it stands, another one is refused.
 
@@ -218,7 +248,7 @@ def repeat(
         return accepted(record, tools.clock.now())
     if record.status is not Status.SUCCEEDED:
         raise_ended(record)
-    if not _has_code(record):
+    if not wants_card or not _has_code(record):
         return Delivered(record, None, replayed=True)
     try:
         return read_card(record, tools, budget, slot=slot)

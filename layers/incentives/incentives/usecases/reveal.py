@@ -11,13 +11,14 @@ from incentives.domain.errors import AccountUnusable, StateConflict
 from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Conflict, Refused, Succeeded
-from incentives.domain.pacing import Full, Slot
+from incentives.domain.pacing import Full, Lane, Slot
 from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended, refusal_of
 from incentives.usecases.book import account_of
 from incentives.usecases.calls import operation_call
 from incentives.usecases.drive import is_key_refused, observed
 from incentives.usecases.find import find
-from incentives.usecases.tools import SLOT_WAIT_SECONDS_MAX, Budget, Tools
+from incentives.usecases.pace import take_slot
+from incentives.usecases.tools import Budget, Tools
 
 #: Between two tries to read a card.
 RETRY_SECONDS = 1.0
@@ -43,7 +44,7 @@ def reveal(request_id: str, caller: str | None, tools: Tools, budget: Budget) ->
     return read_card(record, tools, budget)
 
 
-def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full | None = None) -> Delivered | Accepted:
+def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | None = None) -> Delivered | Accepted:
     """Read the card of a SUCCEEDED record, and hand it out only if the record is still SUCCEEDED afterwards.
 
     Args:
@@ -60,12 +61,9 @@ def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full
     fresh = False
     while True:
         account = account_of(record, tools, fresh=fresh)
-        slot = slot or tools.pacer.reserve(record.account, wait_seconds_max=SLOT_WAIT_SECONDS_MAX)
-        now = tools.clock.now()
-        if isinstance(slot, Full):
-            return accepted(record, now, due_at=slot.next_at)
-        tools.clock.sleep((slot.at - now).total_seconds())
-        slot = None
+        reserved, slot = slot or take_slot(record.account, Lane.CALLER, tools), None
+        if isinstance(reserved, Full):
+            return accepted(record, tools.clock.now(), due_at=reserved.next_at)
         if not budget.allows_a_try():
             return accepted(record, tools.clock.now())
         call = operation_call(record, {})
@@ -83,10 +81,10 @@ def read_card(record: Record, tools: Tools, budget: Budget, *, slot: Slot | Full
                 )
             case Refused(error):
                 raise refusal_of(replace(record, refusal=error, evidence=attempt.evidence))
-        if is_key_refused(attempt):
-            if fresh:
-                raise AccountUnusable(record.account, "has a key that Amazon refuses")
+        if is_key_refused(attempt) and not fresh:
             fresh = True
+        elif is_key_refused(attempt) and not account.on_trial:
+            raise AccountUnusable(record.account, "has a key that Amazon refuses")
         elif budget.allows_a_try(RETRY_SECONDS):
             tools.clock.sleep(RETRY_SECONDS)
         else:

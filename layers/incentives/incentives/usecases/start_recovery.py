@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.ledger import Lost, Record, Status
-from incentives.domain.transitions import reopen, take_over
-from incentives.usecases.drive import start
+from incentives.domain.transitions import put_again, reopen, take_over
+from incentives.usecases.drive import put_back, start
 from incentives.usecases.find import find
 from incentives.usecases.tools import Tools
 
@@ -14,7 +14,9 @@ SWEEP_MAX = 200
 
 
 def sweep(tools: Tools) -> list[str]:
-    """Start the recovery of every open request whose holder is presumed dead. Sweeping twice at once is harmless.
+    """Take up every open request whose holder is presumed dead. Sweeping twice at once is harmless.
+
+    What was never executed goes to the backlog, the rest to a recovery.
 
     Returns:
         The request ids that were taken.
@@ -29,14 +31,34 @@ def sweep(tools: Tools) -> list[str]:
         # The index lags behind the ledger: a record that has ended or been heard of since is left alone.
         if record is None or record.wake_at is None or record.wake_at > now:
             continue
-        result = tools.ledger.apply(take_over(record, now), tools.new_nonce())
+        in_backlog = record.status is Status.PENDING and not record.may_have_executed
+        change = put_again(record, now) if in_backlog else take_over(record, now)
+        result = tools.ledger.apply(change, tools.new_nonce())
         if isinstance(result, Lost):
             continue
-        start(result, tools)
+        if in_backlog:
+            put_back(result, tools)
+        else:
+            start(result, tools)
         taken.append(request_id)
     tools.telemetry.log("swept", attempt=len(taken))
     tools.telemetry.count("Swept", len(taken))
+    _measure(tools)
     return taken
+
+
+def _measure(tools: Tools) -> None:
+    """Tell how many requests are open. What is merely counted must not fail the sweep."""
+    try:
+        still_open = tools.ledger.still_open()
+    except LedgerUnavailable:
+        tools.telemetry.log("ledgerUnavailable")
+        return
+    since = still_open.oldest_unknown
+    seconds = (tools.clock.now() - since).total_seconds() if since else 0.0
+    tools.telemetry.count("OpenUnknown", still_open.unknown)
+    tools.telemetry.count("OpenUnknownOldest", max(0.0, seconds), unit="Seconds")
+    tools.telemetry.count("OpenWaiting", still_open.waiting)
 
 
 def start_recovery(request_id: str, caller: str | None, tools: Tools) -> Record:

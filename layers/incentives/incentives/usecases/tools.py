@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer, SignedCall
 from incentives.domain.accounts import Account, Secret
 from incentives.domain.calls import Attempt, Call
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
+from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record
 from incentives.domain.outcomes import Outcome, ReversalOutcome
-from incentives.domain.pacing import Full, Slot
+from incentives.domain.pacing import Allowance, Full, Lane, Slot
 from incentives.domain.recovery import Reissue
 
 
@@ -40,12 +40,28 @@ class Ledger(Protocol):
     def due(self, now: datetime, limit: int) -> list[str]:
         """Request ids of open records whose holder is presumed dead at `now`, longest silent first."""
 
+    def still_open(self) -> OpenRequests:
+        """How many requests are open; the count lags behind the ledger by a moment."""
+
 
 class Pacer(Protocol):
     """Hands out the moments at which calls may leave for Amazon."""
 
-    def reserve(self, account: str, *, wait_seconds_max: float) -> Slot | Full:
-        """Take the next slot if it begins soon enough. Raises `LedgerUnavailable`."""
+    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
+        """Take the next slot if it begins soon enough for the lane. Raises `LedgerUnavailable`."""
+
+    def line_up(self, account: str) -> datetime:
+        """Join the line of requests that wait for a slot; about when it will be due. Raises `LedgerUnavailable`."""
+
+    def slow_down(self, account: str) -> None:
+        """Amazon has throttled a call. Raises `LedgerUnavailable`."""
+
+
+class Backlog(Protocol):
+    """Requests that wait for their slot, roughly in order. One may come out twice, or get lost and be put again."""
+
+    def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:
+        """Add a request, to come out after the delay, 15 minutes at most. False: it could not be added now."""
 
 
 class Amazon(Protocol):
@@ -84,6 +100,9 @@ class Accounts(Protocol):
             name: as callers use it.
             fresh: read it anew, because Amazon refused the key at hand.
         """
+
+    def refused(self, name: str) -> None:
+        """Note that Amazon refused the key at hand. Raises `LedgerUnavailable`."""
 
 
 class Vault(Protocol):
@@ -139,6 +158,7 @@ class Tools:
 
     ledger: Ledger
     pacer: Pacer
+    backlog: Backlog
     amazon: Amazon
     accounts: Accounts
     vault: Vault
@@ -169,6 +189,3 @@ class Budget:
 
 #: Total time of one call to Amazon: connect 2 s and read 6 s, of which 6 s is what Amazon's FAQ recommends.
 CALL_SECONDS = 8.0
-
-#: An interactive caller waits at most this long for a slot; beyond that it gets a 202 with the time it is due.
-SLOT_WAIT_SECONDS_MAX = 2.0

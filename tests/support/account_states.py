@@ -1,0 +1,71 @@
+"""What is known of accounts, in memory; passes the suite of the real table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+from incentives.domain.alerts import Standing
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.funds import STALE_MAX, AccountState, Snapshot
+from incentives.domain.ledger import Record
+from incentives.domain.spend import AVERAGE_DAYS, Charge, Tally, charge_of, difference, forgotten
+
+
+@dataclass
+class FakeAccountStates:
+    """What is known of accounts, in memory.
+
+    Attributes:
+        works: False: the table cannot be reached.
+    """
+
+    states: dict[str, AccountState] = field(default_factory=dict)
+    counted: dict[str, tuple[int, Charge | None]] = field(default_factory=dict)
+    works: bool = True
+
+    def read(self, account: str, today: date) -> AccountState:
+        self._reach()
+        state = self.states.get(account, AccountState())
+        first = today - timedelta(days=AVERAGE_DAYS)
+        return replace(state, days={day: dict(kinds) for day, kinds in state.days.items() if day >= first})
+
+    def keep_funds(self, snapshot: Snapshot) -> None:
+        self._reach()
+        name, state = snapshot.funds.account, self.states.get(snapshot.funds.account, AccountState())
+        kept = state.snapshot
+        if kept is None or not snapshot.taken_at <= kept.taken_at <= snapshot.taken_at + STALE_MAX:
+            since = state.known_since or snapshot.taken_at
+            self.states[name] = replace(state, snapshot=snapshot, known_since=since)
+
+    def keep_standing(self, account: str, standing: Standing) -> bool:
+        self._reach()
+        state = self.states.get(account, AccountState())
+        if state.standing.version != standing.version:
+            return False
+        self.states[account] = replace(state, standing=replace(standing, version=standing.version + 1))
+        return True
+
+    def accounts(self) -> list[str]:
+        self._reach()
+        return list(self.states)
+
+    def count(self, record: Record, was: Charge | None, now: datetime) -> bool:
+        self._reach()
+        seen = self.counted.get(record.request_id)
+        if seen is not None and seen[0] >= record.version:
+            return False
+        charge = charge_of(record)
+        counted = seen[1] if seen else forgotten(was, now.date())
+        self.counted[record.request_id] = (record.version, charge)
+        state = self.states.get(record.account, AccountState())
+        days = {day: dict(kinds) for day, kinds in state.days.items()}
+        for day, kinds in difference(counted, charge).items():
+            for kind, tally in kinds.items():
+                days.setdefault(day, {})[kind] = days.get(day, {}).get(kind, Tally()) + tally
+        self.states[record.account] = replace(state, days=days)
+        return True
+
+    def _reach(self) -> None:
+        if not self.works:
+            raise LedgerUnavailable("the accounts' table could not be reached", in_doubt=False)

@@ -1,0 +1,286 @@
+"""The balance: kept for a minute, asked for by one of many, and an older one while Amazon does not answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from incentives import bootstrap
+from incentives.agcod.answers import Failure, Funds
+from incentives.domain.accounts import Account, AccountFunds
+from incentives.domain.errors import (
+    AccountUnusable,
+    AmazonUnavailable,
+    GatewayError,
+    InvalidInput,
+    LedgerUnavailable,
+    RefusedByAmazon,
+)
+from incentives.domain.funds import FRESH_FOR, STALE_MAX, Snapshot, days_remaining
+from incentives.domain.money import Money
+from incentives.domain.outcomes import AmazonError, Refused
+from incentives.domain.pacing import Allowance, Full, Lane, Slot
+from incentives.usecases.funds import Balances, funds_outlook
+from tests.support.fakes import START, FakeAccountStates, World, usd, world
+from tests.unit.builders import KEY_REFUSED, MINUTE, SECOND, THROTTLED, TIMED_OUT
+from tests.unit.test_handlers import load
+
+Answer = Funds | Failure | Callable[[], Funds | Failure]
+
+
+@dataclass
+class Bank:
+    """Amazon's side of an account, and ours."""
+
+    world: World
+    states: FakeAccountStates = field(default_factory=FakeAccountStates)
+    answers: list[Answer] = field(default_factory=list)
+    asked: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world.amazon.funds = self._funds  # type: ignore[method-assign]
+
+    def _funds(self, account: Account, *, seconds: float) -> Funds | Failure:
+        self.asked.append((self.world.clock.now() - START).total_seconds())
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer() if callable(answer) else answer
+
+    def told(self, account: str = "default", states: Balances | None = None) -> AccountFunds:
+        return funds_outlook(account, self.world.tools, states or self.states, self.world.budget()).funds
+
+    def keep(self, amount: str, age: timedelta) -> AccountFunds:
+        """A balance that was told some time ago."""
+        funds = AccountFunds("default", usd(amount), self.world.clock.now() - age)
+        self.states.keep_funds(Snapshot(funds, self.world.clock.now() - age))
+        return funds
+
+    @property
+    def logged(self) -> list[str]:
+        return [event for event, _ in self.world.telemetry.lines]
+
+
+def bank(*answers: Answer) -> Bank:
+    return Bank(world(), answers=list(answers) or [balance("100.00")])
+
+
+def balance(amount: str) -> Funds:
+    return Funds(usd(amount), START - timedelta(seconds=1))
+
+
+# ---- a minute -----------------------------------------------------------------------------------
+
+
+def test_the_first_question_is_amazons_and_its_answer_is_kept() -> None:
+    b = bank()
+
+    told = b.told()
+
+    assert told == AccountFunds("default", usd("100.00"), START - SECOND)
+    assert b.states.states["default"].snapshot == Snapshot(told, START)
+    assert b.world.pacer.allowances == [Allowance.FUNDS]
+
+
+def test_within_a_minute_everybody_is_told_the_same_and_no_slot_is_taken() -> None:
+    b = bank(balance("100.00"), balance("90.00"))
+
+    first = b.told()
+    b.world.clock.sleep(FRESH_FOR.total_seconds() - 1)
+    second = b.told()
+    b.world.clock.sleep(1)
+    third = b.told()
+
+    assert (first, third.available) == (second, usd("90.00"))
+    assert b.asked == [0.0, 60.0]
+    assert b.world.pacer.reserved == 2
+
+
+def test_a_balance_from_the_future_is_the_work_of_a_wrong_clock() -> None:
+    b = bank()
+    b.keep("1.00", -2 * STALE_MAX)
+
+    assert b.told().available == usd("100.00")
+    assert b.states.read("default", START.date()).snapshot == Snapshot(b.told(), START)
+
+
+def test_a_balance_below_nothing_is_told_as_it_is() -> None:
+    b = bank(Funds(Money(Decimal("-3.50"), "USD"), None))
+
+    assert (b.told(), b.told()) == (AccountFunds("default", Money(Decimal("-3.50"), "USD"), START),) * 2
+
+
+# ---- many at once -------------------------------------------------------------------------------
+
+
+def test_whoever_waits_for_a_slot_is_told_what_the_one_before_was_told() -> None:
+    b = bank()
+    reserve = b.world.pacer.reserve
+
+    def behind_another(account: str, lane: Lane, **more: Any) -> Slot | Full:
+        b.keep("77.00", timedelta())
+        return reserve(account, lane, **more)
+
+    b.world.pacer.reserve = behind_another  # type: ignore[method-assign]
+
+    assert b.told().available == usd("77.00")
+    assert b.asked == []
+
+
+def test_whoever_finds_no_slot_is_told_what_others_were_told_meanwhile() -> None:
+    b = bank()
+    b.world.pacer.full_for = 5.0
+    reserve = b.world.pacer.reserve
+
+    def others_are_faster(account: str, lane: Lane, **more: Any) -> Slot | Full:
+        b.keep("77.00", timedelta())
+        return reserve(account, lane, **more)
+
+    b.world.pacer.reserve = others_are_faster  # type: ignore[method-assign]
+
+    assert b.told().available == usd("77.00")
+
+
+# ---- Amazon does not answer ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [TIMED_OUT, THROTTLED], ids=repr)
+def test_an_older_balance_is_told_with_its_time_after_one_try(answer: Failure) -> None:
+    b = bank(answer)
+    older = b.keep("55.00", STALE_MAX - SECOND)
+
+    assert b.told() == older
+    assert b.asked == [0.0]
+    assert b.world.telemetry.counts["OlderFundsTold"] == 1
+
+
+def test_a_balance_of_more_than_an_hour_ago_is_none() -> None:
+    b = bank(TIMED_OUT)
+    b.keep("55.00", STALE_MAX)
+
+    with pytest.raises(AmazonUnavailable):
+        b.told()
+    assert len(b.asked) > 1, "with nothing to fall back on it is tried for as long as there is time"
+
+
+def test_without_a_slot_an_older_balance_is_told() -> None:
+    b = bank()
+    b.keep("55.00", 2 * MINUTE)
+    b.world.pacer.full_for = 5.0
+
+    assert b.told().available == usd("55.00")
+    assert b.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (KEY_REFUSED, AccountUnusable),
+        (Refused(AmazonError("F300", "ActiveContractNotFound")), RefusedByAmazon),
+    ],
+    ids=["key", "account"],
+)
+def test_an_account_that_amazon_refuses_is_an_error_whatever_was_known(
+    answer: Failure, error: type[GatewayError]
+) -> None:
+    b = bank(answer)
+    b.keep("55.00", 2 * MINUTE)
+
+    with pytest.raises(error):
+        b.told()
+
+
+@pytest.mark.parametrize(("name", "error"), [("nobody", AccountUnusable), ("default", InvalidInput)])
+def test_an_unknown_account_is_told_as_such_whatever_was_known(name: str, error: type[GatewayError]) -> None:
+    b = bank()
+    b.states.keep_funds(Snapshot(AccountFunds(name, usd("1.00"), START), START))
+    if error is InvalidInput:
+        b.world.accounts.get = refuse_name  # type: ignore[method-assign]
+
+    with pytest.raises(error):
+        b.told(name)
+    assert b.asked == []
+
+
+def refuse_name(name: str, *, fresh: bool = False) -> Account:
+    raise InvalidInput("account", "must be something else")
+
+
+# ---- our own table ------------------------------------------------------------------------------
+
+
+def test_a_table_that_cannot_be_reached_costs_a_question_and_nothing_else() -> None:
+    b = bank()
+    b.states.works = False
+
+    assert b.told().available == usd("100.00")
+    assert {"accountUnread", "fundsNotKept"} <= set(b.logged)
+
+
+def test_without_the_table_and_without_amazon_the_caller_is_told_why() -> None:
+    b = bank(TIMED_OUT)
+    b.states.works = False
+
+    with pytest.raises(AmazonUnavailable):
+        b.told()
+
+
+def test_a_pace_that_cannot_be_kept_is_no_reason_to_hide_what_is_known() -> None:
+    b = bank()
+    b.keep("55.00", 2 * MINUTE)
+
+    def broken(*_: object, **__: object) -> Slot:
+        raise LedgerUnavailable("the pace could not be kept", in_doubt=False)
+
+    b.world.pacer.reserve = broken  # type: ignore[method-assign]
+
+    assert b.told().available == usd("55.00")
+
+
+# ---- over HTTP ----------------------------------------------------------------------------------
+
+
+def test_the_function_tells_the_balance_and_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    b = bank()
+    handler = load("get_available_funds")
+    told = SimpleNamespace(log=b.world.telemetry.log, count=b.world.telemetry.count, flush=lambda: None)
+    monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
+    monkeypatch.setattr(bootstrap, "telemetry", lambda: told)
+    monkeypatch.setattr(bootstrap, "tools", lambda: b.world.tools)
+    monkeypatch.setattr(bootstrap, "account_states", lambda: b.states)
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 25_000)
+
+    answers = [handler({"queryStringParameters": None}, context) for _ in range(3)]
+
+    bodies = [json.loads(answer["body"]) for answer in answers]
+    assert [answer["statusCode"] for answer in answers] == [200] * 3
+    assert all(body["availableFunds"] == {"amount": "100.00", "currencyCode": "USD"} for body in bodies)
+    assert {body["asOf"] for body in bodies} == {"2026-03-01T11:59:59Z"}
+    assert b.asked == [0.0]
+
+
+# ---- how long it lasts --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("available", "average", "days"),
+    [
+        ("100.00", "30.00", "3.3"),
+        ("100.00", "33.34", "2.9"),
+        ("0.00", "30.00", "0.0"),
+        ("-5.00", "30.00", "0.0"),
+        ("100.00", "0.00", None),
+        ("100.00", None, None),
+    ],
+)
+def test_days_remaining_are_rounded_down(available: str, average: str | None, days: str | None) -> None:
+    spend = Money(Decimal(average), "USD") if average is not None else None
+
+    left = days_remaining(Money(Decimal(available), "USD"), spend)
+
+    assert left == (Decimal(days) if days is not None else None)

@@ -1,0 +1,422 @@
+"""The backlog's worker: what it issues, what it leaves alone and what it puts back."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+
+from incentives import bootstrap
+from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
+from incentives.domain.ledger import Change, Lost, Record, Status
+from incentives.domain.operations import Operation
+from incentives.domain.pacing import Lane
+from incentives.domain.recovery import NOT_SENT
+from incentives.domain.transitions import DEADLINE, IN_BACKLOG
+from incentives.usecases.answers import Accepted
+from incentives.usecases.cancel import cancel
+from incentives.usecases.issue import issue
+from incentives.usecases.issue_queued import AGAIN, issue_messages
+from incentives.usecases.reveal import reveal
+from incentives.usecases.start_recovery import start_recovery, sweep
+from tests.support.fakes import CODE, START, account, world
+from tests.support.workflow import run_execution
+from tests.unit.builders import (
+    HOUR,
+    KEY_REFUSED,
+    REFUSED,
+    SECOND,
+    THROTTLED,
+    TIMED_OUT,
+    code_of,
+    order,
+    record,
+    reversing,
+    unknown_since,
+)
+from tests.unit.queued import message, only, since, take_up, waiting
+
+S = Status
+CREATE: Final = Operation.CREATE_GIFT_CARD
+HANDLER: Final = Path(__file__).parents[2] / "functions" / "issue_queued" / "handler.py"
+
+
+# ---- it is issued -------------------------------------------------------------------------------
+
+
+def test_it_is_issued_in_the_backlogs_lane_and_its_code_is_kept_nowhere() -> None:
+    w = waiting()
+
+    take_up(w)
+
+    assert (only(w).status, only(w).attempts) == (S.SUCCEEDED, 1)
+    assert (w.pacer.lanes, w.amazon.names) == ([Lane.BACKLOG], ["CreateGiftCard"])
+    assert w.backlog.puts == []
+    assert w.recoveries.started == []
+    assert CODE not in repr((w.ledger.records, w.ledger.keys, w.telemetry.lines))
+
+
+def test_its_owner_fetches_the_code_by_its_own_route_or_by_a_repeat() -> None:
+    w = waiting()
+    take_up(w)
+
+    revealed = reveal(only(w).request_id, None, w.tools, w.budget())
+    repeated = issue(order(), w.tools, w.budget())
+
+    assert code_of(revealed) == code_of(repeated) == CODE
+    assert {sent.call.request_id for sent in w.amazon.sent} == {only(w).request_id}
+
+
+def test_it_need_not_wait_until_it_was_told_to_be_due() -> None:
+    w = waiting(seconds=HOUR.total_seconds())
+
+    take_up(w)
+
+    assert only(w).status is S.SUCCEEDED
+    assert w.amazon.sent[0].at == START
+
+
+def test_it_leaves_on_its_slot() -> None:
+    w = waiting()
+    w.pacer.begins_in = [0.75]
+
+    take_up(w)
+
+    assert w.amazon.sent[0].at == START + 0.75 * SECOND
+
+
+def test_a_refusal_is_stored_and_told_to_whoever_repeats_the_order() -> None:
+    w = waiting(REFUSED)
+
+    take_up(w)
+
+    assert only(w).status is S.REFUSED
+    with pytest.raises(RefusedByAmazon) as told:
+        issue(order(), w.tools, w.budget())
+    assert told.value.http_status == 422
+
+
+def test_what_stays_unknown_goes_to_a_recovery_and_not_back() -> None:
+    w = waiting(*[TIMED_OUT] * 50)
+
+    take_up(w)
+
+    assert (only(w).status, only(w).epoch) == (S.RECOVERING, 1)
+    assert w.recoveries.started == [(only(w).request_id, 1)]
+    assert w.backlog.puts == []
+
+
+def test_a_key_that_stays_refused_refuses_it() -> None:
+    w = waiting(KEY_REFUSED, KEY_REFUSED)
+
+    take_up(w)
+
+    assert only(w).status is S.REFUSED
+    assert w.accounts.reread == 1
+
+
+# ---- it is left alone ---------------------------------------------------------------------------
+
+
+def test_a_message_that_comes_out_twice_issues_once() -> None:
+    w = waiting()
+
+    issue_messages([message(w)] * 2, w.tools, w.budget())
+    take_up(w)
+
+    assert w.amazon.names == ["CreateGiftCard"]
+    assert w.pacer.reserved == 1
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        record(S.SUCCEEDED),
+        record(S.REFUSED),
+        record(S.REVERSED),
+        record(S.ESCALATED),
+        unknown_since(),
+        record(S.RECOVERING, attempts=0, in_flight=False),
+        reversing(),
+        record(S.PENDING, in_flight=True),
+        record(S.PENDING, in_flight=False, doubt=True),
+    ],
+    ids=["succeeded", "refused", "reversed", "escalated", "recovering", "asked for", "reversing", "sent", "in doubt"],
+)
+def test_what_is_no_longer_the_backlogs_is_left_alone(kept: Record) -> None:
+    w = world()
+    w.ledger.records[kept.request_id] = kept
+
+    take_up(w)
+
+    assert only(w) == kept
+    assert (w.pacer.reserved, w.amazon.sent, w.backlog.puts, w.recoveries.started) == (0, [], [], [])
+
+
+def test_a_request_that_was_cancelled_while_it_waited_is_never_sent() -> None:
+    w = waiting()
+    answer = cancel(only(w).request_id, CREATE, None, w.tools, w.budget())
+    assert isinstance(answer, Accepted)
+
+    take_up(w)
+    run_execution(*w.recoveries.started[-1], w.tools)
+
+    assert only(w).status is S.REVERSED
+    assert not w.amazon.sent
+
+
+def test_a_request_that_an_operator_has_taken_is_the_recoverys() -> None:
+    w = waiting()
+    taken = start_recovery(only(w).request_id, "arn:operator", w.tools)
+
+    take_up(w)
+    assert not w.amazon.sent
+
+    run_execution(taken.request_id, taken.epoch, w.tools)
+    assert only(w).status is S.SUCCEEDED
+    assert w.amazon.names == ["CreateGiftCard"]
+
+
+def test_a_request_that_nobody_knows_is_no_fault() -> None:
+    w = world()
+
+    issue_messages([{"body": '{"requestId": "Test1NOBODY"}'}], w.tools, w.budget())
+
+    assert (w.pacer.reserved, w.backlog.puts) == (0, [])
+
+
+@pytest.mark.parametrize("body", ["", "[]", '"Test1AAAA"', "{}", '{"requestId": ""}', '{"requestId": 7}'])
+def test_a_message_that_is_none_of_ours_is_a_fault_and_those_before_it_are_done(body: str) -> None:
+    w = waiting()
+
+    with pytest.raises(ValueError, match="names no request"):
+        issue_messages([message(w), {"body": body}], w.tools, w.budget())
+
+    assert only(w).status is S.SUCCEEDED
+
+
+# ---- it is put back -----------------------------------------------------------------------------
+
+
+def test_a_request_whose_key_is_missing_comes_out_again_when_its_next_try_is_due() -> None:
+    # given
+    w = waiting()
+    w.accounts.accounts.clear()
+
+    # when
+    take_up(w)
+
+    # then
+    assert (only(w).status, only(w).attempts, only(w).waits_for_slot) == (S.PENDING, 0, False)
+    assert only(w).error is not None
+    ((request_id, delay),) = w.backlog.puts
+    due_at, woken_at = only(w).due_at, only(w).wake_at
+    assert due_at is not None
+    assert delay == (due_at - w.clock.now()).total_seconds() > 0
+    assert woken_at == due_at + IN_BACKLOG, "nobody sweeps it while the backlog has it"
+    assert not w.amazon.sent
+
+    # ... and when it comes out too soon, it takes no slot and goes back for the rest of its time
+    w.backlog.puts.clear()
+    w.clock.time = due_at - SECOND / 2
+    reserved, writes = w.pacer.reserved, w.ledger.writes
+    take_up(w)
+    assert w.backlog.puts == [(request_id, 0.5)]
+    assert (w.pacer.reserved, w.ledger.writes) == (reserved, writes)
+
+    # ... and once there is a key it is issued.
+    w.accounts.accounts["default"] = account()
+    w.clock.time = due_at
+    take_up(w)
+    assert only(w).status is S.SUCCEEDED
+
+
+def test_what_is_throttled_for_all_its_time_comes_out_again_and_is_not_lined_up_again() -> None:
+    w = waiting(*[THROTTLED] * 50)
+
+    take_up(w)
+
+    assert (only(w).status, only(w).may_have_executed) == (S.PENDING, False)
+    assert set(w.pacer.lanes) == {Lane.BACKLOG}
+    assert w.pacer.slowed_down == ["default"] * len(w.amazon.sent)
+    ((_, delay),) = w.backlog.puts
+    assert only(w).due_at == w.clock.now() + delay * SECOND
+    assert w.pacer.lined_up == 1
+
+    # ... and when Amazon is well again, it is issued.
+    w.amazon.script.clear()
+    w.clock.sleep(delay)
+    take_up(w)
+    assert only(w).status is S.SUCCEEDED
+
+
+@pytest.mark.parametrize("free_in", [0.03, 3.0, 12.0])
+def test_without_a_slot_it_waits_for_one_as_long_as_it_has_time(free_in: float) -> None:
+    w = waiting()
+    w.pacer.free_at = START + free_in * SECOND
+
+    take_up(w)
+
+    assert only(w).status is S.SUCCEEDED
+    assert (w.amazon.sent[0].at - START).total_seconds() == max(free_in, AGAIN.total_seconds())
+    assert w.backlog.puts == []
+    assert w.ledger.writes == 2, "waiting is not written down"
+
+
+def test_a_slot_that_it_could_not_use_for_want_of_time_is_left_to_others() -> None:
+    w = waiting()
+    w.pacer.free_at = START + 12.5 * SECOND
+    before = only(w)
+
+    take_up(w)
+
+    assert w.backlog.puts == [(before.request_id, 12.5)]
+    assert (only(w), w.pacer.reserved, since(w)) == (before, 0, 0)
+
+
+def test_a_worker_that_waits_in_vain_puts_it_back_before_its_time_is_over() -> None:
+    w = waiting()
+    w.pacer.full_for = 0.5
+    before = only(w)
+
+    take_up(w)
+
+    assert w.backlog.puts == [(before.request_id, 0.5)]
+    assert only(w) == before
+    assert 10 < since(w) < 14, "it had waited, and a try would still have fitted in"
+
+
+@pytest.mark.parametrize("held_up", [{}, {"wait_seconds": 900, "due_at": START + DEADLINE + HOUR}])
+def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_charged(held_up: dict[str, Any]) -> None:
+    w = waiting()
+    w.ledger.records[only(w).request_id] = replace(only(w), **held_up)
+    w.clock.time = START + DEADLINE
+
+    take_up(w)
+
+    assert (only(w).status, only(w).refusal) == (S.REFUSED, NOT_SENT)
+    assert (w.pacer.reserved, w.amazon.sent, w.backlog.puts) == (0, [], [])
+    with pytest.raises(RefusedByAmazon) as told:
+        issue(order(), w.tools, w.budget())
+    assert (told.value.http_status, told.value.error_type) == (503, "notSent")
+    assert "Nothing was charged" in told.value.detail
+
+
+# ---- what fails ---------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_cannot_be_read_leaves_the_message_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = waiting()
+
+    def fail(request_id: str) -> Record | None:
+        raise LedgerUnavailable("get", in_doubt=False)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(w.ledger, "get", fail)
+        with pytest.raises(LedgerUnavailable):
+            take_up(w)
+
+    take_up(w)
+    assert only(w).status is S.SUCCEEDED
+
+
+def test_a_pace_that_cannot_be_kept_leaves_the_message_to_come_again() -> None:
+    w = waiting()
+    w.pacer.fails = {"reserve"}
+
+    with pytest.raises(LedgerUnavailable):
+        take_up(w)
+
+    assert only(w).status is S.PENDING
+    assert not w.amazon.sent
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+@pytest.mark.parametrize("failing", [1, 2], ids=["the send", "the answer"])
+def test_a_write_in_doubt_raises_and_ends_as_amazon_does(failing: int, takes_effect: bool) -> None:
+    # given a ledger of which one write is in doubt
+    w = waiting()
+    apply, writes = w.ledger.apply, iter(range(1, 100))
+
+    def fail(change: Change, nonce: str) -> Record | Lost:
+        if next(writes) != failing:
+            return apply(change, nonce)
+        if takes_effect:
+            apply(change, nonce)
+        raise LedgerUnavailable("apply", in_doubt=True)
+
+    w.ledger.apply = fail  # type: ignore[method-assign]
+
+    # when its message comes out, and comes out again, and the sweep comes round
+    with pytest.raises(LedgerUnavailable):
+        take_up(w)
+    sent = len(w.amazon.sent)
+    w.clock.sleep(150)
+    take_up(w)
+    w.clock.sleep(HOUR.total_seconds())
+    sweep(w.tools)
+    for started in w.recoveries.started:
+        run_execution(*started, w.tools)
+
+    # then
+    assert sent == failing - 1, "what is not surely written is not sent"
+    assert only(w).status is S.SUCCEEDED
+    assert {each.call.request_id for each in w.amazon.sent} == {only(w).request_id}
+
+
+def test_a_backlog_that_cannot_take_it_back_leaves_it_to_the_sweep() -> None:
+    w = waiting(*[THROTTLED] * 50)
+    w.backlog.works = False
+    take_up(w)
+    w.backlog.works = True
+    woken_at = only(w).wake_at
+    assert woken_at is not None
+    w.clock.time = woken_at
+
+    assert sweep(w.tools) == [only(w).request_id]
+    assert w.backlog.puts == [(only(w).request_id, 0.0)]
+
+
+# ---- the function -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"), [(None, None), ("{}", ValueError)], ids=["a message of ours", "none of ours"]
+)
+def test_the_function_takes_up_its_event_and_writes_out_what_was_counted(
+    monkeypatch: pytest.MonkeyPatch, body: str | None, fault: type[Exception] | None
+) -> None:
+    # given
+    w = waiting()
+    flushed: list[bool] = []
+    monkeypatch.setattr(bootstrap, "tools", lambda: w.tools)
+    monkeypatch.setattr(bootstrap, "telemetry", lambda: SimpleNamespace(flush=lambda: flushed.append(True)))
+    budget = w.budget()
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
+    event = {"Records": [message(w) if body is None else {"body": body}]}
+
+    # when
+    if fault is None:
+        assert handler()(event, context) is None
+    else:
+        with pytest.raises(fault):
+            handler()(event, context)
+
+    # then
+    assert only(w).status is (S.SUCCEEDED if fault is None else S.PENDING)
+    assert flushed == [True]
+
+
+def handler() -> Callable[[dict[str, Any], Any], None]:
+    spec = importlib.util.spec_from_file_location("handler_of_issue_queued", HANDLER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Callable[[dict[str, Any], Any], None] = module.handler
+    return found

@@ -1,0 +1,454 @@
+"""Slots: taken before every call, on time, each by its lane; and a pace that gives way when Amazon throttles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import pytest
+
+from incentives.agcod.activity import ActivityPage
+from incentives.agcod.answers import Funds
+from incentives.domain.accounts import CardState, Secret
+from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable
+from incentives.domain.ledger import Cause, Intent, Record, Status, TooLateStage
+from incentives.domain.money import Money
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import (
+    NoSuchRequest,
+    NotExecuted,
+    NotExecutedBecause,
+    Reversed,
+    Unknown,
+    UnknownBecause,
+    Unresolved,
+)
+from incentives.domain.pacing import LATE_SECONDS, Allowance, Full, Lane, Slot
+from incentives.usecases.cancel import cancel
+from incentives.usecases.check_activation_status import check_activation_status
+from incentives.usecases.funds import available_funds
+from incentives.usecases.get_activity import get_activity
+from incentives.usecases.issue import issue
+from incentives.usecases.issue_queued import issue_queued
+from incentives.usecases.pace import SLOTS_MISSED_MAX, heed, keep_time, take_slot
+from incentives.usecases.reveal import reveal
+from tests.support.fakes import START, World, world
+from tests.support.workflow import run_execution
+from tests.unit.builders import (
+    HOUR,
+    KEY_REFUSED,
+    MINUTE,
+    NOT_SENT,
+    REFUNDED,
+    REFUSED,
+    SUCCESS,
+    THROTTLED,
+    TIMED_OUT,
+    order,
+    record,
+    reversing,
+    unknown_since,
+)
+
+ID: Final = "Test1AAAA"
+THROTTLED_REVERSAL: Final = Unresolved(not_executed=NotExecutedBecause.THROTTLED)
+BALANCE: Final = Funds(Money(Decimal("10.00"), "USD"), START)
+UNSENT: Final = record(attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None, due_at=START)
+
+
+def since(w: World) -> float:
+    """Seconds that have gone by."""
+    return (w.clock.now() - START).total_seconds()
+
+
+# ---- a slot is waited for -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("allowance", [None, *Allowance])
+def test_a_slot_is_taken_in_its_lane_and_waited_for(lane: Lane, allowance: Allowance | None) -> None:
+    w = world()
+    w.pacer.begins_in = [1.5]
+
+    slot = take_slot("default", lane, w.tools, allowance=allowance)
+
+    assert slot == Slot(START + timedelta(seconds=1.5))
+    assert w.clock.now() == slot.at
+    assert w.pacer.lanes == [lane]
+    assert w.pacer.allowances == ([allowance] if allowance else [])
+    assert w.telemetry.counts == {"PaceWait": 1500}
+
+
+def test_without_a_slot_nobody_waits() -> None:
+    w = world()
+    w.pacer.full_for = 7.0
+
+    full = take_slot("default", Lane.CALLER, w.tools)
+
+    assert isinstance(full, Full)
+    assert full.next_at == START + timedelta(seconds=7)
+    assert (since(w), w.pacer.reserved, w.telemetry.counts) == (0, 0, {})
+
+
+def test_without_a_pace_there_is_no_slot() -> None:
+    w = world()
+    w.pacer.fails = {"reserve"}
+
+    with pytest.raises(LedgerUnavailable):
+        take_slot("default", Lane.CALLER, w.tools)
+
+
+# ---- being on time ------------------------------------------------------------------------------
+
+
+def test_a_slot_that_was_missed_is_taken_anew_in_the_same_lane() -> None:
+    w = world()
+    w.pacer.begins_in = [-1.0, 0.5]
+
+    slot = take_slot("default", Lane.BULK, w.tools, allowance=Allowance.FUNDS)
+
+    assert slot == Slot(START + timedelta(seconds=0.5))
+    assert w.clock.now() == slot.at
+    assert w.pacer.lanes == [Lane.BULK] * 2
+    assert w.pacer.allowances == [Allowance.FUNDS] * 2
+    assert w.telemetry.counts["SlotMissed"] == 1
+
+
+@pytest.mark.parametrize(("late", "taken"), [(LATE_SECONDS, 1), (LATE_SECONDS + 0.001, 2)])
+def test_a_little_late_is_on_time(late: float, taken: int) -> None:
+    w = world()
+    w.pacer.begins_in = [-late]
+
+    take_slot("default", Lane.CALLER, w.tools)
+
+    assert w.pacer.reserved == taken
+
+
+def test_whoever_is_always_late_leaves_in_the_end() -> None:
+    w = world()
+    w.pacer.begins_in = [-1.0] * 20
+
+    slot = take_slot("default", Lane.CALLER, w.tools)
+
+    assert isinstance(slot, Slot)
+    assert w.pacer.reserved == 1 + SLOTS_MISSED_MAX == 4
+    assert w.telemetry.counts["SlotMissed"] == SLOTS_MISSED_MAX
+
+
+def test_whoever_was_late_may_find_no_other_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = world()
+    full = Full(START + 7 * MINUTE, START + 6 * MINUTE)
+    answers = iter([Slot(START - MINUTE), full])
+    monkeypatch.setattr(w.pacer, "reserve", lambda *_, **__: next(answers))
+
+    assert take_slot("default", Lane.CALLER, w.tools) is full
+
+
+def test_a_call_that_is_on_time_leaves_on_its_slot() -> None:
+    w = world()
+
+    keep_time(Slot(START - timedelta(seconds=LATE_SECONDS)), "default", w.tools)
+
+    assert (w.pacer.reserved, since(w)) == (0, 0)
+
+
+def test_a_call_that_was_held_up_takes_another_slot_before_all_others() -> None:
+    w = world()
+    w.pacer.begins_in = [1.0]
+
+    keep_time(Slot(START - MINUTE), "default", w.tools)
+
+    assert (w.pacer.lanes, since(w)) == ([Lane.RECOVERY], 1.0)
+    assert w.telemetry.counts == {"SlotMissed": 1}
+
+
+@pytest.mark.parametrize(("full_for", "fails"), [(5.0, set()), (None, {"reserve"})], ids=["full", "no pace"])
+def test_a_call_that_is_written_down_leaves_at_once_if_there_is_no_slot(
+    full_for: float | None, fails: set[str]
+) -> None:
+    w = world()
+    w.pacer.full_for, w.pacer.fails = full_for, fails
+
+    keep_time(Slot(START - MINUTE), "default", w.tools)
+
+    assert since(w) == 0
+
+
+def test_a_ledger_that_stalls_costs_the_call_its_slot_and_not_its_answer() -> None:
+    # given a first write that takes a second, and later one of a recovery that does
+    w = world()
+    slowly(w, "open")
+
+    # when
+    issue(order(), w.tools, w.budget())
+
+    # then
+    assert w.pacer.lanes == [Lane.CALLER, Lane.RECOVERY]
+    assert w.amazon.names == ["CreateGiftCard"]
+    # ... and the same for a recovery's
+    w = holding(unknown_since())
+    slowly(w, "apply")
+    run_execution(ID, 0, w.tools)
+    assert w.pacer.lanes == [Lane.RECOVERY, Lane.RECOVERY]
+    assert w.amazon.names == ["CreateGiftCard"]
+
+
+def slowly(w: World, method: str) -> None:
+    real = getattr(w.ledger, method)
+
+    def stalled(*args: Any) -> Any:
+        w.clock.sleep(1.0)
+        return real(*args)
+
+    setattr(w.ledger, method, stalled)
+
+
+# ---- who goes first -----------------------------------------------------------------------------
+
+
+def holding(kept: Record, *script: Any) -> World:
+    w = world(*script)
+    w.ledger.records[kept.request_id] = kept
+    return w
+
+
+def issued(*script: Any) -> World:
+    """An order that has succeeded; the slots that it took are forgotten."""
+    w = world()
+    issue(order(), w.tools, w.budget())
+    w.pacer.lanes.clear()
+    w.amazon.script = list(script)
+    return w
+
+
+def place(w: World) -> None:
+    issue(order(), w.tools, w.budget())
+
+
+def recovery(w: World) -> None:
+    run_execution(ID, 0, w.tools)
+
+
+def from_backlog(w: World) -> None:
+    issue_queued(ID, w.tools, w.budget())
+
+
+def cancelled(w: World) -> None:
+    (request_id,) = w.ledger.records
+    cancel(request_id, Operation.CREATE_GIFT_CARD, None, w.tools, w.budget())
+
+
+def revealed(w: World) -> None:
+    (request_id,) = w.ledger.records
+    reveal(request_id, None, w.tools, w.budget())
+
+
+C, R, B = Lane.CALLER, Lane.RECOVERY, Lane.BACKLOG
+PROBED: Final = reversing(card_seen=True, gc_id="GC1", too_late=TooLateStage.ANSWERED)
+NEVER_EXECUTED: Final = record(Status.RECOVERING, in_flight=False, due_at=START)
+
+LANES: Final[dict[str, tuple[Callable[[], World], Callable[[World], None], list[Lane]]]] = {
+    "an order": (world, place, [C]),
+    "an order, throttled": (lambda: world(THROTTLED), place, [C, C]),
+    "an order, its key refused": (lambda: world(KEY_REFUSED), place, [C, C]),
+    "an order, unknown": (lambda: world(TIMED_OUT), place, [C, R]),
+    "an order, unknown and throttled": (lambda: world(TIMED_OUT, THROTTLED), place, [C, R, R]),
+    "a repeat": (issued, place, [C]),
+    "a code read again": (issued, revealed, [C]),
+    "a code read again, unknown": (lambda: issued(TIMED_OUT), revealed, [C, C]),
+    "a cancel": (lambda: issued(Reversed()), cancelled, [R]),
+    "a cancel, throttled": (lambda: issued(THROTTLED_REVERSAL, Reversed()), cancelled, [R, R]),
+    "a recovery": (lambda: holding(unknown_since()), recovery, [R]),
+    "a recovery of what was never executed": (lambda: holding(NEVER_EXECUTED), recovery, [R]),
+    "a recovery's reversal": (lambda: holding(reversing(), Reversed()), recovery, [R]),
+    "a recovery's probe": (lambda: holding(PROBED, REFUNDED), recovery, [R]),
+    "from the backlog": (lambda: holding(UNSENT), from_backlog, [B]),
+    "from the backlog, throttled": (lambda: holding(UNSENT, THROTTLED), from_backlog, [B, B]),
+    "from the backlog, its key refused": (lambda: holding(UNSENT, KEY_REFUSED), from_backlog, [B, B]),
+    "from the backlog, unknown": (lambda: holding(UNSENT, TIMED_OUT), from_backlog, [B, R]),
+}
+
+
+@pytest.mark.parametrize(("begun", "happens", "lanes"), LANES.values(), ids=LANES)
+def test_each_call_goes_by_its_lane(
+    begun: Callable[[], World], happens: Callable[[World], None], lanes: list[Lane]
+) -> None:
+    w = begun()
+
+    happens(w)
+
+    assert w.pacer.lanes == lanes
+    assert w.pacer.allowances == []
+
+
+def test_the_book_has_an_allowance_of_its_own_and_goes_with_the_recovery() -> None:
+    w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *[NoSuchRequest()] * 200)
+
+    recovery(w)
+
+    assert w.ledger.records[ID].status is Status.REVERSED
+    assert w.pacer.allowances == [Allowance.ACTIVITY]
+    assert set(w.pacer.lanes) == {Lane.RECOVERY}
+    assert len(w.pacer.lanes) == len(w.amazon.sent) + 1
+
+
+# ---- questions ----------------------------------------------------------------------------------
+
+
+def asking(question: str, *answers: Any) -> World:
+    """An Amazon that answers one kind of question."""
+    w = world()
+    left = list(answers)
+    setattr(w.amazon, question, lambda *_, **__: left.pop(0))
+    return w
+
+
+def status_asked(w: World) -> None:
+    check_activation_status("default", Secret("6006490000000001234"), None, w.tools, w.budget())
+
+
+def page_asked(w: World) -> None:
+    get_activity("default", START, START + HOUR, index=0, tools=w.tools, budget=w.budget())
+
+
+def funds_asked(w: World) -> None:
+    available_funds("default", w.tools, w.budget())
+
+
+QUESTIONS: Final[dict[str, tuple[Callable[[World], None], str, Any, list[Allowance]]]] = {
+    "a card's state": (status_asked, "activation_status", CardState("Activated", None, None), []),
+    "the activity": (page_asked, "activity_page", ActivityPage((), 0), [Allowance.ACTIVITY]),
+    "the balance": (funds_asked, "funds", BALANCE, [Allowance.FUNDS]),
+}
+each_question = pytest.mark.parametrize(
+    ("ask", "port", "answer", "allowances"), QUESTIONS.values(), ids=QUESTIONS.keys()
+)
+
+
+@each_question
+def test_a_question_is_a_callers_and_uses_its_allowance(
+    ask: Callable[[World], None], port: str, answer: Any, allowances: list[Allowance]
+) -> None:
+    w = asking(port, answer)
+
+    ask(w)
+
+    assert w.pacer.lanes == [Lane.CALLER]
+    assert w.pacer.allowances == allowances
+
+
+@each_question
+def test_a_question_waits_two_seconds_for_a_slot_and_no_longer(
+    ask: Callable[[World], None], port: str, answer: Any, allowances: list[Allowance]
+) -> None:
+    soon, late = asking(port, answer), asking(port, answer)
+    soon.pacer.free_at = START + timedelta(seconds=2)
+    late.pacer.free_at = START + timedelta(seconds=2, milliseconds=1)
+
+    ask(soon)
+    with pytest.raises(AmazonUnavailable) as told:
+        ask(late)
+
+    assert since(soon) == 2
+    assert since(late) == 0
+    assert told.value.retry_after_seconds == 3
+    assert late.pacer.reserved == 0
+
+
+@each_question
+def test_only_a_question_without_an_allowance_tells_of_the_accounts_pace(
+    ask: Callable[[World], None], port: str, answer: Any, allowances: list[Allowance]
+) -> None:
+    w = asking(port, THROTTLED, THROTTLED, answer)
+
+    ask(w)
+
+    assert w.pacer.slowed_down == ([] if allowances else ["default"] * 2)
+
+
+# ---- giving way ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [THROTTLED, THROTTLED_REVERSAL], ids=["operation", "reversal"])
+def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unresolved) -> None:
+    w = world()
+
+    heed("uk", outcome, w.tools)
+
+    assert w.pacer.slowed_down == ["uk"]
+    assert w.telemetry.counts == {"Throttled": 1}
+    assert w.telemetry.lines == [("throttled", {"account": "uk"})]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        SUCCESS,
+        REFUSED,
+        REFUNDED,
+        NOT_SENT,
+        *map(Unknown, UnknownBecause),
+        Reversed(),
+        NoSuchRequest(),
+        Unresolved(),
+        Unresolved(unknown=UnknownBecause.TIMED_OUT),
+        Unresolved(not_executed=NotExecutedBecause.NOT_SENT),
+        BALANCE,
+        ActivityPage((), 0),
+    ],
+    ids=repr,
+)
+def test_no_other_answer_slows_it_down(outcome: Any) -> None:
+    w = world()
+
+    heed("default", outcome, w.tools)
+
+    assert w.pacer.slowed_down == []
+    assert w.telemetry.counts == {}
+
+
+def test_a_pace_that_cannot_be_slowed_down_stops_nobody() -> None:
+    w = world(THROTTLED)
+    w.pacer.fails = {"slow_down"}
+
+    place(w)
+
+    assert w.amazon.names == ["CreateGiftCard"] * 2
+    assert ("ledgerUnavailable", {"account": "default"}) in w.telemetry.lines
+
+
+THROTTLES: Final[dict[str, tuple[Callable[[], World], Callable[[World], None]]]] = {
+    "an order": (lambda: world(THROTTLED, THROTTLED), place),
+    "an order, unknown": (lambda: world(THROTTLED, TIMED_OUT, THROTTLED), place),
+    "a code read again": (lambda: issued(THROTTLED, THROTTLED), revealed),
+    "a repeat": (lambda: issued(THROTTLED, THROTTLED), place),
+    "a cancel": (lambda: issued(THROTTLED_REVERSAL, THROTTLED_REVERSAL, Reversed()), cancelled),
+    "a recovery": (lambda: holding(unknown_since(), THROTTLED, THROTTLED), recovery),
+    "a recovery's reversal": (
+        lambda: holding(reversing(), THROTTLED_REVERSAL, THROTTLED_REVERSAL, Reversed()), recovery
+    ),
+    "a recovery's probe": (lambda: holding(PROBED, THROTTLED, THROTTLED, REFUNDED), recovery),
+    "from the backlog": (lambda: holding(UNSENT, THROTTLED, THROTTLED), from_backlog),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("begun", "happens"), THROTTLES.values(), ids=THROTTLES)
+def test_every_throttled_call_slows_down_once(begun: Callable[[], World], happens: Callable[[World], None]) -> None:
+    w = begun()
+
+    happens(w)
+
+    assert w.pacer.slowed_down == ["default"] * 2
+    assert w.telemetry.counts["Throttled"] == 2
+
+
+def test_a_throttled_book_says_nothing_of_the_pace() -> None:
+    w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *[NoSuchRequest()] * 200)
+    w.amazon.pages = [THROTTLED, THROTTLED]
+
+    recovery(w)
+
+    assert len(w.amazon.pages_asked) == 3
+    assert w.pacer.slowed_down == []

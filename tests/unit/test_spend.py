@@ -1,0 +1,356 @@
+"""What accounts spend a day: each request once, whatever comes twice, late, out of order or not at all at first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from random import Random
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incentives.aws.records import encode_record
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.ledger import Cause, Record, Status
+from incentives.domain.money import CURRENCY_DECIMALS, parse_money
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import AmazonError
+from incentives.domain.spend import (
+    AVERAGE_DAYS,
+    COUNTED_FOR,
+    Charge,
+    Kind,
+    Tally,
+    average_daily_spend,
+    charge_of,
+    difference,
+    minor_units,
+    money_of,
+    spent_on,
+)
+from incentives.usecases.count_spend import count_spend
+from tests.support.fakes import START, FakeAccountStates, usd
+from tests.unit.builders import record, reversing, unknown_since
+from tests.unit.watching import DAY, HOUR, SHORT, Company, image
+
+S = Status
+TODAY: Final = START.date()
+
+#: Totals by account, day, currency and operation.
+Totals = Counter[tuple[str, date, str, Operation]]
+
+
+# ---- lives of requests, as the ledger writes them -----------------------------------------------
+
+
+def life(kind: str, first: Record) -> list[Record]:
+    """Every version of one request's record."""
+    at = first.created_at
+    #: Status of each version after the first, and what else it brings.
+    steps: list[tuple[Status, dict[str, Any]]]
+    match kind:
+        case "issued":
+            steps = [(S.SUCCEEDED, {"answered_at": at})]
+        case "issued next day":
+            steps = [(S.RECOVERING, {"doubt": True}), (S.SUCCEEDED, {"answered_at": at + DAY})]
+        case "refused":
+            steps = [(S.REFUSED, {"refusal": AmazonError("F200", "BadInput")})]
+        case "open":
+            steps = [(S.RECOVERING, {"doubt": True})]
+        case "cancelled":
+            steps = [(S.SUCCEEDED, {"answered_at": at}), (S.REVERSING, {"cause": Cause.CANCEL}), (S.REVERSED, {})]
+        case "cancelled too late":
+            steps = [
+                (S.SUCCEEDED, {"answered_at": at}),
+                (S.REVERSING, {"cause": Cause.CANCEL}),
+                (S.REVERSING, {"answered_at": at + HOUR}),
+                (S.SUCCEEDED, {}),
+            ]
+        case "reversed unseen":
+            steps = [(S.RECOVERING, {"doubt": True}), (S.REVERSING, {"cause": Cause.REVERSE}), (S.REVERSED, {})]
+        case "escalated alive":
+            steps = [(S.REVERSING, {"cause": Cause.REVERSE}), (S.REVERSING, {"answered_at": at}), (S.ESCALATED, {})]
+        case _:
+            raise AssertionError(kind)
+    versions = [first]
+    for status, updates in steps:
+        versions.append(replace(versions[-1], status=status, version=len(versions) + 1, **updates))
+    return versions
+
+
+def stream_of(versions: list[Record]) -> list[dict[str, Any]]:
+    """What the ledger's stream tells of them."""
+    items = [encode_record(each) for each in versions]
+    return [
+        {"dynamodb": {"NewImage": after, **({"OldImage": before} if before else {})}}
+        for before, after in zip([None, *items[:-1]], items, strict=True)
+    ]
+
+
+#: When each kind of life is charged in the end, counted from its beginning; not at all where it is not named.
+CHARGED: Final[Mapping[str, timedelta]] = {
+    "issued": timedelta(),
+    "issued next day": DAY,
+    "cancelled too late": HOUR,
+    "escalated alive": timedelta(),
+}
+KINDS: Final = ("issued",) * 6 + (
+    "issued next day", "refused", "open", "cancelled", "cancelled too late", "reversed unseen", "escalated alive",
+)  # fmt: skip
+
+
+def ledger_of(number: int, random: Random) -> tuple[list[list[dict[str, Any]]], Totals]:
+    """The stream of so many requests, one list per request, and what the totals come to."""
+    writes, totals = [], Totals()
+    for nth in range(number):
+        kind = random.choice(KINDS)
+        at = START + timedelta(seconds=random.randrange(5 * 86_400))
+        currency = random.choice(("USD", "USD", "USD", "JPY"))
+        value = parse_money(
+            str(random.randrange(1, 20_000) if currency == "JPY" else random.randrange(1, 9_999) / 100), currency
+        )
+        first = record(
+            request_id=f"Test1{nth:06}",
+            account=random.choice(("default", "emea")),
+            operation=random.choice(list(Operation)),
+            value=value,
+            created_at=at,
+        )
+        writes.append(stream_of(life(kind, first)))
+        if kind in CHARGED:
+            day = (at + CHARGED[kind]).date()
+            totals[first.account, day, currency, first.operation] += minor_units(value)
+    return writes, totals
+
+
+def totals_of(states: FakeAccountStates) -> Totals:
+    found = Totals()
+    for account, state in states.states.items():
+        for day, kinds in state.days.items():
+            for (currency, operation), tally in kinds.items():
+                assert (tally.minor == 0) == (tally.count == 0)
+                found[account, day, currency, operation] += tally.minor
+    return +found
+
+
+def deliver(stream: list[dict[str, Any]], company: Company, random: Random, batch: int = 50) -> int:
+    """Lambda's side: batches, of which some come twice, and those that fail again from where they failed."""
+    calls = 0
+    for start in range(0, len(stream), batch):
+        left = [
+            {"dynamodb": each["dynamodb"] | {"SequenceNumber": str(start + n)}}
+            for n, each in enumerate(stream[start : start + batch])
+        ]
+        if random.random() < 0.2:
+            count_spend(left, company.watch)
+        while left:
+            calls += 1
+            failed = [each["itemIdentifier"] for each in count_spend(left, company.watch)["batchItemFailures"]]
+            numbers = [each["dynamodb"]["SequenceNumber"] for each in left]
+            left = left[numbers.index(failed[0]) :] if failed else []
+    return calls
+
+
+# ---- the ledger and the totals ------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_totals_are_the_ledgers_after_10_000_requests_twice_late_and_out_of_order() -> None:
+    # given the stream of a ledger, in an order that no stream has: each record anywhere within some hundred others,
+    # a tenth of them twice, and a table that fails now and then, before or after it has written
+    random = Random(20260301)
+    writes, expected = ledger_of(10_000, random)
+    spread = [(position + random.random() * 300, each) for position, life in enumerate(writes) for each in life]
+    spread += [
+        (position + random.random() * 3_000, each) for position, each in random.sample(spread, len(spread) // 10)
+    ]
+    stream = [each for _, each in sorted(spread, key=lambda pair: pair[0])]
+    c = Company()
+    assert isinstance(c.states, FakeAccountStates)
+    count = c.states.count
+
+    def now_and_then(*args: Any) -> bool:
+        luck = random.random()
+        if luck < 0.005:
+            raise LedgerUnavailable("before", in_doubt=False)
+        written = count(*args)
+        if luck > 0.995:
+            raise LedgerUnavailable("after", in_doubt=True)
+        return written
+
+    c.states.count = now_and_then  # type: ignore[assignment,method-assign]
+    # when
+    deliver(stream, c, random)
+    # then
+    assert len(writes) == 10_000
+    assert totals_of(c.states) == expected
+    assert c.alerts == []
+
+
+@given(st.data())
+def test_whatever_the_order_the_newest_version_counts(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(set(KINDS))))
+    order = data.draw(st.permutations(stream_of(life(kind, record(created_at=START))) * 2))
+    c = Company()
+    assert isinstance(c.states, FakeAccountStates)
+
+    count_spend(order, c.watch)
+
+    minor = 2_500 if kind in CHARGED else 0
+    assert sum(totals_of(c.states).values()) == minor
+
+
+def test_a_plain_request_is_written_once_and_a_refused_one_never() -> None:
+    c = Company()
+    calls = []
+    c.states.count = lambda record, was, now: bool(calls.append(record.version))  # type: ignore[method-assign,func-returns-value]
+
+    for kind in ("issued", "refused", "open", "reversed unseen"):
+        count_spend(stream_of(life(kind, record(created_at=START))), c.watch)
+
+    assert calls == [2]
+
+
+def test_a_card_that_is_reversed_after_its_memory_has_expired_comes_off_its_own_day() -> None:
+    c = Company()
+    assert isinstance(c.states, FakeAccountStates)
+    *_, issued = life("issued", record(created_at=START))
+    count_spend([image(None, issued)], c.watch)
+    c.states.counted.clear()
+    c.world.clock.time = START + COUNTED_FOR + 2 * DAY
+
+    gone = image(replace(issued, status=S.REVERSING, version=3), replace(issued, status=S.REVERSED, version=4))
+    count_spend([gone, gone], c.watch)
+
+    assert totals_of(c.states) == Totals()
+    assert c.states.states["default"].days[TODAY] == {("USD", Operation.CREATE_GIFT_CARD): Tally()}
+
+
+def test_what_is_not_counted_comes_again_from_there() -> None:
+    c = Company()
+    assert isinstance(c.states, FakeAccountStates)
+    records = [
+        numbered(n, image(None, replace(record(S.SUCCEEDED), request_id=f"R{n}", answered_at=START))) for n in range(3)
+    ]
+    c.states.works = False
+    assert count_spend(records[1:], c.watch) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    c.states.works = True
+
+    assert count_spend(records, c.watch) == {"batchItemFailures": []}
+    assert sum(totals_of(c.states).values()) == 7_500
+
+
+def numbered(number: int, stream_record: dict[str, Any]) -> dict[str, Any]:
+    return {"dynamodb": stream_record["dynamodb"] | {"SequenceNumber": str(number)}}
+
+
+def test_an_unreadable_record_is_named_and_the_earlier_ones_are_counted() -> None:
+    c = Company()
+    assert isinstance(c.states, FakeAccountStates)
+    good = numbered(1, image(None, record(S.SUCCEEDED, answered_at=START)))
+    bad = numbered(2, image(None, record(S.SUCCEEDED, answered_at=START)))
+    bad["dynamodb"]["NewImage"] |= {"status": {"S": "NOBODY_KNOWS"}}
+
+    assert count_spend([good, {"dynamodb": {}}, bad], c.watch) == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    assert sum(totals_of(c.states).values()) == 2_500
+
+
+def test_a_refusal_while_an_earlier_attempt_is_in_doubt_is_told_as_well() -> None:
+    c = Company()
+    before = unknown_since(version=2)
+
+    count_spend([image(before, reversing(Cause.REFUSED, refusal=SHORT, version=3))], c.watch)
+    count_spend([image(reversing(Cause.REFUSED, refusal=SHORT), record(S.REVERSED, refusal=SHORT, version=5))], c.watch)
+
+    assert c.alerts == ["insufficientFunds"]
+
+
+# ---- what a record costs ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", S)
+def test_a_record_costs_its_amount_from_amazons_answer_until_it_is_undone(status: Status) -> None:
+    answered = record(status, answered_at=START.replace(hour=23))
+
+    free = status in {S.REVERSED, S.REFUSED}
+    assert charge_of(answered) == (None if free else Charge(TODAY, answered.operation, usd("25.00")))
+    assert charge_of(record(status)) is None
+
+
+def test_a_request_that_moves_to_another_day_leaves_the_first() -> None:
+    was, now = (Charge(TODAY + n * DAY, Operation.CREATE_GIFT_CARD, usd("25.00")) for n in (0, 1))
+    kind: Kind = ("USD", Operation.CREATE_GIFT_CARD)
+
+    assert difference(was, now) == {was.day: {kind: Tally(-2500, -1)}, now.day: {kind: Tally(2500, 1)}}
+    assert difference(was, was) == {}
+    assert difference(None, None) == {}
+
+
+@given(st.sampled_from(sorted(CURRENCY_DECIMALS)), st.integers(-(10**9), 10**9))
+def test_minor_units_are_exact(currency: str, minor: int) -> None:
+    value = money_of(minor, currency)
+
+    assert minor_units(value) == minor
+    assert -value.amount.as_tuple().exponent == CURRENCY_DECIMALS[currency]  # type: ignore[operator]
+
+
+# ---- the average --------------------------------------------------------------------------------
+
+
+def spent(*amounts: int, until: date = TODAY, currency: str = "USD") -> dict[date, dict[Kind, Tally]]:
+    """Amounts of the last days, the last one today's."""
+    return {
+        until - timedelta(days=len(amounts) - 1 - n): {(currency, Operation.CREATE_GIFT_CARD): Tally(amount * 100, 1)}
+        for n, amount in enumerate(amounts)
+    }
+
+
+LONG_AGO: Final = TODAY - timedelta(days=400)
+
+
+@pytest.mark.parametrize(
+    ("days", "known_since", "average"),
+    [
+        (spent(*[70] * 14, 999), LONG_AGO, "70.00"),
+        (spent(140, 0), LONG_AGO, "10.00"),
+        (spent(999, *[70] * 14, 0), LONG_AGO, "70.00"),
+        ({}, LONG_AGO, "0.00"),
+        (spent(100, 50, 999), TODAY - timedelta(days=2), "75.00"),
+        (spent(100, 50, 999), TODAY, "75.00"),
+        (spent(999), TODAY, None),
+        ({}, TODAY, None),
+        (spent(10, 0, 0, 999), LONG_AGO, "0.71"),
+    ],
+    ids=[
+        "14 days",
+        "one of 14",
+        "longer ago",
+        "nothing",
+        "2 days old",
+        "charged before asked",
+        "first day",
+        "new",
+        "rounded",
+    ],
+)
+def test_the_average_is_of_whole_days_since_the_account_is_known(
+    days: dict[date, dict[Kind, Tally]], known_since: date, average: str | None
+) -> None:
+    found = average_daily_spend(days, "USD", TODAY, known_since)
+
+    assert (found.amount_text if found else None) == average
+    assert AVERAGE_DAYS == 14
+
+
+def test_other_currencies_and_all_operations() -> None:
+    days = {
+        TODAY: {("USD", operation): Tally(100, 1) for operation in Operation}
+        | {("JPY", Operation.CREATE_GIFT_CARD): Tally(5, 1)}
+    }
+
+    assert spent_on(days, TODAY, "USD") == usd("3.00")
+    assert spent_on(days, TODAY, "JPY") == parse_money(5, "JPY")
