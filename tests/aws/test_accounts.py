@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from incentives.aws.accounts import CACHE_FOR, SecretsManagerAccounts, read_secret
-from incentives.domain.accounts import Account, Secret
+from incentives.aws.accounts import SecretsManagerAccounts, read_secret
+from incentives.domain.accounts import SECRET_KEPT_FOR, Account, Secret
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from tests.contract import motos
 from tests.support.fakes import FakeClock
@@ -74,7 +74,7 @@ def test_a_new_key_arrives_within_five_minutes(client: Any, accounts: SecretsMan
     # when another is put
     put(client, "rotated", SECRET | {"accessKeyId": "AKIDNEWNEWNEWNEW"})
     # then it is not seen for five minutes, and then it is
-    clock.sleep((CACHE_FOR - timedelta(seconds=1)).total_seconds())
+    clock.sleep((SECRET_KEPT_FOR - timedelta(seconds=1)).total_seconds())
     assert accounts.get("rotated").access_key_id == "AKIDTESTTESTTEST"
     clock.sleep(1)
     assert accounts.get("rotated").access_key_id == "AKIDNEWNEWNEWNEW"
@@ -87,6 +87,45 @@ def test_a_key_that_amazon_refused_is_read_anew(client: Any, accounts: SecretsMa
     assert accounts.get("refused", fresh=True).access_key_id == "AKIDNEWNEWNEWNEW"
     # and the new one is what is kept
     assert accounts.get("refused").access_key_id == "AKIDNEWNEWNEWNEW"
+
+
+def test_a_key_is_on_trial_while_its_version_is_both_current_and_pending(
+    client: Any, accounts: SecretsManagerAccounts
+) -> None:
+    # given a key in use, and a pending one
+    put(client, "trial", SECRET)
+    old = client.get_secret_value(SecretId=f"{PREFIX}/trial")["VersionId"]
+    text = json.dumps(SECRET | {"accessKeyId": "AKIDNEWNEWNEWNEW"})
+    new = client.put_secret_value(SecretId=f"{PREFIX}/trial", SecretString=text, VersionStages=["AWSPENDING"])[
+        "VersionId"
+    ]
+    assert not accounts.get("trial").on_trial
+    # when the pending one is made current, then it is on trial
+    labels = {"SecretId": f"{PREFIX}/trial", "VersionStage": "AWSCURRENT"}
+    client.update_secret_version_stage(**labels, MoveToVersionId=new, RemoveFromVersionId=old)
+    account = accounts.get("trial", fresh=True)
+    assert (account.access_key_id, account.on_trial) == ("AKIDNEWNEWNEWNEW", True)
+    # until it is pending no longer
+    client.update_secret_version_stage(SecretId=f"{PREFIX}/trial", VersionStage="AWSPENDING", RemoveFromVersionId=new)
+    assert not accounts.get("trial", fresh=True).on_trial
+
+
+def test_the_key_at_hand_is_the_one_read_last(client: Any, clock: FakeClock) -> None:
+    noted: list[tuple[str, str]] = []
+    accounts = SecretsManagerAccounts(
+        lambda: client, PREFIX, now=clock.now, note_refusal=lambda *refusal: noted.append(refusal)
+    )
+    # given none, then there is none to be refused, and nothing is read for it
+    assert accounts.key_at_hand("unread") is None
+    accounts.refused("unread")
+    assert noted == []
+    # given one, it is known by its print alone, also when it is too old to be used
+    put(client, "at-hand", SECRET)
+    account = accounts.get("at-hand")
+    clock.sleep(SECRET_KEPT_FOR.total_seconds() + 1)
+    assert accounts.key_at_hand("at-hand") == account.key_print
+    accounts.refused("at-hand")
+    assert noted == [("at-hand", account.key_print)]
 
 
 def test_no_client_is_made_before_it_is_needed(clock: FakeClock) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 
-from incentives.aws.pacer import DynamoDbPacer
+from incentives.aws.pacer import TRIES_MAX, DynamoDbPacer
 from incentives.domain.errors import LedgerUnavailable
-from tests.aws.scripted import Answer, Script, ok, refusal, scripted_dynamodb
+from incentives.domain.pacing import Full, Lane, Pace, Slot, to_milliseconds
+from tests.aws.scripted import Answer, Hangup, Script, ok, refusal, scripted_dynamodb
 from tests.contract.records import START
 
 
@@ -23,14 +25,14 @@ def script() -> Iterator[Script]:
 def pacer_at(url: str) -> DynamoDbPacer:
     keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     client = boto3.client("dynamodb", endpoint_url=url, **keys)
-    return DynamoDbPacer(client, "pacer", requests_per_second=8, now=lambda: START)
+    return DynamoDbPacer(client, "pacer", pace=Pace(), now=lambda: START)
 
 
 @pytest.mark.parametrize("tat", [{"S": "soon"}, {"N": "1.5"}, {"N": "soon"}, {"BOOL": True}])
 def test_an_item_without_a_time_is_refused_by_name(tat: dict[str, Any], script: Script) -> None:
     script.answers = [refusal("ConditionalCheckFailedException", Item={"id": {"S": "uk"}, "tat": tat})]
     with pytest.raises(LedgerUnavailable, match="'uk'") as failure:
-        pacer_at(script.url).reserve("uk", wait_seconds_max=2)
+        pacer_at(script.url).reserve("uk", Lane.CALLER)
     assert failure.value.in_doubt is False
 
 
@@ -38,4 +40,36 @@ def test_an_item_without_a_time_is_refused_by_name(tat: dict[str, Any], script: 
 def test_an_answer_without_a_time_is_no_slot(answer: Answer, script: Script) -> None:
     script.answers = [answer]
     with pytest.raises(LedgerUnavailable, match="without a time"):
-        pacer_at(script.url).reserve("uk", wait_seconds_max=2)
+        pacer_at(script.url).reserve("uk", Lane.CALLER)
+
+
+@pytest.mark.parametrize("act", ["line_up", "slow_down"])
+def test_that_holds_for_the_line_and_the_slow_down_too(act: str, script: Script) -> None:
+    script.answers = [refusal("ConditionalCheckFailedException", Item={"id": {"S": "uk"}, "lineTat": {"S": "soon"}})]
+    with pytest.raises(LedgerUnavailable, match="'uk'"):
+        getattr(pacer_at(script.url), act)("uk")
+    script.answers = [ok()]
+    with pytest.raises(LedgerUnavailable, match="without a time"):
+        getattr(pacer_at(script.url), act)("uk")
+
+
+def test_who_is_refused_without_being_told_why_looks_again_and_gives_up(script: Script) -> None:
+    # given a table whose refusals never show the item
+    script.answers = [refusal("ConditionalCheckFailedException")] * TRIES_MAX
+    # when
+    result = pacer_at(script.url).reserve("uk", Lane.CALLER)
+    # then nothing was taken
+    assert isinstance(result, Full)
+    assert not script.answers
+
+
+def test_a_lost_answer_costs_a_slot_and_nothing_else(script: Script) -> None:
+    # given an update that takes effect and loses its answer; the SDK's repeat finds the account busy by it
+    now = to_milliseconds(START)
+    item = {"id": {"S": "uk"}, "tat": {"N": str(now + 125)}, "clockAt": {"N": str(now)}}
+    after = item | {"tat": {"N": str(now + 250)}, "clockBefore": {"N": str(now)}}
+    script.answers = [Hangup(), refusal("ConditionalCheckFailedException", Item=item), ok(Attributes=after)]
+    # when
+    slot = pacer_at(script.url).reserve("uk", Lane.CALLER)
+    # then it has the next one
+    assert slot == Slot(START + timedelta(milliseconds=125))

@@ -213,6 +213,24 @@ def test_two_workers_on_one_batch_issue_every_row_once() -> None:
     assert counts(here, order_id) == Counts(issued=BATCH_ROWS)
 
 
+def test_a_row_that_is_under_way_while_the_order_is_stopped_is_told_as_issued() -> None:
+    here, order_id = issuing(3)
+
+    def stop(sent: Sent) -> Outcome:
+        here.ask(order_id, Action.STOP)
+        checked = here.process(order_id, Task.CHECK)
+        assert here.process(order_id, Task.SETTLE, checked).wait_seconds > 0
+        return _success(sent)
+
+    here.world.amazon.script = [_success, stop]
+
+    here.issue(order_id)
+    here.run(order_id)
+
+    assert counts(here, order_id) == Counts(issued=2, not_issued=1)
+    assert here.result(order_id).count(",issued,") == 2
+
+
 def test_a_callers_own_key_is_another_request_than_a_rows() -> None:
     here, order_id = issuing(1)
     own = Order(key="row-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("10.00"))

@@ -33,6 +33,7 @@ from incentives.domain.request_ids import parse_idempotency_key
 from incentives.usecases.control_order import Action
 from incentives.usecases.process_order import Task
 from tests.support.bulk import Bulk, bulk, csv_of, rows_of
+from tests.support.fakes import account
 
 S = OrderStatus
 
@@ -167,6 +168,17 @@ def test_an_account_that_has_lost_its_key_is_named() -> None:
     here.run(order_id)
 
     assert here.view(order_id).order.errors == (FileError(1, "account", "has no secret"),)
+
+
+def test_rows_are_the_requests_of_the_partner_whose_key_the_account_has_when_they_are_issued() -> None:
+    here = bulk()
+    order_id = here.place(rows_of(1))
+    here.world.accounts.accounts["default"] = account(partner_id="Other")
+
+    here.run(order_id)
+
+    assert here.view(order_id).counts == Counts(issued=1)
+    assert [request_id[:5] for request_id in here.world.ledger.records] == ["Other"]
 
 
 def test_a_dry_run_tells_rows_and_totals_and_issues_nothing() -> None:

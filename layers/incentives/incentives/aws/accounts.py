@@ -2,22 +2,22 @@
 
     {"partnerId", "accessKeyId", "secretAccessKey", "marketplace", "keyCreatedAt"}
 
-Kept in memory for five minutes at most, so that a rotated key reaches warm functions without a deployment.
+Kept in memory for five minutes at most, so that a rotated key reaches warm functions without a deployment. While a
+new key is on trial, its version has the staging label AWSPENDING beside AWSCURRENT (see `incentives.domain.rotation`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
-from incentives.domain.accounts import Account, Secret
+from incentives.domain.accounts import SECRET_KEPT_FOR, Account, Secret
 from incentives.domain.errors import AccountUnusable, InvalidInput
-
-CACHE_FOR: Final = timedelta(minutes=5)
 
 #: What may stand in an account's name: it becomes part of a secret's name and of index keys.
 ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -39,12 +39,21 @@ class SecretsManagerAccounts:
         client: a low-level Secrets Manager client, made only when it is first needed.
         prefix: of the secrets' names.
         now: aware UTC.
+        note_refusal: keeps that Amazon refused a key: account, print of the key. May raise `LedgerUnavailable`.
     """
 
-    def __init__(self, client: Callable[[], AwsClient], prefix: str, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: Callable[[], AwsClient],
+        prefix: str,
+        *,
+        now: Callable[[], datetime],
+        note_refusal: Callable[[str, str], None] = lambda _account, _key_print: None,
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._now = now
+        self._note_refusal = note_refusal
         self._cache: dict[str, tuple[datetime, Account]] = {}
 
     def get(self, name: str, *, fresh: bool = False) -> Account:
@@ -57,25 +66,56 @@ class SecretsManagerAccounts:
         if not ACCOUNT_NAME.fullmatch(name):
             raise InvalidInput("account", "must be 1 to 63 lower-case letters, digits, hyphens or underscores")
         kept = self._cache.get(name)
-        if kept is not None and not fresh and self._now() - kept[0] < CACHE_FOR:
+        if kept is not None and not fresh and self._now() - kept[0] < SECRET_KEPT_FOR:
             return kept[1]
-        account = read_secret(name, self._fetch(name))
+        account = read_version(name, self._fetch(name))
         self._cache[name] = (self._now(), account)
         return account
 
-    def _fetch(self, name: str) -> str:
+    def key_at_hand(self, name: str) -> str | None:
+        """The print of the key that was read last; None before the first. Nothing is read."""
+        kept = self._cache.get(name)
+        return kept[1].key_print if kept is not None else None
+
+    def refused(self, name: str) -> None:
+        """Amazon has refused the key at hand.
+
+        Raises:
+            LedgerUnavailable: that is noted nowhere.
+        """
+        key = self.key_at_hand(name)
+        if key is not None:
+            self._note_refusal(name, key)
+
+    def _fetch(self, name: str) -> Mapping[str, Any]:
         try:
-            answer = self._client().get_secret_value(SecretId=f"{self._prefix}/{name}")
+            answer: Mapping[str, Any] = self._client().get_secret_value(
+                SecretId=f"{self._prefix}/{name}", VersionStage="AWSCURRENT"
+            )
         except AWS_ERRORS as error:
-            code = error_code(error)
-            if code == "ResourceNotFoundException":
-                raise AccountUnusable(name, "has no secret; an operator makes it with `make put-keys`") from error
-            if code == "InvalidRequestException":
-                raise AccountUnusable(
-                    name, "has a secret that is marked for deletion; an operator restores it"
-                ) from error
-            raise AccountUnusable(name, f"has a secret that cannot be read ({code})") from error
-        return str(answer.get("SecretString") or "")
+            raise unreadable(name, error) from error
+        return answer
+
+
+def unreadable(name: str, error: BaseException) -> AccountUnusable:
+    """Why an account's secret could not be read or changed."""
+    code = error_code(error)
+    if code == "ResourceNotFoundException":
+        return AccountUnusable(name, "has no secret; an operator makes it with `make put-keys`")
+    if code == "InvalidRequestException":
+        return AccountUnusable(name, "has a secret that is marked for deletion; an operator restores it")
+    return AccountUnusable(name, f"has a secret that cannot be read ({code})")
+
+
+def read_version(name: str, answer: Mapping[str, Any]) -> Account:
+    """Read an answer of GetSecretValue.
+
+    Raises:
+        AccountUnusable: see `read_secret`.
+    """
+    account = read_secret(name, str(answer.get("SecretString") or ""))
+    on_trial = {"AWSCURRENT", "AWSPENDING"} <= set(answer.get("VersionStages") or ())
+    return replace(account, on_trial=True) if on_trial else account
 
 
 def read_secret(name: str, text: str) -> Account:

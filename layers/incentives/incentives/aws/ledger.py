@@ -25,9 +25,10 @@ from incentives.aws.records import (
     encode_record,
     format_time,
     key_item_id,
+    parse_time,
 )
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
+from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
 from incentives.domain.recovery import Reissue
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 
@@ -37,6 +38,12 @@ _T = TypeVar("_T")
 #: growing waits take about a second, in which dozens of callers with one key have found its item.
 CONFLICT_TRIES_MAX: Final = 6
 CONFLICT_WAIT_SECONDS: Final = 0.05
+
+#: Of the index of open requests, in one count: some hundred thousand requests, within seconds.
+_PAGES_MAX: Final = 20
+
+#: Since when a request has been recovered or reversed.
+_SINCE: Final = attribute_name("phase_started_at")
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 
@@ -170,6 +177,41 @@ class DynamoDbLedger:
         except AWS_ERRORS as error:
             raise _unreadable(error) from error
         return [item["id"]["S"] for item in answer["Items"]]
+
+    def still_open(self) -> OpenRequests:
+        """How many requests are open. The index lags behind the ledger by a moment.
+
+        DynamoDB counts those that wait without returning them, a few thousand a page; of a longer line only the first
+        pages are counted, and the figures are too low.
+        """
+        unknown, seen, oldest = 0, 0, None
+        start: dict[str, Any] = {}
+        for _ in range(_PAGES_MAX):
+            try:
+                answer = self._client.query(
+                    TableName=self._table,
+                    IndexName="by-wake",
+                    KeyConditionExpression="wakePartition = :open",
+                    FilterExpression="#status IN (:recovering, :reversing)",
+                    ExpressionAttributeNames={"#status": attribute_name("status")},
+                    ExpressionAttributeValues={
+                        ":open": {"S": WAKE_PARTITION},
+                        ":recovering": {"S": Status.RECOVERING.value},
+                        ":reversing": {"S": Status.REVERSING.value},
+                    },
+                    ProjectionExpression=_SINCE,
+                    **start,
+                )
+            except AWS_ERRORS as error:
+                raise _unreadable(error) from error
+            begun = [parse_time(item[_SINCE]["S"]) for item in answer["Items"] if _SINCE in item]
+            oldest = min([*begun, oldest] if oldest else begun, default=None)
+            unknown += answer["Count"]
+            seen += answer["ScannedCount"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return OpenRequests(unknown=unknown, waiting=seen - unknown, oldest_unknown=oldest)
 
     def _read(self, item_id: str, *, in_doubt: bool = False) -> Item | None:
         try:

@@ -16,9 +16,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 #: Every fact that may be logged.
 FACTS: Final = frozenset(
     {
-        "account", "amazonRequestId", "attempt", "because", "caller", "cause", "code", "currencyCode", "epoch",
-        "errorCode", "errorType", "exception", "field", "httpStatus", "milliseconds", "operation", "outcome",
-        "requestId", "reversalAttempt", "route", "status", "was", "where",
+        "account", "amazonRequestId", "attempt", "batch", "because", "caller", "cause", "code", "currencyCode", "epoch",
+        "errorCode", "errorType", "exception", "field", "httpStatus", "lastUsedAt", "milliseconds", "operation",
+        "orderId", "outcome", "requestId", "reversalAttempt", "round", "route", "rows", "safeAt", "status", "was",
+        "where",
     }
 )  # fmt: skip
 

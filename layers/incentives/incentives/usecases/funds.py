@@ -1,21 +1,133 @@
-"""Ask Amazon how much money an account has left."""
+"""How much money an account has left: what Amazon said within the last minute, or else what it says now."""
 
 from __future__ import annotations
 
-from incentives.domain.accounts import AccountFunds
+from collections.abc import Callable
+from datetime import UTC, date
+from typing import Final, Protocol
+
+from incentives.agcod.amazon import FundsAnswer
+from incentives.agcod.answers import Funds
+from incentives.domain.accounts import Account, AccountFunds
+from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable
+from incentives.domain.funds import FRESH_FOR, STALE_MAX, AccountState, Outlook, Snapshot, outlook_of
+from incentives.domain.pacing import Allowance
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
 
+#: Enough for one try and no more: whoever can be told an older balance does not wait for a second.
+_ONE_TRY: Final = Budget(lambda: 0.0)
 
-def available_funds(account_name: str, tools: Tools, budget: Budget) -> AccountFunds:
-    """Ask for the balance.
+
+class Balances(Protocol):
+    """What is known of accounts without asking Amazon. Each method raises `LedgerUnavailable`."""
+
+    def read(self, account: str, today: date) -> AccountState:
+        """Read what is known of an account; of what it spent, the days that an average needs, and today."""
+
+    def keep_funds(self, snapshot: Snapshot) -> None:
+        """Keep a balance, unless a newer one is kept already."""
+
+
+def funds_outlook(account_name: str, tools: Tools, balances: Balances, budget: Budget) -> Outlook:
+    """Tell the balance and how long it lasts.
+
+    Amazon is asked once a minute at most, however many ask us. While it does not answer, a balance of the last hour is
+    told instead: each balance comes with its time, and a dashboard is better served by an old number than by none.
+    An account that cannot be used is an error whatever is known of its balance.
+
+    Raises:
+        InvalidInput, AccountUnusable
+        AmazonUnavailable, LedgerUnavailable: no answer in time or no slot, and no balance of the last hour.
+        RefusedByAmazon: Amazon refuses the account.
+    """
+    tools.accounts.get(account_name)
+    state = _read(account_name, tools, balances)
+    kept = state.snapshot
+    if kept is not None and kept.is_within(FRESH_FOR, tools.clock.now()):
+        return outlook_of(kept.funds, state, _today(tools))
+    return outlook_of(_asked_or_kept(account_name, kept, tools, balances, budget), state, _today(tools))
+
+
+def available_funds(
+    account_name: str, tools: Tools, budget: Budget, *, told_already: Callable[[], AccountFunds | None] | None = None
+) -> AccountFunds:
+    """Ask Amazon for the balance.
+
+    Args:
+        account_name: whose.
+        tools: the ports.
+        budget: the caller's time.
+        told_already: asked once the slot has come; what it knows is answered, and Amazon is left alone.
 
     Raises:
         InvalidInput, AccountUnusable
         AmazonUnavailable: no answer in time, or no slot.
         RefusedByAmazon: Amazon refuses the account.
     """
-    answer = ask(
-        account_name, "balance", lambda account: tools.amazon.funds(account, seconds=CALL_SECONDS), tools, budget
-    )
+
+    def question(account: Account) -> FundsAnswer:
+        told = told_already() if told_already is not None else None
+        return Funds(told.available, told.as_of) if told else tools.amazon.funds(account, seconds=CALL_SECONDS)
+
+    answer = ask(account_name, "balance", question, tools, budget, allowance=Allowance.FUNDS)
     return AccountFunds(account_name, answer.value, answer.timestamp or tools.clock.now())
+
+
+def take_snapshot(account_name: str, tools: Tools, balances: Balances, budget: Budget) -> AccountFunds:
+    """Ask Amazon for the balance, and keep it.
+
+    Raises:
+        InvalidInput, AccountUnusable, AmazonUnavailable, RefusedByAmazon: see `available_funds`.
+    """
+    funds = available_funds(account_name, tools, budget)
+    _keep(funds, tools, balances)
+    return funds
+
+
+def _asked_or_kept(
+    account_name: str, older: Snapshot | None, tools: Tools, balances: Balances, budget: Budget
+) -> AccountFunds:
+    shared: AccountFunds | None = None
+
+    def told_meanwhile() -> AccountFunds | None:
+        # Of callers that come at once the first asks Amazon; the others, who waited for their slots, need not.
+        nonlocal shared
+        kept = _read(account_name, tools, balances).snapshot
+        shared = kept.funds if kept is not None and kept.is_within(FRESH_FOR, tools.clock.now()) else None
+        return shared
+
+    usable = older is not None and older.is_within(STALE_MAX, tools.clock.now())
+    try:
+        funds = available_funds(account_name, tools, _ONE_TRY if usable else budget, told_already=told_meanwhile)
+    except (AmazonUnavailable, LedgerUnavailable):
+        # Without a slot nobody has looked yet what others were told.
+        kept = _read(account_name, tools, balances).snapshot or older
+        if kept is None or not kept.is_within(STALE_MAX, tools.clock.now()):
+            raise
+        tools.telemetry.log("olderFundsTold", account=account_name)
+        tools.telemetry.count("OlderFundsTold")
+        return kept.funds
+    if funds != shared:
+        _keep(funds, tools, balances)
+    return funds
+
+
+def _keep(funds: AccountFunds, tools: Tools, balances: Balances) -> None:
+    try:
+        balances.keep_funds(Snapshot(funds, tools.clock.now()))
+    except LedgerUnavailable:
+        # They are told all the same; the next caller asks again.
+        tools.telemetry.log("fundsNotKept", account=funds.account)
+
+
+def _read(account_name: str, tools: Tools, balances: Balances) -> AccountState:
+    try:
+        return balances.read(account_name, _today(tools))
+    except LedgerUnavailable:
+        tools.telemetry.log("accountUnread", account=account_name)
+        return AccountState()
+
+
+def _today(tools: Tools) -> date:
+    return tools.clock.now().astimezone(UTC).date()

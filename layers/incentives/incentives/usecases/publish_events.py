@@ -17,6 +17,14 @@ class Bus(Protocol):
         """Put up to ten events on the bus. Raises `NotPublished`."""
 
 
+def announce(event: Event, bus: Bus, telemetry: Telemetry) -> None:
+    """Publish one event. One that does not get there is logged: people were told by other means."""
+    try:
+        bus.publish([event])
+    except NotPublished as error:
+        telemetry.log("eventsNotPublished", because=str(error))
+
+
 def publish_events(stream_records: Sequence[Mapping[str, Any]], bus: Bus, telemetry: Telemetry) -> dict[str, Any]:
     """Publish what a batch of the ledger's stream tells.
 

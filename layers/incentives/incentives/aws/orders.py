@@ -1,0 +1,341 @@
+"""Bulk orders in DynamoDB: a partition per order, an item for each of its parts.
+
+    part             the item
+    order            the order; every write names the status and the round that it leaves
+    batch#00001      how far the rows of a batch have come
+    result#00001     the batch's part of the result, once it is settled
+
+Beside them the ledger, read many records at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from incentives.aws.calls import AWS_ERRORS, AwsClient, answer_of, error_code
+from incentives.aws.records import Attribute, Item, decode_record, format_time, parse_time
+from incentives.domain.bulk import Batch, BulkOrder, Counts, FileError, FileFormat, OrderMoved, OrderStatus
+from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
+from incentives.domain.ledger import Intent, Record
+
+#: A page of a query holds a megabyte; a call to BatchGetItem takes this many keys.
+BATCH_GET_MAX: Final = 100
+
+#: Tries of a BatchGetItem that leaves keys unread; each reads at least some of them.
+UNPROCESSED_TRIES_MAX: Final = 8
+UNPROCESSED_WAIT_SECONDS: Final = 0.1
+
+_ORDER: Final = "order"
+
+
+class DynamoDbOrders:
+    """`Orders` on one DynamoDB table.
+
+    Args:
+        client: a low-level DynamoDB client.
+        table: the table's name.
+    """
+
+    def __init__(self, client: AwsClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def create(self, order: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
+        """Write a new order, unless there is one with its id."""
+        return self._put(order, nonce, "attribute_not_exists(orderId)", {}, {})
+
+    def get(self, order_id: str) -> BulkOrder | None:
+        """Read one order."""
+        item = self._item(order_id, _ORDER)
+        return _read(_decode_order, item) if item else None
+
+    def move(self, before: BulkOrder, after: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
+        """Write an order whose status and round are still as before."""
+        names = {"#status": "status", "#round": "round"}
+        values = {":status": {"S": before.status.value}, ":round": {"N": str(before.round)}}
+        return self._put(after, nonce, "#status = :status AND #round = :round", names, values)
+
+    def batches(self, order_id: str) -> Sequence[Batch]:
+        """Of the batches that have been worked on, how far each has come; by number."""
+        return [_read(_decode_batch, item) for item in self._parts(order_id, "batch#")]
+
+    def batch(self, order_id: str, number: int) -> Batch:
+        """How far one batch has come."""
+        item = self._item(order_id, _part("batch", number))
+        return _read(_decode_batch, item) if item else Batch(number=number)
+
+    def advance(self, order_id: str, batch: Batch) -> Batch:
+        """Write how far a batch has come, unless it is further already; as it then stands."""
+        item = _encode_batch(order_id, batch)
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(orderId) OR (settled = :no AND done < :done)",
+                ExpressionAttributeValues={":no": {"BOOL": False}, ":done": item["done"]},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except AWS_ERRORS as error:
+            if error_code(error) != _CONDITION_FAILED:
+                raise _unavailable("written", error) from error
+            # Another worker is further, or an answer to this very write was lost.
+            further: Batch = _read(_decode_batch, answer_of(error).get("Item") or {})
+            return further
+        return batch
+
+    def settle(self, order_id: str, batch: Batch, lines: str | None) -> None:
+        """Write how all rows of a batch stand; first its part of the result, so that no settled batch lacks one."""
+        if lines is not None:
+            self._write(_key(order_id, _part("result", batch.number)) | {"lines": {"S": lines}})
+        self._write(_encode_batch(order_id, batch))
+
+    def results(self, order_id: str) -> Iterator[str]:
+        """The parts of the result, by number of their batches."""
+        return (item["lines"]["S"] for item in self._parts(order_id, "result#"))
+
+    def _put(
+        self, order: BulkOrder, nonce: str, condition: str, names: Mapping[str, str], values: Mapping[str, Attribute]
+    ) -> BulkOrder | OrderMoved:
+        arguments: dict[str, Any] = {
+            name: value
+            for name, value in (("ExpressionAttributeNames", names), ("ExpressionAttributeValues", values))
+            if value
+        }
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=_encode_order(order) | {"nonce": {"S": nonce}},
+                ConditionExpression=condition,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **arguments,
+            )
+        except AWS_ERRORS as error:
+            if error_code(error) != _CONDITION_FAILED:
+                raise _unavailable("written", error) from error
+            item = answer_of(error).get("Item")
+            if not item:
+                return OrderMoved(None)
+            current = _read(_decode_order, item)
+            # An earlier try of this very write took effect, and its answer was lost.
+            return current if item["nonce"]["S"] == nonce else OrderMoved(current)
+        return order
+
+    def _write(self, item: Item) -> None:
+        try:
+            self._client.put_item(TableName=self._table, Item=item)
+        except AWS_ERRORS as error:
+            raise _unavailable("written", error) from error
+
+    def _item(self, order_id: str, part: str) -> Item | None:
+        try:
+            answer = self._client.get_item(TableName=self._table, Key=_key(order_id, part), ConsistentRead=True)
+        except AWS_ERRORS as error:
+            raise _unavailable("read", error) from error
+        item: Item | None = answer.get("Item")
+        return item
+
+    def _parts(self, order_id: str, prefix: str) -> Iterator[Item]:
+        page: dict[str, Any] = {}
+        while True:
+            try:
+                answer = self._client.query(
+                    TableName=self._table,
+                    KeyConditionExpression="orderId = :order AND begins_with(part, :prefix)",
+                    ExpressionAttributeValues={":order": {"S": order_id}, ":prefix": {"S": prefix}},
+                    ConsistentRead=True,
+                    **page,
+                )
+            except AWS_ERRORS as error:
+                raise _unavailable("read", error) from error
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+class DynamoDbRecords:
+    """`Records` on the ledger's table.
+
+    Args:
+        client: a low-level DynamoDB client.
+        table: the table's name.
+        sleep: waits before keys that were left unread are asked for again, in seconds.
+    """
+
+    def __init__(self, client: AwsClient, table: str, *, sleep: Callable[[float], None]) -> None:
+        self._client = client
+        self._table = table
+        self._sleep = sleep
+
+    def get_many(self, request_ids: Sequence[str]) -> Mapping[str, Record]:
+        """Those of the records that there are, by request id. Reads are consistent.
+
+        Raises:
+            LedgerUnavailable
+        """
+        found: dict[str, Record] = {}
+        ids = list(dict.fromkeys(request_ids))
+        for start in range(0, len(ids), BATCH_GET_MAX):
+            for item in self._items([{"id": {"S": each}} for each in ids[start : start + BATCH_GET_MAX]]):
+                record = decode_record(item)
+                found[record.request_id] = record
+        return found
+
+    def _items(self, keys: Sequence[Item]) -> Iterator[Item]:
+        asked: Mapping[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        for number in range(UNPROCESSED_TRIES_MAX):
+            try:
+                answer = self._client.batch_get_item(RequestItems=asked)
+            except AWS_ERRORS as error:
+                raise LedgerUnavailable(
+                    f"the ledger could not be read ({error_code(error)})", in_doubt=False
+                ) from error
+            yield from answer["Responses"].get(self._table, ())
+            asked = answer.get("UnprocessedKeys") or {}
+            if not asked:
+                return
+            self._sleep(UNPROCESSED_WAIT_SECONDS * 2**number)
+        raise LedgerUnavailable("the ledger could not be read (UnprocessedKeys)", in_doubt=False)
+
+
+_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+
+
+def _unavailable(done: str, error: BaseException) -> OrderUnavailable:
+    return OrderUnavailable(f"the order could not be {done} ({error_code(error)})")
+
+
+def _part(kind: str, number: int) -> str:
+    return f"{kind}#{number:05}"
+
+
+def _key(order_id: str, part: str) -> Item:
+    return {"orderId": {"S": order_id}, "part": {"S": part}}
+
+
+def _read(decode: Callable[[Item], Any], item: Item) -> Any:  # noqa: ANN401 - whatever is decoded
+    try:
+        return decode(item)
+    except (LookupError, ValueError, TypeError, ArithmeticError) as error:
+        raise OrderUnavailable(f"the order could not be read ({type(error).__name__} in its item)") from error
+
+
+def _encode_order(order: BulkOrder) -> Item:
+    texts = {
+        "account": order.account,
+        "partnerId": order.partner_id,
+        "format": order.format.value,
+        "onUnknown": order.on_unknown.value,
+        "status": order.status.value,
+        "caller": order.caller,
+        "rowsName": order.rows_name,
+        "whyPaused": order.why_paused,
+        "totals": _encode_money(order.totals),
+        "errors": json.dumps([[e.line, e.field, e.problem] for e in order.errors]) if order.errors else None,
+    }
+    times = {
+        "createdAt": order.created_at,
+        "updatedAt": order.updated_at,
+        "stoppedAt": order.stopped_at,
+        "issuingSince": order.issuing_since,
+        "issuingUntil": order.issuing_until,
+        "finishedAt": order.finished_at,
+    }
+    numbers = {
+        "round": order.round,
+        "rows": order.rows,
+        "rowBytes": order.row_bytes,
+        "errorCount": order.error_count,
+        "doneBefore": order.done_before,
+    }
+    return (
+        _key(order.order_id, _ORDER)
+        | {name: {"S": text} for name, text in texts.items() if text}
+        | {name: {"S": format_time(moment)} for name, moment in times.items() if moment}
+        | {name: {"N": str(number)} for name, number in numbers.items()}
+        | {"dryRun": {"BOOL": order.dry_run}}
+    )
+
+
+def _decode_order(item: Item) -> BulkOrder:
+    return BulkOrder(
+        order_id=item["orderId"]["S"],
+        account=item["account"]["S"],
+        partner_id=item["partnerId"]["S"],
+        format=FileFormat(item["format"]["S"]),
+        on_unknown=Intent(item["onUnknown"]["S"]),
+        status=OrderStatus(item["status"]["S"]),
+        created_at=parse_time(item["createdAt"]["S"]),
+        updated_at=parse_time(item["updatedAt"]["S"]),
+        round=int(item["round"]["N"]),
+        caller=_text(item, "caller"),
+        dry_run=item["dryRun"]["BOOL"],
+        rows=int(item["rows"]["N"]),
+        row_bytes=int(item["rowBytes"]["N"]),
+        rows_name=_text(item, "rowsName"),
+        totals=_decode_money(item, "totals"),
+        errors=tuple(FileError(*each) for each in json.loads(_text(item, "errors") or "[]")),
+        error_count=int(item["errorCount"]["N"]),
+        stopped_at=_time(item, "stoppedAt"),
+        why_paused=_text(item, "whyPaused"),
+        issuing_since=_time(item, "issuingSince"),
+        issuing_until=_time(item, "issuingUntil"),
+        done_before=int(item["doneBefore"]["N"]),
+        finished_at=_time(item, "finishedAt"),
+    )
+
+
+#: Attribute -> field of `Counts`.
+_COUNTS: Final = {
+    "issued": "issued",
+    "refused": "refused",
+    "open": "open",
+    "reversed": "reversed",
+    "escalated": "escalated",
+    "notIssued": "not_issued",
+}
+
+
+def _encode_batch(order_id: str, batch: Batch) -> Item:
+    item = _key(order_id, _part("batch", batch.number)) | {
+        "done": {"N": str(batch.done)},
+        "settled": {"BOOL": batch.settled},
+    }
+    item |= {name: {"N": str(count)} for name, field in _COUNTS.items() if (count := getattr(batch.counts, field))}
+    if batch.issued_value:
+        item["issuedValue"] = {"S": _encode_money(batch.issued_value)}
+    if batch.updated_at is not None:
+        item["updatedAt"] = {"S": format_time(batch.updated_at)}
+    return item
+
+
+def _decode_batch(item: Item) -> Batch:
+    counts = {field: int(item[name]["N"]) for name, field in _COUNTS.items() if name in item}
+    return Batch(
+        number=int(item["part"]["S"].partition("#")[2]),
+        counts=Counts(**counts),
+        issued_value=_decode_money(item, "issuedValue"),
+        settled=item["settled"]["BOOL"],
+        updated_at=_time(item, "updatedAt"),
+    )
+
+
+def _encode_money(amounts: Mapping[str, Decimal]) -> str:
+    # As text: a number of DynamoDB's loses its zeros, and one of JSON's may become a binary float.
+    return json.dumps({currency: str(amount) for currency, amount in amounts.items()}) if amounts else ""
+
+
+def _decode_money(item: Item, name: str) -> dict[str, Decimal]:
+    return {currency: Decimal(amount) for currency, amount in json.loads(_text(item, name) or "{}").items()}
+
+
+def _text(item: Item, name: str) -> str | None:
+    return item[name]["S"] if name in item else None
+
+
+def _time(item: Item, name: str) -> datetime | None:
+    return parse_time(item[name]["S"]) if name in item else None

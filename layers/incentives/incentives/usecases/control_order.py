@@ -1,0 +1,111 @@
+"""Have a bulk order worked on, or not: start, pause, resume, stop.
+
+A repeat of any of them finds the order as the first call left it. If the workflow of an order that should be worked on
+has died, a repeat of `start` or `resume` starts another one, in a new round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+
+from incentives.domain.bulk import BulkOrder, OrderMoved, OrderStatus, OrderView, Started, moved, next_round, sum_of
+from incentives.domain.errors import OrderConflict, OrderNotFound, OrderUnavailable
+from incentives.usecases.order_status import tried, view_of
+from incentives.usecases.order_tools import OrderTools
+
+S = OrderStatus
+
+
+class Action(StrEnum):
+    """What may be asked for; the last part of its route."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+#: Looks at an order that changes while one decides: its own workflow changes it a few times in all.
+LOOKS_MAX = 5
+
+
+def control_order(order_id: str, action: Action, tools: OrderTools, *, dry_run: bool = False) -> OrderView:
+    """Do what is asked for, if the order's state allows it.
+
+    Args:
+        order_id: which.
+        action: what.
+        tools: the ports.
+        dry_run: of a start: only validate.
+
+    Raises:
+        OrderNotFound
+        OrderConflict: its state does not allow it.
+        OrderUnavailable: it may have been done; the same call says, and does what is left to do.
+    """
+    for _ in range(LOOKS_MAX):
+        order = tools.orders.get(order_id)
+        if order is None:
+            raise OrderNotFound(order_id)
+        wanted = _wanted(order, action, tools, dry_run=dry_run)
+        if wanted is not order:
+            made = tools.orders.move(order, wanted, tools.new_nonce())
+            if isinstance(made, OrderMoved):
+                continue
+            tools.telemetry.log(
+                "orderMoved", orderId=order_id, was=order.status.value, status=made.status.value, round=made.round
+            )
+            order = made
+        if not order.status.is_worked_on:
+            return replace(view_of(order, tools), replayed=wanted is order)
+        match tools.workflows.start(order_id, order.round):
+            case Started.RUNNING:
+                return view_of(order, tools)
+            case Started.FAILED:
+                raise OrderUnavailable("The order's work could not be started now. Repeat the call.")
+            case Started.ENDED:
+                # It died, or has just come to its end: then the order has moved on, and this write is lost.
+                again = next_round(order, order.status, tools.clock.now())
+                tools.orders.move(order, again, tools.new_nonce())
+    raise OrderUnavailable("The order changes all the time. Repeat the call.")
+
+
+def _wanted(  # noqa: C901, PLR0911 - one case per edge
+    order: BulkOrder, action: Action, tools: OrderTools, *, dry_run: bool
+) -> BulkOrder:
+    """The order as it should be; itself if there is nothing to change."""
+    now = tools.clock.now()
+    match action, order.status:
+        case Action.START, S.AWAITING_FILE | S.INVALID | S.VALIDATED:
+            return next_round(order, S.VALIDATING, now, dry_run=dry_run, rows=0, totals={}, errors=(), error_count=0)
+        case Action.START, S.VALIDATING if order.dry_run is dry_run:
+            return order
+        case Action.START, S.ISSUING if not dry_run:
+            return order
+        case Action.PAUSE, S.ISSUING:
+            return moved(order, S.PAUSED, now, why_paused=None, issuing_until=now)
+        case Action.PAUSE, S.PAUSED:
+            return order
+        case Action.RESUME, S.PAUSED:
+            done = tried(sum_of(batch.counts for batch in tools.orders.batches(order.order_id)))
+            return next_round(
+                order, S.ISSUING, now, why_paused=None, issuing_since=now, issuing_until=None, done_before=done
+            )
+        case Action.RESUME, S.VALIDATING | S.ISSUING | S.STOPPING | S.SETTLING:
+            return order
+        case Action.STOP, S.VALIDATING | S.ISSUING:
+            return moved(order, S.STOPPING, now, stopped_at=now, issuing_until=order.issuing_until or now)
+        case Action.STOP, S.PAUSED:
+            # Nothing runs for it.
+            return next_round(order, S.STOPPING, now, stopped_at=now)
+        case Action.STOP, S.AWAITING_FILE | S.INVALID | S.VALIDATED:
+            return moved(order, S.FINISHED, now, stopped_at=now, finished_at=now)
+        case Action.STOP, S.STOPPING | S.SETTLING | S.FINISHED if order.stopped_at is not None:
+            return order
+        case _:
+            raise OrderConflict(
+                f"An order that is {order.status.value} cannot be asked to {action.value}.",
+                order_id=order.order_id,
+                status=order.status.value,
+            )

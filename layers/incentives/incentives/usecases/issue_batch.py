@@ -1,0 +1,268 @@
+"""Issue the rows of one batch of a bulk order, in order, each as if a caller had asked for it.
+
+Before each row the order is looked at, so that a pause or a stop takes effect at once, and the ledger, so that a row
+that somebody has been at takes no slot. A refused row is a result. What concerns all rows alike - no usable key, no
+funds - pauses the order and tells the operators, before row after row is refused for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Final
+
+from incentives.domain.accounts import Account
+from incentives.domain.bulk import (
+    Batch,
+    BulkOrder,
+    OrderMoved,
+    OrderStatus,
+    RowOutcome,
+    add,
+    moved,
+    row_idempotency_key,
+    row_outcome,
+)
+from incentives.domain.errors import (
+    AccountUnusable,
+    InvalidInput,
+    KeyReused,
+    LedgerUnavailable,
+    OrderUnavailable,
+    RefusedByAmazon,
+    StateConflict,
+)
+from incentives.domain.operations import Operation
+from incentives.domain.pacing import Lane, Slot
+from incentives.domain.rows import Row
+from incentives.usecases.find import find
+from incentives.usecases.issue import Order, issue
+from incentives.usecases.order_tools import OrderTools
+from incentives.usecases.pace import take_slot
+from incentives.usecases.tools import Budget, Tools
+
+#: Of one row: time for one try, and for a second one if the first was answered at once.
+ROW_SECONDS: Final = 14.0
+
+#: No row begins with less left: its time, a wait for a slot, and writing down how it ended.
+ROW_SECONDS_LEFT_MIN: Final = 20.0
+
+#: Rows after which the batch's progress is written. Those since then are looked at again when a process has died.
+SAVE_EVERY: Final = 10
+
+#: Between two looks for a slot, at least, and at most: the order may be paused meanwhile.
+AGAIN_MIN: Final = timedelta(milliseconds=100)
+AGAIN_MAX: Final = timedelta(seconds=2)
+
+#: Before an account that seems unusable is looked at once more.
+ACCOUNT_AGAIN_SECONDS: Final = 2.0
+
+#: HTTP statuses of refusals that every other row of the account would get too: no funds, not permitted, no usable key.
+ACCOUNT_REFUSED: Final = frozenset({402, 403, 503})
+
+
+class Next(Enum):
+    """What is left to do for a batch."""
+
+    MORE = auto()  # go on with it: only this function's time is over
+    LATER = auto()  # come back some time
+    NOTHING = auto()  # all its rows have been tried, or nobody wants them now
+
+
+class _Pause(Exception):  # noqa: N818 - a signal, not an error
+    """The order cannot go on.
+
+    Attributes:
+        why: what must be mended.
+        outcome: of the row that showed it, if it has one.
+    """
+
+    def __init__(self, why: str, outcome: RowOutcome | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a child of the workflow is to do: a batch of an order, in one of its rounds."""
+
+    order_id: str
+    round: int
+    batch: int
+
+
+def issue_batch(work: Work, tools: Tools, order_tools: OrderTools, budget: Budget) -> Next:
+    """Issue a batch's rows from where it has got to, while the function's time allows.
+
+    It raises nothing that could be an outcome. Another worker on the same batch is harmless: rows are issued once, and
+    of two progresses the further one counts.
+
+    Args:
+        work: which batch.
+        tools: the ports of issuing.
+        order_tools: those of bulk orders.
+        budget: the function's time.
+    """
+    try:
+        return _Worker(work, tools, order_tools, budget).run()
+    except (OrderUnavailable, LedgerUnavailable) as error:
+        # What was issued is in the ledger: its rows are looked at again.
+        tools.telemetry.log("batchInterrupted", orderId=work.order_id, batch=work.batch, because=error.detail)
+        return Next.LATER
+
+
+class _Worker:
+    """One invocation's work on a batch.
+
+    Attributes:
+        batch: how far it has come.
+        saved: how far that has been written.
+    """
+
+    def __init__(self, work: Work, tools: Tools, order_tools: OrderTools, budget: Budget) -> None:
+        self._work = work
+        self._tools, self._orders, self._files = tools, order_tools.orders, order_tools.files
+        self._budget = budget
+        self.batch = self.saved = Batch(number=work.batch)
+
+    def run(self) -> Next:
+        order = self._look()
+        if order is None:
+            return Next.NOTHING
+        self.batch = self.saved = self._orders.batch(self._work.order_id, self._work.batch)
+        numbers = order.rows_of(self._work.batch)
+        if self.batch.done >= len(numbers):
+            return Next.NOTHING
+        rows = self._files.read_rows(order, numbers)
+        try:
+            return self._issue_all(rows)
+        except _Pause as pause:
+            if pause.outcome is not None:
+                self._count(rows[self.batch.done], pause.outcome)
+            self._pause(pause.why)
+            return Next.NOTHING
+        finally:
+            self._save()
+
+    def _issue_all(self, rows: Sequence[Row]) -> Next:
+        while self.batch.done < len(rows):
+            if self._budget.seconds_left() < ROW_SECONDS_LEFT_MIN:
+                return Next.MORE
+            order = self._look()
+            if order is None:
+                break
+            row = rows[self.batch.done]
+            outcome = self._try(order, row)
+            if outcome is not None:
+                self._count(row, outcome)
+            if self.batch.done >= self.saved.done + SAVE_EVERY:
+                self._save()
+        return Next.NOTHING
+
+    def _count(self, row: Row, outcome: RowOutcome) -> None:
+        value = dict(self.batch.issued_value)
+        if outcome is RowOutcome.ISSUED:
+            add(value, row.value)
+        self.batch = replace(self.batch, counts=self.batch.counts.plus(outcome), issued_value=value)
+
+    def _save(self) -> None:
+        if self.batch.done > self.saved.done:
+            batch = replace(self.batch, updated_at=self._tools.clock.now())
+            # As it then stands: if somebody else is further, go on from there.
+            self.batch = self.saved = self._orders.advance(self._work.order_id, batch)
+
+    def _look(self) -> BulkOrder | None:
+        """The order, if its rows are still to be issued by us."""
+        order = self._orders.get(self._work.order_id)
+        wanted = order is not None and order.status is OrderStatus.ISSUING and order.round == self._work.round
+        return order if wanted else None
+
+    def _try(self, order: BulkOrder, row: Row) -> RowOutcome | None:
+        """How a row stands once it has been tried; None: not tried yet, look again."""
+        request_id = order.request_id(row.key)
+        if self._tools.ledger.get(request_id) is not None:
+            return row_outcome(find(request_id, self._tools.ledger))
+        account = self._account(order.account)
+        if account.partner_id != order.partner_id:
+            raise _Pause(f"account {order.account!r} now has another partnerId than when this order was started")
+        slot = self._slot(order.account)
+        return None if slot is None else self._issue(order, row, request_id, slot)
+
+    def _account(self, name: str) -> Account:
+        for last in (False, True):
+            try:
+                return self._tools.accounts.get(name)
+            except AccountUnusable as error:
+                if last:
+                    raise _Pause(error.detail) from error
+                # Perhaps the secret could just not be read: not for that alone is a whole order paused.
+                self._tools.clock.sleep(ACCOUNT_AGAIN_SECONDS)
+        raise AssertionError
+
+    def _slot(self, account: str) -> Slot | None:
+        slot = take_slot(account, Lane.BULK, self._tools)
+        if isinstance(slot, Slot):
+            return slot
+        now = self._tools.clock.now()
+        again_at = min(max(slot.again_at, now + AGAIN_MIN), now + AGAIN_MAX)
+        self._tools.clock.sleep((again_at - now).total_seconds())
+        return None
+
+    def _issue(self, order: BulkOrder, row: Row, request_id: str, slot: Slot) -> RowOutcome:
+        try:
+            issue(
+                Order(
+                    key=row_idempotency_key(order.order_id, row.key),
+                    operation=Operation.CREATE_GIFT_CARD,
+                    account=order.account,
+                    value=row.value,
+                    on_unknown=order.on_unknown,
+                    options={"externalReference": row.reference} if row.reference else {},
+                    caller=order.caller,
+                ),
+                self._tools,
+                self._row_budget(),
+                slot=slot,
+                lane=Lane.BULK,
+                wants_card=False,
+            )
+        except RefusedByAmazon as error:
+            if error.http_status in ACCOUNT_REFUSED:
+                raise _Pause(error.detail, RowOutcome.REFUSED) from error
+            return RowOutcome.REFUSED
+        except StateConflict:
+            # It has ended otherwise: the ledger says how.
+            pass
+        except (AccountUnusable, InvalidInput, KeyReused) as error:
+            # It was valid: the account or the deployment has changed since.
+            raise _Pause(error.detail) from error
+        found = self._tools.ledger.get(request_id)
+        if found is None:
+            # The write was in doubt, and has not come to be.
+            raise LedgerUnavailable("a row could not be written", in_doubt=False)
+        return row_outcome(find(request_id, self._tools.ledger) if found.replaced_by else found)
+
+    def _row_budget(self) -> Budget:
+        end = self._tools.clock.now() + timedelta(seconds=ROW_SECONDS)
+        return Budget(lambda: (end - self._tools.clock.now()).total_seconds())  # noqa: PLW0108 - read anew each time
+
+    def _pause(self, why: str) -> None:
+        now = self._tools.clock.now()
+        order = self._look()
+        if order is None:
+            return
+        after = moved(order, OrderStatus.PAUSED, now, why_paused=why, issuing_until=now)
+        if isinstance(self._orders.move(order, after, self._tools.new_nonce()), OrderMoved):
+            return
+        self._tools.telemetry.log("orderPaused", orderId=order.order_id, account=order.account, round=order.round)
+        self._tools.telemetry.count("OrderPaused")
+        untold = self._tools.people.notify(
+            f"Bulk order {order.order_id} is paused",
+            f"Bulk order {order.order_id} of account {order.account} was paused, with rows still to be issued: {why}\n"
+            f"Once that is mended: POST /orders/{order.order_id}/resume\n",
+        )
+        if untold is not None:
+            self._tools.telemetry.log("operatorsNotTold", orderId=order.order_id, because=untold)

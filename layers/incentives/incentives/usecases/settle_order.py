@@ -1,0 +1,180 @@
+"""Settle a bulk order: wait until each of its requests has ended, then write what became of every row.
+
+Batch after batch, and only those that are not settled yet: with a hundred thousand rows a pass takes more than one
+function's time. The result tells of the newest generation of each row's request, as the ledger had it when its batch
+was settled.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from incentives.domain.bulk import (
+    WORKERS_GONE_AFTER,
+    Batch,
+    BulkOrder,
+    Counts,
+    OrderMoved,
+    OrderStatus,
+    RowOutcome,
+    add,
+    moved,
+    row_outcome,
+)
+from incentives.domain.ledger import Record
+from incentives.domain.recovery import GENERATIONS_MAX
+from incentives.domain.rows import Row
+from incentives.usecases.order_tools import OrderTools, Records
+from incentives.usecases.tools import Budget
+
+#: Between two looks at requests that are still open: doubling, as a recovery's own waits do.
+WAIT_SECONDS_FIRST: Final = 15
+WAIT_SECONDS_MAX: Final = 900
+
+#: A batch takes four calls to AWS, each of which may have to be repeated.
+BATCH_SECONDS: Final = 12.0
+
+#: The result of a hundred thousand rows is read in 20 pages and written in one go.
+RESULT_SECONDS: Final = 35.0
+
+COLUMNS: Final = (
+    "key",
+    "amount",
+    "currency",
+    "reference",
+    "outcome",
+    "requestId",
+    "gcId",
+    "gcExpirationDate",
+    "errorCode",
+    "errorType",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How far settling has come.
+
+    Attributes:
+        batch: the last one that this pass has looked at.
+        waited: seconds that the last pass ended with.
+        wait_seconds: before going on.
+    """
+
+    batch: int
+    waited: int
+    wait_seconds: int = 0
+
+
+def settle_order(order: BulkOrder, here: Settling, tools: OrderTools, budget: Budget) -> Settling | None:
+    """Settle what can be settled, while the function's time allows.
+
+    Args:
+        order: SETTLING.
+        here: how far it is.
+        tools: the ports.
+        budget: the function's time.
+
+    Returns:
+        How far it is now; None if nothing is left to do.
+
+    Raises:
+        LedgerUnavailable, OrderUnavailable: what was settled is settled.
+    """
+    now = tools.clock.now()
+    has_rows = order.rows_name is not None
+    if has_rows and order.stopped_at is not None and now < order.stopped_at + WORKERS_GONE_AFTER:
+        # A row that is told as never issued must not be issued after all.
+        seconds = (order.stopped_at + WORKERS_GONE_AFTER - now).total_seconds()
+        return replace(here, wait_seconds=int(seconds) + 1)
+    if has_rows:
+        kept = {batch.number: batch for batch in tools.orders.batches(order.order_id)}
+        settled = {number for number, batch in kept.items() if batch.settled}
+        for number in range(here.batch + 1, order.batches + 1):
+            if number in settled:
+                continue
+            if budget.seconds_left() < BATCH_SECONDS:
+                return replace(here, batch=number - 1, wait_seconds=0)
+            if _settle_batch(order, number, tools):
+                settled.add(number)
+        if len(settled) < order.batches:
+            seconds = min(max(2 * here.waited, WAIT_SECONDS_FIRST), WAIT_SECONDS_MAX)
+            return Settling(0, waited=seconds, wait_seconds=seconds)
+        if budget.seconds_left() < RESULT_SECONDS:
+            return replace(here, batch=order.batches, wait_seconds=0)
+        tools.files.write_result(order.order_id, _result(order, tools))
+    after = moved(order, OrderStatus.FINISHED, now, finished_at=tools.clock.now())
+    if not isinstance(tools.orders.move(order, after, tools.new_nonce()), OrderMoved):
+        tools.telemetry.log("orderFinished", orderId=order.order_id, round=order.round, rows=order.rows)
+        tools.telemetry.count("OrderFinished")
+    return None
+
+
+def _settle_batch(order: BulkOrder, number: int, tools: OrderTools) -> bool:
+    """Write how a batch's rows stand; whether all of them have ended."""
+    rows = tools.files.read_rows(order, order.rows_of(number))
+    found = newest([order.request_id(row.key) for row in rows], tools.records)
+    counts, value, lines = Counts(), dict[str, Decimal](), io.StringIO()
+    writer = csv.writer(lines)
+    for row, record in zip(rows, found, strict=True):
+        outcome = row_outcome(record)
+        counts = counts.plus(outcome)
+        if outcome is RowOutcome.ISSUED:
+            add(value, row.value)
+        writer.writerow(_cells(row, outcome, record))
+    is_settled = counts.open == 0
+    batch = Batch(number=number, counts=counts, issued_value=value, settled=is_settled, updated_at=tools.clock.now())
+    tools.orders.settle(order.order_id, batch, lines.getvalue() if is_settled else None)
+    return is_settled
+
+
+def newest(request_ids: Sequence[str], records: Records) -> list[Record | None]:
+    """The newest generation of each request; None where there is no request."""
+    known: dict[str, Record] = {}
+    ids = list(request_ids)
+    asked = list(ids)
+    for _ in range(GENERATIONS_MAX):
+        known |= records.get_many(asked)
+        asked = [r.replaced_by for r in known.values() if r.replaced_by is not None and r.replaced_by not in known]
+        if not asked:
+            break
+    return [_last(request_id, known) for request_id in ids]
+
+
+def _last(request_id: str, known: Mapping[str, Record]) -> Record | None:
+    record = known.get(request_id)
+    while record is not None and record.replaced_by is not None and record.replaced_by in known:
+        record = known[record.replaced_by]
+    return record
+
+
+def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | None]:
+    cells = [row.key, row.value.amount_text, row.value.currency, row.reference, outcome.value]
+    if record is None:
+        return [*cells, *[None] * (len(COLUMNS) - len(cells))]
+    error = None if outcome is RowOutcome.ISSUED else record.refusal or record.error
+    return [
+        *cells,
+        record.request_id,
+        record.gc_id,
+        _time(record.expires_at),
+        error.code if error else None,
+        error.type if error else None,
+    ]
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def _result(order: BulkOrder, tools: OrderTools) -> Iterator[str]:
+    header = io.StringIO()
+    csv.writer(header).writerow(COLUMNS)
+    yield header.getvalue()
+    yield from tools.orders.results(order.order_id)

@@ -1,0 +1,458 @@
+"""Bulk orders in DynamoDB and their files in S3, as moto has them; the in-memory doubles keep the same promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+import requests
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from incentives.aws.ledger import DynamoDbLedger
+from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
+from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
+from incentives.aws.orders import BATCH_GET_MAX, DynamoDbOrders, DynamoDbRecords
+from incentives.domain.bulk import (
+    Batch,
+    BulkOrder,
+    Counts,
+    FileError,
+    FileFormat,
+    OrderMoved,
+    OrderStatus,
+    Started,
+    derive_order_id,
+)
+from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
+from incentives.domain.ledger import Intent, KeyItem, Record
+from incentives.domain.money import parse_money
+from incentives.domain.operations import Operation
+from incentives.domain.rows import Checked, Row, encode_row
+from incentives.usecases.order_tools import OrderFiles, Orders
+from tests.contract.motos import client, dynamodb
+from tests.contract.tables import create_table
+from tests.support.bulk import FakeOrderFiles, FakeOrders
+from tests.support.fakes import START, FakeClock
+from tests.unit.builders import record
+
+S = OrderStatus
+BUCKET = "orders-of-a-test"
+_numbers = count()
+
+NEW = BulkOrder(
+    order_id=derive_order_id("default", "bulk-1"),
+    account="default",
+    partner_id="Test1",
+    format=FileFormat.CSV,
+    on_unknown=Intent.RETRY,
+    status=S.AWAITING_FILE,
+    created_at=START,
+    updated_at=START,
+)
+FULL = replace(
+    NEW,
+    order_id=derive_order_id("default", "bulk-2"),
+    format=FileFormat.JSONL,
+    on_unknown=Intent.REISSUE,
+    status=S.FINISHED,
+    round=3,
+    caller="arn:aws:iam::123456789012:user/a",
+    dry_run=True,
+    rows=100_000,
+    row_bytes=60,
+    rows_name="orders/x/rows-1",
+    totals={"USD": Decimal("1200.50"), "JPY": Decimal(7)},
+    errors=(FileError(2, "amount", "must be \u201cgood\u201d"), FileError(3, None, "has 2 cells")),
+    error_count=7,
+    stopped_at=START,
+    why_paused="no funds",
+    issuing_since=START,
+    issuing_until=START + timedelta(milliseconds=1),
+    done_before=5,
+    finished_at=START,
+)
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch, dynamodb(patch):
+        yield create_table(client(), "OrdersTable")
+
+
+@pytest.fixture(params=["dynamodb", "fake"])
+def orders(request: pytest.FixtureRequest, table: str) -> Orders:
+    return FakeOrders() if request.param == "fake" else DynamoDbOrders(client(), table)
+
+
+@pytest.fixture
+def new() -> BulkOrder:
+    """An order that no other test has."""
+    return replace(NEW, order_id=derive_order_id("default", f"contract-{next(_numbers)}"))
+
+
+# ---- orders --------------------------------------------------------------------------------------
+
+
+def test_an_order_is_read_as_it_was_written(orders: Orders) -> None:
+    for order in (NEW, FULL):
+        assert orders.create(order, "n") == order
+        assert orders.get(order.order_id) == order
+
+
+def test_an_order_that_nobody_made_is_none(orders: Orders) -> None:
+    assert orders.get("A" * 26) is None
+
+
+def test_a_second_order_with_its_id_is_not_made(orders: Orders, new: BulkOrder) -> None:
+    orders.create(new, "first")
+
+    assert orders.create(replace(new, format=FileFormat.JSONL), "second") == OrderMoved(new)
+    assert orders.get(new.order_id) == new
+
+
+@pytest.mark.parametrize("behind", [{"status": S.VALIDATING}, {"round": 7}])
+def test_a_write_that_leaves_another_state_or_round_is_not_carried_out(
+    orders: Orders, new: BulkOrder, behind: dict[str, Any]
+) -> None:
+    orders.create(new, "first")
+
+    moved = orders.move(replace(new, **behind), replace(new, status=S.FINISHED), "second")
+
+    assert moved == OrderMoved(new)
+    assert orders.get(new.order_id) == new
+
+
+def test_a_write_that_took_effect_before_its_answer_was_lost_recognises_itself(orders: Orders, new: BulkOrder) -> None:
+    after = replace(new, status=S.VALIDATING, round=1)
+    orders.create(new, "first")
+
+    assert orders.create(new, "first") == new
+    assert orders.move(new, after, "second") == after
+    assert orders.move(new, after, "second") == after
+    assert orders.move(new, after, "third") == OrderMoved(after)
+
+
+def test_a_write_to_an_order_that_is_gone_says_so(orders: Orders, new: BulkOrder) -> None:
+    assert orders.move(new, replace(new, status=S.VALIDATING), "n") == OrderMoved(None)
+
+
+# ---- batches -------------------------------------------------------------------------------------
+
+
+def test_a_batch_that_nobody_has_worked_on_is_empty(orders: Orders, new: BulkOrder) -> None:
+    assert orders.batch(new.order_id, 7) == Batch(number=7)
+    assert list(orders.batches(new.order_id)) == []
+
+
+def test_of_two_progresses_the_further_one_counts(orders: Orders, new: BulkOrder) -> None:
+    near = Batch(number=1, counts=Counts(issued=3), updated_at=START)
+    far = Batch(number=1, counts=Counts(issued=3, refused=1, open=1), issued_value={"USD": Decimal("30.10")})
+
+    assert orders.advance(new.order_id, near) == near
+    assert orders.advance(new.order_id, far) == far
+    assert orders.advance(new.order_id, near) == far
+    assert orders.batch(new.order_id, 1) == far
+
+
+def test_a_settled_batch_is_not_taken_back(orders: Orders, new: BulkOrder) -> None:
+    settled = Batch(number=1, counts=Counts(issued=1, not_issued=4, reversed=1, escalated=1), settled=True)
+    orders.settle(new.order_id, settled, "lines")
+
+    assert orders.advance(new.order_id, Batch(number=1, counts=Counts(issued=50))) == settled
+    assert orders.batch(new.order_id, 1) == settled
+
+
+def test_batches_and_their_results_come_by_number_and_belong_to_one_order(orders: Orders, new: BulkOrder) -> None:
+    other = derive_order_id("default", "other")
+    numbers = [1, 2, 10, 100, 2000]
+    for number in reversed(numbers):
+        orders.settle(new.order_id, Batch(number=number, settled=True), f"<{number}>")
+    orders.settle(other, Batch(number=3, settled=True), "<other>")
+    orders.settle(new.order_id, Batch(number=5, counts=Counts(open=1)), None)
+
+    assert [batch.number for batch in orders.batches(new.order_id)] == sorted([*numbers, 5])
+    assert list(orders.results(new.order_id)) == [f"<{number}>" for number in numbers]
+
+
+def test_results_of_more_than_a_page_are_read_to_the_end(table: str, new: BulkOrder) -> None:
+    orders = DynamoDbOrders(client(), table)
+    lines = "x" * 200_000
+    for number in range(1, 13):
+        orders.settle(new.order_id, Batch(number=number, settled=True), f"{number}{lines}")
+
+    assert [each[: -len(lines)] for each in orders.results(new.order_id)] == [str(n) for n in range(1, 13)]
+
+
+class Failing:
+    """A client all of whose calls fail."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getattr__(self, _: str) -> Any:
+        def call(**__: Any) -> Any:
+            raise self.error
+
+        return call
+
+
+DOWN = ReadTimeoutError(endpoint_url="https://dynamodb.test")
+
+
+def test_a_table_that_cannot_be_reached_is_told_as_one_kind_of_error(new: BulkOrder) -> None:
+    orders = DynamoDbOrders(Failing(DOWN), "table")
+    batch = Batch(number=1)
+
+    for call in (
+        lambda: orders.create(new, "n"),
+        lambda: orders.get(new.order_id),
+        lambda: orders.move(new, new, "n"),
+        lambda: list(orders.batches(new.order_id)),
+        lambda: orders.batch(new.order_id, 1),
+        lambda: orders.advance(new.order_id, batch),
+        lambda: orders.settle(new.order_id, batch, None),
+        lambda: list(orders.results(new.order_id)),
+    ):
+        with pytest.raises(OrderUnavailable):
+            call()
+
+
+def test_an_item_of_a_version_that_is_not_ours_is_told_as_such(table: str, new: BulkOrder) -> None:
+    orders = DynamoDbOrders(client(), table)
+    orders.create(new, "n")
+    client().update_item(
+        TableName=table,
+        Key={"orderId": {"S": new.order_id}, "part": {"S": "order"}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":s": {"S": "OF_TOMORROW"}},
+    )
+
+    with pytest.raises(OrderUnavailable, match="ValueError"):
+        orders.get(new.order_id)
+
+
+# ---- many records --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ledger_table(table: str) -> str:
+    return create_table(client(), "LedgerTable")
+
+
+def _opened(ledger_table: str, number: int) -> list[Record]:
+    ledger = DynamoDbLedger(client(), ledger_table, sleep=lambda _: None)
+    made = []
+    for n in range(number):
+        made.append(record(request_id=f"Test1R{n}", key_hash=f"{n:064}"))
+        opened = ledger.open(
+            made[-1],
+            KeyItem(
+                key_hash=f"{n:064}",
+                request_id=f"Test1R{n}",
+                account="default",
+                operation=Operation.CREATE_GIFT_CARD,
+                fingerprint={},
+            ),
+            f"nonce-{n}",
+        )
+        assert isinstance(opened, Record)
+    return made
+
+
+def test_records_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: str) -> None:
+    made = _opened(ledger_table, BATCH_GET_MAX + 5)
+    ids = [each.request_id for each in made]
+
+    found = DynamoDbRecords(client(), ledger_table, sleep=lambda _: None).get_many([*ids, *ids, "Test1NONE"])
+
+    assert set(found) == set(ids)
+    assert found["Test1R7"].key_hash == f"{7:064}"
+
+
+class Grudging:
+    """DynamoDB that answers one key of a call at a time."""
+
+    def __init__(self, real: Any, gives_up_after: int = 1000) -> None:
+        self.real, self.left = real, gives_up_after
+
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 - as AWS names it
+        ((table, asked),) = RequestItems.items()
+        first, others = asked["Keys"][:1], asked["Keys"][1:]
+        self.left -= 1
+        if self.left < 0:
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+        answer = self.real.batch_get_item(RequestItems={table: asked | {"Keys": first}})
+        unread = {table: asked | {"Keys": others}} if others else {}
+        return {"Responses": answer["Responses"], "UnprocessedKeys": unread}
+
+
+def test_keys_that_were_left_unread_are_asked_for_again_and_not_for_ever(ledger_table: str) -> None:
+    ids = [each.request_id for each in _opened(ledger_table, 4)]
+    waits: list[float] = []
+
+    assert set(DynamoDbRecords(Grudging(client()), ledger_table, sleep=waits.append).get_many(ids)) == set(ids)
+    assert waits == [0.1, 0.2, 0.4]
+    with pytest.raises(LedgerUnavailable):
+        DynamoDbRecords(Grudging(client(), 2), ledger_table, sleep=waits.append).get_many(ids)
+    with pytest.raises(LedgerUnavailable):
+        DynamoDbRecords(Failing(DOWN), ledger_table, sleep=waits.append).get_many(ids)
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def s3(region: str = "us-east-1") -> Any:
+    made: Any = boto3
+    return made.client(
+        "s3", config=FILES_CONFIG, region_name=region, aws_access_key_id="test", aws_secret_access_key="test"
+    )
+
+
+@pytest.fixture(params=["s3", "fake"])
+def files(request: pytest.FixtureRequest, table: str) -> OrderFiles:
+    if request.param == "fake":
+        return FakeOrderFiles(FakeClock())
+    s3().create_bucket(Bucket=BUCKET)
+    return S3OrderFiles(s3, BUCKET, now=lambda: START)
+
+
+def put(files: OrderFiles, order_id: str, data: bytes) -> None:
+    if isinstance(files, FakeOrderFiles):
+        files.put(order_id, data)
+    else:
+        s3().put_object(Bucket=BUCKET, Key=f"orders/{order_id}/upload", Body=data)
+
+
+ROWS = [Row(f"key-{n}", parse_money(str(n + 1), "USD"), "\u00e9" * (n % 7) or None) for n in range(120)]
+
+
+def test_rows_are_found_by_number(files: OrderFiles, new: BulkOrder) -> None:
+    checked = Checked(rows=[encode_row(row) for row in ROWS])
+    name = files.write_rows(new.order_id, checked.padded())
+    order = replace(new, rows=len(ROWS), row_bytes=checked.width, rows_name=name)
+
+    assert list(files.read_rows(order, order.rows_of(1))) == ROWS[:50]
+    assert list(files.read_rows(order, order.rows_of(3))) == ROWS[100:]
+
+
+def test_other_rows_of_an_order_do_not_replace_those_it_has(files: OrderFiles, new: BulkOrder) -> None:
+    one, two = (Checked(rows=[encode_row(row)]) for row in ROWS[:2])
+    name = files.write_rows(new.order_id, one.padded())
+
+    assert files.write_rows(new.order_id, two.padded()) != name
+    assert files.write_rows(new.order_id, one.padded()) == name
+    order = replace(new, rows=1, row_bytes=one.width, rows_name=name)
+    assert list(files.read_rows(order, range(1))) == ROWS[:1]
+
+
+def test_an_upload_is_read_up_to_a_byte_beyond_its_limit(files: OrderFiles, new: BulkOrder) -> None:
+    assert files.read_upload(new.order_id, 10) is None
+    put(files, new.order_id, b"0123456789")
+    assert files.read_upload(new.order_id, 10) == b"0123456789"
+    put(files, new.order_id, b"0123456789abc")
+    assert files.read_upload(new.order_id, 10) == b"0123456789a"
+
+
+def test_a_caller_puts_and_gets_files_by_their_urls(table: str, new: BulkOrder) -> None:
+    s3().create_bucket(Bucket=BUCKET)
+    files = S3OrderFiles(s3, BUCKET, now=lambda: START)
+    upload = files.upload(new.order_id, FileFormat.CSV)
+
+    assert upload.method == "PUT"
+    requests.put(upload.url, data=b"a file", headers=dict(upload.headers), timeout=5).raise_for_status()
+    assert files.read_upload(new.order_id, 100) == b"a file"
+
+    files.write_result(new.order_id, ["key\r\n", "\u00e9\r\n"])
+    download = files.result(new.order_id)
+    answer = requests.get(download.url, timeout=5)
+
+    assert answer.content == "key\r\n\u00e9\r\n".encode()
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{new.order_id}.csv"'
+    assert (upload.expires_at - START, download.expires_at - START) == (timedelta(hours=1), timedelta(minutes=15))
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+def test_a_url_is_of_the_buckets_own_region_and_signs_what_must_be_sent(new: BulkOrder, region: str) -> None:
+    upload = S3OrderFiles(lambda: s3(region), BUCKET, now=lambda: START).upload(new.order_id, FileFormat.JSONL)
+    parts = urlsplit(upload.url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+
+    # any other host would answer a redirect, which a PUT with a body does not survive
+    assert parts.hostname == f"{BUCKET}.s3.{region}.amazonaws.com"
+    assert parts.path == f"/orders/{new.order_id}/upload"
+    assert query["X-Amz-Expires"] == "3600"
+    assert "content-type" in query["X-Amz-SignedHeaders"]
+    assert upload.headers == {"Content-Type": "application/jsonl"}
+
+
+def test_neither_a_repr_nor_a_log_shows_a_url(new: BulkOrder) -> None:
+    files = S3OrderFiles(s3, BUCKET, now=lambda: START)
+
+    assert "https" not in repr([files.upload(new.order_id, FileFormat.CSV), files.result(new.order_id)])
+
+
+def test_a_bucket_that_cannot_be_reached_is_told_as_one_kind_of_error(new: BulkOrder) -> None:
+    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+    files = S3OrderFiles(lambda: Failing(denied), BUCKET, now=lambda: START)
+    order = replace(new, rows=1, row_bytes=5, rows_name="rows")
+
+    for call in (
+        lambda: files.read_upload(new.order_id, 1),
+        lambda: files.write_rows(new.order_id, [b"x"]),
+        lambda: files.read_rows(order, range(1)),
+        lambda: files.write_result(new.order_id, ["x"]),
+    ):
+        with pytest.raises(OrderUnavailable, match="AccessDenied"):
+            call()
+
+
+def test_rows_that_are_not_as_they_were_written_are_not_issued(table: str, new: BulkOrder) -> None:
+    s3().create_bucket(Bucket=BUCKET)
+    s3().put_object(Bucket=BUCKET, Key="short", Body=b"0123")
+    files = S3OrderFiles(s3, BUCKET, now=lambda: START)
+
+    with pytest.raises(OrderUnavailable, match="not as they were written"):
+        files.read_rows(replace(new, rows=2, row_bytes=3, rows_name="short"), range(2))
+
+
+# ---- workflows -----------------------------------------------------------------------------------
+
+
+class Machine:
+    """Step Functions that answers one start."""
+
+    def __init__(self, error: str | None) -> None:
+        self.error, self.asked = error, list[dict[str, Any]]()
+
+    def start_execution(self, **asked: Any) -> Any:
+        self.asked.append(asked)
+        if self.error:
+            raise ClientError({"Error": {"Code": self.error}}, "StartExecution")
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("error", "started"),
+    [
+        (None, Started.RUNNING),
+        ("ExecutionAlreadyExists", Started.ENDED),
+        ("ThrottlingException", Started.FAILED),
+        ("ExecutionLimitExceeded", Started.FAILED),
+    ],
+)
+def test_a_round_is_an_execution_of_its_own_name(error: str | None, started: Started) -> None:
+    machine = Machine(error)
+
+    assert StepFunctionsOrderWorkflows(lambda: machine, "arn:machine").start("ORDER", 3) is started
+    (asked,) = machine.asked
+    assert (asked["stateMachineArn"], asked["name"]) == ("arn:machine", "ORDER-3")
+    assert json.loads(asked["input"]) == {"orderId": "ORDER", "round": 3}
