@@ -16,6 +16,7 @@ _REQUEST: Final = {
     "externalReference": "invoice 17",
     "createdAt": "2026-03-01T12:00:00Z",
     "updatedAt": "2026-03-01T12:00:01Z",
+    "dueAt": None,
     "replaces": None,
     "replacedBy": None,
     "errorCode": None,
@@ -30,7 +31,56 @@ _GIFT_CARD: Final = _REQUEST | {
 _MASKED: Final = "*" * 15
 #: Card numbers of the examples are no card's: no issuer has them.
 _CARD_NUMBER: Final = "0" * 15 + "1234"
+#: What is different in a request whose outcome is not known.
+UNKNOWN: Final[Mapping[str, Any]] = {
+    "status": "RECOVERING",
+    "gcId": None,
+    "gcExpirationDate": None,
+    "errorCode": "F400",
+    "errorType": "SystemTemporarilyUnavailable",
+}
+#: The same of one that waits for its turn.
+WAITING: Final[Mapping[str, Any]] = {
+    "status": "PENDING",
+    "updatedAt": "2026-03-01T12:00:00Z",
+    "dueAt": "2026-03-01T12:00:09Z",
+    "gcId": None,
+    "gcExpirationDate": None,
+    "cancellableUntil": None,
+}
 _ORDER: Final = {"amount": "25.00", "currencyCode": "USD", "externalReference": "invoice 17"}
+_ORDER_ID: Final = "EXAMPLE4ORDER4ID4EXAMPLE44"
+_BULK_ORDER: Final = {
+    "orderId": _ORDER_ID,
+    "status": "ISSUING",
+    "dryRun": False,
+    "stopped": False,
+    "pauseReason": None,
+    "account": "default",
+    "format": "csv",
+    "onUnknown": "retry",
+    "createdAt": "2026-03-01T12:00:00Z",
+    "updatedAt": "2026-03-01T12:10:00Z",
+    "finishedAt": None,
+    "rows": 10000,
+    "totals": [{"amount": "250000.00", "currencyCode": "USD"}],
+    "issuedTotals": [{"amount": "88500.00", "currencyCode": "USD"}],
+    "counts": {
+        "issued": 3540,
+        "refused": 2,
+        "open": 8,
+        "waiting": 6450,
+        "reversed": 0,
+        "escalated": 0,
+        "notIssued": 0,
+    },
+    "requestsPerSecond": 5.9,
+    "estimatedEndAt": "2026-03-01T12:28:13Z",
+    "errors": [],
+    "errorCount": 0,
+    "result": None,
+}
+_NOTHING_YET: Final = dict.fromkeys(("issued", "refused", "open", "waiting", "reversed", "escalated", "notIssued"), 0)
 
 #: By the name of the shape.
 BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -44,6 +94,26 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     | {"operation": "ActivateGiftCard", "cardNumber": f"{_MASKED}1234", "gcExpirationDate": None},
     "BalanceLoad": _REQUEST | {"operation": "LoadAmazonBalance", "customerAccountId": "*****************MPLE"},
     "RequestNow": _GIFT_CARD | {"status": "RECOVERING", "gcId": None, "errorCode": "F400"},
+    "CreateOrderBody": {"account": "default", "format": "csv", "onUnknown": "retry"},
+    "StartOrderBody": {"dryRun": True},
+    "Order": _BULK_ORDER,
+    "NewOrder": _BULK_ORDER
+    | {
+        "status": "AWAITING_FILE",
+        "updatedAt": "2026-03-01T12:00:00Z",
+        "rows": None,
+        "totals": [],
+        "issuedTotals": [],
+        "counts": _NOTHING_YET,
+        "requestsPerSecond": None,
+        "estimatedEndAt": None,
+        "upload": {
+            "url": f"https://example-bucket.s3.us-east-1.amazonaws.com/orders/{_ORDER_ID}/upload?X-Amz-Signature=...",
+            "method": "PUT",
+            "headers": {"Content-Type": "text/csv"},
+            "expiresAt": "2026-03-01T13:00:00Z",
+        },
+    },
     "RequestPage": {"requests": [_GIFT_CARD], "cursor": None},
     "CardState": {
         "account": "default",

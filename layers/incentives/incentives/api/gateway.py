@@ -101,7 +101,8 @@ def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer], log
         place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
         log("failed", exception=type(error).__name__, where=place)
         return encode(_problem_answer(Unexpected()))
-    log("answered", httpStatus=answer.status, requestId=answer.body.get("requestId"), status=answer.body.get("status"))
+    told = {name: answer.body.get(name) for name in ("requestId", "orderId", "status")}
+    log("answered", httpStatus=answer.status, **{name: value for name, value in told.items() if value is not None})
     return encode(answer)
 
 
@@ -175,7 +176,11 @@ def _single_values(event: Mapping[str, Any], many: str, one: str, *, lower: bool
     for name, given in values.items():
         if len(given) > 1 and (not lower or name == "idempotency-key"):
             raise InvalidInput("Idempotency-Key" if lower else name, "must be given once")
-    return {name: given[0] for name, given in values.items() if given}
+    return {name: ", ".join(given) if name in _LISTS else given[0] for name, given in values.items() if given}
+
+
+#: Headers that are lists: several lines of one are as good as one line with commas.
+_LISTS: Final = frozenset({"prefer"})
 
 
 def _base_path(context: Mapping[str, Any], path: str) -> str:

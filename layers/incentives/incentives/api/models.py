@@ -109,6 +109,30 @@ class LoadAmazonBalanceBody(_Order):
         return super().options() | ({"notification": self.notification} if self.notification is not None else {})
 
 
+class CreateOrderBody(_Body):
+    """Body of `POST /orders`.
+
+    Attributes:
+        account: name of the partner account; the deployment's default one if absent.
+        format: of the file: CSV with a header, or JSON Lines.
+        onUnknown: what to do with a card if Amazon does not say what became of it.
+    """
+
+    account: str | None = Field(default=None, min_length=1, max_length=64)
+    format: Literal["csv", "jsonl"]
+    onUnknown: Literal["retry", "reverse", "reissue"] = "retry"  # noqa: N815 - as callers write it
+
+
+class StartOrderBody(_Body):
+    """Body of `POST /orders/{orderId}/start`.
+
+    Attributes:
+        dryRun: only check the file; nothing is issued. The order can be started afterwards.
+    """
+
+    dryRun: bool = False  # noqa: N815 - as callers write it
+
+
 class CheckActivationStatusBody(_Body):
     """Body of `POST /activations/status-check`.
 
@@ -134,6 +158,7 @@ _MESSAGES: Mapping[str, str] = {
     "string_too_short": "must not be empty",
     "literal_error": "must be one of {expected}",
     "string_pattern_mismatch": "does not have the form it must have",
+    "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",

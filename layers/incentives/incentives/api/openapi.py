@@ -20,6 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from incentives import __version__
 from incentives.api import examples
+from incentives.api.bulk import ORDER_ID
 from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.problems import MEDIA_TYPE
@@ -48,6 +49,9 @@ refusal gets the refusal again.
 **Errors** are RFC 9457 problems. Where a member of the request is to blame, `errors` names it. Unknown members and
 parameters are refused by name. A request body has at most {BODY_BYTES_MAX} bytes.
 
+**Not waiting.** With `Prefer: respond-async` (RFC 7240) what moves money is written down and answered 202 at once, then
+carried out in its turn. Without it the same happens when the account's pace does not allow the call within two seconds.
+
 **Claim codes** are in the answers of two routes only, and are kept nowhere. No answer may be cached.
 
 **Signing.** Requests are signed with AWS Signature Version 4 for the service `execute-api`.
@@ -63,20 +67,20 @@ PROBLEMS: Final[Mapping[int, str]] = {
     401: "The request carries no valid authorization.",
     402: "Amazon refused: the account's funds do not suffice.",
     403: "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
-    404: "There is no such request, or no such route.",
-    409: "The request's state does not allow this; `requestStatus` names it.",
+    404: "There is no such request, bulk order or route.",
+    409: "The state of the request or bulk order does not allow this; `requestStatus` or `orderStatus` names it.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
     429: "Too many calls; nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known. Repeat the request with the same key.",
-    503: "The account has no usable key, or the ledger, Amazon or the card vault cannot be reached; or a stored "
-    "refusal for that reason, which is not retryable.",
+    503: "The account has no usable key, or the ledger, Amazon, the card vault or the bulk order cannot be reached; or "
+    "a stored refusal for that reason, which is not retryable.",
     504: "The outcome is not known. Repeat the request with the same key.",
 }
 
-_TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Requests", "Accounts")
+_TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts")
 
 _HEADERS: Final[Json] = {
     "CacheControl": {
@@ -89,9 +93,13 @@ _HEADERS: Final[Json] = {
         "schema": {"const": "true"},
     },
     "Location": {
-        "description": "Where to ask what became of the request; a path of this host.",
+        "description": "Where to ask what became of it; a path of this host.",
         "required": True,
         "schema": {"type": "string", "format": "uri-reference", "pattern": "^/"},
+    },
+    "PreferenceApplied": {
+        "description": "The preference that was heeded; absent where none was asked for.",
+        "schema": {"const": "respond-async"},
     },
     "RetryAfter": {
         "description": "Seconds after which asking again makes sense.",
@@ -118,6 +126,22 @@ _PARAMETERS: Final[Json] = {
             "pattern": "^[!-~]([ -~]*[!-~])?$",
         },
         "example": "order-2026-0017",
+    },
+    "OrderId": {
+        "name": "orderId",
+        "in": "path",
+        "required": True,
+        "description": "As the answer named it that made the order.",
+        "schema": {"type": "string", "pattern": f"^{ORDER_ID.pattern}$"},
+        "example": examples.BODIES["Order"]["orderId"],
+    },
+    "Prefer": {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "With `respond-async` the answer does not wait for Amazon; other preferences are ignored.",
+        "schema": {"type": "string"},
+        "example": "respond-async",
     },
     "RequestId": {
         "name": "requestId",
@@ -169,9 +193,9 @@ def text() -> str:
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
-def operation_id(function: str) -> str:
+def operation_id(name: str) -> str:
     """`create_gift_card` -> `createGiftCard`."""
-    first, *others = function.split("_")
+    first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
@@ -189,10 +213,14 @@ def _paths() -> Json:
 
 def _operation(route: Route) -> Json:
     parameters: list[Json] = []
-    if "{requestId}" in route.path:
-        parameters.append({"$ref": "#/components/parameters/RequestId"})
-    if route.keyed:
-        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    for component, applies in (
+        ("RequestId", "{requestId}" in route.path),
+        ("OrderId", "{orderId}" in route.path),
+        ("IdempotencyKey", route.keyed),
+        ("Prefer", route.preferring),
+    ):
+        if applies:
+            parameters.append(_ref("parameters", component))
     parameters += [
         {
             "name": query.name,
@@ -204,7 +232,7 @@ def _operation(route: Route) -> Json:
         for query in route.query
     ]
     operation: Json = {
-        "operationId": operation_id(route.function),
+        "operationId": operation_id(route.name),
         "tags": [route.tag],
         "summary": route.summary,
         "description": route.description,
@@ -212,7 +240,7 @@ def _operation(route: Route) -> Json:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(route.body)}
+        operation["requestBody"] = {"required": route.body_required, "content": _content(route.body)}
     operation["responses"] = {str(status): response for status, response in sorted(_responses(route))}
     return operation
 
@@ -225,34 +253,41 @@ def _responses(route: Route) -> Iterator[tuple[int, Json]]:
             {
                 "description": answer.description,
                 "headers": {name: _ref("headers", component) for name, component in headers.items()},
-                "content": _content(answer.shape, open_=status == HTTPStatus.ACCEPTED),
+                "content": _content(answer.shape, route if status == HTTPStatus.ACCEPTED else None),
             },
         )
     for status in {*GATEWAY_STATUSES, *route.problems}:
         yield status, _ref("responses", name_of(status))
 
 
-def _content(model: type[BaseModel], *, open_: bool = False) -> Json:
+def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
+    """A body; of a 202, the route that answers it: a request that is open looks different."""
     name = model.__name__
-    content: Json = {"schema": _ref("schemas", name)}
-    if open_:
-        content["example"] = _open_example(examples.BODIES[name])
+    if accepts is None or not _is_request(model):
+        shown: Json = {"typical": _ref("examples", name)}
     else:
-        content["examples"] = {"typical": _ref("examples", name)}
-    return {"application/json": content}
+        shown = {"unknown": {"value": _open_example(examples.BODIES[name], examples.UNKNOWN)}}
+        if accepts.preferring:
+            shown["waiting"] = {"value": _open_example(examples.BODIES[name], examples.WAITING)}
+    return {"application/json": {"schema": _ref("schemas", name), "examples": shown}}
 
 
-def _open_example(closed: Mapping[str, Any]) -> Json:
-    of_the_card = {name: None for name in ("gcId", "gcExpirationDate") if name in closed}
-    unknown = {"status": "RECOVERING", "errorCode": "F400", "errorType": "SystemTemporarilyUnavailable"}
-    return {**closed, **of_the_card, **unknown}
+def _is_request(model: type[BaseModel]) -> bool:
+    return "requestId" in examples.BODIES[model.__name__]
+
+
+def _open_example(closed: Mapping[str, Any], opened: Mapping[str, Any]) -> Json:
+    return {**closed, **{name: value for name, value in opened.items() if name in closed}}
 
 
 def _example_names() -> list[str]:
     bodies = {route.body for route in ROUTES if route.body is not None}
-    # A 202 has an example of its own.
+    # A request that is answered 202 has examples of its own.
     told = {
-        answer.shape for route in ROUTES for status, answer in route.answers.items() if status != HTTPStatus.ACCEPTED
+        answer.shape
+        for route in ROUTES
+        for status, answer in route.answers.items()
+        if status != HTTPStatus.ACCEPTED or not _is_request(answer.shape)
     }
     return sorted(model.__name__ for model in bodies | told)
 
@@ -368,7 +403,8 @@ def _refine(members: Json) -> None:
         }
     if "currencyCode" in members:
         members["currencyCode"]["enum"] = [*CURRENCY_DECIMALS]
-    members["account"]["pattern"] = f"^{ACCOUNT_NAME.pattern}$"
+    if "account" in members:
+        members["account"]["pattern"] = f"^{ACCOUNT_NAME.pattern}$"
 
 
 if __name__ == "__main__":

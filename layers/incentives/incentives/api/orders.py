@@ -19,6 +19,10 @@ from incentives.domain.request_ids import parse_idempotency_key
 
 KEY_HEADER: Final = "idempotency-key"
 
+#: One preference of a list, with its parameters; a comma in quotes separates nothing. A quote that is never closed ends
+#: with the text, so that no text takes more than one look at each of its characters.
+_PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+
 #: As the names of the accounts' secrets; nothing else can be an account's name.
 ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -51,6 +55,16 @@ def read_balance_load(call: ApiCall) -> tuple[str, Money, LoadAmazonBalanceBody]
 def read_status_check(call: ApiCall) -> CheckActivationStatusBody:
     """The body of a `POST /activations/status-check`."""
     return parse(CheckActivationStatusBody, call.json_object())
+
+
+def prefers_async(call: ApiCall) -> bool:
+    """Whether the caller would rather not wait: `Prefer: respond-async` (RFC 7240). Other preferences are ignored."""
+    for preference in _PREFERENCE.findall(call.headers.get("prefer", "")):
+        name, _, value = preference.partition(";")[0].partition("=")
+        # An empty value is as good as none; with another one it is a preference that nobody has defined.
+        if name.strip().lower() == "respond-async" and value.strip() in {"", '""'}:
+            return True
+    return False
 
 
 def account_or_default(account: str | None, default: str | None) -> str:

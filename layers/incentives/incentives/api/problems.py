@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from incentives.domain.errors import GatewayError, RefusedByAmazon, StateConflict
+from incentives.domain.errors import GatewayError, OrderConflict, RefusedByAmazon, StateConflict
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -25,6 +25,8 @@ def problem(error: GatewayError) -> dict[str, Any]:
         body["errors"] = [{"field": field, "message": message} for field, message in error.fields]
     if isinstance(error, StateConflict):
         body["requestStatus"] = error.request_status
+    if isinstance(error, OrderConflict):
+        body["orderStatus"] = error.order_status
     return body
 
 

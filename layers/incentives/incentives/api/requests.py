@@ -55,10 +55,20 @@ def standing(record: Record, *, replayed: bool = False) -> ApiAnswer:
     return ApiAnswer(200, request(record), _replayed(replayed=replayed))
 
 
-def accepted(record: Record, retry_after_seconds: int, call: ApiCall) -> ApiAnswer:
-    """202: not known yet; where and when to ask."""
-    location = f"{call.base_path}{ROUTES[record.operation]}/{record.request_id}"
-    return ApiAnswer(202, request(record), {"Location": location, "Retry-After": str(retry_after_seconds)})
+def accepted(record: Record, retry_after_seconds: int, call: ApiCall, *, preferred: bool = False) -> ApiAnswer:
+    """202: not known yet; where and when to ask.
+
+    Args:
+        record: how it stands.
+        retry_after_seconds: when asking makes sense.
+        call: whose answer this is.
+        preferred: its caller asked for a 202 by `Prefer: respond-async`.
+    """
+    headers = {
+        "Location": f"{call.base_path}{ROUTES[record.operation]}/{record.request_id}",
+        "Retry-After": str(retry_after_seconds),
+    }
+    return ApiAnswer(202, request(record), headers | ({"Preference-Applied": "respond-async"} if preferred else {}))
 
 
 def case(case_file: str) -> ApiAnswer:
@@ -79,6 +89,7 @@ def request(record: Record) -> dict[str, Any]:
         "externalReference": record.options.get("externalReference"),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
+        "dueAt": format_time(record.due_at) if record.waits_for_slot else None,
         "replaces": record.replaces,
         "replacedBy": record.replaced_by,
         "errorCode": error.code if error else None,

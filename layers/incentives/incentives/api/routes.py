@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from incentives.api import models, shapes
+from incentives.api import bulk_shapes, models, shapes
 from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.questions import PAGE_MAX
 from incentives.domain.ledger import Status
@@ -56,7 +56,10 @@ class Route:
         summary: one line.
         description: what a caller has to know.
         body: what it takes; None for no members at all.
+        operation: its name, where its function has several routes; None: the function's.
+        body_required: whether a body has to be sent where there is one.
         keyed: whether it needs an Idempotency-Key.
+        preferring: whether it heeds `Prefer: respond-async`.
         answers: its successes, by status.
         problems: statuses that its code answers beyond those of every route.
     """
@@ -70,11 +73,20 @@ class Route:
     answers: Mapping[int, Answer]
     problems: tuple[int, ...]
     body: type[BaseModel] | None = None
+    operation: str | None = None
+    body_required: bool = True
     keyed: bool = False
+    preferring: bool = False
     query: tuple[Query, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the route is called: `create_gift_card`."""
+        return self.operation or self.function
 
 
 _REPLAYED: Final = {"Idempotent-Replayed": "IdempotentReplayed"}
+_LOCATION: Final = {"Location": "Location"}
 _ASK_AGAIN: Final = {"Location": "Location", "Retry-After": "RetryAfter"}
 
 _DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
@@ -98,10 +110,13 @@ def _issue(
         description=f"{texts[1]} {_REPEATABLE}",
         body=body,
         keyed=True,
+        preferring=True,
         answers={
             201: Answer(description="Done, just now.", shape=new),
             200: Answer(description="A repeat of an order that had been carried out.", shape=new, headers=_REPLAYED),
-            202: Answer(description=_OPEN, shape=known, headers=_ASK_AGAIN),
+            202: Answer(
+                description=_OPEN, shape=known, headers=_ASK_AGAIN | {"Preference-Applied": "PreferenceApplied"}
+            ),
         },
         problems=(*REFUSALS, 503),
     )
@@ -145,9 +160,38 @@ _REPEATABLE: Final = (
     "call; with another body it is refused, the differing members named. A key never expires."
 )
 _OPEN: Final = (
-    "Not known yet, neither done nor failed: Amazon has not answered clearly, or the account's pace does not allow the "
-    "call yet. It is being settled. Ask at Location after Retry-After, or repeat the request with the same key."
+    "Not known yet, neither done nor failed. Either Amazon has not answered clearly, and it is being settled. Or the "
+    "account's pace does not allow the call yet, or the caller preferred not to wait: `dueAt` says about when its turn "
+    "is, and it is carried out without the caller doing more. Ask at Location after Retry-After, or repeat the request "
+    "with the same key."
 )
+
+
+def _control(
+    verb: str, summary: str, description: str, *, statuses: tuple[int, ...], body: type[BaseModel] | None = None
+) -> Route:
+    answers = {
+        200: Answer(description="Done: how the order stands.", shape=bulk_shapes.Order),
+        202: Answer(
+            description="The order is worked on: ask at Location after Retry-After.",
+            shape=bulk_shapes.Order,
+            headers=_ASK_AGAIN,
+        ),
+    }
+    return Route(
+        function="control_order",
+        operation=f"{verb}_order",
+        method="post",
+        path=f"/orders/{{orderId}}/{verb}",
+        tag="Bulk orders",
+        summary=summary,
+        description=description,
+        body=body,
+        body_required=False,
+        answers={status: answers[status] for status in statuses},
+        problems=(409, 503),
+    )
+
 
 ROUTES: Final = (
     _issue(
@@ -235,6 +279,62 @@ ROUTES: Final = (
         "Balance loads",
         ("Take a balance load back", "Voids a balance load."),
         shapes.BalanceLoad,
+    ),
+    Route(
+        function="create_order",
+        method="post",
+        path="/orders",
+        tag="Bulk orders",
+        summary="Make a bulk order",
+        description="Makes an order of up to 100,000 gift cards and says where its file goes. Nothing is issued before "
+        "it is started. Safe to repeat: the same Idempotency-Key with the same body never makes a second order.",
+        body=models.CreateOrderBody,
+        keyed=True,
+        answers={
+            201: Answer(description="Made, just now.", shape=bulk_shapes.NewOrder, headers=_LOCATION),
+            200: Answer(
+                description="It had been made: how it stands, with a fresh place for its file while one may be put.",
+                shape=bulk_shapes.NewOrder,
+                headers=_LOCATION | _REPLAYED,
+            ),
+        },
+        problems=(422, 503),
+    ),
+    Route(
+        function="get_order",
+        method="get",
+        path="/orders/{orderId}",
+        tag="Bulk orders",
+        summary="Read a bulk order",
+        description="How far it is, what is wrong with its file, and where its result is.",
+        answers={200: Answer(description="How it stands.", shape=bulk_shapes.Order)},
+        problems=(503,),
+    ),
+    _control(
+        "start",
+        "Start a bulk order",
+        "Checks the whole file, then issues its cards; with `dryRun` it only checks. An order that was found INVALID "
+        "or VALIDATED may be given another file and be started again.",
+        statuses=(202,),
+        body=models.StartOrderBody,
+    ),
+    _control(
+        "pause",
+        "Pause a bulk order",
+        "No further card is asked for until it is resumed; what was asked for is settled.",
+        statuses=(200,),
+    ),
+    _control(
+        "resume",
+        "Resume a bulk order",
+        "Goes on where it was paused. No card is issued twice.",
+        statuses=(202,),
+    ),
+    _control(
+        "stop",
+        "Stop a bulk order",
+        "No further card is asked for, for good. What was asked for is settled, then the order is FINISHED.",
+        statuses=(200, 202),
     ),
     Route(
         function="search_requests",

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from incentives.domain.bulk import OrderStatus
 from incentives.domain.ledger import Cause, Intent, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import ConflictKind
@@ -65,6 +66,8 @@ class _Request(_Answer):
         externalReference: the caller's own reference.
         createdAt: RFC 3339, UTC.
         updatedAt: RFC 3339, UTC.
+        dueAt: RFC 3339, UTC: about when it will be sent to Amazon, while it waits for its turn in the account's line;
+            null otherwise.
         replaces: the request that was reversed and issued again as this one (`onUnknown: reissue`).
         replacedBy: the request that this one was issued again as.
         errorCode: Amazon's F-code of the last error, if it gave one.
@@ -79,6 +82,7 @@ class _Request(_Answer):
     externalReference: str | None
     createdAt: Time
     updatedAt: Time
+    dueAt: Time | None
     replaces: RequestId | None
     replacedBy: RequestId | None
     errorCode: str | None
@@ -250,12 +254,14 @@ class Problem(_Answer):
         title: the kind of problem in words.
         status: the HTTP status again.
         detail: what happened, and what to do about it.
-        requestId: the request that it is about; of what API Gateway itself answers, the id of the HTTP call.
+        requestId: the request, or the bulk order, that it is about; of what API Gateway itself answers, the id of the
+            HTTP call.
         errorCode: Amazon's F-code, if Amazon gave one.
         errorType: Amazon's errorType, or the gateway's own name of the problem.
         retryable: whether the same request with the same Idempotency-Key can still succeed.
         errors: which members are to blame; absent where none is.
         requestStatus: the request's status, where that is the problem; absent otherwise.
+        orderStatus: the bulk order's status, where that is the problem; absent otherwise.
     """
 
     type: str
@@ -268,6 +274,7 @@ class Problem(_Answer):
     retryable: bool
     errors: list[FieldError] | SkipJsonSchema[None] = None
     requestStatus: Status | SkipJsonSchema[None] = None
+    orderStatus: OrderStatus | SkipJsonSchema[None] = None
 
 
 class LastRequest(_Answer):

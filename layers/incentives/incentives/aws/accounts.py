@@ -1,6 +1,6 @@
 """The accounts' keys in Secrets Manager: one secret per account, `{prefix}/{account}`, a JSON document.
 
-    {"partnerId", "accessKeyId", "secretAccessKey", "marketplace", "keyCreatedAt"}
+    {"partnerId", "accessKeyId", "secretAccessKey", "marketplace", "keyCreatedAt"?, "parkWhenUnfunded"?}
 
 Kept in memory for five minutes at most, so that a rotated key reaches warm functions without a deployment. While a
 new key is on trial, its version has the staging label AWSPENDING beside AWSCURRENT (see `incentives.domain.rotation`).
@@ -144,7 +144,15 @@ def read_secret(name: str, text: str) -> Account:
         access_key_id=secret["accessKeyId"],
         secret_access_key=Secret(secret["secretAccessKey"]),
         key_created_at=_created(name, secret.get("keyCreatedAt")),
+        parks_unfunded=_flag(name, secret, "parkWhenUnfunded"),
     )
+
+
+def _flag(name: str, secret: Mapping[str, Any], member: str) -> bool:
+    value = secret.get(member, False)
+    if not isinstance(value, bool):
+        raise AccountUnusable(name, f"has a secret whose {member} is neither true nor false")
+    return value
 
 
 def _created(name: str, text: object) -> datetime | None:

@@ -52,6 +52,7 @@ class Account:
         secret_access_key: signs requests.
         key_created_at: aware UTC; None when the operator did not say.
         on_trial: the key was promoted a moment ago. Should Amazon refuse it, the key before it comes back at once.
+        parks_unfunded: requests that the balance does not cover wait until it does, instead of being refused.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Account:
     secret_access_key: Secret
     key_created_at: datetime | None = None
     on_trial: bool = False
+    parks_unfunded: bool = False
 
     @property
     def key_print(self) -> str:

@@ -35,9 +35,10 @@ from incentives.domain.outcomes import (
     Unknown,
     Unresolved,
 )
+from incentives.domain.parking import PARKED_SECONDS_FIRST, is_unfunded
 from incentives.domain.request_ids import derive_request_id
-from incentives.domain.transitions import DEADLINE, LEASE, begin_reversal
-from incentives.domain.waits import REPEAT_BEFORE_REVERSING, deadline, fence, next_wait_seconds
+from incentives.domain.transitions import DEADLINE, IN_BACKLOG, LEASE, begin_reversal
+from incentives.domain.waits import REPEAT_BEFORE_REVERSING, WAIT_SECONDS_MAX, deadline, fence, next_wait_seconds
 
 #: Two answers "no such request" count only this far apart: one read may be stale.
 NO_SUCH_REQUEST_APART: Final = timedelta(seconds=60)
@@ -122,7 +123,8 @@ def _next_forward(record: Record, now: datetime) -> Step:
         return Escalate(_end(record, Status.ESCALATED, now))
     if now >= deadline(record):
         if not record.may_have_executed:
-            return Settle(_end(record, Status.REFUSED, now, refusal=NOT_SENT))
+            unfunded = record.error if is_unfunded(record.error) else None
+            return Settle(_end(record, Status.REFUSED, now, refusal=unfunded or NOT_SENT))
         tried = record.gave_up or _tried_since(record.last_sent_at, deadline(record))
         if record.status is Status.RECOVERING and tried:
             return Escalate(_end(record, Status.ESCALATED, now))
@@ -178,8 +180,8 @@ KEY_REFUSED: Final = AmazonError(
 )
 
 
-def after_operation(  # noqa: PLR0911 - one return per row of the table of outcomes
-    record: Record, attempt: Attempt[Outcome], now: datetime, *, key_was_fresh: bool = True
+def after_operation(  # noqa: C901, PLR0911 - one branch per row of the table of outcomes
+    record: Record, attempt: Attempt[Outcome], now: datetime, *, key_was_fresh: bool = True, parks: bool = False
 ) -> Change:
     """What the answer to a sent operation means for a PENDING or RECOVERING request.
 
@@ -188,6 +190,7 @@ def after_operation(  # noqa: PLR0911 - one return per row of the table of outco
         attempt: the send and what it came back with.
         now: aware UTC.
         key_was_fresh: whether the key had been read anew after an earlier refusal of it.
+        parks: whether a request that the balance does not cover waits until it does.
     """
     read = replace(record, in_flight=False, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:
@@ -217,6 +220,8 @@ def after_operation(  # noqa: PLR0911 - one return per row of the table of outco
         case Refused(error) if record.doubt:
             # Amazon validates before it looks the id up: the card of the earlier attempt may exist.
             return _from(record, begin_reversal(replace(read, refusal=error, error=error), Cause.REFUSED, now))
+        case Refused(error) if parks and is_unfunded(error) and record.status is Status.PENDING:
+            return _park(record, replace(read, error=error), now)
         case Refused(error):
             return change_from(
                 record, read, requires=("attempts", "doubt"), status=Status.REFUSED, refusal=error, error=error
@@ -231,6 +236,20 @@ def after_operation(  # noqa: PLR0911 - one return per row of the table of outco
             return _wait_on(record, replace(read, error=named), now)
         case Unknown(because=because, error=error):
             return _unknown(record, read, error if error.type else replace(error, type=because.value), now)
+
+
+def _park(record: Record, read: Record, now: datetime) -> Change:
+    """Nothing was charged, and nothing is open: it goes on from the backlog, and is refused in the end."""
+    seconds = min(max(2 * (record.wait_seconds or 0), PARKED_SECONDS_FIRST), WAIT_SECONDS_MAX)
+    due_at = min(now + timedelta(seconds=seconds), max(now, deadline(record)))
+    return change_from(
+        record,
+        read,
+        requires=("attempts", "doubt"),
+        wait_seconds=seconds,
+        due_at=due_at,
+        wake_at=due_at + IN_BACKLOG,
+    )
 
 
 def _close_succeeded(record: Record, read: Record, card: Card, now: datetime) -> Change:

@@ -14,7 +14,15 @@ from incentives.agcod.amazon import SignedCall
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.errors import AccountUnusable, InvalidInput, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status
-from incentives.domain.outcomes import AmazonError, Card, NotExecuted, NotExecutedBecause, Succeeded, Unresolved
+from incentives.domain.outcomes import (
+    AmazonError,
+    Card,
+    NotExecuted,
+    NotExecutedBecause,
+    Refused,
+    Succeeded,
+    Unresolved,
+)
 from incentives.domain.pacing import Full, Lane, Slot
 from incentives.domain.recovery import (
     Book,
@@ -110,8 +118,16 @@ def drive(  # noqa: C901 - one branch per step of the policy
 def settle(record: Record, attempt: Attempt[Any], tools: Tools, *, key_was_fresh: bool) -> tuple[Driven, bool]:
     """Write down what the answer to a recorded send of the operation means."""
     card = attempt.outcome.card if isinstance(attempt.outcome, Succeeded) else None
-    change = after_operation(record, attempt, tools.clock.now(), key_was_fresh=key_was_fresh)
+    parks = isinstance(attempt.outcome, Refused) and _parks_unfunded(record, tools)
+    change = after_operation(record, attempt, tools.clock.now(), key_was_fresh=key_was_fresh, parks=parks)
     return write(Driven(record, card), change, tools)
+
+
+def _parks_unfunded(record: Record, tools: Tools) -> bool:
+    try:
+        return tools.accounts.get(record.account).parks_unfunded
+    except (AccountUnusable, InvalidInput):
+        return False
 
 
 def try_once(

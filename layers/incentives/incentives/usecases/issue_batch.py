@@ -36,6 +36,7 @@ from incentives.domain.errors import (
 )
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import Lane, Slot
+from incentives.domain.parking import is_parked
 from incentives.domain.rows import Row
 from incentives.usecases.find import find
 from incentives.usecases.issue import Order, issue
@@ -243,7 +244,10 @@ class _Worker:
         if found is None:
             # The write was in doubt, and has not come to be.
             raise LedgerUnavailable("a row could not be written", in_doubt=False)
-        return row_outcome(find(request_id, self._tools.ledger) if found.replaced_by else found)
+        newest = find(request_id, self._tools.ledger) if found.replaced_by else found
+        if is_parked(newest):
+            raise _Pause("The balance does not cover any more rows. Those tried wait until it does.", RowOutcome.OPEN)
+        return row_outcome(newest)
 
     def _row_budget(self) -> Budget:
         end = self._tools.clock.now() + timedelta(seconds=ROW_SECONDS)

@@ -15,7 +15,17 @@ from typing import Final
 
 from incentives.domain.accounts import Account
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
-from incentives.domain.rotation import Outcome, Report, Rotation, Stage, Verdict, ending, rotation_event, was_refused
+from incentives.domain.rotation import (
+    CLOCKS_APART,
+    Outcome,
+    Report,
+    Rotation,
+    Stage,
+    Verdict,
+    ending,
+    rotation_event,
+    was_refused,
+)
 from incentives.usecases.key_tools import KeyTools, prove
 from incentives.usecases.publish_events import announce
 
@@ -102,7 +112,7 @@ def _look(trial: Trial, keys: KeyTools) -> Report | None:
         return _roll_back(trial, why, keys)
     if proof.verdict is not Verdict.REFUSED and met_at is not None:
         # Nothing to go back to: what a function has met counts no more than what we see.
-        trial.refusals_since = met_at
+        trial.refusals_since = met_at + CLOCKS_APART
         return None
     trial.both_refused = True
     if not trial.told:

@@ -1,0 +1,165 @@
+"""Watch the accounts: ask for each one's balance, measure how long it lasts and how old its key is, and raise alerts.
+
+Accounts do not know of each other: whatever goes wrong with one is counted and told, and the next one's turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from incentives.domain.accounts import Account, AccountFunds
+from incentives.domain.alerts import Check, Figures, after_check, judge
+from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, LedgerUnavailable
+from incentives.domain.funds import outlook_of
+from incentives.domain.spend import spent_on
+from incentives.usecases.funds import take_snapshot
+from incentives.usecases.raise_alerts import WatchTools, raise_alerts
+from incentives.usecases.tools import Budget, Tools
+
+#: For asking about one account, however much time there is: one try, a wait, and another.
+SECONDS_TO_ASK: Final = 22.0
+
+#: For one account in all: asking, reading and writing its state, telling.
+SECONDS_FOR_AN_ACCOUNT: Final = 40.0
+
+
+def watch_accounts(default: str | None, watch: WatchTools, seconds_left: Callable[[], float]) -> dict[str, int]:
+    """Watch every account once; nothing that goes wrong keeps the others waiting or the schedule from coming again.
+
+    Args:
+        default: the account of requests that name none: watched from the start.
+        watch: the ports.
+        seconds_left: of this invocation, asked anew each time.
+
+    Returns:
+        How many accounts were watched, failed, or left for the next time.
+    """
+    telemetry = watch.tools.telemetry
+    done = {"watched": 0, "failed": 0, "skipped": 0}
+    for name in _names(default, watch):
+        if seconds_left() < SECONDS_FOR_AN_ACCOUNT:
+            telemetry.log("watchSkipped", account=name)
+            done["skipped"] += 1
+        else:
+            done["watched" if _is_watched(name, watch) else "failed"] += 1
+    for end, number in done.items():
+        telemetry.count(f"Account{end.title()}", number)
+    return done
+
+
+def _names(default: str | None, watch: WatchTools) -> list[str]:
+    telemetry = watch.tools.telemetry
+    try:
+        listed = watch.states.accounts()
+    except LedgerUnavailable:
+        telemetry.log("accountsUnlisted")
+        telemetry.count("AccountFailed")
+        listed = []
+    names = sorted({*listed, *([default] if default else [])})
+    if not names:
+        return []
+    # Should time run out before the last one's turn, it is another one's next time.
+    first = int(watch.tools.clock.now().timestamp() // 3600) % len(names)
+    return names[first:] + names[:first]
+
+
+def _is_watched(name: str, watch: WatchTools) -> bool:
+    try:
+        watch_account(name, watch)
+    except Exception as error:  # noqa: BLE001 - a fault in one account's data must not hide the others
+        watch.tools.telemetry.log("watchFailed", account=name, exception=type(error).__name__)
+        return False
+    return True
+
+
+def watch_account(name: str, watch: WatchTools) -> None:
+    """Watch one account.
+
+    Raises:
+        LedgerUnavailable: what is known of the account cannot be read or written; its metrics are out all the same.
+    """
+    tools = watch.tools
+    until = tools.clock.now().timestamp() + SECONDS_TO_ASK
+    account, funds, check, why = _ask(name, watch, Budget(lambda: until - tools.clock.now().timestamp()))
+    now = tools.clock.now()
+    key_days = _age_days(account, now)
+    _measure(tools, name, AccessKeyAgeDays=key_days, AvailableFunds=funds.available.amount if funds else None)
+    found = figures_of(name, funds, watch, check=check, key_days=key_days, why=why)
+    average, days = found.average, found.days_remaining
+    _measure(tools, name, AverageDailySpend=average.amount if average else None, DaysRemaining=days if funds else None)
+    raise_alerts(found, lambda standing: after_check(standing, judge(found, watch.limits, standing), now), watch)
+
+
+def figures_of(
+    name: str,
+    funds: AccountFunds | None,
+    watch: WatchTools,
+    *,
+    check: Check,
+    key_days: int | None = None,
+    why: str = "",
+) -> Figures:
+    """An account's figures.
+
+    Args:
+        name: of the account.
+        funds: its balance as Amazon has just told it; None: the last one that was kept.
+        watch: the ports.
+        check: what came of asking for the balance.
+        key_days: age of its access key.
+        why: why there was no balance.
+
+    Raises:
+        LedgerUnavailable
+    """
+    now, today = watch.tools.clock.now(), watch.today
+    state = watch.states.read(name, today)
+    told_at = now if funds else (state.snapshot.taken_at if state.snapshot else None)
+    newest = funds or (state.snapshot.funds if state.snapshot else None)
+    outlook = outlook_of(newest, state, today) if newest else None
+    return Figures(
+        account=name,
+        at=now,
+        check=check,
+        available=newest.available if newest else None,
+        told_at=told_at,
+        average=outlook.average_daily_spend if outlook else None,
+        days_remaining=outlook.days_remaining if outlook else None,
+        spent_today=spent_on(state.days, today, newest.available.currency) if newest else None,
+        key_days=key_days,
+        why=why,
+    )
+
+
+def _ask(name: str, watch: WatchTools, budget: Budget) -> tuple[Account | None, AccountFunds | None, Check, str]:
+    """The account and its balance, as far as they can be had, and why not."""
+    tools = watch.tools
+    account = None
+    try:
+        account = tools.accounts.get(name)
+        return account, take_snapshot(name, tools, watch.states, budget), Check.ANSWERED, ""
+    except AccountUnusable as error:
+        # Without a secret there was no key that Amazon could refuse.
+        check = Check.KEY_REFUSED if account else Check.REFUSED
+        return account, None, check, error.detail
+    except (AmazonUnavailable, LedgerUnavailable) as error:
+        return account, None, Check.UNANSWERED, error.detail
+    except GatewayError as error:
+        return account, None, Check.REFUSED, error.detail
+    except Exception as error:  # noqa: BLE001 - an answer that breaks our reading of it is no answer, and is told as such
+        tools.telemetry.log("watchFailed", account=name, exception=type(error).__name__)
+        return account, None, Check.UNANSWERED, f"The answer could not be read ({type(error).__name__})."
+
+
+def _age_days(account: Account | None, now: datetime) -> int | None:
+    if account is None or account.key_created_at is None:
+        return None
+    return max(0, (now - account.key_created_at).days)
+
+
+def _measure(tools: Tools, account: str, **metrics: object) -> None:
+    for name, value in metrics.items():
+        if value is not None:
+            tools.telemetry.count(name, float(str(value)), unit="None", account=account)
