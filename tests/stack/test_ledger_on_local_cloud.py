@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-for _suite in ("ledger_suite", "ledger_kept", "ledger_races", "dynamodb_suite", "pacer_suite", "subject"):
-    pytest.register_assert_rewrite(f"tests.contract.{_suite}")
-
-from incentives.aws.pacer import DynamoDbPacer  # noqa: E402 - assertions are rewritten on import
-from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_answers  # noqa: E402
-from tests.contract.pacer_suite import RATE, MakePacer, PacerContract, account  # noqa: E402
-from tests.contract.tables import create_table  # noqa: E402
-from tests.stack.cloud import Cloud  # noqa: E402
+from incentives.aws.pacer import DynamoDbPacer
+from incentives.domain.pacing import Pace
+from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_answers
+from tests.contract.pacer_model import Now
+from tests.contract.pacer_suite import PACE, MakePacer, PacerContract, account
+from tests.contract.tables import create_table
+from tests.stack.cloud import Cloud
 
 pytestmark = pytest.mark.stack
 
@@ -47,4 +46,7 @@ def pacer_table(pacer_client: Any) -> str:
 class TestPacerOnLocalCloud(PacerContract):
     @pytest.fixture
     def make_pacer(self, pacer_client: Any, pacer_table: str) -> MakePacer:
-        return lambda now: DynamoDbPacer(pacer_client, pacer_table, requests_per_second=RATE, now=now)
+        def make(now: Now, pace: Pace = PACE) -> DynamoDbPacer:
+            return DynamoDbPacer(pacer_client, pacer_table, pace=pace, now=now)
+
+        return make

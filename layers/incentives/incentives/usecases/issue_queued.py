@@ -21,6 +21,9 @@ from incentives.usecases.tools import Budget, Tools
 #: Between two looks for a slot, at least.
 AGAIN: Final = timedelta(milliseconds=100)
 
+#: At a slow pace chance may give every slot to others: whoever has lost them for this long goes before those.
+LOSES_FOR: Final = timedelta(seconds=5)
+
 
 def issue_messages(messages: Sequence[Mapping[str, Any]], tools: Tools, budget: Budget) -> None:
     """Issue the requests that a batch of the backlog's messages names.
@@ -39,6 +42,7 @@ def issue_queued(request_id: str, tools: Tools, budget: Budget) -> None:
     Raises:
         LedgerUnavailable: take it up again; what was sent is in the ledger.
     """
+    since = tools.clock.now()
     while True:
         record = tools.ledger.get(request_id)
         if record is None or record.status is not Status.PENDING or record.may_have_executed:
@@ -52,7 +56,8 @@ def issue_queued(request_id: str, tools: Tools, budget: Budget) -> None:
         if isinstance(step, Settle):
             drive(record, tools, budget)
             return
-        slot = take_slot(record.account, Lane.BACKLOG, tools)
+        lane = Lane.BACKLOG if now - since < LOSES_FOR else Lane.RECOVERY
+        slot = take_slot(record.account, lane, tools)
         if not isinstance(slot, Full):
             # The claim code, if one comes, ends here: its owner fetches it by its own route.
             drive(record, tools, budget, slot=slot, lane=Lane.BACKLOG)

@@ -1,0 +1,189 @@
+"""More orders than Amazon takes, in virtual time; and each promise broken once by a pacer that lacks a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from incentives.aws.pacer import DynamoDbPacer
+from incentives.domain.pacing import Allowance, Full, Lane, Pace, Slot, from_milliseconds, to_milliseconds
+from tests.pacing import promises
+from tests.pacing.shop import Load, Shop
+
+pytestmark = pytest.mark.slow
+
+#: A minute of a hundred orders a second, of which eight can be issued: the backlog takes twelve more.
+MINUTE = Load(seconds=60)
+
+#: Amazon answers after 400 ms; the processes' clocks are 200 ms apart.
+CLOCKS_APART = Load(seconds=8, amazon_seconds=0.4, skews=(-0.2, 0.0, 0.2))
+
+#: Amazon allows only four a second from the tenth second to the fortieth.
+TIGHTER = Load(seconds=7, limits={10.0: 4, 40.0: 10})
+
+
+def in_time(shop: Shop) -> None:
+    """What holds as long as Amazon keeps to its word."""
+    promises.no_second_is_too_full(shop)
+    promises.nothing_is_throttled(shop)
+    promises.the_rate_is_used(shop)
+    promises.reversals_do_not_wait(shop)
+    promises.orders_keep_their_turn(shop)
+    promises.sweeps_find_nothing(shop)
+
+
+def all_the_same(shop: Shop) -> None:
+    """What holds whatever Amazon does."""
+    promises.callers_see_no_throttle(shop)
+    promises.reversals_are_carried_out(shop)
+    promises.each_order_is_issued_once(shop)
+
+
+def the_pace_follows(shop: Shop) -> None:
+    """Amazon's limit falls to four at 10 s and rises again at 40 s."""
+    # Within ten seconds it is under the new limit; now and then one call finds out whether there is room for more.
+    settled = promises.calls_between(shop, 20, 40)
+    throttled = sum(call.throttled for call in settled)
+    assert throttled <= 0.1 * len(settled), f"{throttled} of {len(settled)} calls were throttled"
+    assert len(settled) >= 0.5 * 4 * 20, "it gives away more than half of what is allowed"
+    # When there is room again nothing is throttled, and after a minute it is all used.
+    assert not any(call.throttled for call in promises.calls_between(shop, 41, float("inf")))
+    promises.the_rate_is_used(shop, begin=105.0)
+
+
+def test_a_minute_of_twelve_times_what_amazon_takes() -> None:
+    shop = Shop(MINUTE).run()
+    in_time(shop)
+    all_the_same(shop)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_clocks_that_differ_and_slow_answers(seed: int) -> None:
+    shop = Shop(replace(CLOCKS_APART, seed=seed)).run()
+    in_time(shop)
+    all_the_same(shop)
+
+
+def test_the_pace_follows_what_amazon_allows() -> None:
+    shop = Shop(TIGHTER).run()
+    the_pace_follows(shop)
+    promises.orders_keep_their_turn(shop)
+    all_the_same(shop)
+
+
+# ---- the same with one rule less ----------------------------------------------------------------
+
+
+class NoPace(DynamoDbPacer):
+    """Everybody goes at once."""
+
+    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot:
+        return Slot(self._now())
+
+
+class OwnClocks(DynamoDbPacer):
+    """Everybody goes by a clock of their own."""
+
+    def _clock(self, account: str) -> int:
+        return to_milliseconds(self._now())
+
+    def _moment(self, account: str, milliseconds: int) -> datetime:
+        return from_milliseconds(milliseconds)
+
+
+class FollowsAtOnce(DynamoDbPacer):
+    """Newcomers do not hold their clocks back."""
+
+    def _held_back(self, account: str) -> int:
+        return 0
+
+    def _see(self, account: str, seen: Any, clock: int) -> Any:
+        self._behind.setdefault(account, 0)
+        return super()._see(account, seen, clock)
+
+
+class NoLanes(DynamoDbPacer):
+    """Reversals look no further ahead than callers and the backlog do."""
+
+    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
+        return super().reserve(account, Lane.BACKLOG, allowance=allowance)
+
+
+class NoLine(DynamoDbPacer):
+    """Callers do not go behind those that were told to wait."""
+
+    def line_up(self, account: str) -> datetime:
+        return self._now()
+
+
+class NeverSlower(DynamoDbPacer):
+    """A throttle changes nothing."""
+
+    def slow_down(self, account: str) -> None:
+        pass
+
+
+def run_with(pacer: type[DynamoDbPacer], load: Load) -> Shop:
+    def make(table: Any, pace: Pace, now: Callable[[], datetime]) -> DynamoDbPacer:
+        return pacer(table, "pacer", pace=pace, now=now)
+
+    return Shop(load, make_pacer=make).run()
+
+
+FIVE_SECONDS = replace(MINUTE, seconds=5)
+
+
+def test_without_a_pacer_amazon_throttles() -> None:
+    shop = run_with(NoPace, replace(MINUTE, seconds=2))
+    with pytest.raises(AssertionError, match="calls in one second"):
+        promises.no_second_is_too_full(shop)
+    with pytest.raises(AssertionError, match="were throttled"):
+        promises.nothing_is_throttled(shop)
+
+
+@pytest.mark.parametrize("pacer", [OwnClocks, FollowsAtOnce])
+def test_without_everybodys_clock_calls_come_in_bunches(pacer: type[DynamoDbPacer]) -> None:
+    shop = run_with(pacer, replace(CLOCKS_APART, seconds=5))
+    with pytest.raises(AssertionError, match="calls in one second"):
+        promises.no_second_is_too_full(shop)
+
+
+def test_without_lanes_reversals_wait_behind_orders() -> None:
+    shop = run_with(NoLanes, FIVE_SECONDS)
+    with pytest.raises(AssertionError, match="a reversal"):
+        promises.reversals_do_not_wait(shop)
+
+
+def test_without_a_line_callers_overtake() -> None:
+    shop = run_with(NoLine, FIVE_SECONDS)
+    with pytest.raises(AssertionError, match="was overtaken"):
+        promises.orders_keep_their_turn(shop)
+
+
+def test_a_pace_that_heeds_no_throttle_does_not_settle() -> None:
+    shop = run_with(NeverSlower, TIGHTER)
+    with pytest.raises(AssertionError, match="were throttled"):
+        the_pace_follows(shop)
+    # and still no caller sees one, and no order is issued twice or lost
+    all_the_same(shop)
+
+
+def test_half_a_pace_is_not_the_rate() -> None:
+    shop = Shop(replace(MINUTE, seconds=1), pace=Pace(requests_per_second=4)).run()
+    promises.the_rate_is_used(shop)
+    shop.pace = Pace()
+    with pytest.raises(AssertionError, match="calls a second"):
+        promises.the_rate_is_used(shop)
+
+
+def test_a_card_too_many_is_found() -> None:
+    shop = Shop(replace(MINUTE, seconds=1)).run()
+    promises.each_order_is_issued_once(shop)
+    value = {"currencyCode": "USD", "amount": 25}
+    shop.sandbox.call("CreateGiftCard", {"creationRequestId": "Test1more", "partnerId": "Test1", "value": value})
+    with pytest.raises(AssertionError, match="books differ"):
+        promises.each_order_is_issued_once(shop)
