@@ -58,6 +58,21 @@ class NotIssuedError(Exception):
 
 
 @dataclass(frozen=True)
+class Later:
+    """A card that was asked for without waiting.
+
+    Attributes:
+        request: how it stands; its `dueAt` says about when it will be sent to Amazon.
+        location: where to ask; None where it is issued already, and `request` is the card with its claim code.
+        seconds: when asking makes sense.
+    """
+
+    request: Json = field(repr=False)
+    location: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Gateway:
     """One deployment.
 
@@ -85,10 +100,28 @@ class Gateway:
             NotKnownYetError: ask again, with the same key.
         """
         body = {"amount": amount, "currencyCode": currency_code, **optional}
-        answer = self._send("POST", "/gift-cards", body=body, key=key)
-        if answer.status_code != requests.codes.accepted:
-            return _json(answer)
-        request = self._settle(answer)
+        return self.wait_for(_later(self._send("POST", "/gift-cards", body=body, key=key)))
+
+    def create_later(self, amount: str, currency_code: str, *, key: str, **optional: object) -> Later:
+        """Ask for a card without waiting: it is issued in its turn. Ask for many, then `wait_for` each.
+
+        Args:
+            amount: a decimal string.
+            currency_code: of the account's marketplace.
+            key: as for `create`. After a crash ask again with the same key: it is the same card.
+            **optional: as for `create`.
+
+        Raises:
+            ProblemError: there is no card, and there will be none under this key.
+        """
+        body = {"amount": amount, "currencyCode": currency_code, **optional}
+        return _later(self._send("POST", "/gift-cards", body=body, key=key, prefer="respond-async"))
+
+    def wait_for(self, later: Later) -> Json:
+        """Return a card that was asked for, with its claim code, once it is issued. Raises as `create` does."""
+        if later.location is None:
+            return later.request
+        request = self._settle(later)
         if request["status"] != "SUCCEEDED":
             raise NotIssuedError(request)
         return self.reveal(request["requestId"])
@@ -117,24 +150,25 @@ class Gateway:
             ProblemError: 409 where it is too late: the card stays charged.
         """
         answer = self._send("POST", f"/gift-cards/{request_id}/cancel")
-        return self._settle(answer) if answer.status_code == requests.codes.accepted else _json(answer)
+        return self._settle(_later(answer)) if answer.status_code == requests.codes.accepted else _json(answer)
 
-    def _settle(self, answer: requests.Response) -> Json:
+    def _settle(self, later: Later) -> Json:
         """Ask at Location, after Retry-After, until the outcome is known."""
-        location = self._absolute(answer.headers["Location"])
-        seconds = float(answer.headers["Retry-After"])
+        location = self._absolute(later.location or "")
+        seconds = later.seconds
         waited = 0.0
         while waited < PATIENCE_SECONDS:
             self.sleep(seconds)
-            waited += seconds
             request = _json(self._send("GET", location))
+            # Waiting for its turn is no doubt: it was not sent yet.
+            waited += seconds if request["dueAt"] is None else 0.0
             if request["status"] == "ESCALATED":
                 # Not found out in 24 hours: people are on it. Nobody may take this for a failure.
                 break
             if request["status"] not in OPEN:
                 return request
             seconds = min(seconds * 2, 60.0)
-        raise NotKnownYetError(_json(answer)["requestId"])
+        raise NotKnownYetError(later.request["requestId"])
 
     def _absolute(self, location: str) -> str:
         """A Location as a URL. Whatever serves the API under a longer path than it knows of keeps the beginning."""
@@ -144,9 +178,12 @@ class Gateway:
         unknown_to_it = path.removesuffix(stage) if location.startswith(f"{stage}/") else ""
         return f"{base.scheme}://{base.netloc}{unknown_to_it}{location}"
 
-    def _send(self, method: str, route: str, *, body: object = None, key: str | None = None) -> requests.Response:
+    def _send(
+        self, method: str, route: str, *, body: object = None, key: str | None = None, prefer: str | None = None
+    ) -> requests.Response:
         url = route if route.startswith("http") else f"{self.api_url.rstrip('/')}{route}"
-        headers = {"Idempotency-Key": key} if key is not None else {}
+        given = {"Idempotency-Key": key, "Prefer": prefer}
+        headers = {name: text for name, text in given.items() if text is not None}
         for tries_left in reversed(range(TRIES_MAX)):
             try:
                 answer = self.session.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
@@ -167,6 +204,12 @@ class Gateway:
 def _json(answer: requests.Response) -> Json:
     found: Json = answer.json()
     return found
+
+
+def _later(answer: requests.Response) -> Later:
+    if answer.status_code != requests.codes.accepted:
+        return Later(_json(answer), None, 0.0)
+    return Later(_json(answer), answer.headers["Location"], float(answer.headers["Retry-After"]))
 
 
 def signed_session(
@@ -211,12 +254,15 @@ def main(arguments: Sequence[str]) -> int:
     create.add_argument("amount", help='a decimal, such as "25.00"')
     create.add_argument("currency", help="such as USD")
     create.add_argument("--key", required=True, help="your own name of this order; the same key gets the same card")
+    create.add_argument("--later", action="store_true", help="do not wait for Amazon: print when its turn is, and end")
     for name, text in (("read", "how a request stands"), ("reveal", "its claim code"), ("cancel", "take it back")):
         commands.add_parser(name, help=text).add_argument("request_id")
     given = parser.parse_args(arguments)
     gateway = gateway_of(local_settings(given.outputs) if given.outputs else os.environ)
     try:
-        if given.command == "create":
+        if given.command == "create" and given.later:
+            answer = gateway.create_later(given.amount, given.currency, key=given.key).request
+        elif given.command == "create":
             answer = gateway.create(given.amount, given.currency, key=given.key)
         else:
             answer = getattr(gateway, given.command)(given.request_id)

@@ -22,6 +22,7 @@ class Caller:
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def send(
     if data is not None and "Content-Type" not in request.headers:
         request.headers["Content-Type"] = "application/json"
     if caller is not None:
-        credentials = Credentials(caller.access_key_id, caller.secret_access_key)
+        credentials = Credentials(caller.access_key_id, caller.secret_access_key, caller.session_token)
         SigV4Auth(credentials, "execute-api", region).add_auth(request)
     prepared = request.prepare()
     outgoing = urllib.request.Request(  # noqa: S310 - the scheme was checked above

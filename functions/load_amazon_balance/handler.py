@@ -31,9 +31,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             subject=masked(body.customerAccount.id),
             caller=call.caller,
         )
-        result = issue(order, bootstrap.tools(), bootstrap.budget_of(context))
+        later = orders.prefers_async(call)
+        result = issue(order, bootstrap.tools(), bootstrap.budget_of(context), later=later)
         if isinstance(result, Accepted):
-            return requests.accepted(result.record, result.retry_after_seconds, call)
+            return requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
         return requests.issued(result.record, result.card, replayed=result.replayed)
 
     return bootstrap.answer(event, respond)

@@ -102,7 +102,7 @@ class Contract:
         assert query.keys() <= named, f"not documented: {query.keys() - named}"
         keyed = any(each["name"] == "Idempotency-Key" for each in parameters)
         assert keyed or "idempotency-key" not in given["header"]
-        if "requestBody" in operation:
+        if "requestBody" in operation and (body is not None or operation["requestBody"]["required"]):
             self._check(operation["requestBody"]["content"]["application/json"]["schema"], body)
         else:
             assert body is None, "this route takes no body"
@@ -123,7 +123,7 @@ class Contract:
             else:
                 assert not header.get("required"), f"{name} is missing from a {status}"
         told = {name.lower() for name in response["headers"]}
-        assert {"location", "retry-after", "idempotent-replayed"} & lower.keys() <= told, (
+        assert {"location", "retry-after", "idempotent-replayed", "preference-applied"} & lower.keys() <= told, (
             f"{lower.keys()} of a {status}"
         )
         self._check(response["content"][media_type]["schema"], body)

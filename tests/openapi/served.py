@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from incentives import bootstrap
 from incentives.api.routes import ROUTES, Route
 from incentives.domain.outcomes import Succeeded
 from tests.openapi.contract import ROOT, contract
-from tests.support.fakes import START, Scripted, Sent, World, card, world
+from tests.support.bulk import Bulk, bulk
+from tests.support.fakes import START, FakeAccountStates, Scripted, Sent, World, card, world
 from tests.unit.searching import FakeIndex
 
 CARD_NUMBER: Final = "6006490000000001234"
@@ -33,8 +35,10 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "activate_gift_card": {**ORDER, "cardNumber": CARD_NUMBER},
     "load_amazon_balance": {**ORDER, "customerAccount": {"id": CUSTOMER, "type": "2"}},
     "check_activation_status": {"cardNumber": CARD_NUMBER},
+    "create_order": {"format": "csv"},
 }
-BY_FUNCTION: Final = {route.function: route for route in ROUTES}
+#: By their names, which are their functions' where these have one route only.
+BY_NAME: Final = {route.name: route for route in ROUTES}
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
@@ -64,47 +68,60 @@ class Served:
     """The functions, and what they answered so far.
 
     Attributes:
-        answered: status by function.
+        answered: status by route.
     """
 
     world: World
     index: FakeIndex
+    bulk: Bulk
     answered: dict[str, set[int]] = field(default_factory=dict)
 
     def send(
         self,
-        function: str,
-        request_id: str = "UNKNOWN",
+        name: str,
+        resource_id: str = "UNKNOWN",
         *,
         body: Any = None,
         key: str | None = None,
         query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Call a route's function; a body that is no text becomes JSON. Its answer has to be as documented."""
-        route = BY_FUNCTION[function]
-        path = route.path.replace("{requestId}", request_id)
-        return self.answer(route, path, key=key, query=query or {}, body=body)
+        route = BY_NAME[name]
+        path = re.sub(r"\{\w+\}", resource_id, route.path)
+        keyed = {} if key is None else {"Idempotency-Key": key}
+        return self.answer(route, path, headers={**keyed, **(headers or {})}, query=query or {}, body=body)
 
     def answer(
-        self, route: Route, path: str, *, key: str | None, query: Mapping[str, str], body: Any, base_path: str = "/v1"
+        self,
+        route: Route,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        query: Mapping[str, str],
+        body: Any,
+        base_path: str = "/v1",
     ) -> Answer:
-        event = event_of(route, path, key=key, query=query, body=body, base_path=base_path)
+        event = event_of(route, path, headers=headers, query=query, body=body, base_path=base_path)
         raw = handler_of(route.function)(event, self._context())
         found = json.loads(raw["body"])
         contract().check_answer(
             route.method.upper(), path, status=raw["statusCode"], headers=raw["headers"], body=found
         )
-        self.answered.setdefault(route.function, set()).add(raw["statusCode"])
+        self.answered.setdefault(route.name, set()).add(raw["statusCode"])
         return Answer(raw["statusCode"], raw["headers"], found, raw["body"])
 
-    def issue(self, function: str, key: str = "order-1", **members: Any) -> Answer:
+    def issue(
+        self, function: str, key: str = "order-1", *, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> Answer:
         """Place an order that Amazon carries out; a request that is documented."""
-        route = BY_FUNCTION[function]
+        route = BY_NAME[function]
         body = {**BODIES[function], **members}
-        contract().check_request("POST", route.path, headers={"Idempotency-Key": key}, query={}, body=body)
+        given = {"Idempotency-Key": key, **(headers or {})}
+        contract().check_request("POST", route.path, headers=given, query={}, body=body)
         if function != "create_gift_card" and not self.world.amazon.script:
             self.world.amazon.script = [without_code]
-        return self.send(function, body=body, key=key)
+        return self.send(function, body=body, headers=given)
 
     def _context(self) -> object:
         budget = self.world.budget()
@@ -123,16 +140,23 @@ def without_code(sent: Sent) -> Succeeded:
 
 
 def event_of(
-    route: Route, path: str, *, key: str | None, query: Mapping[str, str], body: Any, base_path: str = "/v1"
+    route: Route,
+    path: str,
+    *,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    body: Any,
+    base_path: str = "/v1",
 ) -> dict[str, Any]:
     """API Gateway's proxy event of a request."""
-    variables = {"requestId": path.split("/")[2]} if "{requestId}" in route.path else None
+    names = re.findall(r"\{(\w+)\}", route.path)
+    variables = dict.fromkeys(names, path.split("/")[2]) if names else None
     text = body if isinstance(body, str) or body is None else json.dumps(body)
     return {
         "resource": route.path,
         "path": path,
         "httpMethod": route.method.upper(),
-        "multiValueHeaders": {} if key is None else {"Idempotency-Key": [key]},
+        "multiValueHeaders": {name: [text] for name, text in headers.items()},
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
         "pathParameters": variables,
         "requestContext": {"path": base_path + path, "identity": {"userArn": "arn:aws:iam::123456789012:user/caller"}},
@@ -151,7 +175,7 @@ def split_url(url: str, base_path: str) -> tuple[str, dict[str, str]]:
 def served(*script: Scripted) -> Iterator[Served]:
     """The functions for the length of a `with`, Amazon answering from a script first."""
     found = world(*script)
-    index = FakeIndex(found.ledger)
+    index, orders = FakeIndex(found.ledger), bulk(found)
     telemetry = SimpleNamespace(log=found.telemetry.log, count=found.telemetry.count, flush=lambda: None)
 
     class Clock:
@@ -169,9 +193,11 @@ def served(*script: Scripted) -> Iterator[Served]:
         "tools": lambda: found.tools,
         "ledger": lambda: found.ledger,
         "index": lambda: index,
+        "order_tools": lambda: orders.tools,
+        "account_states": FakeAccountStates,
         "SystemClock": Clock,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in replaced.items():
             patch.setattr(bootstrap, name, value)
-        yield Served(found, index)
+        yield Served(found, index, orders)

@@ -14,12 +14,14 @@ from incentives.agcod.errors import TABLE, Kind
 from incentives.api.openapi import GATEWAY_STATUSES
 from incentives.api.routes import REFUSALS, Route
 from incentives.domain.accounts import Activity, CardState
+from incentives.domain.bulk import ORDER_ID_LENGTH, OrderStatus
 from incentives.domain.errors import GatewayError, LedgerUnavailable
 from incentives.domain.ledger import Status
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
+from tests.openapi.bulk_orders import ordered, standing
 from tests.openapi.contract import committed, operations
-from tests.openapi.served import BODIES, BY_FUNCTION, CARD_NUMBER, CUSTOMER, Answer, Served, served
+from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, Answer, Served, served
 from tests.support.fakes import CODE, START, usd
 from tests.unit.builders import MINUTE, NOT_SENT, REFUNDED, TIMED_OUT
 
@@ -41,6 +43,8 @@ READS: Final = {
     "get_balance_load": "load_amazon_balance",
 }
 QUESTIONS: Final = ("check_activation_status", "get_available_funds", "get_activity")
+#: No order has it.
+ORDER_ID: Final = "A" * ORDER_ID_LENGTH
 MARCH: Final = {"from": "2026-03-01", "to": "2026-03-01"}
 
 Scenario = Callable[[Served], Answer]
@@ -108,16 +112,21 @@ def broken(api: Served, error: Exception, function: str) -> Answer:
         raise error
 
     for port, names in (
+        (api.bulk.orders, ("create", "get")),
         (api.world.ledger, ("get", "open", "apply")),
         (api.world.accounts, ("get",)),
         (api.index, ("day",)),
     ):
         for name in names:
             setattr(port, name, fail)
-    route = BY_FUNCTION[function]
+    route = BY_NAME[function]
     return (
         api.send(
-            function, body=BODIES.get(function), key="k" if route.keyed else None, query=MARCH if route.query else {}
+            function,
+            ORDER_ID if "{orderId}" in route.path else "UNKNOWN",
+            body=BODIES.get(function),
+            key="k" if route.keyed else None,
+            query=MARCH if route.query else {},
         )
         if function != "get_available_funds"
         else ask(api, function)
@@ -145,6 +154,8 @@ def scenarios(function: str) -> Iterator[tuple[int, Scenario]]:
         yield 200, lambda api: unanswered(api, READS[function], function)
     elif function in QUESTIONS:
         yield from _of_questions(function)
+    elif BY_NAME[function].tag == "Bulk orders":
+        yield from _of_bulk_orders(function)
     else:
         yield from _of_others(function)
 
@@ -154,14 +165,48 @@ def _of_every_route(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 413, lambda api: api.send(function, body="x" * 11_000, key="k")
     yield 500, lambda api: broken(api, RuntimeError(f"boom {CODE}"), function)
     yield 503, lambda api: broken(api, LedgerUnavailable("down", in_doubt=False), function)
-    if "{requestId}" in BY_FUNCTION[function].path:
+    if "{" in BY_NAME[function].path:
         yield 404, lambda api: api.send(function)
+    if "{orderId}" in BY_NAME[function].path:
+        yield 404, lambda api: api.send(function, ORDER_ID)
+
+
+def _of_bulk_orders(function: str) -> Iterator[tuple[int, Scenario]]:
+    match function:
+        case "create_order":
+            yield 201, ordered
+            yield 201, lambda api: ordered(api, format="jsonl", account="default", onUnknown="reissue")
+            yield 200, lambda api: (ordered(api), ordered(api))[1]
+            yield 200, lambda api: (standing(api, OrderStatus.ISSUING), ordered(api))[1]
+            yield 422, lambda api: (ordered(api), ordered(api, onUnknown="reverse"))[1]
+            yield 503, lambda api: ordered(api, account="nobody")
+        case "get_order":
+            yield from ((200, lambda api, s=status: api.send(function, standing(api, s))) for status in OrderStatus)
+        case "start_order":
+            yield 202, lambda api: api.send(function, standing(api, OrderStatus.AWAITING_FILE))
+            yield 202, lambda api: api.send(function, standing(api, OrderStatus.INVALID), body={"dryRun": True})
+            yield 202, lambda api: api.send(function, standing(api, OrderStatus.ISSUING), body={})
+            yield 409, lambda api: api.send(function, standing(api, OrderStatus.FINISHED))
+        case "pause_order":
+            yield 200, lambda api: api.send(function, standing(api, OrderStatus.ISSUING))
+            yield 409, lambda api: api.send(function, standing(api, OrderStatus.SETTLING))
+        case "resume_order":
+            yield 202, lambda api: api.send(function, standing(api, OrderStatus.PAUSED))
+            yield 409, lambda api: api.send(function, standing(api, OrderStatus.AWAITING_FILE))
+        case "stop_order":
+            yield 200, lambda api: api.send(function, standing(api, OrderStatus.AWAITING_FILE))
+            yield 202, lambda api: api.send(function, standing(api, OrderStatus.ISSUING))
+            yield 409, lambda api: api.send(function, standing(api, OrderStatus.SETTLING))
+        case _:
+            raise AssertionError(f"say what {function} can answer")
 
 
 def _of_issues(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 201, lambda api: api.issue(function)
     yield 200, lambda api: (api.issue(function), api.issue(function))[1]
     yield 202, lambda api: unanswered(api, function)
+    yield 202, lambda api: (setattr(api.world.pacer, "full_for", 9.0), api.issue(function))[1]
+    yield 202, lambda api: api.issue(function, headers={"Prefer": "respond-async"})
     yield from ((status, lambda api, s=status: refused(api, function, s)) for status in REFUSALS)
     yield 409, lambda api: (setattr(api.world.amazon, "script", [REFUNDED]), api.issue(function))[1]
     yield 422, lambda api: (api.issue(function), api.issue(function, amount="30.00"))[1]
@@ -219,7 +264,7 @@ def found(api: Served) -> Answer:
 
 CASES: Final = [
     pytest.param(function, status, play, id=f"{function}-{status}-{number}")
-    for function in BY_FUNCTION
+    for function in BY_NAME
     for number, (status, play) in enumerate(scenarios(function))
 ]
 
@@ -238,10 +283,10 @@ def test_an_answer_is_as_documented(function: str, status: int, play: Scenario) 
         assert CARD_NUMBER not in repr(api.world.telemetry.lines)
 
 
-@pytest.mark.parametrize("route", BY_FUNCTION.values(), ids=BY_FUNCTION)
+@pytest.mark.parametrize("route", BY_NAME.values(), ids=BY_NAME)
 def test_no_status_is_documented_that_nothing_can_answer(route: Route) -> None:
     # given what the code was brought to answer above, and what API Gateway answers by itself
-    possible = {status for status, _ in scenarios(route.function)} | {*GATEWAY_STATUSES}
+    possible = {status for status, _ in scenarios(route.name)} | {*GATEWAY_STATUSES}
     # then the document says just that
     (documented,) = [
         set(map(int, operation["responses"]))
@@ -272,6 +317,80 @@ def test_a_replay_says_so_and_only_a_replay() -> None:
         first, second = api.issue("activate_gift_card"), api.issue("activate_gift_card")
         assert "Idempotent-Replayed" not in first.headers
         assert second.headers["Idempotent-Replayed"] == "true"
+
+
+def test_how_far_an_order_is_comes_from_its_batches() -> None:
+    with served() as api:
+        # given an order that has been issued for a minute
+        told = api.send("get_order", standing(api, OrderStatus.ISSUING)).body
+        # then its counts, sums, pace and end are those of its rows
+        counts = {"issued": 40, "refused": 1, "open": 2, "reversed": 3, "escalated": 4}
+        assert told["counts"] == {**counts, "waiting": 70, "notIssued": 0}
+        assert told["totals"] == [
+            {"amount": "0", "currencyCode": "JPY"},
+            {"amount": "120.00", "currencyCode": "USD"},
+        ]
+        assert told["issuedTotals"] == [{"amount": "40.50", "currencyCode": "USD"}]
+        assert told["requestsPerSecond"] == 0.83
+        assert told["estimatedEndAt"] == "2026-03-01T12:01:24Z"
+
+
+@pytest.mark.parametrize(
+    ("function", "body", "field"),
+    [
+        ("create_order", {}, "format"),
+        ("create_order", {"format": "xlsx"}, "format"),
+        ("create_order", {"format": "csv", "account": "No Account"}, "account"),
+        ("create_order", {"format": "csv", "onUnknown": "forget"}, "onUnknown"),
+        ("create_order", {"format": "csv", "rows": 3}, "rows"),
+        ("create_order", [], "body"),
+        ("start_order", {"dryRun": "yes"}, "dryRun"),
+        ("start_order", {"dryRun": 1}, "dryRun"),
+        ("start_order", {"dry": True}, "dry"),
+        ("pause_order", {"dryRun": True}, "dryRun"),
+        ("resume_order", {"round": 2}, "round"),
+        ("stop_order", {"now": True}, "now"),
+    ],
+)
+def test_a_bulk_order_that_is_wrong_names_the_member(function: str, body: Any, field: str) -> None:
+    with served() as api:
+        order_id = standing(api, OrderStatus.VALIDATED) if function != "create_order" else ""
+        answer = api.send(function, order_id, body=body, key="k" if function == "create_order" else None)
+        assert (answer.status, [each["field"] for each in answer.body["errors"]]) == (400, [field])
+        assert len(api.bulk.orders.orders) == (function != "create_order")
+
+
+def test_a_bulk_order_needs_a_key() -> None:
+    with served() as api:
+        answer = api.send("create_order", body={"format": "csv"})
+        assert [each["field"] for each in answer.body["errors"]] == ["Idempotency-Key"]
+
+
+def test_where_a_file_goes_is_told_to_whoever_makes_the_order_and_logged_nowhere() -> None:
+    with served() as api:
+        made = ordered(api)
+        assert made.body["upload"]["url"].startswith("https://files.test/")
+        assert made.headers["Location"] == f"/v1/orders/{made.body['orderId']}"
+        assert "files.test" not in repr(api.world.telemetry.lines)
+        assert "upload" not in api.send("get_order", made.body["orderId"]).body
+        # and once it has been started there is no such place
+        api.send("start_order", made.body["orderId"])
+        assert ordered(api).body["upload"] is None
+
+
+def test_an_order_is_found_in_the_log_by_its_id() -> None:
+    with served() as api:
+        order_id = ordered(api).body["orderId"]
+        api.send("get_order", order_id)
+        event, facts = api.world.telemetry.lines[-1]
+        assert (event, facts) == ("answered", {"httpStatus": 200, "orderId": order_id, "status": "AWAITING_FILE"})
+
+
+def test_a_conflict_names_the_orders_status() -> None:
+    with served() as api:
+        body = api.send("pause_order", standing(api, OrderStatus.SETTLING)).body
+        assert (body["errorType"], body["orderStatus"]) == ("OrderConflict", "SETTLING")
+        assert "requestStatus" not in body
 
 
 def test_a_late_cancel_is_documented() -> None:

@@ -75,9 +75,18 @@ def test_its_routes_are_the_templates() -> None:
 
 
 def test_operations_are_named_as_their_functions() -> None:
-    expected = {route: openapi.operation_id(folder) for route, folder in template_routes().items()}
+    # given the routes of each function
+    folders = template_routes()
+    assert {(route.method.upper(), route.path): route.function for route in ROUTES} == folders
+    several = {folder for folder in folders.values() if [*folders.values()].count(folder) > 1}
+    # then one that has a single route gives it its name, and others name each by the last part of its path
+    expected = {
+        (method, path): openapi.operation_id(
+            re.sub("^[a-z]+", path.rpartition("/")[2], folder) if folder in several else folder
+        )
+        for (method, path), folder in folders.items()
+    }
     assert document_routes() == expected
-    assert {openapi.operation_id(route.function) for route in ROUTES} == set(document_routes().values())
     assert len(set(document_routes().values())) == len(document_routes())
 
 
@@ -125,7 +134,19 @@ def test_what_moves_money_needs_a_key_and_nothing_else_has_one() -> None:
         for parameter in operation.get("parameters", [])
         if resolved(document, parameter)["name"] == "Idempotency-Key"
     }
-    assert keyed == {"/gift-cards", "/activations", "/balance-loads"}
+    assert keyed == {"/gift-cards", "/activations", "/balance-loads", "/orders"}
+
+
+def test_what_moves_money_at_once_may_be_asked_for_without_waiting() -> None:
+    document = committed()
+    preferring = {
+        path: operation["responses"]["202"]["headers"]
+        for _, path, operation in operations(document)
+        for parameter in operation.get("parameters", [])
+        if resolved(document, parameter)["name"] == "Prefer"
+    }
+    assert preferring.keys() == {"/gift-cards", "/activations", "/balance-loads"}
+    assert all("Preference-Applied" in headers for headers in preferring.values())
 
 
 def test_every_202_says_where_and_when_to_ask() -> None:
@@ -183,8 +204,19 @@ def test_inline_examples_are_as_documented() -> None:
     for _, _, operation in operations(judge.document):
         for reference in operation["responses"].values():
             for content in resolved(judge.document, reference)["content"].values():
+                for each in content.get("examples", {}).values():
+                    shown = resolved(judge.document, each)["value"]
+                    judge._check(content["schema"], shown)
                 if "example" in content:
                     judge._check(content["schema"], content["example"])
+
+
+def test_what_waits_for_its_turn_is_shown() -> None:
+    responses = committed()["paths"]["/gift-cards"]["post"]["responses"]
+    shown = responses["202"]["content"]["application/json"]["examples"]
+    assert shown["waiting"]["value"]["dueAt"] is not None
+    assert shown["unknown"]["value"]["dueAt"] is None
+    assert shown["waiting"]["value"].keys() == shown["unknown"]["value"].keys()
 
 
 def test_every_component_is_used() -> None:
@@ -214,4 +246,6 @@ def test_no_function_loads_it_at_run_time() -> None:
     )
     loaded = set(done.stdout.split())
     assert "incentives.api.requests" in loaded
-    assert not loaded & {f"incentives.api.{name}" for name in ("openapi", "routes", "shapes", "examples")}
+    assert not loaded & {
+        f"incentives.api.{name}" for name in ("openapi", "routes", "shapes", "bulk_shapes", "examples")
+    }

@@ -13,16 +13,27 @@ import pytest
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.answers import Funds
 from incentives.domain.accounts import CardState
+from incentives.domain.bulk import OrderStatus
 from incentives.domain.ledger import Status
+from tests.openapi.bulk_orders import standing
 from tests.openapi.contract import ROOT, contract
-from tests.openapi.served import BY_FUNCTION, Served, handler_of, served, without_code
+from tests.openapi.served import BY_NAME, Served, handler_of, served, without_code
 from tests.support.fakes import START, usd
 from tests.unit.builders import record
 
 FOLDER: Final = ROOT / "events"
-EVENTS: Final = sorted(path for path in FOLDER.glob("*/*.json") if path.parent.name in BY_FUNCTION)
+FUNCTIONS: Final = {route.function for route in BY_NAME.values()}
+EVENTS: Final = sorted(path for path in FOLDER.glob("*/*.json") if path.parent.name in FUNCTIONS)
 #: What these events are made to show is a refusal, by a word in their names.
 WRONG: Final = re.compile("missing|not_|no_|short|three|unknown|with_members|without|made_up|impossible")
+#: From where a bulk order goes on.
+FROM: Final = {
+    "get_order": OrderStatus.ISSUING,
+    "start_order": OrderStatus.VALIDATED,
+    "pause_order": OrderStatus.ISSUING,
+    "resume_order": OrderStatus.PAUSED,
+    "stop_order": OrderStatus.ISSUING,
+}
 
 
 def ids(path: Path) -> str:
@@ -59,14 +70,17 @@ def ready(api: Served, function: str, request_id: str | None) -> None:
 @pytest.mark.parametrize("path", EVENTS, ids=ids)
 def test_a_sample_event_is_answered(path: Path) -> None:
     event: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    route = BY_FUNCTION[path.parent.name]
-    request_id = (event["pathParameters"] or {}).get("requestId")
-    # given an event of this function's route
-    assert (event["httpMethod"].lower(), event["resource"]) == (route.method, route.path)
+    request_id, order_id = ((event["pathParameters"] or {}).get(name) for name in ("requestId", "orderId"))
+    # given an event of a route of this function
+    called = (event["httpMethod"].lower(), event["resource"])
+    (route,) = [each for each in BY_NAME.values() if (each.method, each.path) == called]
+    assert route.function == path.parent.name
     with served() as api:
         good = WRONG.search(path.stem) is None
         if good:
             ready(api, route.function, request_id)
+        if good and order_id is not None:
+            standing(api, FROM[route.name], order_id)
         # when it is invoked with it
         raw = handler_of(route.function)(event, api._context())
         # then it succeeds or is refused, as its name says
@@ -82,5 +96,6 @@ def test_a_sample_event_is_answered(path: Path) -> None:
             )
 
 
-def test_every_function_has_a_sample() -> None:
-    assert {path.parent.name for path in EVENTS} == set(BY_FUNCTION)
+def test_every_route_has_a_sample() -> None:
+    sampled = {json.loads(path.read_text(encoding="utf-8"))["resource"] for path in EVENTS}
+    assert sampled == {route.path for route in BY_NAME.values()}

@@ -62,8 +62,9 @@ class Wire(BaseAdapter):
         path, query = split_url(request.url, self.hidden + self.base_path)
         body = json.loads(request.body) if request.body else None
         method = str(request.method)
-        key = request.headers.get("Idempotency-Key")
-        headers = {} if key is None else {"Idempotency-Key": str(key)}
+        headers = {
+            name: str(request.headers[name]) for name in ("Idempotency-Key", "Prefer") if name in request.headers
+        }
         contract().check_request(method, path, headers=headers, query=query, body=body)
         self.sent.append((method, path, headers.get("Idempotency-Key")))
         if self.faults:
@@ -72,8 +73,8 @@ class Wire(BaseAdapter):
                 raise fault
             return reply(request, *fault)
         operation_id = contract().operation(method, path)["operationId"]
-        (route,) = [each for each in ROUTES if each.function.replace("_", "") == operation_id.lower()]
-        answer = self.api.answer(route, path, key=key, query=query, body=body, base_path=self.base_path)
+        (route,) = [each for each in ROUTES if each.name.replace("_", "") == operation_id.lower()]
+        answer = self.api.answer(route, path, headers=headers, query=query, body=body, base_path=self.base_path)
         return reply(request, answer.status, answer.headers, answer.text)
 
     def close(self) -> None:
@@ -162,6 +163,33 @@ def _succeeded(caller: Caller, record: Any) -> Any:
     from dataclasses import replace  # noqa: PLC0415 - only here
 
     return replace(record, status=Status.SUCCEEDED, wake_at=None, gc_id=f"GC{record.request_id[-8:]}")
+
+
+def test_many_are_asked_for_at_once_and_each_is_issued_in_its_turn(caller: Caller) -> None:
+    # given a busy account
+    caller.api.world.pacer.full_for = 90.0
+    later = {key: caller.gateway.create_later("25.00", "USD", key=key) for key in ("order-1", "order-2")}
+    assert [each.request["status"] for each in later.values()] == ["PENDING", "PENDING"]
+    assert [each.request["dueAt"] for each in later.values()] == ["2026-03-01T12:01:30Z"] * 2
+    assert caller.api.world.amazon.sent == []
+
+    def settle(seconds: float) -> None:
+        caller.api.world.clock.sleep(seconds)
+        if caller.api.world.clock.time < START + 20 * MINUTE:
+            return
+        # Long after a client's patience with what is unknown would have ended, their turn is there.
+        caller.api.world.pacer.full_for = None
+        for request_id, record in caller.api.world.ledger.records.items():
+            caller.api.world.ledger.records[request_id] = _succeeded(caller, record)
+
+    object.__setattr__(caller.gateway, "sleep", settle)
+    # when they are waited for, then there is a card for each
+    cards = {key: caller.gateway.wait_for(each) for key, each in later.items()}
+    assert [card["gcClaimCode"] for card in cards.values()] == [CODE, CODE]
+    assert len({card["requestId"] for card in cards.values()}) == 2
+    # and asking later once more for one that is issued already gets the card at once
+    again = caller.gateway.create_later("25.00", "USD", key="order-1")
+    assert caller.gateway.wait_for(again) == cards["order-1"]
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,8 @@ def test_the_balance_is_told(api: Api) -> None:
         "account": "default",
         "availableFunds": {"amount": "125.50", "currencyCode": "USD"},
         "asOf": "2026-03-01T12:00:00Z",
+        "averageDailySpend": None,
+        "daysRemaining": None,
     }
 
 

@@ -126,6 +126,8 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "account": "default",
         "availableFunds": {"amount": "1250.00", "currencyCode": "USD"},
         "asOf": "2026-03-01T12:00:00Z",
+        "averageDailySpend": {"amount": "62.50", "currencyCode": "USD"},
+        "daysRemaining": "20.0",
     },
     "ActivityPage": {
         "account": "default",

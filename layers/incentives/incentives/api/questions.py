@@ -8,22 +8,26 @@ from typing import Final
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.api.requests import format_time
 from incentives.api.search import read_day
-from incentives.domain.accounts import AccountFunds, Activity, CardState
+from incentives.domain.accounts import Activity, CardState
 from incentives.domain.errors import InvalidInput
+from incentives.domain.funds import Outlook
 from incentives.domain.money import Money
 
 #: Pages of a thousand rows: no account has as many.
 PAGE_MAX: Final = 999_999
 
 
-def funds(balance: AccountFunds) -> ApiAnswer:
-    """200: what the account has left at Amazon."""
+def funds(outlook: Outlook) -> ApiAnswer:
+    """200: what the account has left at Amazon, and how long it lasts."""
+    days = outlook.days_remaining
     return ApiAnswer(
         200,
         {
-            "account": balance.account,
-            "availableFunds": money(balance.available),
-            "asOf": format_time(balance.as_of),
+            "account": outlook.funds.account,
+            "availableFunds": money(outlook.funds.available),
+            "asOf": format_time(outlook.funds.as_of),
+            "averageDailySpend": money(outlook.average_daily_spend),
+            "daysRemaining": None if days is None else f"{days:f}",
         },
     )
 

@@ -168,12 +168,17 @@ class Funds(_Answer):
     Attributes:
         account: name of the partner account.
         availableFunds: zero, or even less, at times. Amazon's own sandbox always says zero.
-        asOf: RFC 3339, UTC.
+        asOf: Amazon's time of the balance, RFC 3339, UTC. It is asked for once a minute at most; while Amazon does not
+            answer, a balance of up to an hour ago is told.
+        averageDailySpend: over the last 14 whole days (UTC), or as many as the account is known; null on its first day.
+        daysRemaining: how long the balance lasts at that, to one decimal; null if nothing was spent.
     """
 
     account: str
     availableFunds: Money
     asOf: Time
+    averageDailySpend: Money | None
+    daysRemaining: Annotated[str, Field(pattern=r"^\d+\.\d$")] | None
 
 
 class CardState(_Answer):

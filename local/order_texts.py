@@ -1,0 +1,89 @@
+"""What a bulk order looks like on a terminal: the bar while it runs, the words at its end."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+Order = Mapping[str, Any]
+
+BAR_WIDTH: Final = 24
+#: Cards in these ways have come to their end.
+ENDED: Final = ("issued", "refused", "reversed", "escalated", "notIssued")
+#: Worth a word beside the bar, where there are any.
+TOLD: Final = ("refused", "open", "reversed", "escalated")
+WORDS: Final[Mapping[str, str]] = {
+    "AWAITING_FILE": "waits for its file",
+    "VALIDATING": "its file is being checked",
+    "PAUSED": "paused",
+    "STOPPING": "stopping",
+    "SETTLING": "finding out the last outcomes",
+}
+MINUTE_SECONDS: Final = 60
+HOUR_SECONDS: Final = 3_600
+
+
+def progress(order: Order, now: datetime) -> str:
+    """One line: how far an order is, how fast, and until when."""
+    rows, counts = order["rows"], order["counts"]
+    said = WORDS.get(order["status"])
+    if not rows:
+        return said or order["status"]
+    ended = sum(counts[name] for name in ENDED)
+    filled = ended * BAR_WIDTH // rows
+    parts = [f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {ended:,} of {rows:,}"]
+    few = ", ".join(f"{counts[name]:,} {name}" for name in TOLD if counts[name])
+    parts += [few] if few else []
+    if said is not None:
+        parts.append(said)
+    else:
+        parts += [f"{order['requestsPerSecond']:.1f}/s"] if order["requestsPerSecond"] is not None else []
+        parts += [until(order["estimatedEndAt"], now)] if order["estimatedEndAt"] is not None else []
+    return " | ".join(parts)
+
+
+def until(end: str, now: datetime) -> str:
+    """An estimated end, with the time that is left until it."""
+    moment = datetime.fromisoformat(end)
+    seconds = max(0.0, (moment - now).total_seconds())
+    if seconds < MINUTE_SECONDS:
+        left = f"{seconds:.0f} s"
+    elif seconds < HOUR_SECONDS:
+        left = f"{seconds / MINUTE_SECONDS:.0f} min"
+    else:
+        left = f"{seconds / HOUR_SECONDS:.1f} h"
+    return f"ends about {moment.astimezone(UTC):%H:%M} UTC, in {left}"
+
+
+def errors(order: Order) -> Iterator[str]:
+    """What is wrong with a file, a line each."""
+    for error in order["errors"]:
+        where = f"line {error['line']}" + (f", {error['field']}" if error["field"] else "")
+        yield f"  {where} {error['problem']}"
+    more = order["errorCount"] - len(order["errors"])
+    if more > 0:
+        yield f"  and {more:,} more"
+
+
+def totals(order: Order) -> str:
+    """What a file asks for: `10,000 cards, 250,000.00 USD`."""
+    sums = ", ".join(f"{_grouped(each['amount'])} {each['currencyCode']}" for each in order["totals"])
+    return f"{order['rows']:,} cards, {sums}"
+
+
+def summary(order: Order) -> Iterator[str]:
+    """How an order has ended, and where its result is."""
+    counts = order["counts"]
+    yield f"{'Stopped' if order['stopped'] else 'Finished'}: {totals(order)}"
+    for name in ("issued", "refused", "reversed", "escalated", "open"):
+        if counts[name]:
+            yield f"  {counts[name]:,} {name}"
+    if counts["notIssued"]:
+        yield f"  {counts['notIssued']:,} never asked for"
+    if order["result"] is not None:
+        yield f"Its result, until {order['result']['expiresAt']}:"
+        yield f"  {order['result']['url']}"
+
+
+def _grouped(amount: str) -> str:
+    whole, point, decimals = amount.partition(".")
+    return f"{int(whole):,}{point}{decimals}"

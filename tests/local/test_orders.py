@@ -1,0 +1,337 @@
+"""`make order` against an API that answers as documented: each request and each answer is held against the document."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from incentives.api import examples
+from local import order_texts
+from local.orders import TRIES_MAX, Desk, Gateway, OrderError, arguments, run
+from local.signing import Answer, Caller
+from tests.openapi.contract import contract
+
+BASE: Final = "https://api.test/v1"
+NEW: Final[dict[str, Any]] = dict(examples.BODIES["NewOrder"])
+ID: Final = NEW["orderId"]
+UPLOAD: Final = NEW["upload"]
+NOON: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+GOOD: Final = "key,amount,currency\na,25.00,USD\nb,40.00,USD\n"
+ROWS: Final = {"rows": 2, "totals": [{"amount": "65.00", "currencyCode": "USD"}]}
+
+
+def order(status: str, **members: Any) -> dict[str, Any]:
+    """An order of two rows as the API tells it; `waiting=1` and the like are its counts."""
+    counts = {name: members.pop(name, 0) for name in NEW["counts"]}
+    return {**examples.BODIES["Order"], "status": status, **ROWS, "counts": counts, "estimatedEndAt": None, **members}
+
+
+def problem(status: int, **members: Any) -> dict[str, Any]:
+    return {**examples.problem(status), **members}
+
+
+Step = dict[str, Any] | Exception | Callable[[], dict[str, Any]]
+
+
+@dataclass
+class Api:
+    """Answers calls in turn.
+
+    Attributes:
+        steps: what is answered, in order; the last is answered for good.
+        put: what was put, and with which headers.
+        slept: seconds.
+    """
+
+    steps: list[Step]
+    called: list[tuple[str, str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    put: list[tuple[bytes, Mapping[str, str]]] = field(default_factory=list)
+    put_answers: list[int] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        caller: Caller | None,
+        region: str,
+        body: Any = None,
+        headers: Mapping[str, str],
+        timeout_seconds: float = 0.0,
+    ) -> Answer:
+        if url == UPLOAD["url"]:
+            # Whoever signs it twice is refused.
+            assert caller is None
+            self.put.append((body, headers))
+            return Answer(self.put_answers.pop(0) if self.put_answers else 200, {}, "<Error/>")
+        assert caller is not None
+        path = url.removeprefix(BASE)
+        contract().check_request(method, path, headers=headers, query={}, body=body)
+        self.called.append((method, path, body))
+        self.keys.append(headers.get("Idempotency-Key"))
+        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+        found = step() if callable(step) else step
+        if isinstance(found, Exception):
+            raise found
+        # A status in numbers is a problem's.
+        status = found["status"] if isinstance(found["status"], int) else self._success(method, path, found)
+        said = {
+            "content-type": "application/json" if status < 400 else "application/problem+json",
+            "cache-control": "no-store",
+        }
+        if status < 400 and (path == "/orders" or status == 202):
+            said["location"] = f"/v1/orders/{ID}"
+        if status == 202:
+            said["retry-after"] = "5"
+        contract().check_answer(method, path, status=status, headers=said, body=found)
+        return Answer(status, said, json.dumps(found))
+
+    @staticmethod
+    def _success(method: str, path: str, found: Mapping[str, Any]) -> int:
+        if path == "/orders":
+            return 201 if found["status"] == "AWAITING_FILE" else 200
+        return 202 if method == "POST" and not path.endswith("/pause") else 200
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what it was shown."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class Run:
+    """What a run said and did."""
+
+    code: int
+    said: str
+    api: Api
+
+
+def ran(*given: str, steps: Iterable[Step], out: io.StringIO | None = None, puts: Iterable[int] = ()) -> Run:
+    api = Api([*steps], put_answers=[*puts])
+    said = out or io.StringIO()
+
+    def clock() -> datetime:
+        return NOON + timedelta(seconds=sum(api.slept))
+
+    gateway = Gateway(BASE, "us-east-1", lambda: Caller("KEY", "dummy"), call=api.call, sleep=api.slept.append)
+    return Run(run(Desk(gateway, said, clock=clock), arguments(given)), said.getvalue(), api)
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> str:
+    file = tmp_path / "cards.csv"
+    file.write_text(GOOD)
+    return str(file)
+
+
+FINISHED: Final = order("FINISHED", issued=2, result={"url": "https://s3.test/r", "expiresAt": "2026-03-01T13:00:00Z"})
+
+
+def test_a_file_is_ordered_put_started_and_watched_to_its_end(cards: str) -> None:
+    # given an order that takes a while
+    steps = [NEW, order("VALIDATING", rows=None, totals=[]), order("ISSUING", issued=1, waiting=1), FINISHED]
+    done = ran(cards, steps=steps)
+    # then it was made, its file put as the answer said, and started
+    assert done.api.called == [
+        ("POST", "/orders", {"format": "csv", "onUnknown": "retry"}),
+        ("POST", f"/orders/{ID}/start", {"dryRun": False}),
+        ("GET", f"/orders/{ID}", None),
+        ("GET", f"/orders/{ID}", None),
+    ]
+    assert done.api.put == [(GOOD.encode(), UPLOAD["headers"])]
+    # and its end is told, with where the result is
+    assert done.code == 0
+    assert "Finished: 2 cards, 65.00 USD" in done.said
+    assert "https://s3.test/r" in done.said
+    assert UPLOAD["url"] not in done.said
+
+
+def test_the_same_file_is_the_same_order_and_another_is_another(cards: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(GOOD + "c,1.00,USD\n")
+    keys = [ran(file, steps=[{**FINISHED, "upload": None}]).api.keys[0] for file in (cards, cards, str(other))]
+    assert keys[0] == keys[1] != keys[2]
+    assert ran(cards, "--key", "mine", steps=[{**FINISHED, "upload": None}]).api.keys == ["mine"]
+
+
+@pytest.mark.parametrize("status", ["VALIDATING", "ISSUING", "PAUSED", "STOPPING", "SETTLING", "FINISHED"])
+def test_an_order_that_is_under_way_is_not_started_again(cards: str, status: str) -> None:
+    known = {**order(status, issued=2), "upload": None}
+    done = ran(cards, steps=[known, FINISHED])
+    assert done.api.put == []
+    assert not [path for _, path, _ in done.api.called if path.endswith("/start")]
+
+
+@pytest.mark.parametrize("status", ["INVALID", "VALIDATED"])
+def test_an_order_that_was_checked_is_started_again(cards: str, status: str) -> None:
+    done = ran(cards, steps=[{**order(status), "upload": UPLOAD}, FINISHED])
+    assert len(done.api.put) == 1
+    assert done.api.called[1] == ("POST", f"/orders/{ID}/start", {"dryRun": False})
+
+
+def test_what_the_command_line_says_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "rows.data"
+    file.write_text('{"key": "a", "amount": 1, "currency": "USD"}\n')
+    given = (str(file), "--format", "jsonl", "--account", "emea", "--on-unknown", "reissue", "--dry-run")
+    done = ran(*given, steps=[NEW, order("VALIDATED", dryRun=True)])
+    assert done.api.called == [
+        ("POST", "/orders", {"format": "jsonl", "onUnknown": "reissue", "account": "emea"}),
+        ("POST", f"/orders/{ID}/start", {"dryRun": True}),
+    ]
+    assert done.code == 0
+    assert "The file is good: 2 cards, 65.00 USD. Nothing was issued." in done.said
+
+
+def test_a_refused_file_is_shown_line_by_line(cards: str) -> None:
+    errors = [
+        {"line": 2, "field": "amount", "problem": "must be greater than zero"},
+        {"line": 3, "field": None, "problem": "has 4 cells; the header has 3"},
+    ]
+    done = ran(cards, steps=[NEW, order("INVALID", rows=None, totals=[], errors=errors, errorCount=1202)])
+    assert done.code == 1
+    assert "line 2, amount must be greater than zero" in done.said
+    assert "line 3 has 4 cells; the header has 3" in done.said
+    assert "and 1,200 more" in done.said
+
+
+def test_cards_that_were_not_issued_are_told_and_end_with_one(cards: str) -> None:
+    result = FINISHED["result"]
+    done = ran(cards, steps=[NEW, order("FINISHED", issued=1, notIssued=1, stopped=True, result=result)])
+    assert done.code == 1
+    assert "Stopped: 2 cards" in done.said
+    assert "1 never asked for" in done.said
+
+
+def test_a_pause_says_why_and_how_to_go_on(cards: str) -> None:
+    done = ran(cards, steps=[NEW, order("PAUSED", pauseReason="account 'default' has no secret")])
+    assert done.code == 3
+    assert "account 'default' has no secret" in done.said
+    assert f'make order ARGS="--order {ID} --do resume"' in done.said
+
+
+def test_ctrl_c_leaves_the_order_running_and_says_how_to_see_it_again(cards: str) -> None:
+    def interrupted() -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    done = ran(cards, steps=[NEW, order("ISSUING", waiting=2), interrupted])
+    assert done.code == 3
+    assert "The order goes on" in done.said
+    assert f'make order ARGS="--order {ID}"' in done.said
+    assert not [path for _, path, _ in done.api.called if path.endswith(("/stop", "/pause"))]
+    # and before the order has a name, there is nothing but the command itself
+    assert "The same command once more" in ran(cards, steps=[interrupted]).said
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "stop"])
+def test_an_order_can_be_told_what_to_do(action: str) -> None:
+    done = ran("--order", ID, "--do", action, steps=[order("PAUSED") if action == "pause" else FINISHED])
+    assert done.api.called[0] == ("POST", f"/orders/{ID}/{action}", None)
+
+
+def test_watching_an_order_only_reads_it() -> None:
+    done = ran("--order", ID, steps=[order("SETTLING", issued=1, open=1), FINISHED])
+    assert {method for method, _, _ in done.api.called} == {"GET"}
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("fault", [OSError("gone"), problem(503), problem(504), problem(429)])
+def test_what_may_work_a_little_later_is_repeated_with_the_same_key(cards: str, fault: Step) -> None:
+    done = ran(cards, steps=[fault, NEW, fault, order("ISSUING", waiting=2), fault, FINISHED], puts=[500, 503])
+    assert done.code == 0
+    assert done.api.keys[0] == done.api.keys[1] is not None
+    assert len(done.api.put) == 3
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ([problem(422)], "was used for a request with another amount"),
+        ([OSError("gone")], "No answer"),
+    ],
+)
+def test_a_refusal_says_why(cards: str, steps: list[Step], why: str) -> None:
+    with pytest.raises(OrderError, match=why):
+        ran(cards, steps=steps)
+
+
+def test_it_gives_up_on_what_stays_broken_and_shows_no_address(cards: str) -> None:
+    with pytest.raises(OrderError, match="HTTP 403") as told:
+        ran(cards, steps=[NEW], puts=[503] * (TRIES_MAX - 1) + [403])
+    assert "https" not in str(told.value)
+
+
+def test_a_file_that_is_none_or_too_large_or_of_no_known_format_is_not_ordered(tmp_path: Path) -> None:
+    large, strange = tmp_path / "large.csv", tmp_path / "cards.xlsx"
+    with large.open("wb") as file:
+        file.truncate(25 * 1024 * 1024 + 1)
+    strange.write_text(GOOD)
+    for file_name, why in ((tmp_path / "none.csv", "cannot be read"), (large, "more than"), (strange, "--format")):
+        with pytest.raises(OrderError, match=why):
+            ran(str(file_name), steps=[NEW])
+
+
+@pytest.mark.parametrize("given", [(), ("cards.csv", "--order", ID), ("cards.csv", "--do", "stop")])
+def test_a_command_line_that_makes_no_sense_is_refused(given: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        arguments(given)
+
+
+def test_looks_become_fewer_as_an_order_takes_long(cards: str) -> None:
+    done = ran(cards, steps=[NEW, *[order("ISSUING", waiting=2)] * 300, FINISHED])
+    assert done.api.slept[0] == 1.0
+    assert done.api.slept[-1] == 10.0
+    assert done.api.slept == sorted(done.api.slept)
+    # and without a terminal what is written stays readable
+    assert len(done.said.splitlines()) < 120
+
+
+def test_on_a_terminal_one_line_is_written_over_and_over(cards: str) -> None:
+    steps = [NEW, order("ISSUING", waiting=2), order("ISSUING", issued=1, waiting=1), FINISHED]
+    shown = ran(cards, steps=steps, out=Terminal()).said
+    lines = shown.split("\r")[1:]
+    assert [line.split(" |")[0].rstrip() for line in lines[:2]] == [
+        "[........................] 0 of 2",
+        "[############............] 1 of 2",
+    ]
+    assert all(len(line) >= len(lines[0].rstrip()) for line in lines[1:2])
+
+
+@pytest.mark.parametrize(
+    ("members", "shown"),
+    [
+        ({"rows": None, "status": "VALIDATING"}, "its file is being checked"),
+        (
+            {"issued": 600, "refused": 2, "open": 3, "waiting": 395, "requestsPerSecond": 5.94, "rows": 1000},
+            "[##############..........] 602 of 1,000 | 2 refused, 3 open | 5.9/s",
+        ),
+        (
+            {"waiting": 2, "requestsPerSecond": 0.5, "estimatedEndAt": "2026-03-01T12:30:00Z"},
+            "[........................] 0 of 2 | 0.5/s | ends about 12:30 UTC, in 30 min",
+        ),
+        ({"status": "SETTLING", "issued": 1, "open": 1}, "1 of 2 | 1 open | finding out the last outcomes"),
+        ({"status": "PAUSED", "issued": 1, "waiting": 1, "requestsPerSecond": 3.0}, "1 of 2 | paused"),
+    ],
+)
+def test_the_bar(members: dict[str, Any], shown: str) -> None:
+    told = order(members.pop("status", "ISSUING"), **{"requestsPerSecond": None, **members})
+    assert order_texts.progress(told, NOON).endswith(shown)
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [("12:00:09", "in 9 s"), ("12:02:00", "in 2 min"), ("15:30:00", "in 3.5 h"), ("11:59:00", "in 0 s")],
+)
+def test_the_time_that_is_left(end: str, left: str) -> None:
+    assert order_texts.until(f"2026-03-01T{end}Z", NOON).endswith(left)

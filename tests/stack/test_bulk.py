@@ -1,0 +1,374 @@
+"""Bulk orders on the local cloud, from the command line to the result file.
+
+`make bulk` runs the same with a thousand cards (BULK_ROWS) and prints the pace that was reached.
+"""
+
+import csv
+import io
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incentives.aws.records import format_time
+from incentives.domain.bulk import derive_order_id, row_idempotency_key
+from incentives.domain.operations import Operation
+from incentives.domain.pacing import REQUESTS_PER_SECOND_DEFAULT
+from incentives.domain.request_ids import derive_request_id, hash_key
+from local.orders import Desk, Gateway, arguments, run
+from local.signing import Answer, send
+from sandbox.throttle import most_in_any_second
+from tests.stack.cloud import Cloud
+from tests.stack.orders import PATIENCE_SECONDS, wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
+
+ROWS = int(os.environ.get("BULK_ROWS", "60"))
+#: Beside the patience for anything: the emulator issues about two rows a second, and has been seen to do one.
+SECONDS_PER_ROW = 1.5
+#: One row in twenty.
+FAULT_EVERY = 20
+FAULTS: Sequence[dict[str, object]] = (
+    {"kind": "resend", "when": "before"},
+    {"kind": "resend", "when": "after"},
+    {"kind": "drop", "when": "after"},
+    {"kind": "drop", "when": "before"},
+    {"kind": "error503", "when": "after"},
+)
+REFUSED_ROW = 7
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """One bulk order with a key of its own, and the request ids that its rows will have."""
+
+    cloud: Cloud
+    rows: int
+    key: str = field(default_factory=lambda: f"bulk-{uuid.uuid4().hex}")
+
+    @property
+    def id(self) -> str:
+        """Derived as the gateway derives it."""
+        return derive_order_id(self.cloud.outputs.accountName, self.key)
+
+    @property
+    def route(self) -> str:
+        return f"/orders/{self.id}"
+
+    def amount(self, number: int) -> str:
+        return f"{1 + number % 9}.50"
+
+    @property
+    def csv(self) -> str:
+        lines = [f"row-{n},{self.amount(n)},USD,bulk {n}" for n in range(self.rows)]
+        return "\n".join(["key,amount,currency,reference", *lines, ""])
+
+    @cached_property
+    def request_ids(self) -> list[str]:
+        outputs = self.cloud.outputs
+        return [
+            derive_request_id(
+                outputs.partnerId,
+                outputs.accountName,
+                Operation.CREATE_GIFT_CARD,
+                hash_key(row_idempotency_key(self.id, f"row-{n}")),
+                0,
+            )
+            for n in range(self.rows)
+        ]
+
+    def fault(self, number: int, **rule: object) -> None:
+        """Script a fault for one row."""
+        self.cloud.sandbox.post(
+            "faults", {"operation": "CreateGiftCard", "requestId": self.request_ids[number], **rule}
+        )
+
+    def make(self, **members: object) -> Answer:
+        return self.cloud.call("POST", "/orders", {"format": "csv", **members}, key=self.key)
+
+    def put(self, made: Answer, content: str) -> Answer:
+        upload = made.body["upload"]
+        return send(
+            upload["method"], upload["url"], caller=None, region="", body=content.encode(), headers=upload["headers"]
+        )
+
+    def do(self, action: str, body: object = None) -> Answer:
+        return self.cloud.call("POST", f"{self.route}/{action}", body)
+
+    def read(self) -> dict[str, Any]:
+        answer = self.cloud.call("GET", self.route)
+        assert answer.status == 200, answer.text
+        found: dict[str, Any] = answer.body
+        return found
+
+    def start(self) -> None:
+        """Make it, put its file, start it."""
+        made = self.make()
+        assert made.status == 201, made.text
+        assert self.put(made, self.csv).status == 200
+        assert self.do("start").status == 202
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
+        """Read it until a condition holds; return it as it then was."""
+        end = time.monotonic() + PATIENCE_SECONDS + SECONDS_PER_ROW * self.rows
+        while not condition(order := self.read()):
+            assert time.monotonic() < end, f"waited in vain until {what}: {order}"
+            time.sleep(0.2)
+        return order
+
+    def result(self) -> list[dict[str, str]]:
+        url = self.read()["result"]["url"]
+        answer = send("GET", url, caller=None, region="")
+        assert answer.status == 200, answer.text
+        return list(csv.DictReader(io.StringIO(answer.text)))
+
+    def cards(self) -> list[dict[str, Any]]:
+        """What the sandbox has made of its rows and charged."""
+        ids = {*self.request_ids}
+        report = self.cloud.sandbox.report()
+        return [card for card in report["cards"] if card["requestId"] in ids and card["status"] == "Fulfilled"]
+
+    def hurry(self) -> None:
+        """Set an order's clock back that waits for workers which may still be at work."""
+        self.cloud.table(self.cloud.outputs.ordersTableName).update_item(
+            Key={"orderId": self.id, "part": "order"},
+            UpdateExpression="SET stoppedAt = :then",
+            ConditionExpression="attribute_exists(stoppedAt)",
+            ExpressionAttributeValues={":then": format_time(datetime.now(UTC) - timedelta(minutes=2))},
+        )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_a_hurry(cloud: Cloud) -> Iterator[None]:
+    """Waits of workflows take a tenth of their time."""
+    cloud.set_wait_scale(0.1)
+    yield
+    cloud.set_wait_scale(1)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A bulk order with faults in it, whose functions were killed under way, at its end."""
+
+    bulk: Bulk
+    order: dict[str, Any]
+    calls: list[dict[str, Any]]
+    killed: int
+
+
+@pytest.fixture(scope="module")
+def finished(cloud: Cloud) -> Finished:
+    bulk = Bulk(cloud, ROWS)
+    before = len(cloud.sandbox.report()["calls"])
+    # given one row in twenty that goes wrong once, and one that Amazon refuses
+    for turn, number in enumerate(range(FAULT_EVERY // 2, ROWS, FAULT_EVERY)):
+        bulk.fault(number, calls={"first": 1}, **FAULTS[turn % len(FAULTS)])
+    bulk.fault(REFUSED_ROW, calls={"every": True}, kind="refuse", errorCode="F200", errorType="InvalidAmountValue")
+    bulk.start()
+    # when the functions that issue it are killed, twice
+    killed = 0
+    for share in (4, 2):
+        least = ROWS // share
+        bulk.wait_for(lambda order, least=least: _ended(order) >= least or order["status"] == "SETTLING", "it is on")
+        for process in cloud.lambda_processes(cloud.outputs.functionNames["ProcessOrder"]):
+            process.kill()
+            killed += 1
+    order = bulk.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    return Finished(bulk, order, cloud.sandbox.report()["calls"][before:], killed)
+
+
+def _ended(order: dict[str, Any]) -> int:
+    counts = order["counts"]
+    return sum(counts.values()) - int(counts["waiting"])
+
+
+def test_every_row_has_ended_and_is_counted_once(finished: Finished) -> None:
+    counts = finished.order["counts"]
+    assert finished.killed > 0
+    assert counts == {**dict.fromkeys(counts, 0), "issued": ROWS - 1, "refused": 1}
+    assert finished.order["rows"] == ROWS
+    total = sum((Decimal(finished.bulk.amount(n)) for n in range(ROWS)), Decimal())
+    assert finished.order["totals"] == [{"amount": f"{total:.2f}", "currencyCode": "USD"}]
+    issued = total - Decimal(finished.bulk.amount(REFUSED_ROW))
+    assert finished.order["issuedTotals"] == [{"amount": f"{issued:.2f}", "currencyCode": "USD"}]
+
+
+def test_the_result_is_what_amazon_has_charged(finished: Finished) -> None:
+    result = finished.bulk.result()
+    assert [row["key"] for row in result] == [f"row-{n}" for n in range(ROWS)]
+    told = {row["requestId"]: (row["gcId"], Decimal(row["amount"])) for row in result if row["outcome"] == "issued"}
+    charged = {card["requestId"]: (card["gcId"], Decimal(card["amount"])) for card in finished.bulk.cards()}
+    assert told == charged
+    # and the ids are those that whoever knows order and row can derive
+    assert [row["requestId"] for row in result] == finished.bulk.request_ids
+    (refused,) = [row for row in result if row["outcome"] != "issued"]
+    assert (refused["outcome"], refused["errorType"]) == ("refused", "InvalidAmountValue")
+
+
+def test_how_fast_it_was(finished: Finished) -> None:
+    rate = finished.order["requestsPerSecond"]
+    # A machine that is too busy sends calls late, and so in bunches: Amazon may then throttle one, which is repeated.
+    most = most_in_any_second(call["tick"] for call in finished.calls)
+    throttled = sum(call["outcome"] == "ThrottlingException" for call in finished.calls)
+    allowed = REQUESTS_PER_SECOND_DEFAULT
+    print(  # noqa: T201 - what `make bulk` is for
+        f"\n{ROWS} cards: {rate:.2f} a second, {rate / allowed:.0%} of the {allowed:.0f} allowed; at most {most} calls "
+        f"in any second, {throttled} of all throttled; {finished.killed} processes killed"
+    )
+    assert 0 < rate <= allowed
+
+
+def test_a_card_of_it_is_like_any_other(cloud: Cloud, finished: Finished) -> None:
+    request_id = finished.bulk.request_ids[0]
+    card = cloud.call("GET", f"/gift-cards/{request_id}")
+    assert (card.body["status"], card.body["externalReference"]) == ("SUCCEEDED", "bulk 0")
+    code = cloud.call("POST", f"/gift-cards/{request_id}/claim-code").body["gcClaimCode"]
+    assert code == next(each for each in finished.bulk.cards() if each["requestId"] == request_id)["claimCode"]
+
+
+def test_no_claim_code_in_files_tables_histories_or_logs(cloud: Cloud, finished: Finished) -> None:
+    codes = {card["claimCode"] for card in cloud.sandbox.report()["cards"]}
+    codes |= {code.replace("-", "") for code in codes}
+    s3, bucket = cloud.client("s3"), cloud.outputs.ordersBucketName
+    objects = [
+        s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read().decode()
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        for each in page["Contents"]
+    ]
+    machine = cloud.client("stepfunctions")
+    executions = machine.list_executions(stateMachineArn=cloud.outputs.orderStateMachineArn)["executions"]
+    mine = [each["executionArn"] for each in executions if each["name"].startswith(finished.bulk.id)]
+    assert mine
+    places: dict[str, Any] = {
+        "files": objects,
+        "orders": cloud.items(cloud.table(cloud.outputs.ordersTableName)),
+        "histories": [cloud.history(arn) for arn in mine],
+        "logs": cloud.logs(cloud.outputs.functionNames["ProcessOrder"]),
+    }
+    assert finished.bulk.csv in objects
+    for name, content in places.items():
+        text = json.dumps(content, default=str)
+        assert [code for code in codes if code in text] == [], name
+
+
+def test_the_same_key_is_the_same_order(cloud: Cloud, finished: Finished) -> None:
+    again = finished.bulk.make()
+    assert (again.status, again.headers["idempotent-replayed"]) == (200, "true")
+    assert (again.body["orderId"], again.body["upload"]) == (finished.bulk.id, None)
+    other = finished.bulk.make(onUnknown="reverse")
+    assert (other.status, other.body["errorType"]) == (422, "KeyReused")
+    assert [each["field"] for each in other.body["errors"]] == ["onUnknown"]
+    assert finished.bulk.do("start").status == 409
+
+
+def test_pause_resume_and_stop(cloud: Cloud) -> None:
+    bulk = Bulk(cloud, 40)
+    bulk.start()
+    bulk.wait_for(lambda order: order["status"] == "ISSUING" and len(bulk.cards()) >= 3, "it is being issued")
+    # when it is paused
+    paused = bulk.do("pause")
+    assert (paused.status, paused.body["status"]) == (200, "PAUSED")
+    assert bulk.do("pause").status == 200
+    wait_until(lambda: not _running(cloud, bulk), "its workflow has ended")
+    # then nothing further is asked for; a row that was being issued is
+    held = len(bulk.cards())
+    assert held < bulk.rows
+    assert bulk.read()["pauseReason"] is None
+    # and when it is resumed it goes on
+    assert bulk.do("resume").status == 202
+    bulk.wait_for(lambda order: len(bulk.cards()) > held, "it goes on")
+    # and when it is stopped it ends, and says which rows it never asked for
+    stopped = bulk.do("stop")
+    assert (stopped.status, stopped.body["stopped"]) == (202, True)
+    bulk.hurry()
+    order = bulk.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    issued = {card["requestId"] for card in bulk.cards()}
+    assert order["counts"]["issued"] == len(issued) < bulk.rows
+    assert order["counts"]["notIssued"] == bulk.rows - len(issued)
+    result = bulk.result()
+    assert {row["requestId"] for row in result if row["outcome"] == "issued"} == issued
+    assert {row["outcome"] for row in result} == {"issued", "notIssued"}
+    assert bulk.do("resume").status == 409
+
+
+def _running(cloud: Cloud, bulk: Bulk) -> list[str]:
+    machine = cloud.client("stepfunctions")
+    found = machine.list_executions(stateMachineArn=cloud.outputs.orderStateMachineArn, statusFilter="RUNNING")
+    return [each["name"] for each in found["executions"] if each["name"].startswith(bulk.id)]
+
+
+def test_an_order_can_be_stopped_before_it_began(cloud: Cloud) -> None:
+    bulk = Bulk(cloud, 3)
+    bulk.make()
+    stopped = bulk.do("stop")
+    assert (stopped.status, stopped.body["status"], stopped.body["result"]) == (200, "FINISHED", None)
+    assert bulk.do("start").status == 409
+
+
+def test_a_file_that_was_never_put_is_told(cloud: Cloud) -> None:
+    bulk = Bulk(cloud, 3)
+    bulk.make()
+    assert bulk.do("start").status == 202
+    order = bulk.wait_for(lambda order: order["status"] != "VALIDATING", "it was looked for")
+    assert (order["status"], order["errorCount"]) == ("INVALID", 1)
+    # and it can be put now
+    assert bulk.put(bulk.make(), bulk.csv).status == 200
+    assert bulk.do("start", {"dryRun": True}).status == 202
+    order = bulk.wait_for(lambda order: order["status"] != "VALIDATING", "it was checked")
+    assert (order["status"], order["rows"]) == ("VALIDATED", 3)
+    assert bulk.cards() == []
+
+
+@pytest.mark.parametrize("order_id", ["order-17", "A" * 26])
+def test_an_unknown_order_is_not_found(cloud: Cloud, order_id: str) -> None:
+    for answer in (cloud.call("GET", f"/orders/{order_id}"), cloud.call("POST", f"/orders/{order_id}/start")):
+        assert answer.status == 404
+        assert [each["field"] for each in answer.body["errors"]] == ["orderId"]
+
+
+# ---- from a terminal -----------------------------------------------------------------------------
+
+
+def ordered(cloud: Cloud, file: Path, *given: str) -> tuple[int, str]:
+    """`python -m local.orders FILE ...`: its exit code and what it wrote."""
+    said = io.StringIO()
+    gateway = Gateway(cloud.outputs.apiUrl, cloud.outputs.region, lambda: cloud.invoker)
+    code = run(Desk(gateway, said), arguments([str(file), *given]))
+    return code, said.getvalue()
+
+
+def test_the_command_checks_then_issues_then_shows_the_same_order(cloud: Cloud, tmp_path: Path) -> None:
+    file = tmp_path / "cards.jsonl"
+    stamp = uuid.uuid4().hex
+    rows = [{"key": f"{stamp}-{n}", "amount": 2, "currency": "USD"} for n in range(3)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    before = len(cloud.sandbox.report()["cards"])
+    assert ordered(cloud, file, "--dry-run")[0] == 0
+    assert len(cloud.sandbox.report()["cards"]) == before
+    code, said = ordered(cloud, file)
+    assert code == 0, said
+    assert "Finished: 3 cards, 6.00 USD" in said
+    again, said_again = ordered(cloud, file)
+    assert (again, said_again.splitlines()[0]) == (0, said.splitlines()[0])
+    assert len(cloud.sandbox.report()["cards"]) == before + 3
+
+
+def test_the_command_shows_what_is_wrong_line_by_line(cloud: Cloud, tmp_path: Path) -> None:
+    file = tmp_path / "cards.csv"
+    file.write_text(f"key,amount,currency\n{uuid.uuid4().hex},0,USD\nb,1.00,JPY\nb,1.00,USD\n")
+    code, said = ordered(cloud, file)
+    assert code == 1
+    assert [line.split(" ")[2:5] for line in said.splitlines() if line.startswith("  line")] == [
+        ["line", "2,", "amount"],
+        ["line", "3,", "currency"],
+        ["line", "4,", "key"],
+    ]
