@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
@@ -66,10 +68,16 @@ class Died(BaseException):
 
 @dataclass
 class Life:
-    """How many calls to AWS a process has made, and at which it dies; None: it lives on."""
+    """How many calls to AWS a process has made, and at which it dies; None: it lives on.
+
+    Attributes:
+        deaf_at: a method, and which of its calls takes effect without an answer.
+    """
 
     dies_at: int | None = None
+    deaf_at: tuple[str, int] | None = None
     calls: int = 0
+    calls_of: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -82,9 +90,13 @@ class Mortal:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(**members: Any) -> Any:
             self.life.calls += 1
+            self.life.calls_of[name] += 1
             if self.life.calls == self.life.dies_at:
                 raise Died
-            return getattr(self.client, name)(**members)
+            answer = getattr(self.client, name)(**members)
+            if self.life.deaf_at == (name, self.life.calls_of[name]):
+                raise ReadTimeoutError(endpoint_url="https://aws.test")
+            return answer
 
         return call
 

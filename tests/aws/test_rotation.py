@@ -369,6 +369,9 @@ def test_what_a_function_met_does_not_count_against_the_only_key_there_is(scene:
 
     assert scene.rotate().outcome is Outcome.KEPT
     assert scene.labels()["AWSCURRENT"] == scene.new
+    # and the old key is not asked for at every look
+    proofs = [facts["outcome"] for line, facts in scene.w.telemetry.lines if line == "keyProof"]
+    assert proofs.count("refused") == 1
 
 
 def test_a_trial_without_an_answer_is_not_over(scene: Scene) -> None:
@@ -409,6 +412,73 @@ def test_two_invocations_at_once_do_no_more_than_one(scene: Scene) -> None:
 
     assert [first.outcome, *others] == [Outcome.KEPT, Outcome.KEPT]
     assert scene.labels() == {"AWSCURRENT": scene.new, "AWSPREVIOUS": scene.old}
+
+
+def test_a_key_that_another_invocation_promotes_first_is_watched_by_both(scene: Scene) -> None:
+    ready(scene)
+
+    class Overtaking:
+        """While the pending key is proven, another invocation promotes it, and dies in its first look."""
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+            self.amazon = scene.functions[0].amazon
+            self.asked = 0
+
+        def funds(self, account: Any, *, seconds: float) -> Any:
+            self.asked += 1
+            if self.name == "first" and self.asked == 1:
+                with pytest.raises(Died):
+                    scene.rotate(amazon=Overtaking("second"))
+            elif self.name == "second" and self.asked > 1:
+                raise Died
+            return self.amazon.funds(account, seconds=seconds)
+
+    first = Overtaking("first")
+
+    assert scene.rotate(amazon=first).outcome is Outcome.KEPT
+    assert first.asked > 1
+    assert scene.labels() == {"AWSCURRENT": scene.new, "AWSPREVIOUS": scene.old}
+    assert [line for line, _ in scene.w.telemetry.lines].count("keyPromoted") == 1
+
+
+def test_a_rollback_that_another_invocation_has_done_is_told_as_one(scene: Scene) -> None:
+    ready(scene)
+    others: list[Outcome] = []
+
+    def meanwhile() -> None:
+        if not others:
+            scene.deactivate(scene.new)
+            others.append(scene.rotate().outcome)
+
+    scene.clock.meanwhile = meanwhile
+
+    assert [scene.rotate().outcome, *others] == [Outcome.ROLLED_BACK] * 2
+    assert scene.labels() == {"AWSCURRENT": scene.old}
+
+
+def test_a_rollback_whose_answer_is_lost_is_found_at_the_next_looks(scene: Scene) -> None:
+    # given a label that is moved without anybody hearing of it
+    ready(scene)
+    scene.clock.meanwhile = lambda: scene.deactivate(scene.new)
+    life = Life(deaf_at=("update_secret_version_stage", 2))
+
+    report = scene.rotate(life=life)
+
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert "(UnrecognizedClientException)" in report.detail
+    assert scene.labels() == {"AWSCURRENT": scene.old}
+    assert len(scene.w.people.notices) == 1
+
+
+def test_a_promotion_whose_answer_is_lost_goes_on_with_the_next_invocation(scene: Scene) -> None:
+    ready(scene)
+
+    with pytest.raises(AccountUnusable, match="labels cannot be moved"):
+        scene.rotate(life=Life(deaf_at=("update_secret_version_stage", 1)))
+
+    assert scene.labels()["AWSCURRENT"] == scene.new
+    assert scene.rotate().outcome is Outcome.KEPT
 
 
 def test_a_watch_whose_key_somebody_else_has_replaced_ends(scene: Scene) -> None:
