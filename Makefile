@@ -40,8 +40,24 @@ call: env-project ## sign and send one request: METHOD=POST ROUTE=/gift-cards KE
 	@$(PY) -m local.call
 
 .PHONY: put-keys
-put-keys: env-project ## store an account's keys: ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID= [STACK=], the secret is asked for
+put-keys: env-project ## store an account's keys: ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID= [STACK=] [PENDING=1], the secret is asked for
 	@$(PY) -m local.put_keys
+
+.PHONY: rotate-keys
+rotate-keys: env-project ## prove and promote a pending key, watch it, tell when the old one may go: ACCOUNT= [STACK=]
+	@$(PY) -m local.rotate_keys
+
+.PHONY: order
+order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea"]; ARGS="--order ID" watches one
+	@$(PY) -m local.orders $(if $(FILE),"$(FILE)") $(ARGS)
+
+.PHONY: watch
+watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C ([STACK=name], ARGS=--once)
+	@$(PY) -m local.watch $(ARGS)
+
+.PHONY: smoke
+smoke: env-project ## try a deployment: one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=]
+	@$(PY) -m local.smoke
 
 .PHONY: resume
 resume: env-project ## take up an open request by hand: REQUEST_ID=
@@ -56,6 +72,18 @@ test: env lint ## lint and run every test
 .PHONY: recovery
 recovery: env ## every operation, fault and intent through recovery on the local cloud (minutes)
 	@RECOVERY_CASES=all $(PY) -m pytest tests/stack/test_recovery.py
+
+.PHONY: bulk
+bulk: env ## a bulk order of a thousand cards on the local cloud, with faults; prints the pace that it reached
+	@BULK_ROWS=$${BULK_ROWS:-1000} $(PY) -m pytest -s tests/stack/test_bulk.py
+
+.PHONY: load
+load: env ## more orders than Amazon takes, in real time: is every promise of the pace kept? (minutes; LOAD_ARGS="--per-second 50")
+	@PYTHONPATH=layers/incentives $(PY) -m tests.bench.load $(LOAD_ARGS)
+
+.PHONY: bench
+bench: env ## measure the pace and what it costs (BENCH=name: only this one)
+	@PYTHONPATH=layers/incentives $(PY) -m tests.bench $(BENCH)
 
 .PHONY: lint
 lint: env-project env-sam ## ruff, mypy, and the template's linter

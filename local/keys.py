@@ -16,9 +16,11 @@ class AccountKeys:
     marketplace: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
+    park_when_unfunded: bool = False
 
     def as_secret(self, created_at: datetime) -> str:
         """The secret's text."""
+        parks = {"parkWhenUnfunded": True} if self.park_when_unfunded else {}
         return json.dumps(
             {
                 "partnerId": self.partner_id,
@@ -26,8 +28,50 @@ class AccountKeys:
                 "secretAccessKey": self.secret_access_key,
                 "marketplace": self.marketplace,
                 "keyCreatedAt": created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+                **parks,
             }
         )
+
+
+class NothingToRotateError(Exception):
+    """There is no key yet that a pending one could take the place of."""
+
+
+def parks_now(secrets_manager: Any, secret_id: str) -> bool:  # noqa: ANN401 - a boto3 client
+    """Whether the account, as its secret stands, parks requests that its balance does not cover.
+
+    Raises:
+        ClientError: Secrets Manager refused.
+    """
+    try:
+        text = secrets_manager.get_secret_value(SecretId=secret_id)["SecretString"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return False
+    try:
+        return json.loads(text).get("parkWhenUnfunded") is True
+    except (ValueError, AttributeError):
+        # It is about to be replaced by a better one.
+        return False
+
+
+def put_pending(secrets_manager: Any, secret_id: str, keys: AccountKeys, created_at: datetime) -> None:  # noqa: ANN401 - a boto3 client
+    """Give an existing secret a pending version: no function reads it before a rotation has promoted it.
+
+    Raises:
+        ClientError: Secrets Manager refused.
+        NothingToRotateError: there is no secret.
+    """
+    try:
+        # Without the label named, the key would be live at once.
+        secrets_manager.put_secret_value(
+            SecretId=secret_id, SecretString=keys.as_secret(created_at), VersionStages=["AWSPENDING"]
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        raise NothingToRotateError("The account has no keys yet: leave out PENDING=1.") from error
 
 
 def put(secrets_manager: Any, secret_id: str, keys: AccountKeys, created_at: datetime) -> str:  # noqa: ANN401 - a boto3 client

@@ -41,6 +41,12 @@ class Outputs:
     operatorsTopicArn: str = ""  # noqa: N815
     cardVaultKeyArn: str = ""  # noqa: N815
     failuresQueueUrl: str = ""  # noqa: N815
+    backlogQueueUrl: str = ""  # noqa: N815
+    backlogDeadLettersUrl: str = ""  # noqa: N815
+    accountTableName: str = ""  # noqa: N815
+    ordersTableName: str = ""  # noqa: N815
+    ordersBucketName: str = ""  # noqa: N815
+    orderStateMachineArn: str = ""  # noqa: N815
 
     def save(self, file: Path) -> None:
         """Write the file at once or not at all, readable by its owner only."""

@@ -1,5 +1,7 @@
 """Stores the keys of an account at Amazon: ``make put-keys ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID=``.
 
+With PARK_WHEN_UNFUNDED=1 the account's requests wait if its balance does not cover them, instead of being refused.
+With PENDING=1 the key waits for `make rotate-keys` instead of being live at once; a key that is in use is replaced so.
 Without STACK it works on the local cloud; STACK=name takes a deployed stack in the AWS account and region of the usual
 AWS settings (AWS_PROFILE, AWS_REGION ...). The secret access key is asked for, or read from standard input, or taken
 from the variable SECRET_ACCESS_KEY; it is never an argument, since those are for every user of the machine to see.
@@ -30,19 +32,28 @@ class RefusedError(Exception):
 def main() -> int:
     """Run; return the exit code."""
     try:
-        account = _account()
+        account = read_account()
         secrets_manager, prefix, where = _target(os.environ.get("STACK"))
+        secret_id, now = f"{prefix}/{account}", datetime.now(UTC)
         given = keys.AccountKeys(
-            _needed("PARTNER_ID"), _needed("MARKETPLACE").upper(), _needed("ACCESS_KEY_ID"), _secret_access_key()
+            _needed("PARTNER_ID"),
+            _needed("MARKETPLACE").upper(),
+            _needed("ACCESS_KEY_ID"),
+            _secret_access_key(),
+            _parks(secrets_manager, secret_id),
         )
-        done = keys.put(secrets_manager, f"{prefix}/{account}", given, datetime.now(UTC))
-    except (RefusedError, outputs.NotDeployedError, ValueError) as error:
+        if os.environ.get("PENDING") == "1":
+            keys.put_pending(secrets_manager, secret_id, given, now)
+            print(f"{secret_id} has a pending key in {where}. No function uses it before `make rotate-keys`.")
+            return 0
+        done = keys.put(secrets_manager, secret_id, given, now)
+    except (RefusedError, outputs.NotDeployedError, keys.NothingToRotateError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except (ClientError, BotoCoreError) as error:
         print(f"AWS refused: {error}", file=sys.stderr)
         return 1
-    print(f"{prefix}/{account} {done} in {where}. Functions that run already take it up within five minutes.")
+    print(f"{secret_id} {done} in {where}. Functions that run already take it up within five minutes.")
     return 0
 
 
@@ -61,7 +72,20 @@ def _target(stack: str | None) -> tuple[Any, str, str]:
     return boto3.client("secretsmanager"), prefix, f"the stack {stack}"
 
 
-def _account() -> str:
+def _parks(secrets_manager: Any, secret_id: str) -> bool:  # noqa: ANN401 - a boto3 client
+    told = os.environ.get("PARK_WHEN_UNFUNDED", "")
+    if told not in {"", "0", "1"}:
+        raise RefusedError("PARK_WHEN_UNFUNDED must be 1 or 0.")
+    # A new key must not change what the account does: not told, it stays as it is.
+    return told == "1" if told else keys.parks_now(secrets_manager, secret_id)
+
+
+def read_account() -> str:
+    """The account that is meant.
+
+    Raises:
+        RefusedError: no account can have such a name.
+    """
     account = os.environ.get("ACCOUNT") or settings.ACCOUNT_NAME
     if not ACCOUNT_NAME.fullmatch(account):
         raise RefusedError("ACCOUNT must be 1 to 63 lower-case letters, digits, hyphens or underscores.")

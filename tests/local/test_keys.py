@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.backends import get_backend
 
 from incentives.aws.accounts import read_secret
 from local import keys, put_keys
@@ -24,6 +25,8 @@ def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
+        # Inside another mock of this process, moto still holds what was put into that.
+        get_backend("secretsmanager").reset()
         yield boto3.client("secretsmanager")
 
 
@@ -44,6 +47,23 @@ def test_existing_secret_is_updated(secrets_manager: Any) -> None:
     newer = keys.AccountKeys("Local", "UK", "NEWERKEY", "newer-secret")
     assert keys.put(secrets_manager, "prefix/default", newer, NOW) == "updated"
     assert value(secrets_manager)["accessKeyId"] == "NEWERKEY"
+
+
+def test_pending_key_is_put_beside_the_one_in_use(secrets_manager: Any) -> None:
+    keys.put(secrets_manager, "prefix/default", GIVEN, NOW)
+    # when one is put as pending, and another one instead
+    for name in ("NEWERKEY", "NEWESTKEY"):
+        keys.put_pending(secrets_manager, "prefix/default", keys.AccountKeys("Local", "UK", name, "newer"), NOW)
+    # then the one in use still is, and the last one waits
+    assert value(secrets_manager)["accessKeyId"] == "DUMMYKEY"
+    pending = secrets_manager.get_secret_value(SecretId="prefix/default", VersionStage="AWSPENDING")
+    assert json.loads(pending["SecretString"])["accessKeyId"] == "NEWESTKEY"
+
+
+def test_without_a_key_in_use_nothing_can_be_pending(secrets_manager: Any) -> None:
+    with pytest.raises(keys.NothingToRotateError, match="leave out PENDING=1"):
+        keys.put_pending(secrets_manager, "prefix/default", GIVEN, NOW)
+    assert secrets_manager.list_secrets()["SecretList"] == []
 
 
 class DeletedSecret:
@@ -94,7 +114,7 @@ def command(secrets_manager: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     """Runs the command with an environment and a standard input, in an AWS account with one stack."""
     clients = {"secretsmanager": secrets_manager, "cloudformation": Stacks()}
     monkeypatch.setattr("local.put_keys.boto3.client", clients.__getitem__)
-    for name in ("ACCOUNT", "STACK", "PARTNER_ID", "MARKETPLACE", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+    for name in ("ACCOUNT", "STACK", "PARTNER_ID", "MARKETPLACE", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PENDING"):
         monkeypatch.delenv(name, raising=False)
 
     def run(environment: dict[str, str], typed: str) -> int:
@@ -120,6 +140,21 @@ def test_command_puts_keys_into_a_stack(
     assert "dummy-secret" not in "".join(capsys.readouterr())
 
 
+def test_command_puts_a_pending_key(
+    command: Callable[[dict[str, str], str], int], secrets_manager: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given no keys yet, then there is nothing that it could be pending for
+    assert command(COMPLETE | {"PENDING": "1"}, "dummy-secret") == 2
+    assert "has no keys yet" in capsys.readouterr().err
+    # given keys, then the new one waits
+    assert command(COMPLETE | {"PENDING": ""}, "dummy-secret") == 0
+    assert command(COMPLETE | {"PENDING": "1", "ACCESS_KEY_ID": "NEWERKEY"}, "newer-secret") == 0
+    assert value(secrets_manager)["accessKeyId"] == "DUMMYKEY"
+    said = "".join(capsys.readouterr())
+    assert "make rotate-keys" in said
+    assert "newer-secret" not in said
+
+
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [
@@ -139,3 +174,21 @@ def test_command_names_what_is_wrong(
     assert command(environment, "") == 2
     assert complaint in capsys.readouterr().err
     assert secrets_manager.list_secrets()["SecretList"] == []
+
+
+def test_whether_requests_park_is_kept_until_told_otherwise(
+    secrets_manager: Any, command: Callable[[dict[str, str], str], int]
+) -> None:
+    def parks() -> bool:
+        text = secrets_manager.get_secret_value(SecretId="prefix/default")["SecretString"]
+        return read_secret("default", text).parks_unfunded
+
+    assert command(COMPLETE, "dummy-secret\n") == 0
+    assert not parks()
+    assert command(COMPLETE | {"PARK_WHEN_UNFUNDED": "1"}, "dummy-secret\n") == 0
+    assert parks()
+    assert command(COMPLETE | {"ACCESS_KEY_ID": "DUMMYKEY2"}, "dummy-secret\n") == 0
+    assert parks()
+    assert command(COMPLETE | {"PARK_WHEN_UNFUNDED": "0"}, "dummy-secret\n") == 0
+    assert not parks()
+    assert command(COMPLETE | {"PARK_WHEN_UNFUNDED": "yes"}, "dummy-secret\n") == 2

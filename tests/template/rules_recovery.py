@@ -1,11 +1,10 @@
-"""What must hold of recovery, events and alarms in the transformed template; rules as in `rules.py`."""
+"""What must hold of workflows, schedules, queues, streams and events in the transformed template; see `rules.py`."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from tests.template.needs import FUNCTIONS, arn_of, ref
+from tests.template.needs import FUNCTIONS, INVOKED_BY_OPERATORS, arn_of, ref
 from tests.template.rules import LOG_DELIVERY, OF_THIS_ACCOUNT, TRACING, Rule, Template, role_grants
 from tests.template.transformed import of_type, resolve
 
@@ -13,49 +12,87 @@ from tests.template.transformed import of_type, resolve
 QUEUE_SECONDS_MAX = 14 * 24 * 3600
 # A stream keeps its records for a day: who has not read them by then never will.
 STREAM_SECONDS_MAX = 24 * 3600
+# Each workflow by the function that does its tasks, and the variable by which functions know its ARN.
+WORKFLOWS = {"RecoverRequest": "RECOVERY_STATE_MACHINE", "ProcessOrder": "ORDER_STATE_MACHINE"}
+# Each function that a schedule calls: event, the schedule's role, how often, and the seconds until the next call.
+SCHEDULES = {
+    "SweepRequests": ("EveryMinute", "SweepScheduleRole", "rate(1 minute)", 60),
+    "WatchAccount": ("EveryHour", "WatchScheduleRole", "rate(1 hour)", 3600),
+}
+# What of the ledger's stream each of its readers is called for: an item that has one of these attributes.
+READERS = {"PublishEvents": ["status"], "CountSpend": ["answeredAt", "refusal", "error"]}
 
 
-def workflow_is_quiet_and_known(template: Template) -> Iterator[str]:
-    """The workflow is a standard one, its functions know its ARN, and no data of an execution gets into a log."""
-    (machine,) = of_type(template, "AWS::StepFunctions::StateMachine").values()
-    properties = machine["Properties"]
-    if properties.get("StateMachineType") != "STANDARD":
-        yield "an express workflow ends after five minutes"
-    name = resolve(template, properties["StateMachineName"])
-    arn = f"arn:aws:states:us-east-1:123456789012:stateMachine:{name}"
-    for function, each in of_type(template, "AWS::Lambda::Function").items():
-        known = resolve(template, each["Properties"]["Environment"]["Variables"].get("RECOVERY_STATE_MACHINE"))
-        if known != arn:
-            yield f"{function} starts another workflow: {known}"
-    if properties.get("DefinitionSubstitutions") != {
-        "RecoverRequestFunctionArn": {"Ref": "RecoverRequestFunctionAliaslive"}
-    }:
-        yield "the workflow does not call the published function"
-    logging = properties.get("LoggingConfiguration", {})
-    if (logging.get("Level"), logging.get("IncludeExecutionData")) != ("ERROR", False):
-        yield "data of executions is logged"
-    group = "RecoverRequestStateMachineLogGroup"
-    if logging.get("Destinations") != [{"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": [group, "Arn"]}}}]:
-        yield "the workflow's errors go elsewhere"
-    path = resolve(template, template["Resources"][group]["Properties"]["LogGroupName"])
-    if not str(path).startswith("/aws/vendedlogs/states/"):
-        yield "another prefix than /aws/vendedlogs/ makes the log's policy grow"
-    for tracing in ("off", "on"):
-        if resolve(template, properties["TracingConfiguration"], Tracing=tracing) != {"Enabled": tracing == "on"}:
-            yield f"tracing is not {tracing}"
+def workflows_are_known(template: Template) -> Iterator[str]:
+    """A workflow is a standard one with a role of its own; functions know its ARN, and it calls a published one."""
+    machines = of_type(template, "AWS::StepFunctions::StateMachine")
+    if machines.keys() != {f"{name}StateMachine" for name in WORKFLOWS}:
+        yield f"workflows: {sorted(machines)}"
+    for worker, variable in WORKFLOWS.items():
+        machine = f"{worker}StateMachine"
+        properties = machines[machine]["Properties"]
+        if properties.get("StateMachineType") != "STANDARD":
+            yield f"{machine} is an express workflow, which ends after five minutes"
+        if properties.get("RoleArn") != {"Fn::GetAtt": [f"{machine}Role", "Arn"]}:
+            yield f"{machine} has not its own role"
+        arn = f"arn:aws:states:us-east-1:123456789012:stateMachine:{resolve(template, properties['StateMachineName'])}"
+        for function, each in of_type(template, "AWS::Lambda::Function").items():
+            known = resolve(template, each["Properties"]["Environment"]["Variables"].get(variable))
+            if known != arn:
+                yield f"{function} starts another workflow: {known}"
+        called = {f"{worker}FunctionArn": {"Ref": f"{worker}FunctionAliaslive"}}
+        if properties.get("DefinitionSubstitutions") != called:
+            yield f"{machine} does not call the published function"
+
+
+def workflows_are_quiet(template: Template) -> Iterator[str]:
+    """No data of an execution gets into a log or, unasked, into a trace."""
+    for machine, each in of_type(template, "AWS::StepFunctions::StateMachine").items():
+        properties = each["Properties"]
+        logging = properties.get("LoggingConfiguration", {})
+        if (logging.get("Level"), logging.get("IncludeExecutionData")) != ("ERROR", False):
+            yield f"data of executions of {machine} is logged"
+        group = f"{machine}LogGroup"
+        if logging.get("Destinations") != [{"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": [group, "Arn"]}}}]:
+            yield f"errors of {machine} go elsewhere"
+        path = resolve(template, template["Resources"][group]["Properties"]["LogGroupName"])
+        if not str(path).startswith("/aws/vendedlogs/states/"):
+            yield "another prefix than /aws/vendedlogs/ makes the log's policy grow"
+        for tracing in ("off", "on"):
+            if resolve(template, properties["TracingConfiguration"], Tracing=tracing) != {"Enabled": tracing == "on"}:
+                yield f"tracing of {machine} is not {tracing}"
 
 
 def services_may_do_just_enough(template: Template) -> Iterator[str]:
-    """Workflow and schedule have roles of their own, which nobody else takes and which allow just the one call."""
+    """Workflows and schedule have roles of their own, which nobody else takes and which allow just their calls."""
+    orders = "arn:aws:states:us-east-1:123456789012:{}:stack-process-order"
     called = {
         "RecoverRequestStateMachineRole": (
             "states.amazonaws.com",
             {ref("RecoverRequestFunctionAliaslive"): {"lambda:InvokeFunction"}, "*": LOG_DELIVERY},
         ),
+        "ProcessOrderStateMachineRole": (
+            "states.amazonaws.com",
+            {
+                ref("ProcessOrderFunctionAliaslive"): {"lambda:InvokeFunction"},
+                # A distributed map starts its children as executions of its own machine.
+                orders.format("stateMachine"): {"states:StartExecution"},
+                orders.format("execution") + ":*": {"states:DescribeExecution", "states:StopExecution"},
+                orders.format("execution") + "/*": {"states:DescribeExecution", "states:StopExecution"},
+                "*": LOG_DELIVERY,
+            },
+        ),
         "SweepScheduleRole": (
             "scheduler.amazonaws.com",
             {
                 ref("SweepRequestsFunctionAliaslive"): {"lambda:InvokeFunction"},
+                arn_of("FailuresQueue"): {"sqs:SendMessage"},
+            },
+        ),
+        "WatchScheduleRole": (
+            "scheduler.amazonaws.com",
+            {
+                ref("WatchAccountFunctionAliaslive"): {"lambda:InvokeFunction"},
                 arn_of("FailuresQueue"): {"sqs:SendMessage"},
             },
         ),
@@ -65,77 +102,121 @@ def services_may_do_just_enough(template: Template) -> Iterator[str]:
         if (found := role_grants(template, role)) != wanted:
             yield f"{name} allows other things than it needs: {found}"
         traced = role_grants(template, role, Tracing="on")
-        if name.startswith("RecoverRequest") and traced.get("*") != LOG_DELIVERY | TRACING:
+        if service == "states.amazonaws.com" and traced.get("*") != LOG_DELIVERY | TRACING:
             yield f"{name} cannot trace"
         statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
         if role["Properties"]["AssumeRolePolicyDocument"]["Statement"] != [{**statement, "Condition": OF_THIS_ACCOUNT}]:
             yield f"{name} may be taken by others"
 
 
-def sweep_runs_every_minute(template: Template) -> Iterator[str]:
-    """The sweep is called every minute; what did not reach it and what it did not do are kept, by different means."""
-    (schedule,) = of_type(template, "AWS::Scheduler::Schedule").values()
-    properties = schedule["Properties"]
-    if (properties["ScheduleExpression"], properties["FlexibleTimeWindow"]) != ("rate(1 minute)", {"Mode": "OFF"}):
-        yield "another time than every minute"
-    if properties.get("State", "ENABLED") != "ENABLED":
-        yield "the schedule is off"
-    target = properties["Target"]
-    if target["Arn"] != {"Ref": "SweepRequestsFunctionAliaslive"}:
-        yield "another target than the published function"
-    if target["RoleArn"] != {"Fn::GetAtt": ["SweepScheduleRole", "Arn"]}:
-        yield "another role than the schedule's own"
-    queue = {"Fn::GetAtt": ["FailuresQueue", "Arn"]}
-    if target.get("DeadLetterConfig") != {"Arn": queue}:
-        yield "a call that was not delivered is lost"
-    if target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds") != 60:
-        yield "a call is repeated beyond the next one"
-    invokes = of_type(template, "AWS::Lambda::EventInvokeConfig")
-    if [(each["Properties"]["FunctionName"], each["Properties"]["Qualifier"]) for each in invokes.values()] != [
-        ({"Ref": "SweepRequestsFunction"}, "live")
-    ]:
-        yield f"not the sweep's alias: {sorted(invokes)}"
-    for each in invokes.values():
-        if each["Properties"].get("DestinationConfig") != {"OnFailure": {"Destination": queue}}:
-            yield "a sweep that crashed is not heard of"
+def schedules_are_kept(template: Template) -> Iterator[str]:
+    """Each schedule calls its function in time, and what did not reach it is kept."""
+    schedules = of_type(template, "AWS::Scheduler::Schedule")
+    wanted = {f"{name}Function{event}": name for name, (event, *_) in SCHEDULES.items()}
+    if schedules.keys() != wanted.keys():
+        yield f"schedules: {sorted(schedules)}"
+    for schedule in schedules.keys() & wanted.keys():
+        name, properties = wanted[schedule], schedules[schedule]["Properties"]
+        _, role, rate, seconds = SCHEDULES[name]
+        if (properties["ScheduleExpression"], properties["FlexibleTimeWindow"]) != (rate, {"Mode": "OFF"}):
+            yield f"{name}: another time than {rate}"
+        if properties.get("State", "ENABLED") != "ENABLED":
+            yield f"{name}: the schedule is off"
+        target = properties["Target"]
+        if target["Arn"] != {"Ref": f"{name}FunctionAliaslive"}:
+            yield f"{name}: another target than the published function"
+        if target["RoleArn"] != {"Fn::GetAtt": [role, "Arn"]}:
+            yield f"{name}: another role than the schedule's own"
+        if target.get("DeadLetterConfig") != {"Arn": {"Fn::GetAtt": ["FailuresQueue", "Arn"]}}:
+            yield f"{name}: a call that was not delivered is lost"
+        if target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds") != seconds:
+            yield f"{name}: a call is repeated beyond the next one"
 
 
-def failures_are_kept(template: Template) -> Iterator[str]:
-    """The queue of failures is encrypted and keeps what is in it for as long as SQS can."""
+def scheduled_calls_are_heard_of(template: Template) -> Iterator[str]:
+    """What a function that a schedule calls did not do is kept, and not repeated: the next call comes by itself."""
+    invokes = [each["Properties"] for each in of_type(template, "AWS::Lambda::EventInvokeConfig").values()]
+    called = sorted((each["FunctionName"]["Ref"], each["Qualifier"]) for each in invokes)
+    if called != sorted((f"{name}Function", "live") for name in SCHEDULES):
+        yield f"not the aliases that schedules call: {called}"
+    for each in invokes:
+        if each.get("DestinationConfig") != {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailuresQueue", "Arn"]}}}:
+            yield f"{each['FunctionName']['Ref']}: a call that crashed is not heard of"
+        if each.get("MaximumRetryAttempts") != 0:
+            yield f"{each['FunctionName']['Ref']}: a call is repeated although the next one comes by itself"
+
+
+def queues_are_private_and_keep(template: Template) -> Iterator[str]:
+    """Queues are encrypted, keep what is in them for as long as SQS can, and nobody reaches them in the clear."""
     for name, queue in of_type(template, "AWS::SQS::Queue").items():
         if queue["Properties"].get("SqsManagedSseEnabled") is not True:
             yield f"{name} is not encrypted"
         if queue["Properties"].get("MessageRetentionPeriod") != QUEUE_SECONDS_MAX:
             yield f"{name} forgets before somebody has looked"
+        policies = [
+            (policy["Properties"]["Queues"], statement["Effect"], statement["Resource"], statement["Condition"])
+            for policy in of_type(template, "AWS::SQS::QueuePolicy").values()
+            if {"Ref": name} in policy["Properties"]["Queues"]
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        ]
+        in_the_clear = {"Bool": {"aws:SecureTransport": "false"}}
+        if policies != [([{"Ref": name}], "Deny", {"Fn::GetAtt": [name, "Arn"]}, in_the_clear)]:
+            yield f"{name} can be read in the clear, or by others: {policies}"
 
 
-def stream_is_told_at_least_once(template: Template) -> Iterator[str]:
-    """Every change of a request is told: from the start, in part if need be, repeated within bounds, and then kept."""
-    (mapping,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
-    properties = mapping["Properties"]
+def backlog_is_worked_off(template: Template) -> Iterator[str]:
+    """Each message is taken up alone, comes again only when its worker is surely dead, and in the end is set aside."""
+    queue = template["Resources"]["BacklogQueue"]["Properties"]
+    worker = template["Resources"]["IssueQueuedFunction"]["Properties"]
+    mapping = template["Resources"]["IssueQueuedFunctionBacklog"]["Properties"]
+    if queue.get("VisibilityTimeout", 30) < 6 * worker["Timeout"]:
+        yield "a message comes again while it is still in hand"
     wanted: dict[str, Any] = {
-        "EventSourceArn": {"Fn::GetAtt": ["LedgerTable", "StreamArn"]},
-        "FunctionName": {"Ref": "PublishEventsFunctionAliaslive"},
-        "StartingPosition": "TRIM_HORIZON",
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "BisectBatchOnFunctionError": True,
-        "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailedEventsBucket", "Arn"]}}},
-        "MetricsConfig": {"Metrics": ["EventCount"]},
+        "EventSourceArn": {"Fn::GetAtt": ["BacklogQueue", "Arn"]},
+        "FunctionName": {"Ref": "IssueQueuedFunctionAliaslive"},
+        "BatchSize": 1,
+        "ScalingConfig": {"MaximumConcurrency": {"Ref": "BacklogConcurrency"}},
     }
-    for name, value in wanted.items():
-        if properties.get(name) != value:
-            yield f"{name} is {properties.get(name)}"
-    if properties.get("MaximumRetryAttempts", -1) < 0:
-        yield "a record that cannot be told is repeated for ever"
-    if not 0 < properties.get("MaximumRecordAgeInSeconds", -1) < STREAM_SECONDS_MAX:
-        yield "a record that cannot be told holds up the others until the stream forgets them"
-    patterns = [json.loads(each["Pattern"]) for each in properties.get("FilterCriteria", {}).get("Filters", [])]
-    if patterns != [{"dynamodb": {"NewImage": {"status": {"S": [{"exists": True}]}}}}]:
-        yield f"other items than requests are told of: {patterns}"
+    found = {name: mapping.get(name) for name in wanted}
+    # With answers by message, a worker that raises would still be right, but one that answers nothing would not.
+    if found != wanted or mapping.keys() - wanted.keys():
+        yield f"requests are taken up otherwise: {mapping}"
+    dead_letters = {"deadLetterTargetArn": {"Fn::GetAtt": ["BacklogDeadLetters", "Arn"]}, "maxReceiveCount": 10}
+    if queue.get("RedrivePolicy") != dead_letters:
+        yield "a message that always fails is tried until it is too old"
+    allowed = resolve(template, template["Resources"]["BacklogDeadLetters"]["Properties"].get("RedriveAllowPolicy", {}))
+    source = f"arn:aws:sqs:us-east-1:123456789012:{resolve(template, queue['QueueName'])}"
+    if allowed != {"redrivePermission": "byQueue", "sourceQueueArns": [source]}:
+        yield "other queues' dead letters may lie among them, or none"
 
 
-def failed_events_are_private(template: Template) -> Iterator[str]:
-    """What could not be told is kept for a while, encrypted, and for nobody outside."""
+def stream_is_read_at_least_once(template: Template) -> Iterator[str]:
+    """Readers get every change of a request: from the start, in part if need be, repeated within bounds, then kept."""
+    for reader, attributes in READERS.items():
+        properties = template["Resources"][f"{reader}FunctionLedger"]["Properties"]
+        wanted: dict[str, Any] = {
+            "EventSourceArn": {"Fn::GetAtt": ["LedgerTable", "StreamArn"]},
+            "FunctionName": {"Ref": f"{reader}FunctionAliaslive"},
+            "StartingPosition": "TRIM_HORIZON",
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "BisectBatchOnFunctionError": True,
+            "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailedEventsBucket", "Arn"]}}},
+            "MetricsConfig": {"Metrics": ["EventCount"]},
+        }
+        for name, value in wanted.items():
+            if properties.get(name) != value:
+                yield f"{reader}: {name} is {properties.get(name)}"
+        if properties.get("MaximumRetryAttempts", -1) < 0:
+            yield f"{reader}: a record that cannot be read is repeated for ever"
+        if not 0 < properties.get("MaximumRecordAgeInSeconds", -1) < STREAM_SECONDS_MAX:
+            yield f"{reader}: a record that cannot be read holds up the others until the stream forgets them"
+        patterns = [json.loads(each["Pattern"]) for each in properties.get("FilterCriteria", {}).get("Filters", [])]
+        if patterns != [{"dynamodb": {"NewImage": {name: {"S": [{"exists": True}]}}}} for name in attributes]:
+            yield f"{reader}: other items than it is meant for: {patterns}"
+
+
+def buckets_are_private(template: Template) -> Iterator[str]:
+    """Failed events and files of orders are kept for a while, encrypted, and for nobody outside."""
     for name, bucket in of_type(template, "AWS::S3::Bucket").items():
         properties = bucket["Properties"]
         if bucket.get("DeletionPolicy") != "RetainExceptOnCreate":
@@ -147,10 +228,13 @@ def failed_events_are_private(template: Template) -> Iterator[str]:
             yield f"{name} may be made public"
         if properties.get("OwnershipControls") != {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}:
             yield f"{name} takes access lists"
-        if not any(
-            rule.get("ExpirationInDays") for rule in properties.get("LifecycleConfiguration", {}).get("Rules", [])
-        ):
+        lifecycle = properties.get("LifecycleConfiguration", {}).get("Rules", [])
+        if not any(rule.get("ExpirationInDays") and rule["Status"] == "Enabled" for rule in lifecycle):
             yield f"{name} keeps for ever"
+        if not any(rule.get("AbortIncompleteMultipartUpload") for rule in lifecycle):
+            yield f"{name} keeps uploads that were broken off"
+        if properties.get("VersioningConfiguration"):
+            yield f"{name} keeps what has expired"
         policies = [
             statement
             for policy in of_type(template, "AWS::S3::BucketPolicy").values()
@@ -186,91 +270,33 @@ def operators_can_be_reached(template: Template) -> Iterator[str]:
         yield "nobody is subscribed by an empty address"
 
 
-@dataclass(frozen=True)
-class Rings:
-    """When an alarm rings.
-
-    Attributes:
-        metric: namespace and name.
-        dimension: the one dimension by which AWS keeps that metric, and the resource it belongs to.
-        silence: whether no data is bad news.
-    """
-
-    metric: tuple[str, str]
-    dimension: tuple[str, dict[str, Any]]
-    silence: bool = False
-
-
-_MACHINE = ("StateMachineArn", {"Ref": "RecoverRequestStateMachine"})
-# An alarm by a dimension that AWS does not keep the metric by never rings. A reference gives a state machine's ARN, the
-# name of a function, the id of a mapping, but the URL of a queue: hence its name by attribute.
-ALARMS: dict[str, Rings] = {
-    "RecoveryFailedAlarm": Rings(("AWS/States", "ExecutionsFailed"), _MACHINE),
-    "RecoveryTimedOutAlarm": Rings(("AWS/States", "ExecutionsTimedOut"), _MACHINE),
-    "RecoveryAbortedAlarm": Rings(("AWS/States", "ExecutionsAborted"), _MACHINE),
-    "SweepSilentAlarm": Rings(
-        ("AWS/Lambda", "Invocations"), ("FunctionName", {"Ref": "SweepRequestsFunction"}), silence=True
-    ),
-    "FailuresQueuedAlarm": Rings(
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
-        ("QueueName", {"Fn::GetAtt": ["FailuresQueue", "QueueName"]}),
-    ),
-    "EventsLateAlarm": Rings(("AWS/Lambda", "IteratorAge"), ("FunctionName", {"Ref": "PublishEventsFunction"})),
-    "EventsFailedAlarm": Rings(
-        ("AWS/Lambda", "OnFailureDestinationDeliveredEventCount"),
-        ("EventSourceMappingUUID", {"Ref": "PublishEventsFunctionLedger"}),
-    ),
-}
-
-
-def alarms_can_ring(template: Template) -> Iterator[str]:
-    """Each alarm looks at a metric that exists, by the dimension it is kept by, and tells the operators."""
-    alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    if alarms.keys() != ALARMS.keys():
-        yield f"alarms: {sorted(alarms)}"
-    for name in alarms.keys() & ALARMS.keys():
-        properties, wanted = alarms[name]["Properties"], ALARMS[name]
-        if (properties["Namespace"], properties["MetricName"]) != wanted.metric:
-            yield f"{name} looks at another metric"
-        if properties.get("Dimensions") != [dict(zip(("Name", "Value"), wanted.dimension, strict=True))]:
-            yield f"{name} looks at nothing: {properties.get('Dimensions')}"
-        (target,) = wanted.dimension[1].values()
-        if (target if isinstance(target, str) else target[0]) not in template["Resources"]:
-            yield f"{name} looks at what is not there"
-        if properties.get("AlarmActions") != [{"Ref": "OperatorsTopic"}] or properties.get("ActionsEnabled") is False:
-            yield f"{name} tells nobody"
-        if not properties.get("AlarmDescription"):
-            yield f"{name} does not say what has happened"
-        silence = ("breaching", "LessThanThreshold")
-        noise = ("notBreaching", "GreaterThanOrEqualToThreshold")
-        if (properties["TreatMissingData"], properties["ComparisonOperator"]) != (silence if wanted.silence else noise):
-            yield f"{name} takes silence for the other thing"
-
-
 def unasked_functions_are_called_by_one_thing(template: Template) -> Iterator[str]:
-    """What no route calls is called by the workflow, the schedule or the stream, and permitted to nobody else."""
-    unasked = {f"{name}FunctionAliaslive" for name, needs in FUNCTIONS.items() if needs.route is None}
+    """What no route calls is called by a workflow, a schedule, the stream or the backlog, or by operators alone."""
+    unasked = {f"{name}FunctionAliaslive" for name, needs in FUNCTIONS.items() if not needs.routes}
     callers = [
         *of_type(template, "AWS::StepFunctions::StateMachine").values(),
         *of_type(template, "AWS::Scheduler::Schedule").values(),
         *of_type(template, "AWS::Lambda::EventSourceMapping").values(),
     ]
     for name in sorted(unasked):
-        if sum(ref(name) in json.dumps(caller) for caller in callers) != 1:
-            yield f"{name} is called by none, or by two"
+        wanted = 0 if name.removesuffix("FunctionAliaslive") in INVOKED_BY_OPERATORS else 1
+        if sum(ref(name) in json.dumps(caller) for caller in callers) != wanted:
+            yield f"{name} is called by others than it is meant for, or by none"
     for permission in of_type(template, "AWS::Lambda::Permission").values():
         if permission["Properties"]["FunctionName"] in [{"Ref": name} for name in unasked]:
             yield f"{permission['Properties']['FunctionName']} may be called by others"
 
 
 RULES: tuple[Rule, ...] = (
-    workflow_is_quiet_and_known,
+    workflows_are_known,
+    workflows_are_quiet,
     services_may_do_just_enough,
-    sweep_runs_every_minute,
-    failures_are_kept,
-    stream_is_told_at_least_once,
-    failed_events_are_private,
+    schedules_are_kept,
+    scheduled_calls_are_heard_of,
+    queues_are_private_and_keep,
+    backlog_is_worked_off,
+    stream_is_read_at_least_once,
+    buckets_are_private,
     operators_can_be_reached,
-    alarms_can_ring,
     unasked_functions_are_called_by_one_thing,
 )

@@ -1,11 +1,14 @@
 """Parameters reach what they are meant for, and the environments of samconfig.toml fit them."""
 
+import itertools
 import re
 import tomllib
 from typing import Any
 
 import pytest
 
+from incentives.domain.alerts import Limits, read_limits
+from incentives.domain.pacing import Pace
 from local.settings import ACCOUNT_SECRET_PREFIX
 from tests.template.transformed import ROOT, of_type, resolve, source, transform
 
@@ -139,6 +142,53 @@ def test_plain_http_is_for_loopback_only(endpoint: str, allowed: bool) -> None:
 )
 def test_secret_prefix_cannot_widen_the_permission(prefix: str, allowed: bool) -> None:
     assert _allows("AccountSecretPrefix", prefix) is allowed
+
+
+def test_pace_can_be_set_to_nothing_that_the_code_refuses() -> None:
+    parameters = source()["Parameters"]
+    rate, burst, share = (parameters[name] for name in ("PaceRequestsPerSecond", "PaceBurst", "PaceShareKept"))
+    bounds = [(each["MinValue"], each["MaxValue"]) for each in (rate, burst, share)]
+    for requests_per_second, at_once, share_kept in itertools.product(*bounds):
+        Pace(requests_per_second=requests_per_second, burst=at_once, share_kept=share_kept)
+    # and unless it is set, it is the code's own
+    assert Pace() == Pace(requests_per_second=rate["Default"], burst=burst["Default"], share_kept=share["Default"])
+
+
+@pytest.mark.parametrize(
+    ("balance", "allowed"),
+    [
+        ("", True),
+        ("500", True),
+        ("500.50", True),
+        ("default=500", True),
+        ("default=500,japan=50000", True),
+        ("500,japan=50000", True),
+        ("0", False),
+        ("-5", False),
+        ("1e3", False),
+        ("default=", False),
+        ("=500", False),
+        ("default=500;japan=50000", False),
+        ("default=500,", False),
+        ("default:500", False),
+    ],
+)
+def test_balance_limits_that_are_allowed_are_those_that_the_code_reads(balance: str, allowed: bool) -> None:
+    assert _allows("AlertBalanceBelow", balance) is allowed
+    if allowed:
+        read_limits(balance, "", "")
+
+
+def test_alert_limits_can_be_set_to_nothing_that_the_code_refuses() -> None:
+    parameters = source()["Parameters"]
+    days, multiple = parameters["AlertDaysBelow"], parameters["AlertSpendMultiple"]
+    for bound in ("MinValue", "MaxValue"):
+        read_limits("", str(days[bound]), str(multiple[bound]))
+    # and unless they are set, they are the code's own
+    set_by_default = read_limits(
+        parameters["AlertBalanceBelow"]["Default"], str(days["Default"]), str(multiple["Default"])
+    )
+    assert set_by_default == Limits()
 
 
 def test_local_tools_know_the_default_prefix() -> None:

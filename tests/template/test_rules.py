@@ -104,6 +104,7 @@ def _secret(template: Template) -> None:
     template["Resources"]["Keys"] = {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "dummy"}}
 
 
+ALL_FILES = {"Fn::Sub": "${OrdersBucket.Arn}/*"}
 ALLOWING_STATEMENT = {"Effect": "Allow", "Principal": "*", "Action": "execute-api:Invoke", "Resource": "*"}
 ALLOWING = {"CustomStatements": [ALLOWING_STATEMENT]}
 BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
@@ -140,12 +141,19 @@ BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
         drop("Api", "GatewayResponses", "THROTTLED", "ResponseParameters", "Headers", "Content-Type"),
     ),
     "too long a function": (rules.functions_end_in_time, _other_timeout),
+    "too long for a caller": (rules.functions_end_in_time, put("ControlOrderFunction", "Timeout", value=60)),
+    "too short for a batch": (rules.functions_end_in_time, drop("ProcessOrderFunction", "Timeout")),
+    "a route less": (rules.routes_reach_the_alias, drop("ControlOrderFunction", "Events", "Pause")),
     "a layer missing": (rules.functions_are_known, _one_layer),
     "no log group": (rules.logs_are_kept_and_end, drop("GetGiftCardFunction", "LoggingConfig")),
     "no retention": (rules.logs_are_kept_and_end, drop("GetGiftCardLogGroup", "RetentionInDays")),
     "a layer deleted": (rules.versions_are_published, put("IncentivesLayer", "RetentionPolicy", value="Delete")),
     "one action more": (rules.roles_allow_just_enough, _one_more_action),
     "one action less": (rules.roles_allow_just_enough, _one_action_less),
+    "any file of any order": (
+        rules.roles_allow_just_enough,
+        put("CreateOrderRole", "Policies", 0, "PolicyDocument", "Statement", 2, "Resource", value=ALL_FILES),
+    ),
     "mail without a sender": (rules.roles_allow_just_enough, _mail_always),
     "a role shared": (rules.roles_allow_just_enough, _shared_role),
     "a role for everybody": (rules.roles_allow_just_enough, _open_trust),
@@ -155,12 +163,15 @@ BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
         rules.stars_are_rare,
         put("GetGiftCardRole", "ManagedPolicyArns", value=["arn:aws:iam::aws:policy/AdministratorAccess"]),
     ),
-    "an index missing": (rules.ledger_is_safe, drop("LedgerTable", "GlobalSecondaryIndexes", 0)),
-    "a ledger deleted": (rules.ledger_is_safe, of_resource("LedgerTable", "DeletionPolicy", "Delete")),
-    "a ledger replaced": (rules.ledger_is_safe, of_resource("LedgerTable", "UpdateReplacePolicy", "Delete")),
-    "no recovery": (rules.ledger_is_safe, drop("LedgerTable", "PointInTimeRecoverySpecification")),
-    "no guard in prod": (rules.ledger_is_safe, put("LedgerTable", "DeletionProtectionEnabled", value=False)),
-    "no stream": (rules.ledger_is_safe, drop("LedgerTable", "StreamSpecification")),
+    "an index missing": (rules.ledger_is_indexed, drop("LedgerTable", "GlobalSecondaryIndexes", 0)),
+    "a ledger deleted": (rules.kept_tables_are_safe, of_resource("LedgerTable", "DeletionPolicy", "Delete")),
+    "a ledger replaced": (rules.kept_tables_are_safe, of_resource("LedgerTable", "UpdateReplacePolicy", "Delete")),
+    "no recovery": (rules.kept_tables_are_safe, drop("LedgerTable", "PointInTimeRecoverySpecification")),
+    "no guard in prod": (rules.kept_tables_are_safe, put("LedgerTable", "DeletionProtectionEnabled", value=False)),
+    "orders deleted": (rules.kept_tables_are_safe, of_resource("OrdersTable", "DeletionPolicy", "Delete")),
+    "accounts unguarded": (rules.kept_tables_are_safe, drop("AccountTable", "DeletionProtectionEnabled")),
+    "another key": (rules.tables_have_their_keys, drop("OrdersTable", "KeySchema", 1)),
+    "no stream": (rules.ledger_is_indexed, drop("LedgerTable", "StreamSpecification")),
     "a vault without context": (rules.vault_opens_by_order, _without_context),
     "a key that does not rotate": (rules.keys_are_lent_by_iam, drop("CardVaultKey", "EnableKeyRotation")),
     "a vault soon gone": (rules.vault_opens_by_order, put("CardVaultKey", "PendingWindowInDays", value=7)),

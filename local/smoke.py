@@ -1,0 +1,361 @@
+"""Tries a deployment: ``make smoke STACK=name`` makes a card, repeats and cancels it, rings an alarm, looks at mail.
+
+Without STACK it works on the local cloud; STACK=name takes a deployed stack in the AWS account and region of the usual
+AWS settings, which also sign. ACCOUNT, AMOUNT (1.00) and CURRENCY (USD) say what to order. On production it orders a
+real card, and so does nothing unless REALLY=yes. No claim code is ever printed. What was made is undone in any case.
+
+Ends with 0 if everything was well, with 1 if something was not, with 2 if nothing could be tried.
+"""
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import outputs
+from local.signing import Answer
+from local.target import NoTargetError, Target, find
+
+#: For a request that was answered 202, or a workflow, to end.
+PATIENCE_SECONDS: Final = 90.0
+#: For an alarm to arrive by way of the topic; it takes a few seconds.
+ALARM_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 1.0
+#: The alarm that is rung: nothing acts on it but the notification.
+ALARM: Final = "account-skipped"
+#: Takes any mail, tells nobody, and may be written to from SES's sandbox.
+MAIL_SIMULATOR: Final = "success@simulator.amazonses.com"
+OPEN: Final = frozenset({"PENDING", "RECOVERING", "REVERSING"})
+
+
+Found = TypeVar("Found")
+
+
+class FailedError(Exception):
+    """A step failed.
+
+    Attributes:
+        to_do: for whoever runs this.
+    """
+
+    def __init__(self, what: str, to_do: str) -> None:
+        super().__init__(what)
+        self.to_do = to_do
+
+
+class SkippedError(Exception):
+    """A step cannot be tried here; the message says why."""
+
+
+@dataclass
+class Smoke:
+    """One run.
+
+    Attributes:
+        order: body of the create.
+        key: its idempotency key; no other run has it.
+        card: the created request, without its claim code.
+        claim_code: compared, never shown.
+    """
+
+    target: Target
+    order: Mapping[str, str]
+    sleep: Callable[[float], None] = time.sleep
+    key: str = field(default_factory=lambda: f"smoke-{uuid.uuid4().hex}")
+    card: dict[str, Any] = field(default_factory=dict)
+    claim_code: str = field(default="", repr=False)
+
+    # ---- the API --------------------------------------------------------------------------------
+
+    def funds(self) -> str:
+        """Whether Amazon takes the account's key."""
+        account = self.order.get("account")
+        answer = self._call("GET", "/funds" + (f"?account={account}" if account else ""))
+        _expect(answer, 200, "Put the account's keys with `make put-keys`; see the `detail` above.")
+        body = answer.body
+        return f"{body['availableFunds']['amount']} {body['availableFunds']['currencyCode']} as of {body['asOf']}"
+
+    def create(self) -> str:
+        """One card."""
+        answer = self._call("POST", "/gift-cards", self.order, key=self.key)
+        request_id = _id_of(answer)
+        self.card = {"requestId": request_id}
+        _expect(answer, (201, 202), "See the error's `errorType` in docs/errors.md.")
+        record = answer.body
+        self.claim_code = record.pop("gcClaimCode", None) or ""
+        if answer.status == 202:  # noqa: PLR2004 - HTTP's Accepted
+            record = self._ended()
+        self.card = record
+        if record["status"] != "SUCCEEDED":
+            raise FailedError(f"it ended as {record['status']}", "See docs/errors.md for its `errorType`.")
+        return f"request {request_id}"
+
+    def repeat(self) -> str:
+        """The same key gets the same card."""
+        answer = self._call("POST", "/gift-cards", self.order, key=self.key)
+        _expect(answer, 200, "The same key must get the stored result: this is a bug, stop and report it.")
+        same = (answer.body.get("requestId"), answer.body.get("gcId")) == (self.card["requestId"], self.card["gcId"])
+        code = answer.body.get("gcClaimCode") or ""
+        if not same or answer.headers.get("idempotent-replayed") != "true" or (self.claim_code or code) != code:
+            raise FailedError("the answer is another one", "This is a bug: two cards for one key. Stop and report it.")
+        self.claim_code = code
+        return "the same request, the same card"
+
+    def misuse(self) -> str:
+        """The same key for another order is refused."""
+        other = {**self.order, "externalReference": "another order"}
+        answer = self._call("POST", "/gift-cards", other, key=self.key)
+        _expect(answer, 422, "A key must name one order: this is a bug, stop and report it.")
+        return "another order under the same key is refused"
+
+    def reveal(self) -> str:
+        """The claim code, once more."""
+        answer = self._call("POST", f"/gift-cards/{self.card['requestId']}/claim-code")
+        _expect(answer, 200, "The caller needs execute-api:Invoke on POST/gift-cards/*/claim-code.")
+        code = answer.body.get("gcClaimCode") or ""
+        if not code or (self.claim_code and code != self.claim_code):
+            raise FailedError("the claim code is another one", "This is a bug: stop and report it.")
+        return "read from Amazon, and not shown"
+
+    def cancel(self) -> str:
+        """Undo it."""
+        answer = self._call("POST", f"/gift-cards/{self.card['requestId']}/cancel")
+        to_do = "Cancel the card in Amazon's portal within 15 minutes, or it is paid for."
+        _expect(answer, (200, 202), to_do)
+        status = self._ended()["status"]
+        if status != "REVERSED":
+            raise FailedError(f"it ended as {status}", to_do)
+        return "nothing is charged"
+
+    # ---- behind the API -------------------------------------------------------------------------
+
+    def recovery(self) -> str:
+        """The recovery workflow starts, reads the ledger, and finds that there is nothing to do.
+
+        Amazon's sandbox answers by mock to fixed request ids only (F4000 and so on), and the gateway makes its request
+        ids itself: an unknown result cannot be ordered. What can be proven is that the workflow works.
+        """
+        request_id = self.card["requestId"]
+        workflows = self.target.client("stepfunctions")
+        started = workflows.start_execution(
+            stateMachineArn=self.target.outputs["StateMachineArn"],
+            name=f"{request_id}-{self.key}"[:80],
+            input=json.dumps({"requestId": request_id, "epoch": 0}),
+        )
+        status = self._until(
+            lambda: str(workflows.describe_execution(executionArn=started["executionArn"])["status"]),
+            lambda status: status != "RUNNING",
+        )
+        if status != "SUCCEEDED":
+            to_do = "Open the execution in the Step Functions console; then the log of recover_request."
+            raise FailedError(f"its workflow ended as {status}", to_do)
+        return "the workflow ran; a recovery itself cannot be ordered from Amazon (see docs/operate.md)"
+
+    def alarm(self) -> str:
+        """An alarm arrives where the operators subscribe."""
+        topic, name = self.target.outputs["OperatorsTopicArn"], f"{self.target.stack}-{ALARM}"
+        sqs, sns, watch = (self.target.client(service) for service in ("sqs", "sns", "cloudwatch"))
+        url = sqs.create_queue(QueueName=self.key)["QueueUrl"]
+        subscription = ""
+        try:
+            arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+            allowed = {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+            }
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+            subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)[
+                "SubscriptionArn"
+            ]
+            # Only a change of state is told.
+            for state in ("OK", "ALARM"):
+                watch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="make smoke: nothing has happened")
+            if not self._arrives(sqs, url, name):
+                to_do = "See the topic's policy and key: CloudWatch must be allowed to publish and to encrypt."
+                raise FailedError(f"{name} did not arrive by the topic", to_do)
+        finally:
+            if subscription:
+                sns.unsubscribe(SubscriptionArn=subscription)
+            sqs.delete_queue(QueueUrl=url)
+            watch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="make smoke: it is over")
+        return f"{name} arrived by the topic; tell the operators that it was you"
+
+    def people(self) -> str:
+        """Somebody is subscribed, and has confirmed."""
+        pages = self.target.client("sns").get_paginator("list_subscriptions_by_topic")
+        topic = self.target.outputs["OperatorsTopicArn"]
+        arns = [each["SubscriptionArn"] for page in pages.paginate(TopicArn=topic) for each in page["Subscriptions"]]
+        confirmed = sum(arn.startswith("arn:") for arn in arns)
+        if not arns and self.target.is_local:
+            raise SkippedError("the local cloud has nobody to tell")
+        if not confirmed:
+            waiting = " (one has not confirmed: follow the link in AWS's mail)" if arns else ""
+            to_do = "Deploy with OperatorsEmail=ADDRESS and confirm, or subscribe to the topic by other means."
+            raise FailedError(f"nobody hears of alarms{waiting}", to_do)
+        return f"{confirmed} confirmed subscription(s)"
+
+    def mail(self) -> str:
+        """Cases can be mailed to Amazon."""
+        sender = self.target.parameters.get("MailSender", "")
+        if not sender or not self.target.parameters.get("AmazonSupportAddress"):
+            raise SkippedError("MailSender and AmazonSupportAddress are not set: cases go to the operators")
+        ses = self.target.client("sesv2")
+        if not any(_is_verified(ses, identity) for identity in (sender, sender.partition("@")[2])):
+            to_do = "Verify the sender or its domain in SES: aws sesv2 create-email-identity --email-identity ADDRESS"
+            raise FailedError(f"{sender} is not verified", to_do)
+        text = {"Subject": {"Data": "make smoke"}, "Body": {"Text": {"Data": "Nothing has happened."}}}
+        ses.send_email(FromEmailAddress=sender, Destination={"ToAddresses": [MAIL_SIMULATOR]}, Content={"Simple": text})
+        if not ses.get_account().get("ProductionAccessEnabled"):
+            to_do = "In the SES console, choose Request production access. Until then cases go to the operators."
+            raise FailedError("SES is in its sandbox: Amazon cannot be mailed", to_do)
+        return f"{sender} is verified and may mail anybody"
+
+    # ---- helpers --------------------------------------------------------------------------------
+
+    def undo(self) -> str | None:
+        """Cancel a card that a failed step has left; tells what is left for people."""
+        if not self.card:
+            return None
+        try:
+            if self._call("GET", f"/gift-cards/{self.card['requestId']}").body.get("status") in {"REVERSED", "REFUSED"}:
+                return None
+            self.cancel()
+        except (FailedError, OSError, ValueError):
+            return (
+                f"The card of request {self.card['requestId']} may still be alive: cancel it within 15 minutes "
+                f"(POST /gift-cards/{self.card['requestId']}/cancel)."
+            )
+        return None
+
+    def _call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Answer:
+        return self.target.call(method, route, body, key=key)
+
+    def _ended(self) -> dict[str, Any]:
+        route = f"/gift-cards/{self.card['requestId']}"
+
+        def read() -> dict[str, Any]:
+            found: dict[str, Any] = self._call("GET", route).body
+            return found
+
+        return self._until(read, lambda record: record.get("status") not in OPEN)
+
+    def _until(self, look: Callable[[], Found], is_over: Callable[[Found], bool]) -> Found:
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while not is_over(found := look()):
+            if time.monotonic() > give_up:
+                raise FailedError("it has not ended", "See docs/recovery.md; it goes on by itself for 24 hours.")
+            self.sleep(LOOK_SECONDS)
+        return found
+
+    def _arrives(self, sqs: Any, url: str, name: str) -> bool:  # noqa: ANN401 - a boto3 client
+        give_up = time.monotonic() + ALARM_SECONDS
+        while time.monotonic() < give_up:
+            for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2).get("Messages", []):
+                if name in message["Body"]:
+                    return True
+        return False
+
+
+def _expect(answer: Answer, statuses: int | Sequence[int], to_do: str) -> None:
+    wanted = [statuses] if isinstance(statuses, int) else statuses
+    if answer.status in wanted:
+        return
+    try:
+        told = answer.body
+    except ValueError:
+        told = {}
+    # Of an answer that was not expected only what is known to hold no code.
+    said = {name: told.get(name) for name in ("detail", "errorType", "message") if isinstance(told, dict)}
+    if answer.status == 403:  # noqa: PLR2004 - HTTP's Forbidden
+        to_do = "Your AWS identity needs execute-api:Invoke on this API, and the account a key that Amazon takes."
+    why = "; ".join(f"{name}: {value}" for name, value in said.items() if value)
+    raise FailedError(f"HTTP {answer.status}{f' ({why})' if why else ''}", to_do)
+
+
+def _id_of(answer: Answer) -> str:
+    try:
+        return str(answer.body.get("requestId") or "")
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _is_verified(ses: Any, identity: str) -> bool:  # noqa: ANN401 - a boto3 client
+    try:
+        return bool(ses.get_email_identity(EmailIdentity=identity).get("VerifiedForSendingStatus"))
+    except ses.exceptions.NotFoundException:
+        return False
+
+
+#: In this order. Each step that fails ends those that need it; what needs nothing is tried all the same.
+NEED_A_CARD: Final = ("repeat", "misuse", "reveal", "cancel", "recovery")
+STEPS: Final = ("funds", "create", *NEED_A_CARD, "alarm", "people", "mail")
+
+
+def run(smoke: Smoke, say: Callable[[str], None] = print) -> bool:
+    """Try all steps, each told in a line; whether everything was well."""
+    failed: set[str] = set()
+    try:
+        for step in STEPS:
+            if step in NEED_A_CARD and "create" in failed:
+                say(f"  -       {step}: needs a card")
+            elif not _is_well(smoke, step, say):
+                failed.add(step)
+    finally:
+        if left := smoke.undo():
+            say(f"  LEFT    {left}")
+    return not failed
+
+
+def _is_well(smoke: Smoke, step: str, say: Callable[[str], None]) -> bool:
+    started = time.monotonic()
+    try:
+        found: str = getattr(smoke, step)()
+    except SkippedError as why:
+        say(f"  -       {step}: {why}")
+    except FailedError as error:
+        say(f"  FAILED  {step}: {error}\n          {error.to_do}")
+        return False
+    except (ClientError, BotoCoreError) as error:
+        say(f"  FAILED  {step}: {error}\n          Your AWS identity may not do this, or AWS was not reached.")
+        return False
+    except (OSError, ValueError, LookupError) as error:
+        # The class alone: what could not be read may hold anything.
+        say(f"  FAILED  {step}: {type(error).__name__}\n          No answer, or none that can be read. Try again.")
+        return False
+    else:
+        say(f"  ok      {step}: {found} ({time.monotonic() - started:.1f} s)")
+    return True
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Run; return the exit code."""
+    order = {"amount": environment.get("AMOUNT") or "1.00", "currencyCode": environment.get("CURRENCY") or "USD"}
+    if environment.get("ACCOUNT"):
+        order["account"] = environment["ACCOUNT"]
+    try:
+        target = find(environment.get("STACK"))
+    except (NoTargetError, outputs.NotDeployedError, ClientError, BotoCoreError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    production = target.parameters.get("AmazonEnvironment") == "production"
+    if production and environment.get("REALLY") != "yes":
+        print(f"{target.stack} calls Amazon's production: this would order a real card. Set REALLY=yes if you mean it.")
+        return 2
+    print(f"Trying {target.stack} at {target.api_url} ({'production' if production else 'sandbox'})", flush=True)
+    well = run(Smoke(target, order), lambda line: print(line, flush=True))
+    print("Everything is well." if well else "Something is not well; see FAILED above and docs/operate.md.")
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Which deployment a tool works with: the local cloud, or a stack in the AWS account of the usual AWS settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local import aws, outputs, settings
+from local.signing import Answer, Caller, send
+
+# A person waits: what does not answer within seconds is told, not waited for.
+_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 4, "mode": "standard"})
+
+
+class NoTargetError(Exception):
+    """There is no such deployment, or nobody can sign; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One deployment.
+
+    Attributes:
+        stack: its name.
+        api_url: without the route.
+        caller: who signs, asked each time: keys for a while are renewed under way.
+        client: makes a boto3 client of a service.
+        outputs: the stack's.
+        parameters: likewise.
+        is_local: whether this is the emulated cloud.
+    """
+
+    stack: str
+    region: str
+    api_url: str
+    caller: Callable[[], Caller] = field(repr=False)
+    client: Callable[[str], Any] = field(repr=False)
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    is_local: bool
+
+    def call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Answer:
+        """Sign and send one request to the API. Raises `OSError` if there was no answer."""
+        headers = {"Idempotency-Key": key} if key else {}
+        url = self.api_url + route
+        return send(method, url, caller=self.caller(), region=self.region, body=body, headers=headers)
+
+
+def find(stack: str | None) -> Target:
+    """The deployed stack of that name; the local cloud without one.
+
+    Raises:
+        NoTargetError, outputs.NotDeployedError
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: AWS refused, or was not reached.
+    """
+    if stack:
+        return _deployed(stack)
+    return of_local(outputs.load(settings.from_environment().outputs_file))
+
+
+def of_local(deployed: outputs.Outputs) -> Target:
+    """A local cloud."""
+    caller = Caller(deployed.accessKeyId, deployed.secretAccessKey)
+
+    @cache
+    def client(service: str) -> Any:  # noqa: ANN401 - made at run time
+        return aws.client(service, deployed.awsEndpointUrl, caller)
+
+    found, parameters = _described(client("cloudformation"), deployed.stackName)
+    # The stack's own URL leads to AWS.
+    return Target(
+        deployed.stackName, deployed.region, deployed.apiUrl, lambda: caller, client, found, parameters, is_local=True
+    )
+
+
+def _deployed(stack: str) -> Target:
+    session = boto3.Session()
+    credentials = session.get_credentials()
+    if credentials is None or session.region_name is None:
+        raise NoTargetError("AWS credentials and a region are needed: set AWS_PROFILE and AWS_REGION.")
+
+    def signer() -> Caller:
+        frozen = credentials.get_frozen_credentials()
+        return Caller(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+    @cache
+    def client(service: str) -> Any:  # noqa: ANN401 - made at run time
+        return session.client(service, config=_CONFIG)  # type: ignore[call-overload] # typed per literal name only
+
+    found, parameters = _described(client("cloudformation"), stack)
+    url = found.get("ApiUrl", "").rstrip("/")
+    if not url:
+        raise NoTargetError(f"The stack {stack} has no output ApiUrl: is it an Incentives Gateway?")
+    return Target(stack, session.region_name, url, signer, client, found, parameters, is_local=False)
+
+
+def _described(cloudformation: Any, stack: str) -> tuple[dict[str, str], dict[str, str]]:  # noqa: ANN401 - a boto3 client
+    found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return (
+        {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])},
+        {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])},
+    )

@@ -1,0 +1,321 @@
+"""What must hold of the workflows' definitions; rules as in `rules.py`, of each workflow.
+
+They are read as data: no emulator and no linter refuses a dangling Next.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.template.needs import FUNCTIONS
+from tests.template.transformed import ROOT, source
+
+Definition = dict[str, Any]
+FUNCTIONS_DIR = ROOT / "functions"
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """What differs from one workflow to the other.
+
+    Attributes:
+        worker: the function that does its tasks.
+        file: its definition.
+        seconds: least and most that the workflow itself may take.
+        payload: what a task may be given, all of it ids, numbers and counters.
+        fails: whether an end may be a failure on purpose.
+    """
+
+    worker: str
+    file: Path
+    seconds: tuple[int, int]
+    payload: frozenset[str]
+    fails: bool = False
+
+
+RECOVERY = Workflow(
+    worker="RecoverRequest",
+    file=FUNCTIONS_DIR / "recover_request" / "recovery.asl.json",
+    # A day of recovery, and what a mail and its stale signature need after it.
+    seconds=(24 * 3600, 48 * 3600),
+    payload=frozenset({"task", "requestId", "epoch"}),
+    fails=True,
+)
+ORDERS = Workflow(
+    worker="ProcessOrder",
+    file=FUNCTIONS_DIR / "process_order" / "process_order.asl.json",
+    # 100,000 rows at eight a second take four hours, at the slowest pace for days; then the last recovery has a day.
+    seconds=(3 * 24 * 3600, 31 * 24 * 3600),
+    payload=frozenset({"task", "orderId", "round", "done", "settled", "waited", "batch", "secondsLeft"}),
+)
+WORKFLOWS = (RECOVERY, ORDERS)
+Rule = Callable[[Definition, Workflow], Iterator[str]]
+# Fields of Amazon's older query language, which a JSONata workflow does not know.
+JSONPATH_FIELDS = {
+    "InputPath",
+    "OutputPath",
+    "ResultPath",
+    "ResultSelector",
+    "Parameters",
+    "ItemsPath",
+    "SecondsPath",
+    "TimestampPath",
+    "TimeoutSecondsPath",
+    "HeartbeatSecondsPath",
+    "Variable",
+    "CausePath",
+    "ErrorPath",
+}
+# And of the newer one, which a JSONPath state does not know.
+JSONATA_FIELDS = {"Arguments", "Items", "Output"}
+ENDS = {"Succeed", "Fail"}
+# More than this many rows at a time find no slots, and take instances from callers.
+CHILDREN_MAX = 40
+
+
+def definition(of: Workflow = RECOVERY) -> Definition:
+    loaded: Definition = json.loads(of.file.read_text(encoding="utf-8"))
+    return loaded
+
+
+def states(level: Definition) -> dict[str, Definition]:
+    """The states of a workflow itself, or of what a map does with an item."""
+    found: dict[str, Definition] = level["States"]
+    return found
+
+
+def levels(workflow: Definition) -> Iterator[Definition]:
+    """The workflow, and within it what its maps do with their items: transitions stay within a level."""
+    yield workflow
+    for state in states(workflow).values():
+        if state["Type"] == "Map":
+            yield from levels(state["ItemProcessor"])
+
+
+def all_states(workflow: Definition) -> Iterator[tuple[str, Definition]]:
+    """The states of all levels."""
+    for level in levels(workflow):
+        yield from states(level).items()
+
+
+def of_each_level(rule: Callable[[Definition], Iterator[str]]) -> Rule:
+    """A rule that holds for the states that lead to one another."""
+
+    def holds(workflow: Definition, _of: Workflow) -> Iterator[str]:
+        for level in levels(workflow):
+            yield from rule(level)
+
+    holds.__name__ = rule.__name__
+    return holds
+
+
+def successors(state: Definition) -> list[str]:
+    """Where a state may lead."""
+    following = [state["Next"]] if "Next" in state else []
+    following += [choice["Next"] for choice in state.get("Choices", [])]
+    return following + ([state["Default"]] if "Default" in state else [])
+
+
+def expressions(node: Any) -> Iterator[str]:
+    """All JSONata expressions in it."""
+    match node:
+        case str() if node.startswith("{%"):
+            yield node.removeprefix("{%").removesuffix("%}").strip()
+        case dict():
+            for inner in node.values():
+                yield from expressions(inner)
+        case list():
+            for inner in node:
+                yield from expressions(inner)
+
+
+def fields(node: Any) -> Iterator[str]:
+    """All names of members, at any depth."""
+    match node:
+        case dict():
+            for name, inner in node.items():
+                yield name
+                yield from fields(inner)
+        case list():
+            for inner in node:
+                yield from fields(inner)
+
+
+def it_is_jsonata(workflow: Definition, _of: Workflow) -> Iterator[str]:
+    """One query language, but for maps, and in no state anything of another one than its own.
+
+    AWS knows a state in JSONata within a workflow in JSONPath, never the other way round.
+    """
+    default = workflow.get("QueryLanguage", "JSONPath")
+    for name, state in all_states(workflow):
+        language = state.get("QueryLanguage", default)
+        if language != "JSONata" and (state["Type"] != "Map" or default == "JSONata"):
+            yield f"{name} is in {language}"
+        # What is in a payload is the function's business, and what is within a map has its own language.
+        own = {key: value for key, value in state.items() if key not in {"Arguments", "ItemProcessor"}}
+        if language == "JSONata":
+            yield from (f"{name} has {field}" for field in fields(own) if field in JSONPATH_FIELDS)
+            yield from (f"{name} has {field}" for field in fields(own) if field.endswith(".$"))
+            for text in json.dumps({**own, "Arguments": state.get("Arguments")}).split('"'):
+                if text.startswith(("$.", "$$.")) or (text.startswith("States.") and "(" in text):
+                    yield f"{name} has a path: {text}"
+        else:
+            yield from (f"{name} has {field}" for field in fields(own) if field in JSONATA_FIELDS)
+            yield from (f"{name} has an expression: {each}" for each in expressions(own))
+
+
+@of_each_level
+def every_next_exists(level: Definition) -> Iterator[str]:
+    """No transition leads nowhere."""
+    for name, state in states(level).items():
+        for following in successors(state):
+            if following not in states(level):
+                yield f"{name} leads to {following}, which is not there"
+    if level["StartAt"] not in states(level):
+        yield "it starts nowhere"
+
+
+@of_each_level
+def every_state_is_reachable(level: Definition) -> Iterator[str]:
+    """From the start every state can be come to, and from every state an end."""
+    reached: set[str] = set()
+    waiting = [level["StartAt"]]
+    while waiting:
+        name = waiting.pop()
+        if name in states(level) and name not in reached:
+            reached.add(name)
+            waiting += successors(states(level)[name])
+    for name in states(level).keys() - reached:
+        yield f"{name} is never come to"
+    ending = {name for name, state in states(level).items() if state["Type"] in ENDS or state.get("End") is True}
+    while more := {n for n, s in states(level).items() if n not in ending and ending & set(successors(s))}:
+        ending |= more
+    for name in states(level).keys() - ending:
+        yield f"{name} leads to no end"
+
+
+@of_each_level
+def every_state_leads_on(level: Definition) -> Iterator[str]:
+    """A state has one way on, an end has none, and a choice has a way for what nobody thought of."""
+    for name, state in states(level).items():
+        ways = ("Next" in state) + (state.get("End") is True)
+        match state["Type"]:
+            case "Choice":
+                if "Default" not in state or ways or not state.get("Choices"):
+                    yield f"{name} has no way on for some input"
+            case "Succeed" | "Fail":
+                if successors(state):
+                    yield f"{name} is an end and leads on"
+            case _ if ways != 1:
+                yield f"{name} leads on {ways} ways"
+
+
+def every_task_is_bounded(workflow: Definition, of: Workflow) -> Iterator[str]:
+    """A task has a time-out longer than its function's, and a bounded number of retries with growing waits."""
+    # The function ends before its task does: an answer that nobody waits for any more would still have had its effect.
+    seconds = FUNCTIONS[of.worker].seconds
+    tasks = {name: state for name, state in all_states(workflow) if state["Type"] == "Task"}
+    if not tasks:
+        yield "it does nothing"
+    for name, state in tasks.items():
+        if not seconds < state.get("TimeoutSeconds", 0) <= 10 * seconds:
+            yield f"{name} may take {state.get('TimeoutSeconds')} s"
+        if not state.get("Retry"):
+            yield f"{name} is not retried"
+        for retry in state.get("Retry", []):
+            if not 0 < retry.get("MaxAttempts", 3) <= 10 or retry.get("BackoffRate", 2) <= 1:
+                yield f"{name} is retried without bound"
+        if state["Resource"] != "arn:aws:states:::lambda:invoke":
+            yield f"{name} calls {state['Resource']}"
+        if state.get("Arguments", {}).get("FunctionName") != f"${{{of.worker}FunctionArn}}":
+            yield f"{name} calls another function than the published one"
+    least, most = of.seconds
+    if not least < workflow.get("TimeoutSeconds", 0) <= most:
+        yield "the workflow itself has no bound, or one that it runs into"
+
+
+def every_map_is_bounded(workflow: Definition, _of: Workflow) -> Iterator[str]:
+    """A map's children are short-lived executions of their own, a few at a time, and one that fails ends no other."""
+    for name, state in all_states(workflow):
+        if state["Type"] != "Map":
+            continue
+        if state["ItemProcessor"].get("ProcessorConfig") != {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}:
+            yield f"{name} fills the workflow's own history"
+        # 0, and none at all, mean as many as there are.
+        concurrency = state.get("MaxConcurrency", 0)
+        if not isinstance(concurrency, int) or not 0 < concurrency <= CHILDREN_MAX:
+            yield f"{name} has {concurrency} children at a time"
+        if state.get("ToleratedFailurePercentage") != 100:
+            yield f"{name} ends all children when one fails"
+        if not {"Items", "ItemsPath"} & state.keys() or "ItemSelector" not in state:
+            yield f"{name} gives its children whatever comes"
+
+
+def no_fault_is_hidden(workflow: Definition, of: Workflow) -> Iterator[str]:
+    """Nothing is caught: a fault ends the execution as failed, which its alarm tells."""
+    for name, state in all_states(workflow):
+        if "Catch" in state:
+            yield f"{name} hides faults"
+    if of.fails is not any(state["Type"] == "Fail" for _, state in all_states(workflow)):
+        yield "an escalation does not end as failed, or something else does"
+
+
+@of_each_level
+def every_variable_is_assigned_first(level: Definition) -> Iterator[str]:
+    """On every way to a state, each `$variable` that it reads has been assigned: a lost one is silently nothing.
+
+    What a distributed map does with an item knows nothing of the variables around it.
+    """
+    own = {name: set(state.get("Assign", {})) for name, state in states(level).items()}
+    everything = set().union(*own.values())
+    # What is surely assigned on entering: over all ways there, the least of what they have assigned.
+    entering = dict.fromkeys(states(level), everything)
+    entering[level["StartAt"]] = set()
+    changed = True
+    while changed:
+        changed = False
+        for name, state in states(level).items():
+            for following in successors(state):
+                if following in entering and entering[following] - (entering[name] | own[name]):
+                    entering[following] = entering[following] & (entering[name] | own[name])
+                    changed = True
+    for name, state in states(level).items():
+        for expression in expressions({key: value for key, value in state.items() if key != "ItemProcessor"}):
+            read = set(re.findall(r"\$([A-Za-z_]\w*)(?!\w*\s*\()", re.sub(r"'[^']*'|\"[^\"]*\"", "", expression)))
+            # Those that an expression itself binds.
+            bound = set(re.findall(r"\$([A-Za-z_]\w*)\s*:=", expression))
+            for variable in read - bound - {"states"} - entering[name]:
+                yield f"{name} reads ${variable}, which nothing has assigned"
+
+
+def substitutions_are_the_template_s(workflow: Definition, of: Workflow) -> Iterator[str]:
+    """What the definition leaves open, the template fills in, and nothing else."""
+    given = source()["Resources"][f"{of.worker}StateMachine"]["Properties"]["DefinitionSubstitutions"]
+    open_ends = set(re.findall(r"\$\{(\w+)\}", json.dumps(workflow)))
+    if open_ends != set(given):
+        yield f"left open: {open_ends}, filled in: {set(given)}"
+
+
+def data_carries_no_secrets(workflow: Definition, of: Workflow) -> Iterator[str]:
+    """Ids and counters go to a task and come from it: its payload names members one by one, never the whole input."""
+    for name, state in all_states(workflow):
+        given = state["Arguments"].get("Payload") if state["Type"] == "Task" else state.get("ItemSelector", {})
+        if not isinstance(given, dict) or {member.removesuffix(".$") for member in given} - of.payload:
+            yield f"{name} is given more than ids: {given}"
+
+
+RULES: tuple[Rule, ...] = (
+    it_is_jsonata,
+    every_next_exists,
+    every_state_is_reachable,
+    every_state_leads_on,
+    every_task_is_bounded,
+    every_map_is_bounded,
+    no_fault_is_hidden,
+    every_variable_is_assigned_first,
+    substitutions_are_the_template_s,
+    data_carries_no_secrets,
+)
