@@ -22,7 +22,8 @@ MAY_IMPORT: Final = {
     "api": {"api", "domain"},
     "usecases": {"usecases", "domain", "agcod"},
 }
-#: What one module may see beyond its room. The ledger's stream speaks the ledger's own encoding, and messages the backlog's.
+#: What one module may see beyond its room. The ledger's stream speaks the ledger's own encoding, and a message of the
+#: backlog its own.
 BEYOND: Final = {
     LAYER / "usecases" / name: {"aws"}
     for name in ("publish_events.py", "issue_queued.py", "count_spend.py", "raise_alerts.py")

@@ -47,6 +47,7 @@ class Trial:
         version, previous: ids of the secret's versions with the new key and the old one.
         refusals_since: a refusal that a function has met since then is still to be acted on.
         astray: looks in a row that found another version to be the current one.
+        why: why it is to be rolled back, if it is.
         proven: Amazon has taken the new key since it was promoted.
         both_refused: neither key is taken, as far as is known.
         told: people know of that.
@@ -60,6 +61,7 @@ class Trial:
     promoted_at: datetime
     refusals_since: datetime
     astray: int = 0
+    why: str = "as another invocation has found"
     proven: bool = False
     both_refused: bool = False
     told: bool = False
@@ -98,8 +100,9 @@ def watch(trial: Trial, keys: KeyTools, seconds_left: Callable[[], float], *, wa
 
 def _look(trial: Trial, keys: KeyTools) -> Report | None:
     tools = keys.tools
-    if _is_overtaken(trial, keys):
-        return overtaken(trial.name)
+    report = _if_overtaken(trial, keys)
+    if report is not None:
+        return report
     proof = prove(trial.new, tools)
     trial.proven = trial.proven or proof.verdict is Verdict.GOOD
     met_at = _refusal_met_at(trial, keys)
@@ -108,8 +111,8 @@ def _look(trial: Trial, keys: KeyTools) -> Report | None:
         return None
     if prove(trial.old, tools).verdict is not Verdict.REFUSED:
         # Also if it was not answered: it was good until a moment ago.
-        why = proof.why if proof.verdict is Verdict.REFUSED else "a function met a refusal"
-        return _roll_back(trial, why, keys)
+        trial.why = proof.why if proof.verdict is Verdict.REFUSED else "a function met a refusal"
+        return _roll_back(trial, keys)
     if proof.verdict is not Verdict.REFUSED and met_at is not None:
         # Nothing to go back to: what a function has met counts no more than what we see.
         trial.refusals_since = met_at + CLOCKS_APART
@@ -121,16 +124,20 @@ def _look(trial: Trial, keys: KeyTools) -> Report | None:
     return None
 
 
-def _is_overtaken(trial: Trial, keys: KeyTools) -> bool:
+def _if_overtaken(trial: Trial, keys: KeyTools) -> Report | None:
+    """What became of a key that is no longer the current one."""
     try:
-        is_current = keys.versions.labels(trial.name).current == trial.version
-        trial.astray = 0 if is_current else trial.astray + 1
-        if trial.astray >= ASTRAY_MAX:
-            keys.versions.end_trial(trial.name, trial.version)
+        current = keys.versions.labels(trial.name).current
+        trial.astray = 0 if current == trial.version else trial.astray + 1
+        if trial.astray < ASTRAY_MAX:
+            return None
+        if current == trial.previous:
+            return _rolled_back(trial, keys)
+        keys.versions.end_trial(trial.name, trial.version)
     except AccountUnusable as error:
         keys.tools.telemetry.log("secretUnread", account=trial.name, because=error.why)
-        return False
-    return trial.astray >= ASTRAY_MAX
+        return None
+    return overtaken(trial.name)
 
 
 def _refusal_met_at(trial: Trial, keys: KeyTools) -> datetime | None:
@@ -143,28 +150,32 @@ def _refusal_met_at(trial: Trial, keys: KeyTools) -> datetime | None:
     return notes.refused_at if was_refused(notes, trial.refusals_since) else None
 
 
-def _roll_back(trial: Trial, why: str, keys: KeyTools) -> Report | None:
-    """Make the old key the current one again; None if that is to be tried again."""
-    telemetry, versions = keys.tools.telemetry, keys.versions
+def _roll_back(trial: Trial, keys: KeyTools) -> Report | None:
+    """Make the old key the current one again; None if the next look has to tell whether that was done."""
     try:
-        if not versions.make_current(trial.name, trial.previous, instead_of=trial.version):
-            return None
+        moved = keys.versions.make_current(trial.name, trial.previous, instead_of=trial.version)
     except AccountUnusable as error:
-        telemetry.log("keyNotRolledBack", account=trial.name, because=error.why)
+        keys.tools.telemetry.log("keyNotRolledBack", account=trial.name, because=error.why)
         return None
-    telemetry.log("keyRolledBack", account=trial.name, because=why)
+    return _rolled_back(trial, keys) if moved else None
+
+
+def _rolled_back(trial: Trial, keys: KeyTools) -> Report:
+    """The old key is the current one again, by our move or by another invocation's: tidy up, and tell."""
+    telemetry, versions = keys.tools.telemetry, keys.versions
+    telemetry.log("keyRolledBack", account=trial.name, because=trial.why)
     telemetry.count("KeyRolledBack")
     try:
         versions.give_up(trial.name, trial.version)
     except AccountUnusable as error:
         # A label that is left does no harm: a pending key is proven before it is promoted again.
         telemetry.log("labelsLeft", account=trial.name, because=error.why)
-    _keep(trial, Stage.ROLLED_BACK, keys, why)
+    _keep(trial, Stage.ROLLED_BACK, keys, trial.why)
     detail = (
-        f"The new key {ending(trial.new)} was refused after it had been promoted ({why}). The key {ending(trial.old)} "
-        "is in use again: do not deactivate it. Requests that met the refusal are repeated by themselves. See in "
-        "Amazon's portal, on the page API security credentials, what is wrong with the new key; then put it, or "
-        "another one, with `make put-keys PENDING=1`, and rotate again."
+        f"The new key {ending(trial.new)} was refused after it had been promoted ({trial.why}). The key "
+        f"{ending(trial.old)} is in use again: do not deactivate it. Requests that met the refusal are repeated by "
+        "themselves. See in Amazon's portal, on the page API security credentials, what is wrong with the new key; "
+        "then put it, or another one, with `make put-keys PENDING=1`, and rotate again."
     )
     _told(trial, f"Incentives account {trial.name}: the new access key was rolled back", detail, keys)
     return _report(trial, Outcome.ROLLED_BACK, detail)
