@@ -66,8 +66,8 @@ resume: env-project ## take up an open request by hand: REQUEST_ID=
 ## Checks
 
 .PHONY: test
-test: env lint ## lint and run every test
-	@$(PY) -m pytest $(PYTEST_ARGS)
+test: env lint ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
+	@$(PY) -m pytest -n 3 $(PYTEST_ARGS)
 
 .PHONY: recovery
 recovery: env ## every operation, fault and intent through recovery on the local cloud (minutes)
