@@ -324,7 +324,7 @@ def test_every_end_is_an_event_with_ids_and_amounts_only(
         return {
             each["detail"]["eventId"]: each
             for each in cloud.events()
-            if request_id in (each["detail"]["requestId"], each["detail"]["replaces"])
+            if request_id in (each["detail"].get("requestId"), each["detail"].get("replaces"))
         }
 
     types = {"RecoveryStarted", "ReversalStarted", "RequestReversed", "GiftCardIssued"}

@@ -97,7 +97,7 @@ class Rotating:
         return f"{self.cloud.outputs.accountSecretId.removesuffix(f'/{self.cloud.outputs.accountName}')}/{self.account}"
 
     def key(self, name: str) -> keys.AccountKeys:
-        return keys.AccountKeys(self.partner, "US", f"{name}{self.mark[:8]}", self.secret_of(name))
+        return keys.AccountKeys(self.partner, "US", f"{self.mark[:8]}{name}", self.secret_of(name))
 
     def secret_of(self, name: str) -> str:
         return f"dummy-{name}-{self.mark}"

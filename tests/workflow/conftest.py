@@ -16,14 +16,14 @@ _DEFINITION = Path(__file__).parents[2] / "functions" / "recover_request" / "rec
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def definition() -> Definition:
     """The workflow as it is deployed, the function's ARN filled in."""
     text = _DEFINITION.read_text(encoding="utf-8").replace("${RecoverRequestFunctionArn}", FUNCTION_ARN)
     return Definition(text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(definition: Definition) -> Iterator[Engine]:
     with running(definition.text) as engine:
         yield engine
