@@ -1,5 +1,4 @@
-"""More orders at once than the pace allows: callers are told at once, and each is issued without being asked for again.
-"""
+"""More orders at once than the pace allows: callers are told at once, and each is issued without being asked again."""
 
 import contextlib
 import threading
