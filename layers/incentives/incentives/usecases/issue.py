@@ -222,6 +222,9 @@ def _in_doubt(record: Record, error: LedgerUnavailable, tools: Tools) -> Accepte
 
 def _answer(driven: Driven, tools: Tools) -> Delivered | Accepted:
     record = driven.record
+    if record.replaced_by is not None:
+        # A recovery took it over meanwhile, and reissued it: "reversed" would make its caller order again.
+        return accepted(find(record.replaced_by, tools.ledger), tools.clock.now())
     if record.status is Status.SUCCEEDED and (driven.card is not None or not _has_code(record)):
         return Delivered(record, driven.card, replayed=False)
     if not record.status.is_open and record.status is not Status.SUCCEEDED:
