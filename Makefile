@@ -73,6 +73,10 @@ test: env lint ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, 
 recovery: env ## every operation, fault and intent through recovery on the local cloud (minutes)
 	@RECOVERY_CASES=all $(PY) -m pytest tests/stack/test_recovery.py
 
+.PHONY: reliability
+reliability: env-project ## thousands of simulated histories, each from one seed: is any promise broken? (SEEDS=, FIRST=)
+	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation --seeds $${SEEDS:-2000} --first $${FIRST:-1}
+
 .PHONY: bulk
 bulk: env ## a bulk order of a thousand cards on the local cloud, with faults; prints the pace that it reached
 	@BULK_ROWS=$${BULK_ROWS:-1000} $(PY) -m pytest -s tests/stack/test_bulk.py

@@ -1,0 +1,226 @@
+"""Amazon in a simulated history: the sandbox's model behind the gateway's own client, and what goes wrong between them.
+
+Bodies, answers and their reading are the real ones; only signatures are left out, which have tests of their own.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
+from typing import Any, Final, Protocol
+
+import requests
+from requests.structures import CaseInsensitiveDict
+
+from incentives.agcod.bodies import body_of
+from incentives.agcod.client import IncentivesClient, SignedCall
+from incentives.agcod.transport import Answer, Fault
+from incentives.domain.accounts import Account
+from incentives.domain.calls import Call
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import UnknownBecause
+from sandbox.delivery import Delivery
+from sandbox.faults import parse_rule
+from sandbox.gateway import Arrival, Sandbox
+from sandbox.options import changed
+from tests.pacing.stage import Stage
+from tests.simulation.plan import CONFLICTS, FAULTS, Plan, Trouble
+from tests.workflow.amazon import PARTNER_ID, make_sandbox
+
+#: Amazon takes a call for 15 minutes from its x-amz-date, and 5 more may go by until it has its effect.
+LANDS_WITHIN: Final = timedelta(minutes=20)
+
+#: Of all faults: shows a card as another one than was ordered.
+CONFLICT_PROBABILITY: Final = 0.01
+
+#: Whatever undid them: a copy that lands later does them again.
+_REVIVING: Final = frozenset({Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE})
+
+#: A proxy on the way delivers a call twice.
+DOUBLED_PROBABILITY: Final = 0.03
+
+
+class Clock(Protocol):
+    """`Clock` of a process."""
+
+    def now(self) -> datetime:
+        """As this process believes."""
+
+
+@dataclass
+class Shore:
+    """The far side of the way to Amazon, shared by all processes.
+
+    Attributes:
+        arrived: each call that left, with the true time in seconds and what was done to it.
+        faults: how many of each kind.
+    """
+
+    plan: Plan
+    stage: Stage
+    sandbox: Sandbox = field(init=False)
+    arrived: list[tuple[float, str, str, str]] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.sandbox = make_sandbox(self.stage)  # type: ignore[arg-type] # it asks for no more than a clock
+        self._chance = random.Random(f"amazon {self.plan.seed}")
+        spawn = self.stage.spawn
+        for at, limit in self.plan.limits:
+            spawn(partial(self._limit, limit), after_seconds=at)
+        for block in self.plan.blocks:
+            spawn(partial(self._block, block.kind), after_seconds=block.begins)
+            spawn(partial(self._block, None), after_seconds=block.ends)
+        for rotation in self.plan.rotations:
+            spawn(partial(self._keys, "old", "new"), after_seconds=rotation.made_at)
+            spawn(partial(self._keys, "new"), after_seconds=max(rotation.made_at, rotation.revoked_at))
+        self._keys("old")
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing goes wrong any more."""
+        return self.stage.seconds >= self.plan.calm_at
+
+    def deliver(self, signed: SignedCall) -> Delivery:
+        """One call reaches Amazon, or does not."""
+        script = self.sandbox.script
+        script.clear()
+        fault = self._fault(signed)
+        if fault is not None:
+            script.rules.append(parse_rule(1, fault))
+            self.faults[f"{fault['kind']} {fault.get('when', '')}".strip()] += 1
+        arrival = Arrival(signed.call.name, signed.body, _key_of(signed), signed.sent_at)
+        said = f"{fault['kind']} {fault.get('when', '')}".strip() if fault else ""
+        self.arrived.append((self.stage.seconds, signed.call.name, signed.call.request_id, said))
+        delivery = self.sandbox.exchange(arrival)
+        # Not of a call that Amazon has refused: a refusal is believed, and its copy would be refused as well.
+        was_answered = delivery.transport == "answer"
+        was_refused = was_answered and self.sandbox.calls[-1].outcome != "SUCCESS"
+        if not self.is_calm and not was_refused and self._chance.random() < DOUBLED_PROBABILITY:
+            self.faults["doubled"] += 1
+            # An answer is believed to be the last that comes of its call; a late copy of a create changes nothing.
+            is_soon = was_answered and signed.call.name in _REVIVING
+            after = self._chance.choice([0.0, 1.0, self._chance.uniform(0, 1200)])
+            self.stage.spawn(lambda: self._again(arrival), after_seconds=0.0 if is_soon else after)
+        return delivery
+
+    def _again(self, arrival: Arrival) -> None:
+        self.sandbox.script.clear()
+        self.sandbox.exchange(arrival)
+
+    def _fault(self, signed: SignedCall) -> dict[str, Any] | None:
+        seconds, chance = self.stage.seconds, self._chance
+        outage = next((each for each in self.plan.outages if each.begins <= seconds < each.ends), None)
+        if outage is not None:
+            return self._of_outage(outage, signed)
+        if self.is_calm or chance.random() >= self.plan.amazon:
+            return None
+        if chance.random() < CONFLICT_PROBABILITY and signed.call.name == Operation.CREATE_GIFT_CARD:
+            return {"kind": chance.choice(CONFLICTS)}
+        if chance.random() < self.plan.late:
+            return self._late(signed)
+        weights, kinds = zip(*FAULTS, strict=True)
+        (kind,) = chance.choices(kinds, weights)
+        return dict(kind)
+
+    def _of_outage(self, outage: Trouble, signed: SignedCall) -> dict[str, Any]:
+        if self._chance.random() < 0.03:
+            return self._late(signed)
+        when = "after" if self._chance.random() < 0.1 else "before"
+        return {"kind": outage.kind, "when": when}
+
+    def _late(self, signed: SignedCall) -> dict[str, Any]:
+        latest = (signed.sent_at + LANDS_WITHIN - self.stage.time).total_seconds()
+        seconds = self._chance.choice([self._chance.uniform(0, 60), self._chance.uniform(0, 1200), 1199.0])
+        return {
+            "kind": "lateEffect",
+            "delaySeconds": max(0.0, min(seconds, latest)),
+            "answer": self._chance.choice(["drop", "resend", "timeout"]),
+        }
+
+    def _limit(self, limit: int) -> None:
+        world = self.sandbox.world
+        world.options = changed(world.options, {"perSecond": limit})
+
+    def _block(self, kind: str | None) -> None:
+        account = self.sandbox.world.accounts[PARTNER_ID]
+        self.sandbox.world.put_account(replace(account, blocked=kind))
+        self.faults["account refused"] += kind is not None
+
+    def _keys(self, *names: str) -> None:
+        account = self.sandbox.world.accounts[PARTNER_ID]
+        self.sandbox.world.put_account(replace(account, keys={access_key(name): secret_key(name) for name in names}))
+
+
+class Wire(IncentivesClient):
+    """One process's way to Amazon."""
+
+    def __init__(
+        self, shore: Shore, clock: Clock, step: Callable[[float], None], on_arrival: Callable[..., None]
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            shore: where it leads.
+            clock: the process's.
+            step: lets up to so many seconds pass; here a process may die.
+            on_arrival: told of each call just before it has its effect.
+        """
+        super().__init__("https://incentives.test", wall=clock.now)
+        self._shore, self._clock, self._step, self._on_arrival = shore, clock, step, on_arrival
+
+    def sign(self, call: Call, account: Account, now: datetime | None = None) -> SignedCall:
+        """Everything but the signature."""
+        sent_at = self._clock.now().replace(microsecond=0)
+        prepared = requests.PreparedRequest()
+        prepared.headers = CaseInsensitiveDict({"authorization": account.access_key_id})
+        return SignedCall(
+            call=call,
+            partner_id=account.partner_id,
+            url=f"https://incentives.test/{call.name}",
+            amz_date=sent_at.strftime("%Y%m%dT%H%M%SZ"),
+            sent_at=sent_at,
+            string_to_sign="AWS4-HMAC-SHA256",
+            body=body_of(call, account.partner_id, load_units=self.load_units).encode("ascii"),
+            prepared=prepared,
+        )
+
+    def send(self, signed: SignedCall, *, seconds: float) -> Answer | Fault:
+        """There and back again."""
+        self._step(0.08)
+        self._on_arrival(signed)
+        delivery = self._shore.deliver(signed)
+        date = self._shore.stage.time.replace(microsecond=0)
+        self._step(0.4)
+        if delivery.transport in {"hold", "drip"}:
+            self._shore.stage.sleep(min(delivery.seconds, seconds))
+            if delivery.seconds >= seconds:
+                return Fault(UnknownBecause.TIMED_OUT, "Deadline")
+        if delivery.transport in {"drop", "hold"} or delivery.encoded is None:
+            return Fault(UnknownBecause.CONNECTION_LOST, "RemoteDisconnected")
+        encoded = delivery.encoded
+        headers = {
+            "date": format_datetime(date, usegmt=True),
+            "content-type": encoded.content_type,
+            **{name.lower(): text for name, text in encoded.headers},
+        }
+        return Answer(encoded.http_status, headers, encoded.body)
+
+
+def access_key(name: str) -> str:
+    return f"AKIDTEST{name.upper()}"
+
+
+def secret_key(name: str) -> str:
+    return f"secret-of-the-{name}-key"
+
+
+def _key_of(signed: SignedCall) -> str:
+    headers = signed.prepared.headers
+    assert headers is not None
+    return str(headers["authorization"])

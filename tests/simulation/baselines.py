@@ -1,0 +1,109 @@
+"""The same histories with two clients that do without a ledger, to see what it is worth.
+
+Both are careful as such clients go: they pace themselves, tell refusals from unknown answers, and try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from incentives.agcod.amazon import SignedCall
+from incentives.domain.accounts import Secret
+from incentives.domain.calls import Call
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.outcomes import Refused, Succeeded
+from incentives.domain.pacing import Lane
+from incentives.usecases.pace import take_slot
+from incentives.usecases.tools import Budget, Tools
+from tests.simulation.checks import Report, charged_twice, live_charges, take_the_time
+from tests.simulation.life import Life
+from tests.simulation.plan import Plan, Visit, What
+from tests.simulation.ports import Died
+from tests.support.fakes import account
+
+TRIES_MAX: Final = 5
+
+
+class Client(StrEnum):
+    """How it comes by its request ids."""
+
+    NEW_ID = "a new id per try"
+    IN_MEMORY = "an id kept in memory"
+
+
+class Bare(Life):
+    """A history of a bare client.
+
+    Attributes:
+        known: request ids whose success was read, by order.
+        asked: request ids by order.
+    """
+
+    def __init__(self, plan: Plan, client: Client) -> None:
+        super().__init__(plan)
+        self._client = client
+        self.known: dict[int, set[str]] = {each.number: set() for each in plan.orders}
+        self.asked: dict[str, int] = {}
+
+    def come(self, visit: Visit) -> None:
+        """A caller who has his card already does not come again."""
+        if visit.what not in {What.ORDER, What.LATER} or self.known[visit.order]:
+            return
+        try:
+            self.invoke(lambda tools, budget: self._issue(visit.order, tools, budget))
+        except (Died, LedgerUnavailable):
+            # And with the process all that it kept in memory.
+            return
+
+    def _issue(self, number: int, tools: Tools, budget: Budget) -> None:
+        order = self.order_of(self.plan.orders[number])
+        request_id = self._new_id(number)
+        for _ in range(TRIES_MAX):
+            if not budget.allows_a_try():
+                return
+            take_slot("default", Lane.RECOVERY, tools)
+            call = Call(name=order.operation, request_id=request_id, value=order.value, **_members(order.members))
+            keys = tools.accounts.get("default", fresh=True)
+            outcome = tools.amazon.attempt(tools.amazon.sign(call, keys), seconds=8).outcome
+            match outcome:
+                case Succeeded():
+                    self.known[number].add(request_id)
+                    return
+                case Refused():
+                    return
+            tools.clock.sleep(1)
+            if self._client is Client.NEW_ID:
+                request_id = self._new_id(number)
+
+    def _new_id(self, number: int) -> str:
+        request_id = f"{account().partner_id}{self.chance.getrandbits(120):030X}"
+        self.asked[request_id] = number
+        return request_id
+
+    def _arrives(self, signed: SignedCall) -> None:
+        """There is no ledger to hold it against."""
+
+
+def _members(members: Mapping[str, Any]) -> dict[str, Any]:
+    if "cardNumber" in members:
+        return {"card_number": Secret(members["cardNumber"])}
+    return {"options": {"account": members["account"]}} if "account" in members else {}
+
+
+def examine_bare(life: Bare) -> Report:
+    """Count what it lost: cards that are charged and that it knows nothing of, and those that it paid for twice."""
+    world = life.shore.sandbox.world
+    key_of = {request_id: str(number) for request_id, number in life.asked.items()}
+    known: set[str] = set().union(*life.known.values())
+    report = Report(
+        histories=1,
+        orders=len(life.plan.orders),
+        calls=len(life.shore.arrived),
+        double_issues=len(charged_twice(world, key_of)),
+        unrecorded_charges=len(live_charges(world) - known),
+        faults=life.shore.faults + life.faults,
+    )
+    take_the_time(life, report)
+    return report
