@@ -10,7 +10,9 @@ from xdist.workermanage import WorkerController
 from local import processes, settings
 
 # Before anything imports them: what they assert is told in full, as in files of tests.
-pytest.register_assert_rewrite("tests.contract", "tests.openapi", "tests.pacing", "tests.simulation", "tests.support", "tests.workflow")
+pytest.register_assert_rewrite(
+    "tests.contract", "tests.openapi", "tests.pacing", "tests.simulation", "tests.support", "tests.workflow"
+)
 
 STACK = "tests/stack"
 
