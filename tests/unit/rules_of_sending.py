@@ -99,9 +99,9 @@ RULES = [
     ),
     Rule(
         "3 a repeat is not lined up again",
-        issue.issue,
-        "if reserved is None and tools.ledger.get(request_id) is None:",
-        "if reserved is None:",
+        issue._record_only,
+        "tools.ledger.get(record.request_id) is not None",
+        "False",
         sending.an_order_is_repeated_while_there_is_no_slot,
     ),
     Rule(

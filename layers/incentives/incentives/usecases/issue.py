@@ -131,11 +131,6 @@ def issue(
     if reserved is None and not later:
         found = take_slot(account.name, lane, tools)
         reserved = None if isinstance(found, Full) else found
-    if reserved is None and tools.ledger.get(request_id) is None:
-        record = postponed(record, tools.pacer.line_up(account.name))
-    elif reserved is None:
-        # A repeat: whoever is in line already is not counted again.
-        record = postponed(record, now)
     if reserved is None:
         return _record_only(record, key, order, tools, budget, wants_card=wants_card)
     signed = tools.amazon.sign(call, account)
@@ -202,6 +197,9 @@ def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget
 def _record_only(
     record: Record, key: KeyItem, order: Order, tools: Tools, budget: Budget, *, wants_card: bool
 ) -> Delivered | Accepted:
+    # A repeat is in line already, and is not counted again.
+    is_known = tools.ledger.get(record.request_id) is not None
+    record = postponed(record, record.created_at if is_known else tools.pacer.line_up(record.account))
     try:
         opened = tools.ledger.open(record, key, tools.new_nonce())
     except LedgerUnavailable as error:
