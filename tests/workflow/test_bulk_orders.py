@@ -38,6 +38,8 @@ S = OrderStatus
 DEFINITION: Final = Path(__file__).parents[2] / "functions" / "process_order" / "process_order.asl.json"
 PROCESS_ORDER: Final = load("process_order")
 FUNCTION_SECONDS: Final = 60
+#: Rows of the batches of an order of 120: whose child comes first is up to moto's threads.
+ONE_BATCH_OF_120: Final = {50, 20}
 _numbers = itertools.count()
 
 #: What goes from state to state.
@@ -338,7 +340,8 @@ def test_a_pause_ends_the_execution_and_a_resume_goes_on_in_another(scene: Scene
 
     before = counts(scene, order_id)
     assert scene.bulk.order(order_id).status is S.PAUSED
-    assert (scene.status(order_id), before.issued) == ("SUCCEEDED", 50)
+    assert scene.status(order_id) == "SUCCEEDED"
+    assert before.issued in ONE_BATCH_OF_120
 
     scene.bulk.ask(order_id, Action.RESUME)
     scene.come_home()
@@ -359,7 +362,9 @@ def test_a_stop_settles_what_was_issued(scene: Scene) -> None:
     scene.meanwhile = stop
     scene.come_home()
 
-    assert counts(scene, order_id) == Counts(issued=50, not_issued=70)
+    issued = counts(scene, order_id).issued
+    assert issued in ONE_BATCH_OF_120
+    assert counts(scene, order_id) == Counts(issued=issued, not_issued=120 - issued)
     scene.check(order_id)
 
 
