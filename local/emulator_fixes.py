@@ -6,6 +6,8 @@
 - Metrics embedded in log lines.
 - A staging label of a secret stands at one version.
 - A queue's bound on functions at work may be a parameter of the template, which are all text.
+- Layers are unpacked once for all processes of all functions: a thousand files for each new process are most of what a
+  local cloud would do, and leave behind.
 """
 
 # Everything here reaches into MiniStack, which has neither types nor another way in.
@@ -13,10 +15,19 @@
 
 from __future__ import annotations
 
+import compileall
+import hashlib
+import io
 import json
+import os
+import py_compile
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
 from typing import Any
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import cloudwatch, eventbridge, lambda_svc, secretsmanager, stepfunctions
 
 _KEPT_STAGES = {"AWSCURRENT", "AWSPREVIOUS"}
@@ -29,6 +40,9 @@ _invoke_async = lambda_svc.invoke_async_with_retry
 _emit_logs = lambda_svc._emit_lambda_logs
 _put_secret_value = secretsmanager._put_secret_value
 _sqs_concurrency = lambda_svc._sqs_esm_concurrency
+_spawn = lambda_runtime.Worker._spawn
+
+_unpacking = threading.Lock()
 
 
 def run_distributed_map(  # noqa: PLR0917 - as there
@@ -124,6 +138,35 @@ def sqs_concurrency(mapping: Any, *args: Any, **kwargs: Any) -> Any:
     return _sqs_concurrency(mapping, *args, **kwargs)
 
 
+def spawn(worker: Any) -> None:
+    """Start a process of a function, with its layers where they are already."""
+    config = worker.config
+    folders = os.pathsep.join(str(_unpacked(each)) for each in config.get("Layers", []))
+    variables = {**config.get("Environment", {}).get("Variables", {}), "_LAMBDA_LAYERS_DIRS": folders}
+    worker.config = {**config, "Layers": [], "Environment": {"Variables": variables}}
+    try:
+        _spawn(worker)
+    finally:
+        worker.config = config
+
+
+def _unpacked(layer: Any) -> Path:
+    """The folder of a layer's content, compiled for the interpreter that functions run by here."""
+    content = lambda_svc._resolve_layer_zip(layer)
+    if content is None:
+        raise RuntimeError(f"no layer {layer}")
+    folder = Path(tempfile.gettempdir()) / f"layer-{hashlib.sha256(content).hexdigest()[:16]}"
+    with _unpacking:
+        if not folder.is_dir():
+            making = folder.with_suffix(".new")
+            # It was deployed by this very machine, from this project.
+            zipfile.ZipFile(io.BytesIO(content)).extractall(making)
+            unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+            compileall.compile_dir(making, quiet=2, invalidation_mode=unchecked)
+            making.rename(folder)
+    return folder
+
+
 def install() -> None:
     """Put everything in place, before MiniStack's server starts."""
     stepfunctions._run_distributed_map = run_distributed_map
@@ -133,3 +176,4 @@ def install() -> None:
     lambda_svc._emit_lambda_logs = emit_lambda_logs
     secretsmanager._put_secret_value = put_secret_value
     lambda_svc._sqs_esm_concurrency = sqs_concurrency
+    lambda_runtime.Worker._spawn = spawn

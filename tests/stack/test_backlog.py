@@ -19,7 +19,7 @@ from tests.stack.orders import ORDER, Placed, wait_until
 
 pytestmark = pytest.mark.stack
 
-ORDERS = 60
+ORDERS = 40
 #: As many as the emulator keeps busy at once. They cannot fill the pace by themselves.
 CALLERS = 10
 #: The pace is looked at in stretches this long: within a single second, a busy machine that sends some calls late and

@@ -32,7 +32,7 @@ from tests.stack.orders import PATIENCE_SECONDS, wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
-ROWS = int(os.environ.get("BULK_ROWS", "60"))
+ROWS = int(os.environ.get("BULK_ROWS", "40"))
 #: Beside the patience for anything: the emulator issues about two rows a second, and has been seen to do one.
 SECONDS_PER_ROW = 1.5
 #: One row in twenty.
@@ -122,7 +122,7 @@ class Bulk:
         end = time.monotonic() + PATIENCE_SECONDS + SECONDS_PER_ROW * self.rows
         while not condition(order := self.read()):
             assert time.monotonic() < end, f"waited in vain until {what}: {order}"
-            time.sleep(0.2)
+            time.sleep(0.5)
         return order
 
     def result(self) -> list[dict[str, str]]:

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.stack
 ORDERS_PER_SECOND = 10
 
 #: As short as a few looks at the new key are.
-WATCH_SECONDS = 15
+WATCH_SECONDS = 8
 
 #: Orders go on for so long before and after what a test does to the keys.
-BEFORE_SECONDS = 3.0
-AFTER_SECONDS = 6.0
+BEFORE_SECONDS = 2.0
+AFTER_SECONDS = 4.0
 
 
 @dataclass
