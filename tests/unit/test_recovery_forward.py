@@ -28,7 +28,7 @@ from incentives.domain.recovery import (
     held_up,
     next_step,
 )
-from incentives.domain.transitions import DEADLINE, LEASE, hand_over
+from incentives.domain.transitions import DEADLINE, LEASE, hand_over, reopen
 from incentives.domain.waits import deadline
 from tests.support.fakes import START
 from tests.unit.builders import (
@@ -155,6 +155,21 @@ def test_a_success_of_another_card_is_for_people_and_is_never_a_success(before: 
     assert (noted.status, noted.conflict, noted.card_seen) == (S.RECOVERING, outcome.kind, True)
     assert isinstance(step, Escalate)
     assert step.change.after.status is S.ESCALATED
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, KEY_REFUSED], ids=["refused", "key refused"])
+@pytest.mark.parametrize("shown", [EXPIRED, OTHER_VALUE], ids=["expired", "another value"])
+def test_a_refusal_in_an_operators_round_does_not_hide_a_card_that_was_shown(
+    shown: Conflict, outcome: Refused | NotExecuted
+) -> None:
+    # given a request that is for people, because Amazon has shown another card than was ordered
+    noted = after_operation(record(), attempt(shown), NOW).after
+    escalated = replace(noted, status=S.ESCALATED)
+    # when operators start another round, and its repeat is refused
+    repeated = after_operation(reopen(escalated, NOW).after, attempt(outcome), NOW, key_was_fresh=True).after
+    # then it is neither taken for one that nothing is charged for, nor is it at its deadline
+    assert repeated.status in {S.REVERSING, S.RECOVERING}
+    assert not isinstance(next_step(repeated, past_deadline(repeated)), Settle)
 
 
 @pytest.mark.parametrize("kind", sorted(ALREADY_ACTIVATED))

@@ -202,12 +202,14 @@ def after_operation(  # noqa: C901, PLR0911 - one branch per row of the table of
                 begin_reversal(replace(read, card_seen=True, gc_id=gc_id), Cause.REFUNDED, now),
             )
         case Conflict(kind=kind, gc_id=gc_id, error=error):
-            # Something is charged that nobody ordered. Not ours to reverse by guess, never ours to deliver.
+            # Something is charged that nobody ordered. Not ours to reverse by guess, never ours to deliver. Should
+            # operators start another round, a refusal of the repeat does not mean that nothing is charged.
             return change_from(
                 record,
                 read,
                 status=Status.RECOVERING,
                 conflict=kind,
+                doubt=True,
                 card_seen=True,
                 gc_id=gc_id,
                 error=error,
