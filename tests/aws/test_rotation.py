@@ -14,7 +14,18 @@ from incentives.domain.ledger import Status
 from incentives.domain.outcomes import Unknown, UnknownBecause
 from incentives.domain.rotation import Outcome
 from incentives.usecases.key_trial import LOOK_EVERY_SECONDS
-from tests.aws.rotating import NEW_SECRET, OLD_SECRET, PREFIX, WHOLE_WATCH, Aws, Died, Life, Scene, aws_and_amazon
+from tests.aws.rotating import (
+    NEW_SECRET,
+    OLD_SECRET,
+    PREFIX,
+    SHORT_WATCH,
+    WHOLE_WATCH,
+    Aws,
+    Died,
+    Life,
+    Scene,
+    aws_and_amazon,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -454,6 +465,73 @@ def test_a_rollback_that_another_invocation_has_done_is_told_as_one(scene: Scene
     scene.clock.meanwhile = meanwhile
 
     assert [scene.rotate().outcome, *others] == [Outcome.ROLLED_BACK] * 2
+    assert scene.labels() == {"AWSCURRENT": scene.old}
+
+
+def test_a_rollback_in_the_last_pause_of_a_watch_is_found_by_one_more_look(scene: Scene) -> None:
+    # given another invocation that meets a refusal just before this one's last look, and a key that is good again
+    ready(scene)
+    ends_at = scene.clock.now() + timedelta(seconds=SHORT_WATCH)
+
+    def meanwhile() -> None:
+        if scene.clock.now() >= ends_at:
+            scene.clock.meanwhile = lambda: None
+            scene.deactivate(scene.new)
+            scene.rotate()
+            scene.create_key()
+
+    scene.clock.meanwhile = meanwhile
+    # when
+    report = scene.rotate(watch_for=SHORT_WATCH)
+    # then nobody is told that the old key, which is in use again, may be deactivated
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert report.safe_at is None
+    assert scene.labels() == {"AWSCURRENT": scene.old}
+
+
+def test_a_rollback_in_the_last_look_whose_answer_is_lost_is_looked_for_once_more(scene: Scene) -> None:
+    # given a new key that is refused at the last look, and a label that is moved without anybody hearing of it
+    ready(scene)
+    ends_at = scene.clock.now() + timedelta(seconds=SHORT_WATCH)
+
+    def meanwhile() -> None:
+        if scene.clock.now() >= ends_at:
+            scene.deactivate(scene.new)
+
+    scene.clock.meanwhile = meanwhile
+    # when
+    report = scene.rotate(life=Life(deaf_at=("update_secret_version_stage", 2)), watch_for=SHORT_WATCH)
+    # then the new key is not taken for kept
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert scene.labels() == {"AWSCURRENT": scene.old}
+
+
+def test_a_rollback_right_after_the_last_look_is_not_told_as_a_key_that_stays(scene: Scene) -> None:
+    # given another invocation that meets a refusal after this one's last proof
+    ready(scene)
+    ends_at = scene.clock.now() + timedelta(seconds=SHORT_WATCH)
+
+    class AnswersAndGoesOn:
+        """Amazon, which has answered when the other one comes."""
+
+        def __init__(self) -> None:
+            self.amazon = scene.functions[0].amazon
+            self.others: list[Outcome] = []
+
+        def funds(self, account: Any, *, seconds: float) -> Any:
+            answer = self.amazon.funds(account, seconds=seconds)
+            if scene.clock.now() >= ends_at and not self.others:
+                scene.deactivate(scene.new)
+                self.others.append(scene.rotate().outcome)
+                scene.create_key()
+            return answer
+
+    amazon = AnswersAndGoesOn()
+    # when
+    report = scene.rotate(amazon=amazon, watch_for=SHORT_WATCH)
+    # then
+    assert amazon.others == [Outcome.ROLLED_BACK]
+    assert (report.outcome, report.safe_at) == (Outcome.OVERTAKEN, None)
     assert scene.labels() == {"AWSCURRENT": scene.old}
 
 

@@ -47,6 +47,7 @@ class Trial:
         version, previous: ids of the secret's versions with the new key and the old one.
         refusals_since: a refusal that a function has met since then is still to be acted on.
         astray: looks in a row that found another version to be the current one.
+        is_to_go_back: the last look has found that the old key must come back, and does not know whether it has.
         why: why it is to be rolled back, if it is.
         proven: Amazon has taken the new key since it was promoted.
         both_refused: neither key is taken, as far as is known.
@@ -61,6 +62,7 @@ class Trial:
     promoted_at: datetime
     refusals_since: datetime
     astray: int = 0
+    is_to_go_back: bool = False
     why: str = "as another invocation has found"
     proven: bool = False
     both_refused: bool = False
@@ -84,15 +86,20 @@ def watch(trial: Trial, keys: KeyTools, seconds_left: Callable[[], float], *, wa
         if report is not None:
             return report
         now = clock.now()
-        if now >= until or seconds_left() < SECONDS_FOR_A_LOOK + LOOK_EVERY_SECONDS:
+        # The old key may have come back, by our move or by somebody else's: then one more look has to tell.
+        is_over = now >= until and not trial.astray and not trial.is_to_go_back
+        if is_over or seconds_left() < SECONDS_FOR_A_LOOK + LOOK_EVERY_SECONDS:
             break
         clock.sleep(LOOK_EVERY_SECONDS - (now - began_at).total_seconds())
     if trial.both_refused:
         return _report(trial, Outcome.BOTH_REFUSED, _both_refused(trial))
-    if now < until or not trial.proven:
+    if not is_over or not trial.proven:
         detail = f"The key {ending(trial.new)} was promoted, but its trial is not over. Run this again to go on."
         return _report(trial, Outcome.UNPROVEN, detail)
     keys.versions.end_trial(trial.name, trial.version)
+    if keys.versions.labels(trial.name).current != trial.version:
+        # Moved since the last look: nobody may be told that the key before it can go.
+        return overtaken(trial.name)
     keys.tools.telemetry.log("keyKept", account=trial.name)
     _keep(trial, Stage.KEPT, keys)
     return None
@@ -104,6 +111,7 @@ def _look(trial: Trial, keys: KeyTools) -> Report | None:
     if report is not None:
         return report
     proof = prove(trial.new, tools)
+    trial.is_to_go_back = False
     trial.proven = trial.proven or proof.verdict is Verdict.GOOD
     met_at = _refusal_met_at(trial, keys)
     if proof.verdict is not Verdict.REFUSED and met_at is None:
@@ -111,6 +119,7 @@ def _look(trial: Trial, keys: KeyTools) -> Report | None:
         return None
     if prove(trial.old, tools).verdict is not Verdict.REFUSED:
         # Also if it was not answered: it was good until a moment ago.
+        trial.is_to_go_back = True
         trial.why = proof.why if proof.verdict is Verdict.REFUSED else "a function met a refusal"
         return _roll_back(trial, keys)
     if proof.verdict is not Verdict.REFUSED and met_at is not None:
