@@ -49,7 +49,7 @@ def holding(kept: Record) -> World:
 
 def mail(w: World, *, support_address: str | None = SUPPORT) -> Task:
     """The workflow's last task, once it is due."""
-    w.clock.time = max(w.clock.time, START + 16 * MINUTE)
+    w.clock.time = max(w.clock.time, START + 26 * MINUTE)
     return recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=support_address).next
 
 
@@ -175,15 +175,15 @@ def test_a_customer_whose_name_is_no_ascii_is_masked_too() -> None:
 
 
 @pytest.mark.parametrize("offset", [-1, 0])
-def test_no_signature_younger_than_16_minutes_leaves(offset: int) -> None:
+def test_no_signature_younger_than_26_minutes_leaves(offset: int) -> None:
     w = holding(escalated())
-    w.clock.time = START + 16 * MINUTE + offset * SECOND
+    w.clock.time = START + 26 * MINUTE + offset * SECOND
 
     recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
 
     assert bool(w.people.mails) is (offset == 0)
     assert is_stale("20260301T120000Z", w.clock.now()) is (offset == 0)
-    assert stale_at("20260301T120000Z") == START + timedelta(minutes=16)
+    assert stale_at("20260301T120000Z") == START + timedelta(minutes=26)
 
 
 def test_until_then_an_operator_reads_the_case_without_any_signature() -> None:

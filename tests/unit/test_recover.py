@@ -156,7 +156,7 @@ def test_escalate_writes_the_state_and_waits_for_the_mail() -> None:
 
     assert now(w).status is S.ESCALATED
     assert now(w).case_file is not None
-    assert (said.next, said.pause, said.wait_seconds) == (Task.MAIL, Pause.LONGER, 16 * 60)
+    assert (said.next, said.pause, said.wait_seconds) == (Task.MAIL, Pause.LONGER, 26 * 60)
     assert not w.people.mails
 
 
@@ -430,14 +430,14 @@ def test_progress_carries_ids_and_counters_only() -> None:
 @pytest.mark.parametrize(
     ("at", "seconds", "pause"),
     [
-        (START, 960, Pause.LONGER),
-        (START + 15 * MINUTE, 60, Pause.A_MINUTE),
-        (START + 16 * MINUTE - SECOND, 1, Pause.A_SECOND),
-        (START + 16 * MINUTE, 0, Pause.NONE),
+        (START, 26 * 60, Pause.LONGER),
+        (START + 25 * MINUTE, 60, Pause.A_MINUTE),
+        (START + 26 * MINUTE - SECOND, 1, Pause.A_SECOND),
+        (START + 26 * MINUTE, 0, Pause.NONE),
         (START + 60 * MINUTE, 0, Pause.NONE),
     ],
 )
-def test_an_escalated_record_is_mailed_when_its_last_signature_is_16_minutes_old(
+def test_an_escalated_record_is_mailed_when_its_last_signature_is_26_minutes_old(
     at: datetime, seconds: int, pause: Pause
 ) -> None:
     said = progress(escalated(), at)
@@ -449,16 +449,16 @@ def test_a_case_without_any_signature_is_mailed_at_once() -> None:
     assert progress(escalated(evidence=None), START).wait_seconds == 0
 
 
-@pytest.mark.parametrize("at", [START + 16 * MINUTE, START + 60 * MINUTE])
+@pytest.mark.parametrize("at", [START + 26 * MINUTE, START + 60 * MINUTE])
 def test_an_escalated_record_that_was_mailed_ends_the_execution_as_failed(at: datetime) -> None:
-    said = progress(escalated(mailed_at=START + 16 * MINUTE), at)
+    said = progress(escalated(mailed_at=START + 26 * MINUTE), at)
 
     assert (said.next, said.wait_seconds) == (Task.ESCALATED, 0)
 
 
 def test_a_mail_that_is_told_too_early_is_not_sent() -> None:
     w = holding(escalated())
-    w.clock.time = START + 16 * MINUTE - SECOND
+    w.clock.time = START + 26 * MINUTE - SECOND
 
     said = run(w, Task.MAIL)
 
@@ -471,7 +471,7 @@ def test_an_execution_of_what_nobody_answers_lasts_a_day_and_ends_escalated_and_
 
     assert run_execution(ID, 0, w.tools) is Task.ESCALATED
 
-    assert timedelta() < w.clock.now() - START - DEADLINE < 17 * MINUTE
+    assert timedelta() < w.clock.now() - START - DEADLINE < 27 * MINUTE
     assert len(w.people.mails) == len(w.people.notices) == 1
 
 
