@@ -102,6 +102,19 @@ class LedgerContract(KeepingContract, RaceContract):
         assert result == replace(record, nonce=nonce)
         assert subject.ledger.get(record.request_id) == result
 
+    def test_an_open_that_is_repeated_late_does_not_bring_us_anothers_record(self, subject: Subject) -> None:
+        # given an order whose answer is lost, and that is cancelled before the SDK writes it once more
+        record, nonce = new_record(), new_nonce()
+        written = subject.ledger.open(record, key_of(record), nonce)
+        assert isinstance(written, Record)
+        subject.ledger.apply(
+            change(written, status=Status.REVERSING, intent=Intent.REVERSE, epoch=1, wake_at=START), new_nonce()
+        )
+        # when
+        result = subject.ledger.open(record, key_of(record), nonce)
+        # then we have what we wrote, and lose every write that follows; with the epoch of whoever cancels we would not
+        assert result == replace(record, nonce=nonce)
+
     def test_a_lost_answer_does_not_make_a_taken_key_ours(self, subject: Subject) -> None:
         first = opened(subject.ledger, new_record())
         second = new_record(key_hash=first.key_hash)
@@ -287,6 +300,18 @@ class LedgerContract(KeepingContract, RaceContract):
         assert isinstance(second, Lost)
         assert second.current == subject.ledger.get(record.request_id)
         assert subject.ledger.get(plan.successor.request_id) == first
+
+    def test_a_reissue_that_is_repeated_late_does_not_bring_us_anothers_record(self, subject: Subject) -> None:
+        record = opened(subject.ledger, to_be_reissued())
+        plan, nonce = reissue_of(record), new_nonce()
+        successor = subject.ledger.reissue(plan, nonce)
+        assert isinstance(successor, Record)
+        # given that somebody has taken the successor before the SDK writes it once more
+        subject.ledger.apply(touched(successor, epoch=1), new_nonce())
+        # when
+        result = subject.ledger.reissue(plan, nonce)
+        # then
+        assert result == replace(plan.successor, nonce=nonce)
 
     def test_a_reissue_whose_answer_was_lost_recognises_itself(self, subject: Subject) -> None:
         record = opened(subject.ledger, to_be_reissued())

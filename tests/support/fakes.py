@@ -45,7 +45,8 @@ class FakeLedger:
         with self._lock:
             taken = self.keys.get(key.key_hash)
             if taken is not None:
-                return self.records[record.request_id] if taken.nonce == nonce else KeyTaken(taken)
+                # What was written, not what others have made of it since: their epoch is not ours.
+                return as_kept(replace(record, nonce=nonce)) if taken.nonce == nonce else KeyTaken(taken)
             if record.request_id in self.records:
                 raise LedgerUnavailable(f"request id {record.request_id} exists without its key item", in_doubt=False)
             self.writes += 1
@@ -74,7 +75,7 @@ class FakeLedger:
         with self._lock:
             if plan.successor.request_id in self.records:
                 current = self.records[plan.close.before.request_id]
-                return self.records[plan.successor.request_id] if current.nonce == nonce else Lost(current)
+                return as_kept(replace(plan.successor, nonce=nonce)) if current.nonce == nonce else Lost(current)
             closed = self.apply(plan.close, nonce)
             if isinstance(closed, Lost):
                 return closed
