@@ -6,13 +6,15 @@ Both are careful as such clients go: they pace themselves, tell refusals from un
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.accounts import Secret
 from incentives.domain.calls import Call
-from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.outcomes import Refused, Succeeded
 from incentives.domain.pacing import Lane
 from incentives.usecases.pace import take_slot
@@ -42,10 +44,18 @@ class Bare(Life):
     """
 
     def __init__(self, plan: Plan, client: Client) -> None:
-        super().__init__(plan)
+        # It has no staff.
+        super().__init__(replace(plan, watches=(), trial=None))
         self._client = client
-        self.known: dict[int, set[str]] = {each.number: set() for each in plan.orders}
+        self.known: dict[int, set[str]] = {each.number: set() for each in plan.wanted}
         self.asked: dict[str, int] = {}
+
+    def _employ(self) -> None:
+        """Nobody; the rows of a bulk order come one after the other."""
+        rows = self.plan.bulk.rows if self.plan.bulk else ()
+        for place, row in enumerate(rows):
+            at = self.plan.bulk.at + place if self.plan.bulk else 0
+            self.begin(partial(self.come, Visit(at, What.ORDER, row.number)), after_seconds=at)
 
     def come(self, visit: Visit) -> None:
         """A caller who has his card already does not come again."""
@@ -53,12 +63,12 @@ class Bare(Life):
             return
         try:
             self.invoke(lambda tools, budget: self._issue(visit.order, tools, budget))
-        except (Died, LedgerUnavailable):
+        except (Died, LedgerUnavailable, AccountUnusable):
             # And with the process all that it kept in memory.
             return
 
     def _issue(self, number: int, tools: Tools, budget: Budget) -> None:
-        order = self.order_of(self.plan.orders[number])
+        order = self.order_of(next(each for each in self.plan.wanted if each.number == number))
         request_id = self._new_id(number)
         for _ in range(TRIES_MAX):
             if not budget.allows_a_try():
@@ -99,7 +109,7 @@ def examine_bare(life: Bare) -> Report:
     known: set[str] = set().union(*life.known.values())
     report = Report(
         histories=1,
-        orders=len(life.plan.orders),
+        orders=len(life.plan.wanted),
         calls=len(life.shore.arrived),
         double_issues=len(charged_twice(world, key_of)),
         unrecorded_charges=len(live_charges(world) - known),

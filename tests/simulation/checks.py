@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -10,12 +9,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from incentives.domain.errors import KeyReused, RefusedByAmazon, StateConflict
-from incentives.domain.ledger import Record, Status, TooLateStage
+from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.spend import charge_of
 from incentives.usecases.answers import Delivered, Standing
 from sandbox.world import Charge, World
-from tests.simulation.amazon import secret_key
+from tests.simulation.around import (
+    cents_charged,
+    check_alerts,
+    check_bulk,
+    check_case,
+    check_keys,
+    check_mails,
+    check_stream,
+)
+from tests.simulation.keyring import secret_key
 from tests.simulation.life import SUBJECTS, Life, Told
 from tests.simulation.plan import Visit, What
 from tests.support.account_states import FakeAccountStates
@@ -25,8 +33,13 @@ from tests.workflow.amazon import PARTNER_ID
 #: Amazon's own limit, of calls in any second.
 PER_SECOND_MAX: Final = 10
 
+#: Of eight a second, a new process's first calls may add two (see the pacer), and the way to Amazon lets another slip
+#: in: once in some thousand bursts Amazon throttles one call, which is no answer to anything.
+PER_SECOND_MAX_BEGUN: Final = PER_SECOND_MAX + 1
+
 #: Processes whose clocks differ may pass it until they have heard of each other, by no more than two of them at full
-#: pace. Amazon throttles what is too much, which is no answer to anything.
+#: pace; and a call that is held up between its slot and Amazon, by a process that freezes or a write that has to be
+#: tried again, comes among those of later slots.
 PER_SECOND_MAX_APART: Final = 16
 
 #: Seconds between clocks that agree.
@@ -71,7 +84,7 @@ COUNTS: Final = ("double_issues", "unrecorded_charges", "open_after_a_day", "ids
 
 def examine(life: Life) -> Report:
     """Check every promise; the text of each broken one begins with its name."""
-    report = Report(histories=1, orders=len(life.plan.orders), calls=len(life.shore.arrived))
+    report = Report(histories=1, orders=len(life.plan.wanted), calls=len(life.shore.arrived))
     world, records = life.shore.sandbox.world, life.ledger.records
     take_the_time(life, report)
     report.ended.update(record.status.value for record in records.values() if record.replaced_by is None)
@@ -83,7 +96,8 @@ def examine(life: Life) -> Report:
     report.open_after_a_day = len(life.overdue)
     reused = list(_reused(life, world.charges))
     report.ids_reused = len(reused)
-    leaked = list(_leaked(life, world))
+    at_rest = _at_rest(life)
+    leaked = list(_leaked(life, world, at_rest))
     report.codes_at_rest = len(leaked)
     report.broken += [
         *life.broken,
@@ -92,11 +106,16 @@ def examine(life: Life) -> Report:
         *(f"I3 open after a day: {each}" for each in life.overdue),
         *(f"I7 charged again after its end: {each}" for each in reused),
         *(f"I4 {each}" for each in leaked),
+        *(f"I10 a key is kept in the clear: {each}" for each in life.keyring.names if secret_key(each) in at_rest),
         *_check_ends(life, world),
-        *_check_spend(life),
+        *(check_stream(life) if life.stream else _check_spend(life)),
+        *check_alerts(life),
+        *check_keys(life),
+        *check_bulk(life),
+        *check_mails(life),
         *(text for told in life.told for text in _check_told(told, life, world)),
     ]
-    if report.fastest_second > PER_SECOND_MAX or report.fastest_apart > PER_SECOND_MAX_APART:
+    if report.fastest_second > PER_SECOND_MAX_BEGUN or report.fastest_apart > PER_SECOND_MAX_APART:
         report.broken.append(f"I5 {report.fastest_second or report.fastest_apart} calls in one second")
     return report
 
@@ -104,7 +123,8 @@ def examine(life: Life) -> Report:
 def take_the_time(life: Life, report: Report) -> None:
     """Note the fastest second of the life's calls."""
     fastest = fastest_second(at for at, *_ in life.shore.arrived)
-    if max(life.plan.skews) - min(life.plan.skews) <= CLOCKS_AGREE:
+    plan = life.plan
+    if max(plan.skews) - min(plan.skews) <= CLOCKS_AGREE and not plan.aws and not plan.crashes:
         report.fastest_second = fastest
     else:
         report.fastest_apart = fastest
@@ -151,11 +171,21 @@ def _reused(life: Life, charges: list[Charge]) -> Iterator[str]:
             yield charge.request_id
 
 
-def _leaked(life: Life, world: World) -> Iterator[str]:
+def _at_rest(life: Life) -> str:
+    """All that is written down anywhere, but for the secret itself."""
     kept = [life.ledger.records, life.ledger.keys, life.telemetry.lines, life.inputs, life.people.mails]
-    at_rest = "".join(repr(each) for each in (*kept, life.people.notices))
+    kept += [life.people.notices, life.events, life.table.items]
+    if life.stream is not None:
+        # Of every version of every record: whatever the ledger's adapter writes.
+        kept += [life.stream.images, life.stream.states]
+    if life.bulk is not None:
+        kept += [life.bulk.orders.orders, life.bulk.orders.lines, life.bulk.files.files]
+    return "".join(repr(each) for each in kept)
+
+
+def _leaked(life: Life, world: World, at_rest: str) -> Iterator[str]:
+    """I4: claim codes, and what else must not be readable at rest."""
     secrets = [card.claim_code for card in world.cards.values()]
-    secrets += [secret_key(name) for name in ("old", "new")]
     for wanted in life.plan.orders:
         members = SUBJECTS[wanted.operation](wanted.number)
         secrets += [members["cardNumber"]] if "cardNumber" in members else []
@@ -183,44 +213,26 @@ def _check_ends(life: Life, world: World) -> Iterator[str]:
                 if record.request_id in live:
                     yield f"I3 {name} is charged"
             case Status.ESCALATED:
-                yield from _check_case(record, name, told=bool(life.ends["died"]))
+                yield from check_case(record, life)
             case _:
                 yield f"I3 {name} never ended"
 
 
-def _check_case(record: Record, name: str, *, told: bool) -> Iterator[str]:
-    """`told`: some execution has died for good, which has an alarm of its own."""
-    given_up = record.conflict is not None or record.too_late is TooLateStage.FINAL
-    if not given_up and (record.deadline_at is None or record.updated_at < record.deadline_at.replace(microsecond=0)):
-        yield f"I8 {name} was given up before its 24 hours were over"
-    case = json.loads(record.case_file) if record.case_file else {}
-    if record.request_id not in json.dumps(case):
-        yield f"I8 {name} has no case file"
-    if record.mailed_at is None and not told:
-        yield f"I8 {name} was told to nobody"
-
-
 def _check_spend(life: Life) -> Iterator[str]:
-    """What the ledger's stream tells, in pieces of which some come twice and late, adds up to what is charged."""
+    """I3: what the ledger's stream tells, in pieces of which some come twice and late, adds up to what is charged."""
     chance = random.Random(f"stream {life.plan.seed}")
     told = [(float(place), change) for place, change in enumerate(life.ledger.stream)]
     late = [(place + chance.uniform(0, 100), change) for place, change in told if chance.random() < 0.2]
     ordered = [change for _, change in sorted((*told, *late), key=lambda each: each[0])]
     states = FakeAccountStates()
     for before, after in ordered:
-        was = charge_of(before)
+        was = charge_of(before) if before else None
         if was != charge_of(after):
             states.count(after, was, START)
     days = states.states["default"].days if states.states else {}
     counted = sum(tally.minor for kinds in days.values() for tally in kinds.values())
-    records = life.ledger.records.values()
-    charged = sum(
-        _cents_of(each)
-        for each in records
-        if each.status is Status.SUCCEEDED or (each.status is Status.ESCALATED and each.answered_at is not None)
-    )
-    if counted != charged:
-        yield f"I3 {counted} cents were counted as spent, and {charged} are"
+    if counted != cents_charged(life):
+        yield f"I3 {counted} cents were counted as spent, and {cents_charged(life)} are"
 
 
 def _check_told(told: Told, life: Life, world: World) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from tests.simulation.amazon import QUESTIONS
 from tests.simulation.life import Life, Told
 from tests.support.fakes import START
 
@@ -14,14 +15,18 @@ def history(life: Life) -> Iterator[str]:
     plan, sandbox = life.plan, life.shore.sandbox
     yield f"seed {plan.seed}: clocks {[round(each, 3) for each in plan.skews]}, Amazon fails {plan.amazon}, AWS "
     yield f"{plan.aws}, deaths {plan.crashes}, late {plan.late}, calm from {plan.calm_at:.0f} s on"
-    for trouble in (*plan.outages, *plan.blocks, *plan.rotations):
-        yield f"{trouble}"
+    for trouble in (*plan.outages, *plan.blocks, *plan.rotations, plan.trial, plan.bulk):
+        if trouble is not None:
+            yield f"{trouble}"
+    if plan.balances:
+        yield f"balances {plan.balances}, parks {plan.parks}"
     lines = [(float(event.split()[0]), _facts(event, facts)) for event, facts in life.telemetry.lines]
     lines += [(at, f"   sent {name} {request_id} {said}") for at, name, request_id, said in life.shore.arrived]
     lines += [
         (_seconds(charge.at), f"      charged {charge.request_id} {charge.value}") for charge in sandbox.world.charges
     ]
-    lines += [(_seconds(landing.at), f"      landed late {landing.request_id}") for landing in sandbox.landings]
+    landings = [each for each in sandbox.landings if each.operation not in QUESTIONS]
+    lines += [(_seconds(each.at), f"      landed late {each.operation} {each.request_id}") for each in landings]
     lines += [(_seconds(told.at), _answer(told)) for told in life.told]
     yield from (f"{at:12.3f} {text}" for at, text in sorted(lines, key=lambda each: each[0]))
 

@@ -17,12 +17,17 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, cast
 
+from botocore.exceptions import ClientError
+
 from incentives.agcod.amazon import Amazon, SignedCall
+from incentives.aws.accounts import SecretsManagerAccounts
 from incentives.aws.backlog import DELAY_SECONDS_MAX
+from incentives.aws.key_notes import DynamoDbKeyNotes
+from incentives.aws.key_versions import CURRENT
 from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.accounts import Account, Secret
 from incentives.domain.errors import GatewayError, LedgerUnavailable
-from incentives.domain.ledger import KeyItem, Record
+from incentives.domain.events import Event
+from incentives.domain.ledger import KeyItem, Record, Status
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import Pace
@@ -37,12 +42,15 @@ from incentives.usecases.reveal import reveal
 from incentives.usecases.start_recovery import start_recovery, sweep
 from incentives.usecases.tools import Budget, Tools
 from tests.pacing.stage import Stage
-from tests.pacing.table import Table
-from tests.simulation.amazon import Shore, Wire, access_key, secret_key
-from tests.simulation.machine import TaskDied, run_definition
+from tests.simulation.amazon import QUESTIONS, Shore, Wire
+from tests.simulation.bulk import BulkDesk
+from tests.simulation.keyring import NEW, PREFIX, PacerTable, SecretStore
+from tests.simulation.machine import RECOVERY, Machine, TaskDied
 from tests.simulation.plan import Plan, Visit, Wanted, What
-from tests.simulation.ports import Died, Keys, Ledger, Port, ProcessClock, Telemetry
-from tests.support.fakes import START, FakePeople, FakeVault, account
+from tests.simulation.ports import Died, Ledger, People, Port, ProcessClock, Telemetry
+from tests.simulation.staff import Staff
+from tests.simulation.stream import Stream
+from tests.support.fakes import START, FakeVault
 
 FUNCTION_SECONDS: Final = 25.0
 SUPPORT: Final = "support@amazon.test"
@@ -57,8 +65,8 @@ RECEIVED_MAX: Final = 5
 #: After its deadline: the last try's wait, the sweep's turn and its lease.
 OVERDUE_AFTER: Final = timedelta(minutes=20)
 
-#: Of Amazon's operations, those that move nothing.
-QUESTIONS: Final = frozenset({"GetAvailableFunds", "GetGiftCardActivityPage", "ActivationStatusCheck"})
+#: Once nothing goes wrong any more: the fence, two answers after it and a last wait of 15 minutes, for each generation.
+ENDS_WITHIN: Final = timedelta(hours=3)
 
 #: No history needs longer.
 ENDS_BY: Final = timedelta(hours=90)
@@ -68,6 +76,11 @@ SUBJECTS: Final[Mapping[Operation, Callable[[int], Mapping[str, Any]]]] = {
     Operation.ACTIVATE_GIFT_CARD: lambda number: {"cardNumber": f"{6:015d}{number:04d}"},
     Operation.LOAD_AMAZON_BALANCE: lambda number: {"account": {"id": f"amz1.account.CANARY{number:04d}", "type": "2"}},
 }
+
+
+def _throttled(_in_doubt: bool) -> Exception:
+    return ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "GetSecretValue")
+
 
 Answered = Delivered | Accepted | Standing | Record | GatewayError | None
 
@@ -91,7 +104,8 @@ class Life:
         broken: promises that were seen broken on the way.
         inputs: of every execution of the workflow.
         ends: the states in which they ended.
-        secret: what every process reads its key from.
+        keyring: what every process reads its key from.
+        events: what got to the event bus.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -99,49 +113,64 @@ class Life:
         self.chance = random.Random(f"life {plan.seed}")
         self.stage = Stage(START, START + ENDS_BY)
         self.shore = Shore(plan, self.stage)
-        self.ledger, self.vault, self.people = Ledger(self.stage), FakeVault(), FakePeople()
-        self.telemetry = Telemetry(self.stage)
-        self.table = Table()
-        self.secret = self._account("old")
         self.faults: Counter[str] = Counter()
+        self.ledger, self.vault, self.people = Ledger(self.stage), FakeVault(), People(self, self.stage)
+        self.telemetry = Telemetry(self.stage)
+        self.table = PacerTable()
+        self.keyring = SecretStore(self.stage, parks=plan.parks)
+        self.events: list[Event] = []
         self.told: list[Told] = []
         self.broken: list[str] = []
         self.overdue: set[str] = set()
         self.inputs: list[dict[str, Any]] = []
         self.ends: Counter[str] = Counter()
         self._started: set[tuple[str, int]] = set()
-        self._busy = len(plan.visits)
+        #: How many have come about each order.
+        self._came: Counter[int] = Counter()
+        self._busy = 0
         self._here = threading.local()
         self._processes = [self._process(number, skew) for number, skew in enumerate(plan.skews)]
+        self.stream = Stream(self) if plan.streams else None
+        if self.stream is not None:
+            self.ledger.on_write = self.stream.write
 
     def _process(self, number: int, skew: float) -> Tools:
         clock = ProcessClock(self.stage, skew)
         numbers = itertools.count()
-        pacer = DynamoDbPacer(cast("Any", self.table), "pacer", pace=Pace(), now=clock.now)
+        secrets = Port(self.keyring, self, failure=_throttled)
+        notes: Any = Port(DynamoDbKeyNotes(self.table, "pacer", now=clock.now), self)
+
+        def note_refusal(account: str, key_print: str) -> None:
+            self.faults["key refused"] += 1
+            notes.note_refusal(account, key_print)
+
+        accounts = SecretsManagerAccounts(lambda: secrets, PREFIX, now=clock.now, note_refusal=note_refusal)
+        pacer = DynamoDbPacer(self.table, "pacer", pace=Pace(), now=clock.now, key_of=accounts.key_at_hand)
         return Tools(
-            ledger=cast("Any", Port(self.ledger, self, doubtful=True)),
+            ledger=cast("Any", Port(self.ledger, self, writes={"open", "apply", "reissue"})),
             pacer=cast("Any", Port(pacer, self)),
             backlog=cast("Any", Port(self, self, faulty=False)),
             amazon=Amazon(Wire(self.shore, clock, self.step, self._arrives)),
-            accounts=Keys(lambda: self.secret, self.faults),
+            accounts=accounts,
             vault=self.vault,
             recoveries=cast("Any", Port(self, self, faulty=False)),
-            people=cast("Any", Port(self.people, self, faulty=False)),
+            people=self.people,
             clock=clock,
             telemetry=self.telemetry,
             new_nonce=lambda: f"nonce-{number}-{next(numbers)}",
         )
 
-    def _account(self, key: str) -> Account:
-        return account(access_key_id=access_key(key), secret_access_key=Secret(secret_key(key)))
-
     # ---- what goes wrong --------------------------------------------------------------------------
 
     def step(self, seconds: float) -> None:
         """Up to so much time passes, and others have their turns; or the process dies."""
+        if self._here.is_dead:
+            # Whatever it has still to tidy up.
+            raise Died
         calm = self.shore.is_calm
         if not calm and self.chance.random() < self.plan.crashes:
             self.faults["process died"] += 1
+            self._here.is_dead = True
             raise Died
         if not calm and self.chance.random() < self.plan.crashes / 4:
             self.faults["process froze"] += 1
@@ -149,15 +178,23 @@ class Life:
         self.stage.sleep(self.chance.uniform(0, seconds))
         if self.stage.time >= self._here.ends_by:
             self.faults["function timed out"] += 1
+            self._here.is_dead = True
             raise Died
 
     def aws_fault(self) -> str | None:
         """What goes wrong with one call to AWS."""
         if self.shore.is_calm or self.chance.random() >= self.plan.aws:
             return None
-        fault = self.chance.choice(["throttled", "request lost", "answer lost", "sent twice"])
+        fault = self.chance.choice(["throttled", "request lost", "answer lost", "sent twice", "conflict"])
         self.faults[f"aws: {fault}"] += 1
         return fault
+
+    def people_fault(self) -> str | None:
+        """Why a mail or a notice does not get through, if it does not."""
+        if self.shore.is_calm or self.chance.random() >= self.plan.people:
+            return None
+        self.faults["people not reached"] += 1
+        return "Throttling"
 
     def _arrives(self, signed: SignedCall) -> None:
         """I1: what is about to have its effect is in the ledger already."""
@@ -184,7 +221,7 @@ class Life:
             return False
         if (request_id, epoch) not in self._started:
             self._started.add((request_id, epoch))
-            self._spawn(lambda: self._execute(request_id, epoch))
+            self.begin(lambda: self._execute(request_id, epoch))
         return True
 
     def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:
@@ -194,10 +231,11 @@ class Life:
             copies = self.chance.choice([-1, 0, 2])
             self.faults["message " + {-1: "not put", 0: "lost", 2: "doubled"}[copies]] += 1
         for _ in range(copies):
-            self._spawn(lambda: self._take_up(request_id), after_seconds=min(delay_seconds, DELAY_SECONDS_MAX))
+            self.begin(lambda: self._take_up(request_id), after_seconds=min(delay_seconds, DELAY_SECONDS_MAX))
         return copies >= 0
 
-    def _spawn(self, action: Callable[[], None], *, after_seconds: float = 0.0) -> None:
+    def begin(self, action: Callable[[], object], *, after_seconds: float = 0.0) -> None:
+        """Have something done later on; the history is not over before it is."""
         self._busy += 1
 
         def live() -> None:
@@ -210,10 +248,10 @@ class Life:
 
     # ---- who is in it -----------------------------------------------------------------------------
 
-    def invoke(self, work: Callable[[Tools, Budget], Any]) -> Any:
-        """Run a function in one of the processes. Raises `Died`."""
-        end = self.stage.time + timedelta(seconds=FUNCTION_SECONDS)
-        self._here.ends_by = end
+    def invoke(self, work: Callable[[Tools, Budget], Any], *, seconds: float = FUNCTION_SECONDS) -> Any:
+        """Run a function in one of the processes, for so many seconds at most. Raises `Died`."""
+        end = self.stage.time + timedelta(seconds=seconds)
+        self._here.ends_by, self._here.is_dead = end, False
         tools = self.chance.choice(self._processes)
         return work(tools, Budget(lambda: (end - self.stage.time).total_seconds()))  # noqa: PLW0108 - the time is read anew each time
 
@@ -236,19 +274,19 @@ class Life:
     def play(self) -> Life:
         """Let it all happen."""
         for visit in self.plan.visits:
-            self.stage.spawn(partial(self._visit, visit), after_seconds=visit.at)
+            self.begin(partial(self.come, visit), after_seconds=visit.at)
         for rotation in self.plan.rotations:
-            self.stage.spawn(lambda: setattr(self, "secret", self._account("new")), after_seconds=rotation.stored_at)
+            self.stage.spawn(lambda: self.keyring.put(NEW, CURRENT), after_seconds=rotation.stored_at)
+        self._employ()
         self.stage.spawn(self._watch)
         self.stage.run()
         self.shore.sandbox.settle(self.stage.time)
         return self
 
-    def _visit(self, visit: Visit) -> None:
-        try:
-            self.come(visit)
-        finally:
-            self._busy -= 1
+    def _employ(self) -> None:
+        """Whoever else works here."""
+        self.staff = Staff(self)
+        self.bulk = BulkDesk(self, self.plan.bulk) if self.plan.bulk else None
 
     def come(self, visit: Visit) -> Told | None:
         """Somebody comes and is answered, or not."""
@@ -273,12 +311,16 @@ class Life:
                     return start_recovery(first.request_id, None, tools)
 
         answer: Answered
+        self._came[visit.order] += 1
         try:
             answer = self.invoke(work)
         except Died:
             return None
         except GatewayError as error:
             answer = error
+        is_only_one = self._came[visit.order] == 1
+        if isinstance(answer, LedgerUnavailable) and is_only_one and self.key_of(visit.order) is not None:
+            self.broken.append(f"I6 order {visit.order} was told that it is not written, and it is")
         told = Told(visit, asked_at, self.stage.time, answer)
         self.told.append(told)
         return told
@@ -305,7 +347,25 @@ class Life:
                 raise TaskDied from None
             return result
 
-        self.ends[run_definition(given, task, self.stage.sleep, lambda: self.stage.seconds)] += 1
+        self.ends[self.machine(task).run(RECOVERY, given)] += 1
+
+    def machine(self, task: Callable[[dict[str, Any]], dict[str, Any]]) -> Machine:
+        """What runs executions whose tasks are carried out by that function."""
+        return Machine(task, self.stage.sleep, lambda: self.stage.seconds, self._together)
+
+    def _together(self, actions: list[Callable[[], None]], at_most: int) -> None:
+        waiting, under_way = list(actions), [0]
+
+        def work() -> None:
+            while waiting:
+                waiting.pop(0)()
+            under_way[0] -= 1
+
+        for _ in range(min(at_most, len(actions))):
+            under_way[0] += 1
+            self.begin(work)
+        while under_way[0]:
+            self.stage.sleep(1)
 
     def _take_up(self, request_id: str) -> None:
         messages = [{"body": json.dumps({"requestId": request_id})}]
@@ -318,11 +378,26 @@ class Life:
                 return
 
     def _watch(self) -> None:
-        """To the end; then all callers come once more, and again to the end."""
+        """To the end, round after round; then all callers come once more, and again to the end."""
         self._sweep_until_over()
+        for _ in range(self.plan.rounds):
+            for record in [each for each in self.ledger.records.values() if each.status is Status.ESCALATED]:
+                self._reopen(record.request_id)
+            self._sweep_until_over()
+        if self.plan.watches:
+            # What had been raised and not told is told by the next watches.
+            for _ in range(2):
+                self.stage.sleep(600)
+                self.staff.watch()
         for wanted in self.plan.orders:
             self.come(Visit(self.stage.seconds, What.ORDER, wanted.number))
         self._sweep_until_over()
+
+    def _reopen(self, request_id: str) -> None:
+        try:
+            self.invoke(lambda tools, _: start_recovery(request_id, None, tools))
+        except GatewayError:
+            self.faults["round not started"] += 1
 
     def _sweep_until_over(self) -> None:
         """The sweep's schedule, for as long as there is anything to do."""
@@ -333,16 +408,19 @@ class Life:
             # Some process may be that much ahead.
             if wakes and min(wakes) <= self.stage.time + timedelta(minutes=10):
                 for _ in range(1 if self.chance.random() < 0.9 else 2):
-                    self._spawn(self._sweep)
+                    self.begin(self._sweep)
 
     def _look_for_overdue(self) -> None:
-        """I3: nothing stays open longer than 24 hours and a sweep, by whatever clock it was begun."""
+        """I3: nothing stays open longer than 24 hours and a sweep, by whatever clock, nor long after the last fault."""
         # A holder whose clock is behind comes later, and a sweep whose clock is ahead takes the record from it again.
         apart = timedelta(seconds=max(self.plan.skews) - min(self.plan.skews))
         latest = self.stage.time - OVERDUE_AFTER - 2 * apart
         self.overdue |= {
             each.request_id for each in self.ledger.records.values() if each.status.is_open and deadline(each) < latest
         }
+        if self.stage.seconds > self.plan.calm_at + ENDS_WITHIN.total_seconds():
+            # Nothing goes wrong any more: then it takes no outage's deadline to end a request.
+            self.overdue |= {each.request_id for each in self.ledger.records.values() if each.status.is_open}
 
     def _sweep(self) -> None:
         try:

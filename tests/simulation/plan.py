@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,6 +16,12 @@ from incentives.domain.operations import Operation
 
 MINUTE: Final = 60.0
 HOUR: Final = 60 * MINUTE
+
+#: Seconds from which on a history is one of an outage that outlasts every deadline.
+DAY_LONG: Final = 20 * HOUR
+
+#: The number of a bulk order's first row: callers' orders have lower ones.
+ROWS_FROM: Final = 1000
 
 
 class What(StrEnum):
@@ -71,6 +77,40 @@ class Rotation:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A new key that is put as pending, and rotated to.
+
+    Attributes:
+        rotated_at: when operators begin to; each of them repeats it until it is done.
+        watch_seconds: how long the new key is on trial.
+        known: whether Amazon knows it at all.
+        spoiled_at: when Amazon takes it no more; None: it stays good.
+    """
+
+    put_at: float
+    rotated_at: tuple[float, ...]
+    watch_seconds: float
+    known: bool
+    spoiled_at: float | None
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """A bulk order; its rows are orders that nobody else asks for.
+
+    Attributes:
+        paused: seconds from which until which it is paused; None: it is not.
+        stopped_at: None: nobody stops it.
+    """
+
+    at: float
+    rows: tuple[Wanted, ...]
+    intent: Intent
+    paused: tuple[float, float] | None
+    stopped_at: float | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """One history.
 
@@ -81,6 +121,16 @@ class Plan:
         late: of Amazon's faults, how many let a call arrive late.
         calm_at: seconds from which on nothing goes wrong any more.
         limits: Amazon's calls a second, from a second on.
+        streams: whether the ledger's stream is read while it all happens; otherwise its sum is only taken in the end.
+        watches: when the account is watched.
+        trial: a key that is proven, promoted and watched.
+        parks: requests that the balance does not cover wait until it does.
+        balances: what the account has at Amazon, in cents, from a second on; nothing: plenty.
+        people: how often a mail or a notice does not get through.
+        rounds: how often, once all is calm, operators start another round for everything that is ESCALATED.
+        bulk: a bulk order.
+        refunds: when Amazon takes back a card of its own accord.
+        stays_refunded: what was taken back stays so when its activation or load comes late; otherwise it is live again.
     """
 
     seed: int
@@ -96,6 +146,21 @@ class Plan:
     blocks: tuple[Trouble, ...]
     rotations: tuple[Rotation, ...]
     limits: tuple[tuple[float, int], ...]
+    streams: bool = False
+    watches: tuple[float, ...] = ()
+    trial: Trial | None = None
+    parks: bool = False
+    balances: tuple[tuple[float, int], ...] = ()
+    people: float = 0.0
+    rounds: int = 0
+    bulk: Bulk | None = None
+    refunds: tuple[float, ...] = ()
+    stays_refunded: bool = False
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """Every order, also those that are rows of a bulk order."""
+        return (*self.orders, *(self.bulk.rows if self.bulk else ()))
 
 
 #: What may become of one call at Amazon: the sandbox's kinds, with how often each is drawn.
@@ -133,6 +198,11 @@ _BLOCKS: Final = ("CustomerAccountBlocked", "AccountHasProblems", "OperationNotP
 
 def draw(seed: int) -> Plan:
     """The history of a seed."""
+    return _more(_common(seed))
+
+
+def _common(seed: int) -> Plan:
+    """Callers, and what goes wrong in every history."""
     chance = random.Random(f"plan {seed}")
     day_long = chance.random() < 0.015
     burst = not day_long and chance.random() < 0.06
@@ -161,6 +231,91 @@ def draw(seed: int) -> Plan:
         rotations=tuple(_rotations(chance, until)),
         limits=((0.0, chance.choice([2, 4])), (calm_at, 10)) if chance.random() < 0.05 else (),
     )
+
+
+def _more(plan: Plan) -> Plan:
+    """What only some histories have, so that most stay small; drawn apart, so that it leaves the others as they are."""
+    chance = random.Random(f"more {plan.seed}")
+    until = max(each.at for each in plan.visits)
+    day_long = plan.calm_at > DAY_LONG
+    parks = chance.random() < 0.6
+    balances = tuple(_balances(plan, until, chance)) if chance.random() < 0.06 else ()
+    trial = None if plan.rotations or day_long else _trial(until, chance)
+    bulk = None if day_long else _bulk(until, chance)
+    streams = bool(balances) or chance.random() < 0.25
+    watched = streams and chance.random() < 0.7
+    return replace(
+        plan,
+        streams=streams,
+        watches=tuple(_watches(plan, chance)) if watched else (),
+        trial=trial,
+        parks=parks and bool(balances or plan.blocks),
+        balances=balances,
+        people=chance.choice([0.0, 0.2, 0.6]) if plan.aws else 0.0,
+        rounds=chance.choice([0, 1, 2]),
+        bulk=bulk,
+        refunds=tuple(chance.uniform(0, until + MINUTE) for _ in range(2)) if chance.random() < 0.05 else (),
+        stays_refunded=chance.random() < 0.3,
+        calm_at=max(
+            plan.calm_at,
+            balances[-1][0] if balances else 0,
+            bulk.at + 10 * MINUTE if bulk else 0,
+            _over(trial) if trial else 0,
+        ),
+    )
+
+
+def _balances(plan: Plan, until: float, chance: random.Random) -> Iterator[tuple[float, int]]:
+    """Too little from the beginning or from some time on; then somebody pays in, sometimes a day too late."""
+    ordered = sum(each.cents for each in plan.orders)
+    begins = chance.choice([0.0, chance.uniform(0, until)])
+    yield begins, chance.randint(0, ordered)
+    paid_in_after = chance.choice([MINUTE, 10 * MINUTE, HOUR]) if chance.random() < 0.9 else 25 * HOUR
+    yield begins + paid_in_after, 2 * ordered + 1_000_000
+
+
+def _trial(until: float, chance: random.Random) -> Trial | None:
+    if chance.random() < 0.08:
+        put_at = chance.uniform(0, until)
+        first = put_at + chance.uniform(0, MINUTE)
+        another = (first + chance.uniform(0, MINUTE),) if chance.random() < 0.2 else ()
+        watch_seconds = chance.choice([30.0, 120.0, 600.0])
+        spoiled = first + chance.uniform(0, watch_seconds) if chance.random() < 0.4 else None
+        return Trial(put_at, (first, *another), watch_seconds, chance.random() < 0.9, spoiled)
+    return None
+
+
+def _over(trial: Trial) -> float:
+    return max(trial.rotated_at) + trial.watch_seconds + MINUTE
+
+
+def _watches(plan: Plan, chance: random.Random) -> Iterator[float]:
+    """Every hour; sometimes the schedule misses one, and sometimes it comes twice at once."""
+    at = chance.uniform(0, min(HOUR, plan.calm_at))
+    while at < min(plan.calm_at, 30 * HOUR):
+        for _ in range(chance.choice([0, 1, 1, 1, 1, 2])):
+            yield at
+        at += HOUR
+
+
+def _bulk(until: float, chance: random.Random) -> Bulk | None:
+    if chance.random() < 0.04:
+        at = chance.uniform(0, until)
+        count = chance.choice([1, 3, 3, 8, 60])
+        intent = chance.choice(list(Intent))
+        rows = tuple(
+            Wanted(ROWS_FROM + number, Operation.CREATE_GIFT_CARD, intent, chance.randint(100, 9999))
+            for number in range(count)
+        )
+        pause = at + chance.uniform(0, 20)
+        return Bulk(
+            at,
+            rows,
+            intent,
+            (pause, pause + chance.uniform(0, 5 * MINUTE)) if chance.random() < 0.3 else None,
+            at + chance.uniform(0, 30) if chance.random() < 0.2 else None,
+        )
+    return None
 
 
 def _wanted(number: int, chance: random.Random) -> Wanted:

@@ -9,18 +9,18 @@ import gc
 import multiprocessing
 import multiprocessing.pool
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.simulation.baselines import Bare, Client, examine_bare
-from tests.simulation.checks import COUNTS, PER_SECOND_MAX, Report, examine
+from tests.simulation.checks import Report, examine
 from tests.simulation.history import history
 from tests.simulation.life import Life
 from tests.simulation.plan import draw
+from tests.simulation.report import Played, as_page, as_text, commit
 
 #: Seeds that a process takes up at once.
 SHARE: Final = 10
@@ -86,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=2000, help="how many histories")
     parser.add_argument("--first", type=int, default=1, help="the first one's seed")
     parser.add_argument("--history", action="store_true", help="print what happened, of one seed")
+    parser.add_argument("--write", type=Path, help="a page of the documentation to write the table to")
     chosen = parser.parse_args(arguments)
     if chosen.history:
         life = Life(draw(chosen.first)).play()
@@ -102,38 +103,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Client.NEW_ID: play_on_all_cores(fewer, new_id, pool),
             Client.IN_MEMORY: play_on_all_cores(fewer, in_memory, pool),
         }
-    print(*table({"the gateway": ours, **{client.value: report for client, report in others.items()}}), sep="\n")
-    print(f"\n{chosen.seeds} histories from seed {chosen.first} in {took:.0f} s; commit {commit()}")
+    reports = {"the gateway": ours, **{client.value: report for client, report in others.items()}}
+    played = Played(reports, chosen.first, chosen.seeds, commit())
+    print(*as_text(played), sep="\n")
+    print(f"\n{chosen.seeds} histories from seed {chosen.first} in {took:.0f} s; commit {played.commit}")
+    if chosen.write and not ours.broken:
+        chosen.write.write_text("\n".join(as_page(played)) + "\n", encoding="utf-8")
     for text in ours.broken[:20]:
-        print(f"BROKEN {text}")
-    for seed in dict.fromkeys(text.split(":")[0].removeprefix("seed ") for text in ours.broken[:20]):
-        print(f"replay: {Path(sys.executable).name} -m tests.simulation --history --first {seed}")
+        print(f"BROKEN {text} (commit {played.commit})")
+    broken = dict.fromkeys(text.split(":")[0].removeprefix("seed ") for text in ours.broken[:20])
+    python = Path(sys.executable).name
+    for seed in broken:
+        print(f"replay: PYTHONPATH=layers/incentives {python} -m tests.simulation --history --first {seed}")
     return 1 if ours.broken else 0
-
-
-def table(reports: dict[str, Report]) -> Iterable[str]:
-    """Side by side what became of the same histories, then the gateway's faults by kind."""
-    ours = next(iter(reports.values()))
-    rows: list[tuple[str, Callable[[Report], object]]] = [
-        ("histories", lambda each: each.histories),
-        ("orders", lambda each: each.orders),
-        ("calls to Amazon", lambda each: each.calls),
-        ("faults", lambda each: each.faults.total()),
-        *((name.replace("_", " "), lambda each, name=name: getattr(each, name)) for name in COUNTS),
-        (f"fastest second (limit {PER_SECOND_MAX})", lambda each: each.fastest_second),
-        ("  while clocks differ", lambda each: each.fastest_apart),
-    ]
-    yield f"{'':28}" + "".join(f"{name:>24}" for name in reports)
-    for title, read in rows:
-        yield f"{title:28}" + "".join(f"{read(report)!s:>24}" for report in reports.values())
-    yield "\nThe gateway's orders ended: " + ", ".join(f"{name} {count}" for name, count in ours.ended.most_common())
-    yield "Its faults: " + ", ".join(f"{name} {count}" for name, count in ours.faults.most_common())
-
-
-def commit() -> str:
-    """Which code this is; a plus sign says that it has been changed since."""
-    folder = Path(__file__).parent
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() or "unknown"

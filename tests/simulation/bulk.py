@@ -1,0 +1,206 @@
+"""A bulk order in a simulated history: its caller, its workflow and whoever sees it through."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from incentives.domain.bulk import BulkOrder, FileFormat, OrderStatus, Started, row_idempotency_key
+from incentives.domain.errors import AccountUnusable, LedgerUnavailable, OrderConflict, OrderUnavailable
+from incentives.domain.ledger import KeyItem
+from incentives.domain.request_ids import hash_key
+from incentives.usecases.control_order import Action, control_order
+from incentives.usecases.create_order import create_order
+from incentives.usecases.issue_batch import Next, Work, issue_batch
+from incentives.usecases.order_tools import OrderTools
+from incentives.usecases.process_order import Progress, Task, process_order
+from incentives.usecases.tools import Budget, Tools
+from tests.simulation.machine import BULK_ORDER, TaskDied
+from tests.simulation.plan import Bulk, Wanted
+from tests.simulation.ports import Died, Port
+from tests.support.bulk import FakeOrderFiles, FakeOrders, FakeRecords, csv_of
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+
+_T = TypeVar("_T")
+
+#: As the template has it.
+FUNCTION_SECONDS: Final = 60.0
+
+#: Somebody looks after the order that often.
+LOOK_SECONDS: Final = 60.0
+
+
+def order_unavailable(_in_doubt: bool) -> Exception:
+    """What the ports of bulk orders raise."""
+    return OrderUnavailable("the simulation says so")
+
+
+class BulkDesk:
+    """One bulk order, and all who work on it.
+
+    Attributes:
+        order_id: None until it was made.
+    """
+
+    def __init__(self, life: Life, plan: Bulk) -> None:
+        self._life, self._plan = life, plan
+        self.orders = FakeOrders()
+        self.files = FakeOrderFiles(life.stage)  # type: ignore[arg-type] # it asks for no more than the time
+        self.order_id: str | None = None
+        self._running: set[tuple[str, int]] = set()
+        self._ended: set[tuple[str, int]] = set()
+        self._numbers = itertools.count()
+        life.begin(self._see_it_through, after_seconds=plan.at)
+
+    @property
+    def order(self) -> BulkOrder | None:
+        """As it stands."""
+        return self.orders.get(self.order_id) if self.order_id else None
+
+    def key_of(self, row: Wanted) -> KeyItem | None:
+        """The key item of a row, if it was ever recorded."""
+        if self.order_id is None:
+            return None
+        return self._life.ledger.keys.get(hash_key(row_idempotency_key(self.order_id, name_of(row))))
+
+    # ---- its caller -------------------------------------------------------------------------------
+
+    def _see_it_through(self) -> None:
+        life, plan = self._life, self._plan
+        view = self._until_done(self._create)
+        self.order_id = view.order.order_id
+        rows = [(name_of(row), f"{row.cents / 100:.2f}") for row in plan.rows]
+        self.files.put(self.order_id, csv_of(*rows).encode())
+        self._ask(Action.START)
+        if plan.paused is not None:
+            life.begin(lambda: self._ask(Action.PAUSE), after_seconds=plan.paused[0] - plan.at)
+        if plan.stopped_at is not None:
+            life.begin(lambda: self._ask(Action.STOP), after_seconds=plan.stopped_at - plan.at)
+        while True:
+            life.stage.sleep(LOOK_SECONDS)
+            order = self.order
+            if order is None or order.status is OrderStatus.FINISHED:
+                return
+            is_paused = plan.paused is not None and life.stage.seconds < plan.paused[1]
+            if order.status is OrderStatus.PAUSED and not is_paused:
+                self._ask(Action.RESUME)
+            elif order.status.is_worked_on and (order.order_id, order.round) not in self._running:
+                # Its workflow has died, of which an alarm tells.
+                self._ask(Action.STOP if order.stopped_at else Action.RESUME)
+            elif order.status is OrderStatus.INVALID:
+                # For want of a usable key.
+                self._ask(Action.START)
+
+    def _create(self, tools: Tools, desk: OrderTools) -> Any:
+        return create_order(
+            key="bulk",
+            account="default",
+            file_format=FileFormat.CSV,
+            on_unknown=self._plan.intent,
+            caller=None,
+            tools=desk,
+            accounts=tools.accounts,
+        )
+
+    def _ask(self, action: Action) -> None:
+        order_id = self.order_id
+        assert order_id is not None
+
+        def work(_: Tools, desk: OrderTools) -> None:
+            try:
+                control_order(order_id, action, desk)
+            except OrderConflict:
+                # It has come further meanwhile.
+                self._life.faults["bulk: too late"] += 1
+
+        self._until_done(work)
+
+    def _until_done(self, work: Callable[[Tools, OrderTools], _T]) -> _T:
+        """Repeat a call until it is answered."""
+        while True:
+            try:
+                done: _T = self._life.invoke(lambda tools, _: work(tools, self._tools(tools)))
+            except (Died, OrderUnavailable, LedgerUnavailable, AccountUnusable):
+                self._life.stage.sleep(5)
+            else:
+                return done
+
+    # ---- its workflow -----------------------------------------------------------------------------
+
+    def start(self, order_id: str, round_number: int) -> Started:
+        """`OrderWorkflows`: one execution for a round, however often it is started."""
+        life, name = self._life, (order_id, round_number)
+        if name in self._ended:
+            return Started.ENDED
+        if not life.shore.is_calm and life.chance.random() < life.plan.aws:
+            life.faults["workflow not started"] += 1
+            return Started.FAILED
+        if name not in self._running:
+            self._running.add(name)
+            life.begin(lambda: self._execute(order_id, round_number))
+        return Started.RUNNING
+
+    def _execute(self, order_id: str, round_number: int) -> None:
+        given = {"orderId": order_id, "round": round_number}
+        self._life.inputs.append(given)
+        end = self._life.machine(self._task).run(BULK_ORDER, given)
+        self._life.ends[f"bulk {end}"] += 1
+        self._running.discard((order_id, round_number))
+        self._ended.add((order_id, round_number))
+
+    def _task(self, payload: dict[str, Any]) -> dict[str, Any]:
+        def work(tools: Tools, budget: Budget) -> dict[str, Any]:
+            if payload["task"] == Task.ISSUE:
+                return self._issue(payload, tools, budget)
+            here = Progress(
+                order_id=payload["orderId"],
+                round=payload["round"],
+                done=payload["done"],
+                settled=payload["settled"],
+                waited=payload["waited"],
+            )
+            there = process_order(Task(payload["task"]), here, tools, self._tools(tools), budget)
+            return {
+                "orderId": there.order_id,
+                "round": there.round,
+                "next": there.next.value,
+                "waitSeconds": there.wait_seconds,
+                "batches": list(there.batches),
+                "done": there.done,
+                "settled": there.settled,
+                "waited": there.waited,
+            }
+
+        try:
+            result: dict[str, Any] = self._life.invoke(work, seconds=FUNCTION_SECONDS)
+        except Died:
+            raise TaskDied from None
+        return result
+
+    def _issue(self, payload: dict[str, Any], tools: Tools, budget: Budget) -> dict[str, Any]:
+        began_with = budget.seconds_left()
+        work = Work(payload["orderId"], payload["round"], payload["batch"])
+        left = issue_batch(work, tools, self._tools(tools), budget)
+        seconds_left = int(payload["secondsLeft"] - (began_with - budget.seconds_left()))
+        more = left is Next.MORE and seconds_left > 0
+        return {**payload, "secondsLeft": seconds_left, "next": (Task.ISSUE if more else Task.DONE).value}
+
+    def _tools(self, tools: Tools) -> OrderTools:
+        life = self._life
+        return OrderTools(
+            orders=cast("Any", Port(self.orders, life, writes={"create", "move"}, failure=order_unavailable)),
+            files=cast("Any", Port(self.files, life, failure=order_unavailable)),
+            workflows=cast("Any", Port(self, life, faulty=False)),
+            records=cast("Any", Port(FakeRecords(cast("Any", life.ledger)), life)),
+            clock=tools.clock,
+            telemetry=tools.telemetry,
+            new_nonce=lambda: f"bulk-{next(self._numbers)}",
+        )
+
+
+def name_of(row: Wanted) -> str:
+    """The row's key in its file."""
+    return f"row-{row.number}"

@@ -1,0 +1,123 @@
+"""The ledger's stream in a simulated history: its readers get batches at least once, and give up none.
+
+Records of one request come in the order of its writes; those of different requests in any. A batch may come again as a
+whole, or from the record on that its reader has named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from incentives.aws.records import Item, encode_record
+from incentives.domain.alerts import Limits
+from incentives.domain.ledger import Record
+from incentives.usecases.count_spend import count_spend
+from incentives.usecases.publish_events import publish_events
+from incentives.usecases.raise_alerts import WatchTools
+from incentives.usecases.tools import Tools
+from tests.simulation.ports import Bus, Died, Port
+from tests.support.account_states import FakeAccountStates
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+
+#: A batch is as large as it happens to be.
+BATCH_MAX: Final = 10
+
+Answer = Mapping[str, Any]
+
+
+@dataclass
+class Reader:
+    """A function that reads the stream.
+
+    Attributes:
+        members: it gets the records whose new image has any of these.
+        waiting: what it has not read yet.
+    """
+
+    name: str
+    members: frozenset[str]
+    handle: Callable[[list[Any], Tools], Answer]
+    waiting: list[Any] = field(default_factory=list)
+    reads: bool = False
+
+
+class Stream:
+    """What a history's ledger tells, and who reads it.
+
+    Attributes:
+        images: every image that was ever written, in order.
+        states: what is known of the account.
+    """
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self.images: list[Item] = []
+        self.states = FakeAccountStates()
+        self._newest: dict[str, Item] = {}
+        self._readers = [
+            # As the template filters them.
+            Reader("count_spend", frozenset({"answeredAt", "refusal", "error"}), self._count),
+            Reader("publish_events", frozenset({"status"}), self._publish),
+        ]
+
+    def watch_tools(self, tools: Tools) -> WatchTools:
+        """What watching accounts needs, in one process."""
+        states: Any = Port(self.states, self._life)
+        return WatchTools(tools=tools, states=states, bus=Bus(self._life), limits=Limits())
+
+    def write(self, record: Record) -> None:
+        """A record was written."""
+        image = encode_record(record)
+        told: dict[str, Any] = {"NewImage": image, "SequenceNumber": str(len(self.images))}
+        if record.request_id in self._newest:
+            told["OldImage"] = self._newest[record.request_id]
+        self._newest[record.request_id] = image
+        self.images.append(image)
+        for reader in self._readers:
+            if reader.members & image.keys():
+                reader.waiting.append({"dynamodb": told})
+                if not reader.reads:
+                    reader.reads = True
+                    self._life.begin(lambda reader=reader: self._read(reader))  # type: ignore[misc] # bound here
+
+    def _count(self, batch: list[Any], tools: Tools) -> Answer:
+        return count_spend(batch, self.watch_tools(tools))
+
+    def _publish(self, batch: list[Any], tools: Tools) -> Answer:
+        return publish_events(batch, Bus(self._life), tools.telemetry)
+
+    def _read(self, reader: Reader) -> None:
+        life, chance = self._life, self._life.chance
+        while reader.waiting:
+            life.stage.sleep(chance.uniform(0.1, 2))
+            # Of several shards now one comes first, now another.
+            places: dict[str, float] = {}
+            reader.waiting.sort(key=lambda each: places.setdefault(_request_id(each), chance.random()))
+            batch = reader.waiting[: chance.randint(1, BATCH_MAX)]
+            try:
+                answer = life.invoke(lambda tools, _, batch=batch: reader.handle(batch, tools))  # type: ignore[misc]
+            except Died:
+                life.faults["stream: reader died"] += 1
+                continue
+            done = _done(batch, answer)
+            if not life.shore.is_calm and chance.random() < life.plan.aws:
+                # Read, but that it was got lost.
+                life.faults["stream: batch came again"] += 1
+                done = 0
+            del reader.waiting[:done]
+        reader.reads = False
+
+
+def _request_id(told: Any) -> str:
+    return str(told["dynamodb"]["NewImage"]["id"]["S"])
+
+
+def _done(batch: list[Any], answer: Answer) -> int:
+    """How many of a batch need not come again."""
+    failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+    numbers = [each["dynamodb"]["SequenceNumber"] for each in batch]
+    return numbers.index(failed[0]) if failed else len(batch)
