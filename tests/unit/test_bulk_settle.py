@@ -42,6 +42,31 @@ def result(here: Bulk, order_id: str) -> dict[str, dict[str, str]]:
     return {row["key"]: row for row in csv.DictReader(io.StringIO(here.result(order_id)))}
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@"])
+def test_no_formula_gets_into_the_result(begin: str) -> None:
+    # given rows whose texts a spreadsheet would run
+    formula = f'{begin}HYPERLINK("http://example.com";"open me")'
+    file = io.StringIO()
+    csv.writer(file).writerows(
+        [
+            ("key", "amount", "currency", "reference"),
+            (f"{begin}1+1", "10.00", "USD", formula),
+            ("a=b", "1.00", "USD", "c@d"),
+        ]
+    )
+    here = bulk()
+    order_id = here.place(file.getvalue())
+    # when they are issued
+    here.run(order_id)
+    # then the result has them as texts, and leaves others as they are
+    assert {key: row["reference"] for key, row in result(here, order_id).items()} == {
+        f"'{begin}1+1": f"'{formula}",
+        "a=b": "c@d",
+    }
+    # and Amazon gets what was ordered
+    assert {sent.call.options["externalReference"] for sent in here.world.amazon.sent} == {formula, "c@d"}
+
+
 def test_the_result_tells_what_became_of_each_row() -> None:
     here, order_id = settling(4)
     becomes(here, order_id, 2, status=Status.REFUSED, refusal=REFUSAL, gc_id=None)

@@ -155,7 +155,7 @@ def _last(request_id: str, known: Mapping[str, Record]) -> Record | None:
 
 
 def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | None]:
-    cells = [row.key, row.value.amount_text, row.value.currency, row.reference, outcome.value]
+    cells = [_plain(row.key), row.value.amount_text, row.value.currency, _plain(row.reference), outcome.value]
     if record is None:
         return [*cells, *[None] * (len(COLUMNS) - len(cells))]
     error = None if outcome is RowOutcome.ISSUED else record.refusal or record.error
@@ -167,6 +167,15 @@ def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | N
         error.code if error else None,
         error.type if error else None,
     ]
+
+
+def _plain(text: str | None) -> str | None:
+    """A caller's text as a text: the people who open the file in a spreadsheet must not run a formula that it holds."""
+    return f"'{text}" if text and text[0] in _BEGIN_A_FORMULA else text
+
+
+#: For the spreadsheets that finance departments use; an apostrophe before it makes a text of the cell.
+_BEGIN_A_FORMULA: Final = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 
 
 def _time(moment: datetime | None) -> str | None:
