@@ -1,0 +1,425 @@
+"""Circumstances for which a guard is there, turned up: few orders, and much of what may go wrong with them.
+
+A plan that is `staged` does not depend on what other histories draw. Each scene is as possible as any drawn history,
+only less likely there; with every guard in place it comes to a good end.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from incentives.agcod.amazon import SignedCall
+from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable
+from incentives.domain.ledger import Change, Intent, Status
+from incentives.domain.operations import Operation
+from incentives.usecases.issue import issue
+from sandbox.gateway import make_account
+from sandbox.options import changed
+from tests.simulation.keyring import OLD
+from tests.simulation.mutants_amazon import OPERATION
+from tests.simulation.mutants_look import Watched
+from tests.simulation.plan import HOUR, MINUTE, Plan, Trouble, Visit, Wanted, What
+from tests.simulation.ports import Died
+
+CREATE: Final = Operation.CREATE_GIFT_CARD
+ACTIVATE: Final = Operation.ACTIVATE_GIFT_CARD
+LOAD: Final = Operation.LOAD_AMAZON_BALANCE
+
+#: What somebody does about each order, and between which seconds after it was placed.
+Later = tuple[What, float, float]
+
+
+def staged(
+    *,
+    orders: int = 2,
+    operations: Sequence[Operation] = (CREATE,),
+    intents: Sequence[Intent] = (Intent.RETRY,),
+    begins: float = 0.0,
+    within: float = MINUTE,
+    cents: int | None = None,
+    first: What = What.ORDER,
+    later: Sequence[Later] = (),
+    calm_at: float = HOUR,
+    **how: Any,
+) -> Callable[[Plan], Plan]:
+    """A history of its own.
+
+    Args:
+        orders: how many.
+        operations: of which each order has one.
+        intents: likewise.
+        begins: seconds after which they are placed.
+        within: seconds in which they are.
+        cents: of each order; none: drawn.
+        first: how they are placed.
+        later: what is done about each of them.
+        calm_at: seconds from which on nothing goes wrong.
+        how: further attributes of the plan; nothing goes wrong unless they say so.
+    """
+
+    def plan(drawn: Plan) -> Plan:
+        chance = random.Random(f"staged {drawn.seed}")
+        wanted, visits = [], []
+        for number in range(orders):
+            operation, intent = chance.choice(operations), chance.choice(intents)
+            wanted.append(Wanted(number, operation, intent, cents or chance.randint(100, 9999)))
+            at = begins + chance.uniform(0, within)
+            visits.append(Visit(at, first, number))
+            visits += [Visit(at + chance.uniform(low, high), what, number) for what, low, high in later]
+        nothing: dict[str, Any] = {
+            "skews": (0.0, 0.0, 0.0), "amazon": 0.0, "aws": 0.0, "crashes": 0.0, "late": 0.0,
+            "outages": (), "blocks": (), "rotations": (), "limits": (), "streams": False, "watches": (),
+            "trial": None, "parks": False, "balances": (), "people": 0.0, "rounds": 0, "bulk": None,
+        }  # fmt: skip
+        return replace(
+            drawn,
+            orders=tuple(wanted),
+            visits=tuple(sorted(visits, key=lambda each: each.at)),
+            calm_at=max(calm_at, max(each.at for each in visits) + 1),
+            **(nothing | how),
+        )
+
+    return plan
+
+
+def block(kind: str, begins: float, ends: float) -> tuple[Trouble, ...]:
+    """The account may do nothing for a while."""
+    return (Trouble(begins, ends, kind),)
+
+
+# ---- what others do ---------------------------------------------------------------------------------
+
+
+def scenes(*all_of_them: Callable[[Watched], None]) -> Callable[[Watched], None]:
+    """One after the other."""
+
+    def arrange(life: Watched) -> None:
+        for each in all_of_them:
+            each(life)
+
+    return arrange
+
+
+def nobody_sweeps(until: float) -> Callable[[Watched], None]:
+    """The sweep's schedule does not come before then."""
+
+    def arrange(life: Watched) -> None:
+        mine: Any = life
+        swept = life._sweep
+        mine._sweep = lambda: swept() if life.stage.seconds >= until else None
+
+    return arrange
+
+
+def workflows_fail(until: float, *, begun: bool = False) -> Callable[[Watched], None]:
+    """No workflow can be started before then; or all that begin are aborted by somebody."""
+
+    def arrange(life: Watched) -> None:
+        mine: Any = life
+        started, executed = life.start, life._execute
+        if begun:
+
+            def execute(request_id: str, epoch: int) -> None:
+                if life.stage.seconds < until:
+                    life.ends["died"] += 1
+                else:
+                    executed(request_id, epoch)
+
+            mine._execute = execute
+        else:
+            mine.start = lambda *asked: life.stage.seconds >= until and started(*asked)
+
+    return arrange
+
+
+def dies_at_amazon(calls: str, numbers: range) -> Callable[[Watched], None]:
+    """A process dies while Amazon carries out its call."""
+
+    def arrange(life: Watched) -> None:
+        shore: Any = life.shore
+        deliver, counts = shore.deliver, Counter[str]()
+
+        def die(signed: SignedCall) -> Any:
+            delivery = deliver(signed)
+            if (signed.call.name in set(Operation)) is (calls == OPERATION):
+                counts[signed.call.request_id] += 1
+                if counts[signed.call.request_id] in numbers:
+                    life._here.is_dead = True
+                    raise Died
+            return delivery
+
+        shore.deliver = die
+
+    return arrange
+
+
+def messages_doubled(apart: float) -> Callable[[Watched], None]:
+    """Every message of the backlog comes out twice, so many seconds apart."""
+
+    def arrange(life: Watched) -> None:
+        mine: Any = life
+        put = life.put
+
+        def twice(request_id: str, *, delay_seconds: float = 0.0) -> bool:
+            return put(request_id, delay_seconds=delay_seconds) and put(request_id, delay_seconds=delay_seconds + apart)
+
+        mine.put = twice
+
+    return arrange
+
+
+def messages_lost(first: int) -> Callable[[Watched], None]:
+    """The first messages about each request are never seen again."""
+
+    def arrange(life: Watched) -> None:
+        mine: Any = life
+        put, seen = life.put, Counter[str]()
+
+        def lose(request_id: str, *, delay_seconds: float = 0.0) -> bool:
+            seen[request_id] += 1
+            return seen[request_id] <= first or put(request_id, delay_seconds=delay_seconds)
+
+        mine.put = lose
+
+    return arrange
+
+
+def faults_of_aws(kind: str, share: float) -> Callable[[Watched], None]:
+    """Calls to AWS go wrong in one way only."""
+
+    def arrange(life: Watched) -> None:
+        mine: Any = life
+        chance = random.Random(f"aws {life.plan.seed}")
+        mine.aws_fault = lambda: kind if chance.random() < share and not life.shore.is_calm else None
+
+    return arrange
+
+
+def meanwhile(method: str, visit: What, *, after: bool = False) -> Callable[[Watched], None]:
+    """While a write is on its way to the ledger, or its answer on its way back, somebody comes and is served first."""
+
+    def arrange(life: Watched) -> None:
+        ledger: Any = life.ledger
+        real = getattr(ledger, method)
+
+        def others_come() -> None:
+            for each in life.plan.orders:
+                life.begin(partial(life.come, Visit(life.stage.seconds, visit, each.number)))
+            life.stage.sleep(0.2)
+
+        def between(*asked: Any) -> Any:
+            if not after:
+                others_come()
+            result = real(*asked)
+            if after:
+                others_come()
+            return result
+
+        setattr(ledger, method, between)
+
+    return arrange
+
+
+def index_lags(life: Watched) -> None:
+    """The index of what is due shows what was in the ledger two minutes ago."""
+    ledger: Any = life.ledger
+
+    def due(now: datetime, limit: int) -> list[str]:
+        then = life.stage.time - 2 * timedelta(seconds=MINUTE)
+        found = []
+        for request_id, versions in life.states.items():
+            wakes = [each.wake_at for at, each in versions if at <= then] or [versions[0][1].wake_at]
+            if wakes[-1] is not None and wakes[-1] <= now:
+                found.append(request_id)
+        return found[:limit]
+
+    ledger.due = due
+
+
+def writes_are_slow(actor: str, seconds: float) -> Callable[[Watched], None]:
+    """Between its reading and its write, somebody is held up."""
+
+    def arrange(life: Watched) -> None:
+        ledger: Any = life.ledger
+        apply, chance = ledger.apply, random.Random(f"writes {life.plan.seed}")
+
+        def slowly(change: Change, nonce: str) -> Any:
+            if getattr(life._here, "actor", "") == actor:
+                life.stage.sleep(chance.uniform(0, seconds))
+            return apply(change, nonce)
+
+        ledger.apply = slowly
+
+    return arrange
+
+
+def dies_after(method: str) -> Callable[[Watched], None]:
+    """A process dies when its write has been carried out, the first time for each."""
+
+    def arrange(life: Watched) -> None:
+        ledger: Any = life.ledger
+        real, seen = getattr(ledger, method), list[Any]()
+
+        def die(*asked: Any) -> Any:
+            result = real(*asked)
+            if len(seen) < len(life.plan.orders):
+                seen.append(result)
+                life._here.is_dead = True
+                raise Died
+            return result
+
+        setattr(ledger, method, die)
+
+    return arrange
+
+
+def sweeps_are_slow(seconds: float, *, twice: bool = False) -> Callable[[Watched], None]:
+    """Between its reading of a record and its write, a sweep is held up; perhaps two come at once."""
+
+    def arrange(life: Watched) -> None:
+        mine: Any = life
+        ledger: Any = life.ledger
+        get, swept, chance = ledger.get, life._sweep, random.Random(f"sweeps {life.plan.seed}")
+
+        def slowly(request_id: str) -> Any:
+            record = get(request_id)
+            if getattr(life._here, "actor", "") == "sweep":
+                life.stage.sleep(chance.uniform(0, seconds))
+            return record
+
+        def sweep() -> None:
+            if twice:
+                life.begin(swept)
+            swept()
+
+        ledger.get, mine._sweep = slowly, sweep
+
+    return arrange
+
+
+def secret_is(members: Mapping[str, Any], begins: float, ends: float) -> Callable[[Watched], None]:
+    """For a while the account's secret says something else."""
+
+    def arrange(life: Watched) -> None:
+        keyring: Any = life.keyring
+        read = keyring.get_secret_value
+
+        def get_secret_value(**params: Any) -> dict[str, Any]:
+            found: dict[str, Any] = read(**params)
+            if not begins <= life.stage.seconds < ends:
+                return found
+            return {**found, "SecretString": json.dumps({**json.loads(found["SecretString"]), **members})}
+
+        keyring.get_secret_value = get_secret_value
+
+    return arrange
+
+
+def secret_missing(begins: float, ends: float) -> Callable[[Watched], None]:
+    """The account's secret is gone; it is put back as soon as people are told of a request that suffers from it."""
+
+    def arrange(life: Watched) -> None:
+        keyring: Any = life.keyring
+        read = keyring.get_secret_value
+
+        def get_secret_value(**params: Any) -> dict[str, Any]:
+            is_told = any(each.status is Status.ESCALATED for each in life.ledger.records.values())
+            if begins <= life.stage.seconds < ends and not is_told:
+                raise ClientError({"Error": {"Code": "ResourceNotFoundException", "Message": ""}}, "GetSecretValue")
+            found: dict[str, Any] = read(**params)
+            return found
+
+        keyring.get_secret_value = get_secret_value
+
+    return arrange
+
+
+#: Another partner, who has an account at Amazon, too.
+ANOTHER_PARTNER: Final[Mapping[str, str]] = {"partnerId": "Test2", "accessKeyId": "AKIDTESTOTHER"}
+
+
+def another_partner(life: Watched) -> None:
+    """Amazon has him, and does not look whose prefix a request id has."""
+    world = life.shore.sandbox.world
+    world.put_account(make_account(ANOTHER_PARTNER["partnerId"], ANOTHER_PARTNER["accessKeyId"], "another-secret"))
+    world.options = changed(world.options, {"strictIds": False})
+
+
+def key_refused(begins: float, ends: float) -> Callable[[Watched], None]:
+    """Somebody deactivates the account's key at Amazon, and activates it again."""
+
+    def arrange(life: Watched) -> None:
+        life.stage.spawn(lambda: life.shore.revoke(OLD), after_seconds=begins)
+        life.stage.spawn(lambda: life.shore.allow(OLD), after_seconds=ends)
+
+    return arrange
+
+
+def answers_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
+    """Some of a request's answers are long on their way."""
+
+    def arrange(life: Watched) -> None:
+        shore: Any = life.shore
+        deliver, counts = shore.deliver, Counter[str]()
+
+        def slowly(signed: SignedCall) -> Any:
+            delivery = deliver(signed)
+            counts[signed.call.request_id] += 1
+            if counts[signed.call.request_id] in numbers:
+                life.stage.sleep(seconds)
+            return delivery
+
+        shore.deliver = slowly
+
+    return arrange
+
+
+def answers_crossed(life: Watched) -> None:
+    """Somewhere on the way, an operation's answer is taken for the next one's."""
+    shore: Any = life.shore
+    deliver, before = shore.deliver, list[Any]()
+
+    def cross(signed: SignedCall) -> Any:
+        delivery = deliver(signed)
+        if signed.call.name not in set(Operation) or life.shore.is_calm:
+            return delivery
+        before.append(delivery)
+        return before[-2] if len(before) > 1 else delivery
+
+    shore.deliver = cross
+
+
+def mails_fail(life: Watched) -> None:
+    """No mail can be sent."""
+    life.people.mail_fault = "MailFromDomainNotVerified"
+
+
+def under_another(account: str) -> Callable[[Watched], None]:
+    """Each order is placed once more under its key, for another account: nobody may get an answer."""
+
+    def arrange(life: Watched) -> None:
+        def come(number: int) -> None:
+            if life.key_of(number) is None:
+                return
+            order = replace(life.order_of(life.plan.orders[number]), account=account)
+            try:
+                life.invoke(lambda tools, budget: issue(order, tools, budget))
+            except (KeyReused, LedgerUnavailable, Died):
+                return
+            except GatewayError:
+                pass
+            life.broken.append(f"I9 order {number} was answered to another account")
+
+        for each in life.plan.orders:
+            life.begin(partial(come, each.number), after_seconds=2 * MINUTE)
+
+    return arrange
