@@ -29,6 +29,10 @@ _PINS = {
     "sam": (ROOT / "requirements" / "sam.txt",),
     "ministack": (ROOT / "requirements" / "ministack.txt",),
     "uv": (ROOT / "requirements" / "uv.txt",),
+    # Made by `make audit` only.
+    "audit": (ROOT / "requirements" / "audit.txt",),
+    # Made by `make bench` only.
+    "bench": (ROOT / "requirements" / "bench.txt",),
 }
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from local.signing import Caller
@@ -38,33 +39,51 @@ TAKEN: Final = NOBODY
 Call = Callable[["Hand", str], object]
 
 
+class _Signer(Credentials):
+    """Credentials of whoever tries just now."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody", "nothing")
+        self.caller = Caller("nobody", "nothing")
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """Asked for with every call."""
+        return ReadOnlyCredentials(self.caller.access_key_id, self.caller.secret_access_key, self.caller.session_token)
+
+
+class Clients:
+    """One client of each service for all who try: making them takes longer than their calls."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._endpoint = cloud.outputs.awsEndpointUrl
+        self._signer = _Signer()
+        session = botocore.session.Session()
+        session._credentials = self._signer
+        self._session: Any = boto3.Session(botocore_session=session, region_name=cloud.outputs.region)
+        self._made: dict[str, Any] = {}
+
+    def of(self, service: str, caller: Caller) -> Any:
+        """A service's client, until somebody else asks for one; nothing is tried twice."""
+        if service not in self._made:
+            config = Config(retries={"total_max_attempts": 1}, proxies={}, parameter_validation=False)
+            self._made[service] = self._session.client(service, endpoint_url=self._endpoint, config=config)
+        self._signer.caller = caller
+        return self._made[service]
+
+
 @dataclass
 class Hand:
     """Somebody who tries."""
 
     cloud: Cloud
     caller: Caller
-    #: Of the vault, for nobody's order; its owner made it.
-    sealed: bytes = b""
-    _clients: dict[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def _session(self) -> Any:
-        return boto3.Session(
-            self.caller.access_key_id,
-            self.caller.secret_access_key,
-            self.caller.session_token,
-            region_name=self.cloud.outputs.region,
-        )
+    clients: Clients
+    #: By key: something sealed for nobody's order.
+    sealed: Mapping[str, bytes] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """Its client of a service; nothing is tried twice."""
-        if service not in self._clients:
-            config = Config(retries={"total_max_attempts": 1}, proxies={}, parameter_validation=False)
-            self._clients[service] = self._session.client(
-                service, endpoint_url=self.cloud.outputs.awsEndpointUrl, config=config
-            )
-        return self._clients[service]
+        """Its client of a service, for one call."""
+        return self.clients.of(service, self.caller)
 
     def is_denied(self, action: str, arn: str) -> bool:
         """Try; whatever else comes of it, was it denied?"""
@@ -138,7 +157,7 @@ ATTEMPTS: Final[Mapping[str, Call]] = {
     "kms:Decrypt": _of(
         "kms",
         "decrypt",
-        lambda hand, arn: {"KeyId": arn, "CiphertextBlob": hand.sealed, "EncryptionContext": CONTEXT},
+        lambda hand, arn: {"KeyId": arn, "CiphertextBlob": hand.sealed[arn], "EncryptionContext": CONTEXT},
     ),
     "kms:GenerateDataKey": _of("kms", "generate_data_key", lambda _, arn: {"KeyId": arn, "KeySpec": "AES_256"}),
     "states:StartExecution": _of(

@@ -157,7 +157,7 @@ def one_stage(template: Template) -> Iterator[str]:
 
 
 def regional_over_modern_tls(template: Template) -> Iterator[str]:
-    """The API is regional, takes TLS 1.2 or newer, and has no policy that could widen IAM."""
+    """The API is regional and takes TLS 1.2 or newer."""
     (api,) = of_type(template, "AWS::ApiGateway::RestApi").values()
     properties = api["Properties"]
     if properties.get("EndpointConfiguration", {}).get("Types") != ["REGIONAL"]:
@@ -166,10 +166,26 @@ def regional_over_modern_tls(template: Template) -> Iterator[str]:
         yield "older TLS is accepted"
     if "EndpointAccessMode" not in properties:
         yield "such a TLS policy needs an access mode"
-    policy = properties["Body"].get("x-amazon-apigateway-policy", properties.get("Policy"))
-    for statement in (policy or {}).get("Statement", []):
-        if statement["Effect"] != "Deny":
-            yield "the resource policy allows, which is a union with IAM"
+
+
+def policy_only_narrows(template: Template) -> Iterator[str]:
+    """The API's policy denies other accounts than this one, and what it allows is allowed to other accounts only."""
+    (api,) = of_type(template, "AWS::ApiGateway::RestApi").values()
+    if "Policy" in api["Properties"]:
+        yield "the API has a second policy"
+    written = api["Properties"]["Body"].get("x-amazon-apigateway-policy", {}).get("Statement", [])
+    others = {"StringNotEquals": {"aws:PrincipalAccount": ["123456789012"]}}
+    default = [statement for statement in resolve(template, written) if statement["Effect"] == "Deny"]
+    if [(each["Principal"], each["Action"], each["Resource"], each["Condition"]) for each in default] != [
+        ("*", "execute-api:Invoke", "execute-api:/*", others)
+    ]:
+        yield f"unless asked for, more or less than other accounts is denied: {default}"
+    for statement in written:
+        each = statement["Fn::If"][1] if "Fn::If" in statement else statement
+        if each["Effect"] != "Deny" and each.get("Condition") != {
+            "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}
+        }:
+            yield "the policy allows, which within one account is a union with IAM"
 
 
 def gateway_errors_are_problems(template: Template) -> Iterator[str]:
@@ -387,6 +403,18 @@ def vault_opens_by_order(template: Template) -> Iterator[str]:
                 yield f"{name} may open what is sealed without naming an order"
 
 
+def operators_key_is_for_their_topic(template: Template) -> Iterator[str]:
+    """Roles may use the operators' key only in what SNS does for them, and nothing may use it otherwise."""
+    via_sns = {"StringEquals": {"kms:ViaService": "sns.us-east-1.amazonaws.com"}}
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for statement in statements(template, role):
+            if (
+                statement["Resource"] == {"Fn::GetAtt": ["OperatorsKey", "Arn"]}
+                and statement.get("Condition") != via_sns
+            ):
+                yield f"{name} may use the operators' key by itself"
+
+
 def keys_are_lent_by_iam(template: Template) -> Iterator[str]:
     """A key belongs to the account, which lends it by its roles; it is rotated. Alarms may use the operators' key."""
     root = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
@@ -421,6 +449,7 @@ RULES: tuple[Rule, ...] = (
     routes_reach_the_alias,
     one_stage,
     regional_over_modern_tls,
+    policy_only_narrows,
     gateway_errors_are_problems,
     functions_end_in_time,
     functions_are_known,
@@ -432,6 +461,7 @@ RULES: tuple[Rule, ...] = (
     tables_have_their_keys,
     ledger_is_indexed,
     vault_opens_by_order,
+    operators_key_is_for_their_topic,
     keys_are_lent_by_iam,
     tables_are_alike,
     no_secret_is_made,

@@ -89,13 +89,6 @@ def test_environment_variables_are_those_that_the_code_reads(transformed: dict[s
         assert asked_for - given.keys() == set()
 
 
-def test_nothing_of_events_or_answers_is_logged(transformed: dict[str, Any]) -> None:
-    for function in of_type(transformed, "AWS::Lambda::Function").values():
-        given = function["Properties"]["Environment"]["Variables"]
-        for name in ("LOGGER_LOG_EVENT", "TRACER_CAPTURE_RESPONSE", "TRACER_CAPTURE_ERROR"):
-            assert given[f"POWERTOOLS_{name}"] == "false"
-
-
 @pytest.mark.parametrize(("tracing", "mode"), [("off", "PassThrough"), ("on", "Active")])
 def test_tracing_is_a_parameter(transformed: dict[str, Any], tracing: str, mode: str) -> None:
     for function in of_type(transformed, "AWS::Lambda::Function").values():
@@ -108,6 +101,61 @@ def test_concurrency_is_not_reserved_unless_asked_for(transformed: dict[str, Any
     function = of_type(transformed, "AWS::Lambda::Function")["CreateGiftCardFunction"]["Properties"]
     assert "ReservedConcurrentExecutions" not in resolve(transformed, function)
     assert resolve(transformed, function, ReservedConcurrency="7")["ReservedConcurrentExecutions"] == "7"
+
+
+def test_nothing_of_events_or_answers_is_logged(transformed: dict[str, Any]) -> None:
+    for function in of_type(transformed, "AWS::Lambda::Function").values():
+        given = function["Properties"]["Environment"]["Variables"]
+        for name in ("LOGGER_LOG_EVENT", "TRACER_CAPTURE_RESPONSE", "TRACER_CAPTURE_ERROR"):
+            assert given[f"POWERTOOLS_{name}"] == "false"
+
+
+def _policy(**given: str) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """The API's policy, statements by their names, and the deployment that brings it into force."""
+    template = source()
+    for name, value in given.items():
+        template["Parameters"][name]["Default"] = value
+    transformed = transform(template)
+    (api,) = of_type(transformed, "AWS::ApiGateway::RestApi").values()
+    policy = resolve({**transformed, **template}, api["Properties"]["Body"]["x-amazon-apigateway-policy"])
+    deployments = set(of_type(transformed, "AWS::ApiGateway::Deployment"))
+    return {each["Sid"]: each for each in policy["Statement"]}, deployments
+
+
+def test_callers_are_this_accounts_unless_others_are_named() -> None:
+    ours, before = _policy()
+    assert ours.keys() == {"OfNoOtherAccount"}
+    # when two accounts may call, and from one network only
+    policy, after = _policy(ApiCallerAccounts="111111111111,222222222222", ApiCallerNetworks="198.51.100.0/24")
+    # then they are let in beside this one, and nobody is from elsewhere
+    assert policy["OfNoOtherAccount"]["Condition"]["StringNotEquals"]["aws:PrincipalAccount"] == {
+        "Fn::Split": [",", "123456789012,111111111111,222222222222"]
+    }
+    assert policy["OfCallersAccounts"]["Principal"] == {"AWS": {"Fn::Split": [",", "111111111111,222222222222"]}}
+    assert policy["FromNowhereElse"]["Condition"] == {
+        "NotIpAddress": {"aws:SourceIp": {"Fn::Split": [",", "198.51.100.0/24"]}}
+    }
+    # and the new policy comes into force: API Gateway holds to the one that was deployed
+    assert not before & after
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("ApiCallerAccounts", "", True),
+        ("ApiCallerAccounts", "111111111111", True),
+        ("ApiCallerAccounts", "111111111111,222222222222", True),
+        ("ApiCallerAccounts", "*", False),
+        ("ApiCallerAccounts", "111111111111, 222222222222", False),
+        ("ApiCallerAccounts", "111111111111,", False),
+        ("ApiCallerNetworks", "", True),
+        ("ApiCallerNetworks", "198.51.100.0/24,2001:db8::/32", True),
+        ("ApiCallerNetworks", "198.51.100.7", False),
+        ("ApiCallerNetworks", "198.51.100.0/24,", False),
+    ],
+)
+def test_callers_are_named_without_mistakes(name: str, value: str, allowed: bool) -> None:
+    assert _allows(name, value) is allowed
 
 
 def test_access_logs_are_off_unless_asked_for_and_hold_no_body(transformed: dict[str, Any]) -> None:

@@ -95,6 +95,11 @@ def _without_context(template: Template) -> None:
     del vault["Condition"]
 
 
+def _without_topic(template: Template) -> None:
+    (key,) = [each for each in statements(template, "WatchAccountRole") if each.get("Sid") == "OperatorsKey"]
+    del key["Condition"]
+
+
 def _lent_to_anybody(template: Template) -> None:
     lent = {"Sid": "Lent", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:Decrypt", "Resource": "*"}
     resource(template, "CardVaultKey")["KeyPolicy"]["Statement"].append(lent)
@@ -122,7 +127,16 @@ BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
     "no throttle": (rules.one_stage, drop("Api", "MethodSettings", 0, "ThrottlingRateLimit")),
     "edge endpoint": (rules.regional_over_modern_tls, put("Api", "EndpointConfiguration", "Type", value="EDGE")),
     "old TLS": (rules.regional_over_modern_tls, drop("Api", "SecurityPolicy")),
-    "an allowing policy": (rules.regional_over_modern_tls, put("Api", "Auth", "ResourcePolicy", value=ALLOWING)),
+    "an allowing policy": (rules.policy_only_narrows, put("Api", "Auth", "ResourcePolicy", value=ALLOWING)),
+    "no policy": (rules.policy_only_narrows, drop("Api", "Auth", "ResourcePolicy")),
+    "other accounts not denied": (
+        rules.policy_only_narrows,
+        drop("Api", "Auth", "ResourcePolicy", "CustomStatements", 0),
+    ),
+    "this account allowed as another": (
+        rules.policy_only_narrows,
+        drop("Api", "Auth", "ResourcePolicy", "CustomStatements", 1, "Fn::If", 1, "Condition"),
+    ),
     "a gateway error missing": (rules.gateway_errors_are_problems, drop("Api", "GatewayResponses", "THROTTLED")),
     "a gateway error of another status": (
         rules.gateway_errors_are_problems,
@@ -173,6 +187,7 @@ BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
     "another key": (rules.tables_have_their_keys, drop("OrdersTable", "KeySchema", 1)),
     "no stream": (rules.ledger_is_indexed, drop("LedgerTable", "StreamSpecification")),
     "a vault without context": (rules.vault_opens_by_order, _without_context),
+    "a key for whatever one likes": (rules.operators_key_is_for_their_topic, _without_topic),
     "a key that does not rotate": (rules.keys_are_lent_by_iam, drop("CardVaultKey", "EnableKeyRotation")),
     "a vault soon gone": (rules.vault_opens_by_order, put("CardVaultKey", "PendingWindowInDays", value=7)),
     "a vault deleted": (rules.vault_opens_by_order, of_resource("CardVaultKey", "DeletionPolicy", "Delete")),

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.api.gateway import BODY_BYTES_MAX, ApiAnswer, ApiCall, decode, encode, serve
+from incentives.api.gateway import (
+    BODY_BYTES_MAX,
+    DEPTH_MAX,
+    HEADER_CHARACTERS_MAX,
+    ApiAnswer,
+    ApiCall,
+    decode,
+    encode,
+    serve,
+)
 from incentives.api.requests import format_time, read_request_id
 from incentives.domain.errors import (
     AccountUnusable,
@@ -61,6 +70,22 @@ def test_an_idempotency_key_given_twice_is_refused(headers: Mapping[str, list[st
 
 def test_other_headers_may_come_twice() -> None:
     assert decoded(multiValueHeaders={"Accept": ["a", "b"]}).headers["accept"] == "a"
+
+
+@pytest.mark.parametrize("member", ["headers", "multiValueHeaders"])
+@pytest.mark.parametrize(("beyond", "fits"), [(0, True), (1, False)])
+def test_headers_are_bounded_together(member: str, beyond: int, fits: bool) -> None:
+    names = ["x-one", "x-two"]
+    values = ["a" * 100, "b" * (HEADER_CHARACTERS_MAX - 100 - len("".join(names)) + beyond)]
+    headers = {name: value if member == "headers" else [value] for name, value in zip(names, values, strict=True)}
+
+    if fits:
+        assert decoded(**{member: headers}).headers["x-two"] == values[1]
+        return
+    with pytest.raises(InvalidInput) as error:
+        decoded(**{member: headers})
+    assert (error.value.field, error.value.http_status) == ("headers", 400)
+    assert str(HEADER_CHARACTERS_MAX) in error.value.detail
 
 
 @pytest.mark.parametrize("absent", [None, {}])
@@ -172,6 +197,27 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
         call(body).json_object()
 
     assert error.value.field == "body"
+
+
+def nested(levels: int, opening: str = "[", closing: str = "]") -> bytes:
+    return f'{{"a":{opening * (levels - 1)}{closing * (levels - 1)}}}'.encode()
+
+
+def test_a_body_is_nested_so_deep_and_no_deeper() -> None:
+    assert call(nested(DEPTH_MAX)).json_object().keys() == {"a"}
+    for deeper in (nested(DEPTH_MAX + 1), nested(4000), nested(1000, '{"a":', "}"), b'{"a":[],"b":' + b"[" * 4000):
+        with pytest.raises(InvalidInput) as error:
+            call(deeper).json_object()
+        assert error.value.message == f"must be nested at most {DEPTH_MAX} levels deep"
+
+
+@pytest.mark.parametrize("text", ["[" * 100, "{" * 100, '\\"' + "[" * 100, "\\\\" * 9 + "[" * 100], ids=repr)
+def test_brackets_in_texts_nest_nothing(text: str) -> None:
+    assert call(json.dumps({"a": text, "b": [[text]]}).encode()).json_object()["a"] == text
+
+
+def test_a_long_list_is_not_a_deep_one() -> None:
+    assert len(call(b'{"a": [' + b"[1], " * 999 + b"[1]]}").json_object()["a"]) == 1000
 
 
 @pytest.mark.parametrize("body", [b'{"amount": 1, "amount": 2}', b'{"x": {"amount": 1, "amount": 1}}'])
@@ -319,6 +365,14 @@ def test_a_field_that_the_caller_named_is_told_to_it_and_not_logged(name: str) -
     assert body["errors"][0]["field"] == name
     assert answer["body"].isascii(), "whatever comes after this function can encode it"
     assert telemetry.lines[0][1]["field"] == "?"
+
+
+@pytest.mark.parametrize("given_", ["ABCD-EFGH12-JKLM", "ABCDEFGH12JKLM", "6006491234567890123"])
+def test_an_id_that_is_none_of_ours_is_told_to_its_caller_and_not_logged(given_: str) -> None:
+    _, body, telemetry = serving(fail_with(NotFound(given_)))
+
+    assert body["requestId"] == given_
+    assert given_ not in repr(telemetry.lines)
 
 
 def test_text_in_any_script_survives() -> None:

@@ -13,10 +13,16 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
-from incentives.domain.errors import BodyTooLarge, GatewayError, InvalidInput
+from incentives.domain.errors import BodyTooLarge, GatewayError, InvalidInput, NotFound
 
 #: No request of this API is near this; a larger one is a mistake or an attack.
 BODY_BYTES_MAX: Final = 10 * 1024
+
+#: Objects and lists within each other. Orders have three levels, and whatever Amazon agreed with a partner a few more.
+DEPTH_MAX: Final = 16
+
+#: Of names and values together. API Gateway takes 10 KB of a caller, and adds headers of its own.
+HEADER_CHARACTERS_MAX: Final = 16 * 1024
 
 Log = Callable[..., None]
 
@@ -43,8 +49,10 @@ class ApiCall:
         """The body as a JSON object; numbers with a point become `Decimal`.
 
         Raises:
-            InvalidInput: it is empty, no JSON, no object, or names a member twice.
+            InvalidInput: it is empty, no JSON, no object, too deep, or names a member twice.
         """
+        if _is_deep(self.body):
+            raise InvalidInput("body", f"must be nested at most {DEPTH_MAX} levels deep")
         try:
             document = json.loads(
                 self.body.decode(),
@@ -94,7 +102,9 @@ def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer], log
     try:
         answer = respond(decode(event))
     except GatewayError as error:
-        log("answered", httpStatus=error.http_status, code=error.code, requestId=error.request_id, field=_fields(error))
+        # An id that nobody knows is the caller's own text: maybe a claim code or a card number, pasted by mistake.
+        known = None if isinstance(error, NotFound) else error.request_id
+        log("answered", httpStatus=error.http_status, code=error.code, requestId=known, field=_fields(error))
         return encode(_problem_answer(error))
     except Exception as error:  # noqa: BLE001 - the outer boundary: nothing of the error but its class may leave
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -110,9 +120,11 @@ def decode(event: Mapping[str, Any]) -> ApiCall:
     """Read a REST API proxy event.
 
     Raises:
-        InvalidInput: a header or parameter is given twice, or the body's encoding is broken.
+        InvalidInput: a header or parameter is given twice, the headers are too large, or the body's encoding is broken.
         BodyTooLarge: over 10 KB.
     """
+    if _header_characters(event) > HEADER_CHARACTERS_MAX:
+        raise InvalidInput("headers", f"must be at most {HEADER_CHARACTERS_MAX} characters together")
     context = event.get("requestContext") or {}
     identity = context.get("identity") or {}
     path = str(event.get("path") or "")
@@ -166,6 +178,28 @@ def _body(event: Mapping[str, Any]) -> bytes:
     if len(body) > BODY_BYTES_MAX:
         raise BodyTooLarge("body", f"must be at most {BODY_BYTES_MAX} bytes")
     return body
+
+
+def _is_deep(body: bytes) -> bool:
+    # Looked at before it is parsed: how deep a parser can follow depends on the interpreter.
+    if body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
+        return False
+    depth = 0
+    for token in _BRACKETS.findall(body):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token, 0)
+        if depth > DEPTH_MAX:
+            return True
+    return False
+
+
+#: Brackets, and texts to skip those within; a text that is never closed ends with the body.
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+
+def _header_characters(event: Mapping[str, Any]) -> int:
+    # Each header comes once by itself and once as a list: what is read is what counts.
+    many = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
+    return sum(len(name) + len(value) for name, values in many.items() for value in values)
 
 
 def _single_values(event: Mapping[str, Any], many: str, one: str, *, lower: bool) -> dict[str, str]:
