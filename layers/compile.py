@@ -1,8 +1,8 @@
 """Compiles a folder of packages to bytecode, if this very Python is the target: ``python compile.py FOLDER 3.13``.
 
 Bytecode halves the time that a cold start spends on imports. It fits one version of Python only, so that any other
-leaves the folder as it is. The files are of the kind that is never checked against its source: the deployment zip
-resets the times of files, by which a checked one would be found stale on every start.
+leaves the folder as it is, and says so. The files are of the kind that is never checked against its source: the
+deployment zip resets the times of files, by which a checked one would be found stale on every start.
 """
 
 import compileall
@@ -29,4 +29,7 @@ def compile_for(site: Path, version: str) -> bool:
 
 
 if __name__ == "__main__":
-    compile_for(Path(sys.argv[1]), sys.argv[2])
+    if not compile_for(Path(sys.argv[1]), sys.argv[2]):
+        sys.stderr.write(
+            f"There is no python{sys.argv[2]} here: the layer gets no bytecode, and functions take longer to start.\n"
+        )

@@ -38,3 +38,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return requests.issued(result.record, result.card, replayed=result.replayed)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon, bootstrap.authorities, bootstrap.vault)

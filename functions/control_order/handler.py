@@ -26,3 +26,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return bulk.standing(view, call, accepted=view.order.status.is_worked_on)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.order_tools)

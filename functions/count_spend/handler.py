@@ -14,3 +14,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return count_spend(event.get("Records") or [], bootstrap.watch_tools())
     finally:
         bootstrap.telemetry().flush()
+
+
+bootstrap.in_init(bootstrap.watch_tools)

@@ -30,3 +30,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return bulk.created(view, call)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.accounts, bootstrap.order_tools, bootstrap.order_files)

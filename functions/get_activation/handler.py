@@ -21,3 +21,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         )
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.ledger)

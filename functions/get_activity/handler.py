@@ -22,3 +22,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return questions.activity(account, page, found.rows, found.total)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon, bootstrap.authorities)

@@ -18,3 +18,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return requests.case(get_case_file(requests.read_request_id(call), bootstrap.ledger()))
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.ledger)

@@ -18,3 +18,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return bulk.standing(order_status(bulk.read_order_id(call), bootstrap.order_tools()), call)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.order_tools)

@@ -14,3 +14,6 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ANN401 - Lamb
         issue_messages(event["Records"], bootstrap.tools(), bootstrap.budget_of(context))
     finally:
         bootstrap.telemetry().flush()
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon)

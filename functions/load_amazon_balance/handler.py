@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             value=value,
             on_unknown=Intent(body.onUnknown),
             options=body.options(),
-            members={CUSTOMER_ACCOUNT: body.customerAccount.model_dump()},
+            members={CUSTOMER_ACCOUNT: body.customerAccount.given()},
             subject=masked(body.customerAccount.id),
             caller=call.caller,
         )
@@ -38,3 +38,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return requests.issued(result.record, result.card, replayed=result.replayed)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon, bootstrap.authorities, bootstrap.vault)

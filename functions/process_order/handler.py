@@ -54,3 +54,6 @@ def _issue(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN4
         "secondsLeft": seconds_left,
         "next": (Task.ISSUE if more else Task.DONE).value,
     }
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon, bootstrap.order_tools, bootstrap.order_files)

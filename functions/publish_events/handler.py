@@ -14,3 +14,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return publish_events(event.get("Records") or [], bootstrap.bus(), bootstrap.telemetry())
     finally:
         bootstrap.telemetry().flush()
+
+
+bootstrap.in_init(bootstrap.bus)

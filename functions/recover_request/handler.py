@@ -36,3 +36,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         "attempts": done.attempts,
         "reversalAttempts": done.reversal_attempts,
     }
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon)

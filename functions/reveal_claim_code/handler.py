@@ -24,3 +24,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return requests.revealed(result.record, result.card)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon, bootstrap.authorities)

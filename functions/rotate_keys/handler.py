@@ -41,3 +41,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
 def _text(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
+
+
+bootstrap.in_init(bootstrap.key_tools, bootstrap.pacer, bootstrap.amazon)

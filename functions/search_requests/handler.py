@@ -22,3 +22,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return search.found(page.records, page.cursor)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.index)

@@ -23,3 +23,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return requests.accepted(told.record, told.retry_after_seconds, call)
 
     return bootstrap.answer(event, respond)
+
+
+bootstrap.in_init(bootstrap.tools, bootstrap.recoveries)

@@ -14,3 +14,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return {"taken": sweep(bootstrap.tools())}
     finally:
         bootstrap.telemetry().flush()
+
+
+bootstrap.in_init(bootstrap.tools)

@@ -15,3 +15,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         return watch_accounts(default, bootstrap.watch_tools(), bootstrap.budget_of(context).seconds_left)
     finally:
         bootstrap.telemetry().flush()
+
+
+bootstrap.in_init(bootstrap.watch_tools, bootstrap.pacer, bootstrap.amazon)

@@ -314,6 +314,22 @@ def test_tls_with_a_known_authority_works(
     assert (seen.connections, len(seen.requests)) == (1, 2)
 
 
+def test_authorities_can_be_read_before_the_first_call(
+    clients: Callable[..., IncentivesClient], authority: trustme.CA, tmp_path: Path
+) -> None:
+    # given authorities that were read, and whose file is gone since
+    file = tmp_path / "authorities.pem"
+    authority.cert_pem.write_to_path(str(file))
+    with serving(answering(OK), server_tls(authority)) as seen:
+        client = clients(f"https://127.0.0.1:{seen.port}", verify=str(file))
+        client.read_authorities()
+        file.unlink()
+        # when
+        result = client.send(create(client), seconds=PATIENCE)
+    # then the call does not read them again
+    assert isinstance(result, Answer)
+
+
 def test_a_tls_handshake_that_fails_was_not_sent(
     clients: Callable[..., IncentivesClient], authority: trustme.CA, ca_file: str
 ) -> None:

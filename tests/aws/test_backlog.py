@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import boto3
 import pytest
+from botocore.config import Config
 from moto import mock_aws
 
 from incentives.aws.backlog import DELAY_SECONDS_MAX, SqsBacklog, read_message
@@ -20,7 +21,8 @@ def make_client(**options: Any) -> Any:
     made: Any = boto3
     return made.client(
         "sqs",
-        config=CLIENT_CONFIG,
+        # What the functions leave to AWS to check is checked here.
+        config=CLIENT_CONFIG.merge(Config(parameter_validation=True)),
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",

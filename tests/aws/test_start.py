@@ -13,7 +13,16 @@ import incentives
 LAYER = Path(incentives.__file__).parents[1]
 
 #: Each loads slowly and has no business in the rooms.
-HEAVY = {"boto3", "moto", "pandas", "aws_lambda_powertools.utilities.idempotency", "aws_xray_sdk", "yaml"}
+HEAVY = {
+    "boto3",
+    "moto",
+    "pandas",
+    "pydantic",
+    "aws_lambda_powertools.utilities.idempotency",
+    "aws_xray_sdk",
+    "requests",
+    "yaml",
+}
 
 
 @pytest.mark.parametrize("module", ["ledger", "pacer", "backlog", "accounts", "index", "telemetry"])

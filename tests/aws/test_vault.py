@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
@@ -27,7 +28,8 @@ def kms() -> Iterator[Any]:
         made: Any = boto3
         yield made.client(
             "kms",
-            config=CLIENT_CONFIG,
+            # What the functions leave to AWS to check is checked here.
+            config=CLIENT_CONFIG.merge(Config(parameter_validation=True)),
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",

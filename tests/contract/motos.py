@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
@@ -39,7 +40,8 @@ def client(service: str = "dynamodb") -> Any:
     made: Any = boto3
     return made.client(
         service,
-        config=CLIENT_CONFIG,
+        # What the functions leave to AWS to check is checked here.
+        config=CLIENT_CONFIG.merge(Config(parameter_validation=True)),
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",

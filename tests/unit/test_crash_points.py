@@ -198,5 +198,5 @@ def test_an_amazon_that_answers_nothing_for_a_day_ends_escalated_and_nobody_is_t
     assert life.newest.status is Status.ESCALATED
     assert all(isinstance(answer, Accepted) for answer in life.answers)
     assert life.newest.mailed_at is not None
-    assert life.newest.mailed_at - life.newest.created_at < timedelta(hours=24, minutes=20)
+    assert life.newest.mailed_at - life.newest.created_at < timedelta(hours=24, minutes=30)
     assert isinstance(life.issue(), StateConflict)

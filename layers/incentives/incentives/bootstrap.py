@@ -1,7 +1,20 @@
-"""The one place that reads the environment and builds real adapters: once per process, and only what is used."""
+"""The one place that reads the environment and builds real adapters: once per process, and only what is used.
+
+Each function of the deployment uses a part of this, and pays for what it loads at every cold start. So everything is
+imported where it is built.
+
+    import bootstrap       the collector of garbage pauses: nothing that is made from here on is garbage
+    import the rest        the function's use case
+    in_init(...)           builds what each call needs, and lets the collector go on; what there is by then it leaves be
+    handler(...)           builds what only this call needs, if anything
+"""
+
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import time
 import uuid
@@ -9,38 +22,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-import boto3
+if TYPE_CHECKING:
+    from incentives.agcod.amazon import Amazon
+    from incentives.agcod.client import IncentivesClient
+    from incentives.api.gateway import ApiAnswer, ApiCall
+    from incentives.aws.account_states import DynamoDbAccountStates
+    from incentives.aws.accounts import SecretsManagerAccounts
+    from incentives.aws.backlog import SqsBacklog
+    from incentives.aws.events import EventBridgeBus
+    from incentives.aws.index import DynamoDbIndex
+    from incentives.aws.key_notes import DynamoDbKeyNotes
+    from incentives.aws.ledger import DynamoDbLedger
+    from incentives.aws.order_files import S3OrderFiles
+    from incentives.aws.pacer import DynamoDbPacer
+    from incentives.aws.people import SesAndSnsPeople
+    from incentives.aws.recoveries import StepFunctionsRecoveries
+    from incentives.aws.telemetry import PowertoolsTelemetry
+    from incentives.aws.vault import KmsVault
+    from incentives.domain.alerts import Limits
+    from incentives.domain.pacing import Pace
+    from incentives.usecases.key_tools import KeyTools
+    from incentives.usecases.order_tools import OrderTools
+    from incentives.usecases.raise_alerts import WatchTools
+    from incentives.usecases.tools import Budget, Tools
 
-from incentives.agcod.amazon import Amazon
-from incentives.agcod.client import IncentivesClient
-from incentives.agcod.marketplaces import endpoint_of
-from incentives.api.gateway import ApiAnswer, ApiCall, serve
-from incentives.aws.account_states import DynamoDbAccountStates
-from incentives.aws.accounts import SecretsManagerAccounts
-from incentives.aws.backlog import SqsBacklog
-from incentives.aws.calls import CLIENT_CONFIG
-from incentives.aws.events import EventBridgeBus
-from incentives.aws.index import DynamoDbIndex
-from incentives.aws.key_notes import DynamoDbKeyNotes
-from incentives.aws.key_versions import SecretsManagerVersions
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
-from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
-from incentives.aws.orders import DynamoDbOrders, DynamoDbRecords
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.aws.people import SesAndSnsPeople
-from incentives.aws.recoveries import StepFunctionsRecoveries
-from incentives.aws.rotations import DynamoDbRotations
-from incentives.aws.telemetry import PowertoolsTelemetry
-from incentives.aws.vault import KmsVault
-from incentives.domain.alerts import Limits, read_limits
-from incentives.domain.pacing import Pace
-from incentives.usecases.key_tools import KeyTools
-from incentives.usecases.order_tools import OrderTools
-from incentives.usecases.raise_alerts import WatchTools
-from incentives.usecases.tools import Budget, Tools
+#: What Lambda calls the function that this process is one of. Nowhere else is it set.
+_IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+
+if _IN_LAMBDA:
+    # Of what loading makes nearly nothing is garbage, and looking for it takes a tenth of the time to start.
+    gc.disable()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +124,8 @@ Number = TypeVar("Number", int, float)
 
 
 def _read_pace(required: Callable[[str], str]) -> Pace:
+    from incentives.domain.pacing import Pace
+
     def number(name: str, kind: Callable[[str], Number]) -> Number:
         try:
             return kind(required(name))
@@ -156,42 +171,88 @@ def settings() -> Settings:
 @cache
 def telemetry() -> PowertoolsTelemetry:
     """Logs and metrics."""
+    from incentives.aws.telemetry import PowertoolsTelemetry
+
     return PowertoolsTelemetry(settings().service, settings().metrics_namespace)
 
 
+class _Later:
+    """Stands in for an adapter that most invocations of some function do without; it is built when first used."""
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the adapter has
+        return getattr(self._build(), name)
+
+
+def _later(build: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes for the adapter
+    return _Later(build)
+
+
+def in_init(*parts: Callable[[], object]) -> None:
+    """Build what every invocation of a function needs, as the last thing that its module does.
+
+    Lambda gives a whole processor to a process that starts, and to one that answers its first call a share of one.
+    What cannot be built is left to the call, which knows how to tell of it. Outside of Lambda nothing happens.
+    """
+    if not _IN_LAMBDA:
+        return
+    always: tuple[Callable[[], object], ...] = (settings, telemetry)
+    for part in (*always, *parts):
+        with contextlib.suppress(Exception):
+            part()
+    # What there is now stays: no later look for garbage goes over it.
+    gc.freeze()
+    gc.enable()
+
+
 @cache
-def _client(service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients' classes at run time
-    return boto3.client(service, config=CLIENT_CONFIG)  # type: ignore[call-overload] # typed per literal name only
+def _client(service: str) -> Any:  # noqa: ANN401 - botocore makes its clients' classes at run time
+    from incentives.aws.calls import CLIENT_CONFIG, make_client
+
+    return make_client(service, CLIENT_CONFIG)
 
 
 @cache
 def ledger() -> DynamoDbLedger:
     """The ledger alone, for functions that only read it."""
+    from incentives.aws.ledger import DynamoDbLedger
+
     return DynamoDbLedger(_client("dynamodb"), settings().ledger_table, sleep=SystemClock().sleep)
 
 
 @cache
 def bus() -> EventBridgeBus:
     """The application's event bus."""
+    from incentives.aws.events import EventBridgeBus
+
     return EventBridgeBus(_client("events"), _required("EVENT_BUS"))
 
 
 @cache
 def index() -> DynamoDbIndex:
     """The ledger by account and day."""
+    from incentives.aws.index import DynamoDbIndex
+
     return DynamoDbIndex(_client("dynamodb"), settings().ledger_table)
 
 
 @cache
 def account_states() -> DynamoDbAccountStates:
     """What is known of accounts without asking Amazon."""
+    from incentives.aws.account_states import DynamoDbAccountStates
+
     return DynamoDbAccountStates(_client("dynamodb"), _required("ACCOUNT_TABLE"))
 
 
 @cache
 def watch_tools() -> WatchTools:
     """Everything that watching accounts needs."""
-    return WatchTools(tools=tools(), states=account_states(), bus=bus(), limits=read_alert_limits(os.environ))
+    from incentives.usecases.raise_alerts import WatchTools
+
+    limits = read_alert_limits(os.environ)
+    return WatchTools(tools=tools(), states=account_states(), bus=_later(bus), limits=limits)
 
 
 def read_alert_limits(environment: Mapping[str, str]) -> Limits:
@@ -200,6 +261,8 @@ def read_alert_limits(environment: Mapping[str, str]) -> Limits:
     Raises:
         RuntimeError: says what is wrong.
     """
+    from incentives.domain.alerts import read_limits
+
     names = ("ALERT_BALANCE_BELOW", "ALERT_DAYS_BELOW", "ALERT_SPEND_MULTIPLE")
     try:
         return read_limits(*(environment.get(name, "") for name in names))
@@ -208,65 +271,158 @@ def read_alert_limits(environment: Mapping[str, str]) -> Limits:
 
 
 @cache
-def tools() -> Tools:
-    """Everything that the use cases need."""
-    config = settings()
-    clock = SystemClock()
-    client = IncentivesClient(lambda code: endpoint_of(code, config.amazon_environment, config.incentives_endpoint))
-    accounts = SecretsManagerAccounts(
+def accounts() -> SecretsManagerAccounts:
+    """The accounts' keys."""
+    from incentives.aws.accounts import SecretsManagerAccounts
+
+    return SecretsManagerAccounts(
         lambda: _client("secretsmanager"),
-        config.account_secret_prefix,
-        now=clock.now,
-        note_refusal=key_notes().note_refusal,
+        settings().account_secret_prefix,
+        now=SystemClock().now,
+        note_refusal=lambda account, key_print: key_notes().note_refusal(account, key_print),
     )
+
+
+@cache
+def _incentives() -> IncentivesClient:
+    from incentives.agcod.client import IncentivesClient
+    from incentives.agcod.marketplaces import endpoint_of
+
+    config = settings()
+    return IncentivesClient(lambda code: endpoint_of(code, config.amazon_environment, config.incentives_endpoint))
+
+
+@cache
+def amazon() -> Amazon:
+    """The Incentives API, and the client that reads the keys to it."""
+    from incentives.agcod.amazon import Amazon
+
+    _client("secretsmanager")
+    return Amazon(_incentives())
+
+
+def authorities() -> None:
+    """Read who may vouch for Amazon: for functions whose callers would wait for it at the first call."""
+    if not (settings().incentives_endpoint or "").startswith("http:"):
+        _incentives().read_authorities()
+
+
+@cache
+def tools() -> Tools:
+    """Everything that the use cases need. What only some of them use is built when they do."""
+    from incentives.usecases.tools import Tools
+
     return Tools(
         ledger=ledger(),
-        pacer=DynamoDbPacer(
-            _client("dynamodb"), config.pacer_table, pace=config.pace, now=clock.now, key_of=accounts.key_at_hand
-        ),
-        backlog=SqsBacklog(lambda: _client("sqs"), config.backlog_queue),
-        amazon=Amazon(client),
-        vault=KmsVault(lambda: _client("kms"), config.vault_key),
-        recoveries=StepFunctionsRecoveries(lambda: _client("stepfunctions"), config.recovery_state_machine),
-        people=SesAndSnsPeople(
-            lambda: _client("sesv2"),
-            lambda: _client("sns"),
-            sender=config.mail_sender,
-            topic_arn=config.operators_topic,
-        ),
-        accounts=accounts,
-        clock=clock,
+        pacer=_later(pacer),
+        backlog=_later(_backlog),
+        amazon=_later(amazon),
+        vault=_later(vault),
+        recoveries=_later(recoveries),
+        people=_later(_people),
+        accounts=_later(accounts),
+        clock=SystemClock(),
         telemetry=telemetry(),
         new_nonce=lambda: uuid.uuid4().hex,
     )
 
 
 @cache
+def pacer() -> DynamoDbPacer:
+    """The accounts' pace."""
+    from incentives.aws.pacer import DynamoDbPacer
+
+    config = settings()
+    key_of = accounts().key_at_hand
+    return DynamoDbPacer(
+        _client("dynamodb"), config.pacer_table, pace=config.pace, now=SystemClock().now, key_of=key_of
+    )
+
+
+@cache
+def vault() -> KmsVault:
+    """Seals card numbers."""
+    from incentives.aws.vault import KmsVault
+
+    client = _client("kms")
+    return KmsVault(lambda: client, settings().vault_key)
+
+
+@cache
+def recoveries() -> StepFunctionsRecoveries:
+    """The recovery workflows."""
+    from incentives.aws.recoveries import StepFunctionsRecoveries
+
+    client = _client("stepfunctions")
+    return StepFunctionsRecoveries(lambda: client, settings().recovery_state_machine)
+
+
+@cache
+def _backlog() -> SqsBacklog:
+    from incentives.aws.backlog import SqsBacklog
+
+    client = _client("sqs")
+    return SqsBacklog(lambda: client, settings().backlog_queue)
+
+
+@cache
+def _people() -> SesAndSnsPeople:
+    from incentives.aws.people import SesAndSnsPeople
+
+    config = settings()
+    return SesAndSnsPeople(
+        lambda: _client("sesv2"),
+        lambda: _client("sns"),
+        sender=config.mail_sender,
+        topic_arn=config.operators_topic,
+    )
+
+
+@cache
 def key_notes() -> DynamoDbKeyNotes:
     """What functions note of the keys that they call Amazon with."""
+    from incentives.aws.key_notes import DynamoDbKeyNotes
+
     return DynamoDbKeyNotes(_client("dynamodb"), settings().pacer_table, now=SystemClock().now)
 
 
 @cache
 def key_tools() -> KeyTools:
     """Everything that rotating keys needs."""
+    from incentives.aws.key_versions import SecretsManagerVersions
+    from incentives.aws.rotations import DynamoDbRotations
+    from incentives.usecases.key_tools import KeyTools
+
     return KeyTools(
         tools=tools(),
         versions=SecretsManagerVersions(lambda: _client("secretsmanager"), settings().account_secret_prefix),
         rotations=DynamoDbRotations(_client("dynamodb"), _required("ACCOUNT_TABLE")),
         notes=key_notes(),
-        bus=bus(),
+        bus=_later(bus),
     )
+
+
+@cache
+def order_files() -> S3OrderFiles:
+    """The files of bulk orders."""
+    from incentives.aws.calls import make_client
+    from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
+
+    client = make_client("s3", FILES_CONFIG)
+    return S3OrderFiles(lambda: client, _required("ORDERS_BUCKET"), now=SystemClock().now)
 
 
 @cache
 def order_tools() -> OrderTools:
     """What the use cases of bulk orders need."""
+    from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
+    from incentives.aws.orders import DynamoDbOrders, DynamoDbRecords
+    from incentives.usecases.order_tools import OrderTools
+
     clock = SystemClock()
-    files: Any = cache(lambda: boto3.client("s3", config=FILES_CONFIG))
     return OrderTools(
         orders=DynamoDbOrders(_client("dynamodb"), _required("ORDERS_TABLE")),
-        files=S3OrderFiles(files, _required("ORDERS_BUCKET"), now=clock.now),
+        files=_later(order_files),
         workflows=StepFunctionsOrderWorkflows(lambda: _client("stepfunctions"), _required("ORDER_STATE_MACHINE")),
         records=DynamoDbRecords(_client("dynamodb"), settings().ledger_table, sleep=clock.sleep),
         clock=clock,
@@ -277,6 +433,8 @@ def order_tools() -> OrderTools:
 
 def answer(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer]) -> dict[str, Any]:
     """Answer one API Gateway event, and write out what was counted."""
+    from incentives.api.gateway import serve
+
     try:
         return serve(event, respond, telemetry().log)
     finally:
@@ -285,4 +443,6 @@ def answer(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer]) ->
 
 def budget_of(context: Any) -> Budget:  # noqa: ANN401 - Lambda's context has no published class
     """How long this invocation may still take."""
+    from incentives.usecases.tools import Budget
+
     return Budget(lambda: context.get_remaining_time_in_millis() / 1000)

@@ -100,6 +100,10 @@ class IncentivesClient:
         self.clock = Clock(wall, monotonic)
         self._transport = Transport(verify=verify, clock=self.clock)
 
+    def read_authorities(self) -> None:
+        """Read the certificate authorities now, instead of within the time of the first call: it takes 40 ms of CPU."""
+        self._transport.read_authorities()
+
     def close(self) -> None:
         """Close every kept connection."""
         self._transport.close()

@@ -1,28 +1,39 @@
-"""The members of Amazon's answers that we read, as models.
+"""The members of Amazon's answers that we read, as plain objects.
 
-Extra members are ignored, order and the case of a name's first letter do not matter (see `parsing`), and no model's
-error ever shows what it was fed: it may be a claim code.
+Extra members are ignored, order and the case of a name's first letter do not matter (see `parsing`), an absent member
+is as good as a null one, and no error ever shows what it was fed: it may be a claim code. There is no library behind
+this: loading one would cost every cold start more than all of the gateway's own code.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final, TypeVar
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
-from pydantic.alias_generators import to_camel
+from typing import Any, ClassVar, Final, TypeVar
 
 from incentives.agcod.parsing import parse_number
 
+#: Turns a member's value into what the shape holds; raises `_NoShapeError` for one that no such member can have.
+_Read = Callable[[Any], Any]
 
-class Shape(BaseModel):
-    """Base of all shapes."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="ignore", frozen=True, strict=True, hide_input_in_errors=True
-    )
+class _NoShapeError(ValueError):
+    """A member is not what it should be. Holds no text of the answer."""
+
+
+class Shape:
+    """Base of all shapes.
+
+    Attributes:
+        MEMBERS: by the name of a member in the answer: the attribute that holds it, and how it is read.
+    """
+
+    MEMBERS: ClassVar[Mapping[str, tuple[str, _Read]]] = {}
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        for name, (attribute, read) in self.MEMBERS.items():
+            setattr(self, attribute, read(members.get(name)))
 
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
@@ -33,124 +44,193 @@ def read_shape(shape: type[ShapeT], value: object) -> ShapeT | None:
     if not isinstance(value, Mapping):
         return None
     try:
-        return shape.model_validate(dict(value))
-    except ValidationError:
+        return shape(value)
+    except _NoShapeError:
         return None
-
-
-def _to_number(value: object) -> Decimal | None:
-    if value is None:
-        return None
-    number = parse_number(value)
-    if number is None:
-        raise ValueError("is no number")
-    return number
 
 
 #: A claim code's form: 4-6-4 letters and digits; the sandbox's mock one has 4-4-4.
 _CLAIM_CODE: Final = re.compile(r"[^\W_]{4}-[^\W_]{4,6}-[^\W_]{4}")
 
+_WORD: Final = re.compile(r"[A-Za-z]{1,60}")
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_GC_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CLAIM_TEXT: Final = re.compile(r"[!-~]{4,64}")
 
-def _to_id(value: object) -> object:
-    # A gcId of digits only may well come as a JSON number one day.
-    return f"{value:f}" if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+def _optional(read: _Read) -> _Read:
+    return lambda value: None if value is None else read(value)
 
 
-def _no_claim_code(value: str) -> str:
-    # A card's id is stored and logged: an answer that has a code in its place is garbled.
-    if _CLAIM_CODE.fullmatch(value):
-        raise ValueError("is no id")
+def _anything(value: object) -> object:
+    """Read later, by who needs it."""
     return value
 
 
-Number = Annotated[Decimal | None, BeforeValidator(_to_number)]
-Word = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z]{1,60}$")]
-Currency = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Z]{3}$")]
-#: Opaque. Older ones are `A` and 13 or 14 letters and digits, newer ones 16 digits.
-GcId = Annotated[
-    str,
-    BeforeValidator(_to_id),
-    StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9_-]{1,64}$"),
-    AfterValidator(_no_claim_code),
-]
-#: Opaque as well: the form differs (4-6-4, the mock one 4-4-4). It must be one word of printable ASCII.
-ClaimText = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[!-~]{4,64}$")]
+def _number(value: object) -> Decimal:
+    number = parse_number(value)
+    if number is None or not number.is_finite():
+        raise _NoShapeError
+    return number
+
+
+def _formed(value: object, form: re.Pattern[str]) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not form.fullmatch(text):
+        raise _NoShapeError
+    return text
+
+
+def _word(value: object) -> str:
+    return _formed(value, _WORD)
+
+
+def _currency(value: object) -> str:
+    return _formed(value, _CURRENCY)
+
+
+def _gc_id(value: object) -> str:
+    """Opaque. Older ones are `A` and 13 or 14 letters and digits, newer ones 16 digits."""
+    # An id of digits only may well come as a JSON number one day.
+    whole = isinstance(value, Decimal) and value == value.to_integral_value()
+    gc_id = _formed(f"{value:f}" if whole else value, _GC_ID)
+    if _CLAIM_CODE.fullmatch(gc_id):
+        # A card's id is stored and logged: an answer that has a code in its place is garbled.
+        raise _NoShapeError
+    return gc_id
+
+
+def _claim_text(value: object) -> str:
+    """Opaque as well: the form differs (4-6-4, the mock one 4-4-4). It must be one word of printable ASCII."""
+    return _formed(value, _CLAIM_TEXT)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _NoShapeError
+    return value
+
+
+def _card_info(value: object) -> CardInfo:
+    if not isinstance(value, Mapping):
+        raise _NoShapeError
+    return CardInfo(value)
 
 
 class SomeMoney(Shape):
     """`value`, `cardValue` or `availableFunds`: the amount is `amount`; in a load's `amount` it is `value`."""
 
-    currency_code: Currency | None = None
-    amount: Number = None
-    value: Number = None
+    currency_code: str | None
+    amount: Decimal | None
+    value: Decimal | None
+
+    MEMBERS: ClassVar = {
+        "currencyCode": ("currency_code", _optional(_currency)),
+        "amount": ("amount", _optional(_number)),
+        "value": ("value", _optional(_number)),
+    }
 
 
 class CardInfo(Shape):
-    """`cardInfo`. What is `Any` is read later, by who needs it."""
+    """`cardInfo`."""
 
-    card_status: Word | None = None
-    value: Any = None
-    expiration_date: Any = None
-    card_number: Any = None
+    card_status: str | None
+    value: Any
+    expiration_date: Any
+    card_number: Any
+
+    MEMBERS: ClassVar = {
+        "cardStatus": ("card_status", _optional(_word)),
+        "value": ("value", _anything),
+        "expirationDate": ("expiration_date", _anything),
+        "cardNumber": ("card_number", _anything),
+    }
 
 
 class WithCard(Shape):
     """An answer about a card. Of a created one it is read before its code is."""
 
-    card_info: CardInfo | None = None
+    card_info: CardInfo | None
+
+    MEMBERS: ClassVar = {"cardInfo": ("card_info", _optional(_card_info))}
 
 
 class WithGcId(Shape):
     """The card's id, where there is one."""
 
-    gc_id: GcId | None = None
+    gc_id: str | None
+
+    MEMBERS: ClassVar = {"gcId": ("gc_id", _optional(_gc_id))}
 
 
 class CreatedCard(Shape):
     """What only a CreateGiftCard's SUCCESS has."""
 
-    gc_id: GcId
-    gc_claim_code: ClaimText
-    gc_expiration_date: Any = None
+    gc_id: str
+    gc_claim_code: str
+    gc_expiration_date: Any
+
+    MEMBERS: ClassVar = {
+        "gcId": ("gc_id", _gc_id),
+        "gcClaimCode": ("gc_claim_code", _claim_text),
+        "gcExpirationDate": ("gc_expiration_date", _anything),
+    }
 
 
 class LoadedBalance(Shape):
     """A balance load; see the reader's assumptions."""
 
-    card_info: CardInfo | None = None
-    amount: Any = None
-    value: Any = None
+    card_info: CardInfo | None
+    amount: Any
+    value: Any
+
+    MEMBERS: ClassVar = {
+        "cardInfo": ("card_info", _optional(_card_info)),
+        "amount": ("amount", _anything),
+        "value": ("value", _anything),
+    }
 
 
 class FundsShape(Shape):
     """GetAvailableFunds."""
 
     available_funds: Any
-    timestamp: Any = None
+    timestamp: Any
+
+    MEMBERS: ClassVar = {"availableFunds": ("available_funds", _anything), "timestamp": ("timestamp", _anything)}
 
 
 class ActivityRow(Shape):
     """One row of GetGiftCardActivityPage. `isRealOp` is a text, `"true"` or `"false"`."""
 
-    activity_type: Word | None = None
-    activity_status: Word | None = None
-    activity_time: Any = None
-    card_value: Any = None
-    failure_code: Any = None
-    gc_id: Any = None
-    is_real_op: Any = None
-    request_id: str | None = None
+    activity_type: str | None
+    activity_status: str | None
+    activity_time: Any
+    card_value: Any
+    failure_code: Any
+    is_real_op: Any
+    request_id: str | None
+
+    MEMBERS: ClassVar = {
+        "activityType": ("activity_type", _optional(_word)),
+        "activityStatus": ("activity_status", _optional(_word)),
+        "activityTime": ("activity_time", _anything),
+        "cardValue": ("card_value", _anything),
+        "failureCode": ("failure_code", _anything),
+        "isRealOp": ("is_real_op", _anything),
+        "requestId": ("request_id", _optional(_text)),
+    }
 
 
 class ActivityShape(Shape):
     """GetGiftCardActivityPage."""
 
-    card_activity_list: Any = None
-    page_index: Number = None
-    total: Number = None
+    card_activity_list: Any
+    page_index: Decimal | None
+    total: Decimal | None
 
-    model_config = ConfigDict(
-        alias_generator=lambda name: (
-            "totalNumberOfTransactionsInRequestedTimeFrame" if name == "total" else to_camel(name)
-        )
-    )
+    MEMBERS: ClassVar = {
+        "cardActivityList": ("card_activity_list", _anything),
+        "pageIndex": ("page_index", _optional(_number)),
+        "totalNumberOfTransactionsInRequestedTimeFrame": ("total", _optional(_number)),
+    }

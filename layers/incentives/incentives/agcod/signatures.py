@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from requests_aws4auth.aws4signingkey import AWS4SigningKey
-
 from incentives.domain.accounts import Secret
 
 #: Lines of a SigV4 string to sign: algorithm, date, scope, hash.
@@ -20,5 +18,7 @@ def signature_of(string_to_sign: str, key: Secret) -> str | None:
     if len(scope) != _LINES:
         return None
     date, region, service, _ = scope
-    signing_key = AWS4SigningKey(key.reveal(), region, service, date)
-    return hmac.new(signing_key.key, string_to_sign.encode(), hashlib.sha256).hexdigest()
+    signing_key = f"AWS4{key.reveal()}".encode()
+    for part in (date, region, service, "aws4_request"):
+        signing_key = hmac.digest(signing_key, part.encode(), hashlib.sha256)
+    return hmac.digest(signing_key, string_to_sign.encode(), hashlib.sha256).hex()

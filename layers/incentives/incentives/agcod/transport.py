@@ -310,6 +310,10 @@ class Transport:
         self._clock = clock
         self._adapter = _Adapter(verify=verify)
 
+    def read_authorities(self) -> None:
+        """Read the certificate authorities now, instead of within the time of the first call."""
+        self._adapter.tls_context()
+
     def close(self) -> None:
         """Close every kept connection."""
         self._adapter.close()

@@ -1,12 +1,15 @@
-"""The shapes of the HTTP API's requests. Unknown members are refused by name; errors never quote what was sent."""
+"""The shapes of the HTTP API's requests. Unknown members are refused by name; errors never quote what was sent.
+
+They are data, from which `parse` reads a body and `openapi` writes the documentation. There is no library behind this:
+loading one would cost every cold start more than all of the gateway's own code.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from incentives.domain.errors import InvalidInput
 
@@ -14,11 +17,51 @@ from incentives.domain.errors import InvalidInput
 CARD_NUMBER = r"^[0-9]{19}$"
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True, frozen=True)
+class Member(NamedTuple):
+    """What a member of a body may be.
+
+    Attributes:
+        kind: of its value; `amount` is a decimal string or a number, `object` one with any members.
+        required: whether it has to be there. One that need not be may also be null, unless it has a default.
+        default: its value if it is absent.
+        length_max: characters of a text, which has one at least; None where the pattern says it.
+        pattern: of a text, from its first to its last character.
+        choices: the texts that it may be; empty for any.
+        body: what an object consists of; None for any members.
+    """
+
+    kind: Literal["text", "amount", "flag", "object", "anything"]
+    required: bool = False
+    default: Any = None
+    length_max: int | None = None
+    pattern: str | None = None
+    choices: tuple[str, ...] = ()
+    body: type[Body] | None = None
+
+    @property
+    def may_be_null(self) -> bool:
+        """Whether null is as good as absence."""
+        return not self.required and self.default is None
 
 
-class TransactionSource(_Body):
+class Body:
+    """A JSON object. Its members are attributes of the same name.
+
+    Attributes:
+        MEMBERS: by name, in the order in which they are looked at.
+    """
+
+    MEMBERS: ClassVar[Mapping[str, Member]] = {}
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        vars(self).update(members)
+
+    def given(self) -> dict[str, Any]:
+        """The members that are there."""
+        return {name: value for name in self.MEMBERS if (value := getattr(self, name)) is not None}
+
+
+class TransactionSource(Body):
     """Where a transaction was made, for print-on-receipt and bricks-and-mortar partners.
 
     Attributes:
@@ -27,12 +70,19 @@ class TransactionSource(_Body):
         sourceDetails: an object or a text, as agreed with Amazon.
     """
 
-    sourceId: str = Field(min_length=1, max_length=100)  # noqa: N815 - as callers write it
-    institutionId: str | None = Field(default=None, min_length=1, max_length=100)  # noqa: N815 - as callers write it
-    sourceDetails: Any = None  # noqa: N815 - as callers write it
+    MEMBERS: ClassVar = {
+        "sourceId": Member("text", required=True, length_max=100),
+        "institutionId": Member("text", length_max=100),
+        "sourceDetails": Member("anything"),
+    }
 
 
-class _Order(_Body):
+_ACCOUNT: Final = Member("text", length_max=64)
+_ON_UNKNOWN: Final = Member("text", default="retry", choices=("retry", "reverse", "reissue"))
+_CARD: Final = Member("text", required=True, pattern=CARD_NUMBER)
+
+
+class _Order(Body):
     """What every order has.
 
     Attributes:
@@ -48,23 +98,30 @@ class _Order(_Body):
 
     amount: str | Decimal
     currencyCode: str  # noqa: N815 - as callers write it
-    account: str | None = Field(default=None, min_length=1, max_length=64)
-    externalReference: str | None = Field(default=None, min_length=1, max_length=100)  # noqa: N815 - as callers write it
-    programId: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{1,100}$")  # noqa: N815 - as callers write it
-    productType: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{1,50}$")  # noqa: N815 - as callers write it
-    transactionSource: TransactionSource | None = None  # noqa: N815 - as callers write it
-    onUnknown: Literal["retry", "reverse", "reissue"] = "retry"  # noqa: N815 - as callers write it
+    account: str | None
+    transactionSource: TransactionSource | None  # noqa: N815 - as callers write it
+    onUnknown: Literal["retry", "reverse", "reissue"]  # noqa: N815 - as callers write it
+
+    MEMBERS: ClassVar = {
+        "amount": Member("amount", required=True),
+        "currencyCode": Member("text", required=True),
+        "account": _ACCOUNT,
+        "externalReference": Member("text", length_max=100),
+        "programId": Member("text", pattern=r"^[A-Za-z0-9]{1,100}$"),
+        "productType": Member("text", pattern=r"^[A-Za-z0-9]{1,50}$"),
+        "transactionSource": Member("object", body=TransactionSource),
+        "onUnknown": _ON_UNKNOWN,
+    }
 
     def options(self) -> dict[str, Any]:
         """The optional members as Amazon names them, absent ones left out."""
-        given: dict[str, Any] = {
-            name: value
-            for name in ("externalReference", "programId", "productType")
-            if (value := getattr(self, name)) is not None
+        given = self.given()
+        options: dict[str, Any] = {
+            name: given[name] for name in ("externalReference", "programId", "productType") if name in given
         }
         if self.transactionSource is not None:
-            given["transactionSource"] = self.transactionSource.model_dump(exclude_none=True)
-        return given
+            options["transactionSource"] = self.transactionSource.given()
+        return options
 
 
 class CreateGiftCardBody(_Order):
@@ -78,10 +135,12 @@ class ActivateGiftCardBody(_Order):
         cardNumber: 19 digits: 16 and a checksum of three.
     """
 
-    cardNumber: str = Field(pattern=CARD_NUMBER)  # noqa: N815 - as callers write it
+    cardNumber: str  # noqa: N815 - as callers write it
+
+    MEMBERS: ClassVar = {**_Order.MEMBERS, "cardNumber": _CARD}
 
 
-class CustomerAccount(_Body):
+class CustomerAccount(Body):
     """The Amazon customer whose balance is loaded.
 
     Attributes:
@@ -89,8 +148,13 @@ class CustomerAccount(_Body):
         type: as Amazon numbers them.
     """
 
-    id: str = Field(min_length=1, max_length=200)
-    type: str = Field(min_length=1, max_length=20)
+    id: str
+    type: str
+
+    MEMBERS: ClassVar = {
+        "id": Member("text", required=True, length_max=200),
+        "type": Member("text", required=True, length_max=20),
+    }
 
 
 class LoadAmazonBalanceBody(_Order):
@@ -102,14 +166,20 @@ class LoadAmazonBalanceBody(_Order):
     """
 
     customerAccount: CustomerAccount  # noqa: N815 - as callers write it
-    notification: dict[str, Any] | None = None
+    notification: Mapping[str, Any] | None
+
+    MEMBERS: ClassVar = {
+        **_Order.MEMBERS,
+        "customerAccount": Member("object", required=True, body=CustomerAccount),
+        "notification": Member("object"),
+    }
 
     def options(self) -> dict[str, Any]:
         """As for every order, and the notification."""
         return super().options() | ({"notification": self.notification} if self.notification is not None else {})
 
 
-class CreateOrderBody(_Body):
+class CreateOrderBody(Body):
     """Body of `POST /orders`.
 
     Attributes:
@@ -118,22 +188,30 @@ class CreateOrderBody(_Body):
         onUnknown: what to do with a card if Amazon does not say what became of it.
     """
 
-    account: str | None = Field(default=None, min_length=1, max_length=64)
+    account: str | None
     format: Literal["csv", "jsonl"]
-    onUnknown: Literal["retry", "reverse", "reissue"] = "retry"  # noqa: N815 - as callers write it
+    onUnknown: Literal["retry", "reverse", "reissue"]  # noqa: N815 - as callers write it
+
+    MEMBERS: ClassVar = {
+        "account": _ACCOUNT,
+        "format": Member("text", required=True, choices=("csv", "jsonl")),
+        "onUnknown": _ON_UNKNOWN,
+    }
 
 
-class StartOrderBody(_Body):
+class StartOrderBody(Body):
     """Body of `POST /orders/{orderId}/start`.
 
     Attributes:
         dryRun: only check the file; nothing is issued. The order can be started afterwards.
     """
 
-    dryRun: bool = False  # noqa: N815 - as callers write it
+    dryRun: bool  # noqa: N815 - as callers write it
+
+    MEMBERS: ClassVar = {"dryRun": Member("flag", default=False)}
 
 
-class CheckActivationStatusBody(_Body):
+class CheckActivationStatusBody(Body):
     """Body of `POST /activations/status-check`.
 
     Attributes:
@@ -142,27 +220,18 @@ class CheckActivationStatusBody(_Body):
         requestId: of the activation that is asked about, if it was made here.
     """
 
-    cardNumber: str = Field(pattern=CARD_NUMBER)  # noqa: N815 - as callers write it
-    account: str | None = Field(default=None, min_length=1, max_length=64)
-    requestId: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]{1,40}$")  # noqa: N815 - as callers write it
+    cardNumber: str  # noqa: N815 - as callers write it
+    account: str | None
+    requestId: str | None  # noqa: N815 - as callers write it
+
+    MEMBERS: ClassVar = {
+        "cardNumber": _CARD,
+        "account": _ACCOUNT,
+        "requestId": Member("text", pattern=r"^[A-Za-z0-9]{1,40}$"),
+    }
 
 
-BodyT = TypeVar("BodyT", bound=BaseModel)
-
-#: pydantic's names of errors -> sentences about a field. Its own texts may quote what was sent.
-_MESSAGES: Mapping[str, str] = {
-    "missing": "is required",
-    "extra_forbidden": "is not known here",
-    "string_type": "must be a string",
-    "string_too_long": "is too long: at most {max_length} characters",
-    "string_too_short": "must not be empty",
-    "literal_error": "must be one of {expected}",
-    "string_pattern_mismatch": "does not have the form it must have",
-    "bool_type": "must be true or false",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "model_attributes_type": "must be an object",
-}
+BodyT = TypeVar("BodyT", bound=Body)
 
 
 def parse(model: type[BodyT], members: Mapping[str, Any]) -> BodyT:
@@ -171,16 +240,67 @@ def parse(model: type[BodyT], members: Mapping[str, Any]) -> BodyT:
     Raises:
         InvalidInput: names the first field that is wrong.
     """
-    try:
-        return model.model_validate(members)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-    # A union's errors name the branch behind the field; only the amount is one.
-    path = first["loc"][:1] if first["loc"][:1] == ("amount",) else first["loc"]
-    field = ".".join(str(part) for part in path) or "body"
-    template = (
-        "must be a decimal string or a JSON number"
-        if field == "amount" and first["type"] != "missing"
-        else (_MESSAGES.get(first["type"], "is not valid"))
-    )
-    raise InvalidInput(field, template.format(**first.get("ctx", {})))
+    return _read_body(model, members, "")
+
+
+def _read_body(model: type[BodyT], members: Mapping[str, Any], within: str) -> BodyT:
+    read = {name: _read(member, members, name, within) for name, member in model.MEMBERS.items()}
+    for name in members:
+        if name not in model.MEMBERS:
+            raise InvalidInput(within + name, "is not known here")
+    return model(read)
+
+
+def _read(member: Member, members: Mapping[str, Any], name: str, within: str) -> Any:  # noqa: ANN401 - any JSON value
+    if name not in members:
+        if member.required:
+            raise InvalidInput(within + name, "is required")
+        return member.default
+    value = members[name]
+    if value is None and member.may_be_null:
+        return None
+    if member.kind == "object" and member.body is not None and isinstance(value, Mapping):
+        return _read_body(member.body, value, f"{within}{name}.")
+    why = _why_not(member, value)
+    if why is not None:
+        raise InvalidInput(within + name, why)
+    return value
+
+
+def _why_not(member: Member, value: object) -> str | None:
+    """Why a value cannot be the member; None if it can."""
+    match member.kind:
+        case "text":
+            return _why_no_text(member, value)
+        case "amount" if not isinstance(value, str) and not (isinstance(value, Decimal) and value.is_finite()):
+            return "must be a decimal string or a JSON number"
+        case "flag" if not isinstance(value, bool):
+            return "must be true or false"
+        case "object" if not isinstance(value, Mapping):
+            return "must be an object"
+        case _:
+            return None
+
+
+def _why_no_text(member: Member, value: object) -> str | None:
+    if member.choices:
+        return None if value in member.choices else f"must be one of {_listed(member.choices)}"
+    if not isinstance(value, str):
+        return "must be a string"
+    if not value.isascii() and _is_torn(value):
+        return "is not valid"
+    if member.length_max is not None and not 0 < len(value) <= member.length_max:
+        return f"is too long: at most {member.length_max} characters" if value else "must not be empty"
+    if member.pattern is not None and not re.fullmatch(member.pattern, value):
+        return "does not have the form it must have"
+    return None
+
+
+def _is_torn(text: str) -> bool:
+    """Whether a text holds half a character, which JSON can write and UTF-8 cannot."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _listed(choices: tuple[str, ...]) -> str:
+    *most, last = (f"'{choice}'" for choice in choices)
+    return f"{', '.join(most)} or {last}"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from inspect import cleandoc
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
@@ -22,6 +22,7 @@ from incentives import __version__
 from incentives.api import examples
 from incentives.api.bulk import ORDER_ID
 from incentives.api.gateway import BODY_BYTES_MAX
+from incentives.api.models import Body, Member
 from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.problems import MEDIA_TYPE
 from incentives.api.routes import ROUTES, Route
@@ -260,7 +261,7 @@ def _responses(route: Route) -> Iterator[tuple[int, Json]]:
         yield status, _ref("responses", name_of(status))
 
 
-def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
+def _content(model: type, accepts: Route | None = None) -> Json:
     """A body; of a 202, the route that answers it: a request that is open looks different."""
     name = model.__name__
     if accepts is None or not _is_request(model):
@@ -272,7 +273,7 @@ def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
     return {"application/json": {"schema": _ref("schemas", name), "examples": shown}}
 
 
-def _is_request(model: type[BaseModel]) -> bool:
+def _is_request(model: type) -> bool:
     return "requestId" in examples.BODIES[model.__name__]
 
 
@@ -289,7 +290,7 @@ def _example_names() -> list[str]:
         for status, answer in route.answers.items()
         if status != HTTPStatus.ACCEPTED or not _is_request(answer.shape)
     }
-    return sorted(model.__name__ for model in bodies | told)
+    return sorted(_name(model) for model in (*bodies, *told))
 
 
 def _problem_response(status: int) -> Json:
@@ -318,33 +319,68 @@ class _Plain(GenerateJsonSchema):
 
 
 def _schemas() -> Json:
-    bodies = {route.body for route in ROUTES if route.body is not None}
+    bodies = set(_with_parts(route.body for route in ROUTES if route.body is not None))
     answers = {answer.shape for route in ROUTES for answer in route.answers.values()} | {Problem}
-    wanted = [
-        *((model, "validation") for model in sorted(bodies, key=_name)),
-        *((model, "serialization") for model in sorted(answers, key=_name)),
-    ]
     _, definitions = models_json_schema(
-        wanted,  # type: ignore[arg-type] # a literal's type is lost in a list
+        [(model, "serialization") for model in sorted(answers, key=_name)],
         ref_template="#/components/schemas/{model}",
         schema_generator=_Plain,
     )
-    described = _models_by_name({*bodies, *answers})
+    described = _models_by_name(answers) | {body.__name__: body for body in bodies}
     schemas: Json = {}
-    for name, schema in sorted(definitions["$defs"].items()):
+    for name, schema in sorted((definitions["$defs"] | {_name(body): _body_schema(body) for body in bodies}).items()):
         schemas[name] = _plain(schema)
         if name in described:
             _describe(schemas[name], described[name])
-    for model in bodies:
-        _refine(schemas[model.__name__]["properties"])
+    for body in bodies:
+        _refine(schemas[_name(body)]["properties"])
     return schemas
 
 
-def _name(model: type[BaseModel]) -> str:
+def _name(model: type) -> str:
     return model.__name__
 
 
-def _models_by_name(roots: set[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+def _with_parts(bodies: Iterable[type[Body]]) -> Iterator[type[Body]]:
+    for body in bodies:
+        yield body
+        yield from _with_parts(member.body for member in body.MEMBERS.values() if member.body is not None)
+
+
+def _body_schema(body: type[Body]) -> Json:
+    """A body as JSON schema."""
+    schema: Json = {
+        "additionalProperties": False,
+        "description": "",
+        "properties": {name: _member_schema(member) for name, member in body.MEMBERS.items()},
+    }
+    required = [name for name, member in body.MEMBERS.items() if member.required]
+    return schema | ({"required": required} if required else {}) | {"type": "object"}
+
+
+def _member_schema(member: Member) -> Json:
+    default = {} if member.default is None else {"default": member.default}
+    match member.kind:
+        case "text":
+            limits: Json = {} if member.length_max is None else {"maxLength": member.length_max, "minLength": 1}
+            limits |= {} if member.pattern is None else {"pattern": member.pattern}
+            limits |= {"enum": [*member.choices]} if member.choices else {}
+            kind: Json = {**default, **limits, "type": "string"}
+        case "flag":
+            kind = {**default, "type": "boolean"}
+        case "object" if member.body is not None:
+            kind = _ref("schemas", _name(member.body))
+        case "object":
+            kind = {"additionalProperties": True, "type": "object"}
+        case "amount" | "anything":
+            # An amount is refined below.
+            return {}
+        case _:
+            assert_never(member.kind)
+    return {"anyOf": [kind, {"type": "null"}]} if member.may_be_null else kind
+
+
+def _models_by_name(roots: set[type[BaseModel]]) -> dict[str, type]:
     """The models themselves and every model among their siblings: a module's public models have one name each."""
     modules = {sys.modules[root.__module__] for root in roots}
     found = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
@@ -368,7 +404,7 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
             return schema
 
 
-def _describe(schema: Json, model: type[BaseModel]) -> None:
+def _describe(schema: Json, model: type) -> None:
     schema["description"] = cleandoc(model.__doc__ or "").split("\n\nAttributes:")[0]
     texts = _attributes(model)
     for member, definition in schema.get("properties", {}).items():
@@ -376,15 +412,15 @@ def _describe(schema: Json, model: type[BaseModel]) -> None:
             definition["description"] = texts[member]
 
 
-def _attributes(model: type[BaseModel]) -> dict[str, str]:
+def _attributes(model: type) -> dict[str, str]:
     """The `Attributes` sections of a model's docstring and its parents', by the member's name in JSON."""
     texts: dict[str, str] = {}
     for parent in reversed(model.__mro__):
-        if parent is BaseModel or not issubclass(parent, BaseModel):
+        if parent in {BaseModel, Body, object}:
             continue
         section = cleandoc(parent.__doc__ or "").partition("Attributes:\n")[2]
         for match in re.finditer(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
-            field = parent.model_fields.get(match[1])
+            field = parent.model_fields.get(match[1]) if issubclass(parent, BaseModel) else None
             name = (field.alias if field else None) or match[1]
             text = " ".join(match[2].split())
             texts[name] = text[0].upper() + text[1:] if text[0] != "`" else text

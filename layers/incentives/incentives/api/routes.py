@@ -13,6 +13,7 @@ from typing import Final, Literal
 from pydantic import BaseModel
 
 from incentives.api import bulk_shapes, models, shapes
+from incentives.api.models import Body
 from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.questions import PAGE_MAX
 from incentives.domain.ledger import Status
@@ -72,7 +73,7 @@ class Route:
     description: str
     answers: Mapping[int, Answer]
     problems: tuple[int, ...]
-    body: type[BaseModel] | None = None
+    body: type[Body] | None = None
     operation: str | None = None
     body_required: bool = True
     keyed: bool = False
@@ -98,7 +99,7 @@ _ACCOUNT: Final = Query(
 
 
 def _issue(
-    function: str, path: str, tag: str, texts: tuple[str, str], *, body: type[BaseModel], new: type[BaseModel]
+    function: str, path: str, tag: str, texts: tuple[str, str], *, body: type[Body], new: type[BaseModel]
 ) -> Route:
     known = shapes.GiftCard if new is shapes.GiftCardWithCode else new
     return Route(
@@ -168,7 +169,7 @@ _OPEN: Final = (
 
 
 def _control(
-    verb: str, summary: str, description: str, *, statuses: tuple[int, ...], body: type[BaseModel] | None = None
+    verb: str, summary: str, description: str, *, statuses: tuple[int, ...], body: type[Body] | None = None
 ) -> Route:
     answers = {
         200: Answer(description="Done: how the order stands.", shape=bulk_shapes.Order),

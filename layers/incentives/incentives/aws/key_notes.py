@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.pacer import USED
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.pacing import from_milliseconds, to_milliseconds
 from incentives.domain.rotation import KeyNotes
 
-USED: Final = "used"
 REFUSED: Final = "refused"
 
 

@@ -31,7 +31,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, answer_of, error_code
-from incentives.aws.key_notes import USED
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.pacing import (
     ALLOWANCE_MILLISECONDS,
@@ -45,6 +44,9 @@ from incentives.domain.pacing import (
     slower,
     to_milliseconds,
 )
+
+#: Of the attributes that tell when a call which a key signs last took its slot; the key's print follows.
+USED: Final = "used"
 
 #: Idle, busy, a clock, a slow-down or a line unheard of, and more for callers that change the state between our looks.
 TRIES_MAX: Final = 6

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from incentives.domain.money import Money
 
@@ -56,6 +57,15 @@ class AmazonError:
     code: str | None = None
     type: str | None = None
     message: str | None = None
+
+
+#: errorType of a signature that is too old or too new: our clock is wrong, and the key may be as good as any.
+CLOCK_REFUSED: Final = "RequestExpired"
+
+
+def blames_key(error: AmazonError) -> bool:
+    """Whether credentials were refused for their own sake, and not for our clock's."""
+    return error.type != CLOCK_REFUSED
 
 
 class NotExecutedBecause(StrEnum):

@@ -21,7 +21,7 @@ from typing import Final
 
 from incentives.domain.accounts import SECRET_KEPT_FOR, Account
 from incentives.domain.events import SCHEMA_VERSION, Event
-from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown
+from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused, Unknown, blames_key
 
 #: How long a promoted key is watched: every process has read the secret anew by then, and made calls with it.
 TRIAL: Final = timedelta(minutes=10)
@@ -31,9 +31,6 @@ SIGNATURE_VALID_FOR: Final = timedelta(minutes=15)
 
 #: By which the clocks of two processes may differ. An earlier trial of the same key was longer ago than that.
 CLOCKS_APART: Final = timedelta(seconds=5)
-
-#: errorType of a signature that is too old or too new: our clock is wrong, and the key may be as good as any.
-CLOCK_REFUSED: Final = "RequestExpired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +72,6 @@ def verdict_of(answer: object) -> Verdict:
             return Verdict.UNANSWERED
         case _:
             return Verdict.GOOD
-
-
-def blames_key(error: AmazonError) -> bool:
-    """Whether credentials were refused for their own sake, and not for our clock's."""
-    return error.type != CLOCK_REFUSED
 
 
 def fault_of(new: Account, old: Account) -> str | None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from incentives.agcod.amazon import SignedCall
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.errors import AccountUnusable, InvalidInput, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status
@@ -48,6 +47,9 @@ from incentives.usecases.book import account_of, read_book
 from incentives.usecases.calls import operation_call, reversal_call, unsealed
 from incentives.usecases.pace import heed, keep_time, take_slot
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.agcod.amazon import SignedCall
 
 
 @dataclass(frozen=True, slots=True)

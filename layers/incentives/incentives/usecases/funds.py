@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from incentives.agcod.amazon import FundsAnswer
 from incentives.agcod.answers import Funds
 from incentives.domain.accounts import Account, AccountFunds
 from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable
@@ -14,6 +13,9 @@ from incentives.domain.funds import FRESH_FOR, STALE_MAX, AccountState, Outlook,
 from incentives.domain.pacing import Allowance
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.agcod.amazon import FundsAnswer
 
 #: Enough for one try and no more: whoever can be told an older balance does not wait for a second.
 _ONE_TRY: Final = Budget(lambda: 0.0)

@@ -12,9 +12,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from incentives.agcod.amazon import SignedCall
 from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
 from incentives.domain.accounts import Account
@@ -33,6 +32,9 @@ from incentives.usecases.find import find
 from incentives.usecases.pace import keep_time, take_slot
 from incentives.usecases.reveal import read_card
 from incentives.usecases.tools import Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.agcod.amazon import SignedCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.outcomes import NotExecutedBecause, Unresolved
+from incentives.domain.outcomes import NotExecutedBecause, Unresolved, blames_key
 from incentives.domain.pacing import LATE_SECONDS, Allowance, Full, Lane, Slot
-from incentives.domain.rotation import blames_key
 from incentives.usecases.tools import Tools
 
 #: A process that is late for this many slots in a row has no time to be on time: its calls are few.

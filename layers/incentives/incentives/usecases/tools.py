@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer, SignedCall
 from incentives.domain.accounts import Account, Secret
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.pacing import Allowance, Full, Lane, Slot
 from incentives.domain.recovery import Reissue
+
+if TYPE_CHECKING:
+    # Not loaded by functions that never call Amazon: it brings the HTTP library.
+    from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer, SignedCall
 
 
 class Ledger(Protocol):

@@ -1,0 +1,152 @@
+"""What a function loads as it starts: every module more is paid for at each cold start, on any machine."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from incentives import bootstrap
+from tests.support.deployed import DEPLOYED
+
+ROOT: Final = Path(__file__).parents[2]
+FUNCTIONS: Final = ROOT / "functions"
+
+#: What calling Amazon takes.
+HTTP: Final = frozenset({"requests", "requests_aws4auth", "charset_normalizer"})
+#: Heavy, and of no use to any function: the clients are botocore's, and the rest was once here.
+NEVER: Final = frozenset(
+    {
+        "boto3",
+        "s3transfer",
+        "multiprocessing",
+        "pydantic",
+        "pydantic_core",
+        "aws_xray_sdk",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a function may load and make before its first call.
+
+    Attributes:
+        ours: modules of our own, at most.
+        others: modules of Python's and of libraries, at most: a tenth more than there are, for they come and go with
+            versions.
+        services: AWS clients, exactly.
+        calls_amazon: whether it loads what that takes.
+    """
+
+    ours: int
+    others: int
+    services: frozenset[str]
+    calls_amazon: bool = False
+
+
+KEYS: Final = frozenset({"dynamodb", "secretsmanager"})
+LEDGER: Final = frozenset({"dynamodb"})
+
+TABLE: Final = {
+    "create_gift_card": Limits(54, 480, KEYS, calls_amazon=True),
+    "activate_gift_card": Limits(56, 480, KEYS | {"kms"}, calls_amazon=True),
+    "reveal_claim_code": Limits(51, 480, KEYS, calls_amazon=True),
+    "recover_request": Limits(49, 480, KEYS, calls_amazon=True),
+    "get_gift_card": Limits(29, 410, LEDGER),
+    "search_requests": Limits(27, 410, LEDGER),
+    "sweep_requests": Limits(39, 410, LEDGER),
+    "count_spend": Limits(47, 410, LEDGER),
+    "publish_events": Limits(26, 410, frozenset({"events"})),
+}
+
+#: Starts a function as Lambda does, and tells what that has loaded and made.
+START: Final = """
+import json, sys
+sys.path[:0] = {path!r}
+from incentives.aws import calls
+made, make = [], calls.make_client
+calls.make_client = lambda service, config: [made.append(service), make(service, config)][1]
+import handler, gc
+told = dict(modules=sorted(sys.modules), services=made, collects=gc.isenabled(), frozen=gc.get_freeze_count() > 0)
+{then}
+print(json.dumps(told))
+"""
+
+
+def start(function: str, environment: Mapping[str, str], then: str = "") -> dict[str, Any]:
+    path = [str(FUNCTIONS / function), str(ROOT / "layers" / "incentives")]
+    done = subprocess.run(
+        [sys.executable, "-c", START.format(path=path, then=then)],
+        env={"PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.parametrize("function", TABLE)
+def test_a_function_loads_and_makes_no_more_than_it_needs(function: str) -> None:
+    limits = TABLE[function]
+    # given a fresh process of Lambda's
+    started = start(function, DEPLOYED)
+    # then it has loaded what calling Amazon takes only if it does, and nothing heavy at all
+    packages = {name.split(".")[0] for name in started["modules"]}
+    assert packages & NEVER == set()
+    assert packages & HTTP == (HTTP if limits.calls_amazon else set())
+    ours = [name for name in started["modules"] if name.split(".")[0] == "incentives"]
+    assert len(ours) <= limits.ours, ours
+    assert len(started["modules"]) - len(ours) <= limits.others
+    # and it has made each client once that every call needs, and no other
+    assert sorted(started["services"]) == sorted(limits.services)
+    # and garbage is collected again, but for what will never be any
+    assert started["collects"]
+    assert started["frozen"]
+
+
+def test_nothing_is_made_outside_of_lambda() -> None:
+    elsewhere = {name: value for name, value in DEPLOYED.items() if name != "AWS_LAMBDA_FUNCTION_NAME"}
+    started = start("create_gift_card", elsewhere)
+    assert started["services"] == []
+    assert "requests" not in started["modules"]
+    assert started["collects"]
+
+
+def test_what_cannot_be_made_is_told_by_the_call() -> None:
+    # given a deployment that lacks something
+    broken = {name: value for name, value in DEPLOYED.items() if name != "LEDGER_TABLE"}
+    # when its function starts, and is called
+    call = """
+try:
+    handler.handler(dict(), None)
+except RuntimeError as error:
+    told["answer"] = str(error)
+"""
+    started = start("sweep_requests", broken, call)
+    # then the start goes well, and the call says what is missing
+    assert started["collects"]
+    assert "LEDGER_TABLE" in started["answer"]
+
+
+@pytest.mark.parametrize("handler", sorted(FUNCTIONS.glob("*/handler.py")), ids=lambda path: path.parent.name)
+def test_every_function_ends_its_init(handler: Path) -> None:
+    # The collector of garbage pauses until then.
+    *_, last = ast.parse(handler.read_text(encoding="utf-8")).body
+    assert isinstance(last, ast.Expr)
+    assert isinstance(last.value, ast.Call)
+    assert ast.unparse(last.value.func) == "bootstrap.in_init"
+    assert last.value.args
+
+
+def test_in_init_builds_nothing_here() -> None:
+    bootstrap.in_init(lambda: pytest.fail("this is not Lambda"))
