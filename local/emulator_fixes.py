@@ -8,6 +8,7 @@
 - A queue's bound on functions at work may be a parameter of the template, which are all text.
 - Layers are unpacked once for all processes of all functions: a thousand files for each new process are most of what a
   local cloud would do, and leave behind.
+- A process that dies while it starts fails the call that it was started for, not all calls of its function.
 """
 
 # Everything here reaches into MiniStack, which has neither types nor another way in.
@@ -15,12 +16,10 @@
 
 from __future__ import annotations
 
-import compileall
 import hashlib
 import io
 import json
 import os
-import py_compile
 import tempfile
 import threading
 import zipfile
@@ -41,6 +40,7 @@ _emit_logs = lambda_svc._emit_lambda_logs
 _put_secret_value = secretsmanager._put_secret_value
 _sqs_concurrency = lambda_svc._sqs_esm_concurrency
 _spawn = lambda_runtime.Worker._spawn
+_invoke_worker = lambda_runtime.Worker.invoke
 
 _unpacking = threading.Lock()
 
@@ -151,7 +151,7 @@ def spawn(worker: Any) -> None:
 
 
 def _unpacked(layer: Any) -> Path:
-    """The folder of a layer's content, compiled for the interpreter that functions run by here."""
+    """The folder of a layer's content."""
     content = lambda_svc._resolve_layer_zip(layer)
     if content is None:
         raise RuntimeError(f"no layer {layer}")
@@ -161,10 +161,19 @@ def _unpacked(layer: Any) -> Path:
             making = folder.with_suffix(".new")
             # It was deployed by this very machine, from this project.
             zipfile.ZipFile(io.BytesIO(content)).extractall(making)
-            unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            compileall.compile_dir(making, quiet=2, invalidation_mode=unchecked)
             making.rename(folder)
     return folder
+
+
+def invoke_worker(worker: Any, *args: Any, **kwargs: Any) -> Any:
+    """Run one call in a process. MiniStack ends all processes of a function if one of them cannot be started."""
+    try:
+        return _invoke_worker(worker, *args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - whatever it is, MiniStack would have answered it so
+        # Started anew for its next call.
+        process, worker._proc = worker._proc, None
+        lambda_runtime._signal(process)
+        return {"status": "error", "error": str(error), "log": ""}
 
 
 def install() -> None:
@@ -176,4 +185,5 @@ def install() -> None:
     lambda_svc._emit_lambda_logs = emit_lambda_logs
     secretsmanager._put_secret_value = put_secret_value
     lambda_svc._sqs_esm_concurrency = sqs_concurrency
+    lambda_runtime.Worker.invoke = invoke_worker
     lambda_runtime.Worker._spawn = spawn

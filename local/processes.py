@@ -101,15 +101,21 @@ def run_step(name: str, command: Sequence[str], directory: Path, environment: Ma
         raise ServiceFailedError(f"{name} failed ({status}); all of it is in {log}:\n{tail(log)}")
 
 
-def stop(name: str, directory: Path) -> bool:
-    """End a service that this local cloud started, with all that it started; tell whether there was anything to end."""
+def stop(name: str, directory: Path, grace_seconds: float | None = None) -> bool:
+    """End a service that this local cloud started, with all that it started; tell whether there was anything to end.
+
+    Args:
+        name: of the service.
+        directory: of its local cloud.
+        grace_seconds: for ending by itself; a few seconds unless told otherwise.
+    """
     file = directory / f"{name}.pid"
     try:
         group = int(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         file.unlink(missing_ok=True)
         return False
-    ended = _stop_group(group, directory)
+    ended = _stop_group(group, directory, STOP_GRACE_SECONDS if grace_seconds is None else grace_seconds)
     file.unlink(missing_ok=True)
     return ended
 
@@ -142,11 +148,11 @@ def tail(log: Path, lines: int = 25) -> str:
         return ""
 
 
-def _stop_group(group: int, directory: Path) -> bool:
+def _stop_group(group: int, directory: Path, grace_seconds: float) -> bool:
     if not group_members(group, directory):
         return False
     _signal_group(group, signal.SIGTERM)
-    give_up = time.monotonic() + STOP_GRACE_SECONDS
+    give_up = time.monotonic() + grace_seconds
     while group_members(group, directory):
         if time.monotonic() > give_up:
             _signal_group(group, signal.SIGKILL)

@@ -54,6 +54,8 @@ def start_ministack(settings: Settings) -> tuple[processes.Service, str]:
             # No function's process is ended for idleness while the cloud is up: tests count on warm ones.
             "LAMBDA_WARM_TTL_SECONDS": "86400",
         }
+        if settings.keeps_state:
+            environment |= {"PERSIST_STATE": "1", "S3_PERSIST": "1"}
         command = [str(python_of("ministack")), str(ROOT / "local" / "emulator.py")]
         service = processes.start("ministack", command, settings.directory, environment, settings.directory)
         processes.wait_until(service, lambda: _answers(f"{url}/_ministack/health"), START_SECONDS_MAX)

@@ -40,12 +40,18 @@ PARTNER_SECRET_ACCESS_KEY = "local-partner-dummy-secret"  # noqa: S105 - an obvi
 
 @dataclass(frozen=True)
 class Settings:
-    """One local cloud. Ports are None where any free one will do."""
+    """One local cloud. Ports are None where any free one will do.
+
+    Attributes:
+        keeps_state: the emulated cloud writes down what it holds when it ends, and a start in the same folder goes on
+            from there; but for executions of workflows, which have failed then.
+    """
 
     directory: Path
     ministack_port: int | None = None
     sandbox_port: int | None = None
     incentives_endpoint: str | None = None
+    keeps_state: bool = False
 
     @property
     def outputs_file(self) -> Path:
