@@ -69,13 +69,30 @@ resume: env-project ## take up an open request by hand: REQUEST_ID=
 test: env lint ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
 	@$(PY) -m pytest -n 3 $(PYTEST_ARGS)
 
+.PHONY: coverage
+coverage: env-project ## which branches of the rules do tests in one process go through? (minutes)
+	@$(PY) -m pytest -n 2 -q --cov=incentives.domain --cov=incentives.usecases --cov=incentives.agcod --cov-branch \
+	  --cov-fail-under=95 tests/unit tests/agcod tests/aws tests/contract tests/openapi tests/pacing tests/workflow
+
 .PHONY: recovery
 recovery: env ## every operation, fault and intent through recovery on the local cloud (minutes)
 	@RECOVERY_CASES=all $(PY) -m pytest tests/stack/test_recovery.py
 
 .PHONY: reliability
 reliability: env-project ## thousands of simulated histories, each from one seed: is any promise broken? (SEEDS=, FIRST=)
-	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation --seeds $${SEEDS:-2000} --first $${FIRST:-1}
+	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation --seeds $${SEEDS:-2000} --first $${FIRST:-1} --write docs/reliability.md
+
+.PHONY: mutants
+mutants: env-project ## every rule and guard taken out in turn: does the simulation notice? (MUTANT_ARGS="--only fence")
+	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation.mutants $(MUTANT_ARGS)
+
+.PHONY: chaos
+chaos: env ## five minutes of mixed load on the local cloud, with kills and faults; then ledger and Amazon's book side by side
+	@PYTHONPATH=layers/incentives $(PY) -m tests.chaos $(CHAOS_ARGS)
+
+.PHONY: audit
+audit: env-project env-audit ## known vulnerabilities in every pinned package, and a scan of the template
+	@$(PY) -m local.audit
 
 .PHONY: bulk
 bulk: env ## a bulk order of a thousand cards on the local cloud, with faults; prints the pace that it reached
@@ -86,8 +103,8 @@ load: env ## more orders than Amazon takes, in real time: is every promise of th
 	@PYTHONPATH=layers/incentives $(PY) -m tests.bench.load $(LOAD_ARGS)
 
 .PHONY: bench
-bench: env ## measure the pace and what it costs (BENCH=name: only this one)
-	@PYTHONPATH=layers/incentives $(PY) -m tests.bench $(BENCH)
+bench: env env-bench ## measure starts, calls, pace, growth and dollars, each beside its baseline (BENCH=name: only this one)
+	@PYTHONPATH=layers/incentives $(PY) -m tests.bench $(if $(BENCH),$(BENCH),--write docs/performance.md)
 
 .PHONY: lint
 lint: env-project env-sam ## ruff, mypy, and the template's linter
@@ -114,13 +131,13 @@ openapi: env-project ## write docs/openapi.json, docs/errors.md and docs/marketp
 env: ## make or update all environments
 	@$(PYTHON) -m local.environments
 
-.PHONY: env-project env-sam
-env-project env-sam: env-%:
+.PHONY: env-project env-sam env-audit env-bench
+env-project env-sam env-audit env-bench: env-%:
 	@$(PYTHON) -m local.environments $*
 
 .PHONY: requirements
 requirements: env-project ## pin the newest versions that fit (rewrites requirements/*.txt)
-	@for part in layers/dependencies/requirements requirements/project requirements/sam requirements/ministack; do \
+	@for part in layers/dependencies/requirements requirements/project requirements/sam requirements/ministack requirements/audit requirements/bench; do \
 	  .venvs/uv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make requirements' $$part.in -o $$part.txt || exit 1; done
 

@@ -13,23 +13,41 @@ class Line:
     Attributes:
         holds: whether what is promised of it holds; None where nothing is promised.
         promise: in words.
+        baseline: what the value is to be compared with, measured in the same run.
     """
 
     what: str
     value: str
     promise: str = ""
     holds: bool | None = None
+    baseline: str = ""
 
 
 def show(lines: Iterable[Line]) -> bool:
     """Print a table; whether every promise holds."""
     lines = list(lines)
-    width = max(len(line.what) for line in lines)
-    broad = max(len(line.value) for line in lines)
+    width, broad, beside, says = (
+        max((len(text) for text in column), default=0)
+        for column in zip(*((line.what, line.value, line.baseline, line.promise) for line in lines), strict=True)
+    )
     for line in lines:
-        mark = {None: "", True: "ok", False: "BROKEN"}[line.holds]
-        print(f"{line.what:<{width}}  {line.value:>{broad}}  {line.promise:<24}  {mark}".rstrip())  # noqa: T201 - a command line prints
+        columns = [f"{line.what:<{width}}", f"{line.value:>{broad}}", f"{line.promise:<{says}}", _mark(line)]
+        if beside:
+            columns.insert(2, f"{line.baseline:<{beside}}")
+        print("  ".join(columns).rstrip())  # noqa: T201 - a command line prints
     return all(line.holds is not False for line in lines)
+
+
+def as_markdown(lines: Iterable[Line]) -> str:
+    """The same as a table of a document."""
+    rows = [
+        f"| {line.what.strip()} | {line.value} | {line.baseline} | {line.promise} | {_mark(line)} |" for line in lines
+    ]
+    return "\n".join(["| What | Measured | Beside | Promised | |", "|---|---|---|---|---|", *rows])
+
+
+def _mark(line: Line) -> str:
+    return {None: "", True: "ok", False: "BROKEN"}[line.holds]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,0 +1,244 @@
+"""Events of every function, and what must have happened before each."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from tests.bench.stand import Stand
+from tests.workflow.plots import ONE_TRY_SECONDS
+
+Event = dict[str, Any]
+
+_KEYS: Final = (f"key-{number}" for number in itertools.count())
+
+MONEY: Final = {"amount": "25.00", "currencyCode": "USD"}
+CARDS: Final = (f"600649{number:013}" for number in itertools.count(1))
+_CUSTOMER: Final = {"id": "amzn1.account.BENCH", "type": "2"}
+
+
+def request(route: str, body: object = None, *, key: str | None = None, **path: str) -> Event:
+    """An event of API Gateway's."""
+    headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+    return {
+        "resource": route,
+        "path": route,
+        "headers": headers,
+        "multiValueHeaders": {name: [text] for name, text in headers.items()},
+        "pathParameters": path or None,
+        "body": None if body is None else json.dumps(body),
+        "requestContext": {"path": f"/v1{route}", "stage": "v1", "identity": {"userArn": "arn:aws:iam::0:user/bench"}},
+        "isBase64Encoded": False,
+    }
+
+
+def new_key() -> str:
+    """An idempotency key that nobody has used."""
+    return next(_KEYS)
+
+
+def create(key: str | None = None, **more: object) -> Event:
+    """POST /gift-cards, new unless the key is not."""
+    return request("/gift-cards", MONEY | more, key=key or new_key())
+
+
+def issued(stand: Stand) -> str:
+    """A card that has been issued; its request id."""
+    request_id: str = stand.call("create_gift_card", create())["requestId"]
+    return request_id
+
+
+def activate() -> Event:
+    """POST /activations, each of another card."""
+    return request("/activations", MONEY | {"cardNumber": next(CARDS)}, key=new_key())
+
+
+def top_up() -> Event:
+    """POST /balance-loads."""
+    return request("/balance-loads", MONEY | {"customerAccount": _CUSTOMER}, key=new_key())
+
+
+def after_a_rest(stand: Stand) -> Event:
+    """A create on an account that is idle."""
+    # A process that does not know yet how busy the account is finds out by a write in vain if it is.
+    stand.clock.sleep(60)
+    return create()
+
+
+def created_again(stand: Stand) -> Event:
+    """A create whose key has issued a card already."""
+    key = new_key()
+    stand.call("create_gift_card", create(key))
+    return create(key)
+
+
+def later(stand: Stand) -> Event:
+    """A create whose caller does not wait."""
+    event = create()
+    event["headers"]["Prefer"] = "respond-async"
+    event["multiValueHeaders"]["Prefer"] = ["respond-async"]
+    return event
+
+
+def on(route: str, make: Callable[[Stand], str]) -> Callable[[Stand], Event]:
+    """A route of one record that is made first."""
+    return lambda stand: request(route, requestId=make(stand))
+
+
+def activated(stand: Stand) -> str:
+    """An activated card; its request id."""
+    request_id: str = stand.call("activate_gift_card", activate())["requestId"]
+    return request_id
+
+
+def loaded(stand: Stand) -> str:
+    """A balance that was loaded; its request id."""
+    request_id: str = stand.call("load_amazon_balance", top_up())["requestId"]
+    return request_id
+
+
+def unknown(stand: Stand) -> str:
+    """A card whose answers were all lost; its recovery has begun, and died."""
+    stand.sandbox.script.add(
+        {"operation": "CreateGiftCard", "kind": "resend", "when": "after", "calls": {"every": True}}
+    )
+    request_id: str = stand.call("create_gift_card", create(), seconds=ONE_TRY_SECONDS)["requestId"]
+    stand.sandbox.script.clear()
+    return request_id
+
+
+def escalated(stand: Stand) -> str:
+    """A card that nobody knows of after a day; its request id."""
+    request_id = unknown(stand)
+    stand.sandbox.script.add(
+        {"operation": "CreateGiftCard", "kind": "resend", "when": "after", "calls": {"every": True}}
+    )
+    task, epoch = "Look", int(item_of(stand, request_id)["epoch"]["N"])
+    while task not in {"Escalated", "Done"}:
+        event = {"task": task, "requestId": request_id, "epoch": epoch}
+        told = stand.run("recover_request", event, seconds=ONE_TRY_SECONDS)
+        task = told["next"]
+        # Far faster than the workflow would, to whom the day is more than a hundred tries.
+        stand.clock.sleep(6 * 3600)
+    stand.sandbox.script.clear()
+    return request_id
+
+
+def recovered(task: str) -> Callable[[Stand], Event]:
+    """A task of the workflow, for a card whose answers were all lost."""
+
+    def event(stand: Stand) -> Event:
+        request_id = unknown(stand)
+        stand.clock.sleep(60)
+        item = item_of(stand, request_id)
+        return {"task": task, "requestId": request_id, "epoch": int(item["epoch"]["N"])}
+
+    return event
+
+
+def queued(stand: Stand) -> Event:
+    """The message of a request that waits in the backlog."""
+    request_id = stand.call("create_gift_card", later(stand))["requestId"]
+    return {"Records": [{"body": json.dumps({"requestId": request_id})}]}
+
+
+def streamed(stand: Stand) -> Event:
+    """The stream's record of a card that has just been issued."""
+    stand.fresh_count()
+    request_id = issued(stand)
+    before = next(item for item in stand.calls.puts if item["id"]["S"] == request_id)
+    number = new_key().removeprefix("key-")
+    images = {"OldImage": before, "NewImage": item_of(stand, request_id), "SequenceNumber": number}
+    return {"Records": [{"eventID": number, "eventName": "MODIFY", "dynamodb": images}]}
+
+
+def item_of(stand: Stand, request_id: str) -> dict[str, Any]:
+    """A record as the ledger holds it."""
+    table = stand.environment["LEDGER_TABLE"]
+    item: dict[str, Any] = stand.client().get_item(TableName=table, Key={"id": {"S": request_id}})["Item"]
+    return item
+
+
+def funds_were_asked(stand: Stand) -> Event:
+    """GET /funds, and the balance was told just now."""
+    stand.call("get_available_funds", request("/funds"))
+    return request("/funds")
+
+
+def funds_are_old(stand: Stand) -> Event:
+    """GET /funds, and the balance was told two minutes ago."""
+    stand.call("get_available_funds", request("/funds"))
+    stand.clock.sleep(120)
+    return request("/funds")
+
+
+def a_search(stand: Stand) -> Event:
+    """GET /requests of today."""
+    for _ in range(3):
+        issued(stand)
+    today = stand.clock.now().date().isoformat()
+    return request("/requests") | {"queryStringParameters": {"from": today, "to": today}}
+
+
+def activity(stand: Stand) -> Event:
+    """GET /activity of today, when it may be asked for again."""
+    today = stand.clock.now().date().isoformat()
+    stand.clock.sleep(120)
+    return request("/activity") | {"queryStringParameters": {"from": today, "to": today}}
+
+
+def an_order(stand: Stand, rows: int = 3) -> str:
+    """A bulk order whose file is there; its id."""
+    body = {"format": "csv", "account": "default"}
+    order_id: str = stand.call("create_order", request("/orders", body, key=new_key()))["orderId"]
+    lines = "key,amount,currency\n" + "".join(f"row-{number},10.00,USD\n" for number in range(rows))
+    stand.client("s3").put_object(
+        Bucket=stand.environment["ORDERS_BUCKET"], Key=f"orders/{order_id}/upload", Body=lines.encode()
+    )
+    return order_id
+
+
+def on_order(action: str) -> Callable[[Stand], Event]:
+    """A route of a bulk order that is made first."""
+
+    def event(stand: Stand) -> Event:
+        order_id = an_order(stand)
+        return request("/orders/{orderId}" + action, orderId=order_id)
+
+    return event
+
+
+def progress(order_id: str, task: str, **more: object) -> Event:
+    """The event of one of the order workflow's tasks."""
+    return {"orderId": order_id, "task": task, "round": 1, "done": 0, "settled": 0, "waited": 0} | more
+
+
+def swept(stand: Stand) -> Event:
+    """The schedule's event, when nothing is left to take up."""
+    # Whatever others have left open is taken up now.
+    stand.run("sweep_requests", {})
+    return {}
+
+
+def watched(stand: Stand) -> Event:
+    """The schedule's event, an hour after the last one."""
+    # What has changed since then is not told again.
+    stand.run("watch_account", {})
+    stand.clock.sleep(3600)
+    return {}
+
+
+def started(stand: Stand) -> str:
+    """A bulk order that was told to start; its id."""
+    order_id = an_order(stand)
+    stand.call("control_order", request("/orders/{orderId}/start", orderId=order_id))
+    return order_id
+
+
+def validated(stand: Stand) -> str:
+    """A bulk order whose rows may be issued; its id."""
+    order_id = started(stand)
+    stand.run("process_order", progress(order_id, "Validate"))
+    return order_id

@@ -1,0 +1,126 @@
+"""How much of what Amazon allows is used, in virtual time: by callers, and by a bulk order.
+
+Real use cases, pacer and client, in processes that take turns; the ways to DynamoDB and to Amazon take their time, at
+random. In real time `make load` measures the first, and `make bulk` the second on the local cloud.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+from incentives.domain.bulk import FileFormat
+from incentives.domain.ledger import Intent, Status
+from incentives.domain.pacing import Pace
+from incentives.usecases.control_order import Action, control_order
+from incentives.usecases.create_order import create_order
+from incentives.usecases.issue_batch import Next, Work, issue_batch
+from incentives.usecases.order_tools import OrderTools
+from incentives.usecases.process_order import Progress, Task, process_order
+from incentives.usecases.tools import Budget
+from sandbox.throttle import most_in_any_second
+from tests.bench.report import Line
+from tests.pacing.shop import Load, Shop
+from tests.support.bulk import FakeOrderFiles, FakeOrders, FakeOrderWorkflows, FakeRecords, rows_of
+from tests.support.fakes import START
+
+#: More than Amazon takes, for a while; the backlog lasts far longer.
+RUSH: Final = Load(seconds=20, per_second=40, reversals_per_second=0)
+
+ROWS: Final = 1000
+BULK_SECONDS: Final = 60
+
+#: As the workflow's definition has it.
+CHILDREN_AT_ONCE: Final = 8
+
+RATE_USED_LEAST: Final = 0.95
+CALLS_IN_A_SECOND_MAX: Final = 10
+
+
+def rates_achieved() -> Iterable[Line]:
+    """Of a rush of callers, and of a bulk order."""
+    yield from _lines("calls, more orders than slots", Shop(RUSH).run(), int(RUSH.seconds * RUSH.per_second))
+    yield from _lines("rows of a bulk order", _bulk(), ROWS)
+
+
+def _lines(what: str, shop: Shop, expected: int) -> Iterable[Line]:
+    ticks = sorted(call.tick for call in shop.sandbox.calls)
+    rate = (len(ticks) - 1) / (ticks[-1] - ticks[0])
+    allowed = Pace().requests_per_second
+    statuses = Counter(record.status for record in shop.records)
+    if statuses != {Status.SUCCEEDED: expected}:
+        raise RuntimeError(f"{what}: not every card was issued: {statuses}")
+    yield Line(
+        f"{what}, a second",
+        f"{rate:.2f}",
+        f">= {RATE_USED_LEAST:.0%}",
+        rate >= RATE_USED_LEAST * allowed,
+        baseline=f"allowed {allowed:.0f}: {rate / allowed:.0%}",
+    )
+    busiest = most_in_any_second(ticks)
+    yield Line(
+        "  most in any second",
+        str(busiest),
+        f"<= {CALLS_IN_A_SECOND_MAX}",
+        busiest <= CALLS_IN_A_SECOND_MAX,
+        baseline=f"Amazon's limit {CALLS_IN_A_SECOND_MAX}",
+    )
+
+
+def _bulk() -> Shop:
+    """A bulk order, its batches issued side by side as the workflow does."""
+    shop = Shop(Load(seconds=0))
+    tools = shop.recoveries.tools
+    assert tools is not None
+    files = FakeOrderFiles(tools.clock)  # type: ignore[arg-type] # it asks for no more than a clock
+    order_tools = OrderTools(
+        orders=FakeOrders(),
+        files=files,
+        workflows=FakeOrderWorkflows(),
+        records=FakeRecords(tools.ledger),
+        clock=tools.clock,
+        telemetry=tools.telemetry,
+        new_nonce=tools.new_nonce,
+    )
+
+    def budget() -> Budget:
+        end = tools.clock.now() + timedelta(seconds=BULK_SECONDS)
+        return Budget(lambda: (end - tools.clock.now()).total_seconds())  # noqa: PLW0108 - the clock is read anew each time
+
+    def child(work: Work) -> None:
+        while issue_batch(work, tools, order_tools, budget()) is Next.MORE:
+            pass
+
+    def workflow() -> None:
+        view = create_order(
+            key="bulk",
+            account="default",
+            file_format=FileFormat.CSV,
+            on_unknown=Intent.RETRY,
+            caller=None,
+            tools=order_tools,
+            accounts=tools.accounts,
+        )
+        order_id = view.order.order_id
+        files.put(order_id, rows_of(ROWS).encode())
+        control_order(order_id, Action.START, order_tools)
+        order = order_tools.orders.get(order_id)
+        assert order is not None
+        here = Progress(order_id=order_id, round=order.round)
+        here = process_order(Task.VALIDATE, here, tools, order_tools, budget())
+        here = process_order(here.next, here, tools, order_tools, budget())
+        left = deque(Work(order_id, order.round, number) for number in here.batches)
+
+        def children() -> None:
+            while left:
+                child(left.popleft())
+
+        for _ in range(CHILDREN_AT_ONCE):
+            shop.stage.spawn(children)
+
+    shop.stage.time = START
+    shop.stage.spawn(workflow)
+    shop.stage.run()
+    return shop

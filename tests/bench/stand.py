@@ -1,0 +1,192 @@
+"""The real functions on moto and the sandbox's model, in this process: every call that leaves them is counted."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from botocore.client import BaseClient
+from moto import mock_aws
+
+from incentives import bootstrap
+from incentives.agcod.client import IncentivesClient
+from incentives.aws import calls
+from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
+from sandbox.gateway import Sandbox, Settings, make_account
+from sandbox.options import Options, changed
+from tests.bench import account
+from tests.contract import motos
+from tests.workflow.amazon import SandboxClient
+from tests.workflow.scene import load
+
+#: Time-outs, as the template has them.
+FUNCTION_SECONDS: Final = 25.0
+_SECONDS: Final = {"process_order": 60.0, "watch_account": 900.0, "rotate_keys": 900.0}
+
+#: Paces belong to other benches.
+_UNPACED: Final = {"perSecond": None, "fundsPerSecond": None, "activityPerMinute": None}
+
+
+class Clock:
+    """Stands still unless somebody sleeps: a machine that is busy makes nobody late, and changes no count."""
+
+    def __init__(self) -> None:
+        self._time = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self._time
+
+    def sleep(self, seconds: float) -> None:
+        self._time += timedelta(seconds=max(0.0, seconds))
+
+
+@dataclass
+class Calls:
+    """What left the functions.
+
+    Attributes:
+        aws: calls, as `dynamodb.GetItem`.
+        amazon: operations, in order.
+        items: that DynamoDB's answers held, read for a query included.
+        bytes_read: of DynamoDB's items.
+        puts: items of transactions, in order.
+    """
+
+    aws: Counter[str] = field(default_factory=Counter)
+    amazon: list[str] = field(default_factory=list)
+    items: int = 0
+    bytes_read: int = 0
+    puts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Stand:
+    """Functions, and what they lean on.
+
+    Attributes:
+        calls: since the last `fresh_count`.
+        environment: of the functions.
+        log: what the functions have written since then.
+        answer: of the last invocation.
+        is_running: whether a function is; only its calls are counted.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.clock = Clock()
+        self.environment = environment
+        self.calls = Calls()
+        self.log = io.StringIO()
+        started = self.clock.now()
+        partner = make_account(PARTNER_ID, PARTNER_ACCESS_KEY_ID, PARTNER_SECRET_ACCESS_KEY)
+        options = changed(Options(), _UNPACED)
+        self.sandbox = Sandbox(
+            Settings((partner,), options),
+            self.clock.now,
+            lambda: (self.clock.now() - started).total_seconds(),  # noqa: PLW0108 - the clock is read anew each time
+        )
+        self._wire = SandboxClient(self.sandbox, self.clock)  # type: ignore[arg-type] # it asks for no more than a clock
+        self._wire.seconds_per_call = 0.0
+        self.is_running = False
+        self.answer: Any = None
+        self._handlers: dict[str, Callable[[dict[str, Any], Any], Any]] = {}
+
+    def run(self, function: str, event: dict[str, Any], *, seconds: float | None = None) -> Any:
+        """Invoke a function, with the time that the template gives it unless said otherwise."""
+        handler = self._handlers.get(function) or self._handlers.setdefault(function, load(function))
+        end = self.clock.now() + timedelta(seconds=seconds or _SECONDS.get(function, FUNCTION_SECONDS))
+        left = SimpleNamespace(
+            get_remaining_time_in_millis=lambda: int((end - self.clock.now()).total_seconds() * 1000)
+        )
+        self.is_running = True
+        try:
+            with contextlib.redirect_stdout(self.log):
+                self.answer = handler(event, left)
+                return self.answer
+        finally:
+            self.is_running = False
+
+    def call(self, function: str, event: dict[str, Any], *, seconds: float | None = None) -> dict[str, Any]:
+        """Invoke a function of the API; the body of its answer, which is a success."""
+        answer = self.run(function, event, seconds=seconds)
+        body: dict[str, Any] = json.loads(answer["body"])
+        if answer["statusCode"] >= 300:
+            raise RuntimeError(f"{function} answered {answer['statusCode']}: {body}")
+        return body
+
+    def fresh_count(self) -> Calls:
+        """Begin to count anew."""
+        self.calls = Calls()
+        self.log.seek(0)
+        self.log.truncate()
+        return self.calls
+
+    def client(self, service: str = "dynamodb") -> Any:
+        """A client whose calls are not counted."""
+        return motos.client(service)
+
+    def note(self, service: str, operation: str, params: dict[str, Any], answer: dict[str, Any]) -> None:
+        """A call to AWS has been answered."""
+        self.calls.aws[f"{service}.{operation}"] += 1
+        if service != "dynamodb":
+            return
+        self.calls.puts += [each["Put"]["Item"] for each in params.get("TransactItems", []) if "Put" in each]
+        read = [answer[name] for name in ("Item", "Attributes") if answer.get(name)] + list(answer.get("Items", []))
+        self.calls.items += max(len(read), int(answer.get("ScannedCount", 0)))
+        self.calls.bytes_read += sum(len(json.dumps(item)) for item in read)
+
+    def send(self, signed: Any, *, seconds: float) -> Any:
+        """A call to Amazon leaves."""
+        self.calls.amazon.append(signed.call.name)
+        return self._wire.send(signed, seconds=seconds)
+
+
+@contextmanager
+def standing() -> Iterator[Stand]:
+    """A stand; one at a time."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
+            patch.setenv(name, value)
+        environment = account.furnish(motos.client)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        forget()
+        stand = Stand(environment)
+        patch.setattr(IncentivesClient, "send", lambda _self, signed, *, seconds: stand.send(signed, seconds=seconds))
+        sign = IncentivesClient.sign
+        patch.setattr(
+            IncentivesClient,
+            "sign",
+            lambda self, call, account, now=None: sign(self, call, account, now or stand.clock.now()),
+        )
+        patch.setattr(bootstrap, "SystemClock", lambda: stand.clock)
+        make_call = BaseClient._make_api_call
+
+        def counted(client: Any, operation: str, params: dict[str, Any]) -> Any:
+            answer: dict[str, Any] = {}
+            try:
+                answer = make_call(client, operation, params)
+            finally:
+                if stand.is_running:
+                    stand.note(client.meta.service_model.service_name, operation, params, answer)
+            return answer
+
+        patch.setattr(BaseClient, "_make_api_call", counted)
+        try:
+            yield stand
+        finally:
+            forget()
+
+
+def forget() -> None:
+    """Whatever has been made once for all: it knows another environment."""
+    for each in (*vars(bootstrap).values(), *vars(calls).values()):
+        if hasattr(each, "cache_clear"):
+            each.cache_clear()
