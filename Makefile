@@ -79,8 +79,9 @@ recovery: env ## every operation, fault and intent through recovery on the local
 	@RECOVERY_CASES=all $(PY) -m pytest tests/stack/test_recovery.py
 
 .PHONY: reliability
-reliability: env-project ## thousands of simulated histories, each from one seed: is any promise broken? (SEEDS=, FIRST=)
+reliability: env-project ## thousands of simulated histories, each from one seed: is any promise broken? then the mutants (SEEDS=, FIRST=)
 	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation --seeds $${SEEDS:-2000} --first $${FIRST:-1} --write docs/reliability.md
+	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation.mutants
 
 .PHONY: mutants
 mutants: env-project ## every rule and guard taken out in turn: does the simulation notice? (MUTANT_ARGS="--only fence")

@@ -23,6 +23,18 @@ FOLDER = ".local-chaos"
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STARTED = time.monotonic()
 
+_HEAD = """\
+# Chaos
+
+Written by `make chaos CHAOS_ARGS="--write docs/chaos.md"`; do not edit.
+
+The deployed template on the local cloud, IAM enforced, under mixed load: orders with each intent, repeats, races of one
+key, cancels, reveals, activations, loads, bulk orders. Meanwhile processes of functions are killed, one by one and all
+at once, Amazon's stand-in fails a share of its calls in every way it knows, the sweep's schedule is off for a minute,
+and the emulator itself is ended and started again. Then the faults stop, a day is let go by, and the ledger is held
+against the stand-in's book. The emulator's own speed, on whatever machine this ran on, bounds the load.
+"""
+
 
 def main(arguments: list[str]) -> int:
     """Run it, print and write the table; return the exit code."""
@@ -32,7 +44,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=Wanted.seed, help="of load, faults and kills")
     parser.add_argument("--faults", type=float, default=Wanted.faults, help="share of Amazon's calls that go wrong")
     parser.add_argument("--callers", type=int, default=Wanted.callers, help="who wait for their answers at a time")
-    parser.add_argument("--write", type=Path, help="a file for the table, as Markdown")
+    parser.add_argument("--write", type=Path, help="a page for the table, if all holds")
     given = parser.parse_args(arguments)
     wanted = Wanted(given.seconds, given.per_second, given.seed, given.faults, given.callers)
     stop = threading.Event()
@@ -55,8 +67,8 @@ def main(arguments: list[str]) -> int:
     broken = [line for line in lines if not line.holds]
     for line in broken:
         print(f"\nBROKEN: {line.what}: {line.figure}, must be {line.must}\n  {line.because}")  # noqa: T201 - likewise
-    if given.write:
-        given.write.write_text(as_markdown(lines), encoding="utf-8")
+    if given.write and not broken:
+        given.write.write_text(f"{_HEAD}\n{as_markdown(lines)}", encoding="utf-8")
     return 1 if broken else 0
 
 

@@ -3,6 +3,7 @@
 `make bulk` runs the same with a thousand cards (BULK_ROWS) and prints the pace that was reached.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -137,6 +138,22 @@ class Bulk:
         report = self.cloud.sandbox.report()
         return [card for card in report["cards"] if card["requestId"] in ids and card["status"] == "Fulfilled"]
 
+    def sweep(self) -> None:
+        """Let what killed processes were at be taken up now, and not when their time is over."""
+        ledger, now = self.cloud.ledger, datetime.now(UTC)
+        items = [ledger.get_item(Key={"id": each}, ConsistentRead=True).get("Item", {}) for each in self.request_ids]
+        for item in items:
+            if item.get("status") != "PENDING":
+                continue
+            with contextlib.suppress(ledger.meta.client.exceptions.ConditionalCheckFailedException):
+                ledger.update_item(
+                    Key={"id": item["id"]},
+                    UpdateExpression="SET wakeAt = :now",
+                    ConditionExpression="version = :version",
+                    ExpressionAttributeValues={":now": format_time(now), ":version": item["version"]},
+                )
+        self.cloud.invoke("SweepRequests", {})
+
     def hurry(self) -> None:
         """Set an order's clock back that waits for workers which may still be at work."""
         self.cloud.table(self.cloud.outputs.ordersTableName).update_item(
@@ -182,7 +199,15 @@ def finished(cloud: Cloud) -> Finished:
         for process in cloud.lambda_processes(cloud.outputs.functionNames["ProcessOrder"]):
             process.kill()
             killed += 1
-    order = bulk.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    # and what they were at is taken up
+    bulk.wait_for(lambda order: order["status"] in {"SETTLING", "FINISHED"}, "all rows were asked for")
+
+    def is_finished(order: dict[str, Any]) -> bool:
+        if order["status"] != "FINISHED":
+            bulk.sweep()
+        return bool(order["status"] == "FINISHED")
+
+    order = bulk.wait_for(is_finished, "it is finished")
     return Finished(bulk, order, cloud.sandbox.report()["calls"][before:], killed)
 
 
