@@ -32,6 +32,7 @@ CLOCKS: Final = (
     "deadlineAt",
 )
 ENDED: Final = frozenset({"SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED"})
+BOOK_LAST_READ: Final = "activityTat"
 CANCEL_WINDOW_SECONDS: Final = 900.0
 
 #: Waits of workflows, which are asked in vain if the record does not say that it is time, take a twentieth.
@@ -66,7 +67,7 @@ class Day:
 def let_a_day_go_by(cloud: Cloud, bulk_is_done: Callable[[], bool], stop: threading.Event) -> Day:
     """Bring every open request to its end, as the sweep, the backlog and recovery would in a day."""
     sandbox = cloud.sandbox
-    # By real time Amazon's book may be asked once a minute, and here several requests ask for it in one.
+    # By real time Amazon's book may be asked once a minute, and here all that are open ask for it in a few.
     sandbox.post("throttle", {"activityPerMinute": None})
     cloud.set_wait_scale(WAIT_SCALE)
     day, aged = Day(open_at_first=len(_open(cloud))), timedelta()
@@ -104,6 +105,7 @@ def _let_it_work(cloud: Cloud, stop: threading.Event, bulk_is_done: Callable[[],
     """Sweep until nothing is due, or for a while; return what is open then."""
     end = time.monotonic() + ROUND_SECONDS
     while True:
+        _let_the_book_be_read(cloud)
         cloud.invoke("SweepRequests")
         stop.wait(LOOK_SECONDS)
         left = _open(cloud)
@@ -111,6 +113,13 @@ def _let_it_work(cloud: Cloud, stop: threading.Event, bulk_is_done: Callable[[],
         waiting = all(_waits(item, now) for item in left)
         if (waiting and (left or bulk_is_done())) or stop.is_set() or time.monotonic() > end:
             return left
+
+
+def _let_the_book_be_read(cloud: Cloud) -> None:
+    """Forget when each account last did so, which the pace goes by."""
+    for item in cloud.items(cloud.pacer):
+        if BOOK_LAST_READ in item:
+            cloud.pacer.update_item(Key={"id": item["id"]}, UpdateExpression=f"REMOVE {BOOK_LAST_READ}")
 
 
 def _waits(item: dict[str, Any], now: datetime) -> bool:
