@@ -18,7 +18,7 @@ from tests.chaos.bulk import BulkOrder
 from tests.chaos.callers import Crowd, Told, unsettled
 from tests.chaos.day import Day, effects_have_landed, let_a_day_go_by
 from tests.chaos.plan import Plan, fault_rules, make_plan
-from tests.chaos.secrets import found_at_rest
+from tests.chaos.secrets import found_at_rest, logs_of
 from tests.chaos.trouble import Trouble
 from tests.stack.cloud import Cloud
 
@@ -187,7 +187,7 @@ def _look_after(bulk: Sequence[BulkOrder]) -> bool:
 def _unforeseen(cloud: Cloud) -> Counter[str]:
     """Errors that the functions' code did not foresee, by class and place, as their logs tell them."""
     found: Counter[str] = Counter()
-    for line in cloud.logs():
+    for line in logs_of(cloud):
         if '"exception"' in line and line.startswith("{"):
             said = json.loads(line)
             found[f"{said.get('exception')} at {said.get('where')}"] += 1
