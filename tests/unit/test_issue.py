@@ -252,11 +252,13 @@ def test_a_refused_key_after_a_doubt_refuses_nothing() -> None:
 @pytest.mark.parametrize("seconds", [11.0, 11.5, 12.0, 13.0, 17.0, 25.0, 29.0])
 @pytest.mark.parametrize("seconds_per_call", [0.2, 3.0, 8.0])
 @pytest.mark.parametrize("outcome", [UNKNOWNS["timedOut"], THROTTLED, KEY_REFUSED], ids=["lost", "throttled", "key"])
+@pytest.mark.parametrize("slot_in", [0.0, 2.0, 6.0])
 def test_no_try_starts_with_less_than_11_seconds_left(
-    seconds: float, seconds_per_call: float, outcome: Unknown | NotExecuted
+    seconds: float, seconds_per_call: float, outcome: Unknown | NotExecuted, slot_in: float
 ) -> None:
     w = world(*[outcome] * 99)
     w.amazon.seconds_per_call = seconds_per_call
+    w.pacer.begins_in = [0.0] + [slot_in] * 99
 
     try:
         place(w, seconds)

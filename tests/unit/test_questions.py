@@ -99,6 +99,15 @@ def test_it_is_asked_no_longer_than_the_function_has_time(ask: Any, answer: Any)
 
 
 @both
+def test_it_is_not_asked_again_after_a_slot_that_took_all_the_time(ask: Any, answer: Any) -> None:
+    w, amazon = listening(TIMED_OUT, answer)
+    w.pacer.begins_in = [0.0, 13.5]
+    with pytest.raises(AmazonUnavailable):
+        ask(w)
+    assert len(amazon.asked) == 1
+
+
+@both
 def test_a_throttle_says_when_to_ask_again(ask: Any, answer: Any) -> None:
     w, _ = listening(*[THROTTLED] * 100)
     with pytest.raises(AmazonUnavailable) as told:

@@ -50,9 +50,13 @@ def ask(
         RefusedByAmazon: Amazon refuses to say.
     """
     fresh = False
+    failure: Failure | None = None
     while True:
         account = tools.accounts.get(account_name, fresh=fresh)
         _take_slot(account_name, tools, allowance)
+        if failure is not None and not budget.allows_a_try():
+            # The wait for another slot took the time of another question.
+            _raise(account_name, what, failure)
         answer = question(account)
         if allowance is None:
             # Throttled for its own allowance's sake, a question says nothing about the account's pace.
@@ -60,6 +64,7 @@ def ask(
         tools.telemetry.log("asked", operation=what, account=account_name, outcome=type(answer).__name__)
         if not isinstance(answer, Refused | Unknown | NotExecuted):
             return answer
+        failure = answer
         if _is_key_refused(answer) and not fresh:
             fresh = True
         elif isinstance(answer, Refused) or _is_key_refused(answer) or not budget.allows_a_try(RETRY_SECONDS):

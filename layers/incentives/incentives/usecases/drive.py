@@ -145,12 +145,13 @@ def try_once(
     """Carry out one step at Amazon; twice if it refuses the key, the key had been cached and time allows.
 
     Returns:
-        How far it came, and whether the record is still ours.
+        How far it came, which is nowhere if the wait for a slot took the time of the try; and whether the record is
+        still ours.
     """
     lane = _lane_of(here.record, step, lane)
-    here, held, key_refused = _try_with_key(here, step, tools, lane, fresh=reread_key, slot=slot)
+    here, held, key_refused = _try_with_key(here, step, tools, budget, lane, fresh=reread_key, slot=slot)
     if key_refused and not reread_key and held and here.record.status.is_open and budget.allows_a_try():
-        here, held, _ = _try_with_key(here, step, tools, lane, fresh=True)
+        here, held, _ = _try_with_key(here, step, tools, budget, lane, fresh=True)
     return here, held
 
 
@@ -158,6 +159,7 @@ def _try_with_key(
     here: Driven,
     step: SendOperation | SendReversal | Probe,
     tools: Tools,
+    budget: Budget,
     lane: Lane,
     *,
     fresh: bool,
@@ -171,6 +173,9 @@ def _try_with_key(
         reserved = slot or take_slot(record.account, lane, tools)
         if isinstance(reserved, Full):
             return *write(here, slot_due(record, reserved.next_at, tools.clock.now()), tools), False
+        if not budget.allows_a_try():
+            # Slots can be missed several times over, where a machine has no time for us: the wait took all there was.
+            return here, True, False
         signed = tools.amazon.sign(call, account)
     except (AccountUnusable, InvalidInput, VaultUnavailable) as error:
         # InvalidInput: the account or the deployment has changed since the record was opened. Whoever asks now is
