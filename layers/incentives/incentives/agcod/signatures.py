@@ -17,8 +17,9 @@ def signature_of(string_to_sign: str, key: Secret) -> str | None:
     scope = lines[2].split("/") if len(lines) == _LINES else []
     if len(scope) != _LINES:
         return None
+    # Loaded only here, with all of the HTTP library: who reads a case without sending anything hardly ever signs.
+    from requests_aws4auth.aws4signingkey import AWS4SigningKey  # noqa: PLC0415
+
     date, region, service, _ = scope
-    signing_key = f"AWS4{key.reveal()}".encode()
-    for part in (date, region, service, "aws4_request"):
-        signing_key = hmac.digest(signing_key, part.encode(), hashlib.sha256)
-    return hmac.digest(signing_key, string_to_sign.encode(), hashlib.sha256).hex()
+    signing_key = AWS4SigningKey(key.reveal(), region, service, date)
+    return hmac.digest(signing_key.key, string_to_sign.encode(), hashlib.sha256).hex()
