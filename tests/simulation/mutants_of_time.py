@@ -122,11 +122,11 @@ MUTANTS: Final = [
     ),
     rule("10 the case is stored with the state, before any mail", "I8", plan=staged(), scene=ANOTHER_CARD),
     Mutant(
-        "10 no signature younger than 16 minutes leaves",
+        "10 no signature that may still be used leaves",
         "I8",
         # The workflow waits for as long, too.
         (
-            RULES["10 no signature younger than 16 minutes leaves"],
+            RULES["10 no signature that may still be used leaves"],
             cut(
                 recover.progress,
                 "seconds = 0 if is_case_due(record, now) else seconds_until_case(record, now)",

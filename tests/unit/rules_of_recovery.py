@@ -311,7 +311,7 @@ RULES = [
         recovering.a_card_of_another_amount_and_every_death,
     ),
     Rule(
-        "10 no signature younger than 16 minutes leaves",
+        "10 no signature that may still be used leaves",
         escalate.mail_case,
         "or not is_case_due(record, now)",
         "",

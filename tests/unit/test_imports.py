@@ -21,7 +21,7 @@ FUNCTIONS: Final = ROOT / "functions"
 
 #: What calling Amazon takes.
 HTTP: Final = frozenset({"requests", "requests_aws4auth", "charset_normalizer"})
-#: Heavy, and of no use to any function: the clients are botocore's, and the rest was once here.
+#: Heavy, and of no use to any function. The clients are botocore's own, and pydantic only writes the API's documents.
 NEVER: Final = frozenset(
     {
         "boto3",
