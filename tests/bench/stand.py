@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,14 +101,17 @@ class Stand:
 
     def run(self, function: str, event: dict[str, Any], *, seconds: float | None = None) -> Any:
         """Invoke a function, with the time that the template gives it unless said otherwise."""
-        handler = self._handlers.get(function) or self._handlers.setdefault(function, load(function))
         end = self.clock.now() + timedelta(seconds=seconds or _SECONDS.get(function, FUNCTION_SECONDS))
         left = SimpleNamespace(
             get_remaining_time_in_millis=lambda: int((end - self.clock.now()).total_seconds() * 1000)
         )
         self.is_running = True
         try:
+            for each in logging.getLogger(account.SETTINGS["POWERTOOLS_SERVICE_NAME"]).handlers:
+                # The stdout of whenever it was made, otherwise: perhaps another stand's log.
+                each.setStream(self.log)  # type: ignore[attr-defined] # Powertools has stream handlers only
             with contextlib.redirect_stdout(self.log):
+                handler = self._handlers.get(function) or self._handlers.setdefault(function, load(function))
                 self.answer = handler(event, left)
                 return self.answer
         finally:
