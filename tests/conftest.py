@@ -2,6 +2,7 @@
 
 import fcntl
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -13,6 +14,10 @@ from local import processes, settings
 pytest.register_assert_rewrite(
     "tests.contract", "tests.openapi", "tests.pacing", "tests.simulation", "tests.support", "tests.workflow"
 )
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 STACK = "tests/stack"
 

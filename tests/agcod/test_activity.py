@@ -79,11 +79,27 @@ def test_a_page_is_read(body: bytes) -> None:
     assert (second.failure, second.value, second.is_real) == ("OperationNotPermitted", None, False)
 
 
-@pytest.mark.parametrize("bad", ["text", 5, {"requestId": None}, {"a": 1, "b": 2}])
+@pytest.mark.parametrize("bad", ["text", 5, {"requestId": None}, {"requestId": 5}, {"a": 1, "b": 2}])
 def test_a_row_that_is_none_makes_the_page_unreadable(bad: object) -> None:
     members = page(row(), total=2)
     members["cardActivityList"].append(bad)
     assert judge_activity(open_answer(answer(to_json(members)), CALL), CALL) is None
+
+
+@pytest.mark.parametrize("body", [to_json(page(row(), total=1)), to_xml(page(row(), total=1))], ids=["json", "xml"])
+def test_a_single_row_is_a_row(body: bytes) -> None:
+    # XML does not show whether an element may be repeated: a list of one looks like the one.
+    read = judge_activity(open_answer(answer(body), CALL), CALL)
+    assert read is not None
+    assert [(each.request_id, str(each.value)) for each in read.rows] == [("AwssbT1", "10.00 GBP")]
+
+
+@pytest.mark.parametrize(("total", "is_read"), [(0, True), (36, True), (None, False)])
+def test_a_page_without_rows_is_one_only_if_it_tells_the_total(total: int | None, is_read: bool) -> None:
+    # Otherwise an answer that has lost its rows would end the search for a request as if it were not in the book.
+    members = page(total=total) | {"cardActivityList": None}
+    read = judge_activity(open_answer(answer(to_json(members)), CALL), CALL)
+    assert read == (ActivityPage((), total) if is_read else None)
 
 
 def test_a_refused_page() -> None:

@@ -147,6 +147,30 @@ def test_a_deep_option_is_refused_before_it_is_walked() -> None:
         deep = deep.pop("a")
 
 
+@pytest.mark.parametrize("levels", [6, 7])
+def test_lists_count_as_levels(levels: int) -> None:
+    nested: list[Any] = ["x"]
+    # The option is a level, the member in it another one.
+    for _ in range(levels - 3):
+        nested = [nested, "y"]
+    call = replace(CALLS["CreateGiftCard"], options={"transactionSource": {"a": nested}})
+    if levels > 6:
+        with pytest.raises(InvalidInput, match="nested at most 6 deep"):
+            body_of(call, "Awssb")
+    else:
+        assert json.loads(body_of(call, "Awssb"))["transactionSource"] == {"a": nested}
+
+
+def test_a_list_keeps_its_order_and_its_digits() -> None:
+    assert dumps({"a": [Decimal("1.10"), (None, True), []]}) == '{"a":[1.10,[null,true],[]]}'
+
+
+@pytest.mark.parametrize("name", ["CancelGiftCard", "DeactivateGiftCard"])
+def test_what_takes_a_whole_card_back_names_no_amount(name: str) -> None:
+    body = json.loads(body_of(replace(CALLS[name], value=VALUE), "Awssb"))
+    assert not body.keys() & {"value", "amount"}
+
+
 def test_an_unknown_operation_is_refused() -> None:
     with pytest.raises(InvalidInput):
         body_of(Call(name="DeleteEverything", request_id="x", value=VALUE), "Awssb")

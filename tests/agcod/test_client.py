@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
 import socket
@@ -12,11 +13,22 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 import trustme
+import urllib3
 
 from incentives.agcod.amazon import Amazon, Funds
 from incentives.agcod.client import IncentivesClient, SignedCall
-from incentives.agcod.transport import BODY_BYTES_MAX, Answer, Clock, Fault, Passage, make_tls_context
+from incentives.agcod.transport import (
+    BODY_BYTES_MAX,
+    Answer,
+    Clock,
+    Fault,
+    Passage,
+    _fault,
+    _PlainConnection,
+    make_tls_context,
+)
 from incentives.domain.outcomes import (
     NotExecuted,
     NotExecutedBecause,
@@ -26,7 +38,7 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from tests.agcod.samples import ACCOUNT, CALLS, success, to_json
+from tests.agcod.samples import ACCOUNT, CALLS, CLAIM_CODE, success, to_json
 from tests.agcod.servers import answering, dripping, dropping, http, read_request, serving, silent
 
 if TYPE_CHECKING:
@@ -388,6 +400,35 @@ def test_the_tls_context_checks_everything() -> None:
     assert context.check_hostname
     with pytest.raises(ValueError, match="always verified"):
         make_tls_context(verify=False)
+
+
+def test_a_fault_is_named_by_its_innermost_reason_and_never_by_a_text() -> None:
+    reset = urllib3.exceptions.ProtocolError(CLAIM_CODE, ConnectionResetError(CLAIM_CODE))
+    wrapped = requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/", reset))  # type: ignore[arg-type]
+    late = requests.ReadTimeout(urllib3.exceptions.ReadTimeoutError(None, "/", CLAIM_CODE))  # type: ignore[arg-type]
+    names: list[tuple[Exception, UnknownBecause, str]] = [
+        (wrapped, UnknownBecause.CONNECTION_LOST, "ProtocolError"),
+        (late, UnknownBecause.TIMED_OUT, "ReadTimeoutError"),
+        # there may be nothing inside but a text, or nothing at all
+        (requests.ConnectionError(CLAIM_CODE), UnknownBecause.CONNECTION_LOST, "ConnectionError"),
+        (requests.Timeout(), UnknownBecause.TIMED_OUT, "Timeout"),
+        (KeyError(CLAIM_CODE), UnknownBecause.CONNECTION_LOST, "KeyError"),
+    ]
+    for error, because, name in names:
+        assert _fault(error, entered=True) == Fault(because, name)
+        # before the first byte left, it makes no difference what it was
+        assert _fault(error, entered=False) == Fault(NotExecutedBecause.NOT_SENT, name)
+
+
+def test_nothing_leaves_by_a_connection_outside_an_exchange() -> None:
+    # given our kind of connection, without the gate that an exchange brings along
+    with (
+        serving(answering(OK)) as seen,
+        contextlib.closing(_PlainConnection("127.0.0.1", seen.port)) as connection,
+        pytest.raises(AttributeError),
+    ):
+        connection.request("POST", "/CreateGiftCard", body=b"{}")
+    assert seen.requests == []
 
 
 def test_the_gate_lets_nothing_through_after_its_end() -> None:

@@ -87,6 +87,11 @@ def test_a_text_keeps_no_secret_of_its_answer() -> None:
     assert clean_text("it is abcd1, really", ["ABCD1"]) == "it is [removed], really"
 
 
+def test_a_secret_of_a_letter_or_two_does_not_blot_out_the_text() -> None:
+    assert clean_text("No card of that number", ["N", "o", "ABC"]) == "No card of that number"
+    assert clean_text("No card of that number", ["N", "that"]) == "No card of [removed] number"
+
+
 @pytest.mark.parametrize(
     "text",
     [

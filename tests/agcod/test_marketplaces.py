@@ -4,7 +4,16 @@ from decimal import Decimal
 
 import pytest
 
-from incentives.agcod.marketplaces import MARKETPLACES, check_value, endpoint_of, marketplace_of
+from incentives.agcod import marketplaces
+from incentives.agcod.marketplaces import (
+    EU,
+    MARKETPLACES,
+    Limit,
+    Marketplace,
+    check_value,
+    endpoint_of,
+    marketplace_of,
+)
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 
@@ -134,3 +143,22 @@ def test_values_that_amazon_would_refuse(code: str, operation: str, amount: str,
     with pytest.raises(InvalidInput) as caught:
         check_value(code, operation, Money(Decimal(amount), currency))
     assert caught.value.field == field
+
+
+def test_a_limit_binds_only_its_own_currency(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a marketplace of two currencies, of which only the second has limits
+    limits = {"CreateGiftCard": (Limit("EUR", Decimal(5), Decimal(100), "made up", "inferred"),)}
+    monkeypatch.setattr(marketplaces, "MARKETPLACES", {"BE": Marketplace("BE", EU, ("GBP", "EUR"), limits=limits)})
+    # then what is too little or too much in one may be asked for in the other
+    for amount in ("1.00", "200.00"):
+        check_value("BE", "CreateGiftCard", Money(Decimal(amount), "GBP"))
+        with pytest.raises(InvalidInput) as caught:
+            check_value("BE", "CreateGiftCard", Money(Decimal(amount), "EUR"))
+        assert caught.value.field == "amount"
+
+
+@pytest.mark.parametrize("environment", ["", "Production", "prod", "gamma"])
+def test_what_is_neither_the_sandbox_nor_production_is_taken_for_neither(environment: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        endpoint_of("US", environment)  # type: ignore[arg-type]
+    assert caught.value.field == "environment"

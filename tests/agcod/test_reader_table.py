@@ -430,3 +430,56 @@ def test_a_reversal_that_contradicts_itself_is_unresolved() -> None:
     assert matches_reversal(read_reversal(answer(to_json(other_card)), CALLS["CancelGiftCard"]), U.UNREADABLE)
     live = success("DeactivateGiftCard") | {"cardInfo": card_info("Activated", cardNumber=CARD_NUMBER)}
     assert matches_reversal(read_reversal(answer(to_xml(live)), CALLS["DeactivateGiftCard"]), U.UNREADABLE)
+
+
+@pytest.mark.parametrize("wrappers", [0, 1, 3, 4])
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_an_answer_is_unwrapped_three_times_and_no_more(form: str, wrappers: int) -> None:
+    members: dict[str, Any] = success("CreateGiftCard")
+    for number in range(wrappers):
+        members = {f"wrapper{number}": members}
+    # An XML document's root is no wrapper: it says nothing.
+    body = to_json(members) if form == "json" else to_xml(members)
+    outcome = read_outcome(answer(body), CALLS["CreateGiftCard"])
+    if wrappers <= 3:
+        assert isinstance(outcome, Succeeded)
+    else:
+        assert matches(outcome, U.UNREADABLE)
+
+
+def test_an_error_whose_element_holds_nothing_but_its_text_is_read_by_its_name() -> None:
+    bare = b"<ThrottlingException>Rate exceeded</ThrottlingException>"
+    outcome = read_outcome(answer(bare, 400), CALLS["CreateGiftCard"])
+    assert matches(outcome, N.THROTTLED)
+    assert isinstance(outcome, NotExecuted)
+    assert outcome.error is not None
+    assert (outcome.error.type, outcome.error.message) == ("ThrottlingException", "Rate exceeded")
+
+
+@pytest.mark.parametrize("body", [b'"SUCCESS"', b"5", b"null", b"[]", b"<a>", b"<a></b>", b"<?xml version='1.0'?>"])
+def test_what_is_no_document_is_unreadable(body: bytes) -> None:
+    assert matches(read_outcome(answer(body), CALLS["CreateGiftCard"]), U.UNREADABLE)
+
+
+@pytest.mark.parametrize("depth", [30, 33])
+def test_xml_is_read_only_so_deep(depth: int) -> None:
+    # An element of many is ignored, unless it is a trap for whoever walks it.
+    deep = b"<x>" * depth + b"</x>" * depth
+    body = to_xml(success("CreateGiftCard")).replace(b"</Response>", deep + b"</Response>")
+    outcome = read_outcome(answer(body), CALLS["CreateGiftCard"])
+    assert isinstance(outcome, Succeeded if depth < 32 else Unknown)
+
+
+def test_an_error_code_inside_an_error_object_counts() -> None:
+    body = to_json({"error": {"code": "F300", "message": "No money left"}, "status": "FAILURE"})
+    outcome = read_outcome(answer(body, 400), CALLS["CreateGiftCard"])
+    assert isinstance(outcome, Unknown | Refused)
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.error.type, outcome.error.message) == ("F300", None, "No money left")
+
+
+@pytest.mark.parametrize("name", REVERSALS)
+def test_a_success_of_what_issues_nothing_issues_nothing(name: str) -> None:
+    # Even if a card stands in it, and also where an operation's own success says no more.
+    for members in (success(name), success("CreateGiftCard") | success(name)):
+        assert matches(read_outcome(answer(to_json(members)), CALLS[name]), U.UNREADABLE)

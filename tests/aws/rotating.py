@@ -253,8 +253,12 @@ class Scene:
 
     def labels(self) -> dict[str, str]:
         """The access key id of each labelled version, by label."""
+        return {label: self._key_of(version) for label, version in self.versions().items()}
+
+    def versions(self) -> dict[str, str]:
+        """The id of each labelled version, by label."""
         found = self.aws.secrets.describe_secret(SecretId=self.secret_id)["VersionIdsToStages"]
-        return {label: self._key_of(version) for version, labels in found.items() for label in labels}
+        return {label: version for version, labels in found.items() for label in labels}
 
     def _key_of(self, version: str) -> str:
         text = self.aws.secrets.get_secret_value(SecretId=self.secret_id, VersionId=version)["SecretString"]
@@ -323,3 +327,11 @@ class Scene:
     @property
     def at(self) -> datetime:
         return self.clock.now().astimezone(UTC)
+
+
+def ready(scene: Scene) -> Scene:
+    """A new key made at Amazon and put as pending, and functions that are warm with the old one."""
+    scene.create_key()
+    scene.put_pending()
+    scene.traffic()
+    return scene

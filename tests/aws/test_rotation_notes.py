@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,19 +15,13 @@ from incentives.aws.rotations import DynamoDbRotations
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.pacing import Full, Lane, Pace
 from incentives.domain.rotation import KeyNotes, Rotation, Stage
-from tests.aws.rotating import ACCOUNTS, PACER, Aws, aws_and_amazon
+from tests.aws.rotating import ACCOUNTS, PACER, Aws
 from tests.support.fakes import START, FakeClock
 
 OLD, NEW = "0123abcd", "4567ef89"
 SECOND = timedelta(seconds=1)
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
-    with aws_and_amazon() as made:
-        yield made
 
 
 @pytest.fixture

@@ -127,11 +127,7 @@ MUTANTS: Final = [
         # The workflow waits for as long, too.
         (
             RULES["10 no signature that may still be used leaves"],
-            cut(
-                recover.progress,
-                "seconds = 0 if is_case_due(record, now) else seconds_until_case(record, now)",
-                "seconds = 0",
-            ),
+            cut(recover.progress, "seconds = seconds_until_case(record, now)", "seconds = 0"),
         ),
         plan=staged(),
         scene=ANOTHER_CARD,

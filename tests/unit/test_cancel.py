@@ -367,6 +367,20 @@ def test_a_cancel_that_loses_to_a_refusal_says_so() -> None:
         cancelled(w)
 
 
+def test_a_request_that_is_gone_when_the_cancel_is_written_is_not_found() -> None:
+    # given a ledger that is put back, between the look and the write, to before the order
+    w = holding(unknown_since())
+    on_apply(w, w.ledger.records.clear)
+
+    with pytest.raises(NotFound):
+        cancelled(w)
+
+    # then nobody is told that anything will be reversed, and nothing is
+    assert w.ledger.records == {}
+    assert w.recoveries.started == []
+    assert w.amazon.sent == []
+
+
 def test_a_cancel_that_keeps_losing_asks_to_try_again() -> None:
     w = holding(unknown_since())
 

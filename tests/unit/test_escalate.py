@@ -310,6 +310,9 @@ def test_a_case_whose_request_cannot_be_made_again_is_mailed_without_it(missing:
 def test_a_case_of_what_was_never_answered_nor_sent_again_has_no_request_and_is_mailed() -> None:
     w = holding(escalated(evidence=None))
 
+    # without a signature in it there is nothing to wait for
+    due = recover(Task.LOOK, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    assert (due.next, due.wait_seconds) == (Task.MAIL, 0)
     assert mail(w) is Task.ESCALATED
     assert "lastRequest" not in json.loads(w.people.mails[0][2])
 

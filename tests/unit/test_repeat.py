@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -130,6 +131,46 @@ def test_a_key_used_for_another_order_names_what_differs_and_sends_nothing(
     assert not w.amazon.sent
     assert w.ledger.records == before
     assert len(w.ledger.keys) == 1
+
+
+def source(*details: object) -> dict[str, object]:
+    return {"transactionSource": {"sourceId": "Service", "sourceDetails": {"lines": list(details)}}}
+
+
+def test_options_that_are_written_otherwise_are_the_same_order() -> None:
+    # given an order whose options hold numbers and lists
+    w = world()
+    first = issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.tools, w.budget())
+    # when a library of the caller's writes the same numbers and members otherwise
+    same = source(Decimal("1E+1"), Decimal("0.50"), (None, True))
+    turned = {"transactionSource": dict(reversed(same["transactionSource"].items()))}  # type: ignore[attr-defined]
+    second = again(w, options=turned)
+    # then it is a repeat
+    assert isinstance(first, Delivered)
+    assert isinstance(second, Delivered)
+    assert first.record.request_id == second.record.request_id
+    assert len(w.ledger.records) == 1
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        (Decimal(10), [None, True], Decimal("0.5")),
+        (Decimal(10), Decimal("0.5"), [None, False]),
+        (Decimal(10), Decimal("0.51"), [None, True]),
+        ("10", Decimal("0.5"), [None, True]),
+        (Decimal(10), Decimal("0.5")),
+    ],
+    ids=["another order of a list", "another word", "another number", "a text for a number", "one less"],
+)
+def test_options_that_say_something_else_are_another_order(details: tuple[object, ...]) -> None:
+    w = world()
+    issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.tools, w.budget())
+
+    with pytest.raises(KeyReused) as told:
+        again(w, options=source(*details))
+
+    assert told.value.differing == ("transactionSource",)
 
 
 def test_a_key_used_for_another_operation_names_it() -> None:

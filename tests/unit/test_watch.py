@@ -21,7 +21,7 @@ from incentives.domain.ledger import Status
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.usecases.count_spend import count_spend
 from incentives.usecases.raise_alerts import TRIES_MAX
-from incentives.usecases.watch_account import SECONDS_FOR_AN_ACCOUNT, watch_account
+from incentives.usecases.watch_account import SECONDS_FOR_AN_ACCOUNT, watch_account, watch_accounts
 from tests.support.fakes import START, FakeAccountStates
 from tests.unit.builders import KEY_REFUSED, MINUTE, THROTTLED, TIMED_OUT
 from tests.unit.test_handlers import load
@@ -236,6 +236,19 @@ def test_an_account_without_a_secret_is_told_and_those_that_have_one_are_watched
     assert c.look() == {"watched": 2, "failed": 0, "skipped": 0}
     assert [(name, alert) for name, alert, _ in c.told] == [("default", "checkFailing")]
     assert "has no secret" in c.world.people.notices[0][1]
+
+
+def test_before_there_is_any_account_there_is_nothing_to_watch() -> None:
+    c = of_accounts()
+
+    assert watch_accounts(None, c.watch, lambda: 900.0) == {"watched": 0, "failed": 0, "skipped": 0}
+
+    assert c.asked == c.told == []
+    # a list that cannot be read is another matter
+    assert isinstance(c.states, FakeAccountStates)
+    c.states.works = False
+    watch_accounts(None, c.watch, lambda: 900.0)
+    assert [event for event, _ in c.world.telemetry.lines] == ["accountsUnlisted"]
 
 
 def test_a_balance_that_is_not_known_says_nothing_of_the_money() -> None:

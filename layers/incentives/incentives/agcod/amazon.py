@@ -5,7 +5,7 @@ A use case records the signature's date between `sign` and `attempt`: nothing is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from incentives.agcod.activity import ActivityPage, judge_activity
 from incentives.agcod.answers import (
@@ -183,6 +183,8 @@ def _reversal(result: Answer | Fault, envelope: Envelope | None, call: Call) -> 
                 return Unresolved(not_executed=result.because)
             case UnknownBecause():
                 return Unresolved(unknown=result.because)
+            case _:
+                assert_never(result.because)
     try:
         return judge_reversal(envelope, result.status, call)
     except Exception:  # noqa: BLE001 - as above
@@ -195,6 +197,8 @@ def _lost(fault: Fault) -> Unknown | NotExecuted:
             return NotExecuted(fault.because)
         case UnknownBecause():
             return Unknown(fault.because)
+        case _:
+            assert_never(fault.because)
 
 
 def _date(result: Answer | Fault) -> datetime | None:

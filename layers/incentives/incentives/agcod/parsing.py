@@ -146,11 +146,11 @@ class _XmlBuilder:
     """Elements as dicts by local name, leaves as stripped text, empty ones as None, repeated ones as lists."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str, list[tuple[str, Any]], list[str]]] = []
-        self._root: tuple[str, Any] | None = None
+        # Name, children and texts of each; outermost the document, whose only child is the root.
+        self._open: list[tuple[str, list[tuple[str, Any]], list[str]]] = [("", [], [])]
 
     def start(self, name: str, _attributes: dict[str, str]) -> None:
-        if len(self._open) >= _DEPTH_MAX:
+        if len(self._open) > _DEPTH_MAX:
             raise _UnreadableError
         self._open.append((name.rpartition(" ")[2], [], []))
 
@@ -160,18 +160,14 @@ class _XmlBuilder:
     def end(self, _name: str) -> None:
         name, children, texts = self._open.pop()
         value: Any = _xml_members(children) if children else "".join(texts).strip() or None
-        if self._open:
-            self._open[-1][1].append((name, value))
-        else:
-            self._root = (name, value)
+        self._open[-1][1].append((name, value))
 
     def refuse(self, *_declaration: object) -> None:
         raise _UnreadableError
 
     def result(self) -> tuple[str, Any]:
-        if self._root is None:
-            raise _UnreadableError
-        return self._root
+        (root,) = self._open[0][1]
+        return root
 
 
 def _xml_members(children: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -154,9 +154,12 @@ def _shut(handle: socket.socket) -> None:
 
 
 class _Local(threading.local):
-    """The passage of the exchange that runs on this thread. urllib3 builds connections; nothing can be passed in."""
+    """The passage of the exchange that runs on this thread. urllib3 builds connections; nothing can be passed in.
 
-    passage: Passage | None = None
+    Outside an exchange there is none, and whatever would be sent there fails: nothing leaves without a gate.
+    """
+
+    passage: Passage
 
 
 _here = _Local()
@@ -178,8 +181,8 @@ class _Gated:
         made: socket.socket = super()._new_conn()  # type: ignore[misc]
         self.handle = made.dup()
         try:
-            _hold(self.handle)
-        except _OverError:
+            _here.passage.hold(self.handle)
+        except BaseException:
             made.close()
             raise
         return made
@@ -187,8 +190,7 @@ class _Gated:
     def send(self, data: Any) -> None:  # noqa: ANN401 - http.client's own signature
         if self.sock is None:
             self.connect()
-        if _here.passage is not None:
-            _here.passage.enter()
+        _here.passage.enter()
         super().send(data)  # type: ignore[misc]
 
     def close(self) -> None:
@@ -198,11 +200,6 @@ class _Gated:
             if self.handle is not None:
                 self.handle.close()
                 self.handle = None
-
-
-def _hold(handle: socket.socket | None) -> None:
-    if _here.passage is not None:
-        _here.passage.hold(handle)
 
 
 class _PlainConnection(_Gated, HTTPConnection):
@@ -220,7 +217,7 @@ class _Rested:
         conn = super()._get_conn(timeout)  # type: ignore[misc]
         if conn.sock is not None:
             passage = _here.passage
-            if passage is None or _has_rested_too_long(conn.rested_at, passage.clock):
+            if _has_rested_too_long(conn.rested_at, passage.clock):
                 conn.close()
             else:
                 passage.hold(conn.handle)
@@ -228,11 +225,10 @@ class _Rested:
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - urllib3's own signature
         passage = _here.passage
-        if passage is not None:
-            # Let go first: another exchange may take the connection the moment it is back in the pool.
-            passage.hold(None)
-            if conn is not None:
-                conn.rested_at = (passage.clock.utc().timestamp(), passage.clock.monotonic())
+        # Let go first: another exchange may take the connection the moment it is back in the pool.
+        passage.hold(None)
+        if conn is not None:
+            conn.rested_at = (passage.clock.utc().timestamp(), passage.clock.monotonic())
         super()._put_conn(conn)  # type: ignore[misc]
 
 

@@ -125,7 +125,7 @@ def issue(
         fingerprint=fingerprint(order.key, order.fields()),
     )
     call = operation_call(record, order.members)
-    check(call, account)
+    check(call, order.value, account)
     if order.members:
         record = replace(record, sealed=tools.vault.seal(key_hash, order.members))
 
@@ -169,7 +169,7 @@ def canonical(value: object) -> str:
             return json.dumps(value)
 
 
-def check(call: Call, account: Account) -> None:
+def check(call: Call, value: Money, account: Account) -> None:
     """Refuse what the account's marketplace is known to refuse, before anything is written or sent.
 
     Raises:
@@ -181,8 +181,7 @@ def check(call: Call, account: Account) -> None:
     except InvalidInput as error:
         raise AccountUnusable(account.name, f"has a secret whose marketplace {error.message}") from error
     check_options(call)
-    if call.value is not None:
-        check_value(account.marketplace, call.name, call.value)
+    check_value(account.marketplace, call.name, value)
 
 
 def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget, lane: Lane) -> Driven:

@@ -193,15 +193,15 @@ class _Worker:
         return None if slot is None else self._issue(order, row, request_id, slot)
 
     def _account(self, name: str) -> Account:
-        for last in (False, True):
-            try:
-                return self._tools.accounts.get(name)
-            except AccountUnusable as error:
-                if last:
-                    raise _Pause(error.detail) from error
-                # Perhaps the secret could just not be read: not for that alone is a whole order paused.
-                self._tools.clock.sleep(ACCOUNT_AGAIN_SECONDS)
-        raise AssertionError
+        try:
+            return self._tools.accounts.get(name)
+        except AccountUnusable:
+            # Perhaps the secret could just not be read: not for that alone is a whole order paused.
+            self._tools.clock.sleep(ACCOUNT_AGAIN_SECONDS)
+        try:
+            return self._tools.accounts.get(name)
+        except AccountUnusable as error:
+            raise _Pause(error.detail) from error
 
     def _slot(self, account: str) -> Slot | None:
         slot = take_slot(account, Lane.BULK, self._tools)

@@ -28,7 +28,7 @@ from incentives.domain.recovery import (
 from incentives.domain.transitions import take_over
 from incentives.domain.waits import WAIT_INSIDE_WINDOW_SECONDS_MAX
 from incentives.usecases.drive import Driven, moved, try_once, write
-from incentives.usecases.escalate import escalate, is_case_due, mail_case, seconds_until_case
+from incentives.usecases.escalate import escalate, mail_case, seconds_until_case
 from incentives.usecases.tools import Budget, Tools
 
 
@@ -125,7 +125,7 @@ def progress(record: Record, now: datetime) -> Progress:
         step = next_step(record, step.until)
     task = _task_of(step)
     if task is Task.DONE and record.status is Status.ESCALATED:
-        seconds = 0 if is_case_due(record, now) else seconds_until_case(record, now)
+        seconds = seconds_until_case(record, now)
         task = Task.MAIL if record.mailed_at is None else Task.ESCALATED
     return Progress(
         request_id=record.request_id,

@@ -27,6 +27,7 @@ from incentives.domain.bulk import (
     moved,
     row_outcome,
 )
+from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Record
 from incentives.domain.recovery import GENERATIONS_MAX
 from incentives.domain.rows import Row
@@ -135,7 +136,11 @@ def _settle_batch(order: BulkOrder, number: int, tools: OrderTools) -> bool:
 
 
 def newest(request_ids: Sequence[str], records: Records) -> list[Record | None]:
-    """The newest generation of each request; None where there is no request."""
+    """The newest generation of each request; None where there is no request.
+
+    Raises:
+        LedgerUnavailable: it cannot be read, or lacks a successor.
+    """
     known: dict[str, Record] = {}
     ids = list(request_ids)
     asked = list(ids)
@@ -143,8 +148,9 @@ def newest(request_ids: Sequence[str], records: Records) -> list[Record | None]:
         known |= records.get_many(asked)
         asked = [r.replaced_by for r in known.values() if r.replaced_by is not None and r.replaced_by not in known]
         if not asked:
-            break
-    return [_last(request_id, known) for request_id in ids]
+            return [_last(request_id, known) for request_id in ids]
+    # One transaction wrote both: what is missing here is not ours to guess, and least of all "reversed".
+    raise LedgerUnavailable("the successor of a row's request is missing", in_doubt=False)
 
 
 def _last(request_id: str, known: Mapping[str, Record]) -> Record | None:
