@@ -29,7 +29,7 @@ from incentives.domain.pacing import Allowance, Full, Lane, Pace, Slot
 from incentives.usecases.tools import Tools
 from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
 from tests.bench import cloud
-from tests.support.fakes import FakeAccounts, FakeLedger, FakePeople, FakeTelemetry, FakeVault, account
+from tests.support.fakes import FakeAccounts, FakeBooks, FakeLedger, FakePeople, FakeTelemetry, FakeVault, account
 from tests.support.workflow import run_execution
 from tests.workflow.scene import load
 
@@ -179,6 +179,7 @@ class Process:
             pacer=self.pacer,
             backlog=self.backlog,
             amazon=Amazon(IncentivesClient(task.sandbox, wall=clock.now)),
+            books=FakeBooks(),
             accounts=FakeAccounts(account(**keys)),
             vault=FakeVault(),
             recoveries=recoveries,

@@ -32,7 +32,16 @@ from sandbox.gateway import Arrival
 from sandbox.options import changed
 from tests.pacing.stage import Stage
 from tests.pacing.table import Table
-from tests.support.fakes import START, FakeAccounts, FakeLedger, FakePeople, FakeTelemetry, FakeVault, account
+from tests.support.fakes import (
+    START,
+    FakeAccounts,
+    FakeBooks,
+    FakeLedger,
+    FakePeople,
+    FakeTelemetry,
+    FakeVault,
+    account,
+)
 from tests.support.workflow import run_execution
 from tests.workflow.amazon import ACCESS_KEY, SandboxClient, make_sandbox
 from tests.workflow.scene import load
@@ -258,6 +267,7 @@ class Shop:
             pacer=WatchedPacer(pacer, clock, self.asked),
             backlog=self.queue,
             amazon=Amazon(Wire(self, clock)),
+            books=FakeBooks(),
             accounts=FakeAccounts(account()),
             vault=FakeVault(),
             recoveries=self.recoveries,

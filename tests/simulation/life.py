@@ -50,7 +50,7 @@ from tests.simulation.plan import Plan, Visit, Wanted, What
 from tests.simulation.ports import Died, Ledger, People, Port, ProcessClock, Telemetry
 from tests.simulation.staff import Staff
 from tests.simulation.stream import Stream
-from tests.support.fakes import START, FakeVault
+from tests.support.fakes import START, FakeBooks, FakeVault
 
 FUNCTION_SECONDS: Final = 25.0
 SUPPORT: Final = "support@amazon.test"
@@ -116,7 +116,7 @@ class Life:
         self.faults: Counter[str] = Counter()
         self.ledger, self.vault, self.people = Ledger(self.stage), FakeVault(), People(self, self.stage)
         self.telemetry = Telemetry(self.stage)
-        self.table = PacerTable()
+        self.table, self.books = PacerTable(), FakeBooks()
         self.keyring = SecretStore(self.stage, parks=plan.parks)
         self.events: list[Event] = []
         self.told: list[Told] = []
@@ -151,6 +151,7 @@ class Life:
             pacer=cast("Any", Port(pacer, self)),
             backlog=cast("Any", Port(self, self, faulty=False)),
             amazon=Amazon(Wire(self.shore, clock, self.step, self._arrives)),
+            books=cast("Any", Port(self.books, self, writes={"keep"})),
             accounts=accounts,
             vault=self.vault,
             recoveries=cast("Any", Port(self, self, faulty=False)),

@@ -25,6 +25,20 @@ BESIDE: Final[Mapping[str, str]] = {
         "Alone it saves a call and a doubt. A refusal that names the attempts that it knows of keeps the money; both "
         "are taken out together here."
     ),
+    "7 one page of the book serves all requests that it can speak for": (
+        "Without it each request asks for a page of its own. A history has a few dozen requests, and a day pages for "
+        "all of them; thousands would wait for theirs until people must decide."
+    ),
+    "7 a page that was kept speaks only for its own partner's requests": (
+        "An account whose keys have become another partner's sends nothing more for the old one's requests. Only a "
+        "process that has not read its new keys yet, within minutes, could believe the other's page."
+    ),
+    "7 a page that was kept has a date that Amazon has answered with since": (
+        "The simulation's Amazon has one clock, and dates each answer by it: no page is ever ahead of the next answer."
+    ),
+    "7 a page that is too long does not stand in for a much shorter one": (
+        "A page is too long with a thousand rows. No history has a tenth of that: all pages are whole there."
+    ),
     "6 there is a poll at the fence itself": (
         "The next poll comes within a minute. It is taken out together with that minute here."
     ),

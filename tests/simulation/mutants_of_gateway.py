@@ -253,7 +253,7 @@ SENDING: Final = [
         "I3",
         (
             cut(
-                book._read,
+                book._ask,
                 "isinstance(answer, Refused) and answer.error.type == DISABLED",
                 "isinstance(answer, Refused)",
             ),

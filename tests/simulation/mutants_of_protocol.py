@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from incentives.domain import waits
@@ -22,6 +23,7 @@ from tests.simulation.mutants_amazon import (
     lands_late,
 )
 from tests.simulation.mutants_cut import Mutant, cut, rule
+from tests.simulation.mutants_look import Watched
 from tests.simulation.mutants_scenes import (
     ACTIVATE,
     ANOTHER_PARTNER,
@@ -57,6 +59,12 @@ UNHEARD: Final = When(OPERATION, [DONE_AND_LOST], ends=2 * MINUTE)
 
 #: Nothing of an operation gets through in its first minutes.
 SILENCE: Final = When(OPERATION, [LOST], ends=130)
+
+
+def only_the_book_tells(until: float) -> Callable[[Watched], None]:
+    """Until then each order is charged for unheard, and its reversal is told that there is nothing."""
+    return amazon(When(OPERATION, [DONE_AND_LOST], ends=until), When(REVERSAL, [NOT_PERMITTED], ends=until))
+
 
 SENDING: Final = [
     rule("1 the same key with another body is refused", "I9", plan=staged(later=[(What.OTHER_BODY, 5, 60)])),
@@ -352,6 +360,24 @@ RECOVERING: Final = [
         "I3",
         plan=staged(intents=REVERSE),
         scene=amazon(UNHEARD, When(REVERSAL, [NOT_PERMITTED], ends=30 * MINUTE), When(PAGE, [LOST], ends=30 * MINUTE)),
+    ),
+    rule(
+        "7 a page that was kept names all that is in it",
+        "I3",
+        plan=staged(intents=REVERSE, within=5),
+        scene=only_the_book_tells(50 * MINUTE),
+    ),
+    rule(
+        "7 a page that was kept speaks only for what was past its fence by then",
+        "I3",
+        plan=staged(orders=4, intents=REVERSE, within=50 * MINUTE, calm_at=2 * HOUR),
+        scene=only_the_book_tells(100 * MINUTE),
+    ),
+    rule(
+        "7 a page that was kept speaks only for what cannot have happened before it begins",
+        "I3",
+        plan=staged(orders=4, within=HOUR, later=[(What.CANCEL, MINUTE, HOUR)], calm_at=3 * HOUR),
+        scene=only_the_book_tells(150 * MINUTE),
     ),
     rule(
         "8 the old is closed and the new opened in one transaction",

@@ -18,6 +18,7 @@ from incentives.agcod.amazon import FundsAnswer, SignedCall
 from incentives.agcod.answers import UNREADABLE
 from incentives.aws.telemetry import FACTS
 from incentives.domain.accounts import Account, Secret
+from incentives.domain.book_page import ANSWERS_APART, BookPage
 from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, VaultUnavailable
 from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
@@ -208,6 +209,33 @@ class FakeBacklog:
         if self.works:
             self.puts.append((request_id, delay_seconds))
         return self.works
+
+
+class FakeBooks:
+    """`Books` in memory.
+
+    Attributes:
+        pages: by account.
+        fails: names of the methods that cannot be carried out.
+    """
+
+    def __init__(self) -> None:
+        self.pages: dict[str, BookPage] = {}
+        self.fails: set[str] = set()
+
+    def kept(self, account: str) -> BookPage | None:
+        self._may_fail("kept")
+        return self.pages.get(account)
+
+    def keep(self, account: str, page: BookPage) -> None:
+        self._may_fail("keep")
+        there = self.pages.get(account)
+        if there is None or there.as_of < page.as_of or there.as_of > page.as_of + ANSWERS_APART:
+            self.pages[account] = page
+
+    def _may_fail(self, method: str) -> None:
+        if method in self.fails:
+            raise LedgerUnavailable("the page of Amazon's book is out of reach", in_doubt=False)
 
 
 class FakeAccounts:
@@ -410,6 +438,7 @@ class World:
     pacer: FakePacer
     backlog: FakeBacklog
     amazon: ScriptedAmazon
+    books: FakeBooks
     accounts: FakeAccounts
     vault: FakeVault
     recoveries: FakeRecoveries
@@ -425,7 +454,7 @@ class World:
 def world(*script: Scripted) -> World:
     clock = FakeClock()
     ledger, pacer, accounts, telemetry = FakeLedger(), FakePacer(clock), FakeAccounts(), FakeTelemetry()
-    backlog = FakeBacklog()
+    backlog, books = FakeBacklog(), FakeBooks()
     vault, recoveries, people = FakeVault(), FakeRecoveries(), FakePeople()
     amazon = ScriptedAmazon(clock, script)
     numbers = iter(range(1_000_000))
@@ -434,6 +463,7 @@ def world(*script: Scripted) -> World:
         pacer=pacer,
         backlog=backlog,
         amazon=amazon,
+        books=books,
         accounts=accounts,
         vault=vault,
         recoveries=recoveries,
@@ -442,7 +472,7 @@ def world(*script: Scripted) -> World:
         telemetry=telemetry,
         new_nonce=lambda: f"nonce-{next(numbers)}",
     )
-    return World(tools, ledger, clock, pacer, backlog, amazon, accounts, vault, recoveries, people, telemetry)
+    return World(tools, ledger, clock, pacer, backlog, amazon, books, accounts, vault, recoveries, people, telemetry)
 
 
 def options(**members: object) -> Mapping[str, object]:

@@ -126,7 +126,14 @@ FUNCTIONS: dict[str, Needs] = {
     "GetActivity": Needs((("get", "/activity"),), amazon=True),
     "StartRecovery": Needs((("post", "/requests/{requestId}/recover"),), CHANGE, recovery=True),
     "GetCaseFile": Needs((("get", "/requests/{requestId}/case-file"),), READ),
-    "RecoverRequest": Needs((), WRITE, amazon=True, vault=OPEN, others=_MAILS | _TELLS_OPERATORS),
+    "RecoverRequest": Needs(
+        (),
+        WRITE,
+        amazon=True,
+        vault=OPEN,
+        # Beside slots: the last page of Amazon's book.
+        others=_MAILS | _TELLS_OPERATORS | _items("PacerTable", "GetItem", "UpdateItem"),
+    ),
     "SweepRequests": Needs(
         (),
         CHANGE,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from incentives.domain import recovery, transitions, waits
-from incentives.usecases import cancel, drive, escalate, issue, recover, start_recovery
+from incentives.domain import book_page, recovery, transitions, waits
+from incentives.usecases import book, cancel, drive, escalate, issue, recover, start_recovery
 from tests.unit import histories_of_recovery as recovering
 from tests.unit import histories_of_sending as sending
+from tests.unit import histories_of_the_book as booked
 from tests.unit.rules import Rule
 
 RULES = [
@@ -69,8 +70,8 @@ RULES = [
     # 7. The fence
     Rule(
         "7 no such request proves nothing before the fence",
-        recovery._is_after_fence,
-        "return limit is None or (attempt.amazon_date is not None and attempt.amazon_date > limit)",
+        recovery.is_after_fence,
+        "return limit is None or (amazon_date is not None and amazon_date > limit)",
         "return True",
         recovering.a_card_lands_after_amazon_knew_nothing_of_it,
     ),
@@ -84,7 +85,7 @@ RULES = [
     Rule(
         "7 the fence is compared with Amazon's own clock",
         recovery.after_reversal,
-        "if record.card_seen or not _is_after_fence(record, attempt):",
+        "if record.card_seen or not is_after_fence(record, attempt.amazon_date):",
         "if record.card_seen or now <= (fence(record) or now):",
         recovering.our_clock_leaps_while_a_card_is_on_its_way,
     ),
@@ -105,8 +106,8 @@ RULES = [
     Rule(
         "7 no such request never counts for a card that was seen",
         recovery.after_reversal,
-        "if record.card_seen or not _is_after_fence(record, attempt):",
-        "if not _is_after_fence(record, attempt):",
+        "if record.card_seen or not is_after_fence(record, attempt.amazon_date):",
+        "if not is_after_fence(record, attempt.amazon_date):",
         recovering.stale_reads_of_a_card_that_was_seen,
     ),
     Rule(
@@ -119,7 +120,7 @@ RULES = [
     Rule(
         "7 reversed counts for activations and loads only after the fence",
         recovery.after_reversal,
-        "if may_revive and not _is_after_fence(record, attempt):",
+        "if may_revive and not is_after_fence(record, attempt.amazon_date):",
         "if False:",
         recovering.a_load_lands_after_it_was_voided,
     ),
@@ -165,6 +166,55 @@ RULES = [
         "case Book.AGREES | Book.UNAVAILABLE:",
         "case Book.AGREES | Book.UNAVAILABLE | Book.UNANSWERED:",
         recovering.an_account_may_do_nothing_and_its_book_is_closed,
+    ),
+    Rule(
+        "7 one page of the book serves all requests that it can speak for",
+        book._kept,
+        "return said_of(page, record) if page is not None and speaks_for(page, record, answered_at) else None",
+        "return None",
+        booked.many_requests_want_a_page,
+    ),
+    Rule(
+        "7 a page that was kept names all that is in it",
+        book._ask,
+        "request_ids=frozenset(row.request_id for row in answer.rows if _is_real(row)),",
+        "request_ids=frozenset({record.request_id} & {row.request_id for row in answer.rows if _is_real(row)}),",
+        booked.a_page_for_one_request_shows_another,
+    ),
+    Rule(
+        "7 a page that was kept speaks only for what was past its fence by then",
+        book_page.speaks_for,
+        "if not is_after_fence(record, page.as_of):",
+        "if False:",
+        booked.a_page_was_shown_while_a_card_was_on_its_way,
+    ),
+    Rule(
+        "7 a page that was kept speaks only for what cannot have happened before it begins",
+        book_page.speaks_for,
+        "if page.since > begins_at:",
+        "if False:",
+        booked.a_page_begins_after_a_card,
+    ),
+    Rule(
+        "7 a page that was kept speaks only for its own partner's requests",
+        book_page.speaks_for,
+        "page.partner_id != record.partner_id or",
+        "",
+        booked.a_page_is_another_partners,
+    ),
+    Rule(
+        "7 a page that was kept has a date that Amazon has answered with since",
+        book_page.speaks_for,
+        "or page.as_of > answered_at + ANSWERS_APART",
+        "",
+        booked.a_page_has_a_date_that_has_not_come,
+    ),
+    Rule(
+        "7 a page that is too long does not stand in for a much shorter one",
+        book_page.speaks_for,
+        "or page.since >= begins_at - EARLIER_MAX",
+        "or True",
+        booked.a_page_is_long_where_a_shorter_one_is_to_be_had,
     ),
     # 8. Reissue
     Rule(

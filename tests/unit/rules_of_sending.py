@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from incentives.aws import ledger as dynamodb
 from incentives.domain import recovery, transitions
-from incentives.usecases import book, find, issue, issue_queued, reveal
+from incentives.usecases import calls, find, issue, issue_queued, reveal
 from tests.unit import histories_of_sending as sending
 from tests.unit.rules import Rule
 
@@ -26,7 +26,7 @@ RULES = [
     ),
     Rule(
         "1 request ids are stored, and belong to their partner id",
-        book.account_of,
+        calls.account_of,
         "if account.partner_id != record.partner_id:",
         "if False:",
         sending.an_account_becomes_another_partners,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from incentives.agcod.activity import ActivityPage
 from incentives.domain.accounts import Activity
-from incentives.domain.ledger import Intent, Record, Status
+from incentives.domain.book_page import ASKED_EARLIER, CLOCKS_APART, BookPage
+from incentives.domain.ledger import Cause, Intent, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
@@ -20,9 +21,14 @@ from incentives.domain.outcomes import (
     Unknown,
     UnknownBecause,
 )
+from incentives.domain.pacing import Allowance
+from incentives.domain.recovery import Book
+from incentives.domain.waits import FENCE
+from incentives.usecases.book import read_book
 from incentives.usecases.issue import Order, issue
-from tests.support.fakes import START, World, usd, world
+from tests.support.fakes import START, World, account, usd, world
 from tests.support.workflow import run_execution
+from tests.unit.builders import HOUR, MINUTE, SECOND, reversing
 
 NOTHING = NoSuchRequest(AmazonError("F300", "OperationNotPermitted"))
 DISABLED = Refused(AmazonError("F300", "APIGetGiftCardActivityPageIsDisabled"))
@@ -56,6 +62,10 @@ def row(request_id: str, **updates: Any) -> Activity:
     return Activity(**{**values, **updates})
 
 
+def utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def end_of(w: World, order: Record) -> Record:
     run_execution(order.request_id, w.ledger.records[order.request_id].epoch, w.tools)
     return w.ledger.records[order.request_id]
@@ -71,7 +81,7 @@ def test_nothing_found_and_nothing_in_the_book_is_nothing(page: Any) -> None:
     assert ended.status is Status.REVERSED
     # asked once, about a time in which every send lies
     (asked,) = w.amazon.pages_asked
-    assert asked["utcStartDate"] == (START - timedelta(minutes=15)).strftime("%Y-%m-%dT%H:%M:%S")
+    assert asked["utcStartDate"] == utc(START - CLOCKS_APART - ASKED_EARLIER)
 
 
 def test_a_card_in_the_book_is_not_nothing() -> None:
@@ -117,3 +127,186 @@ def test_a_book_too_long_for_one_page_is_none() -> None:
     w.amazon.pages = [ActivityPage((row("another"),), 5000)]
 
     assert end_of(w, order).status is Status.REVERSED
+
+
+# ---- one page for all -------------------------------------------------------------------------------
+
+#: When the fence of what was sent at START is past, and Amazon has just said that there is no such request.
+LATELY = START + FENCE + MINUTE
+
+
+def looked_for(request_id: str = "Test1AAAA", **updates: Any) -> Record:
+    """A request that was sent at START, and that its reversal has not found."""
+    return reversing(Cause.REVERSE, request_id=request_id, **updates)
+
+
+def read(w: World, record: Record, answered_at: Any = LATELY, *, seconds: float = 25.0) -> Book:
+    return read_book(record, answered_at, w.tools, w.budget(seconds))
+
+
+def told(w: World) -> list[dict[str, object]]:
+    return [facts for event, facts in w.telemetry.lines if event == "bookRead"]
+
+
+def shown_once(*pages: Any) -> World:
+    """Amazon shows these pages, and then refuses to show any more that minute."""
+    w = world()
+    w.amazon.pages = [*pages, *[THROTTLED] * 100]
+    return w
+
+
+def test_a_page_that_was_shown_is_kept_for_the_others() -> None:
+    w = shown_once(ActivityPage((row("Test1CCCC"), row("Test1DDDD", failure="OperationNotPermitted")), 2))
+
+    assert read(w, looked_for()) is Book.AGREES
+    # without another call, or a slot for one
+    assert read(w, looked_for("Test1BBBB")) is Book.AGREES
+    assert read(w, looked_for("Test1CCCC")) is Book.DISAGREES
+    assert read(w, looked_for("Test1DDDD")) is Book.AGREES
+    assert len(w.amazon.pages_asked) == 1
+    assert w.pacer.allowances == [Allowance.ACTIVITY]
+    # and the log tells whose page it was
+    assert [facts["where"] for facts in told(w)] == ["asked", "kept", "kept", "kept"]
+    assert [facts["outcome"] for facts in told(w)] == ["agrees", "agrees", "disagrees", "agrees"]
+
+
+def test_of_the_page_only_what_is_needed_is_kept() -> None:
+    w = shown_once(ActivityPage((row("Test1CCCC"),), 1))
+
+    read(w, looked_for())
+
+    assert w.books.pages == {
+        "default": BookPage(
+            partner_id="Test1",
+            # Amazon's clock, not ours: it is START here
+            as_of=LATELY,
+            since=START - CLOCKS_APART - ASKED_EARLIER,
+            request_ids=frozenset({"Test1CCCC"}),
+        )
+    }
+
+
+def test_its_time_frame_ends_by_amazons_clock() -> None:
+    w = shown_once(ActivityPage((), 0))
+    # given a clock of ours that is far behind
+    w.clock.time = START - HOUR
+
+    read(w, looked_for())
+
+    (asked,) = w.amazon.pages_asked
+    assert asked["utcEndDate"] == utc(LATELY + CLOCKS_APART)
+
+
+def test_a_request_a_little_older_or_younger_need_not_ask() -> None:
+    w = shown_once(ActivityPage((), 0))
+    read(w, looked_for())
+
+    older, younger = START - ASKED_EARLIER, START + MINUTE - SECOND
+    assert read(w, looked_for(first_sent_at=older)) is Book.AGREES
+    assert read(w, looked_for(first_sent_at=younger, last_sent_at=younger)) is Book.AGREES
+
+
+@pytest.mark.parametrize(
+    "updates",
+    [
+        {"last_sent_at": START + MINUTE},
+        {"first_sent_at": START - ASKED_EARLIER - SECOND},
+        {"account": "another"},
+    ],
+    ids=["sent later", "sent before the page begins", "another account"],
+)
+def test_whom_a_page_does_not_speak_for_asks_for_another(updates: dict[str, Any]) -> None:
+    w = shown_once(ActivityPage((), 0))
+    w.accounts.accounts["another"] = account("another")
+    read(w, looked_for())
+
+    # it is asked for, and not to be had now
+    assert read(w, looked_for("Test1BBBB", **updates), LATELY + MINUTE) is Book.UNANSWERED
+    assert len(w.amazon.pages_asked) == 2
+
+
+def test_a_page_of_the_partner_that_an_account_was_before_is_none() -> None:
+    w = shown_once(ActivityPage((), 0))
+    read(w, looked_for())
+    # when the account's keys become another partner's
+    w.accounts.accounts["default"] = account(partner_id="Test2")
+
+    assert read(w, looked_for("Test2AAAA", partner_id="Test2")) is Book.UNANSWERED
+    assert len(w.amazon.pages_asked) == 2
+
+
+def test_a_page_too_long_does_for_those_who_would_see_as_much() -> None:
+    w = shown_once(ActivityPage((row("Test1CCCC"),), 5000))
+
+    assert read(w, looked_for()) is Book.UNAVAILABLE
+    assert read(w, looked_for("Test1BBBB")) is Book.UNAVAILABLE
+    assert read(w, looked_for("Test1CCCC")) is Book.DISAGREES
+    # but one that is sent an hour later may have a page that is short enough
+    late = looked_for("Test1DDDD", first_sent_at=START + HOUR, last_sent_at=START + HOUR)
+    assert read(w, late, LATELY + HOUR) is Book.UNANSWERED
+    assert len(w.amazon.pages_asked) == 2
+
+
+def test_a_page_that_is_not_to_be_had_is_asked_for_again_by_whoever_is_sent_later() -> None:
+    w = shown_once(DISABLED, ActivityPage((), 0))
+
+    assert read(w, looked_for()) is Book.UNAVAILABLE
+    assert read(w, looked_for("Test1BBBB")) is Book.UNAVAILABLE
+    assert len(w.amazon.pages_asked) == 1
+    later = looked_for("Test1CCCC", first_sent_at=START + HOUR, last_sent_at=START + HOUR)
+    assert read(w, later, LATELY + HOUR) is Book.AGREES
+
+
+@pytest.mark.parametrize("page", [SILENT, THROTTLED, BLOCKED], ids=["silent", "throttled", "account blocked"])
+def test_no_answer_is_not_kept(page: Any) -> None:
+    w = shown_once(page)
+
+    assert read(w, looked_for()) is Book.UNANSWERED
+    assert w.books.pages == {}
+
+
+def test_a_page_is_asked_for_only_with_time_to_write_down_what_it_says() -> None:
+    w = shown_once(ActivityPage((), 0))
+
+    assert read(w, looked_for(), seconds=12.9) is Book.UNANSWERED
+    assert (w.amazon.pages_asked, w.pacer.reserved) == ([], 0)
+    assert read(w, looked_for(), seconds=13.0) is Book.AGREES
+    # while a kept one takes none
+    assert read(w, looked_for("Test1BBBB"), seconds=1.0) is Book.AGREES
+
+
+def test_no_slot_no_page() -> None:
+    w = shown_once()
+    w.pacer.full_for = 60
+
+    assert read(w, looked_for()) is Book.UNANSWERED
+    assert w.amazon.pages_asked == []
+    # while a kept one needs none
+    w.pacer.full_for = None
+    w.amazon.pages = [ActivityPage((), 0)]
+    read(w, looked_for())
+    w.pacer.full_for = 60
+    assert read(w, looked_for("Test1BBBB")) is Book.AGREES
+
+
+@pytest.mark.parametrize("fails", [{"keep"}, {"kept"}, {"keep", "kept"}])
+def test_what_cannot_be_kept_is_asked_for_by_each(fails: set[str]) -> None:
+    w = world()
+    w.books.fails = fails
+
+    assert [read(w, looked_for(each)) for each in ("Test1AAAA", "Test1BBBB")] == [Book.AGREES] * 2
+    assert len(w.amazon.pages_asked) == 2
+
+
+def test_an_answer_without_a_date_is_no_reason_to_ask() -> None:
+    w = world()
+
+    assert read(w, looked_for(), None) is Book.UNANSWERED
+    assert w.amazon.pages_asked == []
+
+
+def test_a_record_of_another_partner_than_the_keys_asks_for_nothing() -> None:
+    w = world()
+
+    assert read(w, looked_for(partner_id="Test2")) is Book.UNANSWERED
+    assert w.amazon.pages_asked == []

@@ -138,6 +138,19 @@ except RuntimeError as error:
     assert "LEDGER_TABLE" in started["answer"]
 
 
+def test_what_few_calls_need_is_there_when_they_do() -> None:
+    # given a recovery that wants Amazon's book
+    wants = """
+from incentives import bootstrap
+from incentives.usecases import book
+books = bootstrap.tools().books
+told["books"] = [callable(books.kept), callable(books.keep)]
+"""
+    # then it has it, and has loaded it only now
+    assert start("recover_request", DEPLOYED, wants)["books"] == [True, True]
+    assert not {"incentives.aws.books", "incentives.usecases.book"} & set(start("recover_request", DEPLOYED)["modules"])
+
+
 @pytest.mark.parametrize("handler", sorted(FUNCTIONS.glob("*/handler.py")), ids=lambda path: path.parent.name)
 def test_every_function_ends_its_init(handler: Path) -> None:
     # The collector of garbage pauses until then.

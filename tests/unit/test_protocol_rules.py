@@ -13,7 +13,13 @@ import re
 import pytest
 
 from incentives.domain.errors import GatewayError
-from tests.unit import histories_of_recovery, histories_of_sending, rules_of_recovery, rules_of_sending
+from tests.unit import (
+    histories_of_recovery,
+    histories_of_sending,
+    histories_of_the_book,
+    rules_of_recovery,
+    rules_of_sending,
+)
 from tests.unit.rules import Rule
 
 RULES = [*rules_of_sending.RULES, *rules_of_recovery.RULES]
@@ -33,7 +39,7 @@ def test_every_history_is_some_rules() -> None:
     used = {rule.history for rule in RULES}
     told = {
         each
-        for module in (histories_of_sending, histories_of_recovery)
+        for module in (histories_of_sending, histories_of_recovery, histories_of_the_book)
         for each in vars(module).values()
         if inspect.isfunction(each) and each.__module__ == module.__name__ and not inspect.signature(each).parameters
     }

@@ -29,6 +29,7 @@ from incentives.usecases.tools import Budget, Tools
 from sandbox.report import report
 from tests.support.fakes import (
     FakeAccounts,
+    FakeBooks,
     FakeClock,
     FakeLedger,
     FakePacer,
@@ -198,7 +199,7 @@ class Scene:
         self.people.moment = self._moment
         self.telemetry = Telemetry()
         self.recoveries = Recoveries(self.engine)
-        self.pacer = FakePacer(self.clock)
+        self.pacer, self.books = FakePacer(self.clock), FakeBooks()
         self.queue = Queue(self.stage, self._take_up)
         self.settings = SimpleNamespace(support_address=SUPPORT)
         numbers = iter(range(1_000_000))
@@ -207,6 +208,7 @@ class Scene:
             pacer=self.pacer,
             backlog=SqsBacklog(lambda: self.queue, "queue"),
             amazon=Amazon(self.amazon),
+            books=self.books,
             accounts=FakeAccounts(account()),
             vault=FakeVault(),
             recoveries=self.recoveries,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from incentives.aws.account_states import DynamoDbAccountStates
     from incentives.aws.accounts import SecretsManagerAccounts
     from incentives.aws.backlog import SqsBacklog
+    from incentives.aws.books import DynamoDbBooks
     from incentives.aws.events import EventBridgeBus
     from incentives.aws.index import DynamoDbIndex
     from incentives.aws.key_notes import DynamoDbKeyNotes
@@ -317,6 +318,7 @@ def tools() -> Tools:
         pacer=_later(pacer),
         backlog=_later(_backlog),
         amazon=_later(amazon),
+        books=_later(_books),
         vault=_later(vault),
         recoveries=_later(recoveries),
         people=_later(_people),
@@ -337,6 +339,13 @@ def pacer() -> DynamoDbPacer:
     return DynamoDbPacer(
         _client("dynamodb"), config.pacer_table, pace=config.pace, now=SystemClock().now, key_of=key_of
     )
+
+
+@cache
+def _books() -> DynamoDbBooks:
+    from incentives.aws.books import DynamoDbBooks
+
+    return DynamoDbBooks(_client("dynamodb"), settings().pacer_table)
 
 
 @cache

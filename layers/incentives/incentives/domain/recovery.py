@@ -311,14 +311,14 @@ def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcom
     match attempt.outcome:
         case Reversed():
             may_revive = record.operation is not Operation.CREATE_GIFT_CARD and record.may_have_executed
-            if may_revive and not _is_after_fence(record, attempt):
+            if may_revive and not is_after_fence(record, attempt.amazon_date):
                 # A late activation or load may undo the reversal; a late create replays as refunded. Where every send
                 # was answered, none can be late.
                 return _wait_on(record, read, now)
             return _undone(record, replace(read, error=None), now)
         case NoSuchRequest(error):
             read = replace(read, error=error)
-            if record.card_seen or not _is_after_fence(record, attempt):
+            if record.card_seen or not is_after_fence(record, attempt.amazon_date):
                 return _wait_on(record, read, now)
             first = record.no_such_request_at
             if first is None:
@@ -442,10 +442,10 @@ def _reissue(record: Record, now: datetime) -> Reissue:
     )
 
 
-def _is_after_fence(record: Record, attempt: Attempt[ReversalOutcome]) -> bool:
-    """By Amazon's own clock: ours may be wrong."""
+def is_after_fence(record: Record, amazon_date: datetime | None) -> bool:
+    """Whether Amazon knew by then all that ever will be of a request. By its own clock: ours may be wrong."""
     limit = fence(record)
-    return limit is None or (attempt.amazon_date is not None and attempt.amazon_date > limit)
+    return limit is None or (amazon_date is not None and amazon_date > limit)
 
 
 def held_up(record: Record, error: AmazonError, now: datetime) -> Change:

@@ -1,28 +1,29 @@
 """Look a request up in Amazon's own book, the activity page, before believing that Amazon knows nothing of it.
 
 A reversal that finds nothing is told with the same error as an account that may do nothing at all, so that answer alone
-proves nothing. The page shows the thousand oldest rows of a time frame and may be asked for once a minute.
+proves nothing. The page shows the thousand oldest rows of a time frame and may be asked for once a minute. So each page
+is kept for whoever comes next: to a request that could land no more when it was shown, it is as good as one of its own.
 """
 
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from incentives.agcod.activity import PAGE_SIZE_MAX, ActivityPage, query_of
-from incentives.domain.accounts import Account, Activity
+from incentives.domain.accounts import Activity
+from incentives.domain.book_page import ASKED_EARLIER, CLOCKS_APART, BookPage, first_row_at, said_of, speaks_for
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.ledger import Record
 from incentives.domain.outcomes import Refused
-from incentives.domain.pacing import Allowance, Full, Lane
+from incentives.domain.pacing import WAIT_SECONDS_MAX, Allowance, Full, Lane
 from incentives.domain.recovery import Book
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
+from incentives.usecases.calls import account_of
 from incentives.usecases.pace import take_slot
-from incentives.usecases.tools import CALL_SECONDS, Tools
-
-#: Amazon's clock and ours may differ by as much as Amazon tolerates in a signature.
-CLOCKS_APART: Final = timedelta(minutes=15)
+from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
 
 #: The errorType of a partner for whom the page is not switched on. Any other refusal may be the account's trouble.
 DISABLED: Final = "APIGetGiftCardActivityPageIsDisabled"
@@ -32,52 +33,77 @@ DISABLED: Final = "APIGetGiftCardActivityPageIsDisabled"
 FAILED: Final = "Failed"
 
 
-def read_book(record: Record, tools: Tools) -> Book:
-    """What Amazon's book says of a request. It never raises: no answer is `UNANSWERED`."""
-    book = _read(record, tools)
-    tools.telemetry.log("bookRead", requestId=record.request_id, outcome=book.value)
+def read_book(record: Record, answered_at: datetime | None, tools: Tools, budget: Budget) -> Book:
+    """What Amazon's book says of a request. It never raises: no answer is `UNANSWERED`.
+
+    Args:
+        record: as it stands after the send of its reversal was recorded.
+        answered_at: the date of Amazon's answer to it. Without one that answer counts for nothing anyway.
+        tools: the ports.
+        budget: the holder's time.
+    """
+    if answered_at is None:
+        return Book.UNANSWERED
+    where, book = "kept", _kept(record, answered_at, tools)
+    if book is None:
+        where, book = "asked", _asked(record, answered_at, tools, budget) or Book.UNANSWERED
+    tools.telemetry.log("bookRead", requestId=record.request_id, outcome=book.value, where=where)
     return book
 
 
-def _read(record: Record, tools: Tools) -> Book:
-    now = tools.clock.now()
+def _kept(record: Record, answered_at: datetime, tools: Tools) -> Book | None:
+    try:
+        page = tools.books.kept(record.account)
+    except LedgerUnavailable:
+        tools.telemetry.log("ledgerUnavailable", account=record.account)
+        return None
+    return said_of(page, record) if page is not None and speaks_for(page, record, answered_at) else None
+
+
+def _asked(record: Record, answered_at: datetime, tools: Tools, budget: Budget) -> Book | None:
+    page = _ask(record, answered_at, tools, budget)
+    if page is None:
+        return None
+    try:
+        tools.books.keep(record.account, page)
+    except LedgerUnavailable:
+        # The next one asks for a page of its own.
+        tools.telemetry.log("ledgerUnavailable", account=record.account)
+    return said_of(page, record)
+
+
+def _ask(record: Record, answered_at: datetime, tools: Tools, budget: Budget) -> BookPage | None:
+    if not budget.allows_a_try(WAIT_SECONDS_MAX):
+        # Not after a reversal that took long: its answer is still to be written.
+        return None
     try:
         account = account_of(record, tools)
         slot = take_slot(record.account, Lane.RECOVERY, tools, allowance=Allowance.ACTIVITY)
     except (AccountUnusable, LedgerUnavailable):
-        return Book.UNANSWERED
+        return None
     if isinstance(slot, Full):
-        return Book.UNANSWERED
+        return None
+    since = first_row_at(record) - ASKED_EARLIER
     answer = tools.amazon.activity_page(
         account,
         request_id=f"{account.partner_id}{uuid.uuid4().hex}"[:REQUEST_ID_LENGTH_MAX],
-        query=query_of(
-            start=(record.first_sent_at or record.created_at) - CLOCKS_APART, end=now + CLOCKS_APART, index=0
-        ),
+        # The end is by Amazon's clock: whatever ours says, all that it is believed for lies before it.
+        query=query_of(start=since, end=answered_at + CLOCKS_APART, index=0),
         seconds=CALL_SECONDS,
     )
+    # Amazon has written it after its answer to the reversal.
+    page = BookPage(partner_id=account.partner_id, as_of=answered_at, since=since)
     if isinstance(answer, Refused) and answer.error.type == DISABLED:
-        return Book.UNAVAILABLE
+        return replace(page, is_available=False)
     if not isinstance(answer, ActivityPage):
-        return Book.UNANSWERED
-    if any(_is_real(row) for row in answer.rows if row.request_id == record.request_id):
-        return Book.DISAGREES
-    is_whole = len(answer.rows) < PAGE_SIZE_MAX and (answer.total is None or len(answer.rows) >= answer.total)
-    return Book.AGREES if is_whole else Book.UNAVAILABLE
+        return None
+    return replace(
+        page,
+        is_whole=len(answer.rows) < PAGE_SIZE_MAX and (answer.total is None or len(answer.rows) >= answer.total),
+        request_ids=frozenset(row.request_id for row in answer.rows if _is_real(row)),
+    )
 
 
 def _is_real(row: Activity) -> bool:
     """Whether a row tells of something that happened; a failure may be marked in either of two ways."""
     return row.failure is None and row.status != FAILED
-
-
-def account_of(record: Record, tools: Tools, *, fresh: bool = False) -> Account:
-    """The keys for a record.
-
-    Raises:
-        AccountUnusable: there are none, or they are another partner's: its request ids would not be ours.
-    """
-    account = tools.accounts.get(record.account, fresh=fresh)
-    if account.partner_id != record.partner_id:
-        raise AccountUnusable(record.account, "now has another partnerId than when this request was made")
-    return account

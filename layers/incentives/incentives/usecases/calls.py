@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from incentives.domain.accounts import Secret
+from incentives.domain.accounts import Account, Secret
 from incentives.domain.calls import Call
+from incentives.domain.errors import AccountUnusable
 from incentives.domain.ledger import Record
 from incentives.domain.operations import Operation
-from incentives.usecases.tools import Vault
+from incentives.usecases.tools import Tools, Vault
 
 #: Members of a request that are sealed in the ledger: whoever holds them can spend.
 CARD_NUMBER: Final = "cardNumber"
@@ -22,6 +23,18 @@ def masked(text: str) -> str:
     """A card number or customer id of which the last four characters show at most, and four at least do not."""
     hidden = max(len(text) - _SHOWN, min(len(text), _SHOWN))
     return "*" * hidden + text[hidden:]
+
+
+def account_of(record: Record, tools: Tools, *, fresh: bool = False) -> Account:
+    """The keys for a record.
+
+    Raises:
+        AccountUnusable: there are none, or they are another partner's: its request ids would not be ours.
+    """
+    account = tools.accounts.get(record.account, fresh=fresh)
+    if account.partner_id != record.partner_id:
+        raise AccountUnusable(record.account, "now has another partnerId than when this request was made")
+    return account
 
 
 def unsealed(record: Record, vault: Vault) -> Mapping[str, Any]:

@@ -43,8 +43,7 @@ from incentives.domain.recovery import (
     slot_due,
 )
 from incentives.domain.transitions import hand_over, record_reversal_send, record_send
-from incentives.usecases.book import account_of, read_book
-from incentives.usecases.calls import operation_call, reversal_call, unsealed
+from incentives.usecases.calls import account_of, operation_call, reversal_call, unsealed
 from incentives.usecases.pace import heed, keep_time, take_slot
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
 
@@ -183,7 +182,8 @@ def _try_with_key(
         why = AmazonError(type=error.code, message=error.detail)
         return *write(here, held_up(record, why, tools.clock.now()), tools), False
     # A key on trial is taken back if it is refused: the next try has a better one.
-    return _send(here, step, signed, reserved, tools, key_was_fresh=fresh and not account.on_trial)
+    key_was_fresh = fresh and not account.on_trial
+    return _send(here, step, signed, reserved, tools, budget=budget, key_was_fresh=key_was_fresh)
 
 
 def _lane_of(record: Record, step: SendOperation | SendReversal | Probe, lane: Lane) -> Lane:
@@ -199,6 +199,7 @@ def _send(
     slot: Slot,
     tools: Tools,
     *,
+    budget: Budget,
     key_was_fresh: bool,
 ) -> tuple[Driven, bool, bool]:
     record, call = here.record, signed.call
@@ -209,8 +210,12 @@ def _send(
     keep_time(slot, record.account, tools)
     if isinstance(step, SendReversal):
         reversal = observed(tools, here.record, call, signed, tools.amazon.attempt_reversal)
-        asked = asks_the_book(here.record, reversal, tools.clock.now())
-        book = read_book(here.record, tools) if asked else Book.AGREES
+        book = Book.AGREES
+        if asks_the_book(here.record, reversal, tools.clock.now()):
+            # Few processes ever come here: the others need not load it.
+            from incentives.usecases.book import read_book  # noqa: PLC0415
+
+            book = read_book(here.record, reversal.amazon_date, tools, budget)
         change = after_reversal(here.record, reversal, tools.clock.now(), book=book)
         key_refused = isinstance(reversal.outcome, Unresolved) and (
             reversal.outcome.not_executed is NotExecutedBecause.CREDENTIALS

@@ -18,8 +18,7 @@ from incentives.domain.calls import Call
 from incentives.domain.case_file import case_file, is_stale, stale_at
 from incentives.domain.errors import AccountUnusable, InvalidInput, StateConflict, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status, change
-from incentives.usecases.book import account_of
-from incentives.usecases.calls import operation_call, reversal_call, unsealed
+from incentives.usecases.calls import account_of, operation_call, reversal_call, unsealed
 from incentives.usecases.drive import Driven, write
 from incentives.usecases.find import find
 from incentives.usecases.tools import Ledger, Tools

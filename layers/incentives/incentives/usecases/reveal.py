@@ -13,8 +13,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Conflict, Refused, Succeeded
 from incentives.domain.pacing import Full, Lane, Slot
 from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended, refusal_of
-from incentives.usecases.book import account_of
-from incentives.usecases.calls import operation_call
+from incentives.usecases.calls import account_of, operation_call
 from incentives.usecases.drive import is_key_refused, observed
 from incentives.usecases.find import find
 from incentives.usecases.pace import take_slot

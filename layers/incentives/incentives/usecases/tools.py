@@ -20,6 +20,7 @@ from incentives.domain.recovery import Reissue
 if TYPE_CHECKING:
     # Not loaded by functions that never call Amazon: it brings the HTTP library.
     from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer, SignedCall
+    from incentives.domain.book_page import BookPage
 
 
 class Ledger(Protocol):
@@ -93,6 +94,16 @@ class Amazon(Protocol):
         """Ask for a page of the account's activity."""
 
 
+class Books(Protocol):
+    """The last page of Amazon's book that anybody was shown, by account."""
+
+    def kept(self, account: str) -> BookPage | None:
+        """Return it; None if there is none that can be read. Raises `LedgerUnavailable`."""
+
+    def keep(self, account: str, page: BookPage) -> None:
+        """Keep a page, unless the one that is there is newer. Raises `LedgerUnavailable`."""
+
+
 class Accounts(Protocol):
     """The accounts' keys."""
 
@@ -163,6 +174,7 @@ class Tools:
     pacer: Pacer
     backlog: Backlog
     amazon: Amazon
+    books: Books
     accounts: Accounts
     vault: Vault
     recoveries: Recoveries
