@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from botocore.config import Config
+from botocore.exceptions import UnknownServiceError
 
 import incentives
+from incentives.aws.calls import SERVICES, make_client
 
 LAYER = Path(incentives.__file__).parents[1]
 
@@ -43,3 +46,14 @@ def test_the_room_loads_no_more_than_it_uses(module: str) -> None:
     assert not [
         name for name in loaded if name.startswith(("incentives.agcod", "incentives.api", "incentives.usecases"))
     ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_services_that_botocore_is_told_of_are_there(service: str) -> None:
+    client = make_client(service, Config(region_name="us-east-1"))
+    assert client.meta.service_model.service_name == service
+
+
+def test_a_service_that_it_is_not_told_of_is_named() -> None:
+    with pytest.raises(UnknownServiceError, match="ec2"):
+        make_client("ec2", Config(region_name="us-east-1"))

@@ -101,7 +101,9 @@ NOTES: Final[Mapping[str, str]] = {
         "needs. Floor: boto3 with the same clients, and requests; where the function never calls Amazon, the stricter "
         "figure without requests stands beside it. Usual: Powertools' event handler with validation, Tracer and "
         "idempotency, and the same clients. All of it compiled beforehand, as the layers are when the interpreter of "
-        "the build is the target's."
+        "the build is the target's. Functions whose callers wait for Amazon read its certificate authorities as well "
+        "when they start, while Lambda gives a whole processor; the others do it in their first call, so that it is a "
+        "line of its own."
     ),
     "create": (
         "CPU in the handler against a local AWS and the sandbox, both in other processes. The bare handler does the "

@@ -9,9 +9,10 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from local.settings import OWNER_ACCESS_KEY_ID, OWNER_SECRET_ACCESS_KEY, REGION, ROOT
@@ -43,6 +44,11 @@ _NAMED: Final = (
 )
 _NAMES: Final = dict.fromkeys(_NAMED, "bench") | {"BACKLOG_QUEUE": "https://queue.test/bench"}
 
+#: Without TLS there are no certificate authorities to read. To read them at the start is to do some of the first call's
+#: work before it; whatever a function is compared with does that in its first call, so it is measured by itself.
+_NO_TLS: Final = {"INCENTIVES_ENDPOINT": "http://amazon.test"}
+_READS_AUTHORITIES: Final = "create_gift_card"
+
 
 def cost_of_init(artifact: Artifact) -> Iterable[Line]:
     """CPU of each function's init, functions with the same needs taken in turns with what they are compared with."""
@@ -59,7 +65,9 @@ def cost_of_init(artifact: Artifact) -> Iterable[Line]:
             measured["usual", key].append(_begin(artifact.usual_way, common | {"way": "usual"}))
             for name in names:
                 spec = {"way": "ours", "services": services, "makes": taken_of_bootstrap(name)}
-                measured["ours", name].append(_begin(artifact.ours(name), spec))
+                measured["ours", name].append(_begin(artifact.ours(name), spec, _NO_TLS))
+                if name == _READS_AUTHORITIES:
+                    measured["ours, with authorities", name].append(_begin(artifact.ours(name), spec))
     for (services, asks_amazon), names in needs.items():
         key = "+".join((*services, "amazon") if asks_amazon else services)
         for name in names:
@@ -76,6 +84,12 @@ def cost_of_init(artifact: Artifact) -> Iterable[Line]:
                 baseline=f"floor {_cpu(measured['full floor', key]):.0f}: {to_floor:.2f}{without}; "
                 f"usual {_cpu(measured['usual', key]):.0f}: {to_usual:.2f}",
             )
+    with_authorities = _cpu(measured["ours, with authorities", _READS_AUTHORITIES])
+    yield Line(
+        f"init of {_READS_AUTHORITIES}, Amazon's certificate authorities read",
+        f"{with_authorities:.0f} ms",
+        baseline=f"without: {_cpu(measured['ours', _READS_AUTHORITIES]):.0f}",
+    )
 
 
 @cache
@@ -95,10 +109,10 @@ def taken_of_bootstrap(name: str) -> Sequence[str]:
     return list(dict.fromkeys([*taken, "telemetry"]))
 
 
-def _begin(path: list[str], spec: dict[str, Any]) -> dict[str, Any]:
+def _begin(path: list[str], spec: dict[str, Any], more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-B", str(_PROGRAM), json.dumps({"path": path, **spec})],
-        env=environment(_NAMES | UNPACED),
+        env=environment(_NAMES | UNPACED | more),
         capture_output=True,
         text=True,
         check=False,
@@ -109,7 +123,7 @@ def _begin(path: list[str], spec: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def environment(more: dict[str, str]) -> dict[str, str]:
+def environment(more: Mapping[str, str]) -> dict[str, str]:
     """Of a function's process: nothing of this machine's but the way to its programs."""
     return {
         "PATH": os.environ["PATH"],

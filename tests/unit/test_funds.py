@@ -27,7 +27,8 @@ from incentives.domain.funds import FRESH_FOR, STALE_MAX, Snapshot, days_remaini
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.pacing import Allowance, Full, Lane, Slot
-from incentives.usecases.funds import Balances, funds_outlook
+from incentives.usecases.funds import funds_outlook
+from incentives.usecases.watch_tools import Balances
 from tests.support.fakes import START, FakeAccountStates, World, usd, world
 from tests.unit.builders import KEY_REFUSED, MINUTE, SECOND, THROTTLED, TIMED_OUT
 from tests.unit.test_handlers import load

@@ -19,10 +19,11 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from incentives.agcod.amazon import Amazon
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
     from incentives.domain.pacing import Pace
     from incentives.usecases.key_tools import KeyTools
     from incentives.usecases.order_tools import OrderTools
-    from incentives.usecases.raise_alerts import WatchTools
     from incentives.usecases.tools import Budget, Tools
+    from incentives.usecases.watch_tools import WatchTools
 
 #: What Lambda calls the function that this process is one of. Nowhere else is it set.
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
@@ -57,7 +58,7 @@ if _IN_LAMBDA:
     gc.disable()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Settings:
     """What a deployment sets, each from one environment variable.
 
@@ -250,7 +251,7 @@ def account_states() -> DynamoDbAccountStates:
 @cache
 def watch_tools() -> WatchTools:
     """Everything that watching accounts needs."""
-    from incentives.usecases.raise_alerts import WatchTools
+    from incentives.usecases.watch_tools import WatchTools
 
     limits = read_alert_limits(os.environ)
     return WatchTools(tools=tools(), states=account_states(), bus=_later(bus), limits=limits)

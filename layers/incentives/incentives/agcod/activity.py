@@ -9,7 +9,6 @@ when there are as many as Amazon's total says, or when a page brings nothing new
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from incentives.agcod.envelope import Envelope, error_type
 from incentives.agcod.shapes import ActivityRow, ActivityShape, WithGcId, read_shape
 from incentives.domain.accounts import Activity
 from incentives.domain.errors import InvalidInput
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from incentives.domain.calls import Call
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PAGE_SIZE_MAX: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActivityPage:
     """Rows as Amazon sent them, and how many there are in the whole time frame (None if it does not say)."""
 
@@ -35,7 +35,7 @@ class ActivityPage:
     total: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Walk:
     """Where a walk through the pages is.
 

@@ -12,7 +12,6 @@ one, must be `Fulfilled`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, assert_never
@@ -53,6 +52,7 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ Failure = Refused | Unknown | NotExecuted
 UNREADABLE: Final = Unknown(UnknownBecause.UNREADABLE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Funds:
     """What GetAvailableFunds answers.
 

@@ -7,7 +7,7 @@ recorded before it is sent (`send`) by the use cases that own the ledger.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from requests_aws4auth import AWS4Auth
 from incentives.agcod.bodies import LoadUnits, body_of
 from incentives.agcod.marketplaces import checked_endpoint, marketplace_of
 from incentives.agcod.transport import Answer, Clock, Fault, Transport
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ SIGNED_HEADERS: Final = ("accept", "content-type", "host", "x-amz-date", "x-amz-
 _JSON: Final = "application/json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SignedCall:
     """A call, ready to be sent once.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from incentives.agcod.errors import TABLE
 from incentives.agcod.parsing import GARBLED, Document
 from incentives.domain.outcomes import AmazonError
+from incentives.domain.values import frozen
 
 #: Characters of a message that are kept.
 MESSAGE_LENGTH_MAX: Final = 500
@@ -36,7 +36,7 @@ _ERROR_TYPE: Final = re.compile(r"(?=.{3,80}$)(?:[A-Z]{1,5}[a-z]{1,30})+")
 _SECRET_NAME: Final = re.compile("claim|cardnumber|token|secret|password")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen
 class Envelope:
     """An answer, opened but not yet judged. Never shown as text.
 

@@ -8,7 +8,7 @@ source names them; where none does, the gateway refuses nothing and leaves the j
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, Money
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ Environment = Literal["sandbox", "production"]
 Confidence = Literal["documented", "reported", "inferred"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """Marketplaces that share hosts and a signing region.
 
@@ -39,7 +40,7 @@ class Group:
     production: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limit:
     """Smallest and largest amount of one operation, in `currency`, both inclusive; None where no source says."""
 
@@ -50,7 +51,7 @@ class Limit:
     confidence: Confidence
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Marketplace:
     """One country's Incentives API.
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,7 @@ class _Garbled:
 GARBLED: Final = _Garbled()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen
 class Document:
     """What an answer's bytes say. Never shown as text: it may hold a claim code.
 

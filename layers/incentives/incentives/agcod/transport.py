@@ -28,7 +28,7 @@ import logging
 import socket
 import ssl
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +40,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from incentives.domain.outcomes import NotExecutedBecause, UnknownBecause
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +57,7 @@ BODY_BYTES_MAX: Final = 2_000_000
 _CONNECTIONS_KEPT: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clock:
     """Time as the transport needs it: when a process is thawed the wall has moved; the other may have stood still."""
 
@@ -68,7 +69,7 @@ class Clock:
         return self.wall().astimezone(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """An HTTP answer. The body is never part of a text conversion: it may hold a claim code.
 
@@ -83,7 +84,7 @@ class Answer:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """No answer.
 

@@ -8,12 +8,13 @@ import json
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
 from incentives.domain.errors import BodyTooLarge, GatewayError, InvalidInput, NotFound
+from incentives.domain.values import frozen
 
 #: No request of this API is near this; a larger one is a mistake or an attack.
 BODY_BYTES_MAX: Final = 10 * 1024
@@ -27,7 +28,7 @@ HEADER_CHARACTERS_MAX: Final = 16 * 1024
 Log = Callable[..., None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ApiCall:
     """One call as a handler sees it.
 
@@ -88,7 +89,7 @@ class ApiCall:
         return dict(self.query)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiAnswer:
     """What goes back. Its body may hold a claim code: it is never logged."""
 

@@ -7,7 +7,7 @@ A route added to the template is added here, with the shapes of its answers in `
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ from incentives.api.models import Body
 from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.questions import PAGE_MAX
 from incentives.domain.ledger import Status
+from incentives.domain.values import frozen
 
 Schema = Mapping[str, object]
 
@@ -24,7 +25,7 @@ Schema = Mapping[str, object]
 REFUSALS: Final = (402, 403, 409, 422)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Answer:
     """A success.
 
@@ -38,7 +39,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Query:
     """A parameter of the query."""
 
@@ -48,7 +49,7 @@ class Query:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Route:
     """One route.
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -41,6 +40,7 @@ from incentives.domain.spend import (
     minor_units,
     money_of,
 )
+from incentives.domain.values import frozen
 
 #: The partition that lists the accounts.
 _LIST: Final = "#accounts"
@@ -51,7 +51,7 @@ TRIES_MAX: Final = 8
 Item = Mapping[str, dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Counted:
     """What a request was counted as, and which version of it."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from incentives import __version__
@@ -29,9 +30,25 @@ CLIENT_CONFIG: Final = Config(
 )
 
 
+#: botocore's names of the services that are called.
+SERVICES: Final = ("dynamodb", "events", "kms", "s3", "secretsmanager", "sesv2", "sns", "sqs", "stepfunctions")
+
+
+class _Loader(Loader):
+    """Reads botocore's models of services, and knows by itself which there are.
+
+    To find out, botocore looks twice into each folder of all four hundred: a fifth of the time to make a client.
+    """
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's own signature
+        return [*SERVICES]
+
+
 @cache
 def _session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _Loader())
+    return session
 
 
 def make_client(service: str, config: Config) -> AwsClient:

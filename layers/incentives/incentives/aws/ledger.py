@@ -9,9 +9,9 @@ That is why every write carries a nonce of its attempt and asks for the old item
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, DoubtWatch, answer_of, error_code
 from incentives.aws.records import (
@@ -29,8 +29,11 @@ from incentives.aws.records import (
 )
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
-from incentives.domain.recovery import Reissue
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
+from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.recovery import Reissue
 
 _T = TypeVar("_T")
 
@@ -58,7 +61,7 @@ class _InTheWayError(Exception):
     """Another write is under way on the same item: this one was refused without effect."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Refused:
     """Why a write was refused, and nothing of it written.
 

@@ -26,7 +26,7 @@ first takes its lead for the time that has passed since the last write, and hold
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -44,6 +44,7 @@ from incentives.domain.pacing import (
     slower,
     to_milliseconds,
 )
+from incentives.domain.values import frozen
 
 #: Of the attributes that tell when a call which a key signs last took its slot; the key's print follows.
 USED: Final = "used"
@@ -66,7 +67,7 @@ HELD_BACK_MILLISECONDS: Final = 250
 SILENCE_MILLISECONDS: Final = 3_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Item:
     """An account's item as it was last seen; 0, long past, where there is nothing. Named as in the table."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -28,6 +29,9 @@ from incentives.domain.outcomes import AmazonError, ConflictKind
 
 #: The one partition of the sparse index: open records only, so it stays small.
 WAKE_PARTITION: Final = "open"
+
+_ERROR_FIELDS: Final = tuple(each.name for each in fields(AmazonError))
+_EVIDENCE_FIELDS: Final = tuple(each.name for each in fields(Evidence))
 
 Attribute = dict[str, Any]
 Item = dict[str, Attribute]
@@ -75,7 +79,7 @@ def _error(value: AmazonError) -> Attribute:
 
 
 def _evidence(value: Evidence) -> Attribute:
-    return _document({name: part for name in Evidence.__slots__ if (part := getattr(value, name)) is not None})
+    return _document({name: part for name in _EVIDENCE_FIELDS if (part := getattr(value, name)) is not None})
 
 
 def _lines(value: tuple[str, ...]) -> Attribute:
@@ -102,11 +106,11 @@ def _json(value: object) -> str:
 
 
 def _read_error(attribute: Attribute) -> AmazonError:
-    return AmazonError(**_known(attribute, AmazonError.__slots__))
+    return AmazonError(**_known(attribute, _ERROR_FIELDS))
 
 
 def _read_evidence(attribute: Attribute) -> Evidence:
-    return Evidence(**_known(attribute, Evidence.__slots__))
+    return Evidence(**_known(attribute, _EVIDENCE_FIELDS))
 
 
 def _known(attribute: Attribute, names: Collection[str]) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from incentives.domain.money import Money
+from incentives.domain.values import frozen
 
 #: How long a process goes by an account's secret before it reads it again.
 SECRET_KEPT_FOR: Final = timedelta(minutes=5)
@@ -40,7 +40,7 @@ class Secret:
         raise TypeError("a secret is never serialised")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """One partner account: partner id, marketplace and keys. A company has one per country.
 
@@ -70,7 +70,7 @@ class Account:
         return hashlib.sha256(self.access_key_id.encode()).hexdigest()[:8]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccountFunds:
     """An account's balance.
 
@@ -84,7 +84,7 @@ class AccountFunds:
     as_of: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CardState:
     """What ActivationStatusCheck answers.
 
@@ -98,7 +98,7 @@ class CardState:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Activity:
     """One thing that happened to the account.
 

@@ -15,7 +15,7 @@ What cannot be told from what is known, because the check failed for instance, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum, StrEnum
@@ -23,6 +23,7 @@ from typing import Final
 
 from incentives.domain.events import SCHEMA_VERSION, Event
 from incentives.domain.money import Money
+from incentives.domain.values import frozen
 
 #: Amazon asks for a new access key at least every 180 days.
 KEY_DAYS_MAX: Final = 180
@@ -67,7 +68,7 @@ class Check(Enum):
     KEY_REFUSED = "keyRefused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """What a deployment sets.
 
@@ -119,7 +120,7 @@ def _number(text: str) -> Decimal:
     return number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Figures:
     """What a watch finds.
 
@@ -144,7 +145,7 @@ class Figures:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raised:
     """One alert that stands.
 
@@ -159,7 +160,7 @@ class Raised:
     needed: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """The alerts of an account that stand.
 

@@ -13,12 +13,12 @@ A request whose whole time lies within the page's is in it if it ever was execut
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from incentives.domain.ledger import Record
 from incentives.domain.recovery import Book, is_after_fence
+from incentives.domain.values import frozen
 
 #: Amazon's clock and ours may differ by as much as Amazon tolerates in a signature.
 CLOCKS_APART: Final = timedelta(minutes=15)
@@ -34,7 +34,7 @@ EARLIER_MAX: Final = timedelta(minutes=30)
 ANSWERS_APART: Final = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BookPage:
     """What a page that was read tells.
 

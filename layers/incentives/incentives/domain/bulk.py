@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum, auto
@@ -26,6 +26,7 @@ from incentives.domain.ledger import Intent, Record, Status
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.request_ids import derive_request_id, hash_key
+from incentives.domain.values import frozen
 
 #: Rows that one child of the workflow works on: at one a second it is done within an Express execution's five minutes.
 BATCH_ROWS: Final = 50
@@ -124,7 +125,7 @@ def row_outcome(record: Record | None) -> RowOutcome:
             return RowOutcome.OPEN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Counts:
     """How many rows stand how.
 
@@ -176,7 +177,7 @@ def sum_of(counts: Iterable[Counts]) -> Counts:
     return Counts(**total)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Batch:
     """How far the rows of one batch have come.
 
@@ -199,7 +200,7 @@ class Batch:
         return self.counts.done
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileError:
     """What is wrong with the file.
 
@@ -214,7 +215,7 @@ class FileError:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BulkOrder:
     """One bulk order as its table holds it. Times are aware UTC.
 
@@ -274,7 +275,7 @@ class BulkOrder:
         return derive_request_id(self.partner_id, self.account, Operation.CREATE_GIFT_CARD, key_hash, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Upload:
     """Where the file is to be put, by whoever has this URL.
 
@@ -288,7 +289,7 @@ class Upload:
     method: str = "PUT"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Download:
     """Where the result is, for whoever has this URL."""
 
@@ -296,7 +297,7 @@ class Download:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OrderView:
     """An order as its callers see it.
 
@@ -321,7 +322,7 @@ class OrderView:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderMoved:
     """An order that is not, or no longer, as a write took it to be.
 

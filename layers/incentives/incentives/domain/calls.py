@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from incentives.domain.accounts import Secret
 from incentives.domain.money import Money
 from incentives.domain.outcomes import Outcome, ReversalOutcome
+from incentives.domain.values import frozen
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome | ReversalOutcome)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Call:
     """What is asked of Amazon, before it is written as a body and signed.
 
@@ -36,7 +37,7 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Evidence:
     """What support at Amazon asks for about one attempt. It never holds a claim code, a key or a signature.
 
@@ -59,7 +60,7 @@ class Evidence:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Attempt(Generic[OutcomeT]):
     """One attempt and what it came back with.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
@@ -11,6 +11,7 @@ from incentives.domain.accounts import AccountFunds
 from incentives.domain.alerts import Standing
 from incentives.domain.money import Money
 from incentives.domain.spend import Days, average_daily_spend
+from incentives.domain.values import frozen
 
 #: Within a minute everybody gets the same answer: dashboards that ask every few seconds would use up the request rate
 #: that cards are issued with.
@@ -21,7 +22,7 @@ FRESH_FOR: Final = timedelta(seconds=60)
 STALE_MAX: Final = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """A balance, and when we were told it.
 
@@ -37,7 +38,7 @@ class Snapshot:
         return abs(now - self.taken_at) < age
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AccountState:
     """What we know of an account without asking Amazon.
 
@@ -53,7 +54,7 @@ class AccountState:
     standing: Standing = field(default_factory=Standing)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outlook:
     """A balance, and how long it lasts.
 

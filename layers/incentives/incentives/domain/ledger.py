@@ -13,7 +13,7 @@ another state, loses the write and is told how the record stands now.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -22,6 +22,7 @@ from incentives.domain.calls import Evidence
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, ConflictKind
+from incentives.domain.values import frozen
 
 
 class Status(StrEnum):
@@ -87,7 +88,7 @@ class TooLateStage(StrEnum):
     FINAL = "final"  # too late once more: it is alive, and nobody wants it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Record:
     """One request as the ledger holds it. Times are aware UTC.
 
@@ -189,7 +190,7 @@ class Record:
         return self.status is Status.PENDING and self.never_sent and self.wait_seconds is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class KeyItem:
     """What guards one idempotency key, for good.
 
@@ -206,7 +207,7 @@ class KeyItem:
     nonce: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Change:
     """One conditional write.
 
@@ -230,14 +231,14 @@ class Change:
         return tuple(name for name in _WRITABLE if getattr(self.before, name) != getattr(self.after, name))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyTaken:
     """The idempotency key has its item already."""
 
     key: KeyItem
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lost:
     """A conditional write whose condition did not hold.
 
@@ -248,7 +249,7 @@ class Lost:
     current: Record | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OpenRequests:
     """How many requests are open.
 

@@ -7,11 +7,11 @@ the Incentives API serves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from incentives.domain.errors import InvalidInput
+from incentives.domain.values import frozen
 
 #: ISO 4217 minor units of every currency an Incentives API marketplace uses.
 CURRENCY_DECIMALS: Final[dict[str, int]] = {
@@ -40,7 +40,7 @@ AMOUNT_TEXT_LENGTH_MAX: Final = 18
 AMOUNT_MAX: Final = Decimal(10_000_000)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Money:
     """A positive amount, quantised to the decimals of its currency."""
 

@@ -6,12 +6,13 @@ An attempt is one HTTP call. What it means for the *request* (the ledger's recor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from incentives.domain.money import Money
+from incentives.domain.values import frozen
 
 
 class ClaimCode:
@@ -44,7 +45,7 @@ class ClaimCode:
         raise TypeError("a claim code is never serialised")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AmazonError:
     """An error as Amazon named it. Every part may be missing in a real answer.
 
@@ -95,7 +96,7 @@ class ConflictKind(StrEnum):
     VALUE = "value"  # another amount or currency than asked for
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Card:
     """A card as Amazon's SUCCESS describes it.
 
@@ -114,14 +115,14 @@ class Card:
     value: Money
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Succeeded:
     """Amazon did what was asked: the card is live, with the amount and currency asked for."""
 
     card: Card
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """SUCCESS, but not of a card that may be delivered."""
 
@@ -130,14 +131,14 @@ class Conflict:
     error: AmazonError = AmazonError()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """Amazon says no. Closes the request only if no earlier attempt is unknown."""
 
     error: AmazonError
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unknown:
     """Nobody can tell whether it happened."""
 
@@ -145,7 +146,7 @@ class Unknown:
     error: AmazonError = AmazonError()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotExecuted:
     """It certainly did not happen."""
 
@@ -156,26 +157,26 @@ class NotExecuted:
 Outcome = Succeeded | Conflict | Refused | Unknown | NotExecuted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reversed:
     """The reversal had its effect, now or before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoSuchRequest:
     """Amazon knows nothing of the request id. Proves nothing before the fence."""
 
     error: AmazonError = AmazonError()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TooLate:
     """The window to reverse is over. No proof that the card is alive."""
 
     error: AmazonError = AmazonError()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unresolved:
     """Any other answer to a reversal, or none: repeat until the deadline.
 

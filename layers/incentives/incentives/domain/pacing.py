@@ -23,10 +23,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Final
+
+from incentives.domain.values import frozen
 
 #: Amazon refuses more than 10 requests in any second per account, of all kinds together. Calls leave up to a few
 #: tenths of a second after their slot, so eight leaves room.
@@ -75,14 +76,14 @@ class Allowance(StrEnum):
 ALLOWANCE_MILLISECONDS: Final[Mapping[Allowance, int]] = {Allowance.FUNDS: 1_000, Allowance.ACTIVITY: 60_000}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """A call may leave at `at`."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Full:
     """No slot within the time that the lane may wait.
 
@@ -95,7 +96,7 @@ class Full:
     again_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Pace:
     """What a deployment sets.
 

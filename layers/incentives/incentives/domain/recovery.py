@@ -9,7 +9,7 @@ clock comes from the ledger, so that a process that died is no loss.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -38,6 +38,7 @@ from incentives.domain.outcomes import (
 from incentives.domain.parking import PARKED_SECONDS_FIRST, is_unfunded
 from incentives.domain.request_ids import derive_request_id
 from incentives.domain.transitions import DEADLINE, IN_BACKLOG, LEASE, begin_reversal
+from incentives.domain.values import frozen
 from incentives.domain.waits import REPEAT_BEFORE_REVERSING, WAIT_SECONDS_MAX, deadline, fence, next_wait_seconds
 
 #: Two answers "no such request" count only this far apart: one read may be stale.
@@ -55,43 +56,43 @@ ALREADY_ACTIVATED: Final = frozenset(
 # ---- what to do next ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """Nothing is due yet."""
 
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendOperation:
     """Repeat the operation under the same request id."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendReversal:
     """Send the reversal with the request id of what it reverses."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probe:
     """Read a card that is known to exist, by sending its operation once more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settle:
     """Nothing needs to be asked of Amazon: write this."""
 
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Escalate:
     """Amazon will not say any more, or says what only people can settle: write this, with a case file."""
 
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reissue:
     """Close the reversed generation and open the next, in one transaction."""
 
@@ -99,7 +100,7 @@ class Reissue:
     successor: Record
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """The record has ended."""
 

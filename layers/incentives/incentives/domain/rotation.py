@@ -14,7 +14,6 @@ a key is replaced at least every 180 days.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -22,6 +21,7 @@ from typing import Final
 from incentives.domain.accounts import SECRET_KEPT_FOR, Account
 from incentives.domain.events import SCHEMA_VERSION, Event
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused, Unknown, blames_key
+from incentives.domain.values import frozen
 
 #: How long a promoted key is watched: every process has read the secret anew by then, and made calls with it.
 TRIAL: Final = timedelta(minutes=10)
@@ -33,7 +33,7 @@ SIGNATURE_VALID_FOR: Final = timedelta(minutes=15)
 CLOCKS_APART: Final = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Labels:
     """The versions of an account's secret, by staging label.
 
@@ -91,7 +91,7 @@ def fault_of(new: Account, old: Account) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyNotes:
     """What the functions have noted of a key.
 
@@ -112,7 +112,7 @@ class Stage(StrEnum):
     ROLLED_BACK = "rolledBack"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Rotation:
     """The newest rotation of an account.
 
@@ -142,7 +142,7 @@ class Outcome(StrEnum):
     OVERTAKEN = "overtaken"  # somebody else has moved the labels
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Report:
     """What an operator is told.
 

@@ -14,7 +14,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
@@ -22,6 +22,7 @@ from incentives.domain.bulk import FileError, FileFormat, add
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
 from incentives.domain.request_ids import parse_idempotency_key
+from incentives.domain.values import frozen
 
 #: At eight a second, three and a half hours of issuing.
 ROWS_MAX: Final = 100_000
@@ -42,7 +43,7 @@ COLUMNS: Final = (*REQUIRED, "reference")
 _QUOTED_LENGTH_MAX: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One valid row.
 
@@ -55,7 +56,7 @@ class Row:
     reference: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Checked:
     """What a file was found to be.
 

@@ -7,7 +7,6 @@ that records that come twice, or in the wrong order, change nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 from incentives.domain.ledger import Record, Status
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.operations import Operation
+from incentives.domain.values import frozen
 
 #: Of the average, as Amazon's own portal shows it.
 AVERAGE_DAYS: Final = 14
@@ -26,7 +26,7 @@ COUNTED_FOR: Final = timedelta(days=60)
 TOTALS_FOR: Final = timedelta(days=400)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """What a request costs, and on which UTC day it counts."""
 
@@ -35,7 +35,7 @@ class Charge:
     value: Money
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """Of one currency and operation on one day.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final, NoReturn
 
@@ -12,12 +12,13 @@ from incentives.domain.errors import RefusedByAmazon, StateConflict
 from incentives.domain.ledger import Record, Status
 from incentives.domain.outcomes import AmazonError, Card
 from incentives.domain.recovery import KEY_REFUSED, NOT_SENT
+from incentives.domain.values import frozen
 
 #: A caller need not ask more often than this, whatever the next try's time.
 RETRY_AFTER_SECONDS_MAX = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivered:
     """A live card, code and all, found SUCCEEDED in the ledger after Amazon's answer.
 
@@ -31,7 +32,7 @@ class Delivered:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """The outcome is not known yet, or the pace does not allow the call yet: ask again."""
 
@@ -39,7 +40,7 @@ class Accepted:
     retry_after_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """A record as it stands.
 

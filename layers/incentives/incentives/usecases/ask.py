@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from incentives.agcod.answers import Failure
 from incentives.domain.accounts import Account
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused, Unknown
@@ -15,6 +14,9 @@ from incentives.domain.pacing import WAIT_SECONDS_MAX, Allowance, Lane, Slot
 from incentives.usecases.answers import refusal
 from incentives.usecases.pace import heed, take_slot
 from incentives.usecases.tools import Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.agcod.answers import Failure
 
 #: Amazon answers such questions once a second at most.
 RETRY_SECONDS = 1.0

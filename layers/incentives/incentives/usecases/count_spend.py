@@ -14,8 +14,8 @@ from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Record
 from incentives.domain.parking import is_unfunded
 from incentives.domain.spend import charge_of
-from incentives.usecases.raise_alerts import WatchTools, raise_alerts
-from incentives.usecases.watch_account import figures_of
+from incentives.usecases.raise_alerts import figures_of, raise_alerts
+from incentives.usecases.watch_tools import WatchTools
 
 
 def count_spend(stream_records: Sequence[Mapping[str, Any]], watch: WatchTools) -> dict[str, Any]:

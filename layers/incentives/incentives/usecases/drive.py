@@ -7,7 +7,7 @@ that dies anywhere in between leaves a record from which the next holder goes on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from incentives.domain.calls import Attempt, Call
@@ -43,6 +43,7 @@ from incentives.domain.recovery import (
     slot_due,
 )
 from incentives.domain.transitions import hand_over, record_reversal_send, record_send
+from incentives.domain.values import frozen
 from incentives.usecases.calls import account_of, operation_call, reversal_call, unsealed
 from incentives.usecases.pace import heed, keep_time, take_slot
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from incentives.agcod.amazon import SignedCall
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Driven:
     """How far a record came.
 

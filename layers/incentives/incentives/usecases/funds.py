@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from incentives.agcod.answers import Funds
 from incentives.domain.accounts import Account, AccountFunds
@@ -13,22 +13,13 @@ from incentives.domain.funds import FRESH_FOR, STALE_MAX, AccountState, Outlook,
 from incentives.domain.pacing import Allowance
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
+from incentives.usecases.watch_tools import Balances
 
 if TYPE_CHECKING:
     from incentives.agcod.amazon import FundsAnswer
 
 #: Enough for one try and no more: whoever can be told an older balance does not wait for a second.
 _ONE_TRY: Final = Budget(lambda: 0.0)
-
-
-class Balances(Protocol):
-    """What is known of accounts without asking Amazon. Each method raises `LedgerUnavailable`."""
-
-    def read(self, account: str, today: date) -> AccountState:
-        """Read what is known of an account; of what it spent, the days that an average needs, and today."""
-
-    def keep_funds(self, snapshot: Snapshot) -> None:
-        """Keep a balance, unless a newer one is kept already."""
 
 
 def funds_outlook(account_name: str, tools: Tools, balances: Balances, budget: Budget) -> Outlook:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.pacing import Full, Lane, Slot
 from incentives.domain.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
 from incentives.domain.transitions import first_send, postponed
+from incentives.domain.values import frozen
 from incentives.usecases.answers import Accepted, Delivered, accepted, raise_ended
 from incentives.usecases.calls import operation_call
 from incentives.usecases.drive import Driven, drive, is_key_refused, observed, put_back, settle
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from incentives.agcod.amazon import SignedCall
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Order:
     """What a caller asks for, validated.
 

@@ -8,7 +8,7 @@ funds - pauses the order and tells the operators, before row after row is refuse
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Final
@@ -38,6 +38,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.pacing import Lane, Slot
 from incentives.domain.parking import is_parked
 from incentives.domain.rows import Row
+from incentives.domain.values import frozen
 from incentives.usecases.find import find
 from incentives.usecases.issue import Order, issue
 from incentives.usecases.order_tools import OrderTools
@@ -86,7 +87,7 @@ class _Pause(Exception):  # noqa: N818 - a signal, not an error
         self.outcome = outcome
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Work:
     """What a child of the workflow is to do: a batch of an order, in one of its rounds."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -10,6 +9,7 @@ from incentives.domain.accounts import Account
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.pacing import Allowance, Full, Lane
 from incentives.domain.rotation import KeyNotes, Labels, Rotation, Verdict, verdict_of
+from incentives.domain.values import frozen
 from incentives.usecases.pace import take_slot
 from incentives.usecases.publish_events import Bus
 from incentives.usecases.tools import CALL_SECONDS, Tools
@@ -57,7 +57,7 @@ class Notes(Protocol):
         """Of one key. Raises `LedgerUnavailable`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class KeyTools:
     """The ports, and what rotating keys needs beside them."""
 
@@ -68,7 +68,7 @@ class KeyTools:
     bus: Bus
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proof:
     """What one signed call says of the key that signed it.
 

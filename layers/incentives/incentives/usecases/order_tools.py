@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from incentives.domain.bulk import Batch, BulkOrder, Download, FileFormat, OrderMoved, Started, Upload
 from incentives.domain.ledger import Record
 from incentives.domain.rows import Row
+from incentives.domain.values import frozen
 from incentives.usecases.tools import Clock, Telemetry
 
 
@@ -82,7 +82,7 @@ class Records(Protocol):
         """Those of the records that there are, by request id. Raises `LedgerUnavailable`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OrderTools:
     """The ports, and where nonces come from."""
 

@@ -8,12 +8,13 @@ whose round is no longer the order's does nothing and ends its execution.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from incentives.domain.bulk import BulkOrder, OrderMoved, OrderStatus, moved, sum_of
 from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
+from incentives.domain.values import frozen
 from incentives.usecases.order_tools import OrderTools
 from incentives.usecases.settle_order import Settling, settle_order
 from incentives.usecases.tools import Budget, Tools
@@ -33,7 +34,7 @@ class Task(StrEnum):
     DONE = "Done"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Progress:
     """What the workflow carries from state to state: ids, numbers, what comes next. Nothing of any row.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from incentives.aws.events import ENTRIES_MAX, NotPublished, read_stream_record
 from incentives.domain.events import Event, event_of
-from incentives.usecases.tools import Telemetry
+
+if TYPE_CHECKING:
+    from incentives.usecases.tools import Telemetry
 
 
 class Bus(Protocol):

@@ -6,69 +6,22 @@ A process that dies in between leaves an alert that nobody was told of; the next
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import partial
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from incentives.aws.events import NotPublished
 from incentives.domain.alert_texts import text_of
-from incentives.domain.alerts import Alert, Figures, Limits, Raised, Standing, after_telling, alert_event, to_tell
+from incentives.domain.alerts import Alert, Check, Figures, Raised, Standing, after_telling, alert_event, to_tell
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Record
-from incentives.domain.spend import Charge
-from incentives.usecases.funds import Balances
-from incentives.usecases.publish_events import Bus
-from incentives.usecases.tools import Tools
+from incentives.domain.funds import outlook_of
+from incentives.domain.spend import spent_on
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import AccountFunds
+    from incentives.usecases.watch_tools import WatchTools
 
 #: Two watches and a refused request at once are three; each of them writes twice.
 TRIES_MAX: Final = 6
-
-
-class AccountStates(Balances, Protocol):
-    """What is known of accounts: balances, totals, alerts, and which accounts there are.
-
-    Each method raises `LedgerUnavailable`.
-    """
-
-    def accounts(self) -> list[str]:
-        """The accounts that have ever been asked about or charged."""
-
-    def keep_standing(self, account: str, standing: Standing) -> bool:
-        """Write the alerts that stand; False if others have written since."""
-
-    def count(self, record: Record, was: Charge | None, now: datetime) -> bool:
-        """Count a request as its record stands, unless a newer version of it has been counted.
-
-        Args:
-            record: one version.
-            was: what the version before it cost.
-            now: aware UTC.
-
-        Returns:
-            Whether anything was written.
-        """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchTools:
-    """The ports, and what watching accounts needs beside them.
-
-    Attributes:
-        states: what is known of accounts.
-        bus: where events go.
-        limits: what the deployment sets.
-    """
-
-    tools: Tools
-    states: AccountStates
-    bus: Bus
-    limits: Limits
-
-    @property
-    def today(self) -> date:
-        """The UTC day."""
-        return self.tools.clock.now().astimezone(UTC).date()
 
 
 def raise_alerts(figures: Figures, change: Callable[[Standing], Standing], watch: WatchTools) -> None:
@@ -116,3 +69,44 @@ def _tell(alert: Alert, raised: Raised, figures: Figures, watch: WatchTools) -> 
         # People know; telling them every hour until the bus works again would help nobody.
         tools.telemetry.log("eventsNotPublished", account=figures.account, because=str(error))
     return True
+
+
+def figures_of(
+    name: str,
+    funds: AccountFunds | None,
+    watch: WatchTools,
+    *,
+    check: Check,
+    key_days: int | None = None,
+    why: str = "",
+) -> Figures:
+    """An account's figures.
+
+    Args:
+        name: of the account.
+        funds: its balance as Amazon has just told it; None: the last one that was kept.
+        watch: the ports.
+        check: what came of asking for the balance.
+        key_days: age of its access key.
+        why: why there was no balance.
+
+    Raises:
+        LedgerUnavailable
+    """
+    now, today = watch.tools.clock.now(), watch.today
+    state = watch.states.read(name, today)
+    told_at = now if funds else (state.snapshot.taken_at if state.snapshot else None)
+    newest = funds or (state.snapshot.funds if state.snapshot else None)
+    outlook = outlook_of(newest, state, today) if newest else None
+    return Figures(
+        account=name,
+        at=now,
+        check=check,
+        available=newest.available if newest else None,
+        told_at=told_at,
+        average=outlook.average_daily_spend if outlook else None,
+        days_remaining=outlook.days_remaining if outlook else None,
+        spent_today=spent_on(state.days, today, newest.available.currency) if newest else None,
+        key_days=key_days,
+        why=why,
+    )

@@ -7,7 +7,6 @@ record's does nothing and ends its execution: somebody else has the record.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -26,6 +25,7 @@ from incentives.domain.recovery import (
     next_step,
 )
 from incentives.domain.transitions import take_over
+from incentives.domain.values import frozen
 from incentives.domain.waits import WAIT_INSIDE_WINDOW_SECONDS_MAX
 from incentives.usecases.drive import Driven, moved, try_once, write
 from incentives.usecases.escalate import escalate, mail_case, seconds_until_case
@@ -61,7 +61,7 @@ class Pause(StrEnum):
 LEDGER_WAIT_SECONDS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Progress:
     """What the workflow carries from state to state: ids, counters, what comes next. Nothing of the card.
 

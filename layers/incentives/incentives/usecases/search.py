@@ -6,12 +6,12 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Protocol
 
 from incentives.domain.errors import InvalidInput
 from incentives.domain.ledger import Record, Status
+from incentives.domain.values import frozen
 
 #: Each day is a query of its own: a year's range would be a denial of service by one call.
 DAYS_MAX: Final = 92
@@ -42,7 +42,7 @@ class Index(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Query:
     """What is looked for: records of one account created from `first` to `last`, both included, UTC."""
 
@@ -53,7 +53,7 @@ class Query:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Records, newest first.
 

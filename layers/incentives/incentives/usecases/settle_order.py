@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -31,6 +31,7 @@ from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Record
 from incentives.domain.recovery import GENERATIONS_MAX
 from incentives.domain.rows import Row
+from incentives.domain.values import frozen
 from incentives.usecases.order_tools import OrderTools, Records
 from incentives.usecases.tools import Budget
 
@@ -58,7 +59,7 @@ COLUMNS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settling:
     """How far settling has come.
 

@@ -6,7 +6,6 @@ Each port has two implementations: the real adapter, and the one that the simula
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +15,7 @@ from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenReques
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.pacing import Allowance, Full, Lane, Slot
 from incentives.domain.recovery import Reissue
+from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     # Not loaded by functions that never call Amazon: it brings the HTTP library.
@@ -166,7 +166,7 @@ class Telemetry(Protocol):
         """Add to a metric."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Tools:
     """The ports, and where nonces come from."""
 
@@ -184,7 +184,7 @@ class Tools:
     new_nonce: Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Budget:
     """How long the function that runs this may still take.
 

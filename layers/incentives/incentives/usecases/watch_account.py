@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Final
 
 from incentives.domain.accounts import Account, AccountFunds
-from incentives.domain.alerts import Check, Figures, after_check, judge
+from incentives.domain.alerts import Check, after_check, judge
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, LedgerUnavailable
-from incentives.domain.funds import outlook_of
-from incentives.domain.spend import spent_on
 from incentives.usecases.funds import take_snapshot
-from incentives.usecases.raise_alerts import WatchTools, raise_alerts
+from incentives.usecases.raise_alerts import figures_of, raise_alerts
 from incentives.usecases.tools import Budget, Tools
+from incentives.usecases.watch_tools import WatchTools
 
 #: For asking about one account, however much time there is: one try, a wait, and another.
 SECONDS_TO_ASK: Final = 22.0
@@ -90,47 +89,6 @@ def watch_account(name: str, watch: WatchTools) -> None:
     average, days = found.average, found.days_remaining
     _measure(tools, name, AverageDailySpend=average.amount if average else None, DaysRemaining=days if funds else None)
     raise_alerts(found, lambda standing: after_check(standing, judge(found, watch.limits, standing), now), watch)
-
-
-def figures_of(
-    name: str,
-    funds: AccountFunds | None,
-    watch: WatchTools,
-    *,
-    check: Check,
-    key_days: int | None = None,
-    why: str = "",
-) -> Figures:
-    """An account's figures.
-
-    Args:
-        name: of the account.
-        funds: its balance as Amazon has just told it; None: the last one that was kept.
-        watch: the ports.
-        check: what came of asking for the balance.
-        key_days: age of its access key.
-        why: why there was no balance.
-
-    Raises:
-        LedgerUnavailable
-    """
-    now, today = watch.tools.clock.now(), watch.today
-    state = watch.states.read(name, today)
-    told_at = now if funds else (state.snapshot.taken_at if state.snapshot else None)
-    newest = funds or (state.snapshot.funds if state.snapshot else None)
-    outlook = outlook_of(newest, state, today) if newest else None
-    return Figures(
-        account=name,
-        at=now,
-        check=check,
-        available=newest.available if newest else None,
-        told_at=told_at,
-        average=outlook.average_daily_spend if outlook else None,
-        days_remaining=outlook.days_remaining if outlook else None,
-        spent_today=spent_on(state.days, today, newest.available.currency) if newest else None,
-        key_days=key_days,
-        why=why,
-    )
 
 
 def _ask(name: str, watch: WatchTools, budget: Budget) -> tuple[Account | None, AccountFunds | None, Check, str]:
