@@ -62,13 +62,16 @@ def emf(document: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
 # ---- metrics ------------------------------------------------------------------------------------
 
 
-def test_a_metric_with_dimensions_is_one_line_at_once(
+def test_metrics_of_the_same_dimensions_are_one_line(
     telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    telemetry.count("AttemptSucceeded", operation="CreateGiftCard")
     telemetry.count("RequestSucceeded", operation="CreateGiftCard")
+    telemetry.count("RequestSucceeded", 2, operation="CreateGiftCard")
+    telemetry.flush()
     (line,) = lines(capsys)
     dimensions, metrics = emf(line)
-    assert metrics == {"RequestSucceeded": ([1.0], "Count")}
+    assert metrics == {"AttemptSucceeded": ([1.0], "Count"), "RequestSucceeded": ([1.0, 2.0], "Count")}
     assert dimensions == {"operation": "CreateGiftCard", "service": line["service"]}
 
 
@@ -78,12 +81,15 @@ def test_dimensions_do_not_spread(telemetry: PowertoolsTelemetry, capsys: pytest
     # when others with dimensions of their own come
     telemetry.count("First", operation="CreateGiftCard")
     telemetry.count("Second", account="uk")
+    telemetry.count("Third", account="us")
     telemetry.count("Plain", 2)
     telemetry.flush()
     # then each has its own, and no other
     read = [emf(line) for line in lines(capsys)]
-    assert [sorted(dimensions.keys() - {"service"}) for dimensions, _ in read] == [[], ["operation"], ["account"], []]
-    assert [list(metrics) for _, metrics in read] == [["Plain"], ["First"], ["Second"], ["Plain"]]
+    assert [sorted(dimensions.keys() - {"service"}) for dimensions, _ in read] == [
+        [], ["operation"], ["account"], ["account"], [],
+    ]  # fmt: skip
+    assert [list(metrics) for _, metrics in read] == [["Plain"], ["First"], ["Second"], ["Third"], ["Plain"]]
 
 
 def test_units_and_values(telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,6 +128,7 @@ def test_a_second_telemetry_does_not_write_twice(
     again = PowertoolsTelemetry(telemetry._logger.service, "Namespace")
     again.log("attempt")
     again.count("Metric", operation="CreateGiftCard")
+    again.flush()
     assert len(lines(capsys)) == 2
 
 

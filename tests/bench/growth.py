@@ -135,16 +135,17 @@ def _line(name: str, costs: list[list[Cost]]) -> Line:
     calls, items, read, cpu = (
         middle(which) for which in (lambda c: c.calls, lambda c: c.items, lambda c: c.bytes_read, lambda c: c.cpu)
     )
-    # Round by round: a machine that was busy for a while was so for all sizes.
-    grown = statistics.median(big.cpu / small.cpu for small, big in zip(costs[0], costs[-1], strict=True))
+    # Round by round: a machine that was busy for a while was so for all sizes. From the second size on: among a hundred
+    # records the emulator leaves the processor's caches to us, among ten thousand and a million it does not.
+    grown = statistics.median(big.cpu / small.cpu for small, big in zip(costs[1], costs[-1], strict=True))
     most = max(grown, *(each[-1] / each[0] for each in (calls, items, read) if each[0]))
     return Line(
         f"{name}, at {SIZES[-1]:,} records",
         f"{calls[-1]:.0f} calls, {items[-1]:.0f} items, {read[-1] / 1000:.1f} KB, {cpu[-1]:.1f} ms",
         f"grows <= {GROWTH_MAX - 1:.0%}",
         most <= GROWTH_MAX,
-        baseline=f"at 100: {calls[0]:.0f}, {items[0]:.0f}, {read[0] / 1000:.1f} KB, {cpu[0]:.1f} ms: {most:.2f}; "
-        f"at 10,000: {cpu[1]:.1f} ms",
+        baseline=f"at 100: {calls[0]:.0f}, {items[0]:.0f}, {read[0] / 1000:.1f} KB, {cpu[0]:.1f} ms; "
+        f"at 10,000: {cpu[1]:.1f} ms: {most:.2f}",
     )
 
 

@@ -25,7 +25,7 @@ from tests.bench.report import Line, percentile
 PROGRAMS: Final = Path(__file__).parent / "programs"
 
 #: Each variant in turn does a round, so that whatever else the machine does meets all of them.
-ROUNDS: Final = 7
+ROUNDS: Final = 21
 CREATES: Final = 60
 CALLS: Final = 60
 

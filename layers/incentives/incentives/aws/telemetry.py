@@ -38,6 +38,8 @@ class PowertoolsTelemetry:
     def __init__(self, service: str, namespace: str) -> None:
         self._logger = Logger(service=service)
         self._metrics = Metrics(service=service, namespace=namespace)
+        #: Of what has been counted and not been written yet.
+        self._dimensions: Mapping[str, str] = {}
 
     def log(self, event: str, **facts: object) -> None:
         """Write one log line; unknown facts and empty ones are left out."""
@@ -46,19 +48,19 @@ class PowertoolsTelemetry:
 
     def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
         """Add to a metric. Dimensions are few and fixed: each combination costs money every month."""
-        if dimensions:
+        if dimensions != self._dimensions:
             # A dimension belongs to all metrics of its EMF line: one line per combination, and none of what waits.
             self.flush()
-        self._metrics.add_metric(name=metric, unit=MetricUnit(unit), value=value)
-        if dimensions:
+            self._dimensions = dimensions
             for name, text in dimensions.items():
                 self._metrics.add_dimension(name=name, value=text)
-            self.flush()
+        self._metrics.add_metric(name=metric, unit=MetricUnit(unit), value=value)
 
     def flush(self) -> None:
         """Write what has been counted and not been written yet."""
         if self._metrics.metric_set:
             self._metrics.flush_metrics()
+        self._dimensions = {}
 
 
 def safe_facts(facts: Mapping[str, object]) -> dict[str, str | int | float | bool]:
