@@ -24,7 +24,7 @@ from incentives.aws.records import encode_record
 from incentives.domain.events import Event
 from incentives.domain.ledger import Status
 from incentives.usecases.key_tools import KeyTools
-from incentives.usecases.raise_alerts import WatchTools
+from incentives.usecases.watch_tools import WatchTools
 from tests.openapi.served import handler_of
 from tests.support.bulk import Bulk, bulk, rows_of
 from tests.support.fakes import CODE, World, world

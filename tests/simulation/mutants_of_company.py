@@ -98,8 +98,8 @@ KEYS: Final = [
         (
             cut(
                 drive._try_with_key,
-                "key_was_fresh=fresh and not account.on_trial",
-                "key_was_fresh=fresh",
+                "key_was_fresh = fresh and not account.on_trial",
+                "key_was_fresh = fresh",
             ),
         ),
         plan=staged(orders=6, begins=116, within=14, trial=SPOILED),

@@ -15,8 +15,8 @@ from incentives.domain.alerts import Limits
 from incentives.domain.ledger import Record
 from incentives.usecases.count_spend import count_spend
 from incentives.usecases.publish_events import publish_events
-from incentives.usecases.raise_alerts import WatchTools
 from incentives.usecases.tools import Tools
+from incentives.usecases.watch_tools import WatchTools
 from tests.simulation.ports import Bus, Died, Port
 from tests.support.account_states import FakeAccountStates
 
