@@ -83,7 +83,9 @@ def test_what_is_no_plain_value_becomes_masked_text() -> None:
 
 
 def test_a_metric_is_written_with_its_dimensions(lines: Any) -> None:
-    PowertoolsTelemetry("test", "Test").count("AttemptSucceeded", operation="CreateGiftCard")
+    telemetry = PowertoolsTelemetry("test", "Test")
+    telemetry.count("AttemptSucceeded", operation="CreateGiftCard")
+    telemetry.flush()
 
     (line,) = lines()
     assert line["AttemptSucceeded"] == [1.0]
