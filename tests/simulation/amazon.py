@@ -6,8 +6,9 @@ Some things are left out because nobody who has only Amazon's answers to go by c
 costs more than they do:
 
 - A copy of a call that Amazon has refused, and takes after all when it comes once more. A refusal is believed, as the
-  operation's documentation says; whoever did not believe it could never tell a caller that nothing was charged. A copy
-  of a call whose answer was lost, unreadable, RESEND or throttled does come.
+  operation's documentation says; whoever did not believe it could never tell a caller that nothing was charged. Nor,
+  once the request has been refused, a copy of a call that was throttled before; until then that does come, and a copy
+  of a call whose answer was lost, unreadable or RESEND comes at any time.
 - A copy of an answered activation or load that comes after the card was taken back. A printed card or a load is taken
   back at once if every send of it was answered (DECISIONS.md); to hold this one, each would stay open for 20 minutes.
   Before it is taken back, and of a send whose answer was lost, unreadable or RESEND, copies do come late.
@@ -58,8 +59,8 @@ QUESTIONS: Final = frozenset({"GetAvailableFunds", "GetGiftCardActivityPage", "A
 #: Of all faults: shows a card as another one than was ordered.
 CONFLICT_PROBABILITY: Final = 0.01
 
-#: Whatever undid them: a copy that lands later does them again.
-_REVIVING: Final = frozenset({Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE})
+#: What can charge.
+_OPERATIONS: Final = frozenset(Operation)
 
 #: A proxy on the way delivers a call twice.
 DOUBLED_PROBABILITY: Final = 0.03
@@ -108,6 +109,7 @@ class Shore:
                 self.sandbox.world.options, {"lateActivate": "refunded", "lateLoad": "refunded"}
             )
         self._names = [OLD]
+        self._refused: set[str] = set()
         self.allow(OLD)
 
     @property
@@ -128,11 +130,14 @@ class Shore:
         name, request_id = signed.call.name, signed.call.request_id
         self.arrived.append((self.stage.seconds, name, "" if name in QUESTIONS else request_id, said))
         delivery = self.sandbox.exchange(arrival)
-        if not self.is_calm and not self._says_no(fault) and self._chance.random() < DOUBLED_PROBABILITY:
+        says_no = self._says_no(fault)
+        if says_no and name in _OPERATIONS:
+            self._refused.add(request_id)
+        if not self.is_calm and not says_no and self._chance.random() < DOUBLED_PROBABILITY:
             self.faults["doubled"] += 1
             after = self._chance.choice([0.0, 1.0, self._chance.uniform(0, 1200)])
-            is_last = self._is_read(fault) and signed.call.name in _REVIVING
-            self.stage.spawn(lambda: self._again(arrival, signed, is_last=is_last), after_seconds=after)
+            is_read = self._is_read(fault)
+            self.stage.spawn(lambda: self._again(arrival, signed, is_read=is_read), after_seconds=after)
         return delivery
 
     def _says_no(self, fault: dict[str, Any] | None) -> bool:
@@ -148,8 +153,9 @@ class Shore:
         """Whether the caller can tell from his answer what has become of the call, or believes that he can."""
         return fault is None or fault["kind"] in {"throttle", "xml", "slowDrip", *CONFLICTS}
 
-    def _again(self, arrival: Arrival, signed: SignedCall, *, is_last: bool) -> None:
-        if is_last and self._is_undone(signed.call.request_id):
+    def _again(self, arrival: Arrival, signed: SignedCall, *, is_read: bool) -> None:
+        request_id = signed.call.request_id
+        if is_read and (request_id in self._refused or self._is_undone(request_id)) and signed.call.name in _OPERATIONS:
             return
         self.sandbox.script.clear()
         self.sandbox.exchange(arrival)
