@@ -21,7 +21,7 @@ from tests.bench.artifact import Artifact, function_names
 from tests.bench.operations import services_of
 from tests.bench.report import Line
 
-RUNS: Final = 5
+RUNS: Final = 9
 
 FLOOR_RATIO_MAX: Final = 1.3
 USUAL_RATIO_MAX: Final = 0.65
