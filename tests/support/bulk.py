@@ -14,6 +14,7 @@ from incentives.domain.bulk import (
     Download,
     FileFormat,
     OrderMoved,
+    OrderStatus,
     OrderView,
     Started,
     Upload,
@@ -28,7 +29,7 @@ from incentives.usecases.order_status import order_status
 from incentives.usecases.order_tools import OrderTools
 from incentives.usecases.process_order import Progress, Task, process_order
 from incentives.usecases.tools import Budget, Ledger
-from tests.support.fakes import FakeClock, World, world
+from tests.support.fakes import FakeClock, Scripted, World, world
 
 #: A workflow that takes more steps than this never ends.
 STEPS_MAX = 3000
@@ -239,6 +240,15 @@ def bulk(of: World | None = None) -> Bulk:
         new_nonce=of.tools.new_nonce,
     )
     return Bulk(of, orders, files, workflows, tools)
+
+
+def issuing(rows: int, *script: Scripted) -> tuple[Bulk, str]:
+    """An order whose rows may be issued."""
+    here = bulk(world(*script))
+    order_id = here.place(rows_of(rows))
+    here.process(order_id, Task.VALIDATE)
+    assert here.order(order_id).status is OrderStatus.ISSUING
+    return here, order_id
 
 
 def run_workflow(

@@ -18,21 +18,12 @@ from incentives.usecases.control_order import Action
 from incentives.usecases.issue import Order, issue
 from incentives.usecases.issue_batch import SAVE_EVERY, Next
 from incentives.usecases.process_order import Progress, Task
-from tests.support.bulk import Bulk, bulk, rows_of
-from tests.support.fakes import START, Scripted, Sent, account, card, usd, world
+from tests.support.bulk import Bulk, bulk, issuing, rows_of
+from tests.support.fakes import START, Scripted, Sent, account, card, usd
 from tests.unit.builders import KEY_REFUSED, REFUSED, THROTTLED, TIMED_OUT
 
 S = OrderStatus
 NO_FUNDS = Refused(AmazonError(code="F300", type="InsufficientFunds", message="Insufficient Funds"))
-
-
-def issuing(rows: int, *script: Scripted) -> tuple[Bulk, str]:
-    """An order whose rows may be issued."""
-    here = bulk(world(*script))
-    order_id = here.place(rows_of(rows))
-    here.process(order_id, Task.VALIDATE)
-    assert here.order(order_id).status is S.ISSUING
-    return here, order_id
 
 
 def counts(here: Bulk, order_id: str) -> Counts:

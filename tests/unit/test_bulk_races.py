@@ -15,21 +15,12 @@ from incentives.domain.outcomes import Outcome
 from incentives.usecases.control_order import LOOKS_MAX, Action
 from incentives.usecases.issue_batch import Next
 from incentives.usecases.process_order import Task
-from tests.support.bulk import Bulk, bulk, rows_of
-from tests.support.fakes import Scripted, Sent, account, world
+from tests.support.bulk import Bulk, bulk, issuing, rows_of
+from tests.support.fakes import Sent, account
 from tests.unit.builders import REFUSED
 from tests.unit.test_parking import UNFUNDED
 
 S = OrderStatus
-
-
-def issuing(rows: int, *script: Scripted) -> tuple[Bulk, str]:
-    """An order whose rows may be issued."""
-    here = bulk(world(*script))
-    order_id = here.place(rows_of(rows))
-    here.process(order_id, Task.VALIDATE)
-    assert here.order(order_id).status is S.ISSUING
-    return here, order_id
 
 
 def before_the_next_move(here: Bulk, happens: Callable[[], object], *, times: int = 1) -> None:

@@ -33,6 +33,7 @@ from incentives.usecases.get_activity import get_activity
 from incentives.usecases.issue import issue
 from incentives.usecases.issue_queued import issue_queued
 from incentives.usecases.pace import SLOTS_MISSED_MAX, heed, keep_time, take_slot
+from incentives.usecases.recover import Pause, Task, recover
 from incentives.usecases.reveal import reveal
 from tests.support.fakes import START, World, world
 from tests.support.workflow import run_execution
@@ -452,3 +453,28 @@ def test_a_throttled_book_says_nothing_of_the_pace() -> None:
 
     assert len(w.amazon.pages_asked) == 3
     assert w.pacer.slowed_down == []
+
+
+# ---- in time ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "kept"),
+    [
+        (Task.REPEAT, unknown_since()),
+        (Task.REVERSE, reversing()),
+        (Task.PROBE, reversing(too_late=TooLateStage.ANSWERED)),
+    ],
+    ids=["repeat", "reverse", "probe"],
+)
+def test_a_slot_that_took_the_time_of_the_try_leaves_it_to_the_next_run(task: Task, kept: Record) -> None:
+    w = world()
+    w.ledger.records[ID] = kept
+    w.pacer.begins_in = [14.5]
+
+    said = recover(task, ID, 0, w.tools, w.budget(), support_address=None)
+
+    assert (w.amazon.sent, w.ledger.records[ID]) == ([], kept)
+    assert (said.next, said.pause) == (task, Pause.NONE)
+    recover(task, ID, 0, w.tools, w.budget(), support_address=None)
+    assert len(w.amazon.sent) == 1

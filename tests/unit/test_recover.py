@@ -71,20 +71,6 @@ WANTED: dict[Task, Callable[[], Record]] = {
 # ---- each task does its step --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", [Task.REPEAT, Task.REVERSE, Task.PROBE])
-def test_a_slot_that_took_the_time_of_the_try_leaves_it_to_the_next_run(task: Task) -> None:
-    w = holding(WANTED[task]())
-    before = now(w)
-    w.pacer.begins_in = [14.5]
-
-    said = run(w, task)
-
-    assert (w.amazon.sent, now(w)) == ([], before)
-    assert (said.next, said.pause) == (task, Pause.NONE)
-    run(w, task)
-    assert len(w.amazon.sent) == 1
-
-
 @pytest.mark.parametrize(("task", "wanted"), WANTED.items(), ids=list(WANTED))
 def test_the_policys_word_is_the_task_that_comes_next(task: Task, wanted: Callable[[], Record]) -> None:
     w = holding(wanted())
