@@ -27,4 +27,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     return bootstrap.answer(event, respond)
 
 
-bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon, bootstrap.authorities)
+bootstrap.in_init(bootstrap.pacer, bootstrap.amazon, bootstrap.authorities)

@@ -25,11 +25,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             on_unknown=Intent(body.onUnknown),
             caller=call.caller,
             tools=bootstrap.order_tools(),
-            accounts=bootstrap.tools().accounts,
+            accounts=bootstrap.accounts(),
         )
         return bulk.created(view, call)
 
     return bootstrap.answer(event, respond)
 
 
-bootstrap.in_init(bootstrap.tools, bootstrap.accounts, bootstrap.order_tools, bootstrap.order_files)
+bootstrap.in_init(bootstrap.accounts, bootstrap.secrets, bootstrap.order_tools, bootstrap.order_files)

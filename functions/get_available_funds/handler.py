@@ -23,4 +23,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     return bootstrap.answer(event, respond)
 
 
-bootstrap.in_init(bootstrap.tools, bootstrap.account_states)
+bootstrap.in_init(bootstrap.account_states)

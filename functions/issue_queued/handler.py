@@ -16,4 +16,4 @@ def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ANN401 - Lamb
         bootstrap.telemetry().flush()
 
 
-bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon)
+bootstrap.in_init(bootstrap.ledger, bootstrap.pacer, bootstrap.amazon)

@@ -56,4 +56,4 @@ def _issue(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN4
     }
 
 
-bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon, bootstrap.order_tools, bootstrap.order_files)
+bootstrap.in_init(bootstrap.ledger, bootstrap.pacer, bootstrap.amazon, bootstrap.order_tools, bootstrap.order_files)

@@ -38,4 +38,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     }
 
 
-bootstrap.in_init(bootstrap.tools, bootstrap.pacer, bootstrap.amazon)
+bootstrap.in_init(bootstrap.ledger, bootstrap.pacer, bootstrap.amazon)

@@ -25,4 +25,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     return bootstrap.answer(event, respond)
 
 
-bootstrap.in_init(bootstrap.tools, bootstrap.recoveries)
+bootstrap.in_init(bootstrap.ledger, bootstrap.recoveries)

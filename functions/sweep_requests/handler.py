@@ -16,4 +16,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         bootstrap.telemetry().flush()
 
 
-bootstrap.in_init(bootstrap.tools)
+bootstrap.in_init(bootstrap.ledger)

@@ -6,10 +6,12 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
 
+from incentives.agcod import activity as activities
 from incentives.agcod import amazon as room
 from incentives.agcod.activity import ActivityPage, query_of
 from incentives.agcod.amazon import Amazon
@@ -92,18 +94,18 @@ def test_a_question_is_not_waited_for_longer_than_its_time(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ask", "reader"),
+    ("ask", "of", "reader"),
     [
-        (operation, "judge_outcome"),
-        (reversal, "judge_reversal"),
-        (funds, "judge_funds"),
-        (card_state, "judge_card_state"),
-        (activity, "judge_activity"),
+        (operation, room, "judge_outcome"),
+        (reversal, room, "judge_reversal"),
+        (funds, room, "judge_funds"),
+        (card_state, room, "judge_card_state"),
+        (activity, activities, "judge_activity"),
     ],
 )
 @pytest.mark.parametrize("breaks", ["opening", "judging"])
 def test_a_bug_of_ours_makes_no_answer_of_a_good_one(
-    ask: Ask, reader: str, breaks: str, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, of: ModuleType, reader: str, breaks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bug(*_: object, **__: object) -> NoReturn:
         raise KeyError(CARD_NUMBER)
@@ -113,7 +115,7 @@ def test_a_bug_of_ours_makes_no_answer_of_a_good_one(
         read = ask(amazon, PATIENCE)
         assert not isinstance(read, Unknown | Unresolved)
         # when the reader raises
-        monkeypatch.setattr(room, "open_answer" if breaks == "opening" else reader, bug)
+        monkeypatch.setattr(*((room, "open_answer") if breaks == "opening" else (of, reader)), bug)
         # then nobody is told that anything has failed: whether it has is not known
         unknown = UnknownBecause.UNREADABLE
         assert ask(amazon, PATIENCE) == (Unresolved(unknown=unknown) if ask is reversal else Unknown(unknown))

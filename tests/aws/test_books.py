@@ -15,7 +15,7 @@ from incentives.aws.pacer import DynamoDbPacer
 from incentives.domain.book_page import ANSWERS_APART, BookPage
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.pacing import Full, Lane, Pace
-from incentives.usecases.tools import Books
+from incentives.usecases.ports import Books
 from tests.aws.rotating import PACER, Aws
 from tests.support.fakes import START, FakeBooks, FakeClock
 

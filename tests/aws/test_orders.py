@@ -17,9 +17,10 @@ import requests
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from incentives.aws.ledger import DynamoDbLedger
+from incentives.aws.many_records import BATCH_GET_MAX, DynamoDbRecords
 from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
 from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
-from incentives.aws.orders import BATCH_GET_MAX, DynamoDbOrders, DynamoDbRecords
+from incentives.aws.orders import DynamoDbOrders
 from incentives.domain.bulk import (
     Batch,
     BulkOrder,
@@ -36,7 +37,7 @@ from incentives.domain.ledger import Intent, KeyItem, Record
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
 from incentives.domain.rows import Checked, Row, encode_row
-from incentives.usecases.order_tools import OrderFiles, Orders
+from incentives.usecases.ports import OrderFiles, Orders
 from tests.contract.motos import client, dynamodb
 from tests.contract.tables import create_table
 from tests.support.bulk import FakeOrderFiles, FakeOrders

@@ -12,16 +12,14 @@ from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from incentives.aws.items import Item, format_time, parse_time
 from incentives.aws.records import (
-    Item,
     attribute_name,
     decode_key,
     decode_record,
     encode_field,
     encode_key,
     encode_record,
-    format_time,
-    parse_time,
 )
 from incentives.domain.ledger import Record, Status
 from incentives.domain.money import Money

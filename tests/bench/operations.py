@@ -67,9 +67,14 @@ def measure(operation: Operation, stand: Stand) -> Calls:
 def services_of(function: str) -> tuple[tuple[str, ...], bool]:
     """The AWS services that a function's first invocation needs, by the first of its operations; if it asks Amazon."""
     plain = next(each for each in OPERATIONS if each.function == function)
-    services = {call.partition(".")[0] for call in plain.aws}
+    services = {call.partition(".")[0] for call in plain.aws} | NOT_COUNTED.get(function, frozenset())
     asks_amazon = bool(plain.amazon)
     return tuple(sorted(services | ({"secretsmanager"} if asks_amazon else set()))), asks_amazon
+
+
+#: Services that a first invocation needs a client of, and a plain one makes no call to: the account's secret is read
+#: by then, and a place for a file is signed without a call.
+NOT_COUNTED: Final = {"create_order": frozenset({"s3", "secretsmanager"})}
 
 
 OPERATIONS: Final[Sequence[Operation]] = (

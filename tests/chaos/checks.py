@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
-from incentives.aws.records import parse_time
+from incentives.aws.items import parse_time
 from tests.chaos.callers import ORDERING, Told
 from tests.chaos.plan import What
 from tests.chaos.trouble import Kill, Outage

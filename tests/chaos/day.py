@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from incentives.aws.records import format_time, parse_time
+from incentives.aws.items import format_time, parse_time
 from tests.stack.cloud import Cloud
 
 #: Everything in a record that a clock is compared with. `updatedAt` only tells when it was written.

@@ -19,7 +19,7 @@ from incentives.domain.pacing import (
     Pace,
     Slot,
 )
-from incentives.usecases.tools import Pacer
+from incentives.usecases.ports import Pacer
 from sandbox.throttle import most_in_any_second
 from tests.contract.pacer_model import ModelPacer, Now
 from tests.contract.subject import THREADS, all_at_once

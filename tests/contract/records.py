@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.recovery import Reissue
 from incentives.domain.transitions import LEASE
+from tests.support.record_types import RECORD_TYPES
 
 START: Final = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -106,17 +107,15 @@ def two_values(field: str) -> tuple[Any, Any]:
 
 
 def is_optional(field: str) -> bool:
-    return type(None) in get_args(_HINTS[field])
+    return type(None) in get_args(RECORD_TYPES[field])
 
 
 def _kind(field: str) -> type[Any]:
-    hint = _HINTS[field]
+    hint = RECORD_TYPES[field]
     kinds = [kind for kind in get_args(hint) if kind is not type(None)] if is_optional(field) else [hint]
     kind: type[Any] = kinds[0]
     return kind
 
-
-_HINTS: Final = get_type_hints(Record)
 
 _TWO: Final[Mapping[Any, tuple[Any, Any]]] = {
     bool: (False, True),

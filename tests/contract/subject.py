@@ -19,7 +19,7 @@ from incentives.domain.ledger import (
     change,
 )
 from incentives.domain.outcomes import AmazonError
-from incentives.usecases.tools import Ledger
+from incentives.usecases.ports import Ledger
 from tests.contract.records import (
     in_state,
     key_of,

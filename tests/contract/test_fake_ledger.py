@@ -6,7 +6,7 @@ import pytest
 
 from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
 from incentives.domain.recovery import Reissue
-from incentives.usecases.tools import Ledger
+from incentives.usecases.ports import Ledger
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.subject import Subject
 from tests.support.fakes import FakeLedger

@@ -9,7 +9,7 @@ import pytest
 
 from incentives.aws.ledger import DynamoDbLedger
 from incentives.domain.ledger import OpenRequests, Status, change
-from incentives.usecases.tools import Ledger
+from incentives.usecases.ports import Ledger
 from tests.contract import motos
 from tests.contract.records import in_state, new_nonce
 from tests.contract.subject import opened

@@ -27,7 +27,8 @@ from incentives.aws.pacer import DynamoDbPacer
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Record, Status
 from incentives.domain.pacing import Allowance, Full, Lane, Pace, Slot
-from incentives.usecases.tools import Pacer, Tools
+from incentives.usecases.ports import Pacer
+from incentives.usecases.tools import Tools
 from sandbox.gateway import Arrival
 from sandbox.options import changed
 from tests.pacing.stage import Stage

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from incentives.aws.records import Item, encode_record
+from incentives.aws.items import Item
+from incentives.aws.records import encode_record
 from incentives.domain.alerts import Limits
 from incentives.domain.ledger import Record
 from incentives.usecases.count_spend import count_spend

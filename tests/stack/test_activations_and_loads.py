@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.records import encode_record, format_time
+from incentives.aws.items import format_time
+from incentives.aws.records import encode_record
 from incentives.domain.ledger import Status
 from incentives.domain.operations import Operation
 from incentives.domain.request_ids import derive_request_id, hash_key

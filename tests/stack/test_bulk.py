@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.records import format_time
+from incentives.aws.items import format_time
 from incentives.domain.bulk import derive_order_id, row_idempotency_key
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import REQUESTS_PER_SECOND_DEFAULT

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.records import format_time
+from incentives.aws.items import format_time
 from incentives.domain.operations import Operation
 from incentives.domain.request_ids import derive_request_id, hash_key
 from local.signing import Answer

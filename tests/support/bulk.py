@@ -27,8 +27,9 @@ from incentives.usecases.create_order import create_order
 from incentives.usecases.issue_batch import Next, Work, issue_batch
 from incentives.usecases.order_status import order_status
 from incentives.usecases.order_tools import OrderTools
+from incentives.usecases.ports import Ledger
 from incentives.usecases.process_order import Progress, Task, process_order
-from incentives.usecases.tools import Budget, Ledger
+from incentives.usecases.tools import Budget
 from tests.support.fakes import FakeClock, Scripted, World, world
 
 #: A workflow that takes more steps than this never ends.

@@ -27,9 +27,9 @@ from incentives.usecases.cancel import cancel
 from incentives.usecases.find import find
 from incentives.usecases.issue import Order, issue
 from incentives.usecases.issue_queued import issue_messages
+from incentives.usecases.ports import Accounts, Amazon, Backlog, Ledger, Pacer, People, Recoveries, Vault
 from incentives.usecases.recover import Task, recover
 from incentives.usecases.start_recovery import sweep
-from incentives.usecases.tools import Accounts, Amazon, Backlog, Ledger, Pacer, People, Recoveries, Vault
 from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT
 from tests.unit.amazon_model import Fault, ModelAmazon, ModelCard

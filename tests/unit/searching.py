@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from incentives.aws.records import format_time
+from incentives.aws.items import format_time
 from incentives.domain.ledger import Record
 from tests.support.fakes import FakeLedger
 

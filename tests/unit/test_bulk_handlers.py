@@ -26,6 +26,7 @@ class Telemetry(FakeTelemetry):
 def here(monkeypatch: pytest.MonkeyPatch) -> Bulk:
     here = bulk()
     monkeypatch.setattr(bootstrap, "tools", lambda: here.world.tools)
+    monkeypatch.setattr(bootstrap, "accounts", lambda: here.world.tools.accounts)
     monkeypatch.setattr(bootstrap, "order_tools", lambda: here.tools)
     monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
     monkeypatch.setattr(bootstrap, "telemetry", Telemetry)

@@ -28,7 +28,7 @@ from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.pacing import Allowance, Full, Lane, Slot
 from incentives.usecases.funds import funds_outlook
-from incentives.usecases.watch_tools import Balances
+from incentives.usecases.ports import Balances
 from tests.support.fakes import START, FakeAccountStates, World, usd, world
 from tests.unit.builders import KEY_REFUSED, MINUTE, SECOND, THROTTLED, TIMED_OUT
 from tests.unit.test_handlers import load

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from incentives.aws.events import ENTRIES_MAX, EventBridgeBus, NotPublished, read_stream_record
+from incentives.aws.events import ENTRIES_MAX, EventBridgeBus, NotPublished
 from incentives.aws.records import encode_key, encode_record
+from incentives.aws.stream import read_stream_record
 from incentives.domain.events import SCHEMA_VERSION, Event, event_of
 from incentives.domain.ledger import Cause, Intent, KeyItem, Record, Status
 from incentives.domain.operations import Operation

@@ -18,8 +18,9 @@ from incentives.domain.ledger import Record, Status
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError
 from incentives.usecases.count_spend import count_spend
+from incentives.usecases.ports import AccountStates
 from incentives.usecases.watch_account import watch_accounts
-from incentives.usecases.watch_tools import AccountStates, WatchTools
+from incentives.usecases.watch_tools import WatchTools
 from tests.support.fakes import START, FakeAccountStates, World, account, usd, world
 from tests.unit.builders import record
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from incentives.aws.index import DynamoDbIndex
     from incentives.aws.key_notes import DynamoDbKeyNotes
     from incentives.aws.ledger import DynamoDbLedger
+    from incentives.aws.many_records import DynamoDbRecords
     from incentives.aws.order_files import S3OrderFiles
     from incentives.aws.pacer import DynamoDbPacer
     from incentives.aws.people import SesAndSnsPeople
@@ -218,7 +219,7 @@ def _client(service: str) -> Any:  # noqa: ANN401 - botocore makes its clients' 
 
 @cache
 def ledger() -> DynamoDbLedger:
-    """The ledger alone, for functions that only read it."""
+    """The ledger."""
     from incentives.aws.ledger import DynamoDbLedger
 
     return DynamoDbLedger(_client("dynamodb"), settings().ledger_table, sleep=SystemClock().sleep)
@@ -272,13 +273,18 @@ def read_alert_limits(environment: Mapping[str, str]) -> Limits:
         raise RuntimeError(f"environment variables ALERT_*: {error}") from None
 
 
+def secrets() -> Any:  # noqa: ANN401 - see _client
+    """The client that reads the accounts' keys."""
+    return _client("secretsmanager")
+
+
 @cache
 def accounts() -> SecretsManagerAccounts:
     """The accounts' keys."""
     from incentives.aws.accounts import SecretsManagerAccounts
 
     return SecretsManagerAccounts(
-        lambda: _client("secretsmanager"),
+        secrets,
         settings().account_secret_prefix,
         now=SystemClock().now,
         note_refusal=lambda account, key_print: key_notes().note_refusal(account, key_print),
@@ -299,7 +305,7 @@ def amazon() -> Amazon:
     """The Incentives API, and the client that reads the keys to it."""
     from incentives.agcod.amazon import Amazon
 
-    _client("secretsmanager")
+    secrets()
     return Amazon(_incentives())
 
 
@@ -315,7 +321,7 @@ def tools() -> Tools:
     from incentives.usecases.tools import Tools
 
     return Tools(
-        ledger=ledger(),
+        ledger=_later(ledger),
         pacer=_later(pacer),
         backlog=_later(_backlog),
         amazon=_later(amazon),
@@ -405,7 +411,7 @@ def key_tools() -> KeyTools:
 
     return KeyTools(
         tools=tools(),
-        versions=SecretsManagerVersions(lambda: _client("secretsmanager"), settings().account_secret_prefix),
+        versions=SecretsManagerVersions(secrets, settings().account_secret_prefix),
         rotations=DynamoDbRotations(_client("dynamodb"), _required("ACCOUNT_TABLE")),
         notes=key_notes(),
         bus=_later(bus),
@@ -423,19 +429,25 @@ def order_files() -> S3OrderFiles:
 
 
 @cache
+def _records() -> DynamoDbRecords:
+    from incentives.aws.many_records import DynamoDbRecords
+
+    return DynamoDbRecords(_client("dynamodb"), settings().ledger_table, sleep=SystemClock().sleep)
+
+
+@cache
 def order_tools() -> OrderTools:
     """What the use cases of bulk orders need."""
     from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
-    from incentives.aws.orders import DynamoDbOrders, DynamoDbRecords
+    from incentives.aws.orders import DynamoDbOrders
     from incentives.usecases.order_tools import OrderTools
 
-    clock = SystemClock()
     return OrderTools(
         orders=DynamoDbOrders(_client("dynamodb"), _required("ORDERS_TABLE")),
         files=_later(order_files),
         workflows=StepFunctionsOrderWorkflows(lambda: _client("stepfunctions"), _required("ORDER_STATE_MACHINE")),
-        records=DynamoDbRecords(_client("dynamodb"), settings().ledger_table, sleep=clock.sleep),
-        clock=clock,
+        records=_later(_records),
+        clock=SystemClock(),
         telemetry=telemetry(),
         new_nonce=lambda: uuid.uuid4().hex,
     )

@@ -5,9 +5,8 @@ A use case records the signature's date between `sign` and `attempt`: nothing is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
-from incentives.agcod.activity import ActivityPage, judge_activity
 from incentives.agcod.answers import (
     UNREADABLE,
     Failure,
@@ -39,17 +38,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from incentives.agcod.activity import ActivityPage
     from incentives.agcod.envelope import Envelope
     from incentives.domain.accounts import Account, Secret
 
 #: What a question (funds, card state, activity) comes back with when there is no answer to it.
-FundsAnswer = Funds | Failure
-CardStateAnswer = CardState | Failure
-ActivityAnswer = ActivityPage | Failure
+FundsAnswer: TypeAlias = Funds | Failure
+CardStateAnswer: TypeAlias = CardState | Failure
+ActivityAnswer: TypeAlias = "ActivityPage | Failure"
 
 __all__ = [
     "ActivityAnswer",
-    "ActivityPage",
     "Amazon",
     "CardState",
     "CardStateAnswer",
@@ -146,6 +145,9 @@ class Amazon:
             query: `activity.query_of`'s members.
             seconds: for all of it.
         """
+        # Few functions ever ask for one.
+        from incentives.agcod.activity import judge_activity  # noqa: PLC0415
+
         call = Call(name="GetGiftCardActivityPage", request_id=request_id, options=query)
         result = self._client.send(self._client.sign(call, account), seconds=seconds)
         if isinstance(result, Fault):

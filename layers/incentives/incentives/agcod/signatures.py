@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import TYPE_CHECKING
 
-from incentives.domain.accounts import Secret
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Secret
 
 #: Lines of a SigV4 string to sign: algorithm, date, scope, hash.
 _LINES = 4

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.api.gateway import ApiCall
 from incentives.api.models import (
     ActivateGiftCardBody,
     CheckActivationStatusBody,
@@ -16,6 +15,9 @@ from incentives.api.models import (
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
 from incentives.domain.request_ids import parse_idempotency_key
+
+if TYPE_CHECKING:
+    from incentives.api.gateway import ApiCall
 
 KEY_HEADER: Final = "idempotency-key"
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.api.requests import format_time
 from incentives.api.search import read_day
-from incentives.domain.accounts import Activity, CardState
 from incentives.domain.errors import InvalidInput
-from incentives.domain.funds import Outlook
-from incentives.domain.money import Money
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Activity, CardState
+    from incentives.domain.funds import Outlook
+    from incentives.domain.money import Money
 
 #: Pages of a thousand rows: no account has as many.
 PAGE_MAX: Final = 999_999

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.domain.errors import NotFound
-from incentives.domain.ledger import Record
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import Card
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.domain.transitions import cancellable_until
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
+    from incentives.domain.outcomes import Card
 
 #: Where the requests of an operation are found.
 ROUTES: Final = {

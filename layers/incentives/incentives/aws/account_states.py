@@ -17,15 +17,14 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, answer_of, error_code
-from incentives.aws.records import format_time, parse_time
+from incentives.aws.items import format_time, parse_time
 from incentives.domain.accounts import AccountFunds
 from incentives.domain.alerts import Alert, Raised, Standing
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.funds import STALE_MAX, AccountState, Snapshot
-from incentives.domain.ledger import Record
 from incentives.domain.operations import Operation
 from incentives.domain.spend import (
     AVERAGE_DAYS,
@@ -41,6 +40,9 @@ from incentives.domain.spend import (
     money_of,
 )
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
 
 #: The partition that lists the accounts.
 _LIST: Final = "#accounts"

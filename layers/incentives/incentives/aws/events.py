@@ -1,15 +1,15 @@
-"""Events on the application's bus, and the ledger's stream that they come from."""
+"""Events on the application's bus."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
-from incentives.aws.records import decode_record
-from incentives.domain.events import Event
-from incentives.domain.ledger import Record
+
+if TYPE_CHECKING:
+    from incentives.domain.events import Event
 
 SOURCE: Final = "incentives-gateway"
 
@@ -64,13 +64,3 @@ class EventBridgeBus:
                 if entry.get("ErrorCode")
             ]
             raise NotPublished([event_id for event_id, _ in failed], failed[0][1] if failed else "unknown")
-
-
-def read_stream_record(stream_record: Mapping[str, Any]) -> tuple[Record | None, Record] | None:
-    """A record before and after one write; None for items that are no requests, and for deletions."""
-    images = stream_record.get("dynamodb") or {}
-    new = images.get("NewImage")
-    if not new or "status" not in new:
-        return None
-    old = images.get("OldImage")
-    return (decode_record(old) if old and "status" in old else None), decode_record(new)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
 from incentives.aws.records import decode_record
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Record
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
 
 
 class DynamoDbIndex:

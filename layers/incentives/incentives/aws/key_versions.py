@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.aws.accounts import ACCOUNT_NAME, read_version, unreadable
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
-from incentives.domain.accounts import Account
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.rotation import Labels
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Account
 
 CURRENT: Final = "AWSCURRENT"
 PENDING: Final = "AWSPENDING"

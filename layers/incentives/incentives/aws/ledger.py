@@ -14,18 +14,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, DoubtWatch, answer_of, error_code
+from incentives.aws.items import Item, format_time, parse_time
 from incentives.aws.records import (
     WAKE_PARTITION,
-    Item,
     attribute_name,
     decode_key,
     decode_record,
     encode_field,
     encode_key,
     encode_record,
-    format_time,
     key_item_id,
-    parse_time,
 )
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status

@@ -1,11 +1,9 @@
 """Bulk orders in DynamoDB: a partition per order, an item for each of its parts.
 
-    part             the item
-    order            the order; every write names the status and the round that it leaves
-    batch#00001      how far the rows of a batch have come
-    result#00001     the batch's part of the result, once it is settled
-
-Beside them the ledger, read many records at a time.
+part             the item
+order            the order; every write names the status and the round that it leaves
+batch#00001      how far the rows of a batch have come
+result#00001     the batch's part of the result, once it is settled
 """
 
 from __future__ import annotations
@@ -17,17 +15,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, answer_of, error_code
-from incentives.aws.records import Attribute, Item, decode_record, format_time, parse_time
+from incentives.aws.items import Attribute, Item, format_time, parse_time
 from incentives.domain.bulk import Batch, BulkOrder, Counts, FileError, FileFormat, OrderMoved, OrderStatus
-from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
-from incentives.domain.ledger import Intent, Record
-
-#: A page of a query holds a megabyte; a call to BatchGetItem takes this many keys.
-BATCH_GET_MAX: Final = 100
-
-#: Tries of a BatchGetItem that leaves keys unread; each reads at least some of them.
-UNPROCESSED_TRIES_MAX: Final = 8
-UNPROCESSED_WAIT_SECONDS: Final = 0.1
+from incentives.domain.errors import OrderUnavailable
+from incentives.domain.ledger import Intent
 
 _ORDER: Final = "order"
 
@@ -155,51 +146,6 @@ class DynamoDbOrders:
             if "LastEvaluatedKey" not in answer:
                 return
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-
-
-class DynamoDbRecords:
-    """`Records` on the ledger's table.
-
-    Args:
-        client: a low-level DynamoDB client.
-        table: the table's name.
-        sleep: waits before keys that were left unread are asked for again, in seconds.
-    """
-
-    def __init__(self, client: AwsClient, table: str, *, sleep: Callable[[float], None]) -> None:
-        self._client = client
-        self._table = table
-        self._sleep = sleep
-
-    def get_many(self, request_ids: Sequence[str]) -> Mapping[str, Record]:
-        """Those of the records that there are, by request id. Reads are consistent.
-
-        Raises:
-            LedgerUnavailable
-        """
-        found: dict[str, Record] = {}
-        ids = list(dict.fromkeys(request_ids))
-        for start in range(0, len(ids), BATCH_GET_MAX):
-            for item in self._items([{"id": {"S": each}} for each in ids[start : start + BATCH_GET_MAX]]):
-                record = decode_record(item)
-                found[record.request_id] = record
-        return found
-
-    def _items(self, keys: Sequence[Item]) -> Iterator[Item]:
-        asked: Mapping[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        for number in range(UNPROCESSED_TRIES_MAX):
-            try:
-                answer = self._client.batch_get_item(RequestItems=asked)
-            except AWS_ERRORS as error:
-                raise LedgerUnavailable(
-                    f"the ledger could not be read ({error_code(error)})", in_doubt=False
-                ) from error
-            yield from answer["Responses"].get(self._table, ())
-            asked = answer.get("UnprocessedKeys") or {}
-            if not asked:
-                return
-            self._sleep(UNPROCESSED_WAIT_SECONDS * 2**number)
-        raise LedgerUnavailable("the ledger could not be read (UnprocessedKeys)", in_doubt=False)
 
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"

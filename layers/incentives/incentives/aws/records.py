@@ -16,11 +16,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
+from incentives.aws.items import Attribute, Item, format_time, parse_time
 from incentives.domain.calls import Evidence
 from incentives.domain.ledger import Cause, Intent, KeyItem, Record, Status, TooLateStage
 from incentives.domain.money import CURRENCY_DECIMALS, Money
@@ -32,19 +33,6 @@ WAKE_PARTITION: Final = "open"
 
 _ERROR_FIELDS: Final = tuple(each.name for each in fields(AmazonError))
 _EVIDENCE_FIELDS: Final = tuple(each.name for each in fields(Evidence))
-
-Attribute = dict[str, Any]
-Item = dict[str, Attribute]
-
-
-def format_time(moment: datetime) -> str:
-    """RFC 3339 UTC with milliseconds, always 24 characters."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
-def parse_time(text: str) -> datetime:
-    """The inverse of `format_time`."""
-    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def key_item_id(key_hash: str) -> str:

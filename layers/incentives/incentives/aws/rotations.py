@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
-from incentives.aws.records import format_time, parse_time
+from incentives.aws.items import format_time, parse_time
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.rotation import Rotation, Stage
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.money import Money
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.money import Money
 
 #: How long a process goes by an account's secret before it reads it again.
 SECRET_KEPT_FOR: Final = timedelta(minutes=5)

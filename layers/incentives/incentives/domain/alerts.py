@@ -19,11 +19,13 @@ from dataclasses import field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum, StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.events import SCHEMA_VERSION, Event
-from incentives.domain.money import Money
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.money import Money
 
 #: Amazon asks for a new access key at least every 180 days.
 KEY_DAYS_MAX: Final = 180

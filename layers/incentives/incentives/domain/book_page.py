@@ -14,11 +14,13 @@ A request whose whole time lies within the page's is in it if it ever was execut
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.ledger import Record
 from incentives.domain.recovery import Book, is_after_fence
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
 
 #: Amazon's clock and ours may differ by as much as Amazon tolerates in a signature.
 CLOCKS_APART: Final = timedelta(minutes=15)

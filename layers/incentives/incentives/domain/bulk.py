@@ -20,13 +20,15 @@ from dataclasses import field, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum, auto
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.ledger import Intent, Record, Status
-from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.request_ids import derive_request_id, hash_key
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.money import Money
 
 #: Rows that one child of the workflow works on: at one a second it is done within an Express execution's five minutes.
 BATCH_ROWS: Final = 50

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from incentives.domain.accounts import Secret
-from incentives.domain.money import Money
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Secret
+    from incentives.domain.money import Money
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome | ReversalOutcome)
 

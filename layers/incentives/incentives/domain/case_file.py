@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from incentives.domain.ledger import Record
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
 
 #: Amazon takes a signature for 15 minutes. The clock of whoever mails the case may be ten minutes ahead of Amazon's;
 #: one more to be sure.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.accounts import AccountFunds
 from incentives.domain.alerts import Standing
-from incentives.domain.money import Money
 from incentives.domain.spend import Days, average_daily_spend
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import AccountFunds
+    from incentives.domain.money import Money
 
 #: Within a minute everybody gets the same answer: dashboards that ask every few seconds would use up the request rate
 #: that cards are issued with.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.calls import Attempt
-from incentives.domain.ledger import Record
 from incentives.domain.outcomes import AmazonError, Outcome, ReversalOutcome, Succeeded
+
+if TYPE_CHECKING:
+    from incentives.domain.calls import Attempt
+    from incentives.domain.ledger import Record
 
 #: Lines kept of a long history: how it began, and how it went on last. About 10 KB at the most.
 HISTORY_FIRST: Final = 10

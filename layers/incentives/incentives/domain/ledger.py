@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from incentives.domain.calls import Evidence
-from incentives.domain.money import Money
-from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError, ConflictKind
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.calls import Evidence
+    from incentives.domain.money import Money
+    from incentives.domain.operations import Operation
+    from incentives.domain.outcomes import AmazonError, ConflictKind
 
 
 class Status(StrEnum):

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.money import Money
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.money import Money
 
 
 class ClaimCode:

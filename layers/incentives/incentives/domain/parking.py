@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.ledger import Record, Status
-from incentives.domain.outcomes import AmazonError
+
+if TYPE_CHECKING:
+    from incentives.domain.outcomes import AmazonError
 
 #: Amazon's errorType for a request that the account's balance does not cover.
 INSUFFICIENT_FUNDS: Final = "InsufficientFunds"

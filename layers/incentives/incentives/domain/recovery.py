@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.calls import Attempt
 from incentives.domain.history import noted
 from incentives.domain.ledger import EDGES, Cause, Change, Intent, Record, Status, TooLateStage, change
 from incentives.domain.operations import Operation
@@ -40,6 +39,9 @@ from incentives.domain.request_ids import derive_request_id
 from incentives.domain.transitions import DEADLINE, IN_BACKLOG, LEASE, begin_reversal
 from incentives.domain.values import frozen
 from incentives.domain.waits import REPEAT_BEFORE_REVERSING, WAIT_SECONDS_MAX, deadline, fence, next_wait_seconds
+
+if TYPE_CHECKING:
+    from incentives.domain.calls import Attempt
 
 #: Two answers "no such request" count only this far apart: one read may be stale.
 NO_SUCH_REQUEST_APART: Final = timedelta(seconds=60)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import InvalidInput
-from incentives.domain.operations import Operation
+
+if TYPE_CHECKING:
+    from incentives.domain.operations import Operation
 
 #: Amazon's limit for creationRequestId, activationRequestId and loadBalanceRequestId.
 REQUEST_ID_LENGTH_MAX: Final = 40

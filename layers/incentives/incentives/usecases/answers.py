@@ -7,12 +7,12 @@ from dataclasses import field
 from datetime import datetime
 from typing import Final, NoReturn
 
-from incentives.agcod.errors import Kind, describe
 from incentives.domain.errors import RefusedByAmazon, StateConflict
 from incentives.domain.ledger import Record, Status
 from incentives.domain.outcomes import AmazonError, Card
 from incentives.domain.recovery import KEY_REFUSED, NOT_SENT
 from incentives.domain.values import frozen
+from incentives.usecases.refusals import refusal
 
 #: A caller need not ask more often than this, whatever the next try's time.
 RETRY_AFTER_SECONDS_MAX = 60
@@ -69,42 +69,22 @@ def raise_ended(record: Record) -> NoReturn:
 def refusal_of(record: Record) -> RefusedByAmazon:
     """The stored refusal as an error."""
     error = record.refusal or record.error or AmazonError()
+    if error.type in _OWN_REFUSALS:
+        # A stored result: the same key gets it again, however often it is repeated.
+        return RefusedByAmazon(
+            " ".join(part for part in (_NEW_KEY, error.message) if part),
+            request_id=record.request_id,
+            http_status=_UNAVAILABLE,
+            retryable=False,
+            error_code=error.code,
+            error_type=error.type,
+        )
     answered = record.evidence.http_status if record.evidence else None
     return refusal(error, request_id=record.request_id, answered=answered)
 
 
-def refusal(
-    error: AmazonError, *, request_id: str | None, answered: int | None = None, prefix: str = ""
-) -> RefusedByAmazon:
-    """A refusal as an error, with the status, the sentence and the advice of the taxonomy.
-
-    Args:
-        error: as Amazon named it, or one of the gateway's own.
-        request_id: what was refused.
-        answered: HTTP status of Amazon's answer, which says what an error without any code is.
-        prefix: what was refused, as a sentence; empty for the request itself.
-    """
-    taxon = describe(error, answered)
-    http_status, retryable, advice = taxon.http_status, taxon.retryable, taxon.advice
-    if error.type in _OWN_REFUSALS:
-        # A stored result: the same key gets it again, however often it is repeated.
-        http_status, retryable, advice = _UNAVAILABLE, False, _NEW_KEY
-    elif taxon.kind is not Kind.REFUSED:
-        # It was read as a refusal, with more of the answer at hand than is kept.
-        http_status, retryable, advice = _REFUSED, False, "Amazon refused the request."
-    return RefusedByAmazon(
-        " ".join(part for part in (prefix, advice, error.message) if part),
-        request_id=request_id,
-        http_status=http_status,
-        retryable=retryable,
-        error_code=error.code,
-        error_type=error.type,
-    )
-
-
 _OWN_REFUSALS: Final = frozenset({KEY_REFUSED.type, NOT_SENT.type})
 _UNAVAILABLE: Final = 503
-_REFUSED: Final = 422
 _NEW_KEY: Final = "Nothing was charged. Once the cause is mended, order again under a new Idempotency-Key."
 
 

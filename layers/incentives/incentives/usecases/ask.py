@@ -7,16 +7,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from incentives.domain.accounts import Account
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused, Unknown
 from incentives.domain.pacing import WAIT_SECONDS_MAX, Allowance, Lane, Slot
-from incentives.usecases.answers import refusal
 from incentives.usecases.pace import heed, take_slot
-from incentives.usecases.tools import Budget, Tools
+from incentives.usecases.refusals import refusal
 
 if TYPE_CHECKING:
     from incentives.agcod.answers import Failure
+    from incentives.domain.accounts import Account
+    from incentives.usecases.tools import Budget, Tools
 
 #: Amazon answers such questions once a second at most.
 RETRY_SECONDS = 1.0

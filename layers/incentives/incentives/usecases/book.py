@@ -10,13 +10,11 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.agcod.activity import PAGE_SIZE_MAX, ActivityPage, query_of
-from incentives.domain.accounts import Activity
 from incentives.domain.book_page import ASKED_EARLIER, CLOCKS_APART, BookPage, first_row_at, said_of, speaks_for
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
-from incentives.domain.ledger import Record
 from incentives.domain.outcomes import Refused
 from incentives.domain.pacing import WAIT_SECONDS_MAX, Allowance, Full, Lane
 from incentives.domain.recovery import Book
@@ -24,6 +22,10 @@ from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.calls import account_of
 from incentives.usecases.pace import take_slot
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Activity
+    from incentives.domain.ledger import Record
 
 #: The errorType of a partner for whom the page is not switched on. Any other refusal may be the account's trouble.
 DISABLED: Final = "APIGetGiftCardActivityPageIsDisabled"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.accounts import Account, Secret
 from incentives.domain.calls import Call
 from incentives.domain.errors import AccountUnusable
-from incentives.domain.ledger import Record
 from incentives.domain.operations import Operation
-from incentives.usecases.tools import Tools, Vault
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
+    from incentives.usecases.ports import Vault
+    from incentives.usecases.tools import Tools
 
 #: Members of a request that are sealed in the ledger: whoever holds them can spend.
 CARD_NUMBER: Final = "cardNumber"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from incentives.domain.errors import CancelWindowOver, LedgerUnavailable, NotFound, StateConflict
 from incentives.domain.ledger import Intent, Lost, Record, Status
@@ -11,7 +12,9 @@ from incentives.domain.transitions import accept_cancel, cancel_surely_over_at
 from incentives.usecases.answers import Accepted, Standing, accepted
 from incentives.usecases.drive import drive, start
 from incentives.usecases.find import find
-from incentives.usecases.tools import Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.usecases.tools import Budget, Tools
 
 #: A cancel races with an issue that closes and with a recovery that takes over; each can beat it once or twice.
 RACES_MAX = 5

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
-from incentives.domain.accounts import CardState, Secret
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import CardState, Secret
 
 
 def check_activation_status(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from incentives.domain.bulk import BulkOrder, OrderMoved, OrderStatus, OrderView, Started, moved, next_round, sum_of
 from incentives.domain.errors import OrderConflict, OrderNotFound, OrderUnavailable
 from incentives.usecases.order_status import tried, view_of
-from incentives.usecases.order_tools import OrderTools
+
+if TYPE_CHECKING:
+    from incentives.usecases.order_tools import OrderTools
 
 S = OrderStatus
 

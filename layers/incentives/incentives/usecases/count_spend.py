@@ -6,16 +6,18 @@ The same stream says at once when Amazon refuses a request because an account ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from incentives.aws.events import read_stream_record
+from incentives.aws.stream import read_stream_record
 from incentives.domain.alerts import Check, after_refusal
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Record
 from incentives.domain.parking import is_unfunded
 from incentives.domain.spend import charge_of
 from incentives.usecases.raise_alerts import figures_of, raise_alerts
-from incentives.usecases.watch_tools import WatchTools
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
+    from incentives.usecases.watch_tools import WatchTools
 
 
 def count_spend(stream_records: Sequence[Mapping[str, Any]], watch: WatchTools) -> dict[str, Any]:

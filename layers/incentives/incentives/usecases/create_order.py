@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from incentives.domain.bulk import BulkOrder, FileFormat, OrderMoved, OrderStatus, OrderView, derive_order_id
 from incentives.domain.errors import KeyReused, OrderUnavailable
-from incentives.domain.ledger import Intent
 from incentives.usecases.order_status import view_of
-from incentives.usecases.order_tools import OrderTools
-from incentives.usecases.tools import Accounts
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Intent
+    from incentives.usecases.order_tools import OrderTools
+    from incentives.usecases.ports import Accounts
 
 
 def create_order(

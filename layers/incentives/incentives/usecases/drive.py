@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from incentives.domain.calls import Attempt, Call
 from incentives.domain.errors import AccountUnusable, InvalidInput, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status
 from incentives.domain.outcomes import (
@@ -50,6 +49,7 @@ from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
 
 if TYPE_CHECKING:
     from incentives.agcod.amazon import SignedCall
+    from incentives.domain.calls import Attempt, Call
 
 
 @frozen

@@ -10,18 +10,22 @@ import json
 import math
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from incentives import __version__
 from incentives.agcod.bodies import body_of
 from incentives.agcod.signatures import signature_of
-from incentives.domain.calls import Call
 from incentives.domain.case_file import case_file, is_stale, stale_at
 from incentives.domain.errors import AccountUnusable, InvalidInput, StateConflict, VaultUnavailable
 from incentives.domain.ledger import Change, Lost, Record, Status, change
 from incentives.usecases.calls import account_of, operation_call, reversal_call, unsealed
 from incentives.usecases.drive import Driven, write
 from incentives.usecases.find import find
-from incentives.usecases.tools import Ledger, Tools
+
+if TYPE_CHECKING:
+    from incentives.domain.calls import Call
+    from incentives.usecases.ports import Ledger
+    from incentives.usecases.tools import Tools
 
 
 def escalate(record: Record, closing: Change, tools: Tools) -> Record:

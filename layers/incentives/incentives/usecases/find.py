@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from incentives.domain.errors import LedgerUnavailable, NotFound
-from incentives.domain.ledger import Record
-from incentives.domain.operations import Operation
 from incentives.domain.recovery import GENERATIONS_MAX
 
 if TYPE_CHECKING:
-    from incentives.usecases.tools import Ledger
+    from incentives.domain.ledger import Record
+    from incentives.domain.operations import Operation
+    from incentives.usecases.ports import Ledger
 
 
 def find(request_id: str, ledger: Ledger, *, operation: Operation | None = None) -> Record:

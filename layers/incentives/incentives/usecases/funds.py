@@ -13,10 +13,10 @@ from incentives.domain.funds import FRESH_FOR, STALE_MAX, AccountState, Outlook,
 from incentives.domain.pacing import Allowance
 from incentives.usecases.ask import ask
 from incentives.usecases.tools import CALL_SECONDS, Budget, Tools
-from incentives.usecases.watch_tools import Balances
 
 if TYPE_CHECKING:
     from incentives.agcod.amazon import FundsAnswer
+    from incentives.usecases.ports import Balances
 
 #: Enough for one try and no more: whoever can be told an older balance does not wait for a second.
 _ONE_TRY: Final = Budget(lambda: 0.0)

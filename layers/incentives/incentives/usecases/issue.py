@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
-from incentives.domain.accounts import Account
-from incentives.domain.calls import Call
 from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, LedgerUnavailable, RefusedByAmazon
 from incentives.domain.ledger import Intent, KeyItem, KeyTaken, Record, Status
-from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import Full, Lane, Slot
 from incentives.domain.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
@@ -32,10 +29,13 @@ from incentives.usecases.drive import Driven, drive, is_key_refused, observed, p
 from incentives.usecases.find import find
 from incentives.usecases.pace import keep_time, take_slot
 from incentives.usecases.reveal import read_card
-from incentives.usecases.tools import Budget, Tools
 
 if TYPE_CHECKING:
     from incentives.agcod.amazon import SignedCall
+    from incentives.domain.accounts import Account
+    from incentives.domain.calls import Call
+    from incentives.domain.money import Money
+    from incentives.usecases.tools import Budget, Tools
 
 
 @frozen(kw_only=True)

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.accounts import Account
 from incentives.domain.bulk import (
     Batch,
     BulkOrder,
@@ -37,13 +36,16 @@ from incentives.domain.errors import (
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import Lane, Slot
 from incentives.domain.parking import is_parked
-from incentives.domain.rows import Row
 from incentives.domain.values import frozen
 from incentives.usecases.find import find
 from incentives.usecases.issue import Order, issue
-from incentives.usecases.order_tools import OrderTools
 from incentives.usecases.pace import take_slot
 from incentives.usecases.tools import Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Account
+    from incentives.domain.rows import Row
+    from incentives.usecases.order_tools import OrderTools
 
 #: Of one row: time for one try, and for a second one if the first was answered at once.
 ROW_SECONDS: Final = 14.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.backlog import read_message
 from incentives.domain.ledger import Status
@@ -16,7 +16,9 @@ from incentives.domain.pacing import WAIT_SECONDS_MAX, Full, Lane
 from incentives.domain.recovery import SendOperation, Settle, next_step
 from incentives.usecases.drive import drive, put_back
 from incentives.usecases.pace import take_slot
-from incentives.usecases.tools import Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.usecases.tools import Budget, Tools
 
 #: Between two looks for a slot, at least.
 AGAIN: Final = timedelta(milliseconds=100)

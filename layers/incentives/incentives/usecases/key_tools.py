@@ -1,60 +1,26 @@
-"""What rotating keys works with: its ports, the bag that carries them, and the proof of a key."""
+"""What rotating keys works with: the bag that carries its ports, and the proof of a key."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.accounts import Account
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.pacing import Allowance, Full, Lane
-from incentives.domain.rotation import KeyNotes, Labels, Rotation, Verdict, verdict_of
+from incentives.domain.rotation import Verdict, verdict_of
 from incentives.domain.values import frozen
 from incentives.usecases.pace import take_slot
-from incentives.usecases.publish_events import Bus
 from incentives.usecases.tools import CALL_SECONDS, Tools
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Account
+    from incentives.usecases.ports import Bus, KeyVersions, Notes, Rotations
 
 #: For the slot of a proof.
 PATIENCE: Final = timedelta(seconds=5)
 
 #: Between two looks for it, at least.
 AGAIN_SECONDS: Final = 0.1
-
-
-class KeyVersions(Protocol):
-    """The versions of an account's secret. Each method raises `AccountUnusable`."""
-
-    def labels(self, name: str) -> Labels:
-        """Look at which version has which label. Raises `InvalidInput` for what can be no account's name."""
-
-    def read(self, name: str, version: str) -> Account:
-        """Read the keys of one version."""
-
-    def make_current(self, name: str, version: str, *, instead_of: str) -> bool:
-        """Make another version the current one; False if that was not `instead_of`."""
-
-    def end_trial(self, name: str, version: str) -> None:
-        """Take the pending label off a version, if it has it."""
-
-    def give_up(self, name: str, version: str) -> None:
-        """Take every label off a version that is not current."""
-
-
-class Rotations(Protocol):
-    """The newest rotation of each account. Each method raises `LedgerUnavailable`."""
-
-    def read(self, account: str) -> Rotation | None:
-        """Read an account's."""
-
-    def keep(self, rotation: Rotation) -> None:
-        """Write how far it is."""
-
-
-class Notes(Protocol):
-    """What functions note of the keys that they call Amazon with."""
-
-    def key_notes(self, account: str, key_print: str) -> KeyNotes:
-        """Of one key. Raises `LedgerUnavailable`."""
 
 
 @frozen(kw_only=True)

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.accounts import Account
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.rotation import (
     CLOCKS_APART,
@@ -28,6 +27,9 @@ from incentives.domain.rotation import (
 )
 from incentives.usecases.key_tools import KeyTools, prove
 from incentives.usecases.publish_events import announce
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Account
 
 #: A refusal is met, and the old key moved back, well within a minute.
 LOOK_EVERY_SECONDS: Final = 10.0

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from incentives.domain.bulk import BulkOrder, Counts, OrderStatus, OrderView, sum_of
 from incentives.domain.errors import OrderNotFound
-from incentives.usecases.order_tools import OrderTools
+
+if TYPE_CHECKING:
+    from incentives.usecases.order_tools import OrderTools
 
 
 def order_status(order_id: str, tools: OrderTools) -> OrderView:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.outcomes import NotExecutedBecause, Unresolved, blames_key
 from incentives.domain.pacing import LATE_SECONDS, Allowance, Full, Lane, Slot
-from incentives.usecases.tools import Tools
+
+if TYPE_CHECKING:
+    from incentives.usecases.tools import Tools
 
 #: A process that is late for this many slots in a row has no time to be on time: its calls are few.
 SLOTS_MISSED_MAX = 3

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.bulk import BulkOrder, OrderMoved, OrderStatus, moved, sum_of
 from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
 from incentives.domain.values import frozen
-from incentives.usecases.order_tools import OrderTools
 from incentives.usecases.settle_order import Settling, settle_order
-from incentives.usecases.tools import Budget, Tools
 from incentives.usecases.validate_order import validate_order
+
+if TYPE_CHECKING:
+    from incentives.usecases.order_tools import OrderTools
+    from incentives.usecases.tools import Budget, Tools
 
 #: Before anything that could not be done is tried again.
 AGAIN_SECONDS: Final = 15

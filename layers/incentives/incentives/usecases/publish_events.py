@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from incentives.aws.events import ENTRIES_MAX, NotPublished, read_stream_record
+from incentives.aws.events import ENTRIES_MAX, NotPublished
+from incentives.aws.stream import read_stream_record
 from incentives.domain.events import Event, event_of
 
 if TYPE_CHECKING:
-    from incentives.usecases.tools import Telemetry
-
-
-class Bus(Protocol):
-    """Where events go."""
-
-    def publish(self, events: Sequence[Event]) -> None:
-        """Put up to ten events on the bus. Raises `NotPublished`."""
+    from incentives.usecases.ports import Bus, Telemetry
 
 
 def announce(event: Event, bus: Bus, telemetry: Telemetry) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Lost, Record, Status
@@ -29,7 +30,9 @@ from incentives.domain.values import frozen
 from incentives.domain.waits import WAIT_INSIDE_WINDOW_SECONDS_MAX
 from incentives.usecases.drive import Driven, moved, try_once, write
 from incentives.usecases.escalate import escalate, mail_case, seconds_until_case
-from incentives.usecases.tools import Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.usecases.tools import Budget, Tools
 
 
 class Task(StrEnum):

@@ -6,6 +6,7 @@ The operation is sent once more under the same request id, which Amazon answers 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from incentives.domain.errors import AccountUnusable, StateConflict
 from incentives.domain.ledger import Record, Status
@@ -17,7 +18,9 @@ from incentives.usecases.calls import account_of, operation_call
 from incentives.usecases.drive import is_key_refused, observed
 from incentives.usecases.find import find
 from incentives.usecases.pace import take_slot
-from incentives.usecases.tools import Budget, Tools
+
+if TYPE_CHECKING:
+    from incentives.usecases.tools import Budget, Tools
 
 #: Between two tries to read a card.
 RETRY_SECONDS = 1.0

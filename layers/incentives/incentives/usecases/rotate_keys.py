@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.accounts import Account
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.rotation import (
     TRIAL,
@@ -32,6 +31,9 @@ from incentives.domain.rotation import (
 from incentives.usecases.key_tools import KeyTools, Proof, prove
 from incentives.usecases.key_trial import Trial, overtaken, watch
 from incentives.usecases.publish_events import announce
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Account
 
 #: For the proof before the promotion: Amazon may be slow for a moment, and nobody waits for it.
 PROOF_SECONDS: Final = 60.0

@@ -7,11 +7,14 @@ import binascii
 import json
 import re
 from datetime import date, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import InvalidInput
-from incentives.domain.ledger import Record, Status
 from incentives.domain.values import frozen
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record, Status
+    from incentives.usecases.ports import Index
 
 #: Each day is a query of its own: a year's range would be a denial of service by one call.
 DAYS_MAX: Final = 92
@@ -26,20 +29,6 @@ _CURSOR_LENGTH_MAX: Final = 256
 
 #: The index's sort key: the time of creation and the request id.
 _SORT_KEY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z#[A-Za-z0-9]{1,40}")
-
-
-class Index(Protocol):
-    """The ledger by account and day."""
-
-    def day(self, account: str, day: date, before: str | None, limit: int) -> tuple[list[tuple[str, Record]], bool]:
-        """Records created on a day (UTC), newest first, each with its sort key, and whether there are more.
-
-        Args:
-            account: whose records.
-            day: UTC.
-            before: only records older than this sort key.
-            limit: of records looked at.
-        """
 
 
 @frozen(kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.bulk import (
     WORKERS_GONE_AFTER,
@@ -28,12 +28,15 @@ from incentives.domain.bulk import (
     row_outcome,
 )
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Record
 from incentives.domain.recovery import GENERATIONS_MAX
-from incentives.domain.rows import Row
 from incentives.domain.values import frozen
-from incentives.usecases.order_tools import OrderTools, Records
-from incentives.usecases.tools import Budget
+
+if TYPE_CHECKING:
+    from incentives.domain.ledger import Record
+    from incentives.domain.rows import Row
+    from incentives.usecases.order_tools import OrderTools
+    from incentives.usecases.ports import Records
+    from incentives.usecases.tools import Budget
 
 #: Between two looks at requests that are still open: doubling, as a recovery's own waits do.
 WAIT_SECONDS_FIRST: Final = 15

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.ledger import Lost, Record, Status
 from incentives.domain.transitions import put_again, reopen, take_over
 from incentives.usecases.drive import put_back, start
 from incentives.usecases.find import find
-from incentives.usecases.tools import Tools
+
+if TYPE_CHECKING:
+    from incentives.usecases.tools import Tools
 
 #: Requests taken in one sweep: more than a minute's worth of them at the highest pace.
 SWEEP_MAX = 200

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import partial
+from typing import TYPE_CHECKING
 
 from incentives.agcod.marketplaces import check_value, marketplace_of
-from incentives.domain.accounts import Account
 from incentives.domain.bulk import BulkOrder, FileError, OrderMoved, OrderStatus, moved
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.operations import Operation
 from incentives.domain.rows import FILE_BYTES_MAX, Checked, check_file
-from incentives.usecases.order_tools import OrderTools
-from incentives.usecases.tools import Accounts
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Account
+    from incentives.usecases.order_tools import OrderTools
+    from incentives.usecases.ports import Accounts
 
 
 def validate_order(order: BulkOrder, accounts: Accounts, tools: OrderTools) -> None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.domain.accounts import Account, AccountFunds
 from incentives.domain.alerts import Check, after_check, judge
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, LedgerUnavailable
 from incentives.usecases.funds import take_snapshot
 from incentives.usecases.raise_alerts import figures_of, raise_alerts
 from incentives.usecases.tools import Budget, Tools
-from incentives.usecases.watch_tools import WatchTools
+
+if TYPE_CHECKING:
+    from incentives.domain.accounts import Account, AccountFunds
+    from incentives.usecases.watch_tools import WatchTools
 
 #: For asking about one account, however much time there is: one try, a wait, and another.
 SECONDS_TO_ASK: Final = 22.0

@@ -1,0 +1,332 @@
+"""What the use cases ask of the world outside: the ports.
+
+Each has two implementations: the real adapter, and the one that the simulation and the unit tests use. Only type
+checkers load this: no function pays for it when it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer, SignedCall
+from incentives.domain.accounts import Account, Secret
+from incentives.domain.alerts import Standing
+from incentives.domain.book_page import BookPage
+from incentives.domain.bulk import Batch, BulkOrder, Download, FileFormat, OrderMoved, Started, Upload
+from incentives.domain.calls import Attempt, Call
+from incentives.domain.events import Event
+from incentives.domain.funds import AccountState, Snapshot
+from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record
+from incentives.domain.outcomes import Outcome, ReversalOutcome
+from incentives.domain.pacing import Allowance, Full, Lane, Slot
+from incentives.domain.recovery import Reissue
+from incentives.domain.rotation import KeyNotes, Labels, Rotation
+from incentives.domain.rows import Row
+from incentives.domain.spend import Charge
+
+
+class Ledger(Protocol):
+    """The durable record of every request. Reads are consistent; a repeated write recognises its own nonce.
+
+    Every method raises `LedgerUnavailable`.
+    """
+
+    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
+        """Write the key item and the first record in one transaction."""
+
+    def get(self, request_id: str) -> Record | None:
+        """Read one record."""
+
+    def apply(self, change: Change, nonce: str) -> Record | Lost:
+        """Carry out one conditional write and return the record as it now stands."""
+
+    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+        """Close the old generation and open the new one in one transaction; returns the new one."""
+
+    def due(self, now: datetime, limit: int) -> list[str]:
+        """Request ids of open records whose holder is presumed dead at `now`, longest silent first."""
+
+    def still_open(self) -> OpenRequests:
+        """How many requests are open; the count lags behind the ledger by a moment."""
+
+
+class Records(Protocol):
+    """The ledger, many records at a time."""
+
+    def get_many(self, request_ids: Sequence[str]) -> Mapping[str, Record]:
+        """Those of the records that there are, by request id. Raises `LedgerUnavailable`."""
+
+
+class Index(Protocol):
+    """The ledger by account and day."""
+
+    def day(self, account: str, day: date, before: str | None, limit: int) -> tuple[list[tuple[str, Record]], bool]:
+        """Records created on a day (UTC), newest first, each with its sort key, and whether there are more.
+
+        Args:
+            account: whose records.
+            day: UTC.
+            before: only records older than this sort key.
+            limit: of records looked at.
+        """
+
+
+class Pacer(Protocol):
+    """Hands out the moments at which calls may leave for Amazon."""
+
+    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
+        """Take the next slot if it begins soon enough for the lane. Raises `LedgerUnavailable`."""
+
+    def line_up(self, account: str) -> datetime:
+        """Join the line of requests that wait for a slot; about when it will be due. Raises `LedgerUnavailable`."""
+
+    def slow_down(self, account: str) -> None:
+        """Amazon has throttled a call. Raises `LedgerUnavailable`."""
+
+
+class Backlog(Protocol):
+    """Requests that wait for their slot, roughly in order. One may come out twice, or get lost and be put again."""
+
+    def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:
+        """Add a request, to come out after the delay, 15 minutes at most. False: it could not be added now."""
+
+
+class Amazon(Protocol):
+    """The Incentives API of every account's marketplace."""
+
+    def sign(self, call: Call, account: Account) -> SignedCall:
+        """Write and sign a call; it is valid for 15 minutes."""
+
+    def attempt(self, signed: SignedCall, *, seconds: float) -> Attempt[Outcome]:
+        """Send an operation once."""
+
+    def attempt_reversal(self, signed: SignedCall, *, seconds: float) -> Attempt[ReversalOutcome]:
+        """Send a reversal once."""
+
+    def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
+        """Ask for the account's balance."""
+
+    def activation_status(
+        self, account: Account, *, request_id: str, card_number: Secret, seconds: float
+    ) -> CardStateAnswer:
+        """Ask whether a physical card is active."""
+
+    def activity_page(
+        self, account: Account, *, request_id: str, query: Mapping[str, object], seconds: float
+    ) -> ActivityAnswer:
+        """Ask for a page of the account's activity."""
+
+
+class Books(Protocol):
+    """The last page of Amazon's book that anybody was shown, by account."""
+
+    def kept(self, account: str) -> BookPage | None:
+        """Return it; None if there is none that can be read. Raises `LedgerUnavailable`."""
+
+    def keep(self, account: str, page: BookPage) -> None:
+        """Keep a page, unless the one that is there is newer. Raises `LedgerUnavailable`."""
+
+
+class Accounts(Protocol):
+    """The accounts' keys."""
+
+    def get(self, name: str, *, fresh: bool = False) -> Account:
+        """Return an account. Raises `AccountUnusable`.
+
+        Args:
+            name: as callers use it.
+            fresh: read it anew, because Amazon refused the key at hand.
+        """
+
+    def refused(self, name: str) -> None:
+        """Note that Amazon refused the key at hand. Raises `LedgerUnavailable`."""
+
+
+class Vault(Protocol):
+    """Seals what must not be readable at rest."""
+
+    def seal(self, key_hash: str, members: Mapping[str, Any]) -> str:
+        """Encrypt members of an order. Raises `VaultUnavailable`."""
+
+    def unseal(self, key_hash: str, sealed: str) -> Mapping[str, Any]:
+        """The inverse of `seal`, for the same order only. Raises `VaultUnavailable`."""
+
+
+class Recoveries(Protocol):
+    """Recovery workflows."""
+
+    def start(self, request_id: str, epoch: int) -> bool:
+        """Start the recovery of one epoch; starting twice is harmless. False: it could not be started now."""
+
+
+class People(Protocol):
+    """Whom a machine cannot replace."""
+
+    def mail(self, to: str, subject: str, text: str) -> str | None:
+        """Send a mail; returns why it was not sent, None if it was."""
+
+    def notify(self, subject: str, text: str) -> str | None:
+        """Tell the operators; returns why they were not told, None if they were."""
+
+
+class Bus(Protocol):
+    """Where events go."""
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Put up to ten events on the bus. Raises `NotPublished`."""
+
+
+class Clock(Protocol):
+    """The time, and the passing of it."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return after this long."""
+
+
+class Telemetry(Protocol):
+    """Logs and metrics. Only named, harmless facts go in: never an event, a body or an answer."""
+
+    def log(self, event: str, **facts: object) -> None:
+        """Write one log line."""
+
+    def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
+        """Add to a metric."""
+
+
+class Balances(Protocol):
+    """What is known of accounts without asking Amazon. Each method raises `LedgerUnavailable`."""
+
+    def read(self, account: str, today: date) -> AccountState:
+        """Read what is known of an account; of what it spent, the days that an average needs, and today."""
+
+    def keep_funds(self, snapshot: Snapshot) -> None:
+        """Keep a balance, unless a newer one is kept already."""
+
+
+class AccountStates(Balances, Protocol):
+    """What is known of accounts: balances, totals, alerts, and which accounts there are.
+
+    Each method raises `LedgerUnavailable`.
+    """
+
+    def accounts(self) -> list[str]:
+        """The accounts that have ever been asked about or charged."""
+
+    def keep_standing(self, account: str, standing: Standing) -> bool:
+        """Write the alerts that stand; False if others have written since."""
+
+    def count(self, record: Record, was: Charge | None, now: datetime) -> bool:
+        """Count a request as its record stands, unless a newer version of it has been counted.
+
+        Args:
+            record: one version.
+            was: what the version before it cost.
+            now: aware UTC.
+
+        Returns:
+            Whether anything was written.
+        """
+
+
+class KeyVersions(Protocol):
+    """The versions of an account's secret. Each method raises `AccountUnusable`."""
+
+    def labels(self, name: str) -> Labels:
+        """Look at which version has which label. Raises `InvalidInput` for what can be no account's name."""
+
+    def read(self, name: str, version: str) -> Account:
+        """Read the keys of one version."""
+
+    def make_current(self, name: str, version: str, *, instead_of: str) -> bool:
+        """Make another version the current one; False if that was not `instead_of`."""
+
+    def end_trial(self, name: str, version: str) -> None:
+        """Take the pending label off a version, if it has it."""
+
+    def give_up(self, name: str, version: str) -> None:
+        """Take every label off a version that is not current."""
+
+
+class Rotations(Protocol):
+    """The newest rotation of each account. Each method raises `LedgerUnavailable`."""
+
+    def read(self, account: str) -> Rotation | None:
+        """Read an account's."""
+
+    def keep(self, rotation: Rotation) -> None:
+        """Write how far it is."""
+
+
+class Notes(Protocol):
+    """What functions note of the keys that they call Amazon with."""
+
+    def key_notes(self, account: str, key_print: str) -> KeyNotes:
+        """Of one key. Raises `LedgerUnavailable`."""
+
+
+class Orders(Protocol):
+    """Bulk orders, and how far their batches have come. Reads are consistent; all raise `OrderUnavailable`."""
+
+    def create(self, order: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
+        """Write a new order, unless there is one with its id."""
+
+    def get(self, order_id: str) -> BulkOrder | None:
+        """Read one order."""
+
+    def move(self, before: BulkOrder, after: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
+        """Write an order whose status and round are still as before."""
+
+    def batches(self, order_id: str) -> Sequence[Batch]:
+        """Of the batches that have been worked on, how far each has come; by number."""
+
+    def batch(self, order_id: str, number: int) -> Batch:
+        """How far one batch has come."""
+
+    def advance(self, order_id: str, batch: Batch) -> Batch:
+        """Write how far a batch has come, unless it is further already; as it then stands."""
+
+    def settle(self, order_id: str, batch: Batch, lines: str | None) -> None:
+        """Write how all rows of a batch stand.
+
+        Args:
+            order_id: whose.
+            batch: settled, or with rows still open.
+            lines: its part of the result; None while rows are open.
+        """
+
+    def results(self, order_id: str) -> Iterator[str]:
+        """The parts of the result, by number of their batches."""
+
+
+class OrderFiles(Protocol):
+    """The files of bulk orders. All raise `OrderUnavailable`."""
+
+    def upload(self, order_id: str, file_format: FileFormat) -> Upload:
+        """Where an order's file is to be put."""
+
+    def read_upload(self, order_id: str, bytes_max: int) -> bytes | None:
+        """The file that was put; of a longer one, one byte more than the limit. None: there is none."""
+
+    def write_rows(self, order_id: str, rows: Iterable[bytes]) -> str:
+        """Write the checked rows; the name by which they are found, which no other rows have."""
+
+    def read_rows(self, order: BulkOrder, numbers: range) -> Sequence[Row]:
+        """Some rows that follow each other, by number from 0."""
+
+    def write_result(self, order_id: str, parts: Iterable[str]) -> None:
+        """Write the result."""
+
+    def result(self, order_id: str) -> Download:
+        """Where the result is."""
+
+
+class OrderWorkflows(Protocol):
+    """The workflows that work on bulk orders."""
+
+    def start(self, order_id: str, round_number: int) -> Started:
+        """Start the workflow of one round; starting twice is harmless."""
