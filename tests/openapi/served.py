@@ -191,6 +191,7 @@ def served(*script: Scripted) -> Iterator[Served]:
         "settings": lambda: SimpleNamespace(default_account="default"),
         "telemetry": lambda: telemetry,
         "tools": lambda: found.tools,
+        "accounts": lambda: found.tools.accounts,
         "ledger": lambda: found.ledger,
         "index": lambda: index,
         "order_tools": lambda: orders.tools,

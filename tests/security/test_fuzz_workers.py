@@ -106,6 +106,7 @@ def stage(of: World | None = None, company: Company | None = None) -> Iterator[S
         "settings": lambda: SimpleNamespace(default_account="default", support_address=None),
         "telemetry": lambda: telemetry,
         "tools": lambda: found.tools,
+        "accounts": lambda: found.tools.accounts,
         "order_tools": lambda: orders.tools,
         "bus": lambda: bus,
         "watch_tools": lambda: WatchTools(tools=found.tools, states=watch.states, bus=bus, limits=watch.limits),
