@@ -148,6 +148,7 @@ def test_a_client_is_made_when_it_is_first_needed(sqs: Any, queue_url: str) -> N
         {"body": '{"requestId": ["Test1AAAA"]}'},
         {"body": '{"requestId": "Test1AAAA"'},
         {"Body": '{"requestId": "Test1AAAA"}'},
+        pytest.param({"body": "[" * 100_000}, id="deeper than can be read"),
     ],
     ids=repr,
 )

@@ -280,11 +280,12 @@ def spoilt(**attributes: Any) -> dict[str, Any]:
         spoilt(amount={"N": "1e999999"}),
         spoilt(currencyCode={"S": "XXX"}),
         spoilt(options={"S": "{"}),
+        spoilt(options={"S": "[" * 100_000}),
         spoilt(epoch=None),
         {"dynamodb": {"NewImage": {"status": {"S": "SUCCEEDED"}}, "SequenceNumber": "3"}},
         {"dynamodb": {"NewImage": [*"status", "status"], "SequenceNumber": "3"}},
     ],
-    ids=["status", "time", "amount", "currency", "options", "number", "almost empty", "no item"],
+    ids=["status", "time", "amount", "currency", "options", "deep options", "number", "almost empty", "no item"],
 )
 def test_an_unreadable_record_is_named_and_the_earlier_ones_are_told(bad: dict[str, Any]) -> None:
     bus, failed = publish(moved(1), moved(2), bad, moved(4))

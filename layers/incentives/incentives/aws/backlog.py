@@ -46,7 +46,7 @@ def read_message(message: Mapping[str, Any]) -> str:
     """
     try:
         request_id = json.loads(message["body"])["requestId"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ValueError("the message names no request") from None
     if not isinstance(request_id, str) or not request_id:
         raise ValueError("the message names no request")

@@ -38,7 +38,7 @@ def count_spend(stream_records: Sequence[Mapping[str, Any]], watch: WatchTools) 
             telemetry.log("spendNotCounted")
             telemetry.count("SpendNotCounted")
             return _again_from(number)
-        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
             # It will not be readable the next time either: bisecting and bounded retries set it aside.
             telemetry.log("streamRecordUnreadable", exception=type(error).__name__)
             return _again_from(number)

@@ -33,7 +33,7 @@ def publish_events(stream_records: Sequence[Mapping[str, Any]], bus: Bus, teleme
         number = str((stream_record.get("dynamodb") or {}).get("SequenceNumber", ""))
         try:
             images = read_stream_record(stream_record)
-        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
             # It will not be readable the next time either: bisecting and bounded retries set it aside.
             telemetry.log("streamRecordUnreadable", exception=type(error).__name__)
             return _failed(found, bus, telemetry, number)
