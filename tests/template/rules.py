@@ -403,6 +403,19 @@ def vault_opens_by_order(template: Template) -> Iterator[str]:
                 yield f"{name} may open what is sealed without naming an order"
 
 
+def book_is_kept_by_recovery(template: Template) -> Iterator[str]:
+    """Whoever uses the pacer's table may not touch the page of Amazon's book that recovery keeps there."""
+    not_the_book = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": "book#*"}}
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for statement in statements(template, role):
+            if (
+                name != "RecoverRequestRole"
+                and statement["Resource"] == {"Fn::GetAtt": ["PacerTable", "Arn"]}
+                and statement.get("Condition") != not_the_book
+            ):
+                yield f"{name} may change the page of Amazon's book"
+
+
 def operators_key_is_for_their_topic(template: Template) -> Iterator[str]:
     """Roles may use the operators' key only in what SNS does for them, and nothing may use it otherwise."""
     via_sns = {"StringEquals": {"kms:ViaService": "sns.us-east-1.amazonaws.com"}}
@@ -461,6 +474,7 @@ RULES: tuple[Rule, ...] = (
     tables_have_their_keys,
     ledger_is_indexed,
     vault_opens_by_order,
+    book_is_kept_by_recovery,
     operators_key_is_for_their_topic,
     keys_are_lent_by_iam,
     tables_are_alike,
