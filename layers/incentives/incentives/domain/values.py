@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
+from functools import cache
 from typing import Any, Final, NoReturn, TypeVar, dataclass_transform, overload
 
 _T = TypeVar("_T")
@@ -109,7 +110,12 @@ def __setstate__(self: Any, state: list[object]) -> None:  # noqa: ANN401, N807 
 
 
 def _compared(self: Any) -> tuple[object, ...]:  # noqa: ANN401 - likewise
-    return tuple(getattr(self, each.name) for each in fields(self) if each.compare)
+    return tuple([getattr(self, name) for name in _names_compared(self.__class__)])
+
+
+@cache
+def _names_compared(cls: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(cls) if each.compare)
 
 
 _SHARED: Final[tuple[Callable[..., Any], ...]] = (
