@@ -133,8 +133,12 @@ class Cloud:
         )
 
     def client(self, service: str, caller: Caller | None = None) -> Any:
-        """A boto3 client of the emulated cloud, for the developer unless told otherwise."""
+        """A boto3 client of the emulated cloud, for the developer unless told otherwise; it may be others' as well."""
         return aws.client(service, self.outputs.awsEndpointUrl, caller or self.developer)
+
+    def own_client(self, service: str) -> Any:
+        """A boto3 client of the developer's that nobody else has, so that it may be tampered with."""
+        return aws.new_client(service, self.outputs.awsEndpointUrl, self.developer)
 
     def table(self, name: str) -> Any:
         """A boto3 Table."""

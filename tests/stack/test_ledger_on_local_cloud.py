@@ -24,7 +24,7 @@ def shared(cloud: Cloud) -> Shop:
     """A table of our own: what these suites write is no work for the deployed functions."""
     client = cloud.client("dynamodb")
     table = create_table(client, "LedgerTable")
-    return Shop(client, lose_first_answers(cloud.client("dynamodb"), in_process=False), table)
+    return Shop(client, lose_first_answers(cloud.own_client("dynamodb"), in_process=False), table)
 
 
 class TestLedgerOnLocalCloud(DynamoDbLedgerContract):
@@ -35,7 +35,7 @@ class TestLedgerOnLocalCloud(DynamoDbLedgerContract):
 
 @pytest.fixture(scope="module")
 def pacer_client(cloud: Cloud) -> Any:
-    return cloud.client("dynamodb")
+    return cloud.own_client("dynamodb")
 
 
 @pytest.fixture(scope="module")
