@@ -159,6 +159,8 @@ def test_no_code_is_shown_wherever_it_stands(name: str, status: int, write: Writ
     members = data.draw(st.sampled_from([success(name), failure(name, "F300", "GeneralError")]))
     for path in data.draw(st.lists(st.sampled_from(paths(members)), max_size=4, unique=True)):
         secret = data.draw(st.sampled_from(SECRETS))
+        # A number that the call does not name is an id like any other.
+        assume(path != ("gcId",) or secret != CARD_NUMBER or CALLS[name].card_number is not None)
         wrapped = data.draw(st.sampled_from(["{}", "the code {} is yours", "{}.", "a{}b"]))
         try:
             members = changed(members, path, wrapped.format(secret), remove=False)
