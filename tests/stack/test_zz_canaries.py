@@ -62,12 +62,12 @@ def left_behind(cloud: Cloud) -> dict[str, Place]:
     wait_until(lambda: all(each in json.dumps(cloud.events()) for each in told), "the ends are told on the bus")
     wait_until(lambda: marks["events"][0] in json.dumps(cloud.events()), "the mark is on the bus")
     wait_until(lambda: marks["notices"][0] in json.dumps(cloud.notices()), "the mark is told")
-    found = read_places(cloud)
-    # Every place is really read: what was put there is found there.
-    assert {name: [each for each in wanted if each not in found[name]] for name, wanted in marks.items()} == {
+    found = {name: as_place(text) for name, text in read_places(cloud).items()}
+    # Every place is really read, in the way that canaries are looked for: what was put there is found there.
+    assert {name: [each for each in wanted if not found[name].holds(each)] for name, wanted in marks.items()} == {
         name: [] for name in marks
     }
-    return {name: as_place(text) for name, text in found.items()}
+    return found
 
 
 def as_place(text: str) -> Place:
