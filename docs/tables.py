@@ -11,13 +11,15 @@ FOLDER = Path(__file__).parent
 
 ERRORS = """# What Amazon's errors mean
 
-Written by `make openapi` from the one table in the code. For each error of Amazon's: what it says about the attempt
-that got it, what it says about a reversal that got it, the HTTP status that the caller of this API gets, whether the
-same request with the same Idempotency-Key can still succeed, and what to do.
+Written by `make openapi` from the tables in the code. For each error of Amazon's: what it says about the attempt that
+got it, what it says about a reversal that got it, the HTTP status that the caller of this API gets, whether the same
+request with the same Idempotency-Key can still succeed, and what to do.
 
-An attempt that is `resend`, `fault` or `unreadable` has an unknown outcome: the request is repeated and, if that does
-not help, recovered. `throttled` and `credentials` mean that nothing was done. A refusal ends the request only if no
-earlier attempt of it is unknown.
+**A refusal needs evidence**: a FAILURE with an F2xx or F3xx code or a known errorType, whose type and message speak
+neither of credentials, nor of rate, nor of a time-out or lost connection. An attempt that is `resend`, `fault`,
+`overloaded` or `unreadable` has an unknown outcome, whatever its HTTP status: the request is repeated and, if that
+does not help, recovered. `throttled` and `credentials` mean that nothing was done. A refusal ends the request only if
+no earlier attempt of it is unknown.
 
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ ERRORS: list[tuple[str | None, str | None, str, int, type[Refused] | UnknownBeca
     ("F300", None, "FAILURE", 400, Refused),
     ("F299", None, "FAILURE", 400, Refused),
     (None, "InsufficientFunds", "FAILURE", 400, Refused),
-    (None, "NobodyKnowsThisOne", "FAILURE", 400, Refused),
+    (None, "NobodyKnowsThisOne", "FAILURE", 400, U.UNREADABLE),
     # refusals are refusals whatever the status line says, but for a server that broke down
     ("F200", "InvalidAmountValue", "FAILURE", 200, Refused),
     ("F200", "InvalidAmountValue", "FAILURE", 500, U.AMAZON_FAULT),
@@ -99,6 +100,51 @@ ERRORS: list[tuple[str | None, str | None, str, int, type[Refused] | UnknownBeca
     ("F300", "InvalidAccessKey", "FAILURE", 400, N.CREDENTIALS),
     ("F300", "InvalidAwsAccessKeyId", "FAILURE", 400, N.CREDENTIALS),
     (None, "RequestExpired", "FAILURE", 400, N.CREDENTIALS),
+    ("F200", "SignatureMismatchFault", "FAILURE", 400, N.CREDENTIALS),
+    ("F500", "InvalidSignatureException", "FAILURE", 400, N.CREDENTIALS),
+    ("F200", "InvalidSignatureException", "FAILURE", 500, U.AMAZON_FAULT),
+    # throttles, over any code and under any name; one of something behind the front door proves nothing
+    ("F200", "ThrottlingException", "FAILURE", 400, N.THROTTLED),
+    ("F500", "RequestThrottled", "FAILURE", 503, N.THROTTLED),
+    ("F400", "TooManyRequestsException", "FAILURE", 400, N.THROTTLED),
+    ("F400", "TooManyRequestsException", "RESEND", 400, U.RESEND),
+    ("F500", "GeneralError", "FAILURE", 429, N.THROTTLED),
+    ("F200", "ProvisionedThroughputExceededException", "FAILURE", 400, U.OVERLOADED),
+    ("F200", "DownstreamThrottledException", "FAILURE", 400, U.OVERLOADED),
+    (None, "ProvisionedThroughputExceededException", "FAILURE", 429, U.OVERLOADED),
+    # a refusal that speaks of a fault is none
+    ("F200", "InternalServerException", "FAILURE", 400, U.AMAZON_FAULT),
+    ("F300", "ConnectionClosed", "FAILURE", 400, U.AMAZON_FAULT),
+]
+
+# what Amazon's own message says, over these codes and types
+SIGNATURE = "The request signature we calculated does not match the signature you provided. Check your key."
+MESSAGES: list[tuple[str | None, str | None, str, int, type[Refused] | UnknownBecause | NotExecutedBecause]] = [
+    ("F200", None, SIGNATURE, 400, N.CREDENTIALS),
+    ("F200", "GeneralError", SIGNATURE, 400, N.CREDENTIALS),
+    ("F300", "GeneralError", "The security token included in the request is expired", 403, N.CREDENTIALS),
+    (
+        "F200",
+        "GeneralError",
+        "Signature expired: 20260101T000000Z is now earlier than 20260101T001500Z",
+        400,
+        N.CREDENTIALS,
+    ),
+    ("F300", "GeneralError", "Rate exceeded.", 400, N.THROTTLED),
+    ("F500", "GeneralError", "Too many requests, please wait before trying again", 503, N.THROTTLED),
+    ("F200", "InvalidAmountValue", "Rate exceeded", 400, N.THROTTLED),
+    ("F200", None, "The provisioned throughput was exceeded: too many requests", 400, U.OVERLOADED),
+    ("F200", None, "The connection was closed before a response came", 400, U.AMAZON_FAULT),
+    ("F300", "OperationNotPermitted", "Request timed out", 400, U.AMAZON_FAULT),
+    ("F300", "GeneralError", "General Error", 400, Refused),
+    ("F300", "CustomerSurpassedDailyVelocityLimit", "Customer has exceeded daily velocity limit", 400, Refused),
+    (
+        "F200",
+        "CancelRequestArrivedAfterTimeLimit",
+        "Cancellation cannot be processed as too much time has elapsed since creation",
+        400,
+        Refused,
+    ),
 ]
 
 # whole bodies that are not of the business layer
@@ -110,6 +156,69 @@ FRONT_DOOR: list[tuple[str, bytes, int, UnknownBecause | NotExecutedBecause | ty
     ("throttled json 429", b'{"message":"Slow down"}', 429, N.THROTTLED),
     ("throttled json type", b'{"__type":"com.amazon.coral.x#ThrottlingException","Message":null}', 400, N.THROTTLED),
     ("throttled html 429", b"<html><p>Too many<br></html>", 429, N.THROTTLED),
+    ("throttled full stop", b'{"message":"Rate exceeded."}', 400, N.THROTTLED),
+    ("throttled in words", b'{"message":"Too many requests, please wait a little."}', 400, N.THROTTLED),
+    ("throttled per second", b'{"Message":"Rate exceeded (Requests per second)"}', 503, N.THROTTLED),
+    ("throttled bare sentence", b"Rate exceeded (Requests per second)", 400, N.THROTTLED),
+    ("throttled, another name", b'{"__type":"a.b#RequestThrottledException","message":"No"}', 400, N.THROTTLED),
+    (
+        "throttled, another ending",
+        b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>",
+        400,
+        N.THROTTLED,
+    ),
+    (
+        "throttled, query style",
+        b"<R><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors></R>",
+        503,
+        N.THROTTLED,
+    ),
+    ("throttled, plain code", b"<Error><Code>SlowDown</Code><Message>Later</Message></Error>", 503, N.THROTTLED),
+    (
+        "throttled in the wrapper",
+        b'{"Output":{"__type":"com.amazon.coral.availability#ThrottlingException","message":null},"Version":"1.0"}',
+        400,
+        N.THROTTLED,
+    ),
+    (
+        "throttled in the wrapper, 200",
+        b'{"Output":{"__type":"com.amazon.coral.availability#ThrottlingException"},"Version":"1.0"}',
+        200,
+        N.THROTTLED,
+    ),
+    ("overloaded", b'{"__type":"x#ProvisionedThroughputExceededException","message":"No"}', 400, U.OVERLOADED),
+    ("throttle and fault", b'{"__type":"InternalServerException","message":"Rate exceeded"}', 400, U.AMAZON_FAULT),
+    (
+        "lost connection told as 400",
+        b'{"__type":"HttpFailureException","message":"The connection was closed by the server while reading"}',
+        400,
+        U.AMAZON_FAULT,
+    ),
+    ("time-out told as 400", b'{"__type":"RequestTimeoutException","message":null}', 400, U.AMAZON_FAULT),
+    ("fault told as 400", b'{"__type":"InternalServerException"}', 400, U.AMAZON_FAULT),
+    ("unavailable told as 400", b"<ServiceUnavailable/>", 400, U.AMAZON_FAULT),
+    ("page 400", b"<html><head><title>400 Bad Request</title></head></html>", 400, U.UNREADABLE),
+    (
+        "page that speaks",
+        b"<html><Message>Rate exceeded</Message><errorCode>F200</errorCode></html>",
+        400,
+        U.UNREADABLE,
+    ),
+    ("page 403", b"<HTML><BODY>Forbidden</BODY></HTML>", 403, U.UNREADABLE),
+    ("forbidden", b'{"message":"Forbidden"}', 403, U.UNREADABLE),
+    ("not authorized", b'{"message":"Go away"}', 401, U.UNREADABLE),
+    ("validation", b'{"__type":"ValidationException","message":"1 validation error detected"}', 400, U.UNREADABLE),
+    ("words of nobody", b'{"message":"Invalid request"}', 400, U.UNREADABLE),
+    ("known type, no failure", b'{"errorType":"InsufficientFunds","errorMessage":"x"}', 400, U.UNREADABLE),
+    (
+        "refused by the front door",
+        b"<Error><Code>InvalidRequest</Code><Message>No</Message></Error>",
+        400,
+        U.UNREADABLE,
+    ),
+    ("access denied by it", b"<Error><Code>AccessDenied</Code><Message>No</Message></Error>", 403, N.CREDENTIALS),
+    ("null message, another", b'{"message":null}', 400, U.UNREADABLE),
+    ("null message and more", b'{"Message":null,"status":null}', 400, U.UNREADABLE),
     ("bad signature xml", BAD_SIGNATURE_XML, 403, N.CREDENTIALS),
     ("bad signature json", b'{"__type":"InvalidSignatureException","message":"no"}', 403, N.CREDENTIALS),
     (
@@ -127,6 +236,7 @@ FRONT_DOOR: list[tuple[str, bytes, int, UnknownBecause | NotExecutedBecause | ty
     ),
     ("expired xml", b"<RequestExpired><Message>old</Message></RequestExpired>", 400, N.CREDENTIALS),
     ("null amount", b'{"Message":null}', 400, Refused),
+    ("null amount, 403", b'{"Message":null}', 403, U.UNREADABLE),
     ("wrong json type", b'{"Message":"class java.lang.String is not an expected Json type"}', 400, Refused),
     ("empty object 200", b"{}", 200, U.UNREADABLE),
     ("empty 200", b"", 200, U.UNREADABLE),
@@ -213,6 +323,32 @@ def test_an_error_of_a_reversal(
         assert matches_reversal(outcome, expected), outcome
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("code", "kind", "message", "http_status", "expected"), MESSAGES)
+def test_what_a_message_says(
+    code: str | None, kind: str | None, message: str, http_status: int, expected: object, form: str
+) -> None:
+    body = render(form, failure("CreateGiftCard", code, kind, message), "CreateGiftCard")
+    outcome = read_outcome(answer(body, http_status), CALLS["CreateGiftCard"])
+    assert matches(outcome, expected), outcome
+
+
+@pytest.mark.parametrize("quoted", ["Rate exceeded", SIGNATURE, "The connection was closed"])
+def test_what_our_caller_wrote_proves_nothing(quoted: str) -> None:
+    call = replace(CALLS["CreateGiftCard"], options={"externalReference": f"order: {quoted}"})
+    message = f"Not accepted: {call.options['externalReference']}"
+    for code, kind, expected in (
+        (None, None, U.UNREADABLE),
+        ("F200", None, U.UNREADABLE),
+        ("F200", "ExternalReferenceTooLong", Refused),
+    ):
+        body = to_json(failure("CreateGiftCard", code, kind, message))
+        assert matches(read_outcome(answer(body, 400), call), expected)
+    not_read = "class java.lang.String is not an expected Json type"
+    call = replace(call, options={"externalReference": not_read})
+    assert matches(read_outcome(answer(to_json({"Message": not_read}), 400), call), U.UNREADABLE)
+
+
 @pytest.mark.parametrize(("label", "body", "http_status", "expected"), FRONT_DOOR)
 @pytest.mark.parametrize("name", [*OPERATIONS, *REVERSALS])
 def test_an_answer_from_before_the_business_layer(
@@ -228,8 +364,9 @@ def test_an_answer_from_before_the_business_layer(
 
 @pytest.mark.parametrize("header", ["ThrottlingException", "ThrottlingException:http://internal.amazon.com/coral/"])
 def test_the_error_type_may_be_a_header(header: str) -> None:
-    read = read_outcome(answer(b"{}", 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
-    assert matches(read, N.THROTTLED)
+    for body in (b"{}", b"", b"<html>Oops</html>"):
+        read = read_outcome(answer(body, 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
+        assert matches(read, N.THROTTLED)
 
 
 @pytest.mark.parametrize("form", ["json", "xml"])
@@ -282,9 +419,9 @@ CREATE_CHANGES: list[tuple[Change, object]] = [
     ({"cardInfo": card_info("Fulfilled", value={"amount": "2_5", "currencyCode": "USD"})}, U.UNREADABLE),
     ({"cardInfo": card_info("Fulfilled", value={"amount": "٢٥", "currencyCode": "USD"})}, U.UNREADABLE),
     ({"cardInfo": card_info("Fulfilled", value=Decimal(25))}, U.UNREADABLE),
-    ({"cardInfo": card_info("fulfilled")}, U.UNREADABLE),
-    ({"cardInfo": card_info("Activated")}, U.UNREADABLE),
-    ({"cardInfo": card_info("Frozen")}, U.UNREADABLE),
+    ({"cardInfo": card_info("fulfilled")}, U.NOT_READY),
+    ({"cardInfo": card_info("Activated")}, U.NOT_READY),
+    ({"cardInfo": card_info("Created"), "gcClaimCode": None, "gcId": None}, U.NOT_READY),
     ({"cardInfo": card_info("")}, U.UNREADABLE),
     ({"errorCode": "F200"}, U.UNREADABLE),
     ({"errorType": "InsufficientFunds"}, U.UNREADABLE),
@@ -387,8 +524,8 @@ def test_a_failure_that_names_another_request_is_not_ours() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"cardInfo": card_info("AwaitingActivation")}, U.UNREADABLE),
-        ({"cardInfo": card_info("Fulfilled")}, U.UNREADABLE),
+        ({"cardInfo": card_info("AwaitingActivation")}, U.NOT_READY),
+        ({"cardInfo": card_info("Fulfilled")}, U.NOT_READY),
         ({"cardInfo": card_info("Activated", cardNumber=CARD_NUMBER[:-1] + "9")}, U.UNREADABLE),
         ({"cardInfo": card_info("Activated", value=None)}, U.UNREADABLE),
     ],

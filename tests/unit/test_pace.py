@@ -372,8 +372,17 @@ def test_only_a_question_without_an_allowance_tells_of_the_accounts_pace(
 # ---- giving way ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", [THROTTLED, THROTTLED_REVERSAL], ids=["operation", "reversal"])
-def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unresolved) -> None:
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        THROTTLED,
+        THROTTLED_REVERSAL,
+        Unknown(UnknownBecause.OVERLOADED),
+        Unresolved(unknown=UnknownBecause.OVERLOADED),
+    ],
+    ids=["operation", "reversal", "overloaded", "overloaded reversal"],
+)
+def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unknown | Unresolved) -> None:
     w = world()
 
     heed("uk", outcome, w.tools)
@@ -390,7 +399,7 @@ def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unresolved) ->
         REFUSED,
         REFUNDED,
         NOT_SENT,
-        *map(Unknown, UnknownBecause),
+        *(Unknown(because) for because in UnknownBecause if because is not UnknownBecause.OVERLOADED),
         Reversed(),
         NoSuchRequest(),
         Unresolved(),

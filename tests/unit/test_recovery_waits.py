@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incentives.domain.ledger import Cause, Intent, Record, Status
-from incentives.domain.outcomes import NoSuchRequest, Outcome, ReversalOutcome, Unresolved
+from incentives.domain.outcomes import NoSuchRequest, Outcome, ReversalOutcome, Unknown, UnknownBecause, Unresolved
 from incentives.domain.recovery import (
     Done,
     Escalate,
@@ -98,6 +98,12 @@ def test_tries_are_a_second_apart_for_ten_seconds_then_twice_as_far() -> None:
 
     assert day.waits[:10] == [1.0] * 10
     assert day.waits[10:17] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+def test_a_card_in_the_making_is_not_asked_for_each_second() -> None:
+    day = play(unknown_since(), outcome=Unknown(UnknownBecause.NOT_READY), seconds_per_call=0.0)
+
+    assert day.waits[:7] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
 
 
 @pytest.mark.parametrize("before", [unknown_since(), reversing()], ids=lambda r: r.status)

@@ -12,6 +12,7 @@ one, must be `Fulfilled`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, assert_never
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 from incentives.agcod.bodies import REQUEST_ID_MEMBERS, LoadUnits, load_amount_value
 from incentives.agcod.dates import parse_date
 from incentives.agcod.envelope import Envelope, open_envelope
-from incentives.agcod.errors import Kind, ReversalKind, Taxon, describe
-from incentives.agcod.parsing import parse
+from incentives.agcod.errors import TABLE, Kind, ReversalKind
+from incentives.agcod.parsing import Document, parse
 from incentives.agcod.shapes import (
     CardInfo,
     CreatedCard,
@@ -31,6 +32,7 @@ from incentives.agcod.shapes import (
     WithGcId,
     read_shape,
 )
+from incentives.agcod.verdict import kind_of_failure
 from incentives.domain.accounts import CardState
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.outcomes import (
@@ -55,7 +57,6 @@ from incentives.domain.outcomes import (
 from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from incentives.agcod.transport import Answer
@@ -69,8 +70,6 @@ _LIVE: Final[Mapping[str, str]] = {
     "ActivateGiftCard": "Activated",
     "LoadAmazonBalance": "Fulfilled",
 }
-#: What AWS answers before the Incentives API is reached.
-_FRONT_DOOR: Final = frozenset({Kind.THROTTLED, Kind.CREDENTIALS})
 #: What a SUCCESS must not carry after a reversal: the card would still be live.
 _STILL_LIVE: Final = frozenset({"Fulfilled", "Activated"})
 #: A load has no cardStatus; `Card.status` then says how Amazon called the answer itself.
@@ -96,12 +95,12 @@ class Funds:
 
 
 def open_answer(answer: Answer, call: Call) -> Envelope | None:
-    """The answer, parsed; None if it is no document."""
-    if not answer.complete:
-        return None
-    document = parse(answer.body)
+    """The answer, parsed; None if it is no document and no header names an error either."""
+    document = parse(answer.body) if answer.complete else None
     if document is None:
-        return None
+        if "x-amzn-errortype" not in answer.headers:
+            return None
+        document = Document(None, {})
     known = () if call.card_number is None else (call.card_number.reveal(),)
     return open_envelope(document, answer.headers, known)
 
@@ -149,7 +148,7 @@ def judge_reversal(envelope: Envelope | None, http_status: int, call: Call) -> R
         case NotExecuted(because, error):
             return Unresolved(error, not_executed=because)
         case Refused(error):
-            return _refused_reversal(error, describe(error, http_status))
+            return _refused_reversal(error, envelope.own_type if envelope is not None else None)
         case _:
             assert_never(failure)
 
@@ -166,45 +165,50 @@ def judge_failure(envelope: Envelope | None, http_status: int, call: Call) -> Fa
             return None
         case "RESEND":
             return Unknown(UnknownBecause.RESEND, error)
-        case "FAILURE":
-            pass
-        case None if http_status != HTTPStatus.OK or describe(error).kind in _FRONT_DOOR:
-            # Serialisation errors, AWS's front door and some XML errors have no status. With which HTTP status the
-            # front door throttles is not known.
-            pass
+        case "FAILURE" | None:
+            # Serialisation errors and front doors have no status.
+            return _judge_error(envelope, http_status, call)
         case _:
-            # SUCCESS that contradicts itself, no status at all, or a word that nobody documented.
+            # SUCCESS that contradicts itself, or a word that nobody documented.
             because = UnknownBecause.AMAZON_FAULT if http_status >= _FIRST_SERVER_FAULT else UnknownBecause.UNREADABLE
             return Unknown(because, error)
-    return _judge_error(envelope, http_status, call)
 
 
-def _judge_error(envelope: Envelope, http_status: int, call: Call) -> Failure:  # noqa: PLR0911 - one return per row of the table
+#: What an attempt is that got an error of each kind but REFUSED.
+_NOT_EXECUTED: Final = {
+    Kind.THROTTLED: NotExecutedBecause.THROTTLED,
+    Kind.CREDENTIALS: NotExecutedBecause.CREDENTIALS,
+}
+_UNKNOWN: Final = {
+    Kind.OVERLOADED: UnknownBecause.OVERLOADED,
+    Kind.RESEND: UnknownBecause.RESEND,
+    Kind.FAULT: UnknownBecause.AMAZON_FAULT,
+}
+
+
+def _judge_error(envelope: Envelope, http_status: int, call: Call) -> Failure:
     error = envelope.error
-    taxon = describe(error, http_status)
     if not is_ours(envelope, call, silence=True):
         return Unknown(UnknownBecause.UNREADABLE, error)
-    if envelope.status == "FAILURE" and not envelope.has_error and taxon.kind in {Kind.REFUSED, Kind.CREDENTIALS}:
-        # F100 and F500 are FAILUREs as well as F200 and F300: without any error nobody knows which this is.
-        return Unknown(UnknownBecause.UNREADABLE, error)
-    match taxon.kind:
-        case Kind.THROTTLED:
-            return NotExecuted(NotExecutedBecause.THROTTLED, error)
-        case Kind.RESEND:
-            return Unknown(UnknownBecause.RESEND, error)
-        case Kind.FAULT:
-            return Unknown(UnknownBecause.AMAZON_FAULT, error)
-        case _ if http_status >= _FIRST_SERVER_FAULT:
-            # A server that broke down is no witness of what it did before.
-            return Unknown(UnknownBecause.AMAZON_FAULT, error)
-        case Kind.CREDENTIALS:
-            return NotExecuted(NotExecutedBecause.CREDENTIALS, error)
-        case Kind.REFUSED:
-            return Refused(error)
-        case Kind.UNREADABLE | Kind.BY_CODE:
-            return Unknown(UnknownBecause.UNREADABLE, error)
+    kind = kind_of_failure(envelope, http_status, texts_in(call.options))
+    if kind is Kind.REFUSED:
+        return Refused(error)
+    if kind in _NOT_EXECUTED:
+        return NotExecuted(_NOT_EXECUTED[kind], error)
+    return Unknown(_UNKNOWN.get(kind, UnknownBecause.UNREADABLE), error)
+
+
+def texts_in(value: object) -> list[str]:
+    """Every text in a call's options: what our caller wrote, and Amazon or a front door may quote."""
+    match value:
+        case str():
+            return [value]
+        case Mapping():
+            return [text for each in value.values() for text in texts_in(each)]
+        case list() | tuple():
+            return [text for each in value for text in texts_in(each)]
         case _:
-            assert_never(taxon.kind)
+            return []
 
 
 def _without_document(http_status: int) -> Failure:
@@ -223,11 +227,12 @@ def _judge_card(envelope: Envelope, call: Call) -> Outcome:
     conflict = _status_conflict(card_info.card_status, envelope)
     if conflict is not None:
         return conflict
+    if card_info.card_status != _LIVE[call.name]:
+        return Unknown(UnknownBecause.NOT_READY)
     created = read_shape(CreatedCard, envelope.members) if call.name == "CreateGiftCard" else None
     gc_id, value = _gc_id(envelope), _money(card_info.value)
     if (
-        card_info.card_status != _LIVE[call.name]
-        or not _is_same_card(card_info, call)
+        not _is_same_card(card_info, call)
         or value is None
         or call.value is None
         or (call.name == "CreateGiftCard" and (created is None or gc_id is None))
@@ -252,7 +257,7 @@ def _judge_load(envelope: Envelope, call: Call, load_units: LoadUnits) -> Outcom
         if conflict is not None:
             return conflict
         if status != _LIVE[call.name]:
-            return UNREADABLE
+            return Unknown(UnknownBecause.NOT_READY)
     in_card = loaded.card_info.value if loaded.card_info is not None else None
     given = [each for each in (loaded.amount, loaded.value, in_card) if each is not None]
     values = [_money(each, load_units=load_units) for each in given]
@@ -278,8 +283,9 @@ def _is_reversed(envelope: Envelope, call: Call) -> bool:
     return card_info.card_status not in _STILL_LIVE and _is_same_card(card_info, call)
 
 
-def _refused_reversal(error: AmazonError, taxon: Taxon) -> ReversalOutcome:
-    match taxon.reversal:
+def _refused_reversal(error: AmazonError, own_type: str | None) -> ReversalOutcome:
+    taxon = TABLE.get(own_type or "")
+    match taxon.reversal if taxon is not None else ReversalKind.UNRESOLVED:
         case ReversalKind.NO_SUCH_REQUEST:
             return NoSuchRequest(error)
         case ReversalKind.TOO_LATE:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from incentives.agcod.errors import TABLE
+from incentives.agcod.errors import taxon_of_name
 from incentives.agcod.parsing import GARBLED, Document
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.values import frozen
@@ -42,7 +42,11 @@ class Envelope:
 
     Attributes:
         status: `SUCCESS`, `FAILURE`, `RESEND`, or whatever stands there; None where nothing does.
-        error: cleaned.
+        error: cleaned. Its type is Amazon's own, or else the front door's.
+        own_type: the errorType in Amazon's own field.
+        front_door_types: names of errors wherever AWS's front doors write them.
+        said: the message as it came; may quote a secret.
+        not_read: whether this is how Amazon says that it could not read our JSON.
         has_error: whether the answer names any error, readable or not.
         garbled: whether status, errorCode or errorType is there but no text.
         members: with those of `agcodResponse` on the same level; a contradiction between the two is `GARBLED`.
@@ -51,6 +55,10 @@ class Envelope:
 
     status: str | None
     error: AmazonError
+    own_type: str | None
+    front_door_types: tuple[str, ...]
+    said: str
+    not_read: bool
     has_error: bool
     garbled: bool
     members: Mapping[str, Any]
@@ -66,16 +74,22 @@ def open_envelope(document: Document, headers: Mapping[str, str], known_secrets:
     secrets = tuple(sorted({*_secrets(document.members), *known_secrets}, key=len, reverse=True))
     status, code, kind = members.get("status"), members.get("errorCode"), members.get("errorType")
     garbled = any(each is not None and not isinstance(each, str) for each in (status, code, kind))
-    foreign_code, foreign_type = _front_door(document, members, headers)
+    nested = _nested_error(members)
+    own_type, front_door_types = error_type(kind, secrets), _front_door_types(document, members, nested, headers)
+    message = members.get("message") or nested.get("message")
     error = AmazonError(
-        code=_error_code(code, secrets) or foreign_code,
-        type=error_type(kind, secrets) or foreign_type,
-        message=clean_text(_message(members), secrets),
+        code=_error_code(code, secrets) or _error_code(nested.get("code"), ()),
+        type=own_type or next(iter(front_door_types), None),
+        message=clean_text(message, secrets),
     )
     return Envelope(
         status=status.strip() or None if isinstance(status, str) else None,
         error=error,
-        has_error=code is not None or kind is not None or foreign_type is not None,
+        own_type=own_type,
+        front_door_types=front_door_types,
+        said=message[:_MESSAGE_READ_MAX] if isinstance(message, str) else "",
+        not_read=document.not_read,
+        has_error=code is not None or kind is not None or bool(front_door_types),
         garbled=garbled or (isinstance(code, str) and error.code is None),
         members=members,
         secrets=secrets,
@@ -123,12 +137,6 @@ def _secrets(value: object, name: str = "") -> Iterator[str]:
             pass
 
 
-def _message(members: Mapping[str, Any]) -> object:
-    nested = members.get("error")
-    inner = nested.get("message") if isinstance(nested, Mapping) else None
-    return members.get("message") or inner
-
-
 def _error_code(value: object, secrets: tuple[str, ...]) -> str | None:
     if not isinstance(value, str) or value in secrets:
         return None
@@ -147,17 +155,26 @@ def error_type(value: object, secrets: tuple[str, ...] = ()) -> str | None:
     return name
 
 
-def _front_door(
-    document: Document, members: Mapping[str, Any], headers: Mapping[str, str]
-) -> tuple[str | None, str | None]:
-    """Code and type of an error that AWS names outside `errorCode` and `errorType`."""
-    nested = members.get("error")
-    nested_code = nested.get("code") if isinstance(nested, Mapping) else None
-    code = _error_code(nested_code, ())
-    if code is not None:
-        return code, None
-    for candidate in (nested_code, members.get("__type"), headers.get("x-amzn-errortype"), document.root):
-        name = error_type(candidate)
-        if name is not None and (name in TABLE or name.endswith("Exception")):
-            return None, name
-    return None, None
+def _nested_error(members: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`{"error": {...}}`, or XML's `<Errors><Error>`."""
+    outer = members.get("errors")
+    nested = members.get("error") or (outer.get("error") if isinstance(outer, Mapping) else None)
+    return nested if isinstance(nested, Mapping) else {}
+
+
+def _front_door_types(
+    document: Document, members: Mapping[str, Any], nested: Mapping[str, Any], headers: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Errors that are named outside `errorType`, Amazon's own field."""
+    places = (
+        nested.get("code"),
+        nested.get("type"),
+        members.get("__type"),
+        members.get("code"),
+        headers.get("x-amzn-errortype"),
+        document.root,
+    )
+    names = filter(None, map(error_type, places))
+    return tuple(
+        dict.fromkeys(n for n in names if n.endswith("Exception") or taxon_of_name(n, front_door=True) is not None)
+    )

@@ -1,11 +1,11 @@
-"""Amazon's errors: one table from errorType to what it means, to Amazon's caller (us) and to ours.
+"""Amazon's errors: one table of their names and one of their sentences, and what each means to us and to our caller.
 
 Sources: Amazon's class list (F100 internal, F200 invalid request, F300 account, F400 resend, F500 unknown), the
-union of errorTypes known from public clients and recorded traffic, and AWS's front door, which answers before the
-Incentives API does (throttling, signature). `confirmed` is False where the class of a name is only inferred.
+union of errorTypes known from public clients and recorded traffic, and the names and sentences of AWS's front doors,
+which respond before the Incentives API does (throttling, signature) or in its place (lost connections). `confirmed` is
+False where the class of a name is only inferred.
 
-How an error is read (`describe`): the type, where the table has an opinion; else its F-code; else, with no code at
-all, the HTTP status. When type and code disagree on whether anything may have happened, the doubt wins.
+What a whole response proves is `incentives.agcod.verdict`: an error alone refuses nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Kind(StrEnum):
     RESEND = "resend"
     FAULT = "fault"
     THROTTLED = "throttled"
+    OVERLOADED = "overloaded"  # something behind the front door was: who knows what it had done before
     CREDENTIALS = "credentials"
     UNREADABLE = "unreadable"
     BY_CODE = "byCode"  # the type alone says nothing: ask the F-code
@@ -49,7 +50,7 @@ class Taxon:
     """One error's meaning.
 
     Attributes:
-        type: errorType; for a fallback, the F-class or the HTTP status it stands for.
+        type: errorType; for a fallback, what it stands for.
         code: F-class, e.g. `F200`; None where Amazon gives none.
         kind: what it says about an operation's attempt.
         reversal: what it says about a reversal's attempt, if it is a refusal.
@@ -224,33 +225,61 @@ _OTHERS: Final = (
     _unknown("EmptyCardInfoList", "F100", Kind.BY_CODE, confirmed=False),
     _unknown("GcLocked", "F100", Kind.BY_CODE, confirmed=False),
     _unknown("RequestError", "F100", Kind.BY_CODE, confirmed=False),
-    # AWS's front door, before the Incentives API is reached
+    # The front door, before the Incentives API is reached
     *(
         _throttled(name)
-        for name in ("Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException")
+        for name in (
+            "RateExceededException",
+            "RateLimitExceededException",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "RequestThrottlingException",
+            "SlowDown",
+            "ThrottleException",
+            "ThrottledException",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        )
+    ),
+    *(
+        _unknown(name, None, Kind.OVERLOADED)
+        for name in (
+            "BandwidthLimitExceeded",
+            "LimitExceededException",
+            "ProvisionedThroughputExceededException",
+        )
     ),
     *(
         _credentials(name)
         for name in (
             "AccessDeniedException",
+            "AuthFailure",
             "ExpiredTokenException",
-            "IncompleteSignature",
             "IncompleteSignatureException",
+            "InvalidAccessKeyId",
             "InvalidClientTokenId",
             "InvalidSignatureException",
-            "MissingAuthenticationToken",
+            "InvalidTokenException",
             "MissingAuthenticationTokenException",
+            "NotAuthorizedException",
             "RequestExpired",
+            "RequestTimeTooSkewed",
             "SignatureDoesNotMatch",
+            "UnauthorizedException",
             "UnrecognizedClientException",
         )
     ),
     *(
         _unknown(name, None, Kind.FAULT)
         for name in (
+            "HttpFailureException",
+            "InternalErrorException",
             "InternalFailure",
             "InternalServerError",
+            "InternalServerException",
             "RequestTimeout",
+            "RequestTimeoutException",
             "ServiceUnavailable",
             "ServiceUnavailableException",
         )
@@ -271,83 +300,151 @@ BY_CODE: Final[Mapping[str, Taxon]] = MappingProxyType(
     }
 )
 
-#: An answer without a code, by HTTP status. 400 is how Amazon's serialisation errors come (`{"Message": ...}`):
-#: nothing was looked at. Every status that is not here says nothing about what happened.
-BY_STATUS: Final[Mapping[int, Taxon]] = MappingProxyType(
+#: Amazon could not read our JSON, and looked nothing up: only its own sentences say so (`verdict`).
+NOT_READ: Final = replace(_refused("(not read)", "Amazon could not read the request; its message says why."), code=None)
+_UNREADABLE: Final = _unknown("(anything else)", None, Kind.UNREADABLE)
+_FAULT: Final = _unknown("(fault)", None, Kind.FAULT)
+_OVERLOADED: Final = _unknown("(overloaded)", None, Kind.OVERLOADED)
+
+_F_CODE: Final = re.compile(r"F[1-5][0-9]{2}")
+
+#: Names end with these or not, as each service likes.
+_ENDINGS: Final = ("", "Exception", "Error", "Fault")
+_BY_STEM: Final = {
+    name.removesuffix(ending): taxon
+    for ending in reversed(_ENDINGS)
+    for name, taxon in TABLE.items()
+    if name.endswith(ending) and taxon.kind not in {Kind.REFUSED, Kind.BY_CODE}
+}
+
+#: Names that nobody documented but that say what they speak of. A throttle that is not the front door's own is some
+#: backend's: by then the operation may have begun.
+_NAME_FORMS: Final = (
+    (re.compile(r"(?i)throttl|throughput|capacity|bandwidth|toomanyrequests|rateexceeded|slowdown"), _OVERLOADED),
+    (re.compile(r"(?i)time-?out|timedout|connection|socket|network|internal|unavailable|failure|interrupt"), _FAULT),
+    (re.compile(r"(?i)signature|accesskey|credential|securitytoken"), _credentials("(credentials)")),
+)
+
+#: What Amazon's own sentences say, whatever the name or code beside them: expressions of whole words. All count.
+MESSAGES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
     {
-        400: replace(
-            _refused("400", "Amazon could not read the request; its message says why."),
-            code=None,
+        Kind.THROTTLED: (
+            "rate exceeded",
+            "too many requests",
+            "throttl(?:ed|ing)",
+            "(?:request|rate) limit (?:was |is |has been )?(?:exceeded|reached)",
+            "reduce your request rate",
+            "slow down",
         ),
-        401: _credentials("401"),
-        403: _credentials("403"),
-        429: _throttled("429"),
+        Kind.OVERLOADED: ("throughput", "capacity", "overloaded"),
+        Kind.CREDENTIALS: (
+            "signature we calculated does not match",
+            "security token included in the request is (?:invalid|expired)",
+            "signature (?:has )?expired",
+            "signature not yet current",
+            "request has expired",
+            "missing authentication token",
+            "authorization header",
+            "credential (?:in scope )?should be scoped",
+            "access key id",
+            "access ?key (?:is|was|has been) (?:invalid|inactive|disabled|deleted)",
+            "is not authorized to perform:",
+        ),
+        Kind.FAULT: (
+            "time[ -]?outs?",
+            "timed[ -]?out",
+            "connection",
+            "socket",
+            "reset by peer",
+            "broken pipe",
+            "upstream",
+            "unreachable",
+            "interrupted",
+            "aborted",
+            "unavailable",
+            "internal (?:server |service )?(?:error|failure)",
+            "unexpected error",
+        ),
     }
 )
-_SERVER_FAULT: Final = _unknown("5xx", None, Kind.FAULT)
-_UNREADABLE: Final = _unknown("unreadable", None, Kind.UNREADABLE)
-
-_FIRST_SERVER_FAULT: Final = 500
-_F_CODE: Final = re.compile(r"F[1-5][0-9]{2}")
-_DOUBTS: Final = frozenset({Kind.RESEND, Kind.FAULT, Kind.UNREADABLE})
-
-#: The only mark of a throttled JSON answer in public records: it has neither code nor type.
-THROTTLE_MESSAGE: Final = "Rate exceeded"
+_MESSAGES: Final = {
+    kind: re.compile(rf"(?<!\w)(?:{'|'.join(each)})(?!\w)", re.IGNORECASE) for kind, each in MESSAGES.items()
+}
+#: A sentence may also have the name of an error in it.
+_NAME_IN_MESSAGE: Final = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
 
-def describe(error: AmazonError, http_status: int | None = None) -> Taxon:
-    """What an error means.
+def kinds_of_message(text: str) -> frozenset[Kind]:
+    """What a sentence speaks of: rate, load, credentials or a fault; empty for most."""
+    names = (taxon_of_name(name, front_door=True) for name in _NAME_IN_MESSAGE.findall(text))
+    said = {kind for kind, pattern in _MESSAGES.items() if pattern.search(text)}
+    return frozenset(said | {taxon.kind for taxon in names if taxon is not None})
+
+
+def taxon_of_name(name: str, *, front_door: bool = False) -> Taxon | None:
+    """What the name of an error means, by the table or else by what it speaks of; None for one that says nothing.
 
     Args:
-        error: as Amazon named it.
-        http_status: of Amazon's answer; asked only where the error has no code.
+        name: an errorType, or what stands for one outside of Amazon's own fields.
+        front_door: the latter: it cannot refuse an order that it does not know.
+    """
+    if name in TABLE and not front_door:
+        return TABLE[name]
+    for ending in _ENDINGS:
+        stem = name.removesuffix(ending)
+        if name.endswith(ending) and stem in _BY_STEM:
+            return _BY_STEM[stem]
+    return next((taxon for form, taxon in _NAME_FORMS if form.search(name)), None)
+
+
+def describe(error: AmazonError) -> Taxon:
+    """What an error means by its name, or else by its F-code.
 
     Returns:
-        Never a taxon of kind BY_CODE. An error without any part, and no status to ask, is UNREADABLE.
+        Never a taxon of kind BY_CODE. An error that says nothing is UNREADABLE.
     """
-    by_type = TABLE.get(error.type) if error.type is not None else None
+    by_type = taxon_of_name(error.type) if error.type is not None else None
     if by_type is not None and by_type.kind is not Kind.BY_CODE:
-        by_code = _by_code(error.code)
-        # A type says more than its class, but never talks a doubt away.
-        return by_code if by_code is not None and by_code.kind in _DOUBTS else by_type
-    if error.code is not None:
-        # A code outside F100 to F599 is none that we could act on.
-        return _by_code(error.code) or _UNREADABLE
-    if by_type is not None:
-        return _SERVER_FAULT
-    if http_status is not None and http_status >= _FIRST_SERVER_FAULT:
-        return _SERVER_FAULT
-    if error.type is None and error.message == THROTTLE_MESSAGE:
-        return TABLE["ThrottlingException"]
-    return BY_STATUS.get(http_status, _UNREADABLE) if http_status is not None else _UNREADABLE
+        return by_type
+    by_code = taxon_of_code(error.code)
+    if by_code is None and error.code is None and by_type is not None:
+        return _FAULT
+    return by_code or _UNREADABLE
 
 
-def _by_code(code: str | None) -> Taxon | None:
-    if code is None or not _F_CODE.fullmatch(code):
-        return None
-    return BY_CODE[code[:2]]
+def taxon_of_code(code: str | None) -> Taxon | None:
+    """What an F-code means; None for one outside F100 to F599."""
+    return BY_CODE[code[:2]] if code is not None and _F_CODE.fullmatch(code) else None
 
 
 def as_markdown() -> str:
-    """The whole table as Markdown, for the documentation."""
+    """Both tables as Markdown, for the documentation."""
     head = (
         "| errorType | Class | An attempt is | A reversal is | Status | Retryable | What to do |\n"
         "|---|---|---|---|---|---|---|\n"
     )
     known = "".join(map(_row, sorted(TABLE.values(), key=lambda taxon: taxon.type)))
-    fallbacks = "".join(map(_row, _fallbacks()))
+    fallbacks = "".join(map(_row, (*BY_CODE.values(), NOT_READ, _UNREADABLE)))
+    forms = "".join(_words(form.pattern.removeprefix("(?i)").split("|"), taxon.kind) for form, taxon in _NAME_FORMS)
+    messages = "".join(_words(phrases, kind) for kind, phrases in MESSAGES.items())
     return (
         f"{head}{known}\nA class marked `?` is inferred, not documented.\n\n"
-        "An unknown errorType falls back by its F-code, an answer without a code by its HTTP status:\n\n"
-        f"{head}{fallbacks}"
+        "An unknown errorType falls back by its F-code. `(not read)` is Amazon's word that it could not read our\n"
+        "JSON: HTTP 400 with nothing but `Message`, which is null or names a JSON type that was not expected.\n\n"
+        f"{head}{fallbacks}\n"
+        "## Names that nobody documented\n\n"
+        "Names may end with `Exception`, `Error` or `Fault`, or not. One that stands in no table is read by the\n"
+        f"words in it:\n\n| A name with | An attempt is |\n|---|---|\n{forms}\n"
+        "## Amazon's own sentences\n\n"
+        "What a message says counts whatever the name or the code beside it. Of several, a doubt counts more than\n"
+        "the others. What a caller wrote, and Amazon may quote, proves nothing.\n\n"
+        f"| A message with | An attempt is |\n|---|---|\n{messages}"
     )
 
 
-def _fallbacks() -> Iterable[Taxon]:
-    yield from BY_CODE.values()
-    yield from BY_STATUS.values()
-    yield _SERVER_FAULT
-    yield _UNREADABLE
+def _words(expressions: Iterable[str], kind: Kind) -> str:
+    words = ", ".join(f"`{each}`" for each in expressions).replace("|", "\\|")
+    return f"| {words} | {kind} |\n"
 
 
 def _row(taxon: Taxon) -> str:

@@ -42,10 +42,12 @@ class Document:
     Attributes:
         root: the XML root element's local name, or the name of a JSON wrapper; None where there is none.
         members: by name, first letter in lower case.
+        not_read: whether it is Amazon's own form of "I could not read your JSON", and nothing else.
     """
 
     root: str | None
     members: dict[str, Any]
+    not_read: bool = False
 
     def __repr__(self) -> str:
         return f"Document({len(self.members)} members)"
@@ -55,8 +57,16 @@ class _UnreadableError(Exception):
     """No document. Holds no text of the answer."""
 
 
+#: Recorded for an amount of null and for one given as a text. The capital letter is Amazon's.
+_NOT_READ: Final = re.compile(
+    rb'\s*\{\s*"Message"\s*:\s*(?:null|"class [\w.$]{1,200} is not an expected Json type")\s*\}\s*'
+)
+#: Front doors also respond with a bare sentence. Longer ones are pages.
+_SENTENCE: Final = re.compile(r"[^\W\d_][^<>{}\x00-\x1f]{3,300}")
+
+
 def parse(body: bytes) -> Document | None:
-    """The document in an answer's body; None if it is none. Raises nothing, whatever the bytes."""
+    """The document in a response's body; None if it is none. Raises nothing, whatever the bytes."""
     try:
         text = body.lstrip()
         if text.startswith((b"<", b"\xef\xbb\xbf<", b"\xff\xfe", b"\xfe\xff")):
@@ -65,13 +75,16 @@ def parse(body: bytes) -> Document | None:
             root, content = None, _parse_json(text)
     except (_UnreadableError, ValueError, RecursionError):
         # ValueError is also what JSON and Unicode decoding raise.
+        return _sentence(body)
+    if root is not None and root.lower() == "html":
+        # A page of a front end, however well it is formed.
         return None
     for _ in range(3):
-        # <Answer><CreateGiftCardResponse>...: a wrapper around the only thing inside.
-        if not isinstance(content, dict) or len(content) != 1:
+        # <Answer><CreateGiftCardResponse>...: a wrapper around the only thing inside; or Coral's, which has a version.
+        if not isinstance(content, dict) or not (len(content) == 1 or set(content) == _CORAL_WRAPPER):
             break
-        name, inner = next(iter(content.items()))
-        if not isinstance(inner, dict) or name in ("agcodResponse", "error"):
+        name, inner = next((name, each) for name, each in content.items() if name != "version")
+        if not isinstance(inner, dict) or name in ("agcodResponse", "error", "errors"):
             break
         root, content = name, inner
     if isinstance(content, str) and root is not None:
@@ -79,7 +92,19 @@ def parse(body: bytes) -> Document | None:
         content = {"message": content}
     if content is None and root is not None:
         content = {}
-    return Document(root, content) if isinstance(content, dict) else None
+    return Document(root, content, bool(_NOT_READ.fullmatch(body))) if isinstance(content, dict) else None
+
+
+#: `{"Output": {...}, "Version": "1.0"}`
+_CORAL_WRAPPER: Final = frozenset({"output", "version"})
+
+
+def _sentence(body: bytes) -> Document | None:
+    try:
+        text = body.decode("utf-8").strip()
+    except ValueError:
+        return None
+    return Document(None, {"message": text}) if _SENTENCE.fullmatch(text) else None
 
 
 def parse_number(value: object) -> Decimal | None:

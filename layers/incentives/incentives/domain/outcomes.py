@@ -62,13 +62,13 @@ class AmazonError:
     message: str | None = None
 
 
-#: errorType of a signature that is too old or too new: our clock is wrong, and the key may be as good as any.
-CLOCK_REFUSED: Final = "RequestExpired"
+#: errorTypes of a signature that is too old or too new: our clock is wrong, and the key may be as good as any.
+CLOCK_REFUSED: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 
 
 def blames_key(error: AmazonError) -> bool:
     """Whether credentials were refused for their own sake, and not for our clock's."""
-    return error.type != CLOCK_REFUSED
+    return error.type not in CLOCK_REFUSED
 
 
 class NotExecutedBecause(StrEnum):
@@ -86,6 +86,8 @@ class UnknownBecause(StrEnum):
     AMAZON_FAULT = "amazonFault"  # F100, F500, HTTP 5xx
     TIMED_OUT = "timedOut"
     CONNECTION_LOST = "connectionLost"
+    OVERLOADED = "overloaded"  # something behind Amazon's front door was throttled, perhaps halfway
+    NOT_READY = "notReady"  # SUCCESS, but its card is neither live nor ended yet
     UNREADABLE = "unreadable"  # an answer that is no answer to what was asked
     NO_ANSWER_RECORDED = "noAnswerRecorded"  # the process died between the send and its record
 

@@ -32,6 +32,7 @@ from incentives.domain.outcomes import (
     Succeeded,
     TooLate,
     Unknown,
+    UnknownBecause,
     Unresolved,
 )
 from incentives.domain.parking import PARKED_SECONDS_FIRST, is_unfunded
@@ -240,7 +241,8 @@ def after_operation(  # noqa: C901, PLR0911 - one branch per row of the table of
             named = error if error.type else replace(error, type=because.value)
             return _wait_on(record, replace(read, error=named), now)
         case Unknown(because=because, error=error):
-            return _unknown(record, read, error if error.type else replace(error, type=because.value), now)
+            named = error if error.type else replace(error, type=because.value)
+            return _unknown(record, read, named, now, needs_time=because is UnknownBecause.NOT_READY)
 
 
 def _park(record: Record, read: Record, now: datetime) -> Change:
@@ -277,12 +279,12 @@ def _is_our_own_earlier_generation(record: Record, error: AmazonError) -> bool:
     )
 
 
-def _unknown(record: Record, read: Record, error: AmazonError, now: datetime) -> Change:
+def _unknown(record: Record, read: Record, error: AmazonError, now: datetime, *, needs_time: bool = False) -> Change:
     first = record.first_unknown_at or now
     read = replace(
         read, doubt=True, first_unknown_at=first, deadline_at=record.deadline_at or first + DEADLINE, error=error
     )
-    return _wait_on(record, read, now)
+    return _wait_on(record, read, now, doubles_at_once=needs_time)
 
 
 class Book(StrEnum):
@@ -470,8 +472,8 @@ def slot_due(record: Record, due_at: datetime, now: datetime) -> Change:
 # ---- waits --------------------------------------------------------------------------------------
 
 
-def _wait_on(before: Record, read: Record, now: datetime) -> Change:
-    seconds = next_wait_seconds(read, now)
+def _wait_on(before: Record, read: Record, now: datetime, *, doubles_at_once: bool = False) -> Change:
+    seconds = next_wait_seconds(read, now, doubles_at_once=doubles_at_once)
     due_at = now + timedelta(seconds=seconds)
     # A wait cut short by a mark must not restart the doubling.
     kept = max(seconds, before.wait_seconds or 0)

@@ -34,14 +34,19 @@ def fence(record: Record) -> datetime | None:
     return record.last_sent_at + FENCE if record.last_sent_at else None
 
 
-def next_wait_seconds(record: Record, now: datetime) -> int:
+def next_wait_seconds(record: Record, now: datetime, *, doubles_at_once: bool = False) -> int:
     """Seconds until the next try: one for the first ten seconds, then doubling under a cap, never past what counts.
 
     The cap is a minute until 15 minutes past the fence, then 15 minutes. A wait ends at the fence, at the deadline,
     and when repeating gives way to reversing.
+
+    Args:
+        record: open.
+        now: aware UTC.
+        doubles_at_once: without the first ten seconds of one: Amazon responds, and needs time.
     """
     started = record.phase_started_at or record.first_unknown_at or record.created_at
-    if now - started < FIRST_WAITS_FOR:
+    if now - started < FIRST_WAITS_FOR and not doubles_at_once:
         return FIRST_WAIT_SECONDS
     window_fence = fence(record) if record.status is Status.REVERSING else (record.first_unknown_at or started) + FENCE
     inside = window_fence is not None and now < window_fence + AFTER_FENCE

@@ -79,8 +79,7 @@ def refusal_of(record: Record) -> RefusedByAmazon:
             error_code=error.code,
             error_type=error.type,
         )
-    answered = record.evidence.http_status if record.evidence else None
-    return refusal(error, request_id=record.request_id, answered=answered)
+    return refusal(error, request_id=record.request_id)
 
 
 _OWN_REFUSALS: Final = frozenset({KEY_REFUSED.type, NOT_SENT.type})

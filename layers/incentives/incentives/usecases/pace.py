@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.outcomes import NotExecutedBecause, Unresolved, blames_key
+from incentives.domain.outcomes import NotExecutedBecause, UnknownBecause, Unresolved, blames_key
 from incentives.domain.pacing import LATE_SECONDS, Allowance, Full, Lane, Slot
 
 if TYPE_CHECKING:
@@ -59,11 +59,13 @@ def keep_time(slot: Slot, account: str, tools: Tools) -> None:
 
 
 def heed(account: str, outcome: Any, tools: Tools) -> None:  # noqa: ANN401 - of an operation, a reversal or a question
-    """Slow down if Amazon has throttled the call; note a key that it has refused."""
-    because = outcome.not_executed if isinstance(outcome, Unresolved) else getattr(outcome, "because", None)
+    """Slow down if Amazon has throttled the call, or was overloaded by it; note a key that it has refused."""
+    because = getattr(outcome, "because", None)
+    if isinstance(outcome, Unresolved):
+        because = outcome.not_executed or outcome.unknown
     if because is NotExecutedBecause.CREDENTIALS and blames_key(outcome.error):
         _note_refusal(account, tools)
-    if because is not NotExecutedBecause.THROTTLED:
+    if because not in {NotExecutedBecause.THROTTLED, UnknownBecause.OVERLOADED}:
         return
     tools.telemetry.log("throttled", account=account)
     tools.telemetry.count("Throttled")

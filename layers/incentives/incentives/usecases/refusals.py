@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from incentives.agcod.errors import Kind, describe
+from incentives.agcod.errors import NOT_READ, Kind, describe
 from incentives.domain.errors import RefusedByAmazon
 
 if TYPE_CHECKING:
@@ -13,18 +13,15 @@ if TYPE_CHECKING:
 _REFUSED: Final = 422
 
 
-def refusal(
-    error: AmazonError, *, request_id: str | None, answered: int | None = None, prefix: str = ""
-) -> RefusedByAmazon:
+def refusal(error: AmazonError, *, request_id: str | None, prefix: str = "") -> RefusedByAmazon:
     """A refusal as an error, with the status, the sentence and the advice of the taxonomy.
 
     Args:
         error: as Amazon named it.
         request_id: what was refused.
-        answered: HTTP status of Amazon's answer, which says what an error without any code is.
         prefix: what was refused, as a sentence; empty for the request itself.
     """
-    taxon = describe(error, answered)
+    taxon = NOT_READ if error.code is None and error.type is None else describe(error)
     http_status, retryable, advice = taxon.http_status, taxon.retryable, taxon.advice
     if taxon.kind is not Kind.REFUSED:
         # It was read as a refusal, with more of the answer at hand than is kept.
