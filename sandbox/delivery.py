@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from http.client import responses
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from sandbox import wire
 from sandbox.amazon import failure
-from sandbox.errors import GENERAL_F500, RESEND, AmazonError, RefusedError, error_of
+from sandbox.errors import GENERAL_F500, RESEND, WRONG_SIGNATURE, AmazonError, RefusedError, error_of
 from sandbox.outcome import Answer, Failure, Framework, Success
 from sandbox.wire import Encoded
 
@@ -22,13 +24,15 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 THROTTLED = "Rate exceeded"
-_HTML_500 = Encoded(
-    500,
-    "text/html",
-    b"<html><head><title>500 Internal Server Error</title></head>"
-    b"<body><h1>Internal Server Error</h1><p>The server encountered an internal error.</p></body></html>",
-)
 _PLAIN_503 = Encoded(503, "text/plain", b"Service Unavailable")
+# Exceptions of the service framework, or of what stands before it, as they are told unless parameters say otherwise.
+_EXCEPTIONS = {
+    "connectionLost": Framework("HttpFailureException", "The connection was closed by the server mid-answer.", 400),
+    "internalFault": Framework("InternalServerException", "The request could not be completed.", 400),
+    "capacity": Framework(
+        "ProvisionedThroughputExceededException", "The throughput provisioned for the table was exceeded.", 400
+    ),
+}
 # Enough to outlast a read time-out of 6 s that counts from each byte received.
 DRIP_SECONDS = 20.0
 _CLAIM_CODE = re.compile(rb"[A-Z0-9]{4}-[A-Z0-9]{6}-[A-Z0-9]{4}")
@@ -73,28 +77,55 @@ def true_delivery(answer: Answer, *, as_xml: bool) -> Delivery:
 
 def replaced(world: World, rule: Rule, operation: str, fields: Fields | None, *, as_xml: bool) -> Delivery:
     """The delivery of a fault that puts something else in the place of the answer (or of a late effect's answer)."""
-    kind = rule.kind if rule.kind != "lateEffect" else rule.text("answer", "drop")
+    kind = rule.kind if rule.kind != "lateEffect" else str(rule.text("answer", "drop"))
     match kind:
         case "drop":
             return Delivery("drop")
         case "timeout":
             return Delivery("hold", seconds=rule.seconds("holdSeconds", world.options.hold_seconds))
-        case "error500html" | "error503" | "emptyBody":
-            bodies = {"error500html": _HTML_500, "error503": _PLAIN_503}
-            return Delivery("answer", bodies.get(kind, Encoded(_status(rule, 200), wire.JSON_TYPE, b"")))
-        case "throttle":
-            return true_delivery(throttled(world), as_xml=as_xml)
+        case "error503":
+            encoded = _PLAIN_503
+        case "emptyBody":
+            encoded = Encoded(_status(rule, 200), wire.JSON_TYPE, b"")
+        case "error500html" | "page":
+            encoded = _page(_status(rule, 502 if kind == "page" else 500))
+        case "throttle" | "connectionLost" | "internalFault" | "capacity":
+            exception = throttled(world) if kind == "throttle" else _EXCEPTIONS[kind]
+            encoded = _told(rule, exception, as_xml=as_xml)
         case "message":
-            return true_delivery(Framework(None, None, _status(rule, 400), capital=True), as_xml=as_xml)
+            message = Framework(None, rule.text("message"), _status(rule, 400), capital=True)
+            encoded = wire.encode(message, as_xml=as_xml)
         case _:
-            answer = failure(world, operation, fields, RefusedError(_error(rule)))
-            answer = replace(answer, http_status=_status(rule, answer.http_status))
-            return true_delivery(answer, as_xml=as_xml or kind == "xmlError")
+            echoed = None if kind == "wrongSignature" else fields
+            refusal = failure(world, operation, echoed, RefusedError(_error(rule)))
+            refusal = replace(refusal, http_status=_status(rule, refusal.http_status))
+            encoded = wire.encode(refusal, as_xml=as_xml or kind == "xmlError")
+    return Delivery("answer", encoded)
+
+
+def _told(rule: Rule, exception: Framework, *, as_xml: bool) -> Encoded:
+    exception = replace(
+        exception,
+        name=rule.text("errorType", exception.name),
+        message=rule.text("message", exception.message),
+        http_status=_status(rule, exception.http_status),
+    )
+    form = rule.text("form")
+    return wire.encode(exception, as_xml=as_xml) if form is None else wire.encode_as(exception, form)
+
+
+def _page(http_status: int) -> Encoded:
+    """A front end's own page: well-formed, hence what a reader of XML takes for a document."""
+    title = f"{http_status} {responses.get(http_status, 'Error')}"
+    html = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return Encoded(http_status, "text/html", html.encode())
 
 
 def _error(rule: Rule) -> AmazonError:
     if rule.kind == "generalError":
         return GENERAL_F500 if rule.text("errorCode") == "F500" else error_of("GeneralError")
+    if rule.kind == "wrongSignature":
+        return AmazonError("F200", rule.text("errorType") or "", rule.text("message") or WRONG_SIGNATURE)
     error_type = rule.text("errorType")
     return RESEND if error_type is None else error_of(error_type, rule.text("message"), rule.text("errorCode"))
 
@@ -202,8 +233,33 @@ def _no_status(fields: dict[str, Json]) -> None:
     fields.pop("status", None)
 
 
+def _funds_list(fields: dict[str, Json]) -> None:
+    if "availableFunds" in fields:
+        fields["availableFunds"] = [fields["availableFunds"]]
+
+
+def _noise(fields: dict[str, Json]) -> None:
+    """The next double below: what is left of an amount that went through sums of doubles."""
+    for value in _values_of(fields):
+        if isinstance(amount := value.get("amount"), Decimal):
+            value["amount"] = Decimal(repr(math.nextafter(float(amount), 0.0)))
+
+
+def _null_row(fields: dict[str, Json]) -> None:
+    """One row more, of nobody's request."""
+    rows, count = fields.get("cardActivityList"), "totalNumberOfTransactionsInRequestedTimeFrame"
+    if isinstance(rows, list) and isinstance(total := fields.get(count), int):
+        like = rows[0] if rows and isinstance(rows[0], dict) else {}
+        fields["cardActivityList"] = [{**like, "requestId": None}, *rows]
+        fields[count] = total + 1
+
+
 _EDITS: dict[str, Callable[[dict[str, Json]], None]] = {
+    "created": _card_status("Created"),
     "missingStatus": _no_status,
+    "fundsList": _funds_list,
+    "noisyAmount": _noise,
+    "nullRow": _null_row,
     "wrongAmount": _other_amount,
     "wrongCurrency": _other_currency,
     "refunded": _card_status("RefundedToPurchaser"),

@@ -14,7 +14,7 @@ Certainty: TypeAlias = Literal["recorded", "documented", "assumed"]
 
 @dataclass(frozen=True)
 class AmazonError:
-    """The three members that stand beside `agcodResponse` in a business error."""
+    """The three members that stand beside `agcodResponse` in a business error; an empty `type` is told as null."""
 
     code: str
     type: str
@@ -135,6 +135,10 @@ ERRORS: dict[str, AmazonError] = _table(
 
 GENERAL_F500 = AmazonError("F500", "GeneralError", "General Error", "recorded")
 RESEND = ERRORS["SystemTemporarilyUnavailable"]
+WRONG_SIGNATURE = (
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+    "Access Key and signing method. Consult the service documentation for details."
+)
 
 
 def error_of(error_type: str, message: str | None = None, code: str | None = None) -> AmazonError:

@@ -6,10 +6,12 @@ Deciding is pure; performing (closing sockets, waiting) is left to the server.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from sandbox.amazon import OPERATIONS
+from sandbox.wire import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +24,10 @@ REPLACING = frozenset(
         "drop",
         "error500html",
         "error503",
+        "page",
+        "connectionLost",
+        "internalFault",
+        "capacity",
         "xmlError",
         "generalError",
         "message",
@@ -30,7 +36,7 @@ REPLACING = frozenset(
     }
 )
 # Amazon did not execute the call: only before.
-BEFORE_ONLY = frozenset({"throttle"})
+BEFORE_ONLY = frozenset({"throttle", "wrongSignature"})
 # The true answer, spoiled: only after.
 AFTER_ONLY = frozenset(
     {
@@ -41,13 +47,17 @@ AFTER_ONLY = frozenset(
         "wrongCurrency",
         "refunded",
         "expired",
+        "created",
         "missingStatus",
+        "fundsList",
+        "noisyAmount",
+        "nullRow",
         "slowDrip",
     }
 )
 LATE = "lateEffect"
 KINDS = REPLACING | BEFORE_ONLY | AFTER_ONLY | {LATE}
-LATE_ANSWERS = ("drop", "resend", "timeout")
+LATE_ANSWERS = ("drop", "resend", "timeout", "connectionLost", "page")
 
 
 class FaultError(ValueError):
@@ -194,6 +204,12 @@ class Script:
 
 # Parameters by kind, each with the types it may have.
 _NUMBER: tuple[type, ...] = (int, float)
+_EXCEPTION: dict[str, tuple[type, ...]] = {
+    "errorType": (str,),
+    "message": (str,),
+    "httpStatus": (int,),
+    "form": (str,),
+}
 _PARAMETERS: dict[str, dict[str, tuple[type, ...]]] = {
     "timeout": {"holdSeconds": _NUMBER},
     "lateEffect": {"delaySeconds": _NUMBER, "answer": (str,), "holdSeconds": _NUMBER},
@@ -203,10 +219,19 @@ _PARAMETERS: dict[str, dict[str, tuple[type, ...]]] = {
     "xmlError": {"errorCode": (str,), "errorType": (str,), "message": (str,), "httpStatus": (int,)},
     "refuse": {"errorCode": (str,), "errorType": (str,), "message": (str,), "httpStatus": (int,)},
     "emptyBody": {"httpStatus": (int,)},
-    "message": {"httpStatus": (int,)},
+    "message": {"message": (str,), "httpStatus": (int,)},
+    "page": {"httpStatus": (int,)},
+    "wrongSignature": {"errorType": (str,), "message": (str,), "httpStatus": (int,)},
+    **dict.fromkeys(("connectionLost", "internalFault", "capacity", "throttle"), _EXCEPTION),
 }
 _REQUIRED = {"lateEffect": frozenset({"delaySeconds"}), "refuse": frozenset({"errorType"})}
-_PARAMETER_CHOICES = {("lateEffect", "answer"): LATE_ANSWERS, ("generalError", "errorCode"): ("F100", "F500")}
+_PARAMETER_CHOICES = {
+    ("lateEffect", "answer"): LATE_ANSWERS,
+    ("generalError", "errorCode"): ("F100", "F500"),
+    **{(kind, "form"): FORMS for kind, allowed in _PARAMETERS.items() if "form" in allowed},
+}
+# What can stand in a header and be the name of an XML element.
+_EXCEPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,99}")
 _HTTP_STATUSES = range(200, 600)
 # The longest time in seconds that a parameter may name: about four months.
 _NUMBER_MAX = 10_000_000
@@ -241,6 +266,8 @@ def _check_parameter(kind: str, name: str, value: object) -> None:
     choices = _PARAMETER_CHOICES.get((kind, name))
     fits = isinstance(value, allowed[name]) and not isinstance(value, bool)
     fits = fits and (choices is None or value in choices)
+    if name == "errorType" and "form" in allowed:
+        fits = fits and isinstance(value, str) and _EXCEPTION_NAME.fullmatch(value) is not None
     # A bound keeps not-a-number and infinity out as well.
     fits = fits and (not isinstance(value, int | float) or 0 <= value <= _NUMBER_MAX)
     if not fits or (name == "httpStatus" and value not in _HTTP_STATUSES):

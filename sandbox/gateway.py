@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sandbox import delivery, wire
 from sandbox.amazon import OPERATIONS, execute, failure, request_id_of
 from sandbox.cards import refund
-from sandbox.errors import RefusedError, UnreadableError
+from sandbox.errors import AmazonError, RefusedError, UnreadableError
 from sandbox.faults import AFTER_ONLY, LATE, Rule, Script
 from sandbox.options import Options
 from sandbox.outcome import Answer, Framework, Success, label
@@ -222,7 +222,7 @@ class Sandbox:
             request_id = request_id_of(late.operation, late.fields)
             self.landings.append(Landing(late.due, late.operation, request_id, label(answer)))
 
-    def _turned_away(self, arrival: Arrival, account: Account | None, now: datetime, tick: float) -> Framework | None:
+    def _turned_away(self, arrival: Arrival, account: Account | None, now: datetime, tick: float) -> Answer | None:
         """The answer to a call that gets no further than the door.
 
         Unknown key, throttle, old signature, wrong signature.
@@ -238,7 +238,11 @@ class Sandbox:
             # AWS answers an old signature with 400 where it answers a wrong one with 403.
             return Framework("RequestExpired", "Request has expired.", 400)
         problem = arrival.prove(account.keys[arrival.access_key])
-        return None if problem is None else Framework("InvalidSignatureException", problem, 403)
+        told_as = self.world.options.wrong_signature
+        if problem is None or told_as == "InvalidSignatureException":
+            return None if problem is None else Framework(told_as, problem, 403)
+        error = AmazonError("F200", told_as.removeprefix("F200"), problem)
+        return failure(self.world, arrival.operation, None, RefusedError(error))
 
     def _buckets(self, account: Account, operation: str) -> list[tuple[str, int | None, float]]:
         options = self.world.options

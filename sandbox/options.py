@@ -20,6 +20,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "late_load": ("revives", "refunded"),
     "page_index": ("page", "offset"),
     "load_units": ("minor", "major"),
+    "wrong_signature": ("InvalidSignatureException", "F200", "GeneralError"),
 }
 
 
@@ -77,6 +78,11 @@ class Options:
     """CancelGiftCard is possible for 15 minutes from the card's creation (documented)."""
     signature_window_seconds: float = 900.0
     """A signature is valid within 15 minutes of the server's clock, both ways (documented)."""
+    wrong_signature: str = "InvalidSignatureException"
+    """What a signature that does not hold is told as.
+
+    The framework's exception (403), or a business error F200 (400) whose errorType is null or GeneralError.
+    """
     throttle_status: int = 400
     """HTTP status of ThrottlingException (not recorded; 400 is what the service framework uses)."""
     resend_status: int = 400

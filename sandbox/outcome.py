@@ -65,6 +65,6 @@ def label(answer: Answer) -> str:
         case Success():
             return "SUCCESS"
         case Failure(error=error):
-            return f"{error.code} {error.type}"
+            return f"{error.code} {error.type}".rstrip()
         case Framework(name=name):
             return name or "Unreadable"

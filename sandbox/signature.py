@@ -15,6 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from sandbox.errors import WRONG_SIGNATURE
 from sandbox.values import parse_basic_date
 
 if TYPE_CHECKING:
@@ -119,9 +120,5 @@ def _signature_problem(sent: Sent, claim: Claim, secret: str) -> str | None:
     expected = verifier.signature(verifier.string_to_sign(request, canonical), request)
     signed = verifier.signed_headers(verifier.headers_to_sign(request))
     if signed != claim.signed_headers or not hmac.compare_digest(expected, claim.signature):
-        return (
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
-            "Access Key and signing method. Consult the service documentation for details.\n\n"
-            f"The Canonical String for this request should have been\n'{canonical}'"
-        )
+        return f"{WRONG_SIGNATURE}\n\nThe Canonical String for this request should have been\n'{canonical}'"
     return None

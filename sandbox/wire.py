@@ -23,6 +23,9 @@ _TYPE_SUFFIX = "Response:http://internal.amazon.com/coral/com.amazonaws.agcod/"
 _XML_ROOTS = {"GetAvailableFunds": "GetAvailableFunds"}
 # The root of a business error in XML was never recorded; its children errorType and Message were.
 _XML_ERROR_ROOT = "AGCODException"
+# Where an exception of the service framework may carry its name; "message" has none at all.
+FORMS = ("body", "header", "message", "wrapper", "xml", "xmlCode")
+_CORAL = "com.amazon.coral.availability#"
 # XML carries text only: these members are read as the type that JSON would give them.
 _XML_NUMBERS = {"value/amount"}
 _XML_WHOLES = {"pageIndex", "pageSize"}
@@ -104,14 +107,14 @@ def encode(answer: Answer, *, as_xml: bool) -> Encoded:
                 tree: dict[str, Json] = {
                     "agcodResponse": fields,
                     "errorCode": error.code,
-                    "errorType": error.type,
+                    "errorType": error.type or None,
                     "Message": error.message,
                 }
                 return Encoded(status, XML_TYPE, _xml(_XML_ERROR_ROOT, tree))
             envelope: dict[str, Json] = {
                 "agcodResponse": {"__type": f"{operation}{_TYPE_SUFFIX}", **fields},
                 "errorCode": error.code,
-                "errorType": error.type,
+                "errorType": error.type or None,
                 "message": error.message,
             }
             return Encoded(status, JSON_TYPE, _json(envelope))
@@ -126,6 +129,25 @@ def encode(answer: Answer, *, as_xml: bool) -> Encoded:
             if name is not None and name != "ThrottlingException":
                 bare["__type"] = name
             return Encoded(status, JSON_TYPE, _json(bare), headers)
+
+
+def encode_as(answer: Framework, form: str) -> Encoded:
+    """The framework's answer in one of `FORMS`, whatever the caller accepts."""
+    name, message = answer.name or "", answer.message or ""
+    named: dict[str, Json] = {"__type": name, "message": message}
+    match form:
+        case "xml":
+            return Encoded(answer.http_status, XML_TYPE, _xml(name, {"Message": message}))
+        case "xmlCode":
+            return Encoded(answer.http_status, XML_TYPE, _xml("Error", {"Code": name, "Message": message}))
+        case "body":
+            members = named
+        case "wrapper":
+            members = {"Output": named | {"__type": _CORAL + name}, "Version": "1.0"}
+        case _:
+            members = {"message": message}
+    headers = (("X-Amzn-Errortype", name),) if form == "header" else ()
+    return Encoded(answer.http_status, JSON_TYPE, _json(members), headers)
 
 
 def _plain(value: Json) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -179,9 +180,31 @@ _ANYWHERE: Final[Sequence[dict[str, object]]] = (
     {"kind": "garbledCode"},
     {"kind": "missingStatus"},
     {"kind": "xml"},
+    {"kind": "connectionLost", "when": "before"},
+    {"kind": "connectionLost", "when": "after"},
+    {"kind": "connectionLost", "when": "after", "form": "wrapper"},
+    {"kind": "internalFault", "when": "after", "errorType": "RequestTimeoutException"},
+    {"kind": "page", "when": "before", "httpStatus": 403},
+    {"kind": "page", "when": "after", "httpStatus": 400},
 )
-#: Rarer: a throttle halves the pace of the whole account, and a refusal ends its order.
-_THROTTLED: Final = 0.004
+#: Of single operations: a card that is not live yet, and odd answers to questions.
+_SOMEWHERE: Final = (
+    ("CreateGiftCard", "created"),
+    ("ActivateGiftCard", "created"),
+    ("GetAvailableFunds", "fundsList"),
+    ("GetAvailableFunds", "noisyAmount"),
+    ("GetGiftCardActivityPage", "nullRow"),
+)
+_ODD: Final = 0.03
+#: Rarer: what is too much halves the pace of the whole account, and a refusal ends its order.
+_TOO_MUCH: Final[Sequence[dict[str, object]]] = (
+    {"kind": "throttle"},
+    {"kind": "throttle", "form": "wrapper", "httpStatus": 200},
+    {"kind": "throttle", "errorType": "RequestThrottledException", "form": "body"},
+    {"kind": "throttle", "message": "Too many requests.", "form": "message", "httpStatus": 429},
+    {"kind": "capacity", "when": "after"},
+)
+_THROTTLED: Final = 0.001
 _REFUSED: Final = 0.01
 _LATE: Final = 0.04
 
@@ -196,7 +219,7 @@ def fault_rules(seed: int, share: float) -> list[dict[str, object]]:
     if share <= 0:
         return []
     scale = share / 0.3
-    rules: list[dict[str, object]] = [{"operation": "*", "kind": "throttle", "calls": calls(_THROTTLED * scale)}]
+    rules: list[dict[str, object]] = [{"calls": calls(_THROTTLED * scale), **fault} for fault in _TOO_MUCH]
     for operation in _MOVES_MONEY:
         late = {
             "kind": "lateEffect",
@@ -207,10 +230,12 @@ def fault_rules(seed: int, share: float) -> list[dict[str, object]]:
     for operation in _ISSUES:
         refusal = {"kind": "refuse", "errorCode": "F300", "errorType": "InsufficientFunds"}
         rules.append({"operation": operation, "calls": calls(_REFUSED * scale), **refusal})
+    rules += [{"operation": name, "kind": kind, "calls": calls(_ODD * scale)} for name, kind in _SOMEWHERE]
     # What of the share is left, given that each rule only sees what no earlier one took.
-    rest = 1 - (1 - share) / ((1 - _THROTTLED * scale) * (1 - _LATE * scale) * (1 - _REFUSED * scale))
+    taken = (*[_THROTTLED] * len(_TOO_MUCH), _LATE, _REFUSED, _ODD)
+    rest = 1 - (1 - share) / math.prod(1 - each * scale for each in taken)
     each = 1 - (1 - rest) ** (1 / len(_ANYWHERE))
-    rules += [{"operation": "*", "calls": calls(each), **fault} for fault in _ANYWHERE]
+    rules += [{"calls": calls(each), **fault} for fault in _ANYWHERE]
     return rules
 
 

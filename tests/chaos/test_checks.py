@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.faults import parse_rule
 from tests.chaos import checks
 from tests.chaos.callers import Told
 from tests.chaos.checks import Charge, Facts
@@ -222,7 +223,8 @@ def test_faults_come_to_their_share() -> None:
     def share(rules: list[dict[str, Any]]) -> float:
         well = 1.0
         for rule in rules:
-            well *= 1 - rule["calls"]["probability"] if rule["operation"] in {"*", "CreateGiftCard"} else 1
+            if parse_rule(1, rule).matches("CreateGiftCard", None):
+                well *= 1 - rule["calls"]["probability"]
         return 1 - well
 
     assert share(fault_rules(1, 0.3)) == pytest.approx(0.3)

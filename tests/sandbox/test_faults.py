@@ -184,7 +184,9 @@ def test_a_card_shown_as_refunded_is_refunded(model: Model) -> None:
     assert model.card_status() == "RefundedToPurchaser"
 
 
-@pytest.mark.parametrize(("answer", "transport"), [("drop", "drop"), ("timeout", "hold"), ("resend", "answer")])
+@pytest.mark.parametrize(
+    ("answer", "transport"), [("drop", "drop"), ("timeout", "hold"), ("resend", "answer"), ("page", "answer")]
+)
 def test_a_late_effect_lands_when_its_time_comes(model: Model, answer: str, transport: str) -> None:
     assert spoiled_create(model, LATE, answer=answer).transport == transport
     model.time.advance(59.9)
@@ -314,6 +316,8 @@ def test_a_script_counts_its_hits() -> None:
         {"kind": "timeout", "holdSeconds": float("nan")},
         {"kind": "timeout", "holdSeconds": True},
         {"kind": "throttle", "when": "after"},
+        {"kind": "throttle", "form": "page"},
+        {"kind": "capacity", "errorType": "Not\nAName"},
         {"kind": "truncatedJson", "when": "before"},
         {"kind": LATE},
         {"kind": LATE, "delaySeconds": 1, "answer": "never"},

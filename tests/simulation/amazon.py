@@ -42,12 +42,13 @@ from incentives.domain.operations import Operation
 from incentives.domain.outcomes import UnknownBecause
 from sandbox.cards import refund
 from sandbox.delivery import Delivery
-from sandbox.faults import parse_rule
+from sandbox.errors import WRONG_SIGNATURE
+from sandbox.faults import LATE_ANSWERS, parse_rule
 from sandbox.gateway import Arrival, Sandbox
 from sandbox.options import changed
 from tests.pacing.stage import Stage
 from tests.simulation.keyring import NEW, OLD, access_key, secret_key
-from tests.simulation.plan import CONFLICTS, FAULTS, Plan, Trouble
+from tests.simulation.plan import CONFLICTS, FAULTS, FAULTS_OF, Plan, Trouble
 from tests.workflow.amazon import PARTNER_ID, make_sandbox
 
 #: Amazon takes a call for 15 minutes from its x-amz-date, and 5 more may go by until it has its effect.
@@ -104,10 +105,10 @@ class Shore:
             spawn(partial(self._pay_in, cents), after_seconds=at)
         for at in self.plan.refunds:
             spawn(self._refund, after_seconds=at)
+        options: dict[str, object] = {"wrongSignature": self.plan.signature} if self.plan.signature else {}
         if self.plan.stays_refunded:
-            self.sandbox.world.options = changed(
-                self.sandbox.world.options, {"lateActivate": "refunded", "lateLoad": "refunded"}
-            )
+            options |= {"lateActivate": "refunded", "lateLoad": "refunded"}
+        self.sandbox.world.options = changed(self.sandbox.world.options, options)
         self._names = [OLD]
         self._refused: set[str] = set()
         self.allow(OLD)
@@ -125,7 +126,7 @@ class Shore:
         if fault is not None:
             script.rules.append(parse_rule(1, fault))
             self.faults[f"{fault['kind']} {fault.get('when', '')}".strip()] += 1
-        arrival = Arrival(signed.call.name, signed.body, _key_of(signed), signed.sent_at)
+        arrival = self._arrival(signed)
         said = f"{fault['kind']} {fault.get('when', '')}".strip() if fault else ""
         name, request_id = signed.call.name, signed.call.request_id
         self.arrived.append((self.stage.seconds, name, "" if name in QUESTIONS else request_id, said))
@@ -140,12 +141,20 @@ class Shore:
             self.stage.spawn(lambda: self._again(arrival, signed, is_read=is_read), after_seconds=after)
         return delivery
 
+    def _arrival(self, signed: SignedCall) -> Arrival:
+        key, keys = _key_of(signed), self.sandbox.world.accounts[PARTNER_ID].keys
+        arrival = Arrival(signed.call.name, signed.body, key, signed.sent_at)
+        if self.plan.signature is None or key in keys or not keys:
+            return arrival
+        self.faults["wrong signature"] += 1
+        return replace(arrival, access_key=next(iter(keys)), prove=lambda _secret: WRONG_SIGNATURE)
+
     def _says_no(self, fault: dict[str, Any] | None) -> bool:
         """Whether the call that has just come is refused, and its caller is told so."""
         if fault is not None and fault["kind"] in {"refuse", "message"}:
             return True
-        if fault is not None and fault["kind"] == "missingStatus":
-            # Only a success loses its status.
+        if fault is not None and fault["kind"] in {"missingStatus", "created"}:
+            # Only a success loses its status, or is not live yet.
             return self.sandbox.calls[-1].outcome != "SUCCESS"
         return self._is_read(fault) and self.sandbox.calls[-1].outcome not in {"SUCCESS", "ThrottlingException"}
 
@@ -178,7 +187,7 @@ class Shore:
             return {"kind": chance.choice(CONFLICTS if is_code else CONFLICTS[:2])}
         if chance.random() < self.plan.late:
             return self._late(signed)
-        weights, kinds = zip(*FAULTS, strict=True)
+        weights, kinds = zip(*FAULTS, *FAULTS_OF.get(signed.call.name, ()), strict=True)
         (kind,) = chance.choices(kinds, weights)
         return dict(kind)
 
@@ -194,7 +203,7 @@ class Shore:
         return {
             "kind": "lateEffect",
             "delaySeconds": max(0.0, min(seconds, latest)),
-            "answer": self._chance.choice(["drop", "resend", "timeout"]),
+            "answer": self._chance.choice(LATE_ANSWERS),
         }
 
     def _limit(self, limit: int) -> None:

@@ -87,7 +87,11 @@ def cents_charged(life: Life) -> int:
 
 
 def check_keys(life: Life) -> Iterator[str]:
-    """Rotating a key refuses no order, and leaves one in use that Amazon takes."""
+    """A wrong key refuses no order for good; rotating one refuses none, and leaves one in use that Amazon takes."""
+    for each in life.ledger.records.values():
+        refusal = each.refusal if each.status is Status.REFUSED else None
+        if refusal and refusal.type != KEY_REFUSED.type and "signature" in (refusal.message or ""):
+            yield f"{each.request_id} was refused for good, and all that Amazon refused was its signature"
     if life.plan.trial is None or not life.staff.reports:
         return
     outcomes = {report.outcome for report in life.staff.reports}

@@ -268,6 +268,10 @@ def _check_delivery(told: Told, answer: Delivered, life: Life, world: World, nam
         yield f"I7 {name} was delivered another card than was issued"
     elif card.cancelled_at is not None and card.cancelled_at < told.asked_at:
         yield f"I7 {name} was delivered a card that had been refunded"
+    told_at = (told.at - START).total_seconds()
+    asked = (answer.record.operation, answer.record.request_id)
+    if all(said == "created" for at, *call, said in life.shore.arrived if tuple(call) == asked and at <= told_at):
+        yield f"I7 {name} was delivered a card that Amazon had not shown as live"
 
 
 def _newest(life: Life, visit: Visit) -> Record | None:

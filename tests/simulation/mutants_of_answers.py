@@ -224,6 +224,13 @@ CARDS: Final = [
         scene=_NOT_LIVE,
     ),
     Mutant(
+        "a card that is not live yet is no success",
+        "I7",
+        (cut(answers._judge_card, "card_info.card_status != _LIVE[call.name]\n        or ", ""),),
+        plan=staged(),
+        scene=amazon(When(OPERATION, [{"kind": "created"}], numbers=FIRST)),
+    ),
+    Mutant(
         "a card of another amount or currency is no success",
         "I7",
         (cut(answers._judge_card, _VALUE, "if False:"),),

@@ -79,6 +79,7 @@ def staged(
             "skews": (0.0, 0.0, 0.0), "amazon": 0.0, "aws": 0.0, "crashes": 0.0, "late": 0.0,
             "outages": (), "blocks": (), "rotations": (), "limits": (), "streams": False, "watches": (),
             "trial": None, "parks": False, "balances": (), "people": 0.0, "rounds": 0, "bulk": None,
+            "signature": None,
         }  # fmt: skip
         return replace(
             drawn,

@@ -6,7 +6,7 @@ Nothing here depends on the code under test: a seed tells the same story to the 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -130,6 +130,7 @@ class Plan:
         rounds: how often, once all is calm, operators start another round for everything that is ESCALATED.
         bulk: a bulk order.
         refunds: when Amazon takes back a card of its own accord.
+        signature: the sandbox's name for how a key that Amazon does not take is told; None: as one that is unknown.
         stays_refunded: what was taken back stays so when its activation or load comes late; otherwise it is live again.
     """
 
@@ -156,12 +157,27 @@ class Plan:
     bulk: Bulk | None = None
     refunds: tuple[float, ...] = ()
     stays_refunded: bool = False
+    signature: str | None = None
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
         """Every order, also those that are rows of a bulk order."""
         return (*self.orders, *(self.bulk.rows if self.bulk else ()))
 
+
+#: Ways to say that a call came too fast.
+THROTTLES: Final[tuple[dict[str, Any], ...]] = (
+    {"form": "wrapper"},
+    {"form": "wrapper", "httpStatus": 200},
+    {"errorType": "RequestThrottledException", "form": "body"},
+    {"errorType": "ThrottleException", "form": "header"},
+    {"errorType": "TooManyRequestsException", "form": "xml", "httpStatus": 429},
+    {"errorType": "RequestLimitExceeded"},
+    {"errorType": "SlowDown", "form": "xmlCode", "httpStatus": 503},
+    {"message": "Rate exceeded.", "form": "message"},
+    {"message": "Rate exceeded (Requests per second)", "form": "message"},
+    {"message": "Too many requests, please wait before trying again.", "form": "message", "httpStatus": 429},
+)
 
 #: What may become of one call at Amazon: the sandbox's kinds, with how often each is drawn.
 FAULTS: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
@@ -187,12 +203,36 @@ FAULTS: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
     (1, {"kind": "slowDrip"}),
     (2, {"kind": "refuse", "errorType": "OperationNotPermitted"}),
     (2, {"kind": "refuse", "errorType": "GeneralError"}),
+    # What a front end makes of a lost connection or of a fault behind it, mostly as 400.
+    (2, {"kind": "connectionLost"}),
+    (6, {"kind": "connectionLost", "when": "after"}),
+    (2, {"kind": "connectionLost", "when": "after", "form": "wrapper"}),
+    (1, {"kind": "connectionLost", "when": "after", "form": "header"}),
+    (1, {"kind": "internalFault"}),
+    (2, {"kind": "internalFault", "when": "after"}),
+    (1, {"kind": "internalFault", "when": "after", "errorType": "RequestTimeoutException", "form": "body"}),
+    (1, {"kind": "internalFault", "when": "after", "errorType": "ServiceUnavailable", "form": "xmlCode"}),
+    (1, {"kind": "internalFault", "when": "after", "errorType": "NeverHeardOf", "form": "xml"}),
+    (1, {"kind": "internalFault", "when": "after", "message": "Try later.", "form": "message"}),
+    (1, {"kind": "capacity"}),
+    (2, {"kind": "capacity", "when": "after"}),
+    (1, {"kind": "page"}),
+    *((1, {"kind": "page", "when": "after", "httpStatus": status}) for status in (200, 400, 403, 404, 502, 503)),
+    *((1, {"kind": "throttle", **told}) for told in THROTTLES),
 )
+
+#: Likewise, of single operations: a card that is charged and not live yet, and odd answers to questions.
+FAULTS_OF: Final[Mapping[str, tuple[tuple[int, dict[str, Any]], ...]]] = {
+    Operation.CREATE_GIFT_CARD: ((6, {"kind": "created"}),),
+    Operation.ACTIVATE_GIFT_CARD: ((6, {"kind": "created"}),),
+    "GetAvailableFunds": ((20, {"kind": "fundsList"}), (20, {"kind": "noisyAmount"})),
+    "GetGiftCardActivityPage": ((80, {"kind": "nullRow"}),),
+}
 
 #: Answers that tell of a card that nobody ordered. Rare: they are for people.
 CONFLICTS: Final = ("wrongAmount", "wrongCurrency", "refunded", "expired")
 
-_OUTAGE_KINDS: Final = ("drop", "timeout", "error503", "resend")
+_OUTAGE_KINDS: Final = ("drop", "timeout", "error503", "resend", "connectionLost")
 _BLOCKS: Final = ("CustomerAccountBlocked", "AccountHasProblems", "OperationNotPermitted", "InsufficientFunds")
 
 
@@ -256,6 +296,7 @@ def _more(plan: Plan) -> Plan:
         bulk=bulk,
         refunds=tuple(chance.uniform(0, until + MINUTE) for _ in range(2)) if chance.random() < 0.05 else (),
         stays_refunded=chance.random() < 0.3,
+        signature=chance.choice([None, "F200", "GeneralError"]),
         calm_at=max(
             plan.calm_at,
             balances[-1][0] if balances else 0,

@@ -47,7 +47,8 @@ placed, paused and stopped; operators start recoveries and rotate keys; the swee
 of the ledger's stream come and go. Meanwhile:
 
 - requests and answers of Amazon's get lost, come twice, come up to 20 minutes late, say RESEND before and after the
-  effect, or are throttled, 5xx, cut off or garbled; cards are shown as others than were ordered, or refunded;
+  effect, or are throttled, 5xx, cut off or garbled; front ends tell lost connections, faults and throttles as 400, in a
+  wrapper, as XML or as a page; cards are shown as others than were ordered, as refunded, or as not live yet;
 - processes die or freeze between any two steps; their clocks differ by up to ten minutes;
 - DynamoDB throttles, loses requests and answers, is sent writes twice, and has writes get into each other's way;
   messages and events get lost or doubled, batches of the stream come again, and people cannot be reached;

@@ -24,6 +24,7 @@ BASELINE_SEEDS = range(1, 31)
 #: What goes wrong in any so many histories.
 EXPECTED = {
     *("drop before", "drop", "resend", "resend after", "lateEffect", "doubled", "throttle", "error503", "garbledCode"),
+    *("connectionLost after", "internalFault after", "capacity after", "page after", "created", "wrong signature"),
     *("account refused", "process died", "process froze", "key refused", "sweep failed", "workflow not started"),
     *("aws: throttled", "aws: request lost", "aws: answer lost", "aws: sent twice", "aws: conflict"),
     *("stream: batch came again", "balance changed", "rotation interrupted", "refunded by Amazon"),
