@@ -3,7 +3,8 @@
 
 from pathlib import Path
 
-from incentives.agcod.errors import as_markdown
+from incentives.agcod import errors as error_table
+from incentives.agcod import words
 from incentives.agcod.marketplaces import MARKETPLACES, Marketplace
 from incentives.domain.money import CURRENCY_DECIMALS
 
@@ -37,7 +38,7 @@ Documented: by Amazon or by recorded traffic. Reported: by one other source. Inf
 
 def errors() -> str:
     """The page about errors."""
-    return ERRORS + as_markdown()
+    return f"{ERRORS}{error_table.as_markdown()}\n{words.as_markdown()}"
 
 
 def marketplaces() -> str:

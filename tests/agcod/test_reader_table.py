@@ -121,6 +121,90 @@ def test_what_a_message_says(
         assert matches(outcome, expected), (form, outcome)
 
 
+#: What a refusal may not have beside it.
+BESIDE_A_REFUSAL: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    ("a claim code", {"gcClaimCode": CLAIM_CODE}, {}),
+    ("a card's id", {"gcId": GC_ID}, {}),
+    ("a card's status", {"cardInfo": card_info("Fulfilled")}, {}),
+    ("another status", {"inner": {"status": "RESEND"}}, {}),
+    ("another code", {"error": {"code": "F400"}}, {}),
+    ("a code in another case", {"errorcode": "F500"}, {}),
+    ("a second message", {"errorMessage": "Request timed out"}, {}),
+    ("a message that is no text", {"errorMessage": {"text": "Request timed out"}}, {}),
+    ("another type", {"__type": "x#SystemTemporarilyUnavailable"}, {}),
+    ("a type in a header", {}, {"x-amzn-errortype": "SystemTemporarilyUnavailable"}),
+    ("a doubled header", {}, {"x-amzn-errortype": "InternalFailure, InternalFailure"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "headers"), [row[1:] for row in BESIDE_A_REFUSAL], ids=[row[0] for row in BESIDE_A_REFUSAL]
+)
+def test_a_refusal_that_contradicts_itself_is_none(more: dict[str, Any], headers: dict[str, str]) -> None:
+    for kind in ("InvalidAmountValue", "OperationNotPermitted"):
+        for name in OPERATIONS:
+            body = to_json(failure(name, "F200", kind) | more)
+            assert isinstance(read_outcome(answer(body, 400, **headers), CALLS[name]), Unknown)
+        for name in REVERSALS:
+            body = to_json(failure(name, "F200", kind) | more)
+            assert isinstance(read_reversal(answer(body, 400, **headers), CALLS[name]), Unresolved)
+
+
+def test_amazon_not_having_read_our_json_is_told_by_nothing_else() -> None:
+    for header in ("DependencyException", "SystemTemporarilyUnavailable", "java.net.SocketTimeoutException"):
+        read = read_outcome(answer(b'{"Message":null}', 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
+        assert isinstance(read, Unknown)
+    call = replace(CALLS["CreateGiftCard"], options={"transactionSource": {"sourceDetails": ""}})
+    assert isinstance(read_outcome(answer(b'{"Message":null}', 400), call), Refused)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"error": {"code": "F400", "message": "x"}},
+        {"errors": [{"code": "InternalFailure"}]},
+        {"errorcode": "F500"},
+        {"agcodResponse": [{"status": "FAILURE"}]},
+        {"message": "Request timed out"},
+        {"__type": "x#InternalFailure"},
+    ],
+    ids=repr,
+)
+def test_a_success_with_an_error_beside_it_is_none(more: dict[str, Any]) -> None:
+    for name in OPERATIONS:
+        assert isinstance(read_outcome(answer(to_json(success(name) | more)), CALLS[name]), Unknown)
+    for name in REVERSALS:
+        assert isinstance(read_reversal(answer(to_json(success(name) | more)), CALLS[name]), Unresolved)
+
+
+@pytest.mark.parametrize("message", ["Card was already redeemed", "The account is suspended"])
+def test_what_speaks_of_the_card_or_the_account_does_not_say_that_there_is_no_request(message: str) -> None:
+    for name in REVERSALS:
+        body = to_json(failure(name, "F300", "OperationNotPermitted", message))
+        assert read_reversal(answer(body, 400), CALLS[name]).__class__ is Unresolved
+
+
+def test_only_a_card_that_is_reversed_is_reversed() -> None:
+    for name, statuses in {
+        "CancelGiftCard": {"RefundedToPurchaser": True, None: True, "Redeemed": False, "fulfilled": False},
+        "DeactivateGiftCard": {"AwaitingActivation": True, None: True, "Deactivating": False, "activated": False},
+        "VoidAmazonBalanceLoad": {"Voided": True, None: True, "Fulfilled": False, "Pending": False},
+    }.items():
+        for status, expected in statuses.items():
+            body = to_json(success(name) | {"cardInfo": card_info("x", cardStatus=status)})
+            assert (read_reversal(answer(body), CALLS[name]) == Reversed()) is expected, (name, status)
+        odd_id = to_json(success(name) | {"gcId": ["A", "B"]})
+        assert isinstance(read_reversal(answer(odd_id), CALLS[name]), Unresolved)
+
+
+def test_thousands_of_secrets_cost_no_time() -> None:
+    # The message is then not kept: no cleaning of it could be trusted to end.
+    body = to_json({"token": [f"secret-{number}" for number in range(5_000)], "message": "about secret-1"})
+    read = read_outcome(answer(body, 400), CALLS["CreateGiftCard"])
+    assert isinstance(read, Unknown)
+    assert read.error.message is None
+
+
 @pytest.mark.parametrize("quoted", ["Rate exceeded", SIGNATURE, "The connection was closed"])
 def test_what_our_caller_wrote_proves_nothing(quoted: str) -> None:
     call = replace(CALLS["CreateGiftCard"], options={"externalReference": f"order: {quoted}"})
@@ -132,6 +216,16 @@ def test_what_our_caller_wrote_proves_nothing(quoted: str) -> None:
     ):
         body = to_json(failure("CreateGiftCard", code, kind, message))
         assert matches(read_outcome(answer(body, 400), call), expected)
+    # Nor does it hide what Amazon says of itself.
+    for sent, message, expected in (
+        ("Socket wrench raffle", "The connection was closed by the server", U.AMAZON_FAULT),
+        ("slow down", "Rate exceeded", U.UNREADABLE),
+        ("Signature expired: reminder", "Signature expired: 20260101T000000Z", U.UNREADABLE),
+    ):
+        call = replace(call, options={"externalReference": sent})
+        for kind in ("InvalidRequest", "GeneralError"):
+            body = to_json(failure("CreateGiftCard", "F200", kind, message))
+            assert matches(read_outcome(answer(body, 400), call), expected), (sent, kind)
     not_read = "class java.lang.String is not an expected Json type"
     call = replace(call, options={"externalReference": not_read})
     assert matches(read_outcome(answer(to_json({"Message": not_read}), 400), call), U.UNREADABLE)
@@ -192,6 +286,8 @@ CREATE_CHANGES: list[tuple[Change, object]] = [
     ({"gcClaimCode": None}, U.UNREADABLE),
     ({"gcClaimCode": ""}, U.UNREADABLE),
     ({"gcClaimCode": " "}, U.UNREADABLE),
+    ({"gcClaimCode": "null"}, U.UNREADABLE),
+    ({"gcClaimCode": "****-******-****"}, U.UNREADABLE),
     ({"gcClaimCode": {"a": "b"}}, U.UNREADABLE),
     ({"gcId": None}, U.UNREADABLE),
     ({"gcId": CLAIM_CODE}, U.UNREADABLE),

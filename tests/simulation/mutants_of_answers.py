@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from incentives.agcod import amazon as reader
-from incentives.agcod import answers, envelope, evidence
+from incentives.agcod import answers, envelope, evidence, verdict
 from incentives.agcod.client import SignedCall
 from incentives.usecases import issue
 from tests.simulation.life import Life
@@ -59,7 +59,7 @@ def tells_the_number(life: Life, signed: SignedCall, chance: random.Random) -> M
 UNCLEANED: Final = (
     cut(
         envelope.clean_text,
-        "if len(secret) >= _SECRET_LENGTH_MIN:",
+        "if secret.lower() in cleaned.lower():",
         "if False:",
     ),
     cut(
@@ -68,6 +68,8 @@ UNCLEANED: Final = (
         "for pattern in ():",
     ),
 )
+
+_IS_REFUSED: Final = "if kind is Kind.REFUSED:"
 
 UNKNOWN: Final = [
     Mutant(
@@ -86,20 +88,52 @@ UNKNOWN: Final = [
     Mutant(
         "a fault of Amazon's own is unknown",
         "I3",
-        (
-            cut(
-                answers._judge_error,
-                "case Kind.FAULT:\n            return Unknown(UnknownBecause.AMAZON_FAULT, error)",
-                "case Kind.FAULT:\n            return Refused(error)",
-            ),
-        ),
+        (cut(answers._judge_error, _IS_REFUSED, "if kind in {Kind.REFUSED, Kind.FAULT}:"),),
         plan=staged(),
         scene=_first({"kind": "generalError", "errorCode": "F500", "when": "after"}),
     ),
     Mutant(
+        "a lost connection told as HTTP 400 is unknown",
+        "I3",
+        (cut(answers._judge_error, _IS_REFUSED, "if kind in {Kind.REFUSED, Kind.FAULT}:"),),
+        plan=staged(),
+        scene=_first({"kind": "connectionLost", "when": "after"}),
+    ),
+    Mutant(
+        "something overloaded behind the front door is unknown",
+        "I3",
+        (cut(answers._judge_error, _IS_REFUSED, "if kind in {Kind.REFUSED, Kind.OVERLOADED}:"),),
+        plan=staged(),
+        scene=_first({"kind": "capacity", "when": "after"}),
+    ),
+    Mutant(
+        "what nobody documented is unknown",
+        "I3",
+        (cut(answers._judge_error, _IS_REFUSED, "if kind in {Kind.REFUSED, Kind.UNREADABLE}:"),),
+        plan=staged(),
+        scene=_first({"kind": "internalFault", "errorType": "SomeException", "message": "No", "when": "after"}),
+    ),
+    Mutant(
+        "a signature refused as F200 refuses no order",
+        "all that Amazon refused was its signature",
+        # Either of the two withholds the refusal.
+        (
+            cut(verdict.kind_of_failure, "if Kind.CREDENTIALS in told:", "if False:"),
+            cut(verdict.kind_of_failure, "and not doubtful", ""),
+        ),
+        plan=staged(),
+        scene=amazon(
+            When(
+                OPERATION,
+                [{"kind": "wrongSignature"}, {"kind": "wrongSignature", "errorType": "GeneralError"}],
+                numbers=FIRST,
+            )
+        ),
+    ),
+    Mutant(
         "a refusal from a server that has broken down is unknown",
         "I3",
-        (cut(answers._judge_error, "case _ if http_status >= _FIRST_SERVER_FAULT:", "case _ if False:"),),
+        (cut(verdict.kind_of_failure, "if http_status >= _FIRST_SERVER_FAULT:", "if False:"),),
         plan=staged(),
         scene=_first({"kind": "refuse", "errorType": "CustomerAccountBlocked", "httpStatus": 500, "when": "after"}),
     ),
@@ -139,13 +173,7 @@ UNKNOWN: Final = [
     Mutant(
         "a throttled call refuses nothing",
         "I6",
-        (
-            cut(
-                answers._judge_error,
-                "case Kind.THROTTLED:\n            return NotExecuted(NotExecutedBecause.THROTTLED, error)",
-                "case Kind.THROTTLED:\n            return Refused(error)",
-            ),
-        ),
+        (cut(answers._judge_error, _IS_REFUSED, "if kind in {Kind.REFUSED, Kind.THROTTLED}:"),),
         plan=staged(),
         scene=_first({"kind": "throttle"}),
     ),
@@ -218,7 +246,7 @@ CARDS: Final = [
                 "        return conflict\n",
                 "pass\n",
             ),
-            cut(answers._judge_card, "card_info.card_status != _LIVE[call.name]\n        or ", ""),
+            cut(answers._judge_card, "if card_info.card_status != _LIVE[call.name]:", "if False:"),
         ),
         plan=staged(),
         scene=_NOT_LIVE,
@@ -226,7 +254,7 @@ CARDS: Final = [
     Mutant(
         "a card that is not live yet is no success",
         "I7",
-        (cut(answers._judge_card, "card_info.card_status != _LIVE[call.name]\n        or ", ""),),
+        (cut(answers._judge_card, "if card_info.card_status != _LIVE[call.name]:", "if False:"),),
         plan=staged(),
         scene=amazon(When(OPERATION, [{"kind": "created"}], numbers=FIRST)),
     ),

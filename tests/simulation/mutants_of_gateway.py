@@ -344,7 +344,7 @@ PACING: Final = [
     Mutant(
         "what Amazon throttles slows everybody down",
         "I5",
-        (cut(pace.heed, "if because is not NotExecutedBecause.THROTTLED:", "if True:"),),
+        (cut(pace.heed, "if because not in {NotExecutedBecause.THROTTLED, UnknownBecause.OVERLOADED}:", "if True:"),),
         plan=staged(orders=30, within=1, limits=((0.0, 2), (HOUR, 10))),
     ),
 ]

@@ -12,6 +12,7 @@ one, must be `Fulfilled`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
@@ -70,8 +71,12 @@ _LIVE: Final[Mapping[str, str]] = {
     "ActivateGiftCard": "Activated",
     "LoadAmazonBalance": "Fulfilled",
 }
-#: What a SUCCESS must not carry after a reversal: the card would still be live.
-_STILL_LIVE: Final = frozenset({"Fulfilled", "Activated"})
+#: The cardStatus of a card that is reversed, by reversal. A deactivated one's is not documented; these say so.
+_REVERSED: Final[Mapping[str, frozenset[str]]] = {
+    "CancelGiftCard": frozenset({"RefundedToPurchaser"}),
+    "DeactivateGiftCard": frozenset({"AwaitingActivation", "Deactivated", "Inactive", "RefundedToPurchaser"}),
+    "VoidAmazonBalanceLoad": frozenset({"RefundedToPurchaser", "Voided"}),
+}
 #: A load has no cardStatus; `Card.status` then says how Amazon called the answer itself.
 _NO_CARD_STATUS: Final = "SUCCESS"
 
@@ -102,7 +107,7 @@ def open_answer(answer: Answer, call: Call) -> Envelope | None:
             return None
         document = Document(None, {})
     known = () if call.card_number is None else (call.card_number.reveal(),)
-    return open_envelope(document, answer.headers, known)
+    return open_envelope(document, answer.headers, known, http_status=answer.status)
 
 
 def read_outcome(answer: Answer, call: Call, *, load_units: LoadUnits = "minor") -> Outcome:
@@ -148,7 +153,7 @@ def judge_reversal(envelope: Envelope | None, http_status: int, call: Call) -> R
         case NotExecuted(because, error):
             return Unresolved(error, not_executed=because)
         case Refused(error):
-            return _refused_reversal(error, envelope.own_type if envelope is not None else None)
+            return _refused_reversal(error, envelope)
         case _:
             assert_never(failure)
 
@@ -188,7 +193,7 @@ _UNKNOWN: Final = {
 
 def _judge_error(envelope: Envelope, http_status: int, call: Call) -> Failure:
     error = envelope.error
-    if not is_ours(envelope, call, silence=True):
+    if not is_ours(envelope, call, silence=True) or _shows_a_card(envelope):
         return Unknown(UnknownBecause.UNREADABLE, error)
     kind = kind_of_failure(envelope, http_status, texts_in(call.options))
     if kind is Kind.REFUSED:
@@ -204,11 +209,18 @@ def texts_in(value: object) -> list[str]:
         case str():
             return [value]
         case Mapping():
-            return [text for each in value.values() for text in texts_in(each)]
+            return [text for each in (*value, *value.values()) for text in texts_in(each)]
         case list() | tuple():
             return [text for each in value for text in texts_in(each)]
         case _:
             return []
+
+
+def _shows_a_card(envelope: Envelope) -> bool:
+    """Whether there is a card in what is no success: that contradicts itself."""
+    info = envelope.members.get("cardInfo")
+    status = info.get("cardStatus") if isinstance(info, Mapping) else None
+    return any(each is not None for each in (envelope.members.get("gcClaimCode"), envelope.members.get("gcId"), status))
 
 
 def _without_document(http_status: int) -> Failure:
@@ -275,16 +287,25 @@ def _status_conflict(card_status: str, envelope: Envelope) -> Conflict | None:
 
 def _is_reversed(envelope: Envelope, call: Call) -> bool:
     gc_id, card_info = _gc_id(envelope), _card_info(envelope)
-    if not is_ours(envelope, call) or (call.gc_id is not None and gc_id is not None and gc_id != call.gc_id):
+    if not is_ours(envelope, call) or (gc_id is None and envelope.members.get("gcId") is not None):
+        return False
+    if call.gc_id is not None and gc_id is not None and gc_id != call.gc_id:
         return False
     if card_info is None:
         # Cancel and Void answer without one. One that is there but cannot be read is another matter.
         return envelope.members.get("cardInfo") is None
-    return card_info.card_status not in _STILL_LIVE and _is_same_card(card_info, call)
+    is_reversed = card_info.card_status is None or card_info.card_status in _REVERSED[call.name]
+    return is_reversed and _is_same_card(card_info, call)
 
 
-def _refused_reversal(error: AmazonError, own_type: str | None) -> ReversalOutcome:
-    taxon = TABLE.get(own_type or "")
+#: With these words OperationNotPermitted speaks of the card or of the account, which Amazon then does know.
+_OF_A_KNOWN_CARD: Final = re.compile(r"(?i)redeem|claim|account|suspend|contract")
+
+
+def _refused_reversal(error: AmazonError, envelope: Envelope | None) -> ReversalOutcome:
+    taxon = TABLE.get((envelope.own_type if envelope is not None else None) or "")
+    if envelope is not None and any(map(_OF_A_KNOWN_CARD.search, envelope.said.messages)):
+        taxon = None if taxon is not None and taxon.reversal is ReversalKind.NO_SUCH_REQUEST else taxon
     match taxon.reversal if taxon is not None else ReversalKind.UNRESOLVED:
         case ReversalKind.NO_SUCH_REQUEST:
             return NoSuchRequest(error)

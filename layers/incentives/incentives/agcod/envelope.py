@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from incentives.agcod.errors import taxon_of_name
 from incentives.agcod.parsing import GARBLED, Document
+from incentives.agcod.words import Said, entries, kinds_of_name, read_said
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.values import frozen
 
@@ -26,6 +26,8 @@ _DIGITS: Final = re.compile(r"(?:[0-9][\s_-]{0,2}){11,}[0-9]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _REMOVED: Final = "[removed]"
 
+#: Secrets of one response that its message is cleaned of.
+_SECRETS_MAX: Final = 50
 #: Shorter secrets are not looked for word by word: blotting out every "A" would help nobody.
 _SECRET_LENGTH_MIN: Final = 4
 
@@ -43,12 +45,11 @@ class Envelope:
     Attributes:
         status: `SUCCESS`, `FAILURE`, `RESEND`, or whatever stands there; None where nothing does.
         error: cleaned. Its type is Amazon's own, or else the front door's.
-        own_type: the errorType in Amazon's own field.
-        front_door_types: names of errors wherever AWS's front doors write them.
-        said: the message as it came; may quote a secret.
+        own_type: the errorType in Amazon's own field, if it is the name of one.
+        said: what it says of errors, wherever it says so.
         not_read: whether this is how Amazon says that it could not read our JSON.
         has_error: whether the answer names any error, readable or not.
-        garbled: whether status, errorCode or errorType is there but no text.
+        garbled: whether status, errorCode or errorType is there but none, or contradicts another.
         members: with those of `agcodResponse` on the same level; a contradiction between the two is `GARBLED`.
         secrets: texts of the answer that must not appear anywhere else.
     """
@@ -56,8 +57,7 @@ class Envelope:
     status: str | None
     error: AmazonError
     own_type: str | None
-    front_door_types: tuple[str, ...]
-    said: str
+    said: Said
     not_read: bool
     has_error: bool
     garbled: bool
@@ -68,31 +68,46 @@ class Envelope:
         return f"Envelope(status={'...' if self.status else None}, error={self.error!r})"
 
 
-def open_envelope(document: Document, headers: Mapping[str, str], known_secrets: Iterable[str] = ()) -> Envelope:
+def open_envelope(
+    document: Document, headers: Mapping[str, str], known_secrets: Iterable[str] = (), *, http_status: int = 0
+) -> Envelope:
     """Find status, error and members wherever this answer keeps them."""
     members = _flatten(document.members)
     secrets = tuple(sorted({*_secrets(document.members), *known_secrets}, key=len, reverse=True))
-    status, code, kind = members.get("status"), members.get("errorCode"), members.get("errorType")
+    status, code, kind = (_nothing_if_blank(members.get(name)) for name in ("status", "errorCode", "errorType"))
+    if status == http_status:
+        # Problem documents repeat the HTTP status.
+        status = None
     garbled = any(each is not None and not isinstance(each, str) for each in (status, code, kind))
+    root = document.root if document.root is not None and _is_error_name(document.root) else ""
+    said = read_said(document.members, (headers.get("x-amzn-errortype", ""), root))
+    own_type = error_type(kind, secrets)
     nested = _nested_error(members)
-    own_type, front_door_types = error_type(kind, secrets), _front_door_types(document, members, nested, headers)
-    message = members.get("message") or nested.get("message")
     error = AmazonError(
         code=_error_code(code, secrets) or _error_code(nested.get("code"), ()),
-        type=own_type or next(iter(front_door_types), None),
-        message=clean_text(message, secrets),
+        type=own_type or next(filter(None, (error_type(each, secrets) for each in sorted(said.types))), None),
+        message=clean_text(members.get("message") or nested.get("message"), secrets),
     )
     return Envelope(
-        status=status.strip() or None if isinstance(status, str) else None,
+        status=status if isinstance(status, str) else None,
         error=error,
         own_type=own_type,
-        front_door_types=front_door_types,
-        said=message[:_MESSAGE_READ_MAX] if isinstance(message, str) else "",
+        said=said,
         not_read=document.not_read,
-        has_error=code is not None or kind is not None or bool(front_door_types),
-        garbled=garbled or (isinstance(code, str) and error.code is None),
+        has_error=code is not None or kind is not None or bool(nested) or said.names_an_error,
+        garbled=garbled or (isinstance(code, str) and error.code is None) or len(said.statuses) > 1,
         members=members,
         secrets=secrets,
+    )
+
+
+def _nothing_if_blank(value: object) -> object:
+    return value.strip() or None if isinstance(value, str) else value
+
+
+def _is_error_name(root: str) -> bool:
+    return root.endswith(("Exception", "Error", "Fault")) or (
+        bool(kinds_of_name(root)) and not root.endswith(("Response", "Failure"))
     )
 
 
@@ -101,8 +116,12 @@ def clean_text(text: object, secrets: Iterable[str] = ()) -> str | None:
     if not isinstance(text, str):
         return None
     cleaned = _CONTROL.sub(" ", text[:_MESSAGE_READ_MAX])
-    for secret in secrets:
-        if len(secret) >= _SECRET_LENGTH_MIN:
+    searched = [each for each in secrets if _SECRET_LENGTH_MIN <= len(each) <= len(cleaned)]
+    if len(searched) > _SECRETS_MAX:
+        # Looking for thousands takes seconds, and no message is worth that.
+        return None
+    for secret in searched:
+        if secret.lower() in cleaned.lower():
             cleaned = re.sub(re.escape(secret), _REMOVED, cleaned, flags=re.IGNORECASE)
     for pattern in (_DIGITS, _LONG_RUN, _SPLIT_CODE, _SPACED_CODE, _GROUPS):
         cleaned = pattern.sub(_REMOVED, cleaned)
@@ -123,18 +142,10 @@ def _flatten(members: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _secrets(value: object, name: str = "") -> Iterator[str]:
-    match value:
-        case Mapping():
-            for each_name, each in value.items():
-                yield from _secrets(each, str(each_name))
-        case list():
-            for each in value:
-                yield from _secrets(each, name)
-        case str() if _SECRET_NAME.search(name.lower()) and value.strip():
+def _secrets(members: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in entries(members):
+        if isinstance(value, str) and value.strip() and _SECRET_NAME.search(name):
             yield value.strip()
-        case _:
-            pass
 
 
 def _error_code(value: object, secrets: tuple[str, ...]) -> str | None:
@@ -160,21 +171,3 @@ def _nested_error(members: Mapping[str, Any]) -> Mapping[str, Any]:
     outer = members.get("errors")
     nested = members.get("error") or (outer.get("error") if isinstance(outer, Mapping) else None)
     return nested if isinstance(nested, Mapping) else {}
-
-
-def _front_door_types(
-    document: Document, members: Mapping[str, Any], nested: Mapping[str, Any], headers: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Errors that are named outside `errorType`, Amazon's own field."""
-    places = (
-        nested.get("code"),
-        nested.get("type"),
-        members.get("__type"),
-        members.get("code"),
-        headers.get("x-amzn-errortype"),
-        document.root,
-    )
-    names = filter(None, map(error_type, places))
-    return tuple(
-        dict.fromkeys(n for n in names if n.endswith("Exception") or taxon_of_name(n, front_door=True) is not None)
-    )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from incentives.domain.outcomes import AmazonError
 
@@ -255,6 +255,7 @@ _OTHERS: Final = (
         for name in (
             "AccessDeniedException",
             "AuthFailure",
+            "AuthenticationFailed",
             "ExpiredTokenException",
             "IncompleteSignatureException",
             "InvalidAccessKeyId",
@@ -266,6 +267,7 @@ _OTHERS: Final = (
             "RequestExpired",
             "RequestTimeTooSkewed",
             "SignatureDoesNotMatch",
+            "TokenExpired",
             "UnauthorizedException",
             "UnrecognizedClientException",
         )
@@ -304,97 +306,8 @@ BY_CODE: Final[Mapping[str, Taxon]] = MappingProxyType(
 NOT_READ: Final = replace(_refused("(not read)", "Amazon could not read the request; its message says why."), code=None)
 _UNREADABLE: Final = _unknown("(anything else)", None, Kind.UNREADABLE)
 _FAULT: Final = _unknown("(fault)", None, Kind.FAULT)
-_OVERLOADED: Final = _unknown("(overloaded)", None, Kind.OVERLOADED)
 
 _F_CODE: Final = re.compile(r"F[1-5][0-9]{2}")
-
-#: Names end with these or not, as each service likes.
-_ENDINGS: Final = ("", "Exception", "Error", "Fault")
-_BY_STEM: Final = {
-    name.removesuffix(ending): taxon
-    for ending in reversed(_ENDINGS)
-    for name, taxon in TABLE.items()
-    if name.endswith(ending) and taxon.kind not in {Kind.REFUSED, Kind.BY_CODE}
-}
-
-#: Names that nobody documented but that say what they speak of. A throttle that is not the front door's own is some
-#: backend's: by then the operation may have begun.
-_NAME_FORMS: Final = (
-    (re.compile(r"(?i)throttl|throughput|capacity|bandwidth|toomanyrequests|rateexceeded|slowdown"), _OVERLOADED),
-    (re.compile(r"(?i)time-?out|timedout|connection|socket|network|internal|unavailable|failure|interrupt"), _FAULT),
-    (re.compile(r"(?i)signature|accesskey|credential|securitytoken"), _credentials("(credentials)")),
-)
-
-#: What Amazon's own sentences say, whatever the name or code beside them: expressions of whole words. All count.
-MESSAGES: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
-    {
-        Kind.THROTTLED: (
-            "rate exceeded",
-            "too many requests",
-            "throttl(?:ed|ing)",
-            "(?:request|rate) limit (?:was |is |has been )?(?:exceeded|reached)",
-            "reduce your request rate",
-            "slow down",
-        ),
-        Kind.OVERLOADED: ("throughput", "capacity", "overloaded"),
-        Kind.CREDENTIALS: (
-            "signature we calculated does not match",
-            "security token included in the request is (?:invalid|expired)",
-            "signature (?:has )?expired",
-            "signature not yet current",
-            "request has expired",
-            "missing authentication token",
-            "authorization header",
-            "credential (?:in scope )?should be scoped",
-            "access key id",
-            "access ?key (?:is|was|has been) (?:invalid|inactive|disabled|deleted)",
-            "is not authorized to perform:",
-        ),
-        Kind.FAULT: (
-            "time[ -]?outs?",
-            "timed[ -]?out",
-            "connection",
-            "socket",
-            "reset by peer",
-            "broken pipe",
-            "upstream",
-            "unreachable",
-            "interrupted",
-            "aborted",
-            "unavailable",
-            "internal (?:server |service )?(?:error|failure)",
-            "unexpected error",
-        ),
-    }
-)
-_MESSAGES: Final = {
-    kind: re.compile(rf"(?<!\w)(?:{'|'.join(each)})(?!\w)", re.IGNORECASE) for kind, each in MESSAGES.items()
-}
-#: A sentence may also have the name of an error in it.
-_NAME_IN_MESSAGE: Final = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
-
-
-def kinds_of_message(text: str) -> frozenset[Kind]:
-    """What a sentence speaks of: rate, load, credentials or a fault; empty for most."""
-    names = (taxon_of_name(name, front_door=True) for name in _NAME_IN_MESSAGE.findall(text))
-    said = {kind for kind, pattern in _MESSAGES.items() if pattern.search(text)}
-    return frozenset(said | {taxon.kind for taxon in names if taxon is not None})
-
-
-def taxon_of_name(name: str, *, front_door: bool = False) -> Taxon | None:
-    """What the name of an error means, by the table or else by what it speaks of; None for one that says nothing.
-
-    Args:
-        name: an errorType, or what stands for one outside of Amazon's own fields.
-        front_door: the latter: it cannot refuse an order that it does not know.
-    """
-    if name in TABLE and not front_door:
-        return TABLE[name]
-    for ending in _ENDINGS:
-        stem = name.removesuffix(ending)
-        if name.endswith(ending) and stem in _BY_STEM:
-            return _BY_STEM[stem]
-    return next((taxon for form, taxon in _NAME_FORMS if form.search(name)), None)
 
 
 def describe(error: AmazonError) -> Taxon:
@@ -403,7 +316,7 @@ def describe(error: AmazonError) -> Taxon:
     Returns:
         Never a taxon of kind BY_CODE. An error that says nothing is UNREADABLE.
     """
-    by_type = taxon_of_name(error.type) if error.type is not None else None
+    by_type = TABLE.get(error.type or "")
     if by_type is not None and by_type.kind is not Kind.BY_CODE:
         return by_type
     by_code = taxon_of_code(error.code)
@@ -418,33 +331,19 @@ def taxon_of_code(code: str | None) -> Taxon | None:
 
 
 def as_markdown() -> str:
-    """Both tables as Markdown, for the documentation."""
+    """The table as Markdown, for the documentation."""
     head = (
         "| errorType | Class | An attempt is | A reversal is | Status | Retryable | What to do |\n"
         "|---|---|---|---|---|---|---|\n"
     )
     known = "".join(map(_row, sorted(TABLE.values(), key=lambda taxon: taxon.type)))
     fallbacks = "".join(map(_row, (*BY_CODE.values(), NOT_READ, _UNREADABLE)))
-    forms = "".join(_words(form.pattern.removeprefix("(?i)").split("|"), taxon.kind) for form, taxon in _NAME_FORMS)
-    messages = "".join(_words(phrases, kind) for kind, phrases in MESSAGES.items())
     return (
         f"{head}{known}\nA class marked `?` is inferred, not documented.\n\n"
         "An unknown errorType falls back by its F-code. `(not read)` is Amazon's word that it could not read our\n"
         "JSON: HTTP 400 with nothing but `Message`, which is null or names a JSON type that was not expected.\n\n"
-        f"{head}{fallbacks}\n"
-        "## Names that nobody documented\n\n"
-        "Names may end with `Exception`, `Error` or `Fault`, or not. One that stands in no table is read by the\n"
-        f"words in it:\n\n| A name with | An attempt is |\n|---|---|\n{forms}\n"
-        "## Amazon's own sentences\n\n"
-        "What a message says counts whatever the name or the code beside it. Of several, a doubt counts more than\n"
-        "the others. What a caller wrote, and Amazon may quote, proves nothing.\n\n"
-        f"| A message with | An attempt is |\n|---|---|\n{messages}"
+        f"{head}{fallbacks}"
     )
-
-
-def _words(expressions: Iterable[str], kind: Kind) -> str:
-    words = ", ".join(f"`{each}`" for each in expressions).replace("|", "\\|")
-    return f"| {words} | {kind} |\n"
 
 
 def _row(taxon: Taxon) -> str:

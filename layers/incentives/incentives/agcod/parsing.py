@@ -61,8 +61,12 @@ class _UnreadableError(Exception):
 _NOT_READ: Final = re.compile(
     rb'\s*\{\s*"Message"\s*:\s*(?:null|"class [\w.$]{1,200} is not an expected Json type")\s*\}\s*'
 )
-#: Front doors also respond with a bare sentence. Longer ones are pages.
-_SENTENCE: Final = re.compile(r"[^\W\d_][^<>{}\x00-\x1f]{3,300}")
+#: Front doors also throttle with a bare sentence.
+_SENTENCE: Final = re.compile(r"(?i)(?:rate exceeded|too many requests)[ .,()a-z-]{0,100}")
+#: Elements of a page of a front end, however well it is formed: no document of Amazon's.
+_PAGE: Final = frozenset({"html", "head", "body"})
+#: `{"Output": {...}, "Version": "1.0"}`
+_CORAL_WRAPPER: Final = frozenset({"output", "version"})
 
 
 def parse(body: bytes) -> Document | None:
@@ -76,32 +80,27 @@ def parse(body: bytes) -> Document | None:
     except (_UnreadableError, ValueError, RecursionError):
         # ValueError is also what JSON and Unicode decoding raise.
         return _sentence(body)
-    if root is not None and root.lower() == "html":
-        # A page of a front end, however well it is formed.
-        return None
     for _ in range(3):
         # <Answer><CreateGiftCardResponse>...: a wrapper around the only thing inside; or Coral's, which has a version.
         if not isinstance(content, dict) or not (len(content) == 1 or set(content) == _CORAL_WRAPPER):
             break
-        name, inner = next((name, each) for name, each in content.items() if name != "version")
-        if not isinstance(inner, dict) or name in ("agcodResponse", "error", "errors"):
+        name = "output" if "output" in content else next(iter(content))
+        if not isinstance(content[name], dict) or name in ("agcodResponse", "error", "errors"):
             break
-        root, content = name, inner
-    if isinstance(content, str) and root is not None:
+        root, content = name, content[name]
+    if root is not None and isinstance(content, str):
         # <ThrottlingException>Rate exceeded</ThrottlingException>
         content = {"message": content}
-    if content is None and root is not None:
+    if root is not None and content is None:
         content = {}
-    return Document(root, content, bool(_NOT_READ.fullmatch(body))) if isinstance(content, dict) else None
-
-
-#: `{"Output": {...}, "Version": "1.0"}`
-_CORAL_WRAPPER: Final = frozenset({"output", "version"})
+    if not isinstance(content, dict) or not _PAGE.isdisjoint({str(root).lower(), *map(str.lower, content)}):
+        return None
+    return Document(root, content, bool(_NOT_READ.fullmatch(body)))
 
 
 def _sentence(body: bytes) -> Document | None:
     try:
-        text = body.decode("utf-8").strip()
+        text = body.decode("ascii").strip()
     except ValueError:
         return None
     return Document(None, {"message": text}) if _SENTENCE.fullmatch(text) else None

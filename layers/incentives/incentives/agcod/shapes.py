@@ -55,7 +55,7 @@ _CLAIM_CODE: Final = re.compile(r"[^\W_]{4}-[^\W_]{4,6}-[^\W_]{4}")
 _WORD: Final = re.compile(r"[A-Za-z]{1,60}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _GC_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CLAIM_TEXT: Final = re.compile(r"[!-~]{4,64}")
+_CLAIM_TEXT: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 def _optional(read: _Read) -> _Read:
@@ -101,7 +101,7 @@ def _gc_id(value: object) -> str:
 
 
 def _claim_text(value: object) -> str:
-    """Opaque as well: the form differs (4-6-4, the mock one 4-4-4). It must be one word of printable ASCII."""
+    """Opaque as well: the form differs (4-6-4, the mock one 4-4-4). A mask or the word `null` is none."""
     return _formed(value, _CLAIM_TEXT)
 
 

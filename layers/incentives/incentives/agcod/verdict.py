@@ -13,10 +13,12 @@ message counts only in Amazon's own fields, and not where it says what our calle
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from incentives.agcod.errors import TABLE, Kind, kinds_of_message, taxon_of_code, taxon_of_name
+from incentives.agcod.errors import TABLE, Kind, taxon_of_code
+from incentives.agcod.words import kinds_of_message, kinds_of_name, one_space
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from incentives.agcod.envelope import Envelope
 
 _FIRST_SERVER_FAULT: Final = 500
-_DOUBTS: Final = frozenset({Kind.RESEND, Kind.FAULT, Kind.UNREADABLE})
+#: These statuses themselves say that something was waited for in vain.
+_TIMED_OUT: Final = frozenset({408, 499})
+_FAULTS: Final = frozenset({Kind.RESEND, Kind.FAULT})
+_DOUBTS: Final = _FAULTS | {Kind.UNREADABLE}
+_NOT_EXECUTED: Final = frozenset({Kind.THROTTLED, Kind.CREDENTIALS})
 
 
 def kind_of_failure(  # noqa: PLR0911 - one return per row of the table
@@ -40,44 +46,78 @@ def kind_of_failure(  # noqa: PLR0911 - one return per row of the table
     Returns:
         REFUSED only on evidence; UNREADABLE for what nobody documented. Never BY_CODE.
     """
-    said = kinds_of_message(envelope.said)
-    told = _told_by_names(envelope) | (said - {kind for text in own_texts for kind in kinds_of_message(text)})
-    by_fields = _by_type_and_code(envelope)
+    own_texts = [text for text in map(one_space, own_texts) if text]
+    said, quoted, unclear = _said_in_messages(envelope.said.messages, own_texts)
+    told = said | _told_by_names(envelope)
+    by_fields = _by_type_and_codes(envelope)
     if Kind.OVERLOADED in told:
         return Kind.OVERLOADED
-    if Kind.FAULT in told:
-        return Kind.RESEND if by_fields is Kind.RESEND else Kind.FAULT
-    if Kind.THROTTLED in told or http_status == HTTPStatus.TOO_MANY_REQUESTS:
+    if told & _FAULTS:
+        return Kind.RESEND if Kind.RESEND in {*told, by_fields} else Kind.FAULT
+    if Kind.THROTTLED in told or (http_status == HTTPStatus.TOO_MANY_REQUESTS and by_fields not in _FAULTS):
         return Kind.THROTTLED
     if http_status >= _FIRST_SERVER_FAULT:
-        # A server that broke down is no witness of what it did before.
-        return by_fields if by_fields in {Kind.RESEND, Kind.FAULT} else Kind.FAULT
+        # A server that broke down is no witness of what it did before; that it throttles is all that it can know.
+        return by_fields if by_fields in _FAULTS else Kind.FAULT
     if Kind.CREDENTIALS in told:
         return Kind.CREDENTIALS
-    if envelope.not_read and http_status == HTTPStatus.BAD_REQUEST and envelope.said not in own_texts:
-        return Kind.REFUSED
-    is_known = envelope.own_type in TABLE and by_fields is Kind.REFUSED
-    if by_fields is Kind.REFUSED and (envelope.status != "FAILURE" or (said and not is_known)):
-        # Of a sentence that ours may stand in, only the type tells whether it is Amazon's own or a quotation.
-        return Kind.UNREADABLE
+    if envelope.not_read and http_status == HTTPStatus.BAD_REQUEST:
+        is_ours = any(message in own_texts for message in envelope.said.messages)
+        return Kind.UNREADABLE if is_ours or envelope.said.types else Kind.REFUSED
+    if by_fields is Kind.REFUSED:
+        # A quotation, or words that something went wrong, leave only a known type to tell what did.
+        doubtful = bool(quoted or Kind.UNREADABLE in told) and not _is_known_refusal(envelope.own_type)
+        is_odd = envelope.said.odd or (bool(envelope.said.own_types) and envelope.own_type is None)
+        is_evidence = envelope.status == "FAILURE" and not is_odd and http_status not in _TIMED_OUT
+        return Kind.REFUSED if is_evidence and not doubtful and not unclear else Kind.UNREADABLE
     return by_fields
 
 
+def _said_in_messages(messages: Collection[str], own_texts: Collection[str]) -> tuple[set[Kind], set[Kind], set[Kind]]:
+    """What Amazon's sentences say of themselves, what they only quote, and what may be either.
+
+    Of the last, which our caller's words say as well but in another form, nothing certain can be concluded.
+    """
+    said, quoted, unclear = set[Kind](), set[Kind](), set[Kind]()
+    for message in messages:
+        whole, rest = kinds_of_message(message), message
+        for text in own_texts:
+            if whole & kinds_of_message(text):
+                shorter = re.sub(re.escape(text), " ", rest, flags=re.IGNORECASE)
+                if shorter == rest:
+                    unclear |= whole & kinds_of_message(text) & _NOT_EXECUTED
+                rest = shorter
+        said |= kinds_of_message(rest)
+        quoted |= whole - said
+    return said - unclear, quoted, unclear
+
+
 def _told_by_names(envelope: Envelope) -> set[Kind]:
-    own = [taxon_of_name(envelope.own_type)] if envelope.own_type is not None else []
-    front_door = [taxon_of_name(name, front_door=True) for name in envelope.front_door_types]
-    return {taxon.kind for taxon in (*own, *front_door) if taxon is not None}
+    told = {kind for name in envelope.said.types for kind in kinds_of_name(name)}
+    for name in envelope.said.own_types:
+        if name in TABLE:
+            told.add(TABLE[name].kind)
+        else:
+            # None of Amazon's errorTypes is called an exception.
+            told |= kinds_of_name(name) or ({Kind.UNREADABLE} if name.lower().endswith("exception") else set())
+    return told
 
 
-def _by_type_and_code(envelope: Envelope) -> Kind:
+def _is_known_refusal(own_type: str | None) -> bool:
+    taxon = TABLE.get(own_type or "")
+    return taxon is not None and taxon.kind is Kind.REFUSED
+
+
+def _by_type_and_codes(envelope: Envelope) -> Kind:
     """What Amazon's own fields say. A type says more than its code, but never talks a doubt away."""
-    code = envelope.error.code
-    by_code = taxon_of_code(code)
-    # A code outside F100 to F599 is none that we could act on.
-    coded = by_code.kind if by_code is not None else None if code is None else Kind.UNREADABLE
-    if coded in _DOUBTS:
-        return coded
-    own = taxon_of_name(envelope.own_type) if envelope.own_type is not None else None
+    by_code: Kind | None = None
+    for code in {envelope.error.code, *envelope.said.codes} - {None}:
+        # A code outside F100 to F599 is none that we could act on.
+        taxon = taxon_of_code(code)
+        by_code = taxon.kind if taxon is not None else Kind.UNREADABLE
+        if by_code in _DOUBTS:
+            return by_code
+    own = TABLE.get(envelope.own_type or "")
     if own is None:
-        return coded or Kind.UNREADABLE
-    return (coded or Kind.FAULT) if own.kind is Kind.BY_CODE else own.kind
+        return by_code or Kind.UNREADABLE
+    return (by_code or Kind.FAULT) if own.kind is Kind.BY_CODE else own.kind
