@@ -121,8 +121,8 @@ NOTES: Final[Mapping[str, str]] = {
     ),
     "recovery": "The real workflow definition on a virtual clock. Amazon says RESEND until it is well.",
     "accounts": (
-        "Calls of one more such operation at 1,000 accounts, each of which has a secret and has issued a card; counted as "
-        "above. Only the watch asks about all of them."
+        "Calls of one more such operation at 1,000 accounts, each of which has a secret and has issued a card. Counted "
+        "as above, not timed. Only the watch asks about all of them."
     ),
     "growth": (
         "Shows that what is asked of DynamoDB - calls, items, bytes - and what is done with it does not grow. It does "

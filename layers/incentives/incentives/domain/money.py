@@ -44,8 +44,8 @@ AMOUNT_MAX: Final = Decimal(10_000_000)
 #: are no float's.
 _NOISE_DIGITS: Final = range(12, 18)
 
-#: In the currency's smallest units: a float of up to a hundred million dollars is not further off, and no two amounts of
-#: money are as near to each other.
+#: In the currency's smallest units: a float of up to a hundred million dollars is not further off, and no two amounts
+#: of money are as near to each other.
 _NOISE_MAX: Final = Decimal("0.000001")
 
 
