@@ -45,6 +45,7 @@ UNREAD: dict[str, object] = {
     "a list of lists": [[PLAIN]],
     "half a cent": PLAIN | {"amount": Decimal("4999.855")},
     "more decimals than a cent has": PLAIN | {"amount": Decimal("4999.8499999")},
+    "near a cent, with too few digits for a float's": {"amount": Decimal("25.00000001"), "currencyCode": "USD"},
     "far from a cent, with a float's digits": PLAIN | {"amount": Decimal("4999.854999999999")},
     "a single's noise": PLAIN | {"amount": Decimal("4999.85009765625")},
     "no float's digits": {"amount": Decimal("25.000000000000001"), "currencyCode": "USD"},

@@ -24,21 +24,44 @@ _WATCH: Final = "watch_account"
 
 def cost_of_accounts() -> Iterable[Line]:
     """Each operation at each number of accounts."""
-    found = [_at(size) for size in SIZES]
-    for operation in OPERATIONS:
-        if operation.function != _WATCH:
-            yield _line(operation.name, [each[operation.name] for each in found])
-    yield _line(_OF_THE_LAST, [each[_OF_THE_LAST] for each in found])
-    watched = [each[_WATCH] for each in found]
-    calls = [sum(each.aws.values()) + len(each.amazon) for each in watched]
-    each_more = [(big - calls[0]) / (size - 1) for big, size in zip(calls[1:], SIZES[1:], strict=True)]
+    yield from lines([_at(size) for size in SIZES])
+
+
+def lines(found: list[dict[str, Calls]]) -> Iterable[Line]:
+    """What was counted at each size."""
+    names = [name for name in found[0] if name != _WATCH]
+    others = [name for name in names if any(_of(each, name) != _of(found[0], name) for each in found)]
+    yield Line(
+        f"operations that make other calls at {SIZES[-1]:,} accounts than at one",
+        f"{len(others)} of {len(names)}",
+        "none",
+        not others,
+        baseline="; ".join(others) or f"at {SIZES[1]}: {len(others)}",
+    )
+    yield Line(
+        _OF_THE_LAST,
+        _in_words(found[-1]),
+        "the same",
+        _OF_THE_LAST not in others,
+        baseline="; ".join(f"at {size}: {_in_words(each)}" for size, each in zip(SIZES[:-1], found[:-1], strict=True)),
+    )
+    calls = [sum(each[_WATCH].aws.values()) + len(each[_WATCH].amazon) for each in found]
+    each_more = (calls[-1] - calls[0]) / (SIZES[-1] - 1)
     yield Line(
         f"watch, {SIZES[-1]:,} accounts",
-        f"{calls[-1]} calls: {each_more[-1]:.2f} for each more",
+        f"{calls[-1]} calls, {each_more:.2f} for each more",
         f"<= {calls[0]} an account",
-        each_more[-1] <= calls[0],
-        baseline=f"one: {calls[0]}; {SIZES[1]}: {calls[1]}",
+        each_more <= calls[0],
+        baseline="; ".join(f"at {size}: {number}" for size, number in zip(SIZES[:-1], calls[:-1], strict=True)),
     )
+
+
+def _of(found: dict[str, Calls], name: str) -> tuple[object, object]:
+    return found[name].aws, found[name].amazon
+
+
+def _in_words(found: dict[str, Calls]) -> str:
+    return f"{sum(found[_OF_THE_LAST].aws.values())} AWS, {len(found[_OF_THE_LAST].amazon)} Amazon"
 
 
 _OF_THE_LAST: Final = "POST /gift-cards, of the account that was made last"
@@ -73,11 +96,11 @@ def _begin(stand: Stand, others: list[str]) -> None:
             Name=f"{stand.environment['ACCOUNT_SECRET_PREFIX']}/{name}", SecretString=json.dumps(account.secret())
         )
         for table, items in made.items():
-            puts = [{"PutRequest": {"Item": _of(name, item)}} for item in items]
+            puts = [{"PutRequest": {"Item": _like(name, item)}} for item in items]
             dynamodb.batch_write_item(RequestItems={table: puts})
 
 
-def _of(name: str, item: dict[str, Any]) -> dict[str, Any]:
+def _like(name: str, item: dict[str, Any]) -> dict[str, Any]:
     """The default account's item as another's; keys that do not name the account get it at their end."""
     text = json.dumps(item)
     of_another = text.replace("default", name)
@@ -95,16 +118,3 @@ def _create_of(name: str) -> Operation:
         return create(account=name)
 
     return Operation(_OF_THE_LAST, plain.function, plain.aws, plain.amazon, plain.why, event)
-
-
-def _line(name: str, counted: list[Calls]) -> Line:
-    sums = [(sum(each.aws.values()), len(each.amazon)) for each in counted]
-    is_same = all((each.aws, each.amazon) == (counted[0].aws, counted[0].amazon) for each in counted)
-    of_aws, of_amazon = sums[-1]
-    return Line(
-        name,
-        f"{of_aws} AWS, {of_amazon} Amazon",
-        "the same",
-        is_same,
-        baseline="; ".join(f"at {size}: {a}, {b}" for size, (a, b) in zip(SIZES[:-1], sums[:-1], strict=True)),
-    )
