@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
         found = get_activity(
             account, first, last, index=page, tools=bootstrap.tools(), budget=bootstrap.budget_of(context)
         )
-        return questions.activity(account, page, found.rows, found.total)
+        return questions.activity(account, page, found.rows, found.total, len(found.left_out))
 
     return bootstrap.answer(event, respond)
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from incentives.agcod.activity import Activity, ActivityPage, Walk, judge_activity, query_of
 from incentives.agcod.amazon import Amazon, CardState
@@ -79,11 +81,88 @@ def test_a_page_is_read(body: bytes) -> None:
     assert (second.failure, second.value, second.is_real) == ("OperationNotPermitted", None, False)
 
 
-@pytest.mark.parametrize("bad", ["text", 5, {"requestId": None}, {"requestId": 5}, {"a": 1, "b": 2}])
-def test_a_row_that_is_none_makes_the_page_unreadable(bad: object) -> None:
-    members = page(row(), total=2)
-    members["cardActivityList"].append(bad)
-    assert judge_activity(open_answer(answer(to_json(members)), CALL), CALL) is None
+def read(members: dict[str, Any]) -> ActivityPage | None:
+    return judge_activity(open_answer(answer(to_json(members)), CALL), CALL)
+
+
+CANCELLATION = {"activityType": "GCCancellation", "cardValue": None}
+
+#: Rows that are left out, each with the request that it names.
+ODD: dict[str, tuple[object, str]] = {
+    "null": (None, ""),
+    "text": ("text", ""),
+    "number": (5, ""),
+    "list": ([], ""),
+    "nothing": ({}, ""),
+    "another object": ({"a": 1, "b": 2}, ""),
+    "no request id": (row(requestId=None), ""),
+    "a blank for a request id": (row(requestId=" "), ""),
+    "a number for a request id": (row(requestId=5), ""),
+    "no time": (row(activityTime=None), "AwssbT1"),
+    "no time that can be read": (row(activityTime="yesterday"), "AwssbT1"),
+    "no amount": (row(cardValue=None), "AwssbT1"),
+    "no amount that can be read": (row(cardValue={"amount": "ten", "currencyCode": "GBP"}), "AwssbT1"),
+    "an amount of a cancellation that cannot be read": (row(**CANCELLATION | {"cardValue": 5}), "AwssbT1"),
+    "no amount of nobody knows what": (row(activityType=None, cardValue=None), "AwssbT1"),
+    "no status": (row(activityStatus=None), "AwssbT1"),
+    "a status that nobody knows": (row(activityStatus="Pending"), "AwssbT1"),
+    "a list for a status": (row(activityStatus=["Success"]), "AwssbT1"),
+}
+#: Rows that lack something and are read.
+LACKING: dict[str, dict[str, Any]] = {
+    "an amount of a cancellation": CANCELLATION,
+    "an amount of a failure": REFUSED_ROW,
+    "a type": {"activityType": None},
+    "a type in one word": {"activityType": "no such type"},
+    "a card's id": {"gcId": None},
+    "whether it is real": {"isRealOp": None},
+}
+
+
+@pytest.mark.parametrize(("odd", "names"), ODD.values(), ids=ODD)
+def test_an_odd_row_is_left_out_and_told_and_the_others_are_read(odd: object, names: str) -> None:
+    members = page(row(7), row(8), total=3)
+    members["cardActivityList"].insert(1, odd)
+    found = read(members)
+    assert found is not None
+    assert [each.request_id for each in found.rows] == ["AwssbT7", "AwssbT8"]
+    assert [each.request_id for each in found.left_out] == [names]
+    assert found.total == 3
+
+
+@pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
+def test_what_a_row_need_not_have(lacking: dict[str, Any]) -> None:
+    found = read(page(row(**lacking), total=1))
+    assert found is not None
+    assert [each.request_id for each in found.rows] == ["AwssbT1"]
+    assert found.left_out == ()
+
+
+_JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*row()]), inner, max_size=3),
+    max_leaves=6,
+)
+_ODD_ROWS = _JUNK | st.tuples(st.sampled_from([*row()]), _JUNK).map(lambda change: row(1, **{change[0]: change[1]}))
+
+
+@given(rows=st.lists(st.just(None) | _ODD_ROWS, max_size=8), good=st.sets(st.integers(0, 8), max_size=4))
+@settings(deadline=None)
+def test_whatever_rows_stand_among_them_all_good_ones_are_read(rows: list[object], good: set[int]) -> None:
+    # given good rows here and there among others
+    for place in sorted(good):
+        rows.insert(place, row(100 + place))
+    found = read(page(*rows, total=len(rows)))  # type: ignore[arg-type]
+    # then each good one is read, in order, and none is lost without being counted
+    assert found is not None
+    ids = [each.request_id for each in found.rows]
+    assert [each for each in ids if len(each) == len("AwssbT100")] == [f"AwssbT{100 + place}" for place in sorted(good)]
+    assert len(found.rows) + len(found.left_out) == len(rows)
+
+
+@pytest.mark.parametrize("rows", ["text", 5, True])
+def test_a_list_that_is_none_is_no_page(rows: object) -> None:
+    assert read(page(total=2) | {"cardActivityList": rows}) is None
 
 
 @pytest.mark.parametrize("body", [to_json(page(row(), total=1)), to_xml(page(row(), total=1))], ids=["json", "xml"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 
 from incentives.aws.items import Item, format_time, parse_time
 from incentives.aws.records import (
+    WAKE_PARTITIONS,
     attribute_name,
     decode_key,
     decode_record,
     encode_field,
     encode_key,
     encode_record,
+    wake_partition,
 )
 from incentives.domain.ledger import Record, Status
 from incentives.domain.money import Money
@@ -58,6 +61,15 @@ def test_an_item_is_what_dynamodb_takes(record: Record) -> None:
         assert attribute[definition["AttributeType"]]
     assert {"id", "accountDay", "createdKey"} <= item.keys()
     assert ("wakePartition" in item) == (record.wake_at is not None)
+
+
+def test_open_records_are_spread_over_ten_partitions_for_good() -> None:
+    # the digest must never change: no sweep looks elsewhere
+    assert wake_partition("Test1ABCDEF") == "open#5"
+    numbers = Counter(wake_partition(f"Test1{number:035d}") for number in range(10_000))
+    assert len(numbers) == 10
+    assert all(900 < number < 1100 for number in numbers.values())
+    assert numbers.keys() < {*WAKE_PARTITIONS}
 
 
 def test_every_field_but_the_value_has_an_attribute_of_its_own() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import (
+    accounts,
     artifact,
     calls,
     cloud,
@@ -88,6 +89,7 @@ BENCHES: Final[dict[str, tuple[str, Callable[[Scene], Iterable[report.Line]]]]] 
     "rate": ("Pace, in real time", lambda scene: reservations.rate_achieved(scene.dynamodb)),
     "reservation": ("A reservation", lambda scene: reservations.cost_of_a_reservation(scene.dynamodb)),
     "recovery": ("Recovery", lambda scene: recovery.cost_of_recoveries(scene.recoveries)),
+    "accounts": ("With the number of accounts", lambda _: accounts.cost_of_accounts()),
     "growth": ("With the ledger's size", lambda _: growth.cost_of_growth()),
     "memory": ("Memory", lambda scene: memory.needs_of_functions(scene.artifact, scene.variables)),
     "dollars": ("Dollars", _dollars),
@@ -118,6 +120,10 @@ NOTES: Final[Mapping[str, str]] = {
         "`make bulk`."
     ),
     "recovery": "The real workflow definition on a virtual clock. Amazon says RESEND until it is well.",
+    "accounts": (
+        "Calls of one more such operation at 1,000 accounts, each of which has a secret and has issued a card. Counted "
+        "as above, not timed. Only the watch asks about all of them."
+    ),
     "growth": (
         "Shows that what is asked of DynamoDB - calls, items, bytes - and what is done with it does not grow. It does "
         "not show DynamoDB's own time, which no emulator could: by its documentation a keyed call and a page of an "

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from incentives.aws.records import WAKE_PARTITIONS
 from local.settings import ROOT
 from local.template import read
 from tests.bench import prices
@@ -139,7 +140,9 @@ def cost_of_a_month(metrics: int) -> Iterable[Line]:
 
     alarms = sum(_metrics_of(each["Properties"]) for each in resources if each["Type"] == "AWS::CloudWatch::Alarm")
     size = int(function_properties("sweep_requests")["MemorySize"])
-    sweep = _invocation(size, _seconds(5, size, amazon=0.0, calls=2)) + prices.DYNAMODB_READ
+    queries = 2 * len(WAKE_PARTITIONS)
+    # An index is read eventually consistently: half a unit a query.
+    sweep = _invocation(size, _seconds(5, size, amazon=0.0, calls=queries)) + queries / 2 * prices.DYNAMODB_READ
     watch = _invocation(size, _seconds(15, size, calls=6)) + 3 * prices.DYNAMODB_WRITE
     parts = {
         f"{alarms} alarm metrics": alarms * prices.ALARM_METRIC,

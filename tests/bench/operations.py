@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from incentives import bootstrap
+from incentives.aws.records import WAKE_PARTITIONS
 from tests.bench import events
 from tests.bench.events import Event
 from tests.bench.stand import Calls, Stand, forget
@@ -258,9 +259,9 @@ OPERATIONS: Final[Sequence[Operation]] = (
     Operation(
         "sweep, nothing to take up",
         "sweep_requests",
-        {_QUERY: 2},
+        {_QUERY: 2 * len(WAKE_PARTITIONS)},
         (),
-        "what is due; what is open",
+        "of each partition of the index: what is due; what is open",
         events.swept,
     ),
     Operation(

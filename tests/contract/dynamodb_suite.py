@@ -13,7 +13,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.retries.standard import ExponentialBackoff
 
 from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.records import key_item_id
+from incentives.aws.records import WAKE_PARTITIONS, key_item_id, wake_partition
 from incentives.domain.ledger import Intent, Lost, Record, Status, change
 from incentives.domain.money import Money, parse_money
 from incentives.domain.operations import Operation
@@ -24,7 +24,7 @@ from incentives.usecases.cancel import cancel
 from incentives.usecases.issue import Order, issue
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
-from tests.contract.subject import Subject, opened, touched
+from tests.contract.subject import Subject, opened, own_time, touched
 from tests.support.fakes import CODE, world
 
 #: The operations of DynamoDB that write.
@@ -122,6 +122,25 @@ class DynamoDbLedgerContract(LedgerContract):
         holds(plan.close.after)
         holds(plan.successor)
 
+    def test_a_record_of_before_the_index_had_partitions_is_found_and_leaves_it_with_its_next_write(
+        self, subject: Subject, shop: Shop
+    ) -> None:
+        # given an open record that an older version wrote
+        now = own_time()
+        record = opened(subject.ledger, new_record(wake_at=now))
+        shop.client.update_item(
+            TableName=shop.table,
+            Key={"id": {"S": record.request_id}},
+            UpdateExpression="SET wakePartition = :old",
+            ExpressionAttributeValues={":old": {"S": "open"}},
+        )
+        # then it is found
+        assert record.request_id in subject.ledger.due(now, 1000).request_ids
+        # and when somebody writes it, it is found where it now belongs
+        subject.ledger.apply(touched(record, attempts=1), new_nonce())
+        assert _item(shop, record.request_id)["wakePartition"] == {"S": wake_partition(record.request_id)}
+        assert record.request_id in subject.ledger.due(now, 1000).request_ids
+
     def test_a_key_item_is_in_no_index_and_does_not_expire(self, subject: Subject, shop: Shop) -> None:
         record = opened(subject.ledger, new_record())
         item = _item(shop, f"KEY#{record.key_hash}")
@@ -189,7 +208,7 @@ class DynamoDbLedgerContract(LedgerContract):
         finally:
             shop.client.meta.events.unregister("provide-client-params.dynamodb", note)
         # then
-        assert [name for name, _ in calls] == ["TransactWriteItems", "GetItem", "Query"]
+        assert [name for name, _ in calls] == ["TransactWriteItems", "GetItem", *["Query"] * len(WAKE_PARTITIONS)]
         assert calls[1][1]["ConsistentRead"] is True
 
     # ---- secrets --------------------------------------------------------------------------------

@@ -51,22 +51,22 @@ class KeepingContract:
         subject.ledger.apply(touched(heard_of, wake_at=now + timedelta(seconds=4)), new_nonce())
         known = {each.request_id for each in (*silent.values(), later, ended, heard_of)}
         # when
-        due = [request_id for request_id in subject.ledger.due(now, 100) if request_id in known]
+        due = [request_id for request_id in subject.ledger.due(now, 100).request_ids if request_id in known]
         # then
         assert due == [silent[seconds].request_id for seconds in (30, 2, 1, 0)]
 
     def test_an_ended_record_that_reopens_becomes_due_again(self, subject: Subject) -> None:
         now = own_time()
         record = opened(subject.ledger, in_state(Status.ESCALATED))
-        assert record.request_id not in subject.ledger.due(now, 100)
+        assert record.request_id not in subject.ledger.due(now, 100).request_ids
         subject.ledger.apply(change(record, status=Status.RECOVERING, epoch=1, wake_at=now), new_nonce())
-        assert record.request_id in subject.ledger.due(now, 100)
+        assert record.request_id in subject.ledger.due(now, 100).request_ids
 
     def test_due_returns_no_more_than_asked_for(self, subject: Subject) -> None:
         now = own_time()
         for _ in range(3):
             opened(subject.ledger, new_record(wake_at=now))
-        assert len(subject.ledger.due(now, 2)) == 2
+        assert len(subject.ledger.due(now, 2).request_ids) == 2
 
     # ---- what is kept ---------------------------------------------------------------------------
 

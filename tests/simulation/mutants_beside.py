@@ -39,6 +39,10 @@ BESIDE: Final[Mapping[str, str]] = {
     "7 a page that is too long does not stand in for a much shorter one": (
         "A page is too long with a thousand rows. No history has a tenth of that: all pages are whole there."
     ),
+    "7 a page with a row that may be of any request agrees with nothing": (
+        "The simulation's Amazon writes each row of its book whole, with the request that it is of: there is none that "
+        "could be anybody's."
+    ),
     "6 there is a poll at the fence itself": (
         "The next poll comes within a minute. It is taken out together with that minute here."
     ),

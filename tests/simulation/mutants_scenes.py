@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable
-from incentives.domain.ledger import Change, Intent, Status
+from incentives.domain.ledger import Change, Due, Intent, Status
 from incentives.domain.operations import Operation
 from incentives.usecases.issue import issue
 from sandbox.gateway import make_account
@@ -234,14 +234,14 @@ def index_lags(life: Watched) -> None:
     """The index of what is due shows what was in the ledger two minutes ago."""
     ledger: Any = life.ledger
 
-    def due(now: datetime, limit: int) -> list[str]:
+    def due(now: datetime, limit: int) -> Due:
         then = life.stage.time - 2 * timedelta(seconds=MINUTE)
         found = []
         for request_id, versions in life.states.items():
             wakes = [each.wake_at for at, each in versions if at <= then] or [versions[0][1].wake_at]
             if wakes[-1] is not None and wakes[-1] <= now:
                 found.append(request_id)
-        return found[:limit]
+        return Due(tuple(found[:limit]))
 
     ledger.due = due
 

@@ -21,7 +21,7 @@ from incentives.domain.accounts import Account, Secret
 from incentives.domain.book_page import ANSWERS_APART, BookPage
 from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, VaultUnavailable
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
+from incentives.domain.ledger import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
 from incentives.domain.money import Money, parse_money
 from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome, Reversed, Succeeded
 from incentives.domain.pacing import Allowance, Full, Lane, Slot
@@ -83,12 +83,12 @@ class FakeLedger:
             self.records[plan.successor.request_id] = as_kept(replace(plan.successor, nonce=nonce))
             return self.records[plan.successor.request_id]
 
-    def due(self, now: datetime, limit: int) -> list[str]:
+    def due(self, now: datetime, limit: int) -> Due:
         until = to_the_millisecond(now)
         waiting = [
             (r.wake_at, r.request_id) for r in self.records.values() if r.wake_at is not None and r.wake_at <= until
         ]
-        return [request_id for _, request_id in sorted(waiting)][:limit]
+        return Due(tuple(request_id for _, request_id in sorted(waiting))[:limit])
 
     def still_open(self) -> OpenRequests:
         unknown = [r for r in self.records.values() if r.status in {Status.RECOVERING, Status.REVERSING}]

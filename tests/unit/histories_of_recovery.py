@@ -12,7 +12,7 @@ from typing import Any
 from incentives.agcod.activity import ActivityPage
 from incentives.domain.accounts import Activity
 from incentives.domain.errors import GatewayError, LedgerUnavailable
-from incentives.domain.ledger import Cause, Change, Intent, Lost, Record
+from incentives.domain.ledger import Cause, Change, Due, Intent, Lost, Record
 from incentives.domain.outcomes import (
     AmazonError,
     NoSuchRequest,
@@ -312,7 +312,7 @@ def a_load_is_voided_the_next_day() -> None:
 
 def the_index_lags_behind_the_ledger() -> None:
     w = holding(record(wake_at=START + 10 * SECOND))
-    w.ledger.due = lambda now, limit: [ID]  # type: ignore[method-assign]
+    w.ledger.due = lambda now, limit: Due((ID,))  # type: ignore[method-assign]
     sweep(w.tools)
     assert w.ledger.records[ID].epoch == 0, "a live record was taken"
 

@@ -75,6 +75,12 @@ def a_page_is_long_where_a_shorter_one_is_to_be_had() -> None:
     assert ended(w).status is S.ESCALATED, "reversed, and yet charged"
 
 
+def a_page_has_a_row_that_names_nobody() -> None:
+    w = looked_for(ID)
+    w.amazon.pages = [ActivityPage((row("Test1BBBB"),), 2, (row(""),))] * 500
+    assert ended(w).status is S.ESCALATED, "reversed, and yet charged"
+
+
 def a_page_for_one_request_shows_another() -> None:
     w = looked_for(ID, "Test1BBBB")
     w.amazon.pages = [ActivityPage((row("Test1BBBB"),), 1)]

@@ -177,8 +177,8 @@ RULES = [
     Rule(
         "7 a page that was kept names all that is in it",
         book._ask,
-        "request_ids=frozenset(row.request_id for row in answer.rows if _is_real(row)),",
-        "request_ids=frozenset({record.request_id} & {row.request_id for row in answer.rows if _is_real(row)}),",
+        'request_ids=request_ids - {""},',
+        "request_ids=request_ids & {record.request_id},",
         booked.a_page_for_one_request_shows_another,
     ),
     Rule(
@@ -215,6 +215,13 @@ RULES = [
         "or page.since >= begins_at - EARLIER_MAX",
         "or True",
         booked.a_page_is_long_where_a_shorter_one_is_to_be_had,
+    ),
+    Rule(
+        "7 a page with a row that may be of any request agrees with nothing",
+        book_page.said_of,
+        "if not page.names_all:",
+        "if False:",
+        booked.a_page_has_a_row_that_names_nobody,
     ),
     # 8. Reissue
     Rule(

@@ -265,6 +265,57 @@ def test_no_answer_is_not_kept(page: Any) -> None:
     assert w.books.pages == {}
 
 
+def test_a_page_with_a_row_that_names_nobody_is_no_proof_and_is_not_kept() -> None:
+    w = shown_once(ActivityPage((row("Test1CCCC"),), 2, (row("", time=None),)))
+
+    assert read(w, looked_for()) is Book.UNANSWERED
+    assert w.books.pages == {}
+    assert told(w)[-1]["because"] == "rowsLeftOut"
+    # but of what it names it is one, and as whole as ever
+    w.amazon.pages = [ActivityPage((row("Test1CCCC"),), 2, (row("", time=None),))]
+    assert read(w, looked_for("Test1CCCC")) is Book.DISAGREES
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        # a row that is left out for want of a time or an amount names its request all the same
+        ({"request_id": "Test1AAAA", "time": None}, Book.DISAGREES),
+        ({"request_id": "Test1AAAA", "value": None, "status": None}, Book.DISAGREES),
+        ({"request_id": "Test1CCCC", "value": None}, Book.AGREES),
+        # and of what failed nobody was charged
+        ({"request_id": "", "status": "Failed"}, Book.AGREES),
+        ({"request_id": "Test1AAAA", "failure": "OperationNotPermitted", "time": None}, Book.AGREES),
+    ],
+)
+def test_a_row_that_is_left_out_tells_what_it_names(odd: dict[str, Any], said: Book) -> None:
+    w = shown_once(ActivityPage((), 1, (row(**odd),)))
+
+    assert read(w, looked_for()) is said
+    assert len(w.books.pages) == 1
+
+
+def test_rows_that_are_left_out_count_for_the_length_of_a_page() -> None:
+    odd = row("Test1CCCC", time=None)
+    assert read(shown_once(ActivityPage((), 1, (odd,))), looked_for()) is Book.AGREES
+    assert read(shown_once(ActivityPage((), None, (odd,) * 1000)), looked_for()) is Book.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("answer", "because"),
+    [
+        (SILENT, "timedOut"),
+        (THROTTLED, "throttled"),
+        (BLOCKED, "refused"),
+        (Unknown(UnknownBecause.UNREADABLE), "unreadable"),
+    ],
+)
+def test_the_log_tells_why_there_is_no_page(answer: Any, because: str) -> None:
+    w = shown_once(answer)
+    read(w, looked_for())
+    assert told(w)[-1]["because"] == because
+
+
 def test_a_page_is_asked_for_only_with_time_to_write_down_what_it_says() -> None:
     w = shown_once(ActivityPage((), 0))
 

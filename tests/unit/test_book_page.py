@@ -86,6 +86,10 @@ def test_the_fence_is_counted_from_the_last_send_and_the_time_frame_from_the_fir
         ({"is_whole": False, "request_ids": frozenset({RECORD.request_id})}, Book.DISAGREES),
         ({"is_whole": False}, Book.UNAVAILABLE),
         ({"is_available": False}, Book.UNAVAILABLE),
+        # with a row that may be of any request, and with a named one
+        ({"names_all": False}, Book.UNANSWERED),
+        ({"names_all": False, "is_whole": False}, Book.UNANSWERED),
+        ({"names_all": False, "request_ids": frozenset({RECORD.request_id})}, Book.DISAGREES),
     ],
 )
 def test_what_it_says(updates: dict[str, Any], said: Book) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,11 +19,19 @@ from incentives.api.models import (
     LoadAmazonBalanceBody,
     parse,
 )
-from incentives.domain.accounts import Activity, CardState, Secret
-from incentives.domain.errors import AccountUnusable, AmazonUnavailable, InvalidInput, RefusedByAmazon
+from incentives.domain.accounts import AccountFunds, Activity, CardState, Secret
+from incentives.domain.errors import (
+    AccountUnusable,
+    AmazonUnavailable,
+    GatewayError,
+    InvalidInput,
+    LedgerUnavailable,
+    RefusedByAmazon,
+)
 from incentives.domain.money import Money
-from incentives.domain.outcomes import AmazonError, Refused
+from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause
 from incentives.usecases.check_activation_status import check_activation_status
+from incentives.usecases.funds import available_funds
 from incentives.usecases.get_activity import get_activity
 from tests.support.fakes import START, ScriptedAmazon, World, account, usd, world
 from tests.unit.builders import KEY_REFUSED, NOT_SENT, RESEND, THROTTLED, TIMED_OUT
@@ -39,13 +49,14 @@ class Listening(ScriptedAmazon):
         super().__init__(w.clock, script)
         self.asked: list[dict[str, Any]] = []
 
-    def activation_status(self, account: Any, **asked: Any) -> Any:
+        self.on_question: Callable[[], None] = lambda: None
+
+    def _answer(self, account: Any, **asked: Any) -> Any:
         self.asked.append({"account": account.name, **asked})
+        self.on_question()
         return self.script.pop(0)
 
-    def activity_page(self, account: Any, **asked: Any) -> Any:
-        self.asked.append({"account": account.name, **asked})
-        return self.script.pop(0)
+    activation_status = activity_page = funds = _answer
 
 
 def listening(*script: Any) -> tuple[World, Listening]:
@@ -61,6 +72,10 @@ def state(w: World, request_id: str | None = None, name: str = "default") -> Car
 
 def page(w: World, name: str = "default") -> ActivityPage:
     return get_activity(name, START, END, index=0, tools=w.tools, budget=w.budget())
+
+
+def balance(w: World) -> AccountFunds:
+    return available_funds("default", w.tools, w.budget())
 
 
 ASK: Final = {"status": (state, ACTIVE), "activity": (page, PAGE)}
@@ -91,11 +106,9 @@ def test_a_question_without_an_answer_is_asked_again_a_second_later(ask: Any, an
 @both
 def test_it_is_asked_no_longer_than_the_function_has_time(ask: Any, answer: Any) -> None:
     w, amazon = listening(*[TIMED_OUT] * 100)
-    with pytest.raises(AmazonUnavailable) as told:
+    with pytest.raises(AmazonUnavailable):
         ask(w)
-    assert (told.value.http_status, told.value.retryable) == (503, True)
     assert len(amazon.asked) < 30
-    assert NUMBER not in told.value.detail
 
 
 @both
@@ -107,19 +120,91 @@ def test_it_is_not_asked_again_after_a_slot_that_took_all_the_time(ask: Any, ans
     assert len(amazon.asked) == 1
 
 
-@both
-def test_a_throttle_says_when_to_ask_again(ask: Any, answer: Any) -> None:
-    w, _ = listening(*[THROTTLED] * 100)
-    with pytest.raises(AmazonUnavailable) as told:
+@dataclass(frozen=True)
+class Told:
+    """What a caller is told: code, HTTP status, Retry-After, words of the detail, and whether it may be tried again."""
+
+    code: str
+    http_status: int
+    retry_after: int | None
+    words: str
+    retryable: bool = True
+
+
+def refused_with(code: str | None, kind: str | None, message: str | None = None) -> Refused:
+    return Refused(AmazonError(code, kind, message))
+
+
+CLOCK: Final = NotExecuted(NotExecutedBecause.CREDENTIALS, AmazonError(type="RequestExpired"))
+FAULT: Final = Unknown(UnknownBecause.AMAZON_FAULT, AmazonError("F500", "InternalServerException"))
+
+#: By cause: what Amazon comes back with each time, and what is told.
+CAUSES: Final[dict[str, tuple[Any, Told]]] = {
+    "throttled": (THROTTLED, Told("AmazonThrottled", 503, 60, "asked too often")),
+    "key refused": (KEY_REFUSED, Told("AccountUnusable", 503, 60, "a key that Amazon refuses")),
+    "clock refused": (CLOCK, Told("AmazonUnavailable", 503, 2, "clock")),
+    "not reached": (NOT_SENT, Told("AmazonUnavailable", 503, 2, "cannot be reached")),
+    "no answer": (TIMED_OUT, Told("AmazonUnavailable", 503, 2, "did not answer in time")),
+    "connection lost": (
+        Unknown(UnknownBecause.CONNECTION_LOST), Told("AmazonUnavailable", 503, 2, "did not answer in time")
+    ),
+    "fault": (FAULT, Told("AmazonUnavailable", 503, 2, "a fault of its own (F500 InternalServerException)")),
+    "resend": (RESEND, Told("AmazonUnavailable", 503, 2, "a fault of its own")),
+    "not readable": (Unknown(UnknownBecause.UNREADABLE), Told("AmazonUnreadable", 502, None, "cannot be read")),
+    "account refused": (
+        refused_with("F300", "AccountHasProblems"),
+        Told("RefusedByAmazon", 403, None, "Amazon refused to tell", retryable=False),
+    ),
+    "refused without a code": (
+        refused_with(None, None, "Not a word of a code"),
+        Told("RefusedByAmazon", 422, None, "Not a word of a code", retryable=False),
+    ),
+}  # fmt: skip
+
+every = pytest.mark.parametrize("ask", [state, page, balance], ids=["status", "activity", "funds"])
+
+
+def is_told(ask: Any, w: World, told: Told) -> None:
+    with pytest.raises(GatewayError) as failed:
         ask(w)
-    assert told.value.retry_after_seconds == 60
+    error = failed.value
+    assert (error.code, error.http_status, error.retry_after_seconds, error.retryable) == (
+        told.code, told.http_status, told.retry_after, told.retryable,
+    )  # fmt: skip
+    assert told.words in error.detail
+    assert "'default'" in error.detail
+    assert NUMBER not in error.detail
 
 
-@both
-def test_a_full_pace_is_said_at_once(ask: Any, answer: Any) -> None:
-    w, amazon = listening(answer)
+@every
+@pytest.mark.parametrize(("cause", "told"), CAUSES.values(), ids=CAUSES)
+def test_an_error_names_its_cause(ask: Any, cause: Any, told: Told) -> None:
+    is_told(ask, listening(*[cause] * 100)[0], told)
+
+
+@every
+@pytest.mark.parametrize(("cause", "told"), CAUSES.values(), ids=CAUSES)
+def test_that_there_is_no_second_slot_hides_no_cause(ask: Any, cause: Any, told: Told) -> None:
+    # given a page that may be asked for once a minute, or a busy account
+    w, amazon = listening(cause)
+    amazon.on_question = lambda: setattr(w.pacer, "full_for", 50.0)
+    is_told(ask, w, told)
+    assert len(amazon.asked) == 1
+
+
+@every
+def test_without_a_slot_nothing_is_asked_and_that_is_said(ask: Any) -> None:
+    w, amazon = listening()
     w.pacer.full_for = 30
-    with pytest.raises(AmazonUnavailable):
+    is_told(ask, w, Told("RateInUse", 503, 30, "nothing was asked"))
+    assert amazon.asked == []
+
+
+@every
+def test_a_rate_limiter_that_cannot_be_reached_is_not_amazon(ask: Any) -> None:
+    w, amazon = listening()
+    w.pacer.fails = {"reserve"}
+    with pytest.raises(LedgerUnavailable):
         ask(w)
     assert amazon.asked == []
 
@@ -234,8 +319,8 @@ def test_a_bad_parameter_is_named(parameters: dict[str, str], field: str) -> Non
 def test_a_page_is_told_in_amazons_words() -> None:
     row = Activity("Test1A", "GCCreation", "Success", START, usd("25.00"), "G1", None, is_real=True)
     blank = Activity("Test1B", None, None, None, None, None, "InvalidAmountValue", is_real=False)
-    body = questions.activity("default", 0, (row, blank), None).body
-    assert (body["page"], body["total"]) == (0, None)
+    body = questions.activity("default", 0, (row, blank), None, left_out=3).body
+    assert (body["page"], body["total"], body["rowsLeftOut"]) == (0, None, 3)
     assert body["activities"][0]["value"] == {"amount": "25.00", "currencyCode": "USD"}
     assert body["activities"][0]["activityTime"] == "2026-03-01T12:00:00Z"
     assert (body["activities"][1]["activityTime"], body["activities"][1]["isRealOp"]) == (None, False)

@@ -11,7 +11,6 @@ import pytest
 from incentives.agcod.answers import Failure, Funds
 from incentives.domain.errors import (
     AccountUnusable,
-    AmazonUnavailable,
     GatewayError,
     NotFound,
     RefusedByAmazon,
@@ -20,7 +19,7 @@ from incentives.domain.errors import (
 from incentives.domain.ledger import Change, Lost, Record, Status
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError, Refused
+from incentives.domain.outcomes import Refused
 from incentives.domain.transitions import DEADLINE, take_over
 from incentives.usecases.answers import Accepted, Delivered
 from incentives.usecases.funds import available_funds
@@ -239,31 +238,8 @@ def test_a_balance_without_a_time_is_of_now() -> None:
     assert available_funds("default", w.tools, w.budget()).as_of == w.clock.now()
 
 
-@pytest.mark.parametrize(
-    ("answer", "error", "http_status"),
-    [
-        (TIMED_OUT, AmazonUnavailable, 503),
-        (THROTTLED, AmazonUnavailable, 503),
-        (KEY_REFUSED, AccountUnusable, 503),
-        (Refused(AmazonError("F300", "ActiveContractNotFound")), RefusedByAmazon, 403),
-        (Refused(AmazonError(message="Not a word of a code")), RefusedByAmazon, 422),
-    ],
-    ids=["lost", "throttled", "key", "refused", "refused without a code"],
-)
-def test_without_a_balance_the_caller_is_told_why(answer: Failure, error: type[GatewayError], http_status: int) -> None:
-    w = asking(answer)
-
-    with pytest.raises(error) as told:
-        available_funds("default", w.tools, w.budget())
-
-    assert told.value.http_status == http_status
-
-
-def test_without_a_slot_or_an_account_nothing_is_asked() -> None:
+def test_without_an_account_nothing_is_asked() -> None:
     w = asking(BALANCE)
-    w.pacer.full_for = 5.0
 
-    with pytest.raises(AmazonUnavailable):
-        available_funds("default", w.tools, w.budget())
     with pytest.raises(AccountUnusable):
         available_funds("nobody", w.tools, w.budget())

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from incentives.domain.errors import LedgerUnavailable, NotFound, StateConflict
-from incentives.domain.ledger import Cause, Change, Lost, OpenRequests, Record, Status
+from incentives.domain.ledger import Cause, Change, Due, Lost, OpenRequests, Record, Status
 from incentives.domain.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
 from incentives.usecases.recover import Task, recover
 from incentives.usecases.start_recovery import SWEEP_MAX, start_recovery, sweep
@@ -194,7 +194,7 @@ def test_a_holder_that_is_heard_of_between_look_and_take_keeps_its_record() -> N
 )
 def test_an_index_that_lags_takes_nothing_that_is_live_or_ended(meanwhile: Record | None) -> None:
     w = holding(*([meanwhile] if meanwhile else []))
-    w.ledger.due = lambda now, limit: [ID]  # type: ignore[method-assign]
+    w.ledger.due = lambda now, limit: Due((ID,))  # type: ignore[method-assign]
 
     assert sweep(w.tools) == []
 
@@ -261,13 +261,23 @@ def test_a_sweep_that_cannot_count_what_is_open_has_swept_all_the_same() -> None
 def test_a_sweep_that_cannot_read_the_ledger_fails_and_is_seen() -> None:
     w = holding(record(wake_at=START))
 
-    def fail(*_: object) -> list[str]:
+    def fail(*_: object) -> Due:
         raise LedgerUnavailable("due", in_doubt=False)
 
     w.ledger.due = fail  # type: ignore[assignment,method-assign]
 
     with pytest.raises(LedgerUnavailable):
         sweep(w.tools)
+
+
+def test_a_sweep_that_cannot_read_all_of_the_index_takes_up_the_rest_and_is_seen() -> None:
+    w = holding(replace(unknown_since(), wake_at=START))
+    w.ledger.due = lambda now, limit: Due((ID,), is_whole=False)  # type: ignore[method-assign]
+
+    with pytest.raises(LedgerUnavailable):
+        sweep(w.tools)
+
+    assert w.telemetry.counts["Swept"] == 1
 
 
 # ---- an operator --------------------------------------------------------------------------------

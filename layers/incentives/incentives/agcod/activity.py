@@ -27,12 +27,27 @@ if TYPE_CHECKING:
 PAGE_SIZE_MAX: Final = 1000
 
 
+#: Of an activityType that always moves money: its rows have an amount unless they failed.
+_CREATION: Final = "GCCreation"
+
+#: activityStatus of what did not happen, and of what did.
+FAILED: Final = "Failed"
+_STATUSES: Final = frozenset({"Success", FAILED})
+
+
 @frozen
 class ActivityPage:
-    """Rows as Amazon sent them, and how many there are in the whole time frame (None if it does not say)."""
+    """A page as Amazon sent it.
+
+    Attributes:
+        rows: those that say what happened, to which request, when, and for how much.
+        total: how many there are in the whole time frame; None if it does not say.
+        left_out: the others, as far as they can be read; `request_id` is empty where a row names none.
+    """
 
     rows: tuple[Activity, ...]
     total: int | None
+    left_out: tuple[Activity, ...] = ()
 
 
 @frozen
@@ -100,20 +115,36 @@ def judge_activity(envelope: Envelope | None, call: Call) -> ActivityPage | None
     if shape.card_activity_list is None and shape.total is None:
         # A page beyond the last one has no rows, but a total.
         return None
+    found = _rows(shape.card_activity_list)
+    if found is None:
+        return None
     rows: list[Activity] = []
-    for raw in _rows(shape.card_activity_list):
-        row = read_shape(ActivityRow, raw)
-        if row is None or row.request_id is None or not isinstance(raw, Mapping):
-            return None
-        rows.append(_activity(row, raw, envelope.secrets))
+    left_out: list[Activity] = []
+    for raw in found:
+        row = _activity(raw if isinstance(raw, Mapping) else {}, envelope.secrets)
+        # One row that cannot be read says nothing against the others.
+        (rows if _is_telling(row, raw) else left_out).append(row)
     total = shape.total
     return ActivityPage(
-        tuple(rows), int(total) if total is not None and 0 <= total == total.to_integral_value() else None
+        tuple(rows),
+        int(total) if total is not None and 0 <= total == total.to_integral_value() else None,
+        tuple(left_out),
     )
 
 
-def _activity(row: ActivityRow, raw: Mapping[str, Any], secrets: tuple[str, ...]) -> Activity:
-    identified = read_shape(WithGcId, raw)
+def _is_telling(row: Activity, raw: object) -> bool:
+    """Whether a row says what happened, to which request, when, and for how much."""
+    if not row.request_id or row.time is None or row.status not in _STATUSES:
+        return False
+    if row.value is not None:
+        return True
+    # Cancellations and failures have none. One that is there and cannot be read is another matter.
+    is_absent = isinstance(raw, Mapping) and raw.get("cardValue") is None
+    return is_absent and (row.status == FAILED or row.type not in {None, _CREATION})
+
+
+def _activity(raw: Mapping[str, Any], secrets: tuple[str, ...]) -> Activity:
+    row, identified = ActivityRow(raw), read_shape(WithGcId, raw)
     return Activity(
         request_id=row.request_id or "",
         type=row.activity_type,
@@ -126,7 +157,7 @@ def _activity(row: ActivityRow, raw: Mapping[str, Any], secrets: tuple[str, ...]
     )
 
 
-def _rows(raw: object) -> list[Any]:
+def _rows(raw: object) -> list[Any] | None:
     match raw:
         case None:
             return []
@@ -136,8 +167,10 @@ def _rows(raw: object) -> list[Any]:
             # XML: <cardActivityList><member>...</member><member>...</member></cardActivityList>
             inner = next(iter(raw.values()))
             return inner if isinstance(inner, list) else [inner]
-        case _:
+        case Mapping():
             return [raw]
+        case _:
+            return None
 
 
 def _identity(row: Activity) -> tuple[object, ...]:

@@ -35,7 +35,7 @@ from incentives.agcod.shapes import (
 )
 from incentives.agcod.verdict import kind_of_failure
 from incentives.domain.accounts import CardState
-from incentives.domain.money import CURRENCY_DECIMALS, Money
+from incentives.domain.money import CURRENCY_DECIMALS, Money, without_noise
 from incentives.domain.outcomes import (
     AmazonError,
     Card,
@@ -344,7 +344,15 @@ def judge_card_state(envelope: Envelope | None, http_status: int, call: Call) ->
 
 
 def balance_of(raw: object) -> Money | None:
-    """Money that Amazon reports without having been asked for it: zero and less included; None if unreadable."""
+    """Money that Amazon reports without having been asked for it: zero and less included; None if unreadable.
+
+    It may stand in a list or, in XML, an element of its own. Which one of several would be meant nobody knows.
+    """
+    match raw:
+        case [only]:
+            raw = only
+        case Mapping() if len(raw) == 1:
+            (raw,) = raw.values()
     money = _money(raw)
     if money is None or money[1] not in CURRENCY_DECIMALS:
         return None
@@ -353,7 +361,7 @@ def balance_of(raw: object) -> Money | None:
         quantised = amount.quantize(Decimal(1).scaleb(-CURRENCY_DECIMALS[currency]))
     except InvalidOperation:
         return None
-    # Adding zero turns a float's negative zero into the plain one.
+    # Adding zero turns a float's negative zero into the plain one, and so what noise around zero leaves.
     return Money(quantised + 0, currency) if quantised == amount else None
 
 
@@ -377,11 +385,13 @@ def _money(raw: object, *, load_units: LoadUnits | None = None) -> tuple[Decimal
     shape = read_shape(SomeMoney, raw)
     if shape is None or shape.currency_code is None:
         return None
-    if shape.amount is not None:
-        return shape.amount, shape.currency_code
-    if load_units is None or shape.value is None or shape.currency_code not in CURRENCY_DECIMALS:
-        return None
-    return load_amount_value(shape.value, shape.currency_code, load_units), shape.currency_code
+    amount, currency = shape.amount, shape.currency_code
+    if amount is None:
+        if load_units is None or shape.value is None or currency not in CURRENCY_DECIMALS:
+            return None
+        amount = load_amount_value(shape.value, currency, load_units)
+    # Also where it is held against what was asked for: 25.000000000000004 is a float's way to say 25.00.
+    return without_noise(amount, currency), currency
 
 
 def is_ours(envelope: Envelope, call: Call, *, silence: bool = False) -> bool:

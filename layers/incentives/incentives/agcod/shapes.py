@@ -62,6 +62,18 @@ def _optional(read: _Read) -> _Read:
     return lambda value: None if value is None else read(value)
 
 
+def _if_readable(read: _Read) -> _Read:
+    """None as well where the member is there but is not what it should be."""
+
+    def lenient(value: object) -> Any:  # noqa: ANN401 - whatever `read` gives
+        try:
+            return read(value)
+        except _NoShapeError:
+            return None
+
+    return lenient
+
+
 def _anything(value: object) -> object:
     """Read later, by who needs it."""
     return value
@@ -106,9 +118,9 @@ def _claim_text(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.strip():
         raise _NoShapeError
-    return value
+    return value.strip()
 
 
 def _card_info(value: object) -> CardInfo:
@@ -201,7 +213,7 @@ class FundsShape(Shape):
 
 
 class ActivityRow(Shape):
-    """One row of GetGiftCardActivityPage. `isRealOp` is a text, `"true"` or `"false"`."""
+    """One row of GetGiftCardActivityPage, as far as it can be read. `isRealOp` is a text, `"true"` or `"false"`."""
 
     activity_type: str | None
     activity_status: str | None
@@ -212,13 +224,13 @@ class ActivityRow(Shape):
     request_id: str | None
 
     MEMBERS: ClassVar = {
-        "activityType": ("activity_type", _optional(_word)),
-        "activityStatus": ("activity_status", _optional(_word)),
+        "activityType": ("activity_type", _if_readable(_word)),
+        "activityStatus": ("activity_status", _if_readable(_word)),
         "activityTime": ("activity_time", _anything),
         "cardValue": ("card_value", _anything),
         "failureCode": ("failure_code", _anything),
         "isRealOp": ("is_real_op", _anything),
-        "requestId": ("request_id", _optional(_text)),
+        "requestId": ("request_id", _if_readable(_text)),
     }
 
 

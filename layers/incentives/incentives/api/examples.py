@@ -133,6 +133,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "account": "default",
         "page": 0,
         "total": 1,
+        "rowsLeftOut": 0,
         "activities": [
             {
                 "requestId": _ID,

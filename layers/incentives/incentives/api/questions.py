@@ -72,7 +72,7 @@ def read_activity(call: ApiCall) -> tuple[str | None, datetime, datetime, int]:
     )
 
 
-def activity(account: str, page: int, rows: tuple[Activity, ...], total: int | None) -> ApiAnswer:
+def activity(account: str, page: int, rows: tuple[Activity, ...], total: int | None, left_out: int = 0) -> ApiAnswer:
     """200: a page of what the account did, in Amazon's words."""
     return ApiAnswer(
         200,
@@ -80,6 +80,7 @@ def activity(account: str, page: int, rows: tuple[Activity, ...], total: int | N
             "account": account,
             "page": page,
             "total": total,
+            "rowsLeftOut": left_out,
             "activities": [
                 {
                     "requestId": row.request_id,

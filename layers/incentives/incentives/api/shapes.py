@@ -230,12 +230,14 @@ class ActivityPage(_Answer):
         account: name of the partner account.
         page: as asked for.
         total: lines in the whole time frame; null where Amazon does not say.
+        rowsLeftOut: lines of this page that could not be read: without request id, time, amount or a known status.
         activities: in Amazon's order.
     """
 
     account: str
     page: int = Field(ge=0)
     total: int | None = Field(ge=0)
+    rowsLeftOut: int = Field(ge=0)
     activities: list[Activity]
 
 

@@ -8,7 +8,7 @@ That is why every write carries a nonce of its attempt and asks for the old item
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from incentives.aws.calls import AWS_ERRORS, AwsClient, DoubtWatch, answer_of, error_code
 from incentives.aws.items import Item, format_time, parse_time
 from incentives.aws.records import (
-    WAKE_PARTITION,
+    WAKE_PARTITIONS,
     attribute_name,
     decode_key,
     decode_record,
@@ -24,9 +24,10 @@ from incentives.aws.records import (
     encode_key,
     encode_record,
     key_item_id,
+    wake_partition,
 )
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
+from incentives.domain.ledger import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
 from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.domain.values import frozen
 
@@ -40,8 +41,8 @@ _T = TypeVar("_T")
 CONFLICT_TRIES_MAX: Final = 6
 CONFLICT_WAIT_SECONDS: Final = 0.05
 
-#: Of the index of open requests, in one count: some hundred thousand requests, within seconds.
-_PAGES_MAX: Final = 20
+#: Of each partition of the index of open requests, in one count: some hundred thousand requests in all, within seconds.
+_PAGES_MAX: Final = 2
 
 #: Since when a request has been recovered or reversed.
 _SINCE: Final = attribute_name("phase_started_at")
@@ -156,8 +157,8 @@ class DynamoDbLedger:
 
         return self._until_decided(send)
 
-    def due(self, now: datetime, limit: int) -> list[str]:
-        """Request ids of open records whose holder is presumed dead, longest silent first.
+    def due(self, now: datetime, limit: int) -> Due:
+        """Open records whose holder is presumed dead, longest silent first, each partition's having the same chance.
 
         The index lags behind the ledger by a moment: an id may come too late or, already taken, too early. Whoever
         acts on it does so by a conditional write.
@@ -166,53 +167,72 @@ class DynamoDbLedger:
             now: aware UTC.
             limit: at least 1.
         """
-        try:
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName="by-wake",
-                KeyConditionExpression="wakePartition = :open AND wakeAt <= :now",
-                ExpressionAttributeValues={":open": {"S": WAKE_PARTITION}, ":now": {"S": format_time(now)}},
-                ProjectionExpression="id",
-                Limit=limit,
-            )
-        except AWS_ERRORS as error:
-            raise _unreadable(error) from error
-        return [item["id"]["S"] for item in answer["Items"]]
+        found: list[tuple[int, str, str]] = []
+        failures: list[LedgerUnavailable] = []
+        for partition in WAKE_PARTITIONS:
+            try:
+                answer = self._query_open(
+                    partition,
+                    KeyConditionExpression="wakePartition = :open AND wakeAt <= :now",
+                    ExpressionAttributeValues={":now": {"S": format_time(now)}},
+                    ProjectionExpression="wakeAt, id",
+                    Limit=limit,
+                )
+            except LedgerUnavailable as failure:
+                # What the others hold must not wait for it.
+                failures.append(failure)
+                continue
+            found += [(turn, item["wakeAt"]["S"], item["id"]["S"]) for turn, item in enumerate(answer["Items"])]
+        if len(failures) == len(WAKE_PARTITIONS):
+            raise failures[0]
+        # The first of each partition, then the second of each: one that is full of what cannot be taken up would
+        # otherwise leave no room for the rest.
+        taken = sorted((wake_at, request_id) for _, wake_at, request_id in sorted(found)[:limit])
+        return Due(tuple(request_id for _, request_id in taken), is_whole=not failures)
 
     def still_open(self) -> OpenRequests:
         """How many requests are open. The index lags behind the ledger by a moment.
 
         DynamoDB counts those that wait without returning them, a few thousand a page; of a longer line only the first
-        pages are counted, and the figures are too low.
+        pages of each partition are counted, and the figures are too low.
         """
-        unknown, seen, oldest = 0, 0, None
-        start: dict[str, Any] = {}
-        for _ in range(_PAGES_MAX):
-            try:
-                answer = self._client.query(
-                    TableName=self._table,
-                    IndexName="by-wake",
+        counts, begun = [], list[datetime]()
+        for answer in self._pages_of_open():
+            counts.append((answer["Count"], answer["ScannedCount"]))
+            begun += [parse_time(item[_SINCE]["S"]) for item in answer["Items"] if _SINCE in item]
+        unknown, seen = (sum(each) for each in zip(*counts, strict=True))
+        return OpenRequests(unknown=unknown, waiting=seen - unknown, oldest_unknown=min(begun, default=None))
+
+    def _pages_of_open(self) -> Iterator[dict[str, Any]]:
+        for partition in WAKE_PARTITIONS:
+            start: dict[str, Any] = {}
+            for _ in range(_PAGES_MAX):
+                answer = self._query_open(
+                    partition,
                     KeyConditionExpression="wakePartition = :open",
                     FilterExpression="#status IN (:recovering, :reversing)",
                     ExpressionAttributeNames={"#status": attribute_name("status")},
                     ExpressionAttributeValues={
-                        ":open": {"S": WAKE_PARTITION},
                         ":recovering": {"S": Status.RECOVERING.value},
                         ":reversing": {"S": Status.REVERSING.value},
                     },
                     ProjectionExpression=_SINCE,
                     **start,
                 )
-            except AWS_ERRORS as error:
-                raise _unreadable(error) from error
-            begun = [parse_time(item[_SINCE]["S"]) for item in answer["Items"] if _SINCE in item]
-            oldest = min([*begun, oldest] if oldest else begun, default=None)
-            unknown += answer["Count"]
-            seen += answer["ScannedCount"]
-            if "LastEvaluatedKey" not in answer:
-                break
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-        return OpenRequests(unknown=unknown, waiting=seen - unknown, oldest_unknown=oldest)
+                yield answer
+                if "LastEvaluatedKey" not in answer:
+                    break
+                start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _query_open(self, partition: str, *, ExpressionAttributeValues: Item, **query: Any) -> dict[str, Any]:  # noqa: N803, ANN401 - DynamoDB's own names
+        values = {":open": {"S": partition}, **ExpressionAttributeValues}
+        try:
+            answer: dict[str, Any] = self._client.query(
+                TableName=self._table, IndexName="by-wake", ExpressionAttributeValues=values, **query
+            )
+        except AWS_ERRORS as error:
+            raise _unreadable(error) from error
+        return answer
 
     def _read(self, item_id: str, *, in_doubt: bool = False) -> Item | None:
         try:
@@ -291,8 +311,10 @@ def _update(table: str, change: Change, nonce: str) -> dict[str, Any]:
             sets.append(f"{name} = {expression.value(attribute)}")
     if change.after.wake_at is None:
         removes.append(expression.name("wakePartition"))
-    elif change.before.wake_at is None:
-        sets.append(f"{expression.name('wakePartition')} = {expression.value({'S': WAKE_PARTITION})}")
+    else:
+        # Also where it is there already: it may be the one of before there were ten.
+        partition = wake_partition(change.after.request_id)
+        sets.append(f"{expression.name('wakePartition')} = {expression.value({'S': partition})}")
     text = "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else "")
     return {
         "TableName": table,

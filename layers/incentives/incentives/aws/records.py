@@ -8,11 +8,13 @@ What the ledger keeps, and every other ledger keeps alike:
 - Absent fields, empty texts and empty options as absent attributes.
 
 `wakePartition` and `wakeAt` exist only on open records, which keeps the index that the sweep reads as small as what it
-has to do.
+has to do. It has ten partitions, over which records are spread by the hash of their ids: each takes some 500 requests a
+second, and all open records in one of them would hold up every account.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
@@ -28,8 +30,12 @@ from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, ConflictKind
 
-#: The one partition of the sparse index: open records only, so it stays small.
-WAKE_PARTITION: Final = "open"
+#: A number that may grow and never shrink: what is written at rest stays where it is until it is next written.
+_WAKE_PARTITIONS: Final = 10
+
+#: Every partition that an open record may be in. The last one is from before there were ten: a record leaves it with
+#: its next write, which the sweep makes if nobody else does.
+WAKE_PARTITIONS: Final = (*(f"open#{number}" for number in range(_WAKE_PARTITIONS)), "open")
 
 _ERROR_FIELDS: Final = tuple(each.name for each in fields(AmazonError))
 _EVIDENCE_FIELDS: Final = tuple(each.name for each in fields(Evidence))
@@ -38,6 +44,12 @@ _EVIDENCE_FIELDS: Final = tuple(each.name for each in fields(Evidence))
 def key_item_id(key_hash: str) -> str:
     """The table's key of an idempotency key's item. No request id holds a `#`."""
     return f"KEY#{key_hash}"
+
+
+def wake_partition(request_id: str) -> str:
+    """The partition of the sparse index that an open record is in, always the same."""
+    digest = hashlib.sha256(request_id.encode()).digest()
+    return WAKE_PARTITIONS[int.from_bytes(digest[:4], "big") % _WAKE_PARTITIONS]
 
 
 def _text(value: str) -> Attribute:
@@ -208,7 +220,7 @@ def encode_record(record: Record) -> Item:
     item["accountDay"] = _text(f"{record.account}#{created[:10]}")
     item["createdKey"] = _text(f"{created}#{record.request_id}")
     if record.wake_at is not None:
-        item["wakePartition"] = _text(WAKE_PARTITION)
+        item["wakePartition"] = _text(wake_partition(record.request_id))
     return item
 
 

@@ -46,6 +46,8 @@ class BookPage:
         since: where its time frame begins.
         is_available: whether the page is switched on for the partner; if not, there is nothing more to it.
         is_whole: whether it holds all rows of its time frame.
+        names_all: whether each row of what happened names its request. One that does not may be anybody's, so that such
+            a page is proof of what it names and of nothing else; it is not kept.
         request_ids: of what happened.
     """
 
@@ -54,6 +56,7 @@ class BookPage:
     since: datetime
     is_available: bool = True
     is_whole: bool = True
+    names_all: bool = True
     request_ids: frozenset[str] = frozenset()
 
 
@@ -88,4 +91,7 @@ def said_of(page: BookPage, record: Record) -> Book:
         return Book.UNAVAILABLE
     if record.request_id in page.request_ids:
         return Book.DISAGREES
+    if not page.names_all:
+        # Not as if there were no page: this one might show the request if it could be read.
+        return Book.UNANSWERED
     return Book.AGREES if page.is_whole else Book.UNAVAILABLE

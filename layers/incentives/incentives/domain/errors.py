@@ -12,7 +12,10 @@
     +-- RefusedByAmazon      4xx  Amazon said no, for good; a stored result
     +-- AccountUnusable      503  the account has no usable key
     +-- LedgerUnavailable    503  the ledger could not be read or written
-    +-- AmazonUnavailable    503  Amazon could not be asked now, and nothing depends on the answer
+    +-- AmazonUnavailable    503  a question that moves no money was not answered: not reached, no answer, or a fault
+    |   +-- RateInUse        503  it was not asked: all of the request rate is in use
+    |   +-- AmazonThrottled  503  Amazon is asked too often
+    |   +-- AmazonUnreadable 502  Amazon's answer is none to what was asked
     +-- VaultUnavailable     503  a card number could not be sealed or unsealed
     +-- OrderUnavailable     503  a bulk order, its file or its workflow could not be reached
 
@@ -208,15 +211,37 @@ class LedgerUnavailable(GatewayError):
 
 
 class AmazonUnavailable(GatewayError):
-    """A question that moves no money could not be asked, or was not answered."""
+    """A question that moves no money was not answered."""
 
     code = "AmazonUnavailable"
     title = "Amazon did not answer"
     http_status = 503
     retryable = True
 
-    def __init__(self, detail: str, *, retry_after_seconds: int = 2) -> None:
+    def __init__(self, detail: str, *, retry_after_seconds: int | None = 2) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds)
+
+
+class RateInUse(AmazonUnavailable):
+    """Nothing was asked: others use all of the rate that there is."""
+
+    code = "RateInUse"
+    title = "The request rate is in use"
+
+
+class AmazonThrottled(AmazonUnavailable):
+    """Amazon says that it is asked too often."""
+
+    code = "AmazonThrottled"
+    title = "Amazon is asked too often"
+
+
+class AmazonUnreadable(AmazonUnavailable):
+    """Amazon's answer is none to what was asked. The next one may be."""
+
+    code = "AmazonUnreadable"
+    title = "Amazon's answer cannot be read"
+    http_status = 502
 
 
 class VaultUnavailable(GatewayError):

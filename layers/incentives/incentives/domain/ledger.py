@@ -251,6 +251,19 @@ class Lost:
     current: Record | None
 
 
+@frozen
+class Due:
+    """Open requests whose holder is presumed dead.
+
+    Attributes:
+        request_ids: longest silent first.
+        is_whole: whether all of the index could be read.
+    """
+
+    request_ids: tuple[str, ...]
+    is_whole: bool = True
+
+
 @frozen(kw_only=True)
 class OpenRequests:
     """How many requests are open.

@@ -40,6 +40,15 @@ AMOUNT_TEXT_LENGTH_MAX: Final = 18
 AMOUNT_MAX: Final = Decimal(10_000_000)
 
 
+#: Written out, a binary float that misses its decimal has 15 to 17 digits: 4999.849999999999. Fewer are meant, and more
+#: are no float's.
+_NOISE_DIGITS: Final = range(12, 18)
+
+#: In the currency's smallest units: a float of up to a hundred million dollars is not further off, and no two amounts
+#: of money are as near to each other.
+_NOISE_MAX: Final = Decimal("0.000001")
+
+
 @frozen
 class Money:
     """A positive amount, quantised to the decimals of its currency."""
@@ -66,6 +75,21 @@ def parse_currency(code: object, *, field: str = "currencyCode") -> str:
         known = ", ".join(CURRENCY_DECIMALS)
         raise InvalidInput(field, f"must be one of {known}")
     return code
+
+
+def without_noise(amount: Decimal, currency: str) -> Decimal:
+    """The amount that a binary float stands for; any other amount as it is, with all of its decimals."""
+    decimals, digits = CURRENCY_DECIMALS.get(currency), len(amount.as_tuple().digits)
+    if decimals is None or digits not in _NOISE_DIGITS:
+        return amount
+    if Decimal(f"{float(amount):.{digits - 1}e}") != amount:
+        # No float is written so: 25.000000000000001 lies between two of them.
+        return amount
+    try:
+        rounded = amount.quantize(Decimal(1).scaleb(-decimals))
+    except InvalidOperation:
+        return amount
+    return rounded if abs(amount - rounded).scaleb(decimals) <= _NOISE_MAX else amount
 
 
 def parse_money(

@@ -293,7 +293,7 @@ class Book(StrEnum):
     AGREES = "agrees"  # it holds nothing of it
     DISAGREES = "disagrees"  # it holds it
     UNAVAILABLE = "unavailable"  # not to be had for this account, or too long to read
-    UNANSWERED = "unanswered"  # not now
+    UNANSWERED = "unanswered"  # not now, or with a row that may be of any request
 
 
 def asks_the_book(record: Record, attempt: Attempt[ReversalOutcome], now: datetime) -> bool:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from incentives.agcod.activity import PAGE_SIZE_MAX, ActivityPage, query_of
+from incentives.agcod.activity import FAILED, PAGE_SIZE_MAX, ActivityPage, query_of
 from incentives.domain.book_page import ASKED_EARLIER, CLOCKS_APART, BookPage, first_row_at, said_of, speaks_for
-from incentives.domain.errors import AccountUnusable, LedgerUnavailable
+from incentives.domain.errors import AccountUnusable, LedgerUnavailable, RateInUse
 from incentives.domain.outcomes import Refused
 from incentives.domain.pacing import WAIT_SECONDS_MAX, Allowance, Full, Lane
 from incentives.domain.recovery import Book
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 DISABLED: Final = "APIGetGiftCardActivityPageIsDisabled"
 
 
-#: activityStatus of what did not happen.
-FAILED: Final = "Failed"
-
-
 def read_book(record: Record, answered_at: datetime | None, tools: Tools, budget: Budget) -> Book:
     """What Amazon's book says of a request. It never raises: no answer is `UNANSWERED`.
 
@@ -46,10 +42,12 @@ def read_book(record: Record, answered_at: datetime | None, tools: Tools, budget
     """
     if answered_at is None:
         return Book.UNANSWERED
-    where, book = "kept", _kept(record, answered_at, tools)
+    where, book, because = "kept", _kept(record, answered_at, tools), ""
     if book is None:
-        where, book = "asked", _asked(record, answered_at, tools, budget) or Book.UNANSWERED
-    tools.telemetry.log("bookRead", requestId=record.request_id, outcome=book.value, where=where)
+        where, (book, because) = "asked", _asked(record, answered_at, tools, budget)
+    tools.telemetry.log(
+        "bookRead", requestId=record.request_id, outcome=book.value, where=where, because=because or None
+    )
     return book
 
 
@@ -62,29 +60,32 @@ def _kept(record: Record, answered_at: datetime, tools: Tools) -> Book | None:
     return said_of(page, record) if page is not None and speaks_for(page, record, answered_at) else None
 
 
-def _asked(record: Record, answered_at: datetime, tools: Tools, budget: Budget) -> Book | None:
+def _asked(record: Record, answered_at: datetime, tools: Tools, budget: Budget) -> tuple[Book, str]:
+    """What the page says; where that is nothing, why."""
     page = _ask(record, answered_at, tools, budget)
-    if page is None:
-        return None
+    if isinstance(page, str):
+        return Book.UNANSWERED, page
     try:
-        tools.books.keep(record.account, page)
+        if page.names_all:
+            tools.books.keep(record.account, page)
     except LedgerUnavailable:
         # The next one asks for a page of its own.
         tools.telemetry.log("ledgerUnavailable", account=record.account)
-    return said_of(page, record)
+    return said_of(page, record), "" if page.names_all else "rowsLeftOut"
 
 
-def _ask(record: Record, answered_at: datetime, tools: Tools, budget: Budget) -> BookPage | None:
+def _ask(record: Record, answered_at: datetime, tools: Tools, budget: Budget) -> BookPage | str:
+    """The page; or why there is none."""
     if not budget.allows_a_try(WAIT_SECONDS_MAX):
         # Not after a reversal that took long: its answer is still to be written.
-        return None
+        return "noTime"
     try:
         account = account_of(record, tools)
         slot = take_slot(record.account, Lane.RECOVERY, tools, allowance=Allowance.ACTIVITY)
-    except (AccountUnusable, LedgerUnavailable):
-        return None
+    except (AccountUnusable, LedgerUnavailable) as error:
+        return error.code
     if isinstance(slot, Full):
-        return None
+        return RateInUse.code
     since = first_row_at(record) - ASKED_EARLIER
     answer = tools.amazon.activity_page(
         account,
@@ -98,11 +99,14 @@ def _ask(record: Record, answered_at: datetime, tools: Tools, budget: Budget) ->
     if isinstance(answer, Refused) and answer.error.type == DISABLED:
         return replace(page, is_available=False)
     if not isinstance(answer, ActivityPage):
-        return None
+        return "refused" if isinstance(answer, Refused) else answer.because.value
+    rows = (*answer.rows, *answer.left_out)
+    request_ids = frozenset(row.request_id for row in rows if _is_real(row))
     return replace(
         page,
-        is_whole=len(answer.rows) < PAGE_SIZE_MAX and (answer.total is None or len(answer.rows) >= answer.total),
-        request_ids=frozenset(row.request_id for row in answer.rows if _is_real(row)),
+        is_whole=len(rows) < PAGE_SIZE_MAX and (answer.total is None or len(rows) >= answer.total),
+        names_all="" not in request_ids,
+        request_ids=request_ids - {""},
     )
 
 

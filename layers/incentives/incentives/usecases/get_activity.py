@@ -27,7 +27,7 @@ def get_activity(
 
     Raises:
         InvalidInput, AccountUnusable, RefusedByAmazon
-        AmazonUnavailable: asked too often, or no answer.
+        AmazonUnavailable: asked too often, or no answer; its subclasses say which.
     """
     partner_id = tools.accounts.get(account_name).partner_id
     request_id = f"{partner_id}{uuid.uuid4().hex}"[:REQUEST_ID_LENGTH_MAX]

@@ -18,7 +18,7 @@ from incentives.domain.bulk import Batch, BulkOrder, Download, FileFormat, Order
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.events import Event
 from incentives.domain.funds import AccountState, Snapshot
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, OpenRequests, Record
+from incentives.domain.ledger import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.pacing import Allowance, Full, Lane, Slot
 from incentives.domain.recovery import Reissue
@@ -45,8 +45,8 @@ class Ledger(Protocol):
     def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
         """Close the old generation and open the new one in one transaction; returns the new one."""
 
-    def due(self, now: datetime, limit: int) -> list[str]:
-        """Request ids of open records whose holder is presumed dead at `now`, longest silent first."""
+    def due(self, now: datetime, limit: int) -> Due:
+        """Open records whose holder is presumed dead at `now`, no more than `limit`."""
 
     def still_open(self) -> OpenRequests:
         """How many requests are open; the count lags behind the ledger by a moment."""

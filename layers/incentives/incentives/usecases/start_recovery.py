@@ -26,11 +26,13 @@ def sweep(tools: Tools) -> list[str]:
         The request ids that were taken.
 
     Raises:
-        LedgerUnavailable: the ledger cannot be read; the next sweep finds them.
+        LedgerUnavailable: the ledger cannot be read; the next sweep finds them. If only a part of its index cannot,
+            what the rest holds has been taken up.
     """
     taken = []
     now = tools.clock.now()
-    for request_id in tools.ledger.due(now, SWEEP_MAX):
+    due = tools.ledger.due(now, SWEEP_MAX)
+    for request_id in due.request_ids:
         record = tools.ledger.get(request_id)
         # The index lags behind the ledger: a record that has ended or been heard of since is left alone.
         if record is None or record.wake_at is None or record.wake_at > now:
@@ -48,6 +50,9 @@ def sweep(tools: Tools) -> list[str]:
     tools.telemetry.log("swept", attempt=len(taken))
     tools.telemetry.count("Swept", len(taken))
     _measure(tools)
+    if not due.is_whole:
+        # A sweep that fails is seen; one that left a part out must be as well.
+        raise LedgerUnavailable("a part of the index of open requests could not be read", in_doubt=False)
     return taken
 
 
