@@ -7,7 +7,7 @@ starts an instance. AWS has the machines for it; here fifty interpreters startin
 into their time-outs. A call beyond the bound waits for a process to come free, which is safe because no function of
 this project calls itself.
 
-The encryption context of a call to KMS, for the policies that ask for it.
+The encryption context of a call to KMS and the sender of a mail, for the policies that ask for them.
 
 Waits of workflows that notice when their scale is changed: a test shortens the one that is under way, too.
 """
@@ -50,15 +50,18 @@ _request_context = iam_actions.request_tag_context
 
 
 def request_context(service: str, iam_action: str, body: bytes, params: object) -> dict[str, Any]:
-    """The condition keys of one request, with those of its encryption context if it is one to KMS."""
+    """The condition keys of one request, with those that MiniStack leaves out."""
     found: dict[str, Any] = _request_context(service, iam_action, body, params)
-    if service != "kms":
+    if service not in {"kms", "ses"}:
         return found
     try:
-        given = json.loads(body or b"{}").get("EncryptionContext") or {}
+        given = json.loads(body or b"{}")
+        context = given.get("EncryptionContext") or {}
     except (ValueError, AttributeError):
         return found
-    return {**found, **{f"kms:EncryptionContext:{name}": str(value) for name, value in given.items()}}
+    if sender := given.get("FromEmailAddress"):
+        found = {**found, "ses:FromAddress": sender}
+    return {**found, **{f"kms:EncryptionContext:{name}": str(value) for name, value in context.items()}}
 
 
 def scaled_sleep(seconds: float) -> None:

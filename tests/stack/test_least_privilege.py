@@ -103,6 +103,8 @@ class Stack:
                 return f"arn:aws:dynamodb:{self._here}:table/{physical}"
             case "AWS::Logs::LogGroup":
                 return f"arn:aws:logs:{self._here}:log-group:{physical}:*"
+            case "AWS::Lambda::Function":
+                return f"arn:aws:lambda:{self._here}:function:{physical}"
             case "AWS::KMS::Key":
                 return f"arn:aws:kms:{self._here}:key/{physical}"
             case "AWS::SQS::Queue":
@@ -145,7 +147,7 @@ def needed(stack: Stack) -> Grants:
     orders = "arn:aws:states:us-east-1:123456789012:{}:stack-process-order"
     wanted = {f"{name}Role": wanted_grants(name, needs) for name, needs in FUNCTIONS.items()}
     for role, function in _INVOKES.items():
-        wanted[role] = {ref(f"{function}FunctionAliaslive"): {"lambda:InvokeFunction"}}
+        wanted[role] = {arn_of(f"{function}Function"): {"lambda:InvokeFunction"}}
         wanted[role] |= (
             {"*": set(LOG_DELIVERY)} if "StateMachine" in role else {arn_of("FailuresQueue"): {"sqs:SendMessage"}}
         )
