@@ -62,7 +62,7 @@ def find(stack: str | None) -> Target:
 
 
 def functions(cloudformation: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client
-    """The names that CloudFormation gave to the functions of a stack, by theirs in the template: `CreateGiftCard` ..."""
+    """The names that CloudFormation gave to a stack's functions, by theirs in the template: `CreateGiftCard` ..."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
     return {
         each["LogicalResourceId"].removesuffix("Function"): each["PhysicalResourceId"]

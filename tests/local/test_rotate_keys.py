@@ -55,9 +55,7 @@ def test_it_invokes_the_stacks_function_and_says_what_it_said(
     command: Callable[..., int], functions: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(ACCOUNT="emea") == 0
-    assert functions.asked == [
-        {"FunctionName": "gateway-RotateKeysFunction-1A2B3C", "Payload": {"account": "emea"}}
-    ]
+    assert functions.asked == [{"FunctionName": "gateway-RotateKeysFunction-1A2B3C", "Payload": {"account": "emea"}}]
     assert "kept: The key ...WXYZ is in use." in capsys.readouterr().out
 
 

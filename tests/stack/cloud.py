@@ -181,9 +181,7 @@ class Cloud:
         Returns its answer; a function that raised or whose process died fails the test.
         """
         name = self.outputs.functionNames.get(function_name, function_name)
-        answer = self.client("lambda").invoke(
-            FunctionName=name, Payload=json.dumps({} if payload is None else payload)
-        )
+        answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps({} if payload is None else payload))
         text = answer["Payload"].read().decode()
         assert "FunctionError" not in answer, f"{name}: {text}"
         return json.loads(text)

@@ -20,7 +20,7 @@ from local.settings import ACCOUNT_NAME, ACCOUNT_SECRET_PREFIX, MAIL_SENDER
 from local.signing import Caller
 from tests.stack.attempts import ATTEMPTS, CONTEXT, NOBODY, ONLY_DENIED, TAKEN, Clients, Hand
 from tests.stack.cloud import Cloud
-from tests.template.needs import FUNCTIONS, arn_of, ref
+from tests.template.needs import FUNCTIONS, arn_of
 from tests.template.rules import LOG_DELIVERY, SENDER, api_document, wanted_grants
 from tests.template.transformed import resolve, source, transform
 

@@ -1,7 +1,7 @@
 """What CloudWatch takes for a calculation: metric math, and queries of Metrics Insights. The emulator reads neither.
 
-Sources: the CloudWatch guide's pages on metric math, on the syntax, reserved words and limits of Metrics Insights, and on
-the limits of alarms.
+Sources: the CloudWatch guide's pages on metric math, on the syntax, reserved words and limits of Metrics Insights, and
+on the limits of alarms.
 """
 
 import re
@@ -15,9 +15,9 @@ _TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|!=|[A-Za-z_$][\w
 _AGGREGATES = {"AVG", "COUNT", "MAX", "MIN", "SUM"}
 #: Of metric math, those that an alarm can use: SEARCH and what returns a list of metrics is for dashboards alone.
 FUNCTIONS = {
-    "ABS", "AVG", "CEIL", "DIFF", "DIFF_TIME", "FILL", "FIRST", "FLOOR", "IF", "LAST", "LOG", "LOG10", "MAX", "METRIC_COUNT",
-    "METRICS", "MIN", "MINUTE", "HOUR", "DAY", "DATE", "MONTH", "YEAR", "EPOCH", "PERIOD", "RATE", "REMOVE_EMPTY",
-    "RUNNING_SUM", "STDDEV", "SUM", "TIME_SERIES",
+    "ABS", "AVG", "CEIL", "DATE", "DAY", "DIFF", "DIFF_TIME", "EPOCH", "FILL", "FIRST", "FLOOR", "HOUR", "IF", "LAST",
+    "LOG", "LOG10", "MAX", "METRICS", "METRIC_COUNT", "MIN", "MINUTE", "MONTH", "PERIOD", "RATE", "REMOVE_EMPTY",
+    "RUNNING_SUM", "STDDEV", "SUM", "TIME_SERIES", "YEAR",
 }  # fmt: skip
 FOR_DASHBOARDS = FUNCTIONS | {"SEARCH", "SLICE", "SORT"}
 #: An id begins with a small letter; so functions, which are in capitals, are none.

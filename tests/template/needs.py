@@ -58,8 +58,8 @@ def ref(resource: str) -> str:
     return json.dumps({"Ref": resource})
 
 
-# The sender that the rules fill in where they look at mail. Which identity SES finds for it (the address, its domain or a
-# parent of that), and whether that one has a configuration set, is the company's own affair.
+# The sender that the rules fill in where they look at mail. Which identity SES finds for it (the address, its domain or
+# a parent of that), and whether that one has a configuration set, is the company's own affair.
 SENDER = "gateway@example.com"
 _MAILS = {
     f"arn:aws:ses:us-east-1:123456789012:{kind}/*": frozenset({"ses:SendEmail"})

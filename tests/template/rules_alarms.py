@@ -24,8 +24,8 @@ from tests.template.transformed import ROOT, of_type, resolve
 RUNBOOK = ROOT / "docs" / "operate.md"
 COLUMNS = 24
 THIS_STACK = "${AWS::StackName}"
-# An alarm's limits: metrics in one calculation; how far it may look back, which is a week only in steps of an hour; and how
-# far a query of Metrics Insights may.
+# An alarm's limits: metrics in one calculation; how far it may look back, which is a week only in steps of an hour; and
+# how far a query of Metrics Insights may.
 METRICS_MAX = 10
 HOUR = 3600
 ALARM_SECONDS_MAX = 24 * HOUR
@@ -276,7 +276,7 @@ def expression_of(query: dict[str, Any]) -> str:
 
 
 def calculations_are_taken(template: Template) -> Iterator[str]:
-    """CloudWatch takes what alarms calculate: its words, its ids, its periods, and one series or query that it looks at."""
+    """CloudWatch takes what alarms calculate: their words, ids and periods, and one series or query to look at."""
     for name, alarm in of_type(template, "AWS::CloudWatch::Alarm").items():
         properties = alarm["Properties"]
         queries = properties.get("Metrics", [])

@@ -31,7 +31,7 @@ CHARACTERS_MAX = {
     ("AWS::Scheduler::Schedule", "Name"): 64,
     ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
 }
-# Names that CloudFormation makes fit any stack. Only what something outside addresses, what the resource demands, or what is
+# CloudFormation's names fit any stack. Only what something outside addresses, what the resource demands, or what is
 # needed before it exists has a name of ours.
 NAMED_BY_US = {
     "AWS::ApiGateway::RestApi",
@@ -50,7 +50,9 @@ def names(template: Template) -> Iterator[tuple[str, str, str, Any]]:
     """Every name that the template gives: resource, type, property, and the name in a stack of a long name."""
     for resource, each in template["Resources"].items():
         for key, value in each.get("Properties", {}).items():
-            if (each["Type"], key) in CHARACTERS_MAX or (key.endswith("Name") and "AWS::StackName" in json.dumps(value)):
+            if (each["Type"], key) in CHARACTERS_MAX or (
+                key.endswith("Name") and "AWS::StackName" in json.dumps(value)
+            ):
                 text = json.dumps(value).replace("${AWS::StackName}", STACK_NAME)
                 text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps(STACK_NAME))
                 yield resource, each["Type"], key, resolve(template, json.loads(text))
@@ -69,7 +71,7 @@ def names_fit_a_long_stack(template: Template) -> Iterator[str]:
 
 
 def names_are_cloudformations(template: Template) -> Iterator[str]:
-    """CloudFormation names whatever nothing needs by name: functions, schedules, roles, tables, buckets, topics, queues."""
+    """CloudFormation names whatever nothing needs by name: functions, schedules, roles, tables, buckets, topics ..."""
     for resource, kind, key, _ in names(template):
         # The backlog's dead letters have to know the backlog before it exists.
         if kind not in NAMED_BY_US and resource != "BacklogQueue":
@@ -89,17 +91,17 @@ def what_is_guarded_is_retained(template: Template) -> Iterator[str]:
 
 
 def what_outlives_the_stack_is_told(template: Template) -> Iterator[str]:
-    """What stays behind a deleted stack is what its operators are told, and what is to stay survives a replacement, too."""
+    """What stays behind a deleted stack is what operators are told; what is to stay survives a replacement, too."""
     section = RUNBOOK.read_text(encoding="utf-8").partition("\n## Deleting a deployment\n")[2].partition("\n## ")[0]
     told = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
     kept = set()
     for name, each in template["Resources"].items():
-        policies = (each.get("DeletionPolicy", "Delete"), each.get("UpdateReplacePolicy", "Delete"))
-        if any(policy.startswith("Retain") for policy in policies):
+        is_kept = each.get("DeletionPolicy", "Delete").startswith("Retain")
+        if is_kept:
             kept.add(name)
-            if policies[1] != "Retain":
-                yield f"{name} is kept, but not when it is replaced"
-        elif each["Type"] == "AWS::S3::Bucket":
+        if is_kept is not (each.get("UpdateReplacePolicy") == "Retain"):
+            yield f"{name} is kept when it is deleted, but not when it is replaced, or the other way round"
+        if not is_kept and each["Type"] == "AWS::S3::Bucket":
             yield f"{name} is deleted with the stack, which fails while there is anything in it"
     if kept != told:
         yield f"kept and not told, or the other way round: {sorted(kept ^ told)}"

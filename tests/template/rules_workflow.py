@@ -247,7 +247,7 @@ def waited(retry: Definition) -> float:
 
 
 def every_task_waits_for_an_instance(workflow: Definition, _of: Workflow) -> Iterator[str]:
-    """A new AWS account has ten instances: a task that finds none waits for minutes, and a child for all the time it has."""
+    """A new AWS account has ten instances: a task that finds none waits for minutes, a child while it has time."""
     for level in levels(workflow):
         for name, state in states(level).items():
             if state["Type"] != "Task":
@@ -263,7 +263,7 @@ def every_task_waits_for_an_instance(workflow: Definition, _of: Workflow) -> Ite
                 if waited(entry) < CHILD_SECONDS_MIN:
                     yield f"{name} gives up after {waited(entry)} s"
                 (parent,) = [each for _, each in all_states(workflow) if each.get("ItemProcessor") is level]
-                # It works for so long at most, and begins no more then; what it began last may still fail and be repeated.
+                # It works for so long at most, and begins nothing then; what it began last may fail and be repeated.
                 works = parent["ItemSelector"]["secondsLeft"] + state["TimeoutSeconds"]
                 if waited(entry) + works + sum(map(waited, others)) > CHILD_SECONDS_MAX:
                     yield f"{name} is cut short by the end of its execution"
@@ -279,7 +279,8 @@ def every_map_is_bounded(workflow: Definition, _of: Workflow) -> Iterator[str]:
         # None at all mean as many as there are. What is read from the input, every way to the map has put there.
         path = str(state.get("MaxConcurrencyPath", "")).removeprefix("$.")
         before = [each for _, each in all_states(workflow) if name in successors(each)]
-        if not path or not all(f"'{path}': $number('${{BulkConcurrency}}')" in str(each.get("Output")) for each in before):
+        put = f"'{path}': $number('${{BulkConcurrency}}')"
+        if not path or not all(put in str(each.get("Output")) for each in before):
             yield f"{name} has any number of children at a time"
         if state.get("ToleratedFailurePercentage") != 100:
             yield f"{name} ends all children when one fails"

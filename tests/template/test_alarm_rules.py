@@ -147,7 +147,7 @@ BROKEN: dict[str, tuple[Rule, Mutation]] = {
         rules.dashboards_are_taken,
         _in_dashboard(
             '"expression": "SEARCH(\'{IncentivesGateway,account,service} service=\\"${AWS::StackName}\\" '
-            'MetricName=\\"DaysRemaining\\"\', \'Average\', 3600)"',
+            "MetricName=\\\"DaysRemaining\\\"', 'Average', 3600)\"",
             '"expression": "SELECT MIN(DaysRemaining) FROM SCHEMA(IncentivesGateway, account)"',
         ),
     ),

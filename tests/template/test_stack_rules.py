@@ -132,12 +132,13 @@ def _stack_and_parameters() -> dict[str, tuple[str, dict[str, str]]]:
 
 
 def test_no_two_stacks_read_each_others_keys() -> None:
-    for (one, (stack, given)), (other, (stack_2, given_2)) in itertools.combinations(_stack_and_parameters().items(), 2):
+    for one, other in itertools.combinations(_stack_and_parameters().items(), 2):
+        (name, (stack, given)), (name_2, (stack_2, given_2)) = one, other
         if stack == stack_2:
             # Then a deployment without --config-env must not turn it into something else.
-            assert given == given_2, f"{one} and {other} are one stack with two sets of parameters"
+            assert given == given_2, f"{name} and {name_2} are one stack with two sets of parameters"
         else:
-            assert given["AccountSecretPrefix"] != given_2["AccountSecretPrefix"], f"{one} and {other} share keys"
+            assert given["AccountSecretPrefix"] != given_2["AccountSecretPrefix"], f"{name} and {name_2} share keys"
 
 
 def test_stacks_have_the_same_names_everywhere() -> None:

@@ -51,10 +51,12 @@ STATE_KEYS: Final = {"orderId", "round", "next", "waitSeconds", "batches", "done
 NO_INSTANCE: Final = ClientError(
     {
         "Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."},
-        "ResponseMetadata": {"RequestId": "0", "HTTPStatusCode": 429, "HTTPHeaders": {}, "HostId": "", "RetryAttempts": 0},
+        "ResponseMetadata": {
+            "RequestId": "0", "HTTPStatusCode": 429, "HTTPHeaders": {}, "HostId": "", "RetryAttempts": 0,
+        },
     },
     "Invoke",
-)
+)  # fmt: skip
 
 
 class Telemetry(FakeTelemetry):
@@ -242,7 +244,9 @@ def test_an_order_goes_through_all_states_to_its_result(scene: Scene) -> None:
     scene.check(order_id)
 
 
-@pytest.mark.parametrize(("task", "seconds", "children"), [(Task.CHECK, 600, 1), (Task.ISSUE, 80, 1), (Task.ISSUE, 240, 3)])
+@pytest.mark.parametrize(
+    ("task", "seconds", "children"), [(Task.CHECK, 600, 1), (Task.ISSUE, 80, 1), (Task.ISSUE, 240, 3)]
+)
 def test_a_task_waits_for_an_instance_while_all_are_at_work(
     scene: Scene, task: Task, seconds: int, children: int
 ) -> None:
