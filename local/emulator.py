@@ -7,7 +7,7 @@ starts an instance. AWS has the machines for it; here fifty interpreters startin
 into their time-outs. A call beyond the bound waits for a process to come free, which is safe because no function of
 this project calls itself.
 
-The encryption context of a call to KMS, and the sender of a mail and its identity, for the policies that ask for them.
+The encryption context of a call to KMS, for the policies that ask for it.
 
 Waits of workflows that notice when their scale is changed: a test shortens the one that is under way, too.
 """
@@ -47,30 +47,18 @@ def acquire_worker(
 
 
 _request_context = iam_actions.request_tag_context
-_ses_resource = iam_actions._ses_v2_resource_arn  # noqa: SLF001 - there is no other way in
 
 
 def request_context(service: str, iam_action: str, body: bytes, params: object) -> dict[str, Any]:
-    """The condition keys of one request, with those that MiniStack leaves out."""
+    """The condition keys of one request, with those of its encryption context if it is one to KMS."""
     found: dict[str, Any] = _request_context(service, iam_action, body, params)
-    if service not in {"kms", "ses"}:
+    if service != "kms":
         return found
     try:
-        given = json.loads(body or b"{}")
-        context = given.get("EncryptionContext") or {}
+        given = json.loads(body or b"{}").get("EncryptionContext") or {}
     except (ValueError, AttributeError):
         return found
-    if sender := given.get("FromEmailAddress"):
-        found = {**found, "ses:FromAddress": sender}
-    return {**found, **{f"kms:EncryptionContext:{name}": str(value) for name, value in context.items()}}
-
-
-def ses_resource(method: str, path: str, body: bytes, region: str, account_id: str) -> str:
-    """What a call to SES is about: a mail, about the identity of its sender."""
-    if path.rstrip("/").endswith("/outbound-emails"):
-        sender = json.loads(body or b"{}").get("FromEmailAddress", "")
-        return f"arn:aws:ses:{region}:{account_id}:identity/{sender}"
-    return str(_ses_resource(method, path, body, region, account_id))
+    return {**found, **{f"kms:EncryptionContext:{name}": str(value) for name, value in given.items()}}
 
 
 def scaled_sleep(seconds: float) -> None:
@@ -84,7 +72,6 @@ def scaled_sleep(seconds: float) -> None:
 # Before the services import it by name.
 lambda_runtime.acquire_worker = acquire_worker
 iam_actions.request_tag_context = request_context
-iam_actions._ses_v2_resource_arn = ses_resource  # noqa: SLF001 - likewise
 stepfunctions._scaled_sleep = scaled_sleep  # noqa: SLF001 - there is no other way in
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 - A distributed Map's bound on its children may be read from its input.
 - A request counts as sent over TLS, as all are on AWS: policies that ask for it deny everything otherwise.
+- A mail is about the identity of its sender, whom policies may ask for.
 - Calls of schedules and rules are asynchronous: retries, then the destination of what failed.
 - Metrics embedded in log lines.
 - A staging label of a secret stands at one version.
@@ -26,13 +27,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import cloudwatch, eventbridge, lambda_svc, secretsmanager, stepfunctions
 
 _KEPT_STAGES = {"AWSCURRENT", "AWSPREVIOUS"}
 
 _distributed_map = stepfunctions._run_distributed_map
 _pin_request_origin = iam_evaluator.pin_request_origin
+_enforce = iam_evaluator.enforce
+_ses_resource_arn = iam_actions._ses_v2_resource_arn
 _emit_logs = lambda_svc._emit_lambda_logs
 _put_secret_value = secretsmanager._put_secret_value
 _sqs_concurrency = lambda_svc._sqs_esm_concurrency
@@ -54,6 +57,23 @@ def run_distributed_map(  # noqa: PLR0917 - as there
 def pin_request_origin(source_ip: Any, _secure: Any) -> Any:
     """A request's origin, as if it had come over TLS."""
     return _pin_request_origin(source_ip, True)  # noqa: FBT003 - positional there
+
+
+def ses_resource_arn(method: str, path: str, body: bytes, region: str, account_id: str) -> Any:
+    """What a call to SES is about."""
+    if path.rstrip("/").endswith("/outbound-emails"):
+        sender = json.loads(body or b"{}").get("FromEmailAddress", "")
+        return f"arn:aws:ses:{region}:{account_id}:identity/{sender}"
+    return _ses_resource_arn(method, path, body, region, account_id)
+
+
+def enforce(  # noqa: PLR0917 - as there
+    access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", service_context: Any = None
+) -> Any:  # fmt: skip
+    """Whether a call is allowed; of a mail the sender is known."""
+    if iam_action == "ses:SendEmail":
+        service_context = {**(service_context or {}), "ses:FromAddress": resource_arn.rpartition("/")[2]}
+    return _enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
 
 
 def dispatch_to_lambda(arn: str, payload: str) -> None:
@@ -153,6 +173,8 @@ def install() -> None:
     """Put everything in place, before MiniStack's server starts."""
     stepfunctions._run_distributed_map = run_distributed_map
     iam_evaluator.pin_request_origin = pin_request_origin
+    iam_evaluator.enforce = enforce
+    iam_actions._ses_v2_resource_arn = ses_resource_arn
     eventbridge._dispatch_to_lambda = dispatch_to_lambda
     lambda_svc._emit_lambda_logs = emit_lambda_logs
     secretsmanager._put_secret_value = put_secret_value
