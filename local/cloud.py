@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from local import deployment, environments, keys, outputs, people, processes, services
+from local import deployment, environments, keys, outputs, people, processes, services, target
 from local.aws import client
 from local.settings import (
     ACCOUNT_NAME,
@@ -136,9 +136,7 @@ def _up(settings: Settings, say: Say) -> outputs.Outputs:
         sandboxUrl=sandbox_url,
         invokerAccessKeyId=invoker.access_key_id,
         invokerSecretAccessKey=invoker.secret_access_key,
-        functionNames={
-            name.removesuffix("FunctionName"): value for name, value in stack.items() if name.endswith("FunctionName")
-        },
+        functionNames=target.functions(client("cloudformation", ministack_url, deployment.OWNER), STACK_NAME),
         logsDir=str(settings.logs),
         temporaryDir=str(settings.temporary),
         ministackPid=ministack.pid,

@@ -1,8 +1,9 @@
 """What MiniStack does otherwise than AWS, and this project depends on. Each part is put right in MiniStack's own terms.
 
-- A distributed Map in JSONata: its items, its selector and its output.
+- A distributed Map's bound on its children may be read from its input.
 - A request counts as sent over TLS, as all are on AWS: policies that ask for it deny everything otherwise.
-- Asynchronous calls by alias, and calls of schedules and rules: retries, then the destination of what failed.
+- A mail is about the identity of its sender, whom policies may ask for.
+- Calls of schedules and rules are asynchronous: retries, then the destination of what failed.
 - Metrics embedded in log lines.
 - A staging label of a secret stands at one version.
 - A queue's bound on functions at work may be a parameter of the template, which are all text.
@@ -26,16 +27,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import cloudwatch, eventbridge, lambda_svc, secretsmanager, stepfunctions
 
 _KEPT_STAGES = {"AWSCURRENT", "AWSPREVIOUS"}
-_NUMBERS_OF_A_MAP = ("MaxConcurrency", "ToleratedFailurePercentage", "ToleratedFailureCount")
-_JSONATA_OF_A_MAP = {"Items", "ItemSelector", "Output", "Assign"}
 
 _distributed_map = stepfunctions._run_distributed_map
 _pin_request_origin = iam_evaluator.pin_request_origin
-_invoke_async = lambda_svc.invoke_async_with_retry
+_enforce = iam_evaluator.enforce
+_ses_resource_arn = iam_actions._ses_v2_resource_arn
 _emit_logs = lambda_svc._emit_lambda_logs
 _put_secret_value = secretsmanager._put_secret_value
 _sqs_concurrency = lambda_svc._sqs_esm_concurrency
@@ -48,25 +48,10 @@ _unpacking = threading.Lock()
 def run_distributed_map(  # noqa: PLR0917 - as there
     state: Any, given: Any, effective: Any, iterator: Any, execution: Any, ctx: Any
 ) -> Any:
-    """Run a Map whose items, selector and output are JSONata."""
-    if stepfunctions._state_query_language(state, ctx) != "JSONata":
-        return _distributed_map(state, given, effective, iterator, execution, ctx)
-    items = stepfunctions._jsonata_state_field(state, "Items", "array", given, ctx) if "Items" in state else given
-    if selector := state.get("ItemSelector"):
-        items = [
-            stepfunctions._apply_jsonata_template(
-                selector, given, {**ctx, "Map": {"Item": {"Index": index, "Value": item}}}
-            )
-            for index, item in enumerate(items)
-        ]
-    plain = {name: value for name, value in state.items() if name not in _JSONATA_OF_A_MAP}
-    for name in _NUMBERS_OF_A_MAP:
-        if name in plain:
-            plain[name] = stepfunctions._jsonata_state_field(state, name, "number", given, ctx)
-    results, then = _distributed_map(plain, items, items, iterator, execution, ctx)
-    output = stepfunctions._apply_jsonata_output(state, given, ctx, result=results, default=results)
-    stepfunctions._apply_state_assign(state, given, ctx, result=results)
-    return output, then
+    """Run a Map whose input says how many children there may be at a time."""
+    if path := state.get("MaxConcurrencyPath"):
+        state = {**state, "MaxConcurrency": stepfunctions._resolve_path_or_ctx(path, effective, ctx)}
+    return _distributed_map(state, given, effective, iterator, execution, ctx)
 
 
 def pin_request_origin(source_ip: Any, _secure: Any) -> Any:
@@ -74,20 +59,28 @@ def pin_request_origin(source_ip: Any, _secure: Any) -> Any:
     return _pin_request_origin(source_ip, True)  # noqa: FBT003 - positional there
 
 
-def invoke_async_with_retry(func: Any, event: Any) -> None:
-    """Call a function asynchronously by the settings that its alias has: there is one alias per function here."""
-    name = (func.get("config") or func)["FunctionName"]
-    configs = (lambda_svc._functions.get(name) or {}).get("event_invoke_configs") or {}
-    if configs and not func.get("event_invoke_config") and "$LATEST" not in configs:
-        func = {**func, "event_invoke_config": next(iter(configs.values()))}
-    _invoke_async(func, event)
+def ses_resource_arn(method: str, path: str, body: bytes, region: str, account_id: str) -> Any:
+    """What a call to SES is about."""
+    if path.rstrip("/").endswith("/outbound-emails"):
+        sender = json.loads(body or b"{}").get("FromEmailAddress", "")
+        return f"arn:aws:ses:{region}:{account_id}:identity/{sender}"
+    return _ses_resource_arn(method, path, body, region, account_id)
+
+
+def enforce(  # noqa: PLR0917 - as there
+    access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", service_context: Any = None
+) -> Any:  # fmt: skip
+    """Whether a call is allowed; of a mail the sender is known."""
+    if iam_action == "ses:SendEmail":
+        service_context = {**(service_context or {}), "ses:FromAddress": resource_arn.rpartition("/")[2]}
+    return _enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
 
 
 def dispatch_to_lambda(arn: str, payload: str) -> None:
     """Call a function for a schedule or a rule: asynchronously, as all such calls are."""
     func, config, _name = lambda_svc._get_func_record_for_ref(arn)
     if func and config:
-        invoke_async_with_retry(lambda_svc._execution_record_for_config(func, config), json.loads(payload))
+        lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(func, config), json.loads(payload))
 
 
 def emit_lambda_logs(func: Any, request_id: Any, log_text: str | None, *args: Any, **kwargs: Any) -> None:
@@ -180,7 +173,8 @@ def install() -> None:
     """Put everything in place, before MiniStack's server starts."""
     stepfunctions._run_distributed_map = run_distributed_map
     iam_evaluator.pin_request_origin = pin_request_origin
-    lambda_svc.invoke_async_with_retry = invoke_async_with_retry
+    iam_evaluator.enforce = enforce
+    iam_actions._ses_v2_resource_arn = ses_resource_arn
     eventbridge._dispatch_to_lambda = dispatch_to_lambda
     lambda_svc._emit_lambda_logs = emit_lambda_logs
     secretsmanager._put_secret_value = put_secret_value

@@ -18,7 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import outputs, settings
 from local.put_keys import RefusedError, read_account
 from local.signing import Caller
+from local.target import NoTargetError, find
 
+#: The stack's output that names the function.
+FUNCTION = "RotateKeysFunctionName"
 # The function's own time-out is 15 minutes. A repeat by the SDK would be a second watch beside the first.
 _PATIENT = Config(connect_timeout=5, read_timeout=930, retries={"total_max_attempts": 1}, tcp_keepalive=True)
 
@@ -35,8 +38,8 @@ def main() -> int:
         if os.environ.get("WATCH_SECONDS"):
             asked["watchSeconds"] = float(os.environ["WATCH_SECONDS"])
         print(f"Rotating the key of account {account}; a new key is watched for ten minutes ...", flush=True)
-        answer = lambda_client.invoke(FunctionName=function, Qualifier="live", Payload=json.dumps(asked))
-    except (RefusedError, outputs.NotDeployedError, ValueError) as error:
+        answer = lambda_client.invoke(FunctionName=function, Payload=json.dumps(asked))
+    except (RefusedError, NoTargetError, outputs.NotDeployedError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except (ClientError, BotoCoreError) as error:
@@ -52,8 +55,11 @@ def main() -> int:
 
 def _target(stack: str | None) -> tuple[Any, str]:
     """The Lambda service to call, and the function's name."""
+    function = find(stack).outputs.get(FUNCTION)
+    if function is None:
+        raise RefusedError(f"The stack has no output {FUNCTION}: is it an Incentives Gateway of this version?")
     if stack:
-        return boto3.client("lambda", config=_PATIENT), f"{stack}-rotate-keys"
+        return boto3.client("lambda", config=_PATIENT), function
     deployed = outputs.load(settings.from_environment().outputs_file)
     caller = Caller(deployed.accessKeyId, deployed.secretAccessKey)
     session = boto3.Session(
@@ -62,8 +68,7 @@ def _target(stack: str | None) -> tuple[Any, str]:
         region_name=deployed.region,
     )
     direct = _PATIENT.merge(Config(proxies={}))
-    lambda_client = session.client("lambda", endpoint_url=deployed.awsEndpointUrl, config=direct)
-    return lambda_client, deployed.functionNames["RotateKeys"]
+    return session.client("lambda", endpoint_url=deployed.awsEndpointUrl, config=direct), function
 
 
 if __name__ == "__main__":

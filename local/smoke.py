@@ -1,5 +1,7 @@
 """Tries a deployment: ``make smoke STACK=name`` makes a card, repeats and cancels it, rings an alarm, looks at mail.
 
+First it looks whether the functions that are called have what was deployed last.
+
 Without STACK it works on the local cloud; STACK=name takes a deployed stack in the AWS account and region of the usual
 AWS settings, which also sign. ACCOUNT, AMOUNT (1.00) and CURRENCY (USD) say what to order. On production it orders a
 real card, and so does nothing unless REALLY=yes. No claim code is ever printed. What was made is undone in any case.
@@ -20,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import outputs
 from local.signing import Answer
-from local.target import NoTargetError, Target, find
+from local.target import NoTargetError, Target, find, functions
 
 #: For a request that was answered 202, or a workflow, to end.
 PATIENCE_SECONDS: Final = 90.0
@@ -70,6 +72,23 @@ class Smoke:
     key: str = field(default_factory=lambda: f"smoke-{uuid.uuid4().hex}")
     card: dict[str, Any] = field(default_factory=dict)
     claim_code: str = field(default="", repr=False)
+
+    def parameters(self) -> str:
+        """What the stack was deployed with last has come to every function, as it is called."""
+        cloudformation = self.target.client("cloudformation")
+        names = functions(cloudformation, self.target.stack)
+        wanted = self._by_variable(cloudformation)
+        old = [
+            f"{parameter} of {called}"
+            for called in sorted({*names.values(), *self._called_by_the_api()})
+            for given in [self._environment(called)]
+            for variable, parameter in wanted.items()
+            if given.get(variable) != self.target.parameters[parameter]
+        ]
+        if old:
+            to_do = "Deploy again. If it stays so, the function was changed by hand, or a version of it is called."
+            raise FailedError(f"not as it was deployed: {', '.join(old[:3])}{' ...' if len(old) > 3 else ''}", to_do)  # noqa: PLR2004 - enough to find it
+        return f"{len(wanted)} of them, as deployed, in {len(names)} functions"
 
     # ---- the API --------------------------------------------------------------------------------
 
@@ -222,6 +241,33 @@ class Smoke:
 
     # ---- helpers --------------------------------------------------------------------------------
 
+    def _by_variable(self, cloudformation: Any) -> dict[str, str]:  # noqa: ANN401 - a boto3 client
+        """The parameters that functions have in their environment, by their names there."""
+        body = cloudformation.get_template(StackName=self.target.stack, TemplateStage="Processed")["TemplateBody"]
+        template = json.loads(body) if isinstance(body, str) else body
+        return {
+            variable: value["Ref"]
+            for each in template["Resources"].values()
+            if each["Type"] == "AWS::Lambda::Function"
+            for variable, value in each["Properties"]["Environment"]["Variables"].items()
+            if isinstance(value, dict) and value.get("Ref") in self.target.parameters
+        }
+
+    def _called_by_the_api(self) -> set[str]:
+        """The functions that routes call, a version's or an alias's name behind them if that is what is called."""
+        pages = self.target.client("apigateway").get_paginator("get_resources")
+        return {
+            method["methodIntegration"]["uri"].partition(":function:")[2].partition("/")[0]
+            for page in pages.paginate(restApiId=self.target.outputs["ApiId"], embed=["methods"])
+            for each in page["items"]
+            for method in each.get("resourceMethods", {}).values()
+        }
+
+    def _environment(self, function: str) -> Mapping[str, str]:
+        found = self.target.client("lambda").get_function_configuration(FunctionName=function)
+        variables: Mapping[str, str] = found["Environment"]["Variables"]
+        return variables
+
     def undo(self) -> str | None:
         """Cancel a card that a failed step has left; tells what is left for people."""
         if not self.card:
@@ -298,7 +344,7 @@ def _is_verified(ses: Any, identity: str) -> bool:  # noqa: ANN401 - a boto3 cli
 
 #: In this order. Each step that fails ends those that need it; what needs nothing is tried all the same.
 NEED_A_CARD: Final = ("repeat", "misuse", "reveal", "cancel", "recovery")
-STEPS: Final = ("funds", "create", *NEED_A_CARD, "alarm", "people", "mail")
+STEPS: Final = ("parameters", "funds", "create", *NEED_A_CARD, "alarm", "people", "mail")
 
 
 def run(smoke: Smoke, say: Callable[[str], None] = print) -> bool:

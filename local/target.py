@@ -61,6 +61,17 @@ def find(stack: str | None) -> Target:
     return of_local(outputs.load(settings.from_environment().outputs_file))
 
 
+def functions(cloudformation: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client
+    """The names that CloudFormation gave to a stack's functions, by theirs in the template: `CreateGiftCard` ..."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+    return {
+        each["LogicalResourceId"].removesuffix("Function"): each["PhysicalResourceId"]
+        for page in pages
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] == "AWS::Lambda::Function"
+    }
+
+
 def of_local(deployed: outputs.Outputs) -> Target:
     """A local cloud."""
     caller = Caller(deployed.accessKeyId, deployed.secretAccessKey)

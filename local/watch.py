@@ -16,7 +16,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import outputs
-from local.target import NoTargetError, Target, find
+from local.target import NoTargetError, Target, find, functions
 
 NAMESPACE: Final = "IncentivesGateway"
 REFRESH_SECONDS: Final = 5.0
@@ -199,9 +199,8 @@ def _text(value: float | None, unit: str = "", digits: int = 0) -> str:
 
 def watch_accounts_once(target: Target) -> None:
     """Have the local cloud watch its accounts now: its schedule would come in an hour."""
-    target.client("lambda").invoke(
-        FunctionName=target.outputs["WatchAccountFunctionName"], Qualifier="live", InvocationType="Event", Payload=b"{}"
-    )
+    name = functions(target.client("cloudformation"), target.stack)["WatchAccount"]
+    target.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
 
 
 def _frames(screen: Screen, *, once: bool) -> Iterator[str]:

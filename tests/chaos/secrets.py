@@ -37,7 +37,7 @@ def logs_of(cloud: Cloud) -> list[str]:
     """Log lines of all functions; the emulator's restart may forget the log of one that nobody has called since."""
     known = cloud.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/")
     groups = {each["logGroupName"] for page in known for each in page["logGroups"]}
-    names = [name for name in cloud.outputs.functionNames.values() if f"/aws/lambda/{name}" in groups]
+    names = [name for name in cloud.outputs.functionNames.values() if cloud.log_group(name) in groups]
     return [line for name in names for line in cloud.logs(name)]
 
 

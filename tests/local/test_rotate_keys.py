@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ class Functions:
         self.members: dict[str, Any] = {}
         self.asked: list[dict[str, Any]] = []
         self.fails: Exception | None = None
+        self.outputs = {"RotateKeysFunctionName": "gateway-RotateKeysFunction-1A2B3C"}
 
     def invoke(self, **members: Any) -> dict[str, Any]:
         self.asked.append(members | {"Payload": json.loads(members["Payload"])})
@@ -36,6 +38,7 @@ def functions() -> Functions:
 def command(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs the command for a deployed stack."""
     monkeypatch.setattr("local.rotate_keys.boto3.client", lambda service, config: functions)
+    monkeypatch.setattr("local.rotate_keys.find", lambda stack: SimpleNamespace(outputs=functions.outputs))
     for name in ("ACCOUNT", "WATCH_SECONDS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STACK", "gateway")
@@ -52,9 +55,7 @@ def test_it_invokes_the_stacks_function_and_says_what_it_said(
     command: Callable[..., int], functions: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(ACCOUNT="emea") == 0
-    assert functions.asked == [
-        {"FunctionName": "gateway-rotate-keys", "Qualifier": "live", "Payload": {"account": "emea"}}
-    ]
+    assert functions.asked == [{"FunctionName": "gateway-RotateKeysFunction-1A2B3C", "Payload": {"account": "emea"}}]
     assert "kept: The key ...WXYZ is in use." in capsys.readouterr().out
 
 
@@ -90,6 +91,15 @@ def test_a_function_that_died_is_told(
     functions.report = {"errorMessage": "Task timed out"}
     assert command() == 1
     assert "its log says why" in capsys.readouterr().err
+
+
+def test_a_stack_without_the_function_is_told(
+    command: Callable[..., int], functions: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    functions.outputs.clear()
+    assert command() == 2
+    assert "is it an Incentives Gateway" in capsys.readouterr().err
+    assert functions.asked == []
 
 
 @pytest.mark.parametrize("environment", [{"ACCOUNT": "Not/Allowed"}, {"WATCH_SECONDS": "soon"}])

@@ -22,7 +22,11 @@ BULK_ORDER: Final = _read("process_order", "process_order.asl.json")
 
 _MEMBER: Final = re.compile(r"^\{% \$states\.input\.(\w+) %\}$")
 _EQUALS: Final = re.compile(r"^\{% \$states\.input\.(\w+) = '(\w*)' %\}$")
+_NUMBER: Final = re.compile(r"^\{% \$number\('\$\{(\w+)\}'\) %\}$")
 _ABOVE: Final = re.compile(r"^\{% \$states\.input\.(\w+) > (\d+) %\}$")
+
+#: What the deployment fills in: more children than by default meet more often.
+_PARAMETERS: Final = {"BulkConcurrency": 8}
 
 Input = Mapping[str, Any]
 
@@ -91,10 +95,11 @@ class Machine:
         items = at_hand[state["ItemsPath"].removeprefix("$.")]
         given = [{**dict(_selected(state["ItemSelector"], at_hand, item))} for item in items]
         children = [lambda each=each: self.run(state["ItemProcessor"], each) for each in given]
-        self.together(children, state["MaxConcurrency"])  # type: ignore[arg-type] # what they return is dropped
+        self.together(children, at_hand[state["MaxConcurrencyPath"].removeprefix("$.")])  # type: ignore[arg-type] # what they return is dropped
 
     def _with_retries(self, state: Mapping[str, Any], payload: dict[str, Any]) -> dict[str, Any] | None:
-        (rule,) = state["Retry"]
+        # There is always an instance here: only the entry for all other faults is needed.
+        *_, rule = state["Retry"]
         assert rule["ErrorEquals"] == ["States.ALL"]
         pause = float(rule["IntervalSeconds"])
         for left in range(rule["MaxAttempts"], -1, -1):
@@ -120,6 +125,8 @@ def _selected(selector: Mapping[str, Any], at_hand: Input, item: Any) -> dict[st
 
 
 def _value(value: Any, given: Input) -> Any:
+    if isinstance(value, str) and (number := _NUMBER.match(value)):
+        return _PARAMETERS[number[1]]
     member = _MEMBER.match(value) if isinstance(value, str) else None
     return given[member[1]] if member else value
 

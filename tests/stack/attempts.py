@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
+from local.settings import MAIL_SENDER
 from local.signing import Caller
 from tests.stack.cloud import Cloud
 
@@ -189,12 +190,8 @@ ATTEMPTS: Final[Mapping[str, Call]] = {
     "ses:SendEmail": _of(
         "sesv2",
         "send_email",
-        lambda _, arn: {
-            "FromEmailAddress": name_of(arn),
-            "FromEmailAddressIdentityArn": arn,
-            "Destination": {},
-            "Content": {},
-        },
+        # Whatever the identity, it is the sender that counts.
+        lambda _, arn: {"FromEmailAddress": MAIL_SENDER, "Destination": {}, "Content": {}},
     ),
     "s3:GetObject": _of("s3", "get_object", lambda _, arn: _object(arn)),
     "s3:PutObject": _of("s3", "put_object", lambda _, arn: {**_object(arn), "Body": b"", "IfMatch": f'"{NOBODY}"'}),

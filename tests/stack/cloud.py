@@ -167,7 +167,13 @@ class Cloud:
     def logs(self, function_name: str | None = None) -> list[str]:
         """All log lines of all functions, or of one; metrics are among them, in their embedded format."""
         names = [function_name] if function_name else list(self.outputs.functionNames.values())
-        return [line for name in names for line in self._log_lines(f"/aws/lambda/{name}")]
+        return [line for name in names for line in self._log_lines(self.log_group(name))]
+
+    def log_group(self, function_name: str) -> str:
+        """Where a function's log lines go."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
+        group: str = configuration["LoggingConfig"]["LogGroup"]
+        return group
 
     def invoke(self, function_name: str, payload: object = None) -> Any:
         """Call a function without the API, as schedule and workflow do: `SweepRequests`, or a function's whole name.
@@ -175,9 +181,7 @@ class Cloud:
         Returns its answer; a function that raised or whose process died fails the test.
         """
         name = self.outputs.functionNames.get(function_name, function_name)
-        answer = self.client("lambda").invoke(
-            FunctionName=name, Qualifier="live", Payload=json.dumps({} if payload is None else payload)
-        )
+        answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps({} if payload is None else payload))
         text = answer["Payload"].read().decode()
         assert "FunctionError" not in answer, f"{name}: {text}"
         return json.loads(text)

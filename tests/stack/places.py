@@ -136,7 +136,7 @@ def put_marks(cloud: Cloud, mark: str) -> dict[str, list[str]]:
         cloud.table(name).put_item(Item={key["AttributeName"]: new("tables") for key in keys})
     logs = cloud.client("logs")
     for function in ("CreateGiftCard", "PublishEvents"):
-        at = {"logGroupName": f"/aws/lambda/{cloud.outputs.functionNames[function]}", "logStreamName": mark}
+        at = {"logGroupName": cloud.log_group(cloud.outputs.functionNames[function]), "logStreamName": mark}
         logs.create_log_stream(**at)
         logs.put_log_events(**at, logEvents=[{"timestamp": int(time.time() * 1000), "message": new("logs")}])
     metrics = cloud.client("cloudwatch")

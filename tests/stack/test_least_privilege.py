@@ -18,9 +18,9 @@ import pytest
 
 from local.settings import ACCOUNT_NAME, ACCOUNT_SECRET_PREFIX, MAIL_SENDER
 from local.signing import Caller
-from tests.stack.attempts import ATTEMPTS, CONTEXT, NOBODY, ONLY_DENIED, TAKEN, Clients, Hand
+from tests.stack.attempts import ATTEMPTS, CONTEXT, DENIED, NOBODY, ONLY_DENIED, TAKEN, Clients, Hand
 from tests.stack.cloud import Cloud
-from tests.template.needs import FUNCTIONS, arn_of, ref
+from tests.template.needs import FUNCTIONS, arn_of
 from tests.template.rules import LOG_DELIVERY, SENDER, api_document, wanted_grants
 from tests.template.transformed import resolve, source, transform
 
@@ -41,11 +41,11 @@ UNCALLABLE: Final = {
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
     "logs:ListLogDeliveries",
 }  # fmt: skip
-#: Not tried: the emulator asks for another resource than AWS does, as it names no stream of a table or of a log and no
-#: sender of a mail, and denies even those who may. The template's tests hold each role to these, too.
+#: Not tried: the emulator asks for another resource than AWS does, as it names no stream of a table or of a log, and
+#: denies even those who may. The template's tests hold each role to these, too.
 DENIED_TO_ALL: Final = {
     "dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords", "logs:CreateLogStream",
-    "logs:PutLogEvents", "ses:SendEmail",
+    "logs:PutLogEvents",
 }  # fmt: skip
 #: Lent for what SNS does with it when a role publishes; by itself none may use it.
 ONLY_VIA_SNS: Final = "OperatorsKey"
@@ -103,6 +103,8 @@ class Stack:
                 return f"arn:aws:dynamodb:{self._here}:table/{physical}"
             case "AWS::Logs::LogGroup":
                 return f"arn:aws:logs:{self._here}:log-group:{physical}:*"
+            case "AWS::Lambda::Function":
+                return f"arn:aws:lambda:{self._here}:function:{physical}"
             case "AWS::KMS::Key":
                 return f"arn:aws:kms:{self._here}:key/{physical}"
             case "AWS::SQS::Queue":
@@ -145,7 +147,7 @@ def needed(stack: Stack) -> Grants:
     orders = "arn:aws:states:us-east-1:123456789012:{}:stack-process-order"
     wanted = {f"{name}Role": wanted_grants(name, needs) for name, needs in FUNCTIONS.items()}
     for role, function in _INVOKES.items():
-        wanted[role] = {ref(f"{function}FunctionAliaslive"): {"lambda:InvokeFunction"}}
+        wanted[role] = {arn_of(f"{function}Function"): {"lambda:InvokeFunction"}}
         wanted[role] |= (
             {"*": set(LOG_DELIVERY)} if "StateMachine" in role else {arn_of("FailuresQueue"): {"sqs:SendMessage"}}
         )
@@ -290,6 +292,16 @@ def test_what_is_not_tried_could_not_be_told(needed: Grants, hands: dict[str, Ha
         for pattern, actions in grants.items():
             for action in actions & DENIED_TO_ALL:
                 assert hands[role].is_denied(action, pattern), f"{action} can be told by now: take it off the list"
+
+
+@pytest.mark.parametrize("sender", ["somebody@example.com", "gateway@mail.example.com"])
+def test_cases_are_mailed_as_their_sender_only(hands: dict[str, Hand], sender: str) -> None:
+    ses = hands["RecoverRequestRole"].client("sesv2")
+    # when who may mail cases does so in somebody else's name, even of the same domain
+    with pytest.raises(ses.exceptions.ClientError) as refused:
+        ses.send_email(FromEmailAddress=sender, Destination={}, Content={})
+    # then it is not allowed to
+    assert refused.value.response["Error"]["Code"] in DENIED
 
 
 def test_no_role_may_call_the_api_or_take_another_role(cloud: Cloud, stack: Stack, hands: dict[str, Hand]) -> None:

@@ -170,11 +170,8 @@ def test_wait_under_way_can_be_shortened(cloud: Cloud) -> None:
 
 def test_sweep_is_scheduled_and_can_be_called_by_hand(cloud: Cloud) -> None:
     schedules = cloud.client("scheduler").list_schedules()["Schedules"]
-    (schedule,) = [
-        each
-        for each in schedules
-        if each["Target"]["Arn"].endswith(f":{cloud.outputs.functionNames['SweepRequests']}:live")
-    ]
+    arn_ends_with = f":function:{cloud.outputs.functionNames['SweepRequests']}"
+    (schedule,) = [each for each in schedules if each["Target"]["Arn"].endswith(arn_ends_with)]
     assert schedule["State"] == "ENABLED"
     assert isinstance(cloud.invoke("SweepRequests"), dict)
 

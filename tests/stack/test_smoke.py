@@ -1,7 +1,10 @@
 """`make smoke` on the local cloud: every step is well, nothing is left, and what is broken is said."""
 
+import contextlib
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,7 +34,7 @@ def test_everything_is_well_and_nothing_is_left(cloud: Cloud, target: Target) ->
     # when
     assert run(smoke, said.append), "\n".join(said)
     # then each step was tried
-    assert [line.split()[0] for line in said] == ["ok"] * 10
+    assert [line.split()[0] for line in said] == ["ok"] * 11
     # and the card is no more, at Amazon neither
     (card,) = [each for each in cloud.sandbox.report()["cards"] if each["requestId"] == smoke.card["requestId"]]
     assert card["status"] != "Fulfilled"
@@ -43,6 +46,76 @@ def test_everything_is_well_and_nothing_is_left(cloud: Cloud, target: Target) ->
     # and no code was shown
     assert smoke.claim_code
     assert not CLAIM_CODE.search("\n".join(said) + repr(smoke))
+
+
+@contextlib.contextmanager
+def _deployed_with(cloud: Cloud, **given: str) -> Iterator[Target]:
+    """The same stack with other parameters, nothing else changed; put back at the end."""
+    client, stack = cloud.client("cloudformation"), cloud.outputs.stackName
+    before = of_local(cloud.outputs).parameters
+
+    def deploy(parameters: Mapping[str, str]) -> None:
+        client.update_stack(
+            StackName=stack,
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        )
+        client.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+
+    deploy({**before, **given})
+    try:
+        yield of_local(cloud.outputs)
+    finally:
+        deploy(before)
+
+
+def test_a_changed_parameter_reaches_a_running_function(cloud: Cloud, target: Target) -> None:
+    # given a function that is running
+    assert cloud.call("GET", "/funds").status == 200
+    # when nothing but a parameter is deployed
+    with _deployed_with(cloud, DefaultAccount="another") as changed:
+        # then smoke says that all functions have it, and by the old one's word they have not
+        assert "as deployed" in Smoke(changed, ORDER).parameters()
+        with pytest.raises(FailedError, match="DefaultAccount of"):
+            Smoke(target, ORDER).parameters()
+        # and the running one goes by it
+        answer = cloud.call("GET", "/funds")
+        assert answer.status >= 400, answer.text
+        assert "another" in answer.body["detail"]
+    assert cloud.call("GET", "/funds").status == 200
+
+
+def test_a_version_that_keeps_its_environment_is_told(cloud: Cloud, target: Target) -> None:
+    # given a version that was published before a parameter changed, and a route that calls it
+    function = cloud.outputs.functionNames["GetAvailableFunds"]
+    client, gateway, api = cloud.client("lambda"), cloud.client("apigateway"), cloud.outputs.apiId
+    variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    client.update_function_configuration(
+        FunctionName=function, Environment={"Variables": {**variables, "PACE_BURST": "3"}}
+    )
+    version = client.publish_version(FunctionName=function)["Version"]
+    client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+    assert "as deployed" in Smoke(target, ORDER).parameters()
+    (route,) = [
+        each["id"]
+        for page in gateway.get_paginator("get_resources").paginate(restApiId=api)
+        for each in page["items"]
+        if each["path"] == "/funds"
+    ]
+    called: dict[str, Any] = {"restApiId": api, "resourceId": route, "httpMethod": "GET"}
+    uri = gateway.get_integration(**called)["uri"]
+
+    def call(target_uri: str) -> None:
+        gateway.update_integration(**called, patchOperations=[{"op": "replace", "path": "/uri", "value": target_uri}])
+
+    call(uri.replace("/invocations", f":{version}/invocations"))
+    try:
+        # when smoke looks, then it names the parameter and what is called
+        with pytest.raises(FailedError, match=f"PaceBurst of {function}:{version}"):
+            Smoke(target, ORDER).parameters()
+    finally:
+        call(uri)
 
 
 def test_a_step_that_fails_says_what_to_do_and_the_card_is_cancelled_all_the_same(cloud: Cloud, target: Target) -> None:

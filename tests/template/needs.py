@@ -58,11 +58,12 @@ def ref(resource: str) -> str:
     return json.dumps({"Ref": resource})
 
 
-# The sender that the rules fill in where they look at mail. It may be verified by itself or by its domain.
+# The sender that the rules fill in where they look at mail. Which identity SES finds for it (the address, its domain or
+# a parent of that), and whether that one has a configuration set, is the company's own affair.
 SENDER = "gateway@example.com"
 _MAILS = {
-    f"arn:aws:ses:us-east-1:123456789012:identity/{identity}": frozenset({"ses:SendEmail"})
-    for identity in (SENDER, "example.com")
+    f"arn:aws:ses:us-east-1:123456789012:{kind}/*": frozenset({"ses:SendEmail"})
+    for kind in ("identity", "configuration-set")
 }
 _TELLS_OPERATORS = {
     ref("OperatorsTopic"): frozenset({"sns:Publish"}),

@@ -114,15 +114,15 @@ def every_route_is_signed(template: Template) -> Iterator[str]:
         yield f"other routes than expected: {sorted(found)}"
 
 
-def routes_reach_the_alias(template: Template) -> Iterator[str]:
-    """A route calls its function's published version, and only its own routes may call a function."""
+def routes_reach_their_functions(template: Template) -> Iterator[str]:
+    """A route calls its function, of no particular version, and only its own routes may call a function."""
     for method, path, operation in operations(template):
         uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-        if not uri.endswith("FunctionAliaslive}/invocations"):
-            yield f"{method} {path} does not reach an alias: {uri}"
+        if not uri.endswith(f"functions/${{{ROUTES.get((method, path))}Function.Arn}}/invocations"):
+            yield f"{method} {path} does not reach its function: {uri}"
     prefix = "arn:aws:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}"
     wanted = sorted(
-        (f"{name}FunctionAliaslive", f"{prefix}/{method.upper()}{re.sub(r'{[A-Za-z]+}', '*', path)}")
+        (f"{name}Function", f"{prefix}/{method.upper()}{re.sub(r'{[A-Za-z]+}', '*', path)}")
         for (method, path), name in ROUTES.items()
     )
     found = sorted(
@@ -249,18 +249,11 @@ def logs_are_kept_and_end(template: Template) -> Iterator[str]:
             yield f"{name} keeps its lines for ever"
 
 
-def versions_are_published(template: Template) -> Iterator[str]:
-    """Each function has the alias `live` on a version that is kept."""
-    aliases = {
-        each["Properties"]["FunctionName"]["Ref"]: each["Properties"]
-        for each in of_type(template, "AWS::Lambda::Alias").values()
-    }
-    for name in of_type(template, "AWS::Lambda::Function"):
-        if aliases.get(name, {}).get("Name") != "live":
-            yield f"{name} has no alias live"
-    for name, layer in of_type(template, "AWS::Lambda::LayerVersion").items():
-        if layer.get("DeletionPolicy") != "Retain":
-            yield f"{name} is deleted while published functions use it"
+def nothing_is_published(template: Template) -> Iterator[str]:
+    """There are no versions, which SAM does not publish anew for a changed parameter, and so nothing that calls one."""
+    for kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
+        for name in of_type(template, kind):
+            yield f"{name} keeps the environment that it was published with"
 
 
 def statements(template: Template, role: dict[str, Any], **parameters: str) -> Iterator[dict[str, Any]]:
@@ -320,6 +313,10 @@ def roles_allow_just_enough(template: Template) -> Iterator[str]:
             yield f"{name}'s role may be taken by others"
         if any("ses:" in action for actions in role_grants(template, role).values() for action in actions):
             yield f"{name} may send mail although no sender is set"
+        for statement in statements(template, role, MailSender=SENDER):
+            of_the_sender = {"StringEquals": {"ses:FromAddress": SENDER}}
+            if "ses:SendEmail" in statement["Action"] and statement.get("Condition") != of_the_sender:
+                yield f"{name} may send mail in others' names, or not in the sender's"
 
 
 def stars_are_rare(template: Template) -> Iterator[str]:
@@ -335,11 +332,9 @@ def stars_are_rare(template: Template) -> Iterator[str]:
 
 
 def kept_tables_are_safe(template: Template) -> Iterator[str]:
-    """All tables but the pacer's outlive the stack and can be restored, and in prod they are guarded."""
+    """All tables but the pacer's can be restored, and in prod they are guarded."""
     for name in of_type(template, "AWS::DynamoDB::Table").keys() - {"PacerTable"}:
         table = template["Resources"][name]
-        if table.get("DeletionPolicy") != "RetainExceptOnCreate" or table.get("UpdateReplacePolicy") != "Retain":
-            yield f"{name} goes with the stack"
         if table["Properties"].get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
             yield f"{name} has no point-in-time recovery"
         for environment, guarded in (("local", False), ("dev", False), ("prod", True)):
@@ -389,10 +384,8 @@ def ledger_is_indexed(template: Template) -> Iterator[str]:
 
 
 def vault_opens_by_order(template: Template) -> Iterator[str]:
-    """What the card vault sealed opens only in the name of an order; its key is kept and hard to lose."""
+    """What the card vault sealed opens only in the name of an order; its key is hard to lose."""
     key = template["Resources"]["CardVaultKey"]
-    if key.get("DeletionPolicy") != "RetainExceptOnCreate" or key.get("UpdateReplacePolicy") != "Retain":
-        yield "the vault's key goes with the stack"
     if key["Properties"].get("PendingWindowInDays") != KEY_WINDOW_DAYS:
         yield "the vault's key is gone soon after it is deleted"
     for name, role in of_type(template, "AWS::IAM::Role").items():
@@ -459,7 +452,7 @@ def no_secret_is_made(template: Template) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     no_invoke_credentials,
     every_route_is_signed,
-    routes_reach_the_alias,
+    routes_reach_their_functions,
     one_stage,
     regional_over_modern_tls,
     policy_only_narrows,
@@ -467,7 +460,7 @@ RULES: tuple[Rule, ...] = (
     functions_end_in_time,
     functions_are_known,
     logs_are_kept_and_end,
-    versions_are_published,
+    nothing_is_published,
     roles_allow_just_enough,
     stars_are_rare,
     kept_tables_are_safe,

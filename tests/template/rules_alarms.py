@@ -8,12 +8,28 @@ from typing import Any
 
 from incentives.aws.telemetry import FACTS
 from tests.template.emitted import NAMESPACE, SERVICE, exists, logged
-from tests.template.needs import FUNCTIONS
+from tests.template.metric_expressions import (
+    FOR_DASHBOARDS,
+    FUNCTIONS,
+    ID,
+    NotTakenError,
+    is_query,
+    read_math,
+    read_query,
+)
+from tests.template.needs import FUNCTIONS as OURS
 from tests.template.rules import Rule, Template
 from tests.template.transformed import ROOT, of_type, resolve
 
 RUNBOOK = ROOT / "docs" / "operate.md"
 COLUMNS = 24
+THIS_STACK = "${AWS::StackName}"
+# An alarm's limits: metrics in one calculation; how far it may look back, which is a week only in steps of an hour; and
+# how far a query of Metrics Insights may.
+METRICS_MAX = 10
+HOUR = 3600
+ALARM_SECONDS_MAX = 24 * HOUR
+QUERY_SECONDS_MAX = 3 * HOUR
 # Metric: namespace, name, and its dimensions by name.
 Metric = tuple[str, str, dict[str, Any]]
 
@@ -101,7 +117,7 @@ ALARMS: dict[str, Rings] = {
         tuple(each for name in _ISSUED for each in _ours("RequestRefused", operation=name)), threshold="AlarmRefusals"
     ),
     "WorkersFailingAlarm": Rings(
-        tuple(each for name, needs in FUNCTIONS.items() if not needs.routes for each in _function("Errors", name)),
+        tuple(each for name, needs in OURS.items() if not needs.routes for each in _function("Errors", name)),
         threshold=3,
     ),
     "DaysRemainingAlarm": Rings(_ours("DaysRemaining"), threshold="AlertDaysBelow", below=True, by="account"),
@@ -117,19 +133,15 @@ def _looked_at(properties: dict[str, Any]) -> list[Metric]:
     for query in properties["Metrics"]:
         if "MetricStat" in query:
             found.append(_metric(query["MetricStat"]["Metric"]))
-        elif "Fn::Sub" in str(query["Expression"]):
-            text = query["Expression"]["Fn::Sub"]
-            select = re.fullmatch(
-                r'SELECT (MIN|MAX)\((\w+)\) FROM SCHEMA\("(\w+)", (\w+), (\w+)\) WHERE service = '
-                r"'\$\{AWS::StackName\}' GROUP BY (\w+) ORDER BY \1\(\) (ASC|DESC)",
-                text,
-            )
-            if select is None or query.get("Period") is None:
+        elif is_query(text := expression_of(query)):
+            try:
+                asked = read_query(text)
+            except NotTakenError:
                 found.append((text, "", {}))
                 continue
-            _, name, namespace, first, second, by, _ = select.groups()
-            dimensions = {first: "*", second: "*"} | {SERVICE: {"Ref": "AWS::StackName"}}
-            found.append((namespace, name, {key: value for key, value in dimensions.items() if key != by}))
+            dimensions: dict[str, Any] = dict.fromkeys(asked.schema - {*asked.by}, "*") | {**asked.where}
+            of_this_stack = {SERVICE: {"Ref": "AWS::StackName"}} if asked.where.get(SERVICE) == THIS_STACK else {}
+            found.append((asked.namespace, asked.metric, dimensions | of_this_stack))
     return found
 
 
@@ -166,9 +178,6 @@ def alarms_can_ring(template: Template) -> Iterator[str]:
                 yield f"{name} looks at what nobody keeps: {metric}"
             if missing := set(_targets(metric)) - template["Resources"].keys():
                 yield f"{name} looks at what is not there: {missing}"
-        returned = [each.get("Id") for each in properties.get("Metrics", []) if each.get("ReturnData") is not False]
-        if wanted.calculates and len(returned) != 1:
-            yield f"{name} has more than one result: {returned}"
         # The emulated cloud refuses the whole stack for one that calculates.
         if alarms[name].get("Condition") != ("InAws" if wanted.calculates else None):
             yield f"{name} is deployed where it cannot be, or not where it can"
@@ -260,4 +269,68 @@ def _unknown_in_query(template: Template, query: str) -> Iterator[str]:
                 yield f"no log line has {name.strip()}"
 
 
-RULES: tuple[Rule, ...] = (alarms_can_ring, alarms_ring_in_time, alarms_are_heard, dashboard_shows_what_is_there)
+def expression_of(query: dict[str, Any]) -> str:
+    """The text of what an alarm or a dashboard calculates."""
+    expression = query["Expression"]
+    return str(expression["Fn::Sub"] if isinstance(expression, dict) else expression)
+
+
+def calculations_are_taken(template: Template) -> Iterator[str]:
+    """CloudWatch takes what alarms calculate: their words, ids and periods, and one series or query to look at."""
+    for name, alarm in of_type(template, "AWS::CloudWatch::Alarm").items():
+        properties = alarm["Properties"]
+        queries = properties.get("Metrics", [])
+        ids = [each["Id"] for each in queries]
+        if len(set(ids)) != len(ids) or not all(ID.fullmatch(each) for each in ids):
+            yield f"{name} has ids that are no ids: {ids}"
+        # Whatever says nothing is looked at.
+        if queries and sum(each.get("ReturnData", True) for each in queries) != 1:
+            yield f"{name} looks at more than one series, or at none"
+        metrics = [each["MetricStat"] for each in queries if "MetricStat" in each]
+        if len(metrics) > METRICS_MAX or len({each["Period"] for each in metrics}) > 1:
+            yield f"{name} has more than {METRICS_MAX} metrics, or of different periods"
+        periods = [each["Period"] for each in (*metrics, properties, *queries) if "Period" in each]
+        if not periods or not all(isinstance(each, int) and each > 0 and each % 60 == 0 for each in periods):
+            yield f"{name} has no period of whole minutes: {periods}"
+            continue
+        for each in queries:
+            if "MetricStat" not in each:
+                yield from (f"{name}: {why}" for why in _not_taken(expression_of(each), set(ids), FUNCTIONS))
+                if is_query(expression_of(each)) and len(queries) > 1:
+                    yield f"{name} has more than its query"
+        asks = any("MetricStat" not in each and is_query(expression_of(each)) for each in queries)
+        longest = QUERY_SECONDS_MAX if asks else ALARM_SECONDS_MAX if max(periods) < HOUR else 7 * ALARM_SECONDS_MAX
+        if properties["EvaluationPeriods"] * max(periods) > longest:
+            yield f"{name} looks back further than {longest} s"
+
+
+def dashboards_are_taken(template: Template) -> Iterator[str]:
+    """CloudWatch takes what the dashboard calculates."""
+    (dashboard,) = of_type(template, "AWS::CloudWatch::Dashboard").values()
+    for widget in json.loads(dashboard["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]:
+        rows = [each for row in widget["properties"].get("metrics", []) for each in row if isinstance(each, dict)]
+        ids = {each["id"] for each in rows if "id" in each}
+        for each in rows:
+            if "expression" in each:
+                title = widget["properties"]["title"]
+                yield from (f"{title}: {why}" for why in _not_taken(each["expression"], ids, FOR_DASHBOARDS))
+
+
+def _not_taken(text: str, ids: set[str], functions: set[str]) -> Iterator[str]:
+    try:
+        if is_query(text):
+            read_query(text)
+        else:
+            read_math(text, ids, functions)
+    except NotTakenError as why:
+        yield f"{why}: {text}"
+
+
+RULES: tuple[Rule, ...] = (
+    alarms_can_ring,
+    alarms_ring_in_time,
+    alarms_are_heard,
+    dashboard_shows_what_is_there,
+    calculations_are_taken,
+    dashboards_are_taken,
+)

@@ -24,7 +24,7 @@ READERS = {"PublishEvents": ["status"], "CountSpend": ["answeredAt", "refusal", 
 
 
 def workflows_are_known(template: Template) -> Iterator[str]:
-    """A workflow is a standard one with a role of its own; functions know its ARN, and it calls a published one."""
+    """A workflow is a standard one with a role of its own; functions know its ARN, and it calls its own function."""
     machines = of_type(template, "AWS::StepFunctions::StateMachine")
     if machines.keys() != {f"{name}StateMachine" for name in WORKFLOWS}:
         yield f"workflows: {sorted(machines)}"
@@ -40,9 +40,9 @@ def workflows_are_known(template: Template) -> Iterator[str]:
             known = resolve(template, each["Properties"]["Environment"]["Variables"].get(variable))
             if known != arn:
                 yield f"{function} starts another workflow: {known}"
-        called = {f"{worker}FunctionArn": {"Ref": f"{worker}FunctionAliaslive"}}
-        if properties.get("DefinitionSubstitutions") != called:
-            yield f"{machine} does not call the published function"
+        called = properties.get("DefinitionSubstitutions", {}).get(f"{worker}FunctionArn")
+        if called != {"Fn::GetAtt": [f"{worker}Function", "Arn"]}:
+            yield f"{machine} calls another function, or a version of it: {called}"
 
 
 def workflows_are_quiet(template: Template) -> Iterator[str]:
@@ -69,12 +69,12 @@ def services_may_do_just_enough(template: Template) -> Iterator[str]:
     called = {
         "RecoverRequestStateMachineRole": (
             "states.amazonaws.com",
-            {ref("RecoverRequestFunctionAliaslive"): {"lambda:InvokeFunction"}, "*": LOG_DELIVERY},
+            {arn_of("RecoverRequestFunction"): {"lambda:InvokeFunction"}, "*": LOG_DELIVERY},
         ),
         "ProcessOrderStateMachineRole": (
             "states.amazonaws.com",
             {
-                ref("ProcessOrderFunctionAliaslive"): {"lambda:InvokeFunction"},
+                arn_of("ProcessOrderFunction"): {"lambda:InvokeFunction"},
                 # A distributed map starts its children as executions of its own machine.
                 orders.format("stateMachine"): {"states:StartExecution"},
                 orders.format("execution") + ":*": {"states:DescribeExecution", "states:StopExecution"},
@@ -85,14 +85,14 @@ def services_may_do_just_enough(template: Template) -> Iterator[str]:
         "SweepScheduleRole": (
             "scheduler.amazonaws.com",
             {
-                ref("SweepRequestsFunctionAliaslive"): {"lambda:InvokeFunction"},
+                arn_of("SweepRequestsFunction"): {"lambda:InvokeFunction"},
                 arn_of("FailuresQueue"): {"sqs:SendMessage"},
             },
         ),
         "WatchScheduleRole": (
             "scheduler.amazonaws.com",
             {
-                ref("WatchAccountFunctionAliaslive"): {"lambda:InvokeFunction"},
+                arn_of("WatchAccountFunction"): {"lambda:InvokeFunction"},
                 arn_of("FailuresQueue"): {"sqs:SendMessage"},
             },
         ),
@@ -123,8 +123,8 @@ def schedules_are_kept(template: Template) -> Iterator[str]:
         if properties.get("State", "ENABLED") != "ENABLED":
             yield f"{name}: the schedule is off"
         target = properties["Target"]
-        if target["Arn"] != {"Ref": f"{name}FunctionAliaslive"}:
-            yield f"{name}: another target than the published function"
+        if target["Arn"] != {"Fn::GetAtt": [f"{name}Function", "Arn"]}:
+            yield f"{name}: another target than its function"
         if target["RoleArn"] != {"Fn::GetAtt": [role, "Arn"]}:
             yield f"{name}: another role than the schedule's own"
         if target.get("DeadLetterConfig") != {"Arn": {"Fn::GetAtt": ["FailuresQueue", "Arn"]}}:
@@ -137,8 +137,8 @@ def scheduled_calls_are_heard_of(template: Template) -> Iterator[str]:
     """What a function that a schedule calls did not do is kept, and not repeated: the next call comes by itself."""
     invokes = [each["Properties"] for each in of_type(template, "AWS::Lambda::EventInvokeConfig").values()]
     called = sorted((each["FunctionName"]["Ref"], each["Qualifier"]) for each in invokes)
-    if called != sorted((f"{name}Function", "live") for name in SCHEDULES):
-        yield f"not the aliases that schedules call: {called}"
+    if called != sorted((f"{name}Function", "$LATEST") for name in SCHEDULES):
+        yield f"not what schedules call: {called}"
     for each in invokes:
         if each.get("DestinationConfig") != {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailuresQueue", "Arn"]}}}:
             yield f"{each['FunctionName']['Ref']}: a call that crashed is not heard of"
@@ -173,7 +173,7 @@ def backlog_is_worked_off(template: Template) -> Iterator[str]:
         yield "a message comes again while it is still in hand"
     wanted: dict[str, Any] = {
         "EventSourceArn": {"Fn::GetAtt": ["BacklogQueue", "Arn"]},
-        "FunctionName": {"Ref": "IssueQueuedFunctionAliaslive"},
+        "FunctionName": {"Ref": "IssueQueuedFunction"},
         "BatchSize": 1,
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "BacklogConcurrency"}},
     }
@@ -196,7 +196,7 @@ def stream_is_read_at_least_once(template: Template) -> Iterator[str]:
         properties = template["Resources"][f"{reader}FunctionLedger"]["Properties"]
         wanted: dict[str, Any] = {
             "EventSourceArn": {"Fn::GetAtt": ["LedgerTable", "StreamArn"]},
-            "FunctionName": {"Ref": f"{reader}FunctionAliaslive"},
+            "FunctionName": {"Ref": f"{reader}Function"},
             "StartingPosition": "TRIM_HORIZON",
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
@@ -219,8 +219,6 @@ def buckets_are_private(template: Template) -> Iterator[str]:
     """Failed events and files of orders are kept for a while, encrypted, and for nobody outside."""
     for name, bucket in of_type(template, "AWS::S3::Bucket").items():
         properties = bucket["Properties"]
-        if bucket.get("DeletionPolicy") != "RetainExceptOnCreate":
-            yield f"{name} is deleted with the stack, which fails while there is anything in it"
         if not properties.get("BucketEncryption"):
             yield f"{name} is not encrypted"
         block = properties.get("PublicAccessBlockConfiguration", {})
@@ -272,15 +270,16 @@ def operators_can_be_reached(template: Template) -> Iterator[str]:
 
 def unasked_functions_are_called_by_one_thing(template: Template) -> Iterator[str]:
     """What no route calls is called by a workflow, a schedule, the stream or the backlog, or by operators alone."""
-    unasked = {f"{name}FunctionAliaslive" for name, needs in FUNCTIONS.items() if not needs.routes}
+    unasked = {f"{name}Function" for name, needs in FUNCTIONS.items() if not needs.routes}
     callers = [
         *of_type(template, "AWS::StepFunctions::StateMachine").values(),
         *of_type(template, "AWS::Scheduler::Schedule").values(),
         *of_type(template, "AWS::Lambda::EventSourceMapping").values(),
     ]
     for name in sorted(unasked):
-        wanted = 0 if name.removesuffix("FunctionAliaslive") in INVOKED_BY_OPERATORS else 1
-        if sum(ref(name) in json.dumps(caller) for caller in callers) != wanted:
+        wanted = 0 if name.removesuffix("Function") in INVOKED_BY_OPERATORS else 1
+        texts = [json.dumps(caller) for caller in callers]
+        if sum(ref(name) in text or arn_of(name) in text for text in texts) != wanted:
             yield f"{name} is called by others than it is meant for, or by none"
     for permission in of_type(template, "AWS::Lambda::Permission").values():
         if permission["Properties"]["FunctionName"] in [{"Ref": name} for name in unasked]:

@@ -72,8 +72,11 @@ JSONPATH_FIELDS = {
 # And of the newer one, which a JSONPath state does not know.
 JSONATA_FIELDS = {"Arguments", "Items", "Output"}
 ENDS = {"Succeed", "Fail"}
-# More than this many rows at a time find no slots, and take instances from callers.
-CHILDREN_MAX = 40
+# How Lambda says that every instance which the AWS account may have is at work.
+NO_INSTANCE = ["Lambda.TooManyRequestsException"]
+# How long a task waits for one at least: a standard workflow's, and a child's, which as an Express execution ends after
+# five minutes, whatever it is doing.
+STANDARD_SECONDS_MIN, CHILD_SECONDS_MIN, CHILD_SECONDS_MAX = 600, 60, 300
 
 
 def definition(of: Workflow = RECOVERY) -> Definition:
@@ -226,15 +229,44 @@ def every_task_is_bounded(workflow: Definition, of: Workflow) -> Iterator[str]:
         if not state.get("Retry"):
             yield f"{name} is not retried"
         for retry in state.get("Retry", []):
-            if not 0 < retry.get("MaxAttempts", 3) <= 10 or retry.get("BackoffRate", 2) <= 1:
+            if not 0 < retry.get("MaxAttempts", 3) <= 20 or retry.get("BackoffRate", 2) <= 1:
                 yield f"{name} is retried without bound"
         if state["Resource"] != "arn:aws:states:::lambda:invoke":
             yield f"{name} calls {state['Resource']}"
         if state.get("Arguments", {}).get("FunctionName") != f"${{{of.worker}FunctionArn}}":
-            yield f"{name} calls another function than the published one"
+            yield f"{name} calls another function than its own"
     least, most = of.seconds
     if not least < workflow.get("TimeoutSeconds", 0) <= most:
         yield "the workflow itself has no bound, or one that it runs into"
+
+
+def waited(retry: Definition) -> float:
+    """The seconds that all retries of an entry wait."""
+    waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
+    return float(sum(min(each, retry.get("MaxDelaySeconds", each)) for each in waits))
+
+
+def every_task_waits_for_an_instance(workflow: Definition, _of: Workflow) -> Iterator[str]:
+    """A new AWS account has ten instances: a task that finds none waits for minutes, a child while it has time."""
+    for level in levels(workflow):
+        for name, state in states(level).items():
+            if state["Type"] != "Task":
+                continue
+            # The first entry that fits counts, and the others fit everything.
+            entry, *others = state.get("Retry") or [{}]
+            if entry.get("ErrorEquals") != NO_INSTANCE or entry.get("JitterStrategy", "NONE") != "NONE":
+                yield f"{name} has no time of its own for want of an instance"
+                continue
+            if level is workflow and waited(entry) < STANDARD_SECONDS_MIN:
+                yield f"{name} gives up after {waited(entry)} s"
+            if level is not workflow:
+                if waited(entry) < CHILD_SECONDS_MIN:
+                    yield f"{name} gives up after {waited(entry)} s"
+                (parent,) = [each for _, each in all_states(workflow) if each.get("ItemProcessor") is level]
+                # It works for so long at most, and begins nothing then; what it began last may fail and be repeated.
+                works = parent["ItemSelector"]["secondsLeft"] + state["TimeoutSeconds"]
+                if waited(entry) + works + sum(map(waited, others)) > CHILD_SECONDS_MAX:
+                    yield f"{name} is cut short by the end of its execution"
 
 
 def every_map_is_bounded(workflow: Definition, _of: Workflow) -> Iterator[str]:
@@ -244,10 +276,12 @@ def every_map_is_bounded(workflow: Definition, _of: Workflow) -> Iterator[str]:
             continue
         if state["ItemProcessor"].get("ProcessorConfig") != {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}:
             yield f"{name} fills the workflow's own history"
-        # 0, and none at all, mean as many as there are.
-        concurrency = state.get("MaxConcurrency", 0)
-        if not isinstance(concurrency, int) or not 0 < concurrency <= CHILDREN_MAX:
-            yield f"{name} has {concurrency} children at a time"
+        # None at all mean as many as there are. What is read from the input, every way to the map has put there.
+        path = str(state.get("MaxConcurrencyPath", "")).removeprefix("$.")
+        before = [each for _, each in all_states(workflow) if name in successors(each)]
+        told = [each["Output"].get(path) if each["Type"] == "Pass" else None for each in before]
+        if set(told) != {"{% $number('${BulkConcurrency}') %}"}:
+            yield f"{name} has any number of children at a time"
         if state.get("ToleratedFailurePercentage") != 100:
             yield f"{name} ends all children when one fails"
         if not {"Items", "ItemsPath"} & state.keys() or "ItemSelector" not in state:
@@ -313,6 +347,7 @@ RULES: tuple[Rule, ...] = (
     every_state_is_reachable,
     every_state_leads_on,
     every_task_is_bounded,
+    every_task_waits_for_an_instance,
     every_map_is_bounded,
     no_fault_is_hidden,
     every_variable_is_assigned_first,

@@ -46,6 +46,20 @@ def _in_dashboard(old: str, new: str) -> Mutation:
     return mutate
 
 
+def _in_query(alarm: str, old: str, new: str) -> Mutation:
+    def mutate(template: Template) -> None:
+        expression = resource(template, alarm)["Metrics"][0]["Expression"]
+        assert old in expression["Fn::Sub"]
+        expression["Fn::Sub"] = expression["Fn::Sub"].replace(old, new)
+
+    return mutate
+
+
+def _eleven_metrics(template: Template) -> None:
+    metrics = resource(template, "WorkersFailingAlarm")["Metrics"]
+    metrics += [{**metrics[1], "Id": f"more{number}"} for number in range(3)]
+
+
 BROKEN: dict[str, tuple[Rule, Mutation]] = {
     "an alarm less": (rules.alarms_can_ring, _one_alarm_less),
     "an alarm more": (rules.alarms_can_ring, _one_alarm_more),
@@ -61,7 +75,6 @@ BROKEN: dict[str, tuple[Rule, Mutation]] = {
         put("KeyRefusedAlarm", "MetricName", value="KeysRefused"),
     ),
     "one operation less": (rules.alarms_can_ring, drop("RefusalsAlarm", "Metrics", 1)),
-    "two results": (rules.alarms_can_ring, put("RefusalsAlarm", "Metrics", 1, "ReturnData", value=True)),
     "a calculation everywhere": (rules.alarms_can_ring, of_resource("KeyAgeAlarm", "Condition", "IsProd")),
     "all stacks together": (
         rules.alarms_can_ring,
@@ -73,6 +86,72 @@ BROKEN: dict[str, tuple[Rule, Mutation]] = {
             value={"Fn::Sub": 'SELECT MAX(AccessKeyAgeDays) FROM SCHEMA("IncentivesGateway", account, service)'},
         ),
     ),
+    "an account unquoted in the schema": (
+        rules.calculations_are_taken,
+        _in_query("DaysRemainingAlarm", '"account", service)', "account, service)"),
+    ),
+    "an account unquoted where it groups": (
+        rules.calculations_are_taken,
+        _in_query("KeyAgeAlarm", 'BY "account"', "BY account"),
+    ),
+    "a reserved word of any case, unquoted, as a condition": (
+        rules.calculations_are_taken,
+        _in_query("KeyAgeAlarm", "WHERE service", "WHERE Account = 'a' AND service"),
+    ),
+    "a reserved metric unquoted": (
+        rules.calculations_are_taken,
+        _in_query("KeyAgeAlarm", "(AccessKeyAgeDays)", "(Threshold)"),
+    ),
+    "ordered by what is no function": (
+        rules.calculations_are_taken,
+        _in_query("KeyAgeAlarm", "MAX() DESC", '"account" DESC'),
+    ),
+    "a value in double quotes": (
+        rules.calculations_are_taken,
+        _in_query("KeyAgeAlarm", "'${AWS::StackName}'", '"${AWS::StackName}"'),
+    ),
+    "grouped by what is not in the schema": (
+        rules.calculations_are_taken,
+        _in_query("KeyAgeAlarm", 'BY "account"', 'BY "operation"'),
+    ),
+    "looking back further than a query may": (
+        rules.calculations_are_taken,
+        put("KeyAgeAlarm", "EvaluationPeriods", value=4),
+    ),
+    "a query without a period": (rules.calculations_are_taken, drop("KeyAgeAlarm", "Metrics", 0, "Period")),
+    "an unknown function": (
+        rules.calculations_are_taken,
+        put("RefusalsAlarm", "Metrics", 0, "Expression", value="TOTAL(METRICS())"),
+    ),
+    "a search": (
+        rules.calculations_are_taken,
+        put("RefusalsAlarm", "Metrics", 0, "Expression", value="SUM(SEARCH('{AWS/Lambda} Errors', 'Sum', 60))"),
+    ),
+    "an id of nothing": (
+        rules.calculations_are_taken,
+        put("RefusalsAlarm", "Metrics", 0, "Expression", value="createGiftCard + another"),
+    ),
+    "a bracket left open": (
+        rules.calculations_are_taken,
+        put("RefusalsAlarm", "Metrics", 0, "Expression", value="SUM(METRICS()"),
+    ),
+    "an id in capitals": (rules.calculations_are_taken, put("RefusalsAlarm", "Metrics", 1, "Id", value="Cards")),
+    "two results": (rules.calculations_are_taken, put("RefusalsAlarm", "Metrics", 1, "ReturnData", value=True)),
+    "two results unasked": (rules.calculations_are_taken, drop("RefusalsAlarm", "Metrics", 1, "ReturnData")),
+    "different periods": (
+        rules.calculations_are_taken,
+        put("RefusalsAlarm", "Metrics", 1, "MetricStat", "Period", value=60),
+    ),
+    "more metrics than an alarm takes": (rules.calculations_are_taken, _eleven_metrics),
+    "a dashboard's query of a reserved word": (
+        rules.dashboards_are_taken,
+        _in_dashboard(
+            '"expression": "SEARCH(\'{IncentivesGateway,account,service} service=\\"${AWS::StackName}\\" '
+            "MetricName=\\\"DaysRemaining\\\"', 'Average', 3600)\"",
+            '"expression": "SELECT MIN(DaysRemaining) FROM SCHEMA(IncentivesGateway, account)"',
+        ),
+    ),
+    "a dashboard that adds up wrongly": (rules.dashboards_are_taken, _in_dashboard('"SUM(SEARCH', '"TOTAL(SEARCH')),
     "silence taken for peace": (
         rules.alarms_ring_in_time,
         put("SweepSilentAlarm", "TreatMissingData", value="notBreaching"),

@@ -10,6 +10,7 @@ import pytest
 from incentives.domain.alerts import Limits, read_limits
 from incentives.domain.pacing import Pace
 from local.settings import ACCOUNT_SECRET_PREFIX
+from tests.template.needs import INVOKED_BY_OPERATORS
 from tests.template.transformed import ROOT, of_type, resolve, source, transform
 
 
@@ -53,20 +54,14 @@ def test_layer_is_built_for_the_runtime_that_functions_have(transformed: dict[st
         assert metadata == {"BuildMethod": "makefile", "ContextPath": "layers/targets/python3.12-arm64"}
 
 
-@pytest.mark.parametrize("change", ["layer", "environment"])
-def test_change_publishes_a_new_version_of_every_function(change: str) -> None:
-    # given the versions of a deployment
-    before = set(of_type(transform(source()), "AWS::Lambda::Version"))
-    # when only a layer, or only the environment, is another one
-    template = source()
-    if change == "layer":
-        template["Resources"]["IncentivesLayer"]["Properties"]["ContentUri"] = "s3://artifacts/newer"
-    else:
-        template["Globals"]["Function"]["Environment"]["Variables"]["LEDGER_TABLE"] = "another"
-    after = set(of_type(transform(template), "AWS::Lambda::Version"))
-    # then every function has a new version
-    assert len(before) == len(after) > 0
-    assert not before & after
+def test_backlog_and_bulk_orders_leave_a_new_account_instances_for_callers(transformed: dict[str, Any]) -> None:
+    # given an AWS account that may run ten functions at once
+    mapping = transformed["Resources"]["IssueQueuedFunctionBacklog"]["Properties"]["ScalingConfig"]
+    workflow = transformed["Resources"]["ProcessOrderStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    # then each takes two of them, unless asked for more
+    assert resolve(transformed, mapping) == {"MaximumConcurrency": "2"}
+    assert resolve(transformed, workflow)["BulkConcurrency"] == "2"
+    assert resolve(transformed, workflow, BulkConcurrency="8")["BulkConcurrency"] == "8"
 
 
 def test_environment_variables_are_those_that_the_code_reads(transformed: dict[str, Any]) -> None:
@@ -254,11 +249,10 @@ def test_every_parameter_is_described_grouped_and_used() -> None:
         assert f"'Ref': '{name}'" in text or f"${{{name}}}" in text
 
 
-def test_outputs_name_every_function() -> None:
-    template = source()
-    functions = [name for name, each in template["Resources"].items() if each["Type"] == "AWS::Serverless::Function"]
-    for name in functions:
-        assert template["Outputs"][f"{name}Name"]["Value"] == {"Ref": name}
+def test_operators_find_what_they_invoke_by_an_output() -> None:
+    outputs = source()["Outputs"]
+    found = {name: each["Value"] for name, each in outputs.items() if name.endswith("FunctionName")}
+    assert found == {f"{name}FunctionName": {"Ref": f"{name}Function"} for name in INVOKED_BY_OPERATORS}
 
 
 def test_environments_build_and_deploy_for_the_same_runtime() -> None:

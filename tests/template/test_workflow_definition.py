@@ -148,13 +148,51 @@ def _fails_on_purpose(workflow: Definition) -> None:
     end["Type"] = "Fail"
 
 
+def _all_at_once(workflow: Definition) -> None:
+    del _first(workflow, "Map")["MaxConcurrencyPath"]
+
+
+def _around(workflow: Definition) -> None:
+    states(workflow)["AfterWait"]["Choices"][0]["Next"] = "IssueBatches"
+
+
+def _child_retry(**updates: int) -> Callable[[Definition], None]:
+    def break_it(workflow: Definition) -> None:
+        _first(_first(workflow, "Map")["ItemProcessor"], "Task")["Retry"][0].update(updates)
+
+    return break_it
+
+
+def _child_works(seconds: int) -> Callable[[Definition], None]:
+    def break_it(workflow: Definition) -> None:
+        _first(workflow, "Map")["ItemSelector"]["secondsLeft"] = seconds
+
+    return break_it
+
+
+def _impatient(workflow: Definition) -> None:
+    _first(workflow, "Task")["Retry"][0]["MaxAttempts"] = 6
+
+
+def _like_any_fault(workflow: Definition) -> None:
+    del _first(workflow, "Task")["Retry"][0]
+
+
+def _too_late(workflow: Definition) -> None:
+    _first(workflow, "Task")["Retry"].reverse()
+
+
 BROKEN_ORDERS: dict[str, tuple[Rule, Callable[[Definition], None]]] = {
     "JSONata in a map in JSONPath": (rules.it_is_jsonata, _map("MaxConcurrency", "{% 8 %}")),
     "a task in JSONPath": (rules.it_is_jsonata, _older_language),
     "a map in JSONPath in a workflow in JSONata": (rules.it_is_jsonata, _newer_default),
     "a way out of a child": (rules.every_next_exists, _dangling_child),
     "a variable of the parent": (rules.every_variable_is_assigned_first, _variable_of_the_parent),
-    "all children at once": (rules.every_map_is_bounded, _map("MaxConcurrency", 0)),
+    "all children at once": (rules.every_map_is_bounded, _all_at_once),
+    "a way around their number": (rules.every_map_is_bounded, _around),
+    "a child that waits for seconds": (rules.every_task_waits_for_an_instance, _child_retry(MaxAttempts=3)),
+    "a child that waits past its end": (rules.every_task_waits_for_an_instance, _child_retry(MaxDelaySeconds=60)),
+    "a child that works past its end": (rules.every_task_waits_for_an_instance, _child_works(200)),
     "one for all": (rules.every_map_is_bounded, _map("ToleratedFailurePercentage", 0)),
     "children in the history": (rules.every_map_is_bounded, _inline),
     "children given everything": (rules.every_map_is_bounded, _unselected),
@@ -173,6 +211,9 @@ BROKEN: dict[str, tuple[Rule, Callable[[Definition], None]]] = {
     "no time-out": (rules.every_task_is_bounded, _no_timeout),
     "no retry": (rules.every_task_is_bounded, _no_retry),
     "no end": (rules.every_task_is_bounded, _endless),
+    "seconds for an instance": (rules.every_task_waits_for_an_instance, _impatient),
+    "no time for an instance": (rules.every_task_waits_for_an_instance, _like_any_fault),
+    "an instance after all else": (rules.every_task_waits_for_an_instance, _too_late),
     "a Catch": (rules.no_fault_is_hidden, _catch),
     "an unassigned variable": (rules.every_variable_is_assigned_first, _unassigned),
     "a variable assigned on one way only": (rules.every_variable_is_assigned_first, _assigned_on_one_way_only),

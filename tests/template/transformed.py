@@ -64,7 +64,7 @@ def transform_variant(variant: dict[str, Any]) -> dict[str, Any]:
     different = {name: pair for name, pair in found.items() if pair[0] != pair[1]}
     texts = [json.dumps(each) for pair in different.values() for each in pair if each]
     # SAM expands its own types, and what other resources say of them.
-    left_alone = not any("AWS::Serverless::" in text or '.Alias"' in text for text in texts)
+    left_alone = not any("AWS::Serverless::" in text for text in texts)
     if not left_alone or {**variant, "Resources": 0} != {**ours, "Resources": 0}:
         return transform(variant)
     result = copy.deepcopy(_transformed())

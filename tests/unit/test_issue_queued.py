@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -24,7 +25,7 @@ from incentives.usecases.issue import issue
 from incentives.usecases.issue_queued import AGAIN, issue_messages
 from incentives.usecases.reveal import reveal
 from incentives.usecases.start_recovery import start_recovery, sweep
-from tests.support.fakes import CODE, START, account, world
+from tests.support.fakes import CODE, START, World, account, world
 from tests.support.workflow import run_execution
 from tests.unit.builders import (
     HOUR,
@@ -43,6 +44,8 @@ from tests.unit.queued import message, only, since, take_up, waiting
 
 S = Status
 CREATE: Final = Operation.CREATE_GIFT_CARD
+#: It would stop the worker after these, were it not told to let it go on.
+ROUNDS_THAT_LAMBDA_TAKES_FOR_A_LOOP: Final = 16
 HANDLER: Final = Path(__file__).parents[2] / "functions" / "issue_queued" / "handler.py"
 
 
@@ -305,6 +308,38 @@ def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_cha
         issue(order(), w.tools, w.budget())
     assert (told.value.http_status, told.value.error_type) == (503, "notSent")
     assert "Nothing was charged" in told.value.detail
+
+
+def _no_key(w: World) -> None:
+    w.accounts.accounts.clear()
+
+
+def _no_slot(w: World) -> None:
+    w.pacer.full_for = 600.0
+
+
+def _throttled(w: World) -> None:
+    w.amazon.script[:] = [THROTTLED] * 50
+
+
+@pytest.mark.parametrize("hinder", [_no_key, _no_slot, _throttled])
+def test_a_request_that_can_never_be_issued_leaves_the_backlog_in_the_end(hinder: Callable[[World], None]) -> None:
+    # given a request that is hindered whenever it is taken up: nothing else ends its rounds through the queue
+    w = waiting()
+    w.backlog.put(only(w).request_id)
+    rounds = 0
+    # when its messages come out, each after its delay
+    while w.backlog.puts:
+        ((_, delay),) = w.backlog.puts
+        w.backlog.puts.clear()
+        w.clock.time += timedelta(seconds=delay)
+        hinder(w)
+        take_up(w)
+        rounds += 1
+        assert w.clock.now() < START + DEADLINE + HOUR
+    # then it goes round for a day, is refused by then, and nothing of it is in the queue
+    assert rounds > ROUNDS_THAT_LAMBDA_TAKES_FOR_A_LOOP
+    assert (only(w).status, only(w).refusal, only(w).may_have_executed) == (S.REFUSED, NOT_SENT, False)
 
 
 # ---- what fails ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from botocore.exceptions import ClientError
 
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
@@ -44,6 +45,20 @@ _numbers = itertools.count()
 
 #: What goes from state to state.
 STATE_KEYS: Final = {"orderId", "round", "next", "waitSeconds", "batches", "done", "settled", "waited"}
+#: To a map, and from it.
+MAP_KEYS: Final = STATE_KEYS - {"next", "waitSeconds"} | {"sideBySide"}
+
+
+#: What Lambda answers when every instance that the AWS account may have is at work.
+NO_INSTANCE: Final = ClientError(
+    {
+        "Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."},
+        "ResponseMetadata": {
+            "RequestId": "0", "HTTPStatusCode": 429, "HTTPHeaders": {}, "HostId": "", "RetryAttempts": 0,
+        },
+    },
+    "Invoke",
+)  # fmt: skip
 
 
 class Telemetry(FakeTelemetry):
@@ -96,6 +111,7 @@ def _engine(definition: str) -> Iterator[BulkEngine]:
 @pytest.fixture(scope="module")
 def engine() -> Iterator[BulkEngine]:
     text = DEFINITION.read_text(encoding="utf-8").replace("${ProcessOrderFunctionArn}", FUNCTION_ARN)
+    text = text.replace("${BulkConcurrency}", "2")
     # moto takes this number for a share only if it has a point, and knows no children but Standard ones.
     text = text.replace('"ToleratedFailurePercentage": 100', '"ToleratedFailurePercentage": 100.0')
     text = text.replace('"EXPRESS"', '"STANDARD"')
@@ -224,9 +240,37 @@ def test_an_order_goes_through_all_states_to_its_result(scene: Scene) -> None:
     assert counts(scene, order_id) == Counts(issued=120)
     assert scene.status(order_id) == "SUCCEEDED"
     assert [state for state in scene.states(order_id) if state not in {"Next", "AfterWait"}] == [
-        "Begin", "Check", "Validate", "Check", "IssueBatches", "Check", "Settle", "Done",
+        "Begin", "Check", "Validate", "Check", "SideBySide", "IssueBatches", "Check", "Settle", "Done",
     ]  # fmt: skip
     assert scene.engine.most > 1, "the batches were worked on one after the other"
+    scene.check(order_id)
+
+
+@pytest.mark.parametrize(
+    ("task", "seconds", "children"), [(Task.CHECK, 600, 1), (Task.ISSUE, 80, 1), (Task.ISSUE, 240, 3)]
+)
+def test_a_task_waits_for_an_instance_while_all_are_at_work(
+    scene: Scene, task: Task, seconds: int, children: int
+) -> None:
+    # given an AWS account all of whose instances are at work for as long, from a task's first call on
+    free_at: list[datetime] = []
+
+    def be_busy(event: dict[str, Any]) -> None:
+        if event["task"] == task.value:
+            free_at[:] = free_at or [scene.clock.now() + timedelta(seconds=seconds)]
+            if scene.clock.now() < free_at[0]:
+                raise NO_INSTANCE
+
+    scene.meanwhile = be_busy
+    order_id = scene.place(3)
+
+    scene.come_home()
+
+    # then nothing has failed but children, in whose stead others have begun
+    assert scene.status(order_id) == "SUCCEEDED"
+    assert counts(scene, order_id) == Counts(issued=3)
+    assert scene.states(order_id).count("IssueBatches") == children
+    assert scene.clock.now() >= free_at[0]
     scene.check(order_id)
 
 
@@ -238,7 +282,7 @@ def test_what_a_child_ends_with_fits_two_thousand_times_into_one_states_data(sce
     (left,) = [each["stateExitedEventDetails"] for each in scene.history(order_id) if each["type"] == "MapStateExited"]
     child = json.loads(DEFINITION.read_text(encoding="utf-8"))["States"]["IssueBatches"]["ItemProcessor"]["States"]
     assert child["Issued"]["Output"] == "{% $states.input.batch %}"
-    assert json.loads(left["output"]).keys() == STATE_KEYS
+    assert json.loads(left["output"]).keys() == MAP_KEYS
 
 
 def test_only_ids_and_numbers_go_from_state_to_state(scene: Scene) -> None:
@@ -250,7 +294,7 @@ def test_only_ids_and_numbers_go_from_state_to_state(scene: Scene) -> None:
         each["stateEnteredEventDetails"] for each in scene.history(order_id) if "stateEnteredEventDetails" in each
     ]
     for details in entered[1:]:
-        assert json.loads(details["input"]).keys() == STATE_KEYS, details["name"]
+        assert json.loads(details["input"]).keys() in (STATE_KEYS, MAP_KEYS), details["name"]
     assert json.loads(entered[0]["input"]) == {"orderId": order_id, "round": 1}
 
 
@@ -417,7 +461,6 @@ def test_the_definition_and_the_function_speak_of_the_same() -> None:
     child = states["IssueBatches"]["ItemProcessor"]["States"]
 
     assert {name for name in (*states, *child) if name in set(Task)} == set(Task)
-    assert 1 <= states["IssueBatches"]["MaxConcurrency"] <= 40
     assert definition["TimeoutSeconds"] >= 7 * 24 * 3600
     for name, state in {**states, **child}.items():
         if state["Type"] == "Task":
