@@ -223,8 +223,30 @@ FAULTS: dict[str, dict[str, Any]] = {
             "xmlError": {"errorCode": "F400", "errorType": "SystemTemporarilyUnavailable"},
             "generalError": {"errorCode": "F500"},
             "emptyBody": {},
+            "connectionLost": {},
+            "internalFault": {"errorType": "RequestTimeoutException", "form": "body"},
+            "capacity": {},
+            "page": {"httpStatus": 400},
         }.items()
     },
+    "connectionLost in a wrapper": {"kind": "connectionLost", "when": "after", "form": "wrapper", "calls": _ONCE},
+    "throttle in a wrapper": {"kind": "throttle", "form": "wrapper", "httpStatus": 200, "calls": _ONCE},
+    "throttle in a header": {
+        "kind": "throttle",
+        "errorType": "RequestThrottledException",
+        "form": "header",
+        "calls": _ONCE,
+    },
+    "throttle as XML": {
+        "kind": "throttle",
+        "errorType": "SlowDown",
+        "form": "xmlCode",
+        "httpStatus": 503,
+        "calls": _ONCE,
+    },
+    "throttle in words": {"kind": "throttle", "message": "Rate exceeded.", "form": "message", "calls": _ONCE},
+    "signature as F200": {"kind": "wrongSignature", "errorType": "GeneralError", "calls": _ONCE},
+    "created": {"kind": "created", "calls": _ONCE},
     "throttle before the effect": {"kind": "throttle", "calls": _ONCE},
     "lateEffect": {"kind": "lateEffect", "delaySeconds": 3, "answer": "drop", "calls": _ONCE},
     **{kind: {"kind": kind, "calls": _ONCE} for kind in ("truncatedJson", "xml", "missingStatus", "slowDrip")},
@@ -252,6 +274,8 @@ def test_one_fault_is_repeated_in_line_to_one_card(
     order, answer = after_faults[name]
     # then the caller got its card, or was told that it is not known yet
     assert answer.status in (201, 202), answer.text
+    # and there is one, at once or when the throttled pace allows it
+    wait_until(lambda: order.cards(), "the card is there")
     assert len(order.cards()) == 1
     if answer.status == 201:
         assert answer.body["gcClaimCode"] == order.live_cards()[0]["claimCode"]
