@@ -65,12 +65,16 @@ class Bulk:
     def route(self) -> str:
         return f"/orders/{self.id}"
 
+    def row(self, number: int) -> str:
+        """Its key, which no other order has: the same rows are issued once."""
+        return f"{self.key}-{number}"
+
     def amount(self, number: int) -> str:
         return f"{1 + number % 9}.50"
 
     @property
     def csv(self) -> str:
-        lines = [f"row-{n},{self.amount(n)},USD,bulk {n}" for n in range(self.rows)]
+        lines = [f"{self.row(n)},{self.amount(n)},USD,bulk {n}" for n in range(self.rows)]
         return "\n".join(["key,amount,currency,reference", *lines, ""])
 
     @cached_property
@@ -81,7 +85,7 @@ class Bulk:
                 outputs.partnerId,
                 outputs.accountName,
                 Operation.CREATE_GIFT_CARD,
-                hash_key(row_idempotency_key(self.id, f"row-{n}")),
+                hash_key(row_idempotency_key(self.id, self.row(n))),
                 0,
             )
             for n in range(self.rows)
@@ -130,7 +134,7 @@ class Bulk:
         url = self.read()["result"]["url"]
         answer = send("GET", url, caller=None, region="")
         assert answer.status == 200, answer.text
-        return list(csv.DictReader(io.StringIO(answer.text)))
+        return list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
 
     def cards(self) -> list[dict[str, Any]]:
         """What the sandbox has made of its rows and charged."""
@@ -229,7 +233,7 @@ def test_every_row_has_ended_and_is_counted_once(finished: Finished) -> None:
 
 def test_the_result_is_what_amazon_has_charged(finished: Finished) -> None:
     result = finished.bulk.result()
-    assert [row["key"] for row in result] == [f"row-{n}" for n in range(ROWS)]
+    assert [row["key"] for row in result] == [finished.bulk.row(n) for n in range(ROWS)]
     told = {row["requestId"]: (row["gcId"], Decimal(row["amount"])) for row in result if row["outcome"] == "issued"}
     charged = {card["requestId"]: (card["gcId"], Decimal(card["amount"])) for card in finished.bulk.cards()}
     assert told == charged

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from incentives.agcod.marketplaces import check_value
 from incentives.domain.bulk import FileError, FileFormat
 from incentives.domain.money import parse_money
-from incentives.domain.rows import COLUMNS, ERRORS_KEPT, ROWS_MAX, Checked, Row, check_file, decode_rows, encode_row
+from incentives.domain.row_files import COLUMNS, ERRORS_KEPT
+from incentives.domain.rows import ROWS_MAX, Checked, Row, check_file, decode_rows, encode_row
 from tests.support.bulk import rows_of
 
 US = partial(check_value, "US", "CreateGiftCard")
