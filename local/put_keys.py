@@ -10,7 +10,6 @@ from the variable SECRET_ACCESS_KEY; it is never an argument, since those are fo
 import getpass
 import json
 import os
-import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -19,12 +18,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from incentives.domain.account_secrets import COUNTRIES, code_of, fault_of_secret
+from incentives.domain.accounts import ACCOUNT_NAME
 from local import keys, outputs, settings
 from local.aws import client
 from local.signing import Caller
-
-# As the functions read it: part of a secret's name and of index keys.
-ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class RefusedError(Exception):

@@ -23,10 +23,10 @@ from incentives.api import examples
 from incentives.api.bulk import ORDER_ID
 from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.models import Body, Member
-from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.problems import MEDIA_TYPE
 from incentives.api.routes import ROUTES, Route
 from incentives.api.shapes import Problem
+from incentives.domain.accounts import ACCOUNT_NAME
 from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
 from incentives.domain.request_ids import IDEMPOTENCY_KEY_FIELD, IDEMPOTENCY_KEY_LENGTH_MAX, REQUEST_ID_LENGTH_MAX
 from incentives.domain.texts import TEXT_PATTERN

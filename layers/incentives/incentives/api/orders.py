@@ -12,6 +12,7 @@ from incentives.api.models import (
     LoadAmazonBalanceBody,
     parse,
 )
+from incentives.domain.accounts import ACCOUNT_NAME
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
 from incentives.domain.request_ids import IDEMPOTENCY_KEY_FIELD, parse_idempotency_key
@@ -27,9 +28,6 @@ _QUOTED_KEY: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 #: One preference of a list, with its parameters; a comma in quotes separates nothing. A quote that is never closed ends
 #: with the text, so that no text takes more than one look at each of its characters.
 _PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
-
-#: As the names of the accounts' secrets; nothing else can be an account's name.
-ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def read_key(call: ApiCall) -> str:

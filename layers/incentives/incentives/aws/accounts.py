@@ -8,19 +8,15 @@ new key is on trial, its version has the staging label AWSPENDING beside AWSCURR
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
 from incentives.domain.account_secrets import read_secret
-from incentives.domain.accounts import SECRET_KEPT_FOR, Account
+from incentives.domain.accounts import ACCOUNT_NAME, SECRET_KEPT_FOR, Account
 from incentives.domain.errors import AccountUnusable, InvalidInput
-
-#: What may stand in an account's name: it becomes part of a secret's name and of index keys.
-ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class SecretsManagerAccounts:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import InvalidInput
-from incentives.domain.texts import code_point
 
 if TYPE_CHECKING:
     from incentives.domain.operations import Operation
@@ -43,7 +42,7 @@ def parse_idempotency_key(key: str | None) -> str:
     if not (key.isascii() and key.isprintable()):
         odd = next(each for each in key if not (each.isascii() and each.isprintable()))
         raise InvalidInput(
-            IDEMPOTENCY_KEY_FIELD, f"must hold printable ASCII characters only, of which {code_point(odd)} is none"
+            IDEMPOTENCY_KEY_FIELD, f"must hold printable ASCII characters only, of which U+{ord(odd):04X} is none"
         )
     if key != key.strip(' "'):
         raise InvalidInput(IDEMPOTENCY_KEY_FIELD, "must not begin or end with a blank or a quotation mark")

@@ -25,15 +25,10 @@ def why_no_text(text: str) -> str | None:
     """Why a text cannot be taken as it is; None if it can. What is said of it quotes nothing of it."""
     unseen = _ANY_UNSEEN.search(text)
     if unseen is not None:
-        return f"must hold no line break and no invisible character, as is {code_point(unseen[0])}"
+        return f"must hold no line break and no invisible character, as is U+{ord(unseen[0]):04X}"
     if text != text.strip():
         return "must not begin or end with a blank"
     return None
-
-
-def code_point(character: str) -> str:
-    """`U+00A0`."""
-    return f"U+{ord(character):04X}"
 
 
 def shown(text: str) -> str:
@@ -41,4 +36,4 @@ def shown(text: str) -> str:
     if len(text) > SHOWN_LENGTH_MAX:
         kept = SHOWN_LENGTH_MAX // 2
         text = f"{text[:kept]}\N{HORIZONTAL ELLIPSIS}{text[1 - kept :]}"
-    return '"' + "".join(each if each.isprintable() else f"<{code_point(each)}>" for each in text) + '"'
+    return '"' + "".join(each if each.isprintable() else f"<U+{ord(each):04X}>" for each in text) + '"'
