@@ -357,6 +357,31 @@ def test_a_file_that_was_never_put_is_told(cloud: Cloud) -> None:
     assert bulk.cards() == []
 
 
+def test_rows_that_a_spreadsheet_saved_anew_are_issued_again_only_on_purpose(cloud: Cloud) -> None:
+    # given an order of three cards, and its file as a spreadsheet saves it: the same rows in other bytes
+    first = Bulk(cloud, 3)
+    first.start()
+    first.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    cells = [row.split(",") for row in first.csv.splitlines()]
+    saved = "\ufeffsep=;\r\n" + "".join(";".join(f'"{cell}"' for cell in row) + ";\r\n" for row in cells) + ";;;;\r\n"
+    before = len(cloud.sandbox.report()["cards"])
+    # when it is sent again under another key, then nothing is issued
+    again = Bulk(cloud, 3)
+    again.put(again.make(), saved)
+    again.do("start")
+    order = again.wait_for(lambda order: order["status"] != "VALIDATING", "it was checked")
+    assert (order["status"], order["sameRowsAs"], order["errorCount"]) == ("INVALID", first.id, 1)
+    assert order["leftOut"] == {"blankRows": 1, "emptyColumns": 1}
+    assert len(cloud.sandbox.report()["cards"]) == before
+    # and when that is on purpose, all of it is
+    meant = Bulk(cloud, 3)
+    meant.put(meant.make(allowSameRows=True), saved)
+    meant.do("start")
+    order = meant.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    assert order["counts"]["issued"] == 3
+    assert len(cloud.sandbox.report()["cards"]) == before + 3
+
+
 @pytest.mark.parametrize("order_id", ["order-17", "A" * 26])
 def test_an_unknown_order_is_not_found(cloud: Cloud, order_id: str) -> None:
     for answer in (cloud.call("GET", f"/orders/{order_id}"), cloud.call("POST", f"/orders/{order_id}/start")):
@@ -376,7 +401,7 @@ def ordered(cloud: Cloud, file: Path, *given: str) -> tuple[int, str]:
 
 
 def test_the_command_checks_then_issues_then_shows_the_same_order(cloud: Cloud, tmp_path: Path) -> None:
-    file = tmp_path / "cards.jsonl"
+    file, saved = tmp_path / "cards.jsonl", tmp_path / "saved.jsonl"
     stamp = uuid.uuid4().hex
     rows = [{"key": f"{stamp}-{n}", "amount": 2, "currency": "USD"} for n in range(3)]
     file.write_text("\n".join(map(json.dumps, rows)))
@@ -386,7 +411,8 @@ def test_the_command_checks_then_issues_then_shows_the_same_order(cloud: Cloud, 
     code, said = ordered(cloud, file)
     assert code == 0, said
     assert "Finished: 3 cards, 6.00 USD" in said
-    again, said_again = ordered(cloud, file)
+    saved.write_text("\r\n".join(json.dumps({**row, "amount": "2.00"}) for row in reversed(rows)))
+    again, said_again = ordered(cloud, saved)
     assert (again, said_again.splitlines()[0]) == (0, said.splitlines()[0])
     assert len(cloud.sandbox.report()["cards"]) == before + 3
 
