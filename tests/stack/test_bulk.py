@@ -419,7 +419,7 @@ def test_the_command_checks_then_issues_then_shows_the_same_order(cloud: Cloud, 
 
 def test_the_command_shows_what_is_wrong_line_by_line(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "cards.csv"
-    file.write_text(f"key,amount,currency\n{uuid.uuid4().hex},0,USD\nb,1.00,JPY\nb,1.00,USD\n")
+    file.write_text(f"key,amount,currency\n{uuid.uuid4().hex},0,USD\nb,1,JPY\nb,1.00,USD\n")
     code, said = ordered(cloud, file)
     assert code == 1
     assert [line.split(" ")[2:5] for line in said.splitlines() if line.startswith("  line")] == [

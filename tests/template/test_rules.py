@@ -189,6 +189,7 @@ BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
     "no guard in prod": (rules.kept_tables_are_safe, put("LedgerTable", "DeletionProtectionEnabled", value=False)),
     "orders deleted": (rules.kept_tables_are_safe, of_resource("OrdersTable", "DeletionPolicy", "Delete")),
     "accounts unguarded": (rules.kept_tables_are_safe, drop("AccountTable", "DeletionProtectionEnabled")),
+    "claims for ever": (rules.what_has_expired_goes, drop("OrdersTable", "TimeToLiveSpecification")),
     "another key": (rules.tables_have_their_keys, drop("OrdersTable", "KeySchema", 1)),
     "no stream": (rules.ledger_is_indexed, drop("LedgerTable", "StreamSpecification")),
     "a vault without context": (rules.vault_opens_by_order, _without_context),

@@ -100,6 +100,7 @@ def _read_csv(text: str, found: Findings) -> Iterator[tuple[int, Members]]:
     separator, before = _separator(lines)
     reader = csv.reader(lines, delimiter=separator, strict=True)
     columns: list[str] = []
+    is_named = False
     width = 0
     while True:
         line = before + reader.line_num + 1
@@ -115,20 +116,22 @@ def _read_csv(text: str, found: Findings) -> Iterator[tuple[int, Members]]:
             found.blank_rows += 1
         elif not columns:
             columns = _header(line, cells)
+            is_named = all(columns)
+        elif is_named and len(cells) <= len(columns):
+            # A row that ends early lacks its last cells: they are as good as empty.
+            yield line, dict(zip(columns, cells, strict=False))
+        elif (stray := _stray(columns, cells)) is None:
+            yield line, {name: cell for name, cell in zip(columns, cells, strict=False) if name}
         else:
-            stray = next((each for name, each in _with_names(columns, cells) if not name and each.strip()), None)
-            if stray is None:
-                # A row that ends early lacks its last cells: they are as good as empty.
-                yield line, {name: each for name, each in zip(columns, cells, strict=False) if name}
-            else:
-                found.add(line, None, f"has {shown(stray)} where the header has no column")
+            found.add(line, None, f"has {shown(stray)} where the header has no column")
     if columns:
         found.empty_columns = width - sum(map(bool, columns))
 
 
-def _with_names(columns: list[str], cells: list[str]) -> Iterator[tuple[str, str]]:
-    for number, cell in enumerate(cells):
-        yield columns[number] if number < len(columns) else "", cell
+def _stray(columns: list[str], cells: list[str]) -> str | None:
+    """What stands in a column that has no name."""
+    named = {number for number, name in enumerate(columns) if name}
+    return next((cell for number, cell in enumerate(cells) if number not in named and cell.strip()), None)
 
 
 def _separator(lines: io.StringIO) -> tuple[str, int]:
