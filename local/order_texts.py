@@ -70,10 +70,20 @@ def totals(order: Order) -> str:
     return f"{order['rows']:,} cards, {sums}"
 
 
+def left_out(order: Order) -> Iterator[str]:
+    """What was in the file and is nothing, if anything was."""
+    rows, columns = order["leftOut"]["blankRows"], order["leftOut"]["emptyColumns"]
+    few = [f"{rows:,} blank row{'s' if rows > 1 else ''}"] if rows else []
+    few += [f"{columns:,} empty column{'s' if columns > 1 else ''}"] if columns else []
+    if few:
+        yield f"Left out of the file: {' and '.join(few)}."
+
+
 def summary(order: Order) -> Iterator[str]:
     """How an order has ended, and where its result is."""
     counts = order["counts"]
     yield f"{'Stopped' if order['stopped'] else 'Finished'}: {totals(order)}"
+    yield from left_out(order)
     for name in ("issued", "refused", "reversed", "escalated", "open"):
         if counts[name]:
             yield f"  {counts[name]:,} {name}"

@@ -1,9 +1,10 @@
 """Places a bulk order and watches it: ``make order FILE=cards.csv``, or ``python -m local.orders cards.csv``.
 
-Makes the order, puts its file, starts it and shows how far it is. The order's key is made from the file's content, so
-that the same command once more shows the same order and never makes a second one. Ctrl-C ends the watching, not the
-order. Without --stack it works on the local cloud; --stack NAME takes a deployed stack in the AWS account and region of
-the usual AWS settings (AWS_PROFILE, AWS_REGION ...), which also sign.
+Makes the order, puts its file, starts it and shows how far it is. The order's key is made from the file's rows, so that
+the same command once more, or with the file saved anew, shows the same order and never makes a second one. To issue the
+same rows again on purpose: --allow-same-rows, with a --key of its own. Ctrl-C ends the watching, not the order. Without
+--stack it works on the local cloud; --stack NAME takes a deployed stack in the AWS account and region of the usual AWS
+settings (AWS_PROFILE, AWS_REGION ...), which also sign.
 
 Ends with 0 for an order that issued every card, or a dry run that found nothing; with 1 for one that did not; with 2 if
 it could not be placed or read; with 3 while it goes on.
@@ -22,11 +23,11 @@ from typing import Any, Final, TextIO
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from incentives.domain.bulk import FileFormat
+from incentives.domain.rows import FILE_BYTES_MAX, digest_of
 from local import order_texts, outputs, settings
 from local.signing import Answer, Caller, send
 
-#: As the gateway limits it.
-FILE_BYTES_MAX: Final = 25 * 1024 * 1024
 FORMATS: Final = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 STARTABLE: Final = frozenset({"AWAITING_FILE", "INVALID", "VALIDATED"})
 WATCHED: Final = frozenset({"VALIDATING", "ISSUING", "STOPPING", "SETTLING"})
@@ -158,13 +159,21 @@ def place(desk: Desk, file: Path, given: argparse.Namespace) -> dict[str, Any]:
     if chosen is None:
         raise OrderError(f"{file}: is it csv or jsonl? Say so with --format.")
     body = {"format": chosen, "onUnknown": given.on_unknown} | ({"account": given.account} if given.account else {})
-    order = desk.gateway.order("POST", "/orders", body, key=given.key or f"file-{hashlib.sha256(content).hexdigest()}")
+    body |= {"allowSameRows": True} if given.allow_same_rows else {}
+    order = desk.gateway.order("POST", "/orders", body, key=given.key or key_of(content, FileFormat(chosen)))
     desk.say(f"Order {order['orderId']}")
     if order["status"] not in STARTABLE:
         return order
     if order["upload"] is not None:
         desk.gateway.put(order["upload"], content)
     return desk.gateway.order("POST", f"/orders/{order['orderId']}/start", {"dryRun": given.dry_run})
+
+
+def key_of(content: bytes, file_format: FileFormat) -> str:
+    """An order's key by its file: the same for the same rows, however the file is written."""
+    digest = digest_of(content, file_format)
+    # Of a file that is refused, what is wrong is for the gateway to say: the order is but a way to hear it.
+    return f"file-{hashlib.sha256(content).hexdigest()}" if digest is None else f"rows-{digest}"
 
 
 def watch(desk: Desk, order: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +206,11 @@ def watch(desk: Desk, order: dict[str, Any]) -> dict[str, Any]:
 def tell(desk: Desk, order: dict[str, Any]) -> int:
     """Say how an order stands that nobody has to wait for; return the exit code."""
     match order["status"]:
+        case "INVALID" if order["sameRowsAs"]:
+            other = order["sameRowsAs"]
+            desk.say(f"Nothing was issued: order {other} has the same rows. To see it:\n  {desk.command(other)}")
+            desk.say("To issue them again on purpose, order them with --allow-same-rows and a new --key.")
+            return 1
         case "INVALID":
             desk.say(f"The file was refused; nothing was issued. Wrong in {order['errorCount']:,} places:")
             for line in order_texts.errors(order):
@@ -204,6 +218,8 @@ def tell(desk: Desk, order: dict[str, Any]) -> int:
             return 1
         case "VALIDATED":
             desk.say(f"The file is good: {order_texts.totals(order)}. Nothing was issued.")
+            for line in order_texts.left_out(order):
+                desk.say(line)
             return 0
         case "FINISHED":
             for line in order_texts.summary(order):
@@ -248,7 +264,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--format", choices=sorted({*FORMATS.values()}), help="the file's, if its name does not tell")
     parser.add_argument("--on-unknown", choices=("retry", "reverse", "reissue"), default="retry")
     parser.add_argument("--dry-run", action="store_true", help="only check the file")
-    parser.add_argument("--key", help="the order's idempotency key, instead of one made from the file's content")
+    parser.add_argument("--key", help="the order's idempotency key, instead of one made from the file's rows")
+    parser.add_argument("--allow-same-rows", action="store_true", help="issue rows again on purpose; needs a --key")
     parser.add_argument("--order", metavar="ID", help="watch an order that was placed earlier")
     parser.add_argument("--do", choices=("pause", "resume", "stop"), help="with --order: do this first")
     parser.add_argument("--stack", metavar="NAME", help="a deployed stack instead of the local cloud")
@@ -257,6 +274,9 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
         parser.error("name a file, or an order with --order")
     if read.do is not None and read.order is None:
         parser.error("--do needs --order")
+    if read.allow_same_rows and read.key is None:
+        # The key that the rows make is that of the order which has issued them.
+        parser.error("--allow-same-rows needs a --key that no order has had")
     return read
 
 

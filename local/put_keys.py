@@ -8,8 +8,8 @@ from the variable SECRET_ACCESS_KEY; it is never an argument, since those are fo
 """
 
 import getpass
+import json
 import os
-import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +17,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from incentives.domain.account_secrets import COUNTRIES, code_of, fault_of_secret
+from incentives.domain.accounts import ACCOUNT_NAME
 from local import keys, outputs, settings
 from local.aws import client
 from local.signing import Caller
-
-# As the functions read it: part of a secret's name and of index keys.
-ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class RefusedError(Exception):
@@ -37,11 +36,12 @@ def main() -> int:
         secret_id, now = f"{prefix}/{account}", datetime.now(UTC)
         given = keys.AccountKeys(
             _needed("PARTNER_ID"),
-            _needed("MARKETPLACE").upper(),
+            _marketplace(),
             _needed("ACCESS_KEY_ID"),
             _secret_access_key(),
             _parks(secrets_manager, secret_id),
         )
+        _check(given, now)
         if os.environ.get("PENDING") == "1":
             keys.put_pending(secrets_manager, secret_id, given, now)
             print(f"{secret_id} has a pending key in {where}. No function uses it before `make rotate-keys`.")
@@ -90,6 +90,47 @@ def read_account() -> str:
     if not ACCOUNT_NAME.fullmatch(account):
         raise RefusedError("ACCOUNT must be 1 to 63 lower-case letters, digits, hyphens or underscores.")
     return account
+
+
+def _marketplace() -> str:
+    """Amazon's code of the marketplace that is meant."""
+    given = _needed("MARKETPLACE")
+    code = code_of(given)
+    if code is not None:
+        return code
+    names = {country.casefold(): code for code, country in COUNTRIES.items()} | _ALSO
+    meant = names.get(given.casefold().removeprefix("the "))
+    known = ", ".join(f"{code} for {country}" for code, country in COUNTRIES.items())
+    hint = f"Type {meant} for {COUNTRIES[meant]}." if meant else f"Type one of: {known}."
+    raise RefusedError(f"MARKETPLACE is no code of Amazon's. {hint} Nothing was stored.")
+
+
+def _check(given: keys.AccountKeys, now: datetime) -> None:
+    """Refuse what the functions would refuse, while the key in use is still there."""
+    fault = fault_of_secret(json.loads(given.as_secret(now)))
+    if fault is not None:
+        member, problem = fault
+        raise RefusedError(f"{_VARIABLES[member]} {problem or 'is missing'}. Nothing was stored.")
+
+
+#: What people type, by the member that it becomes.
+_VARIABLES = {
+    "partnerId": "PARTNER_ID",
+    "marketplace": "MARKETPLACE",
+    "accessKeyId": "ACCESS_KEY_ID",
+    "secretAccessKey": "The secret access key",
+}
+
+#: Other names of countries, without their capitals.
+_ALSO = {
+    "usa": "US",
+    "united states of america": "US",
+    "great britain": "UK",
+    "england": "UK",
+    "emirates": "UAE",
+    "holland": "NL",
+    "t\u00fcrkiye": "TR",
+}
 
 
 def _needed(name: str) -> str:

@@ -23,6 +23,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             account=orders.account_or_default(body.account, bootstrap.settings().default_account),
             file_format=FileFormat(body.format),
             on_unknown=Intent(body.onUnknown),
+            allow_same_rows=body.allowSameRows,
             caller=call.caller,
             tools=bootstrap.order_tools(),
             accounts=bootstrap.accounts(),

@@ -14,6 +14,7 @@ from incentives.agcod.marketplaces import (
     endpoint_of,
     marketplace_of,
 )
+from incentives.domain import account_secrets
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 
@@ -66,6 +67,10 @@ def test_hosts_and_regions(code: str, region: str, sandbox: str, production: str
 @pytest.mark.parametrize(("alias", "code"), [("GB", "UK"), ("ae", "UAE"), ("SA", "KSA"), ("uk", "UK"), (" us ", "US")])
 def test_aliases(alias: str, code: str) -> None:
     assert marketplace_of(alias).code == code
+
+
+def test_each_marketplace_has_a_country_and_no_other_has() -> None:
+    assert [*marketplaces.MARKETPLACES] == [*account_secrets.COUNTRIES]
 
 
 @pytest.mark.parametrize("code", ["", "XX", "CN", "United States"])

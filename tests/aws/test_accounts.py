@@ -194,6 +194,8 @@ REQUIRED = ["partnerId", "accessKeyId", "secretAccessKey", "marketplace"]
         ],
         pytest.param(json.dumps(SECRET | {"partnerId": CANARY}), "whose partnerId", id="partnerId with hyphens"),
         pytest.param(json.dumps(SECRET | {"partnerId": "Test123456789"}), "whose partnerId", id="long partnerId"),
+        pytest.param(json.dumps(SECRET | {"marketplace": CANARY}), "whose marketplace is none", id="marketplace"),
+        pytest.param(json.dumps(SECRET | {"accessKeyId": f"{CANARY}\u200b"}), "whose accessKeyId", id="zero width"),
         pytest.param(json.dumps(SECRET | {"keyCreatedAt": CANARY}), "whose keyCreatedAt", id="keyCreatedAt"),
         pytest.param(json.dumps(SECRET | {"keyCreatedAt": ["x"]}), "whose keyCreatedAt", id="keyCreatedAt list"),
         pytest.param(

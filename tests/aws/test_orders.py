@@ -22,6 +22,7 @@ from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
 from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
 from incentives.aws.orders import DynamoDbOrders
 from incentives.domain.bulk import (
+    SAME_ROWS_FOR,
     Batch,
     BulkOrder,
     Counts,
@@ -29,6 +30,8 @@ from incentives.domain.bulk import (
     FileFormat,
     OrderMoved,
     OrderStatus,
+    RowsClaim,
+    RowsTaken,
     Started,
     derive_order_id,
 )
@@ -73,6 +76,10 @@ FULL = replace(
     totals={"USD": Decimal("1200.50"), "JPY": Decimal(7)},
     errors=(FileError(2, "amount", "must be \u201cgood\u201d"), FileError(3, None, "has 2 cells")),
     error_count=7,
+    blank_rows=3,
+    empty_columns=2,
+    allow_same_rows=True,
+    same_rows_as="A" * 26,
     stopped_at=START,
     why_paused="no funds",
     issuing_since=START,
@@ -143,6 +150,83 @@ def test_a_write_that_took_effect_before_its_answer_was_lost_recognises_itself(o
 
 def test_a_write_to_an_order_that_is_gone_says_so(orders: Orders, new: BulkOrder) -> None:
     assert orders.move(new, replace(new, status=S.VALIDATING), "n") == OrderMoved(None)
+
+
+def test_an_order_of_a_version_that_knew_no_same_rows_is_read(table: str, new: BulkOrder) -> None:
+    orders = DynamoDbOrders(client(), table)
+    orders.create(new, "n")
+    client().update_item(
+        TableName=table,
+        Key={"orderId": {"S": new.order_id}, "part": {"S": "order"}},
+        UpdateExpression="REMOVE blankRows, emptyColumns, allowSameRows",
+    )
+
+    assert orders.get(new.order_id) == new
+
+
+# ---- the same rows -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def claim(new: BulkOrder) -> RowsClaim:
+    """On rows that no other test has."""
+    return RowsClaim(account="default", digest=f"{next(_numbers):064}", order_id=new.order_id, claimed_at=START)
+
+
+def began(orders: Orders, claim: RowsClaim, **updates: Any) -> BulkOrder | OrderMoved | RowsTaken:
+    """Have another order begin with these rows."""
+    other = replace(NEW, order_id=derive_order_id("default", f"contract-{next(_numbers)}"))
+    orders.create(other, "made")
+    claim = replace(claim, order_id=other.order_id, **updates)
+    return orders.begin(other, replace(other, status=S.VALIDATING), claim, f"nonce-{next(_numbers)}")
+
+
+def test_an_order_begins_and_claims_its_rows_in_one(orders: Orders, new: BulkOrder, claim: RowsClaim) -> None:
+    after = replace(new, status=S.VALIDATING)
+    orders.create(new, "made")
+
+    assert orders.claim_on("default", claim.digest, START) is None
+    assert orders.begin(new, after, claim, "begun") == after
+    assert orders.get(new.order_id) == after
+    assert orders.claim_on("default", claim.digest, START) == claim
+    # and it knows its own write, whose answer was lost
+    assert orders.begin(new, after, claim, "begun") == after
+    assert orders.begin(new, after, claim, "another") == OrderMoved(after)
+
+
+def test_while_a_claim_holds_no_other_order_begins_with_its_rows(orders: Orders, claim: RowsClaim) -> None:
+    first = began(orders, claim)
+    assert isinstance(first, BulkOrder)
+    held = replace(claim, order_id=first.order_id)
+    almost = START + SAME_ROWS_FOR - timedelta(seconds=1)
+
+    assert began(orders, claim, claimed_at=almost) == RowsTaken(held)
+    assert began(orders, claim, instead_of="A" * 26) == RowsTaken(held)
+    assert isinstance(began(orders, replace(claim, account="other")), BulkOrder)
+    assert orders.claim_on("default", claim.digest, almost) == held
+    assert orders.claim_on("default", claim.digest, START + SAME_ROWS_FOR) is None
+
+
+def test_a_claim_gives_way_to_one_that_names_it_or_that_comes_after_its_time(orders: Orders, claim: RowsClaim) -> None:
+    first = began(orders, claim)
+    assert isinstance(first, BulkOrder)
+
+    second = began(orders, claim, instead_of=first.order_id, is_firm=True)
+    assert isinstance(second, BulkOrder)
+    held = orders.claim_on("default", claim.digest, START)
+    assert held is not None
+    assert (held.order_id, held.instead_of, held.is_firm) == (second.order_id, first.order_id, True)
+    # nobody has to have removed it
+    assert isinstance(began(orders, claim, claimed_at=START + SAME_ROWS_FOR), BulkOrder)
+
+
+def test_an_order_that_has_moved_claims_nothing(orders: Orders, new: BulkOrder, claim: RowsClaim) -> None:
+    orders.create(replace(new, status=S.STOPPING), "made")
+
+    moved = orders.begin(new, replace(new, status=S.VALIDATING), claim, "begun")
+
+    assert moved == OrderMoved(replace(new, status=S.STOPPING))
+    assert orders.claim_on("default", claim.digest, START) is None
 
 
 # ---- batches -------------------------------------------------------------------------------------
@@ -216,6 +300,8 @@ def test_a_table_that_cannot_be_reached_is_told_as_one_kind_of_error(new: BulkOr
         lambda: orders.create(new, "n"),
         lambda: orders.get(new.order_id),
         lambda: orders.move(new, new, "n"),
+        lambda: orders.begin(new, new, RowsClaim(account="a", digest="d", order_id="o", claimed_at=START), "n"),
+        lambda: orders.claim_on("a", "d", START),
         lambda: list(orders.batches(new.order_id)),
         lambda: orders.batch(new.order_id, 1),
         lambda: orders.advance(new.order_id, batch),

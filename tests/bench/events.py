@@ -193,7 +193,7 @@ def an_order(stand: Stand, rows: int = 3) -> str:
     """A bulk order whose file is there; its id."""
     body = {"format": "csv", "account": "default"}
     order_id: str = stand.call("create_order", request("/orders", body, key=new_key()))["orderId"]
-    lines = "key,amount,currency\n" + "".join(f"row-{number},10.00,USD\n" for number in range(rows))
+    lines = "key,amount,currency\n" + "".join(f"{order_id}-{number},10.00,USD\n" for number in range(rows))
     stand.client("s3").put_object(
         Bucket=stand.environment["ORDERS_BUCKET"], Key=f"orders/{order_id}/upload", Body=lines.encode()
     )

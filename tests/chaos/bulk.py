@@ -29,7 +29,7 @@ class BulkOrder:
         self._cloud = cloud
         self._crowd = crowd
         self._key = key
-        self._lines = [f"row-{n},{1 + n % 9}.25,USD,chaos {n}" for n in range(rows)]
+        self._lines = [f"{key}-{n},{1 + n % 9}.25,USD,chaos {n}" for n in range(rows)]
         self._started = False
         self._moved_at = time.monotonic()
 
@@ -64,7 +64,7 @@ class BulkOrder:
     def result(self) -> dict[str, tuple[str, Decimal]]:
         """Card and amount of each row that was issued, by its request id."""
         answer = send("GET", self.order["result"]["url"], caller=None, region="")
-        rows = csv.DictReader(io.StringIO(answer.text))
+        rows = csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff")))
         return {row["requestId"]: (row["gcId"], Decimal(row["amount"])) for row in rows if row["outcome"] == "issued"}
 
     def _start(self) -> None:

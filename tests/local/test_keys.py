@@ -162,18 +162,32 @@ def test_command_puts_a_pending_key(
         ({**COMPLETE, "STACK": "another"}, "is it an Incentives Gateway"),
         ({**COMPLETE, "PARTNER_ID": " "}, "PARTNER_ID= is missing"),
         (COMPLETE, "is empty"),
+        ({**COMPLETE, "PARTNER_ID": "PartnerOf14let"}, "PARTNER_ID is not 1 to 10 letters and digits"),
+        ({**COMPLETE, "ACCESS_KEY_ID": "DUMMY\u200bKEY"}, "ACCESS_KEY_ID holds blanks or other invisible characters"),
+        ({**COMPLETE, "SECRET_ACCESS_KEY": "dummy\u200bsecret"}, "secret access key holds blanks or other invisible"),
+        ({**COMPLETE, "MARKETPLACE": "Germany"}, "Type DE for Germany."),
+        ({**COMPLETE, "MARKETPLACE": "the netherlands"}, "Type NL for Netherlands."),
+        ({**COMPLETE, "MARKETPLACE": "Atlantis"}, "Type one of: US for United States, CA for Canada,"),
     ],
 )
-def test_command_names_what_is_wrong(
+@pytest.mark.parametrize("pending", ["", "1"])
+def test_command_names_what_is_wrong_and_stores_nothing(
     environment: dict[str, str],
     complaint: str,
+    pending: str,
     command: Callable[[dict[str, str], str], int],
     secrets_manager: Any,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert command(environment, "") == 2
+    # given a key that works
+    keys.put(secrets_manager, "prefix/default", GIVEN, NOW)
+    before = secrets_manager.describe_secret(SecretId="prefix/default")["VersionIdsToStages"]
+    # when another one is put that no function could read, then the one that works is untouched, and none is pending
+    given = {"SECRET_ACCESS_KEY": "" if complaint == "is empty" else "newer-secret", **environment, "PENDING": pending}
+    assert command(given, "") == 2
     assert complaint in capsys.readouterr().err
-    assert secrets_manager.list_secrets()["SecretList"] == []
+    assert secrets_manager.describe_secret(SecretId="prefix/default")["VersionIdsToStages"] == before
+    assert len(secrets_manager.list_secrets()["SecretList"]) == 1
 
 
 def test_whether_requests_park_is_kept_until_told_otherwise(

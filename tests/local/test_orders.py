@@ -158,12 +158,44 @@ def test_a_file_is_ordered_put_started_and_watched_to_its_end(cards: str) -> Non
     assert UPLOAD["url"] not in done.said
 
 
-def test_the_same_file_is_the_same_order_and_another_is_another(cards: str, tmp_path: Path) -> None:
-    other = tmp_path / "other.csv"
-    other.write_text(GOOD + "c,1.00,USD\n")
-    keys = [ran(file, steps=[{**FINISHED, "upload": None}]).api.keys[0] for file in (cards, cards, str(other))]
-    assert keys[0] == keys[1] != keys[2]
+def test_the_same_rows_are_the_same_order_and_others_another(cards: str, tmp_path: Path) -> None:
+    # given the file, as a spreadsheet saved it, with a row more, and one that is no order
+    saved = "\ufeff" + GOOD.replace("\n", ",\r\n").replace("25.00", '"25"')
+    texts = [GOOD, saved, GOOD + "c,1.00,USD\n", GOOD.replace("25.00", "0")]
+    files = [tmp_path / f"{number}.csv" for number, _ in enumerate(texts)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, newline="")
+    keys = [ran(str(file), steps=[{**FINISHED, "upload": None}]).api.keys[0] for file in files]
+    assert keys[0] == keys[1]
+    assert len({*keys}) == 3
     assert ran(cards, "--key", "mine", steps=[{**FINISHED, "upload": None}]).api.keys == ["mine"]
+
+
+def test_rows_are_issued_again_only_under_a_key_of_their_own(cards: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ran(cards, "--allow-same-rows", steps=[NEW])
+    assert "--allow-same-rows needs a --key" in capsys.readouterr().err
+
+    done = ran(cards, "--allow-same-rows", "--key", "again", steps=[NEW, FINISHED])
+    assert done.api.called[0] == ("POST", "/orders", {"format": "csv", "onUnknown": "retry", "allowSameRows": True})
+
+
+def test_rows_that_another_order_has_are_told_with_how_to_see_it(cards: str) -> None:
+    other = "B" * 26
+    errors = [{"line": 1, "field": None, "problem": "begins a file"}]
+    done = ran(cards, steps=[NEW, order("INVALID", sameRowsAs=other, errors=errors, errorCount=1)])
+    assert done.code == 1
+    assert f'make order ARGS="--order {other}"' in done.said
+    assert "--allow-same-rows" in done.said
+
+
+def test_what_was_left_out_of_the_file_is_told(cards: str) -> None:
+    left_out = {"blankRows": 1, "emptyColumns": 1200}
+    for status in ("VALIDATED", "FINISHED"):
+        done = ran(cards, steps=[NEW, order(status, issued=2, leftOut=left_out)])
+        assert "Left out of the file: 1 blank row and 1,200 empty columns." in done.said
+    nothing = order("FINISHED", issued=2, leftOut={"blankRows": 0, "emptyColumns": 0})
+    assert "Left out" not in ran(cards, steps=[NEW, nothing]).said
 
 
 @pytest.mark.parametrize("status", ["VALIDATING", "ISSUING", "PAUSED", "STOPPING", "SETTLING", "FINISHED"])

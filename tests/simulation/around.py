@@ -128,7 +128,7 @@ def check_bulk(life: Life) -> Iterator[str]:
         if any(desk.key_of(row) for row in plan.rows):
             yield "I3 rows were issued, and there is no result"
         return
-    shown = {row["key"]: row["outcome"] for row in csv.DictReader(result.decode().splitlines())}
+    shown = {row["key"]: row["outcome"] for row in csv.DictReader(result.decode("utf-8-sig").splitlines())}
     for row in plan.rows:
         key = desk.key_of(row)
         record = life.ledger.records.get(key.request_id) if key else None

@@ -191,7 +191,7 @@ class BulkDesk:
     def _tools(self, tools: Tools) -> OrderTools:
         life = self._life
         return OrderTools(
-            orders=cast("Any", Port(self.orders, life, writes={"create", "move"}, failure=order_unavailable)),
+            orders=cast("Any", Port(self.orders, life, writes={"create", "move", "begin"}, failure=order_unavailable)),
             files=cast("Any", Port(self.files, life, failure=order_unavailable)),
             workflows=cast("Any", Port(self, life, faulty=False)),
             records=cast("Any", Port(FakeRecords(cast("Any", life.ledger)), life)),

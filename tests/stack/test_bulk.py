@@ -65,12 +65,16 @@ class Bulk:
     def route(self) -> str:
         return f"/orders/{self.id}"
 
+    def row(self, number: int) -> str:
+        """Its key, which no other order has: the same rows are issued once."""
+        return f"{self.key}-{number}"
+
     def amount(self, number: int) -> str:
         return f"{1 + number % 9}.50"
 
     @property
     def csv(self) -> str:
-        lines = [f"row-{n},{self.amount(n)},USD,bulk {n}" for n in range(self.rows)]
+        lines = [f"{self.row(n)},{self.amount(n)},USD,bulk {n}" for n in range(self.rows)]
         return "\n".join(["key,amount,currency,reference", *lines, ""])
 
     @cached_property
@@ -81,7 +85,7 @@ class Bulk:
                 outputs.partnerId,
                 outputs.accountName,
                 Operation.CREATE_GIFT_CARD,
-                hash_key(row_idempotency_key(self.id, f"row-{n}")),
+                hash_key(row_idempotency_key(self.id, self.row(n))),
                 0,
             )
             for n in range(self.rows)
@@ -130,7 +134,7 @@ class Bulk:
         url = self.read()["result"]["url"]
         answer = send("GET", url, caller=None, region="")
         assert answer.status == 200, answer.text
-        return list(csv.DictReader(io.StringIO(answer.text)))
+        return list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
 
     def cards(self) -> list[dict[str, Any]]:
         """What the sandbox has made of its rows and charged."""
@@ -229,7 +233,7 @@ def test_every_row_has_ended_and_is_counted_once(finished: Finished) -> None:
 
 def test_the_result_is_what_amazon_has_charged(finished: Finished) -> None:
     result = finished.bulk.result()
-    assert [row["key"] for row in result] == [f"row-{n}" for n in range(ROWS)]
+    assert [row["key"] for row in result] == [finished.bulk.row(n) for n in range(ROWS)]
     told = {row["requestId"]: (row["gcId"], Decimal(row["amount"])) for row in result if row["outcome"] == "issued"}
     charged = {card["requestId"]: (card["gcId"], Decimal(card["amount"])) for card in finished.bulk.cards()}
     assert told == charged
@@ -353,6 +357,31 @@ def test_a_file_that_was_never_put_is_told(cloud: Cloud) -> None:
     assert bulk.cards() == []
 
 
+def test_rows_that_a_spreadsheet_saved_anew_are_issued_again_only_on_purpose(cloud: Cloud) -> None:
+    # given an order of three cards, and its file as a spreadsheet saves it: the same rows in other bytes
+    first = Bulk(cloud, 3)
+    first.start()
+    first.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    cells = [row.split(",") for row in first.csv.splitlines()]
+    saved = "\ufeffsep=;\r\n" + "".join(";".join(f'"{cell}"' for cell in row) + ";\r\n" for row in cells) + ";;;;\r\n"
+    before = len(cloud.sandbox.report()["cards"])
+    # when it is sent again under another key, then nothing is issued
+    again = Bulk(cloud, 3)
+    again.put(again.make(), saved)
+    again.do("start")
+    order = again.wait_for(lambda order: order["status"] != "VALIDATING", "it was checked")
+    assert (order["status"], order["sameRowsAs"], order["errorCount"]) == ("INVALID", first.id, 1)
+    assert order["leftOut"] == {"blankRows": 1, "emptyColumns": 1}
+    assert len(cloud.sandbox.report()["cards"]) == before
+    # and when that is on purpose, all of it is
+    meant = Bulk(cloud, 3)
+    meant.put(meant.make(allowSameRows=True), saved)
+    meant.do("start")
+    order = meant.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    assert order["counts"]["issued"] == 3
+    assert len(cloud.sandbox.report()["cards"]) == before + 3
+
+
 @pytest.mark.parametrize("order_id", ["order-17", "A" * 26])
 def test_an_unknown_order_is_not_found(cloud: Cloud, order_id: str) -> None:
     for answer in (cloud.call("GET", f"/orders/{order_id}"), cloud.call("POST", f"/orders/{order_id}/start")):
@@ -372,7 +401,7 @@ def ordered(cloud: Cloud, file: Path, *given: str) -> tuple[int, str]:
 
 
 def test_the_command_checks_then_issues_then_shows_the_same_order(cloud: Cloud, tmp_path: Path) -> None:
-    file = tmp_path / "cards.jsonl"
+    file, saved = tmp_path / "cards.jsonl", tmp_path / "saved.jsonl"
     stamp = uuid.uuid4().hex
     rows = [{"key": f"{stamp}-{n}", "amount": 2, "currency": "USD"} for n in range(3)]
     file.write_text("\n".join(map(json.dumps, rows)))
@@ -382,14 +411,15 @@ def test_the_command_checks_then_issues_then_shows_the_same_order(cloud: Cloud, 
     code, said = ordered(cloud, file)
     assert code == 0, said
     assert "Finished: 3 cards, 6.00 USD" in said
-    again, said_again = ordered(cloud, file)
+    saved.write_text("\r\n".join(json.dumps({**row, "amount": "2.00"}) for row in reversed(rows)))
+    again, said_again = ordered(cloud, saved)
     assert (again, said_again.splitlines()[0]) == (0, said.splitlines()[0])
     assert len(cloud.sandbox.report()["cards"]) == before + 3
 
 
 def test_the_command_shows_what_is_wrong_line_by_line(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "cards.csv"
-    file.write_text(f"key,amount,currency\n{uuid.uuid4().hex},0,USD\nb,1.00,JPY\nb,1.00,USD\n")
+    file.write_text(f"key,amount,currency\n{uuid.uuid4().hex},0,USD\nb,1,JPY\nb,1.00,USD\n")
     code, said = ordered(cloud, file)
     assert code == 1
     assert [line.split(" ")[2:5] for line in said.splitlines() if line.startswith("  line")] == [

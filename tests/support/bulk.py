@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from incentives.domain.bulk import (
@@ -16,6 +16,8 @@ from incentives.domain.bulk import (
     OrderMoved,
     OrderStatus,
     OrderView,
+    RowsClaim,
+    RowsTaken,
     Started,
     Upload,
 )
@@ -49,6 +51,7 @@ class FakeOrders:
         self.orders: dict[str, tuple[BulkOrder, str]] = {}
         self.kept: dict[tuple[str, int], Batch] = {}
         self.lines: dict[tuple[str, int], str] = {}
+        self.claims: dict[tuple[str, str], RowsClaim] = {}
 
     def create(self, order: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
         if order.order_id in self.orders:
@@ -64,6 +67,23 @@ class FakeOrders:
         if current is None or (current.status, current.round) != (before.status, before.round):
             return current if current is not None and wrote == nonce else OrderMoved(current)
         return self._put(after, nonce)
+
+    def begin(
+        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+    ) -> BulkOrder | OrderMoved | RowsTaken:
+        held = self.claim_on(claim.account, claim.digest, claim.claimed_at)
+        current, _ = self.orders.get(before.order_id, (None, ""))
+        is_unmoved = current is not None and (current.status, current.round) == (before.status, before.round)
+        if is_unmoved and held is not None and held.order_id != claim.instead_of:
+            return RowsTaken(held)
+        made = self.move(before, after, nonce)
+        if is_unmoved:
+            self.claims[claim.account, claim.digest] = claim
+        return made
+
+    def claim_on(self, account: str, digest: str, now: datetime) -> RowsClaim | None:
+        held = self.claims.get((account, digest))
+        return held if held is not None and held.expires_at > now else None
 
     def batches(self, order_id: str) -> Sequence[Batch]:
         return [batch for (owner, _), batch in sorted(self.kept.items(), key=lambda each: each[0]) if owner == order_id]
@@ -224,7 +244,7 @@ class Bulk:
         return run_workflow(self, order_id, self.order(order_id).round, until=until)
 
     def result(self, order_id: str) -> str:
-        return self.files.files[f"{order_id}/result.csv"].decode()
+        return self.files.files[f"{order_id}/result.csv"].decode("utf-8-sig")
 
 
 def bulk(of: World | None = None) -> Bulk:

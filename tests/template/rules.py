@@ -359,6 +359,14 @@ def tables_have_their_keys(template: Template) -> Iterator[str]:
         yield f"keys: {found}"
 
 
+def what_has_expired_goes(template: Template) -> Iterator[str]:
+    """Items that say when nobody needs them any more are removed, in the tables that have such."""
+    expires = {"AttributeName": "expiresAt", "Enabled": True}
+    for name in ("AccountTable", "OrdersTable"):
+        if template["Resources"][name]["Properties"].get("TimeToLiveSpecification") != expires:
+            yield f"{name} keeps what has expired"
+
+
 def ledger_is_indexed(template: Template) -> Iterator[str]:
     """The ledger has its indexes and its stream."""
     properties = template["Resources"]["LedgerTable"]["Properties"]
@@ -465,6 +473,7 @@ RULES: tuple[Rule, ...] = (
     stars_are_rare,
     kept_tables_are_safe,
     tables_have_their_keys,
+    what_has_expired_goes,
     ledger_is_indexed,
     vault_opens_by_order,
     book_is_kept_by_recovery,

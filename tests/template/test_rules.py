@@ -200,6 +200,7 @@ BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
     "no recovery": (rules.kept_tables_are_safe, drop("LedgerTable", "PointInTimeRecoverySpecification")),
     "no guard in prod": (rules.kept_tables_are_safe, put("LedgerTable", "DeletionProtectionEnabled", value=False)),
     "accounts unguarded": (rules.kept_tables_are_safe, drop("AccountTable", "DeletionProtectionEnabled")),
+    "claims for ever": (rules.what_has_expired_goes, drop("OrdersTable", "TimeToLiveSpecification")),
     "another key": (rules.tables_have_their_keys, drop("OrdersTable", "KeySchema", 1)),
     "no stream": (rules.ledger_is_indexed, drop("LedgerTable", "StreamSpecification")),
     "a vault without context": (rules.vault_opens_by_order, _without_context),

@@ -117,6 +117,21 @@ def test_a_dry_run_is_asked_for_in_the_body(here: Bulk) -> None:
     assert body_of(GET(event("/orders/{orderId}", order_id), None))["status"] == "VALIDATED"
 
 
+def test_the_same_rows_are_told_by_the_order_that_has_them(here: Bulk) -> None:
+    first = here.place(rows_of(2), "bulk-0")
+    here.run(first)
+    second = body_of(create({"format": "csv"}))["orderId"]
+    here.files.put(second, rows_of(2).replace("\n", "\n\n").encode())
+    ask(second, "start")
+    here.run(second)
+
+    read = body_of(GET(event("/orders/{orderId}", second), None))
+    assert (read["status"], read["sameRowsAs"], read["leftOut"]["blankRows"]) == ("INVALID", first, 3)
+    assert not read["allowSameRows"]
+    # and it cannot be made one on purpose afterwards
+    assert create({"format": "csv", "allowSameRows": True})["statusCode"] == 422
+
+
 def test_the_same_key_with_another_body_is_refused(here: Bulk) -> None:
     create({"format": "csv"})
 

@@ -71,6 +71,7 @@ def test_a_repeat_finds_the_order_as_it_stands_and_a_place_for_the_file_only_whi
     [
         ({"file_format": FileFormat.JSONL}, ("format",)),
         ({"on_unknown": Intent.REVERSE}, ("onUnknown",)),
+        ({"allow_same_rows": True}, ("allowSameRows",)),
         ({"file_format": FileFormat.JSONL, "on_unknown": Intent.REISSUE}, ("format", "onUnknown")),
     ],
 )
@@ -134,7 +135,7 @@ def test_an_invalid_file_is_issued_not_at_all_and_may_be_put_anew() -> None:
     here.run(order_id)
 
     assert here.view(order_id).order.status is S.INVALID
-    assert here.view(order_id).order.errors == (FileError(3, "amount", "must be greater than zero"),)
+    assert here.view(order_id).order.errors == (FileError(3, "amount", 'must be greater than zero: "0"'),)
     assert here.create().upload is not None
     assert here.world.ledger.records == {}
 
@@ -179,6 +180,16 @@ def test_rows_are_the_requests_of_the_partner_whose_key_the_account_has_when_the
 
     assert here.view(order_id).counts == Counts(issued=1)
     assert [request_id[:5] for request_id in here.world.ledger.records] == ["Other"]
+
+
+def test_what_is_left_out_of_the_file_is_told() -> None:
+    here = bulk()
+    order_id = here.place("key,amount,currency,,\n\n,,,,\na,10,USD\n")
+
+    here.run(order_id)
+
+    order = here.view(order_id).order
+    assert (order.rows, order.blank_rows, order.empty_columns) == (1, 2, 2)
 
 
 def test_a_dry_run_tells_rows_and_totals_and_issues_nothing() -> None:

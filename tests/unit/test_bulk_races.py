@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.bulk import BATCH_ROWS, BulkOrder, Counts, OrderMoved, OrderStatus
+from incentives.domain.bulk import BATCH_ROWS, BulkOrder, Counts, OrderMoved, OrderStatus, RowsClaim, RowsTaken
 from incentives.domain.errors import OrderConflict, OrderUnavailable
 from incentives.domain.ledger import Status
 from incentives.domain.outcomes import Outcome
@@ -25,18 +25,28 @@ S = OrderStatus
 
 def before_the_next_move(here: Bulk, happens: Callable[[], object], *, times: int = 1) -> None:
     """Let something happen just before the next writes of the order."""
-    move, left = here.orders.move, [times]
+    move, begin, left = here.orders.move, here.orders.begin, [times]
 
-    def racing(before: BulkOrder, after: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
+    def first() -> None:
         if left[0]:
             left[0] -= 1
             # What happens may itself move the order, and nothing comes before that.
             here.orders.move = move  # type: ignore[method-assign]
             happens()
             here.orders.move = racing  # type: ignore[method-assign]
+
+    def racing(before: BulkOrder, after: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
+        first()
         return move(before, after, nonce)
 
+    def beginning(
+        before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+    ) -> BulkOrder | OrderMoved | RowsTaken:
+        first()
+        return begin(before, after, claim, nonce)
+
     here.orders.move = racing  # type: ignore[method-assign]
+    here.orders.begin = beginning  # type: ignore[method-assign]
 
 
 def logged(here: Bulk, event: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from dataclasses import replace
@@ -81,6 +82,8 @@ def test_the_result_tells_what_became_of_each_row() -> None:
     assert view.issued_value == {"USD": Decimal("10.00")}
     assert [row["outcome"] for row in rows.values()] == ["issued", "refused", "reversed", "escalated"]
     assert tuple(rows["row-1"]) == COLUMNS
+    # spreadsheets take it for UTF-8 by this mark
+    assert here.files.files[f"{order_id}/result.csv"].startswith(codecs.BOM_UTF8)
     first = here.world.ledger.records[here.order(order_id).request_id("row-1")]
     assert (rows["row-1"]["requestId"], rows["row-1"]["gcId"]) == (first.request_id, first.gc_id)
     assert (rows["row-2"]["errorCode"], rows["row-2"]["errorType"]) == (REFUSAL.code, REFUSAL.type)

@@ -277,7 +277,10 @@ def test_neither_what_came_in_nor_what_goes_out_is_logged() -> None:
     answer, _, telemetry = serving(lambda _: ApiAnswer(200, {"requestId": "R1", "gcClaimCode": CODE, "status": "X"}))
 
     assert CODE in answer["body"]
-    assert telemetry.lines == [("answered", {"httpStatus": 200, "requestId": "R1", "status": "X"})]
+    assert telemetry.lines == [
+        ("claimCodeDelivered", {"httpStatus": 200, "requestId": "R1", "caller": None}),
+        ("answered", {"httpStatus": 200, "requestId": "R1", "status": "X"}),
+    ]
 
 
 def test_values_that_hold_a_secret_do_not_show_it() -> None:

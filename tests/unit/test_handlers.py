@@ -128,6 +128,36 @@ def test_a_card_is_created_replayed_read_revealed_and_cancelled(api: Api) -> Non
     assert all(each.headers["Cache-Control"] == "no-store" for each in (created, replayed, read, revealed, cancelled))
 
 
+def test_each_time_a_code_is_delivered_it_is_logged_to_whom(api: Api) -> None:
+    def caller(name: str) -> dict[str, Any]:
+        return {"requestContext": {"identity": {"userArn": f"arn:{name}"}}}
+
+    request_id = api.create(**caller("first")).body["requestId"]
+    api.create(**caller("repeats"))
+    api.on("reveal_claim_code", request_id, **caller("reads"))
+    api.on("get_gift_card", request_id, **caller("looks"))
+
+    delivered = [facts for event, facts in api.world.telemetry.lines if event == "claimCodeDelivered"]
+    assert delivered == [
+        {"httpStatus": status, "requestId": request_id, "caller": f"arn:{name}"}
+        for status, name in ((201, "first"), (200, "repeats"), (200, "reads"))
+    ]
+
+
+@pytest.mark.parametrize("header", ['"order-1"', "order-1", ' \t"order-1" ', "\torder-1 "])
+def test_a_key_in_quotes_and_without_is_one_key(api: Api, header: str) -> None:
+    api.create(key="order-1")
+
+    assert api.create(key=header).status == 200
+    assert len(api.world.ledger.keys) == 1
+
+
+def test_a_quoted_key_has_its_escapes(api: Api) -> None:
+    api.create(key=r'"a\"b\\c"')
+
+    assert api.create(key=r'a"b\c').status == 200
+
+
 def test_an_answer_has_every_member_of_the_api(api: Api) -> None:
     body = api.create({"amount": 25, "currencyCode": "USD", "externalReference": "po-7"}).body
 
@@ -185,6 +215,8 @@ BAD_BODIES: Final = {
     "amount as object": (GOOD | {"amount": {"value": 1}}, "amount"),
     "no amount": ({"currencyCode": "USD"}, "amount"),
     "too many decimals": (GOOD | {"amount": "25.001"}, "amount"),
+    "a thousand with a point": (GOOD | {"amount": "1.000"}, "amount"),
+    "a thousand with a point as a number": ('{"amount": 1.000, "currencyCode": "USD"}', "amount"),
     "amount above the marketplace's": (GOOD | {"amount": "2000.01"}, "amount"),
     "unknown currency": (GOOD | {"currencyCode": "XXX"}, "currencyCode"),
     "lower-case currency": (GOOD | {"currencyCode": "usd"}, "currencyCode"),
@@ -197,6 +229,9 @@ BAD_BODIES: Final = {
     "empty account": (GOOD | {"account": ""}, "account"),
     "account null is absent, number is not": (GOOD | {"account": 7}, "account"),
     "long reference": (GOOD | {"externalReference": "x" * 101}, "externalReference"),
+    "a null character": (GOOD | {"externalReference": "a\u0000b"}, "externalReference"),
+    "a line break": (GOOD | {"transactionSource": {"sourceId": "a\nb"}}, "transactionSource.sourceId"),
+    "a blank at an end": (GOOD | {"externalReference": "po-7 "}, "externalReference"),
     "half a character": (
         '{"amount": "25.00", "currencyCode": "USD", "externalReference": "\\ud800"}',
         "externalReference",
@@ -222,7 +257,14 @@ def test_a_bad_body_is_a_400_that_names_the_field(api: Api, body: object, field:
     assert_nothing_happened(api)
 
 
-@pytest.mark.parametrize("key", [None, "", " ", "x" * 256, "a\nb", "caf\u00e9"], ids=repr)
+@pytest.mark.parametrize(
+    "key",
+    [
+        None, "", " ", "x" * 256, "a\nb", "caf\u00e9", '"', '""', '"a', 'a"', '"a"b', '"a";b=c', '"a" "b"', '"a "',
+        '" a"', '"a\\b"', '"a"b"', '"caf\u00e9"', '"a\tb"', f'"{"x" * 256}"',
+    ],
+    ids=repr,
+)  # fmt: skip
 def test_a_bad_key_is_a_400_that_names_the_header(api: Api, key: str | None) -> None:
     answer = api.create(key=key)
 

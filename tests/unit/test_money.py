@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from incentives.domain.errors import InvalidInput
@@ -76,9 +76,8 @@ def test_a_value_that_is_no_amount_is_refused_and_names_the_field(number: object
         (".5", "GBP", "0.50"),
         ("5.", "GBP", "5.00"),
         ("1000", "JPY", "1000"),
-        ("1000.0", "JPY", "1000"),
         (Decimal("2E+1"), "USD", "20.00"),
-        (Decimal("25.000000"), "USD", "25.00"),
+        (Decimal("2.5E1"), "JPY", "25"),
         (25, "CAD", "25.00"),
         (AMOUNT_MAX, "USD", "10000000.00"),
     ],
@@ -94,14 +93,29 @@ def test_two_ways_to_write_an_amount_are_one_amount() -> None:
     assert parse_money("25", "USD") == parse_money(Decimal("25.00"), "USD") == parse_money(25, "USD")
 
 
-@pytest.mark.parametrize(
-    ("amount", "currency"), [("1000.5", "JPY"), ("0.5", "JPY"), ("1.005", "USD"), ("0.001", "EUR")]
+@given(
+    st.integers(0, 9_999), st.text("0123456789", max_size=8), st.sampled_from(sorted(CURRENCY_DECIMALS)), st.booleans()
 )
-def test_more_decimals_than_the_currency_has_are_refused(amount: str, currency: str) -> None:
-    with pytest.raises(InvalidInput, match=f"decimals for {currency}") as error:
+@example(25, "000", "USD", False)
+@example(1, "000", "EUR", True)
+@example(1000, "00", "JPY", False)
+@example(1, "005", "USD", False)
+def test_no_more_decimals_are_taken_than_the_currency_has_not_even_zeros(
+    whole: int, decimals: str, currency: str, is_number: bool
+) -> None:
+    text = f"{whole}.{decimals}"
+    amount = Decimal(text) if is_number else text
+    if len(decimals) <= CURRENCY_DECIMALS[currency]:
+        assert Decimal(text) == 0 or parse_money(amount, currency).amount == Decimal(text)
+        return
+    with pytest.raises(InvalidInput, match=r"decimals for|greater than zero") as error:
         parse_money(amount, currency)
-
     assert error.value.field == "amount"
+
+
+def test_an_exponent_moves_the_point_before_decimals_are_counted() -> None:
+    with pytest.raises(InvalidInput, match="decimals for USD"):
+        parse_money(Decimal("25000E-3"), "USD")
 
 
 @pytest.mark.parametrize("code", ["usd", "US", "", "XXX", "BTC", None, 840, ["USD"], "USD "])

@@ -363,12 +363,6 @@ def test_an_account_that_cannot_be_is_named(name: str | None, default: str | Non
     assert told.value.field == "account"
 
 
-def test_an_accounts_name_has_one_form_everywhere() -> None:
-    from incentives.aws.accounts import ACCOUNT_NAME  # noqa: PLC0415 - the other room's rule, held against ours
-
-    assert ACCOUNT_NAME.pattern == orders.ACCOUNT_NAME.pattern
-
-
 # ---- bodies -------------------------------------------------------------------------------------
 
 ORDER: Final = {"amount": "25.00", "currencyCode": "USD"}

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
+from incentives.domain.account_secrets import code_of
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.values import frozen
@@ -111,9 +112,6 @@ _ALL: Final = (
 #: Every marketplace by Amazon's own code.
 MARKETPLACES: Final[Mapping[str, Marketplace]] = MappingProxyType({each.code: each for each in _ALL})
 
-#: ISO 3166 codes and short forms that people write for the three codes that are Amazon's own.
-ALIASES: Final[Mapping[str, str]] = MappingProxyType({"GB": "UK", "AE": "UAE", "SA": "KSA"})
-
 
 def marketplace_of(code: str) -> Marketplace:
     """The marketplace of a code or alias, in any case.
@@ -121,8 +119,7 @@ def marketplace_of(code: str) -> Marketplace:
     Raises:
         InvalidInput: names `marketplace`: no such marketplace.
     """
-    upper = code.strip().upper()
-    found = MARKETPLACES.get(ALIASES.get(upper, upper))
+    found = MARKETPLACES.get(code_of(code) or "")
     if found is None:
         raise InvalidInput("marketplace", f"must be one of {', '.join(MARKETPLACES)}")
     return found

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from incentives.api.gateway import ApiAnswer, ApiCall
 from incentives.api.models import CreateOrderBody, StartOrderBody, parse
-from incentives.api.orders import KEY_HEADER
+from incentives.api.orders import read_key
 from incentives.api.requests import format_time
 from incentives.domain.bulk import ORDER_ID_LENGTH, BulkOrder, OrderView
 from incentives.domain.errors import OrderNotFound
 from incentives.domain.money import CURRENCY_DECIMALS
-from incentives.domain.request_ids import parse_idempotency_key
 
 #: Base32 of a hash.
 ORDER_ID: Final = re.compile(f"[A-Z2-7]{{{ORDER_ID_LENGTH}}}")
@@ -29,7 +28,7 @@ def read_order(call: ApiCall) -> tuple[str, CreateOrderBody]:
     Raises:
         InvalidInput: names the field.
     """
-    key = parse_idempotency_key(call.headers.get(KEY_HEADER))
+    key = read_key(call)
     return key, parse(CreateOrderBody, call.json_object())
 
 
@@ -93,11 +92,13 @@ def order(view: OrderView) -> dict[str, Any]:
         "account": kept.account,
         "format": kept.format.value,
         "onUnknown": kept.on_unknown.value,
+        "allowSameRows": kept.allow_same_rows,
         "createdAt": format_time(kept.created_at),
         "updatedAt": format_time(kept.updated_at),
         "finishedAt": format_time(kept.finished_at),
         "rows": kept.rows or None,
         "totals": _totals(kept.totals),
+        "leftOut": {"blankRows": kept.blank_rows, "emptyColumns": kept.empty_columns},
         "issuedTotals": _totals(view.issued_value),
         "counts": {
             "issued": counts.issued,
@@ -112,6 +113,7 @@ def order(view: OrderView) -> dict[str, Any]:
         "estimatedEndAt": format_time(view.estimated_end_at),
         "errors": [{"line": each.line, "field": each.field, "problem": each.problem} for each in kept.errors],
         "errorCount": kept.error_count,
+        "sameRowsAs": kept.same_rows_as,
         "result": {"url": view.result.url, "expiresAt": format_time(view.result.expires_at)} if view.result else None,
     }
 

@@ -54,6 +54,18 @@ class OrderCounts(_Answer):
     notIssued: int = Field(ge=0)
 
 
+class LeftOut(_Answer):
+    """What was in an order's file and is nothing.
+
+    Attributes:
+        blankRows: rows with nothing in them, or with separators only.
+        emptyColumns: columns without a name, with nothing in them.
+    """
+
+    blankRows: int = Field(ge=0)
+    emptyColumns: int = Field(ge=0)
+
+
 class RowError(_Answer):
     """What is wrong with one line of an order's file.
 
@@ -110,17 +122,20 @@ class Order(_Answer):
         account: name of the partner account.
         format: of the file.
         onUnknown: what to do with a card if Amazon does not say what became of it.
+        allowSameRows: whether it is issued even if another order of the account has the same rows.
         createdAt: RFC 3339, UTC.
         updatedAt: RFC 3339, UTC.
         finishedAt: RFC 3339, UTC; null until then.
         rows: cards that the file asks for; null until it was found valid.
         totals: sums of the file's amounts by currency; empty until it was found valid.
+        leftOut: of the file, when it was read.
         issuedTotals: sums of the live cards' amounts by currency.
         counts: how the cards stand; as of a few seconds ago while cards are issued.
         requestsPerSecond: how many cards have been asked for each second since issuing last began; null before.
         estimatedEndAt: RFC 3339, UTC: when the last card will have been asked for, at this pace; null while unknown.
         errors: of a file that is INVALID, the first hundred things that are wrong with it.
         errorCount: how many are wrong in all.
+        sameRowsAs: the order of the last 90 days that has the same rows, of one that is INVALID for it; null otherwise.
         result: of an order that is FINISHED; null otherwise, and where nothing was ever to be issued.
     """
 
@@ -132,17 +147,20 @@ class Order(_Answer):
     account: str
     format: FileFormat
     onUnknown: Intent
+    allowSameRows: bool
     createdAt: Time
     updatedAt: Time
     finishedAt: Time | None
     rows: int | None = Field(ge=1)
     totals: list[Total]
+    leftOut: LeftOut
     issuedTotals: list[Total]
     counts: OrderCounts
     requestsPerSecond: float | None = Field(ge=0)
     estimatedEndAt: Time | None
     errors: list[RowError] = Field(max_length=100)
     errorCount: int = Field(ge=0)
+    sameRowsAs: OrderId | None
     result: OrderResult | None
 
 

@@ -59,11 +59,13 @@ _BULK_ORDER: Final = {
     "account": "default",
     "format": "csv",
     "onUnknown": "retry",
+    "allowSameRows": False,
     "createdAt": "2026-03-01T12:00:00Z",
     "updatedAt": "2026-03-01T12:10:00Z",
     "finishedAt": None,
     "rows": 10000,
     "totals": [{"amount": "250000.00", "currencyCode": "USD"}],
+    "leftOut": {"blankRows": 3, "emptyColumns": 1},
     "issuedTotals": [{"amount": "88500.00", "currencyCode": "USD"}],
     "counts": {
         "issued": 3540,
@@ -78,6 +80,7 @@ _BULK_ORDER: Final = {
     "estimatedEndAt": "2026-03-01T12:28:13Z",
     "errors": [],
     "errorCount": 0,
+    "sameRowsAs": None,
     "result": None,
 }
 _NOTHING_YET: Final = dict.fromkeys(("issued", "refused", "open", "waiting", "reversed", "escalated", "notIssued"), 0)
@@ -103,6 +106,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "updatedAt": "2026-03-01T12:00:00Z",
         "rows": None,
         "totals": [],
+        "leftOut": {"blankRows": 0, "emptyColumns": 0},
         "issuedTotals": [],
         "counts": _NOTHING_YET,
         "requestsPerSecond": None,

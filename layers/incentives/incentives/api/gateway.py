@@ -99,9 +99,13 @@ class ApiAnswer:
 
 
 def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer], log: Log) -> dict[str, Any]:
-    """Decode an event, let a use case answer it, encode the answer. Never raises, never logs what it carries."""
+    """Decode an event, let a use case answer it, encode the answer. Never raises, never logs what it carries.
+
+    To whom a claim code goes is logged in a line of its own, a first time or a repeat.
+    """
     try:
-        answer = respond(decode(event))
+        call = decode(event)
+        answer = respond(call)
     except GatewayError as error:
         # An id that nobody knows is the caller's own text: maybe a claim code or a card number, pasted by mistake.
         known = None if isinstance(error, NotFound) else error.request_id
@@ -113,6 +117,9 @@ def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer], log
         log("failed", exception=type(error).__name__, where=place)
         return encode(_problem_answer(Unexpected()))
     told = {name: answer.body.get(name) for name in ("requestId", "orderId", "status")}
+    if answer.body.get("gcClaimCode"):
+        # Here, where every answer leaves: no route can hand a code out without this line.
+        log("claimCodeDelivered", httpStatus=answer.status, requestId=told["requestId"], caller=call.caller)
     log("answered", httpStatus=answer.status, **{name: value for name, value in told.items() if value is not None})
     return encode(answer)
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from incentives.domain.errors import InvalidInput
+from incentives.domain.texts import why_no_text
 
 #: 16 digits and a checksum of three, whose making is not published.
 CARD_NUMBER = r"^[0-9]{19}$"
@@ -24,7 +25,8 @@ class Member(NamedTuple):
         kind: of its value; `amount` is a decimal string or a number, `object` one with any members.
         required: whether it has to be there. One that need not be may also be null, unless it has a default.
         default: its value if it is absent.
-        length_max: characters of a text, which has one at least; None where the pattern says it.
+        length_max: characters of a text, which has one at least, and none that `why_no_text` refuses; None where the
+            pattern says it.
         pattern: of a text, from its first to its last character.
         choices: the texts that it may be; empty for any.
         body: what an object consists of; None for any members.
@@ -186,16 +188,19 @@ class CreateOrderBody(Body):
         account: name of the partner account; the deployment's default one if absent.
         format: of the file: CSV with a header, or JSON Lines.
         onUnknown: what to do with a card if Amazon does not say what became of it.
+        allowSameRows: issue the file even if another order of the account has the same rows, on purpose.
     """
 
     account: str | None
     format: Literal["csv", "jsonl"]
     onUnknown: Literal["retry", "reverse", "reissue"]  # noqa: N815 - as callers write it
+    allowSameRows: bool  # noqa: N815 - as callers write it
 
     MEMBERS: ClassVar = {
         "account": _ACCOUNT,
         "format": Member("text", required=True, choices=("csv", "jsonl")),
         "onUnknown": _ON_UNKNOWN,
+        "allowSameRows": Member("flag", default=False),
     }
 
 
@@ -287,18 +292,11 @@ def _why_no_text(member: Member, value: object) -> str | None:
         return None if value in member.choices else f"must be one of {_listed(member.choices)}"
     if not isinstance(value, str):
         return "must be a string"
-    if not value.isascii() and _is_torn(value):
-        return "is not valid"
     if member.length_max is not None and not 0 < len(value) <= member.length_max:
         return f"is too long: at most {member.length_max} characters" if value else "must not be empty"
-    if member.pattern is not None and not re.fullmatch(member.pattern, value):
-        return "does not have the form it must have"
-    return None
-
-
-def _is_torn(text: str) -> bool:
-    """Whether a text holds half a character, which JSON can write and UTF-8 cannot."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    if member.pattern is not None:
+        return None if re.fullmatch(member.pattern, value) else "does not have the form it must have"
+    return why_no_text(value)
 
 
 def _listed(choices: tuple[str, ...]) -> str:

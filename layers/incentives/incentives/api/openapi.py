@@ -23,12 +23,13 @@ from incentives.api import examples
 from incentives.api.bulk import ORDER_ID
 from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.models import Body, Member
-from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.problems import MEDIA_TYPE
 from incentives.api.routes import ROUTES, Route
 from incentives.api.shapes import Problem
+from incentives.domain.accounts import ACCOUNT_NAME
 from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
 from incentives.domain.request_ids import IDEMPOTENCY_KEY_FIELD, IDEMPOTENCY_KEY_LENGTH_MAX, REQUEST_ID_LENGTH_MAX
+from incentives.domain.texts import TEXT_PATTERN
 
 Json = dict[str, Any]
 
@@ -36,7 +37,7 @@ DESCRIPTION: Final = f"""
 Issues, activates, loads, cancels and checks Amazon gift cards through the Amazon Incentives API.
 
 **Amounts** are decimal strings such as `"25.00"`. In a request a JSON number is taken as well, and read as a decimal,
-digit by digit. Amounts have no more decimals than their currency: none for yen.
+digit by digit. Amounts have no more decimals than their currency, zeros included: none for yen.
 
 **Times** are RFC 3339 in UTC, in whole seconds, such as `2026-03-01T12:00:00Z`. Days are days in UTC.
 
@@ -119,13 +120,15 @@ _PARAMETERS: Final[Json] = {
         "name": IDEMPOTENCY_KEY_FIELD,
         "in": "header",
         "required": True,
-        "description": f"Names the order: 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable ASCII characters.",
+        "description": f"Names the order: 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable ASCII characters, of which "
+        "neither the first nor the last is a blank or a quotation mark. It may stand in quotes, as the IETF's draft of "
+        'this header has it, with a backslash before each \\ and " of the key: `"order-1"` and `order-1` are one key.',
         "schema": {
             "type": "string",
             "minLength": 1,
-            "maxLength": IDEMPOTENCY_KEY_LENGTH_MAX,
-            # Blanks at either end do not survive HTTP.
-            "pattern": "^[!-~]([ -~]*[!-~])?$",
+            # In quotes, and each of its characters with a backslash.
+            "maxLength": 2 * IDEMPOTENCY_KEY_LENGTH_MAX + 2,
+            "pattern": r'^([!#-~]([ -~]*[!#-~])?|"([!#-\[\]-~]|\\\\)(([ !#-\[\]-~]|\\["\\])*([!#-\[\]-~]|\\\\))?")$',
         },
         "example": "order-2026-0017",
     },
@@ -364,6 +367,7 @@ def _member_schema(member: Member) -> Json:
     match member.kind:
         case "text":
             limits: Json = {} if member.length_max is None else {"maxLength": member.length_max, "minLength": 1}
+            limits |= {"pattern": TEXT_PATTERN} if limits else {}
             limits |= {} if member.pattern is None else {"pattern": member.pattern}
             limits |= {"enum": [*member.choices]} if member.choices else {}
             kind: Json = {**default, **limits, "type": "string"}

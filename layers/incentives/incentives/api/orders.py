@@ -12,21 +12,44 @@ from incentives.api.models import (
     LoadAmazonBalanceBody,
     parse,
 )
+from incentives.domain.accounts import ACCOUNT_NAME
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
-from incentives.domain.request_ids import parse_idempotency_key
+from incentives.domain.request_ids import IDEMPOTENCY_KEY_FIELD, parse_idempotency_key
 
 if TYPE_CHECKING:
     from incentives.api.gateway import ApiCall
 
 KEY_HEADER: Final = "idempotency-key"
 
+#: A key in quotes, as the IETF's draft of this header has it: a string of RFC 8941, without parameters.
+_QUOTED_KEY: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+
 #: One preference of a list, with its parameters; a comma in quotes separates nothing. A quote that is never closed ends
 #: with the text, so that no text takes more than one look at each of its characters.
 _PREFERENCE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 
-#: As the names of the accounts' secrets; nothing else can be an account's name.
-ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+def read_key(call: ApiCall) -> str:
+    """The idempotency key of a call. `"k"`, the form of the IETF's draft, and `k` are one key.
+
+    Blanks around the header are HTTP's own and no part of the key; within the quotes they are the key's.
+
+    Raises:
+        InvalidInput: names the header.
+    """
+    header = call.headers.get(KEY_HEADER)
+    text = None if header is None else header.strip(" \t")
+    if text is None or not text.startswith('"'):
+        return parse_idempotency_key(text)
+    quoted = _QUOTED_KEY.fullmatch(text)
+    if quoted is None:
+        raise InvalidInput(
+            IDEMPOTENCY_KEY_FIELD,
+            "begins with a quotation mark: then it must end with one, have nothing behind it, and hold printable ASCII "
+            'characters only, with a backslash before each \\ and " of the key',
+        )
+    return parse_idempotency_key(re.sub(r"\\(.)", r"\1", quoted[1]))
 
 
 def read_create(call: ApiCall) -> tuple[str, Money, CreateGiftCardBody]:
@@ -35,21 +58,21 @@ def read_create(call: ApiCall) -> tuple[str, Money, CreateGiftCardBody]:
     Raises:
         InvalidInput: names the field.
     """
-    key = parse_idempotency_key(call.headers.get(KEY_HEADER))
+    key = read_key(call)
     body = parse(CreateGiftCardBody, call.json_object())
     return key, parse_money(body.amount, body.currencyCode), body
 
 
 def read_activation(call: ApiCall) -> tuple[str, Money, ActivateGiftCardBody]:
     """The same of a `POST /activations`."""
-    key = parse_idempotency_key(call.headers.get(KEY_HEADER))
+    key = read_key(call)
     body = parse(ActivateGiftCardBody, call.json_object())
     return key, parse_money(body.amount, body.currencyCode), body
 
 
 def read_balance_load(call: ApiCall) -> tuple[str, Money, LoadAmazonBalanceBody]:
     """The same of a `POST /balance-loads`."""
-    key = parse_idempotency_key(call.headers.get(KEY_HEADER))
+    key = read_key(call)
     body = parse(LoadAmazonBalanceBody, call.json_object())
     return key, parse_money(body.amount, body.currencyCode), body
 

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from incentives.api import bulk_shapes, models, shapes
 from incentives.api.models import Body
-from incentives.api.orders import ACCOUNT_NAME
 from incentives.api.questions import PAGE_MAX
+from incentives.domain.accounts import ACCOUNT_NAME
 from incentives.domain.ledger import Status
 from incentives.domain.values import frozen
 

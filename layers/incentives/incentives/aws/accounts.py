@@ -8,28 +8,15 @@ new key is on trial, its version has the staging label AWSPENDING beside AWSCURR
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
-from incentives.domain.accounts import SECRET_KEPT_FOR, Account, Secret
+from incentives.domain.account_secrets import read_secret
+from incentives.domain.accounts import ACCOUNT_NAME, SECRET_KEPT_FOR, Account
 from incentives.domain.errors import AccountUnusable, InvalidInput
-
-#: What may stand in an account's name: it becomes part of a secret's name and of index keys.
-ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
-_REQUIRED: Final = ("partnerId", "accessKeyId", "secretAccessKey", "marketplace")
-
-#: Keys and names as Amazon hands them out. Pasted with a line feed or a blank they sign nothing that Amazon accepts,
-#: and a header cannot even hold them.
-_VISIBLE: Final = re.compile(r"[!-~]+")
-
-#: Request ids begin with it, are alphanumeric and have at most 40 characters, most of which must be left for the hash.
-_PARTNER_ID: Final = re.compile(r"[A-Za-z0-9]{1,10}")
 
 
 class SecretsManagerAccounts:
@@ -116,50 +103,3 @@ def read_version(name: str, answer: Mapping[str, Any]) -> Account:
     account = read_secret(name, str(answer.get("SecretString") or ""))
     on_trial = {"AWSCURRENT", "AWSPENDING"} <= set(answer.get("VersionStages") or ())
     return replace(account, on_trial=True) if on_trial else account
-
-
-def read_secret(name: str, text: str) -> Account:
-    """Read an account's secret. No error quotes any of it.
-
-    Raises:
-        AccountUnusable: names the member that is missing or wrong.
-    """
-    try:
-        secret = json.loads(text)
-    except (ValueError, RecursionError):
-        raise AccountUnusable(name, "has a secret that is no JSON document") from None
-    if not isinstance(secret, dict):
-        raise AccountUnusable(name, "has a secret that is no JSON object")
-    for member in _REQUIRED:
-        if not isinstance(secret.get(member), str) or not secret[member].strip():
-            raise AccountUnusable(name, f"has a secret without {member}")
-        if not _VISIBLE.fullmatch(secret[member]):
-            raise AccountUnusable(name, f"has a secret whose {member} holds blanks or other invisible characters")
-    if not _PARTNER_ID.fullmatch(secret["partnerId"]):
-        raise AccountUnusable(name, "has a secret whose partnerId is not 1 to 10 letters and digits")
-    return Account(
-        name=name,
-        partner_id=secret["partnerId"],
-        marketplace=secret["marketplace"],
-        access_key_id=secret["accessKeyId"],
-        secret_access_key=Secret(secret["secretAccessKey"]),
-        key_created_at=_created(name, secret.get("keyCreatedAt")),
-        parks_unfunded=_flag(name, secret, "parkWhenUnfunded"),
-    )
-
-
-def _flag(name: str, secret: Mapping[str, Any], member: str) -> bool:
-    value = secret.get(member, False)
-    if not isinstance(value, bool):
-        raise AccountUnusable(name, f"has a secret whose {member} is neither true nor false")
-    return value
-
-
-def _created(name: str, text: object) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(text))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise AccountUnusable(name, "has a secret whose keyCreatedAt is no RFC 3339 time") from None

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from incentives.aws.accounts import ACCOUNT_NAME, read_version, unreadable
+from incentives.aws.accounts import read_version, unreadable
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
+from incentives.domain.accounts import ACCOUNT_NAME
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.rotation import Labels
 

@@ -4,6 +4,9 @@ part             the item
 order            the order; every write names the status and the round that it leaves
 batch#00001      how far the rows of a batch have come
 result#00001     the batch's part of the result, once it is settled
+
+Beside them, in a partition `rows#{account}#{digest}` of its own, a part `claim`: the order that issues these rows.
+DynamoDB removes it after its time, maybe days later: whether it still holds, its `expiresAt` says.
 """
 
 from __future__ import annotations
@@ -16,11 +19,22 @@ from typing import Any, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, answer_of, error_code
 from incentives.aws.items import Attribute, Item, format_time, parse_time
-from incentives.domain.bulk import Batch, BulkOrder, Counts, FileError, FileFormat, OrderMoved, OrderStatus
+from incentives.domain.bulk import (
+    Batch,
+    BulkOrder,
+    Counts,
+    FileError,
+    FileFormat,
+    OrderMoved,
+    OrderStatus,
+    RowsClaim,
+    RowsTaken,
+)
 from incentives.domain.errors import OrderUnavailable
 from incentives.domain.ledger import Intent
 
 _ORDER: Final = "order"
+_CLAIM: Final = "claim"
 
 
 class DynamoDbOrders:
@@ -46,9 +60,42 @@ class DynamoDbOrders:
 
     def move(self, before: BulkOrder, after: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
         """Write an order whose status and round are still as before."""
-        names = {"#status": "status", "#round": "round"}
-        values = {":status": {"S": before.status.value}, ":round": {"N": str(before.round)}}
-        return self._put(after, nonce, "#status = :status AND #round = :round", names, values)
+        return self._put(after, nonce, _UNMOVED, _UNMOVED_NAMES, _unmoved_values(before))
+
+    def begin(
+        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+    ) -> BulkOrder | OrderMoved | RowsTaken:
+        """The same, and claim its rows for it, in one transaction."""
+        actions = [
+            {
+                "Put": {
+                    "TableName": self._table,
+                    "Item": _encode_order(after) | {"nonce": {"S": nonce}},
+                    "ConditionExpression": _UNMOVED,
+                    "ExpressionAttributeNames": _UNMOVED_NAMES,
+                    "ExpressionAttributeValues": _unmoved_values(before),
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                }
+            },
+            {"Put": {"TableName": self._table, "Item": _encode_claim(claim), **_unclaimed(claim)}},
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=actions, ClientRequestToken=nonce)
+        except AWS_ERRORS as error:
+            reasons = answer_of(error).get("CancellationReasons") or []
+            failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+            if not any(failed):
+                raise _unavailable("written", error) from error
+            if failed[0]:
+                return _moved_or_ours(reasons[0].get("Item"), nonce)
+            return RowsTaken(_read(_decode_claim, reasons[1].get("Item") or {}))
+        return after
+
+    def claim_on(self, account: str, digest: str, now: datetime) -> RowsClaim | None:
+        """The claim on these rows that holds now."""
+        item = self._item(_rows_id(account, digest), _CLAIM)
+        claim: RowsClaim | None = _read(_decode_claim, item) if item else None
+        return claim if claim is not None and claim.expires_at > now else None
 
     def batches(self, order_id: str) -> Sequence[Batch]:
         """Of the batches that have been worked on, how far each has come; by number."""
@@ -107,12 +154,7 @@ class DynamoDbOrders:
         except AWS_ERRORS as error:
             if error_code(error) != _CONDITION_FAILED:
                 raise _unavailable("written", error) from error
-            item = answer_of(error).get("Item")
-            if not item:
-                return OrderMoved(None)
-            current = _read(_decode_order, item)
-            # An earlier try of this very write took effect, and its answer was lost.
-            return current if item["nonce"]["S"] == nonce else OrderMoved(current)
+            return _moved_or_ours(answer_of(error).get("Item"), nonce)
         return order
 
     def _write(self, item: Item) -> None:
@@ -151,6 +193,36 @@ class DynamoDbOrders:
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 
+#: An order is still as whoever writes it took it to be.
+_UNMOVED: Final = "#status = :status AND #round = :round"
+_UNMOVED_NAMES: Final = {"#status": "status", "#round": "round"}
+
+
+def _unmoved_values(before: BulkOrder) -> dict[str, Attribute]:
+    return {":status": {"S": before.status.value}, ":round": {"N": str(before.round)}}
+
+
+def _moved_or_ours(item: Item | None, nonce: str) -> BulkOrder | OrderMoved:
+    if not item:
+        return OrderMoved(None)
+    current: BulkOrder = _read(_decode_order, item)
+    # An earlier try of this very write took effect, and its answer was lost.
+    return current if item["nonce"]["S"] == nonce else OrderMoved(current)
+
+
+def _unclaimed(claim: RowsClaim) -> dict[str, Any]:
+    """No other claim is in the way, or only the one that this one takes the place of."""
+    values: dict[str, Attribute] = {":now": {"N": str(int(claim.claimed_at.timestamp()))}}
+    free = "attribute_not_exists(orderId) OR expiresAt <= :now"
+    if claim.instead_of is not None:
+        free, values[":other"] = f"{free} OR claimedBy = :other", {"S": claim.instead_of}
+    return {
+        "ConditionExpression": free,
+        "ExpressionAttributeValues": values,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
 def _unavailable(done: str, error: BaseException) -> OrderUnavailable:
     return OrderUnavailable(f"the order could not be {done} ({error_code(error)})")
 
@@ -170,6 +242,32 @@ def _read(decode: Callable[[Item], Any], item: Item) -> Any:  # noqa: ANN401 - w
         raise OrderUnavailable(f"the order could not be read ({type(error).__name__} in its item)") from error
 
 
+def _rows_id(account: str, digest: str) -> str:
+    return f"rows#{account}#{digest}"
+
+
+def _encode_claim(claim: RowsClaim) -> Item:
+    item = _key(_rows_id(claim.account, claim.digest), _CLAIM) | {
+        "claimedBy": {"S": claim.order_id},
+        "claimedAt": {"S": format_time(claim.claimed_at)},
+        "expiresAt": {"N": str(int(claim.expires_at.timestamp()))},
+        "firm": {"BOOL": claim.is_firm},
+    }
+    return item | ({"insteadOf": {"S": claim.instead_of}} if claim.instead_of else {})
+
+
+def _decode_claim(item: Item) -> RowsClaim:
+    _, account, digest = item["orderId"]["S"].split("#")
+    return RowsClaim(
+        account=account,
+        digest=digest,
+        order_id=item["claimedBy"]["S"],
+        claimed_at=parse_time(item["claimedAt"]["S"]),
+        instead_of=_text(item, "insteadOf"),
+        is_firm=item["firm"]["BOOL"],
+    )
+
+
 def _encode_order(order: BulkOrder) -> Item:
     texts = {
         "account": order.account,
@@ -180,6 +278,7 @@ def _encode_order(order: BulkOrder) -> Item:
         "caller": order.caller,
         "rowsName": order.rows_name,
         "whyPaused": order.why_paused,
+        "sameRowsAs": order.same_rows_as,
         "totals": _encode_money(order.totals),
         "errors": json.dumps([[e.line, e.field, e.problem] for e in order.errors]) if order.errors else None,
     }
@@ -196,6 +295,8 @@ def _encode_order(order: BulkOrder) -> Item:
         "rows": order.rows,
         "rowBytes": order.row_bytes,
         "errorCount": order.error_count,
+        "blankRows": order.blank_rows,
+        "emptyColumns": order.empty_columns,
         "doneBefore": order.done_before,
     }
     return (
@@ -203,7 +304,7 @@ def _encode_order(order: BulkOrder) -> Item:
         | {name: {"S": text} for name, text in texts.items() if text}
         | {name: {"S": format_time(moment)} for name, moment in times.items() if moment}
         | {name: {"N": str(number)} for name, number in numbers.items()}
-        | {"dryRun": {"BOOL": order.dry_run}}
+        | {"dryRun": {"BOOL": order.dry_run}, "allowSameRows": {"BOOL": order.allow_same_rows}}
     )
 
 
@@ -226,6 +327,11 @@ def _decode_order(item: Item) -> BulkOrder:
         totals=_decode_money(item, "totals"),
         errors=tuple(FileError(*each) for each in json.loads(_text(item, "errors") or "[]")),
         error_count=int(item["errorCount"]["N"]),
+        # Orders of earlier versions lack these.
+        blank_rows=int(item["blankRows"]["N"]) if "blankRows" in item else 0,
+        empty_columns=int(item["emptyColumns"]["N"]) if "emptyColumns" in item else 0,
+        allow_same_rows=item["allowSameRows"]["BOOL"] if "allowSameRows" in item else False,
+        same_rows_as=_text(item, "sameRowsAs"),
         stopped_at=_time(item, "stoppedAt"),
         why_paused=_text(item, "whyPaused"),
         issuing_since=_time(item, "issuingSince"),

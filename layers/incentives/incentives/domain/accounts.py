@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,9 @@ from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from incentives.domain.money import Money
+
+#: What may stand in an account's name: it becomes part of a secret's name and of index keys.
+ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 #: How long a process goes by an account's secret before it reads it again.
 SECRET_KEPT_FOR: Final = timedelta(minutes=5)

@@ -36,6 +36,9 @@ BATCH_ROWS: Final = 50
 #: Characters of an order id: 130 bits of a SHA-256.
 ORDER_ID_LENGTH: Final = 26
 
+#: So long the rows of one order are not to be issued by another, unless that is said to be on purpose.
+SAME_ROWS_FOR: Final = timedelta(days=90)
+
 #: A worker may have looked at the order just before it was stopped, and issue one row more. By then its function's
 #: time of 60 s is over, whatever it does; the rest is for clocks that differ.
 WORKERS_GONE_AFTER: Final = timedelta(seconds=75)
@@ -232,6 +235,9 @@ class BulkOrder:
         rows_name: of the object that holds the rows, named by what is in it.
         totals: the file's, by currency.
         errors: the first hundred.
+        blank_rows, empty_columns: of the file, left out.
+        allow_same_rows: its rows are issued even if another order of the account issues the same.
+        same_rows_as: the other order, on whose account it is INVALID.
         stopped_at: when somebody stopped it.
         why_paused: what must be mended before resuming; None: a caller paused it.
         issuing_since: when issuing last began; `done_before`: the rows tried by then.
@@ -255,6 +261,10 @@ class BulkOrder:
     totals: Mapping[str, Decimal] = field(default_factory=dict)
     errors: tuple[FileError, ...] = ()
     error_count: int = 0
+    blank_rows: int = 0
+    empty_columns: int = 0
+    allow_same_rows: bool = False
+    same_rows_as: str | None = None
     stopped_at: datetime | None = None
     why_paused: str | None = None
     issuing_since: datetime | None = None
@@ -333,6 +343,42 @@ class OrderMoved:
     """
 
     current: BulkOrder | None
+
+
+@frozen(kw_only=True)
+class RowsClaim:
+    """That an order is the one that issues its rows.
+
+    Attributes:
+        digest: what the rows are known by.
+        claimed_at: aware UTC.
+        instead_of: the order whose claim it takes the place of, by intent or because nothing is charged for that one;
+            None: of none that still holds.
+        is_firm: it holds whatever becomes of its order: it has taken the place of one that held.
+    """
+
+    account: str
+    digest: str
+    order_id: str
+    claimed_at: datetime
+    instead_of: str | None = None
+    is_firm: bool = False
+
+    @property
+    def expires_at(self) -> datetime:
+        """From when on anybody may claim these rows."""
+        return self.claimed_at + SAME_ROWS_FOR
+
+
+@frozen
+class RowsTaken:
+    """The rows of an order are another's; nothing was written.
+
+    Attributes:
+        claim: the other's.
+    """
+
+    claim: RowsClaim
 
 
 class Started(Enum):

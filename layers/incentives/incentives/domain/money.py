@@ -97,6 +97,9 @@ def parse_money(
 ) -> Money:
     """Read an amount that a caller sent as a decimal string, an integer or a decimal.
 
+    Decimals are counted as they are written, zeros included; those of a JSON number with an exponent after the exponent
+    has moved the point: `2.5e1` has none, `25.000` and `25000e-3` have three.
+
     Raises:
         InvalidInput: names the field: no number, zero, negative, not finite, absurdly large, or more decimals
             than the currency has.
@@ -108,10 +111,14 @@ def parse_money(
         raise InvalidInput(amount_field, "must be greater than zero")
     if value > AMOUNT_MAX:
         raise InvalidInput(amount_field, f"must be at most {AMOUNT_MAX:f}")
-    quantised = value.quantize(Decimal(1).scaleb(-decimals))
-    if quantised != value:
-        raise InvalidInput(amount_field, f"must have at most {decimals} decimals for {code}")
-    return Money(quantised, code)
+    # Zeros count: in "25.000" the point may be one of thousands, and nobody is to guess.
+    if -_exponent(value) > decimals:
+        most = f"at most {decimals}" if decimals else "no"
+        raise InvalidInput(
+            amount_field,
+            f"must have {most} decimals for {code}, not even zeros: a point begins the decimals, never thousands",
+        )
+    return Money(value.quantize(Decimal(1).scaleb(-decimals)), code)
 
 
 def _parse_decimal(amount: object, field: str) -> Decimal:
@@ -129,7 +136,12 @@ def _parse_decimal(amount: object, field: str) -> Decimal:
         raise InvalidInput(field, 'must be a plain decimal number such as "25.00"') from None
     if not value.is_finite():
         raise InvalidInput(field, "must be a finite number")
-    if value.adjusted() > AMOUNT_TEXT_LENGTH_MAX or value.as_tuple().exponent < -AMOUNT_TEXT_LENGTH_MAX:  # type: ignore[operator]
+    if value.adjusted() > AMOUNT_TEXT_LENGTH_MAX or _exponent(value) < -AMOUNT_TEXT_LENGTH_MAX:
         # Checked before any arithmetic: quantising 1e400 would need 400 digits.
         raise InvalidInput(field, f"must be at most {AMOUNT_MAX:f} and have no more decimals than its currency")
     return value
+
+
+def _exponent(value: Decimal) -> int:
+    """Of a finite one."""
+    return int(value.as_tuple().exponent)

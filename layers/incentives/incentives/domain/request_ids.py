@@ -25,10 +25,13 @@ IDEMPOTENCY_KEY_FIELD: Final = "Idempotency-Key"
 
 
 def parse_idempotency_key(key: str | None) -> str:
-    """Return a usable key.
+    """Return a usable key: the same rule for a header, of which this is what is left without HTTP's own, and for files.
+
+    A key that begins or ends with a quotation mark is none: it could be told from the quoted form of another by nobody.
 
     Raises:
-        InvalidInput: it is missing, longer than 255 characters, or holds anything but printable ASCII.
+        InvalidInput: it is missing, longer than 255 characters, holds anything but printable ASCII, or begins or ends
+            with a blank or a quotation mark.
     """
     if key is None or not key:
         raise InvalidInput(
@@ -36,8 +39,13 @@ def parse_idempotency_key(key: str | None) -> str:
         )
     if len(key) > IDEMPOTENCY_KEY_LENGTH_MAX:
         raise InvalidInput(IDEMPOTENCY_KEY_FIELD, f"must have at most {IDEMPOTENCY_KEY_LENGTH_MAX} characters")
-    if not (key.isascii() and key.isprintable() and key.strip()):
-        raise InvalidInput(IDEMPOTENCY_KEY_FIELD, "must hold printable ASCII characters only")
+    if not (key.isascii() and key.isprintable()):
+        odd = next(each for each in key if not (each.isascii() and each.isprintable()))
+        raise InvalidInput(
+            IDEMPOTENCY_KEY_FIELD, f"must hold printable ASCII characters only, of which U+{ord(odd):04X} is none"
+        )
+    if key != key.strip(' "'):
+        raise InvalidInput(IDEMPOTENCY_KEY_FIELD, "must not begin or end with a blank or a quotation mark")
     return key
 
 

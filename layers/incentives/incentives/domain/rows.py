@@ -1,27 +1,27 @@
 """The rows of a bulk order's file: read, checked one and all, and written anew in a form in which any can be found.
 
 A CSV file has a header with the columns `key`, `amount`, `currency` and, if wanted, `reference`, in any order; a JSON
-Lines file has an object a line with members of these names. UTF-8, with or without a byte order mark.
+Lines file has an object a line with members of these names. `row_files` reads both leniently. What money hangs on is
+not: a key stands in its cell as it is, and amounts and currencies are read as they are anywhere else.
 
 Valid rows are written as JSON, all padded to one width, so that row `n` begins at byte `n * width`.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
+import hashlib
 import json
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from incentives.domain.bulk import FileError, FileFormat, add
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
 from incentives.domain.request_ids import parse_idempotency_key
+from incentives.domain.row_files import Findings, Members, UnreadableError, read_members
+from incentives.domain.texts import shown, why_no_text
 from incentives.domain.values import frozen
 
 #: At eight a second, three and a half hours of issuing.
@@ -30,17 +30,8 @@ ROWS_MAX: Final = 100_000
 #: Of the file: 250 bytes a row, which only long keys and references need.
 FILE_BYTES_MAX: Final = 25 * 1024 * 1024
 
-#: Of what is wrong, this many are kept; all are counted.
-ERRORS_KEPT: Final = 100
-
 #: As Amazon limits externalReference.
 REFERENCE_LENGTH_MAX: Final = 100
-
-REQUIRED: Final = ("key", "amount", "currency")
-COLUMNS: Final = (*REQUIRED, "reference")
-
-#: A caller's own text in a message is cut to this: 100 errors have to fit into one item.
-_QUOTED_LENGTH_MAX: Final = 50
 
 
 @frozen
@@ -65,12 +56,15 @@ class Checked:
         totals: by currency.
         errors: the first hundred, by line.
         error_count: of all.
+        blank_rows, empty_columns: left out.
     """
 
     rows: Sequence[bytes] = field(default=(), repr=False)
     totals: Mapping[str, Decimal] = field(default_factory=dict)
     errors: tuple[FileError, ...] = ()
     error_count: int = 0
+    blank_rows: int = 0
+    empty_columns: int = 0
 
     @property
     def width(self) -> int:
@@ -82,26 +76,16 @@ class Checked:
         width = self.width
         return (row.ljust(width - 1) + b"\n" for row in self.rows)
 
+    @property
+    def digest(self) -> str:
+        """What these rows are known by, in whatever bytes they came: key, value and reference of each.
 
-class _UnreadableError(Exception):
-    """The file cannot be read on from here."""
-
-    def __init__(self, line: int, field: str | None, problem: str) -> None:
-        super().__init__(problem)
-        self.error = FileError(line, field, problem)
-
-
-class _Errors:
-    """What is wrong, the first hundred of it."""
-
-    def __init__(self) -> None:
-        self.kept: list[FileError] = []
-        self.count = 0
-
-    def add(self, line: int, field: str | None, problem: str) -> None:
-        self.count += 1
-        if len(self.kept) < ERRORS_KEPT:
-            self.kept.append(FileError(line, field, problem))
+        In whatever order, too: a file that was sorted asks for the same cards.
+        """
+        digest = hashlib.sha256()
+        for row in sorted(self.rows):
+            digest.update(row + b"\n")
+        return digest.hexdigest()
 
 
 def check_file(data: bytes, file_format: FileFormat, check_value: Callable[[Money], None]) -> Checked:
@@ -112,22 +96,35 @@ def check_file(data: bytes, file_format: FileFormat, check_value: Callable[[Mone
         file_format: how its rows are written.
         check_value: raises `InvalidInput` for what the account's marketplace refuses.
     """
-    errors = _Errors()
+    found = Findings()
     rows: list[bytes] = []
     totals: dict[str, Decimal] = {}
     lines: dict[str, int] = {}
     try:
-        for line, members in _limited(_members_of(data, file_format, errors)):
-            row = _check_row(line, members, lines, check_value, errors)
+        for line, members in _limited(read_members(data, file_format, found)):
+            row = _check_row(line, members, lines, check_value, found)
             if row is not None:
                 rows.append(encode_row(row))
                 add(totals, row.value)
-        if not rows and not errors.count:
-            errors.add(1, None, "is all there is: the file has no rows")
-    except _UnreadableError as unreadable:
+        if not rows and not found.error_count:
+            found.add(1, None, "is all there is: the file has no rows")
+    except UnreadableError as unreadable:
         error = unreadable.error
-        errors.add(error.line, error.field, error.problem)
-    return Checked(rows=rows, totals=totals, errors=tuple(errors.kept), error_count=errors.count)
+        found.add(error.line, error.field, error.problem)
+    return Checked(
+        rows=rows,
+        totals=totals,
+        errors=tuple(found.errors),
+        error_count=found.error_count,
+        blank_rows=found.blank_rows,
+        empty_columns=found.empty_columns,
+    )
+
+
+def digest_of(data: bytes, file_format: FileFormat) -> str | None:
+    """The digest of a file's rows; None if there is no marketplace in which all of them would be valid."""
+    checked = check_file(data, file_format, lambda _: None)
+    return None if checked.errors else checked.digest
 
 
 def encode_row(row: Row) -> bytes:
@@ -147,183 +144,75 @@ def decode_rows(data: bytes, width: int) -> tuple[Row, ...]:
     return tuple(decode_row(data[start : start + width]) for start in range(0, len(data), width))
 
 
-def _limited(rows: Iterator[tuple[int, Mapping[str, object]]]) -> Iterator[tuple[int, Mapping[str, object]]]:
+def _limited(rows: Iterator[tuple[int, Members]]) -> Iterator[tuple[int, Members]]:
     for number, (line, members) in enumerate(rows, start=1):
         if number > ROWS_MAX:
-            raise _UnreadableError(line, None, f"is beyond the {ROWS_MAX:,} rows that an order may have")
+            raise UnreadableError(line, None, f"is beyond the {ROWS_MAX:,} rows that an order may have")
         yield line, members
 
 
 def _check_row(
-    line: int,
-    members: Mapping[str, object],
-    lines: dict[str, int],
-    check_value: Callable[[Money], None],
-    errors: _Errors,
+    line: int, members: Members, lines: dict[str, int], check_value: Callable[[Money], None], found: Findings
 ) -> Row | None:
-    found = errors.count
-    key = _key(line, members.get("key"), lines, errors)
-    value = _value(line, members, check_value, errors)
-    reference = _reference(line, members.get("reference"), errors)
-    if errors.count > found or key is None or value is None:
+    before = found.error_count
+    key = _key(line, members.get("key"), lines, found)
+    value = _value(line, members, check_value, found)
+    reference = _reference(line, members.get("reference"), found)
+    if found.error_count > before or key is None or value is None:
         return None
     return Row(key, value, reference)
 
 
-def _key(line: int, key: object, lines: dict[str, int], errors: _Errors) -> str | None:
+def _key(line: int, key: object, lines: dict[str, int], found: Findings) -> str | None:
     if key is not None and not isinstance(key, str):
-        errors.add(line, "key", "must be a text")
+        found.add(line, "key", "must be a text")
         return None
     try:
-        found = parse_idempotency_key(key)
+        kept = parse_idempotency_key(key)
     except InvalidInput as error:
-        errors.add(line, "key", error.message if key else "is missing")
+        found.add(line, "key", f"{error.message}: {shown(key)}" if key else "is missing")
         return None
-    first = lines.setdefault(found, line)
+    first = lines.setdefault(kept, line)
     if first != line:
-        errors.add(line, "key", f"is the same as on line {first}")
-    return found
+        found.add(line, "key", f"is the same as on line {first}: {shown(kept)}")
+    return kept
 
 
-def _value(
-    line: int, members: Mapping[str, object], check_value: Callable[[Money], None], errors: _Errors
-) -> Money | None:
-    missing = [name for name in ("amount", "currency") if members.get(name) in (None, "")]
+def _value(line: int, members: Members, check_value: Callable[[Money], None], found: Findings) -> Money | None:
+    cells = {name: _trimmed(members.get(name)) for name in ("amount", "currency")}
+    missing = [name for name, cell in cells.items() if cell in (None, "")]
     for name in missing:
-        errors.add(line, name, "is missing")
+        found.add(line, name, "is missing")
     if missing:
         return None
     try:
-        value = parse_money(members["amount"], members["currency"], currency_field="currency")
+        value = parse_money(cells["amount"], cells["currency"], currency_field="currency")
         check_value(value)
     except InvalidInput as error:
-        errors.add(line, "currency" if error.field == "currencyCode" else error.field, error.message)
+        name = "currency" if error.field == "currencyCode" else error.field
+        cell = cells.get(name)
+        quote = f": {shown(str(cell))}" if isinstance(cell, str | Decimal) else ""
+        found.add(line, name, error.message + quote)
         return None
     return value
 
 
-def _reference(line: int, reference: object, errors: _Errors) -> str | None:
+def _reference(line: int, cell: object, found: Findings) -> str | None:
+    reference = _trimmed(cell)
     if reference is None or reference == "":
         return None
     if not isinstance(reference, str):
-        errors.add(line, "reference", "must be a text")
-    elif len(reference) > REFERENCE_LENGTH_MAX:
-        errors.add(line, "reference", f"must have at most {REFERENCE_LENGTH_MAX} characters")
-    elif not reference.isprintable() and any(unicodedata.category(each) in _NO_TEXT for each in reference):
-        errors.add(line, "reference", "must hold no control characters")
+        found.add(line, "reference", "must be a text")
+        return None
+    if len(reference) > REFERENCE_LENGTH_MAX:
+        why: str | None = f"must have at most {REFERENCE_LENGTH_MAX} characters"
     else:
-        return reference
-    return None
+        why = why_no_text(reference)
+    if why is not None:
+        found.add(line, "reference", f"{why}: {shown(reference)}")
+        return None
+    return reference
 
 
-#: Control characters, and halves of characters, which JSON can name and UTF-8 cannot hold.
-_NO_TEXT: Final = frozenset({"Cc", "Cs"})
-
-
-def _members_of(data: bytes, file_format: FileFormat, errors: _Errors) -> Iterator[tuple[int, Mapping[str, object]]]:
-    """Each row's members, with the line on which it begins. Lines that hold no row are noted and left out."""
-    text = _decode(data)
-    match file_format:
-        case FileFormat.CSV:
-            return _read_csv(text, errors)
-        case FileFormat.JSONL:
-            return _read_json_lines(text, errors)
-
-
-def _decode(data: bytes) -> str:
-    body = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise _UnreadableError(body.count(b"\n", 0, error.start) + 1, None, "is not written in UTF-8") from None
-
-
-def _read_csv(text: str, errors: _Errors) -> Iterator[tuple[int, Mapping[str, object]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    columns: list[str] | None = None
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            # Where the row ends is not known, so neither is where the next one begins.
-            raise _UnreadableError(line, None, f"cannot be read as CSV ({error}); what follows was not read") from None
-        if cells is None:
-            break
-        if not cells:
-            continue
-        if columns is None:
-            columns = _header(line, cells)
-        elif len(cells) != len(columns):
-            errors.add(line, None, f"has {len(cells)} cells; the header has {len(columns)}")
-        else:
-            yield line, dict(zip(columns, cells, strict=True))
-
-
-def _header(line: int, cells: list[str]) -> list[str]:
-    names = ", ".join(COLUMNS)
-    if len(cells) == 1 and ";" in cells[0]:
-        raise _UnreadableError(line, None, "must be separated by commas, not by semicolons")
-    for name in cells:
-        if name not in COLUMNS:
-            raise _UnreadableError(line, _quoted(name), f"is not a column; the first line names the columns {names}")
-        if cells.count(name) > 1:
-            raise _UnreadableError(line, name, "is a column twice")
-    for name in REQUIRED:
-        if name not in cells:
-            raise _UnreadableError(line, name, f"is missing; the first line names the columns {names}")
-    return cells
-
-
-def _read_json_lines(text: str, errors: _Errors) -> Iterator[tuple[int, Mapping[str, object]]]:
-    # Only a line feed ends a line: a JSON text may hold what other readers of lines take for one.
-    for line, row in enumerate(io.StringIO(text, newline="\n"), start=1):
-        if row.isspace():
-            continue
-        try:
-            members = _DECODER.decode(row)
-        except _MemberTwiceError as error:
-            errors.add(line, _quoted(error.name), "is given twice")
-            continue
-        except (ValueError, ArithmeticError, RecursionError):
-            # ArithmeticError: a number whose exponent not even a decimal can hold.
-            errors.add(line, None, "must be a JSON object")
-            continue
-        if not isinstance(members, dict):
-            errors.add(line, None, "must be a JSON object")
-            continue
-        unknown = [name for name in members if name not in COLUMNS]
-        for name in unknown[:ERRORS_KEPT]:
-            errors.add(line, _quoted(name), f"is not known; a row has {', '.join(COLUMNS)}")
-        if not unknown:
-            yield line, members
-
-
-class _MemberTwiceError(Exception):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _MemberTwiceError(next(name for name in names if names.count(name) > 1))
-    return members
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
-#: A number keeps the digits that it was written with.
-_DECODER: Final = json.JSONDecoder(
-    parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique_members
-)
-
-
-def _quoted(name: str) -> str:
-    """A name of the caller's, short and printable."""
-    short = name if len(name) <= _QUOTED_LENGTH_MAX else name[: _QUOTED_LENGTH_MAX - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in short) or "(no name)"
+def _trimmed(cell: object) -> object:
+    return cell.strip() if isinstance(cell, str) else cell

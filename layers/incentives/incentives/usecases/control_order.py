@@ -6,9 +6,10 @@ has died, a repeat of `start` or `resume` starts another one, in a new round.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.bulk import BulkOrder, OrderMoved, OrderStatus, OrderView, Started, moved, next_round, sum_of
 from incentives.domain.errors import OrderConflict, OrderNotFound, OrderUnavailable
@@ -28,6 +29,17 @@ class Action(StrEnum):
     RESUME = "resume"
     STOP = "stop"
 
+
+#: Of a file that is yet to be checked.
+NOTHING_FOUND: Final[Mapping[str, Any]] = {
+    "rows": 0,
+    "totals": {},
+    "errors": (),
+    "error_count": 0,
+    "blank_rows": 0,
+    "empty_columns": 0,
+    "same_rows_as": None,
+}
 
 #: Looks at an order that changes while one decides: its own workflow changes it a few times in all.
 LOOKS_MAX = 5
@@ -81,7 +93,7 @@ def _wanted(  # noqa: C901, PLR0911 - one case per edge
     now = tools.clock.now()
     match action, order.status:
         case Action.START, S.AWAITING_FILE | S.INVALID | S.VALIDATED:
-            return next_round(order, S.VALIDATING, now, dry_run=dry_run, rows=0, totals={}, errors=(), error_count=0)
+            return next_round(order, S.VALIDATING, now, dry_run=dry_run, **NOTHING_FOUND)
         case Action.START, S.VALIDATING if order.dry_run is dry_run:
             return order
         case Action.START, S.ISSUING if not dry_run:

@@ -21,6 +21,7 @@ def create_order(
     account: str,
     file_format: FileFormat,
     on_unknown: Intent,
+    allow_same_rows: bool = False,
     caller: str | None,
     tools: OrderTools,
     accounts: Accounts,
@@ -31,7 +32,7 @@ def create_order(
 
     Raises:
         InvalidInput, AccountUnusable: nothing was written.
-        KeyReused: the key belongs to an order with another format or onUnknown.
+        KeyReused: the key belongs to an order with another format, onUnknown or allowSameRows.
         OrderUnavailable: it may have been made; the same call says.
     """
     now = tools.clock.now()
@@ -45,6 +46,7 @@ def create_order(
         created_at=now,
         updated_at=now,
         caller=caller,
+        allow_same_rows=allow_same_rows,
     )
     made = tools.orders.create(order, tools.new_nonce())
     replayed = isinstance(made, OrderMoved)
@@ -57,6 +59,7 @@ def create_order(
             for name, ours, theirs in (
                 ("format", file_format, made.format),
                 ("onUnknown", on_unknown, made.on_unknown),
+                ("allowSameRows", allow_same_rows, made.allow_same_rows),
             )
             if ours is not theirs
         ]

@@ -14,7 +14,17 @@ from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer
 from incentives.domain.accounts import Account, Secret
 from incentives.domain.alerts import Standing
 from incentives.domain.book_page import BookPage
-from incentives.domain.bulk import Batch, BulkOrder, Download, FileFormat, OrderMoved, Started, Upload
+from incentives.domain.bulk import (
+    Batch,
+    BulkOrder,
+    Download,
+    FileFormat,
+    OrderMoved,
+    RowsClaim,
+    RowsTaken,
+    Started,
+    Upload,
+)
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.events import Event
 from incentives.domain.funds import AccountState, Snapshot
@@ -280,6 +290,14 @@ class Orders(Protocol):
 
     def move(self, before: BulkOrder, after: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
         """Write an order whose status and round are still as before."""
+
+    def begin(
+        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+    ) -> BulkOrder | OrderMoved | RowsTaken:
+        """The same, and claim its rows for it, in one: if another order's claim on them holds, nothing is written."""
+
+    def claim_on(self, account: str, digest: str, now: datetime) -> RowsClaim | None:
+        """The claim on these rows that holds now."""
 
     def batches(self, order_id: str) -> Sequence[Batch]:
         """Of the batches that have been worked on, how far each has come; by number."""

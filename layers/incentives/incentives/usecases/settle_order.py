@@ -195,5 +195,6 @@ def _time(moment: datetime | None) -> str | None:
 def _result(order: BulkOrder, tools: OrderTools) -> Iterator[str]:
     header = io.StringIO()
     csv.writer(header).writerow(COLUMNS)
-    yield header.getvalue()
+    # By this mark spreadsheets know UTF-8.
+    yield f"\ufeff{header.getvalue()}"
     yield from tools.orders.results(order.order_id)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from incentives.agcod.marketplaces import check_value, marketplace_of
-from incentives.domain.bulk import BulkOrder, FileError, OrderMoved, OrderStatus, moved
-from incentives.domain.errors import AccountUnusable, InvalidInput
+from incentives.domain.bulk import (
+    BulkOrder,
+    FileError,
+    OrderMoved,
+    OrderStatus,
+    RowsClaim,
+    RowsTaken,
+    moved,
+    sum_of,
+)
+from incentives.domain.errors import AccountUnusable, InvalidInput, OrderUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.rows import FILE_BYTES_MAX, Checked, check_file
 
@@ -16,6 +26,10 @@ if TYPE_CHECKING:
     from incentives.domain.accounts import Account
     from incentives.usecases.order_tools import OrderTools
     from incentives.usecases.ports import Accounts
+
+
+#: Claims that give way, one after the other: each of another order with the same rows, and all at this moment.
+CLAIMS_MAX: Final = 5
 
 
 def validate_order(order: BulkOrder, accounts: Accounts, tools: OrderTools) -> None:
@@ -34,30 +48,89 @@ def validate_order(order: BulkOrder, accounts: Accounts, tools: OrderTools) -> N
         checked = _check(order, account, tools)
     except AccountUnusable as error:
         checked = _invalid("account", error.why)
-    found = {"rows": len(checked.rows), "totals": dict(checked.totals)}
+    left_out: dict[str, Any] = {"blank_rows": checked.blank_rows, "empty_columns": checked.empty_columns}
+    found = {"rows": len(checked.rows), "totals": dict(checked.totals), **left_out}
     if checked.errors:
-        after = moved(order, OrderStatus.INVALID, now, errors=checked.errors, error_count=checked.error_count)
+        found = {"errors": checked.errors, "error_count": checked.error_count, **left_out}
+        made = tools.orders.move(order, moved(order, OrderStatus.INVALID, now, **found), tools.new_nonce())
     elif order.dry_run:
         after = moved(order, OrderStatus.VALIDATED, now, **found)
+        held = tools.orders.claim_on(order.account, checked.digest, now)
+        if held is not None and not order.allow_same_rows and _stands(held, tools):
+            after = _same_rows(order, after, held)
+        made = tools.orders.move(order, after, tools.new_nonce())
     else:
-        name = tools.files.write_rows(order.order_id, checked.padded())
         after = moved(
             order,
             OrderStatus.ISSUING,
             now,
             partner_id=partner_id,
             row_bytes=checked.width,
-            rows_name=name,
+            rows_name=tools.files.write_rows(order.order_id, checked.padded()),
             issuing_since=tools.clock.now(),
             **found,
         )
-    made = tools.orders.move(order, after, tools.new_nonce())
+        made = _begin(order, after, checked.digest, tools)
     if not isinstance(made, OrderMoved):
         tools.telemetry.log(
-            "orderValidated", orderId=order.order_id, status=made.status.value, rows=made.rows, round=made.round
+            "orderValidated",
+            orderId=order.order_id,
+            status=made.status.value,
+            rows=made.rows,
+            round=made.round,
+            because="sameRows" if made.same_rows_as else None,
         )
         for currency, total in made.totals.items():
             tools.telemetry.count("OrderValue", float(total), unit="None", currency=currency)
+
+
+def _begin(order: BulkOrder, after: BulkOrder, digest: str, tools: OrderTools) -> BulkOrder | OrderMoved:
+    """Have it issued, and claim its rows; or find it INVALID, since they are another order's.
+
+    Raises:
+        OrderUnavailable: it is still VALIDATING.
+    """
+    claim = RowsClaim(account=order.account, digest=digest, order_id=order.order_id, claimed_at=after.updated_at)
+    for _ in range(CLAIMS_MAX):
+        made = tools.orders.begin(order, after, claim, tools.new_nonce())
+        if not isinstance(made, RowsTaken):
+            return made
+        stands = _stands(made.claim, tools)
+        if stands and not order.allow_same_rows:
+            return tools.orders.move(order, _same_rows(order, after, made.claim), tools.new_nonce())
+        claim = replace(claim, instead_of=made.claim.order_id, is_firm=stands)
+    raise OrderUnavailable("the order's rows are claimed by one order after the other")
+
+
+def _stands(claim: RowsClaim, tools: OrderTools) -> bool:
+    """Whether an order may still charge, or has charged, for rows that it claimed.
+
+    It has not if it has come to its end, and each of its cards was refused, reversed or never asked for: whoever sends
+    the same rows then wants them for the first time.
+    """
+    holder = tools.orders.get(claim.order_id)
+    if claim.is_firm or holder is None or holder.status is not OrderStatus.FINISHED:
+        return True
+    counts = sum_of(batch.counts for batch in tools.orders.batches(claim.order_id))
+    return counts.issued + counts.open + counts.escalated > 0
+
+
+def _same_rows(order: BulkOrder, found: BulkOrder, held: RowsClaim) -> BulkOrder:
+    """The order as INVALID, instead of as it was found, since its rows are another's."""
+    problem = (
+        f"begins a file with the very rows of order {held.order_id}; to issue them again, make another order with "
+        "allowSameRows"
+    )
+    return moved(
+        order,
+        OrderStatus.INVALID,
+        found.updated_at,
+        errors=(FileError(1, None, problem),),
+        error_count=1,
+        blank_rows=found.blank_rows,
+        empty_columns=found.empty_columns,
+        same_rows_as=held.order_id,
+    )
 
 
 def _check(order: BulkOrder, account: Account, tools: OrderTools) -> Checked:
