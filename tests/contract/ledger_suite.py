@@ -156,13 +156,14 @@ class LedgerContract(KeepingContract, RaceContract):
         # given two callers with the same record
         record = opened(subject.ledger, in_state(before, epoch=3, attempts=1))
         wake_at = START + timedelta(minutes=1) if after.is_open else None
-        step = change(record, requires=("attempts",), status=after, attempts=2, wake_at=wake_at)
+        next_id = "Test1NEXT" if before is Status.REFUSED else None
+        step = change(record, requires=("attempts",), status=after, attempts=2, wake_at=wake_at, replaced_by=next_id)
         nonce = new_nonce()
         # when
         first = subject.ledger.apply(step, nonce)
         second = subject.ledger.apply(step, new_nonce())
         # then
-        expected = replace(record, status=after, attempts=2, wake_at=wake_at, due_at=None, version=2, nonce=nonce)
+        expected = replace(step.after, version=2, nonce=nonce)
         assert first == expected
         assert second == Lost(expected)
         assert subject.ledger.get(record.request_id) == expected

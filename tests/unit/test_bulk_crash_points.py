@@ -21,7 +21,7 @@ from incentives.usecases.issue_batch import Next, Work, issue_batch
 from incentives.usecases.issue_queued import issue_queued
 from incentives.usecases.process_order import Progress, Task, process_order
 from incentives.usecases.start_recovery import sweep
-from tests.support.bulk import CHILD_SECONDS, Bulk, budget_of, bulk, rows_of
+from tests.support.bulk import CHILD_SECONDS, Bulk, budget_of, bulk, row_id, rows_of
 from tests.support.workflow import run_execution
 from tests.unit.amazon_model import Fault, ModelAmazon
 
@@ -99,7 +99,7 @@ class Life:
         ports: Any = {name: Watched(getattr(base.tools, name), name, self) for name in ("orders", "files", "records")}
         self.order_tools = replace(base.tools, **ports)
         self.order_id = base.place(rows_of(ROWS), on_unknown=self.intent)
-        self.amazon.request_id = base.order(self.order_id).request_id("row-2")
+        self.amazon.request_id = row_id(base.order(self.order_id), "row-2")
 
     def moment(self, name: str) -> None:
         if not self._running:
@@ -181,7 +181,7 @@ class Life:
         assert list(rows) == keys
         charged = dict(self.amazon.live)
         for key in keys:
-            first = here.world.ledger.get(order.request_id(key))
+            first = here.world.ledger.get(row_id(order, key))
             newest = find(first.request_id, here.world.ledger) if first else None
             assert rows[key]["outcome"] == row_outcome(newest)
             live = [request_id for request_id in charged if newest and request_id == newest.request_id]

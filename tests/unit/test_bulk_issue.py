@@ -18,7 +18,7 @@ from incentives.usecases.control_order import Action
 from incentives.usecases.issue import Order, issue
 from incentives.usecases.issue_batch import SAVE_EVERY, Next
 from incentives.usecases.process_order import Progress, Task
-from tests.support.bulk import Bulk, bulk, issuing, rows_of
+from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import START, Scripted, Sent, account, card, usd
 from tests.unit.builders import KEY_REFUSED, REFUSED, THROTTLED, TIMED_OUT
 
@@ -37,7 +37,7 @@ def test_a_batchs_rows_are_issued_in_order_in_the_lane_below_all_others() -> Non
 
     order = here.order(order_id)
     sent = [each.call.request_id for each in here.world.amazon.sent]
-    assert sent == [order.request_id(f"row-{number}") for number in (1, 2, 3)]
+    assert sent == [row_id(order, f"row-{number}") for number in (1, 2, 3)]
     assert here.world.pacer.lanes == [Lane.BULK] * 3
     assert counts(here, order_id) == Counts(issued=3)
 
@@ -47,7 +47,7 @@ def test_the_reference_and_the_orders_wish_reach_the_record() -> None:
     order_id = here.place("key,amount,currency,reference\na,10,USD,Jane\nb,10,USD,\n")
     here.run(order_id)
 
-    records = {key: here.world.ledger.records[here.order(order_id).request_id(key)] for key in "ab"}
+    records = {key: here.world.ledger.records[row_id(here.order(order_id), key)] for key in "ab"}
     assert records["a"].options == {"externalReference": "Jane"}
     assert records["b"].options == {}
     assert {each.caller for each in records.values()} == {"caller"}
@@ -70,7 +70,7 @@ def test_a_row_whose_outcome_is_unknown_is_left_to_its_recovery_and_the_next_one
     here.issue(order_id)
 
     assert counts(here, order_id) == Counts(issued=1, open=1)
-    assert [request_id for request_id, _ in here.world.recoveries.started] == [here.order(order_id).request_id("row-1")]
+    assert [request_id for request_id, _ in here.world.recoveries.started] == [row_id(here.order(order_id), "row-1")]
     # it takes the time of one row, not of the function
     assert here.world.clock.now() - START < timedelta(seconds=16)
 
