@@ -220,7 +220,7 @@ STORIES: Mapping[str, Callable[..., Life]] = {
     "lost after, to be reissued": partial(Life, (F.LOST_AFTER,) * 15, Intent.REISSUE),
     "throttled": partial(Life, (F.THROTTLED,) * 4),
     "key refused": partial(Life, (F.KEY_REFUSED,) * 2),
-    "key refused in the backlog": partial(Life, ((F.THROTTLED,) * 15 + (F.KEY_REFUSED,) * 2)),
+    "key refused in the backlog": partial(Life, (F.THROTTLED,) * 3 + (F.KEY_REFUSED,) * 2),
     "stopped": partial(Life, stopped_after=2),
     "key refused, then stopped": partial(Life, (F.KEY_REFUSED,) * 2, stopped_after=2),
 }
