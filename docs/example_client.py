@@ -103,7 +103,7 @@ class Gateway:
             **optional: `account`, `externalReference`, `onUnknown` and so on.
 
         Raises:
-            ProblemError, NotIssuedError: there is no card, and there will be none under this key, but for what they say.
+            ProblemError, NotIssuedError: there is no card, and there will be none under this key unless they say so.
             NotKnownYetError: ask again, with the same key.
         """
         body = {"amount": amount, "currencyCode": currency_code, **optional}
@@ -119,7 +119,7 @@ class Gateway:
             **optional: as for `create`.
 
         Raises:
-            ProblemError: there is no card, and there will be none under this key, but for what it says.
+            ProblemError: there is no card, and there will be none under this key unless it says so.
         """
         body = {"amount": amount, "currencyCode": currency_code, **optional}
         return _later(self._send("POST", "/gift-cards", body=body, key=key, prefer="respond-async"))
