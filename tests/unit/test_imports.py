@@ -56,9 +56,9 @@ KEYS: Final = frozenset({"dynamodb", "secretsmanager"})
 LEDGER: Final = frozenset({"dynamodb"})
 
 TABLE: Final = {
-    "create_gift_card": Limits(55, 525, KEYS, calls_amazon=True),
-    "activate_gift_card": Limits(56, 525, KEYS | {"kms"}, calls_amazon=True),
-    "reveal_claim_code": Limits(52, 525, KEYS, calls_amazon=True),
+    "create_gift_card": Limits(56, 525, KEYS, calls_amazon=True),
+    "activate_gift_card": Limits(57, 525, KEYS | {"kms"}, calls_amazon=True),
+    "reveal_claim_code": Limits(53, 525, KEYS, calls_amazon=True),
     "recover_request": Limits(49, 525, KEYS, calls_amazon=True),
     "get_gift_card": Limits(29, 410, LEDGER),
     "search_requests": Limits(28, 410, LEDGER),
@@ -67,7 +67,7 @@ TABLE: Final = {
     "publish_events": Limits(21, 410, frozenset({"events"})),
     "watch_account": Limits(47, 525, KEYS, calls_amazon=True),
     "create_order": Limits(33, 410, KEYS | {"s3"}),
-    "process_order": Limits(59, 525, KEYS | {"s3"}, calls_amazon=True),
+    "process_order": Limits(61, 525, KEYS | {"s3"}, calls_amazon=True),
 }
 
 #: Starts a function as Lambda does, and tells what that has loaded and made.
