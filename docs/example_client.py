@@ -34,7 +34,10 @@ OPEN: Final = frozenset({"PENDING", "RECOVERING", "REVERSING"})
 
 
 class ProblemError(Exception):
-    """The API said no. `problem` is its answer: `errorType`, `detail`, `retryable`, and `errors` by member."""
+    """The API said no. `problem` is its answer: `errorType`, `detail`, `retryable`, and `errors` by member.
+
+    With status 503 nothing was charged, and the same key works once the cause is mended.
+    """
 
     def __init__(self, problem: Json) -> None:
         super().__init__(f"{problem['status']} {problem['errorType']}: {problem['detail']}")
@@ -50,7 +53,11 @@ class NotKnownYetError(Exception):
 
 
 class NotIssuedError(Exception):
-    """The order ended without a card; `request` says how."""
+    """The order ended without a card; `request` says how.
+
+    Where its `errorType` is `AccountKeyRefused` or `notSent`, Amazon never looked at it: order again with the same key
+    once the cause is mended.
+    """
 
     def __init__(self, request: Json) -> None:
         super().__init__(f"{request['requestId']} ended as {request['status']} ({request['errorType']})")
@@ -96,7 +103,7 @@ class Gateway:
             **optional: `account`, `externalReference`, `onUnknown` and so on.
 
         Raises:
-            ProblemError, NotIssuedError: there is no card, and there will be none under this key.
+            ProblemError, NotIssuedError: there is no card, and there will be none under this key unless they say so.
             NotKnownYetError: ask again, with the same key.
         """
         body = {"amount": amount, "currencyCode": currency_code, **optional}
@@ -112,7 +119,7 @@ class Gateway:
             **optional: as for `create`.
 
         Raises:
-            ProblemError: there is no card, and there will be none under this key.
+            ProblemError: there is no card, and there will be none under this key unless it says so.
         """
         body = {"amount": amount, "currencyCode": currency_code, **optional}
         return _later(self._send("POST", "/gift-cards", body=body, key=key, prefer="respond-async"))

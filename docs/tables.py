@@ -22,6 +22,10 @@ neither of credentials, nor of rate, nor of a time-out or lost connection. An at
 does not help, recovered. `throttled` and `credentials` mean that nothing was done. A refusal ends the request only if
 no earlier attempt of it is unknown.
 
+Two errorTypes are the gateway's own, both with status 503: `AccountKeyRefused` (Amazon refuses the account's key, also
+after it was read anew) and `notSent` (not sent within 24 hours). Amazon has not looked at the order and nothing was
+charged: repeat it with the same Idempotency-Key once the cause is mended.
+
 """
 
 MARKETS = """# Marketplaces

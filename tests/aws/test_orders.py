@@ -247,6 +247,31 @@ def test_of_two_progresses_the_further_one_counts(orders: Orders, new: BulkOrder
     assert orders.batch(new.order_id, 1) == far
 
 
+def test_of_two_that_are_as_far_the_one_of_the_later_round_counts(orders: Orders, new: BulkOrder) -> None:
+    before = Batch(number=1, counts=Counts(issued=3, open=1), round=1)
+    after = Batch(number=1, counts=Counts(issued=4), round=2)
+
+    assert orders.advance(new.order_id, before) == before
+    assert orders.advance(new.order_id, after) == after
+    assert orders.advance(new.order_id, replace(before, counts=Counts(open=4))) == after
+    assert orders.batch(new.order_id, 1) == after
+
+
+def test_a_batch_of_a_time_before_rounds_were_kept_can_be_written(table: str, new: BulkOrder) -> None:
+    orders = DynamoDbOrders(client(), table)
+    orders.advance(new.order_id, Batch(number=1, counts=Counts(open=1), round=1))
+    client().update_item(
+        TableName=table,
+        Key={"orderId": {"S": new.order_id}, "part": {"S": "batch#00001"}},
+        UpdateExpression="REMOVE #round",
+        ExpressionAttributeNames={"#round": "round"},
+    )
+
+    assert orders.batch(new.order_id, 1).round == 0
+    later = Batch(number=1, counts=Counts(issued=1), round=1)
+    assert orders.advance(new.order_id, later) == later
+
+
 def test_a_settled_batch_is_not_taken_back(orders: Orders, new: BulkOrder) -> None:
     settled = Batch(number=1, counts=Counts(issued=1, not_issued=4, reversed=1, escalated=1), settled=True)
     orders.settle(new.order_id, settled, "lines")
@@ -363,6 +388,17 @@ def test_records_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: 
 
     assert set(found) == set(ids)
     assert found["Test1R7"].key_hash == f"{7:064}"
+
+
+def test_keys_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: str) -> None:
+    made = _opened(ledger_table, 3)
+
+    records = DynamoDbRecords(client(), ledger_table, sleep=lambda _: None)
+    found = records.get_keys([*[each.key_hash for each in made], "f" * 64])
+
+    assert {key_hash: key.request_id for key_hash, key in found.items()} == {
+        each.key_hash: each.request_id for each in made
+    }
 
 
 class Grudging:

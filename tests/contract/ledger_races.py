@@ -16,7 +16,9 @@ from tests.contract.records import (
     key_of,
     new_nonce,
     new_record,
+    refused,
     reissue_of,
+    renewal_of,
 )
 from tests.contract.subject import THREADS, Subject, all_at_once, opened, to_be_reissued, touched
 
@@ -66,3 +68,20 @@ class RaceContract:
             assert len(followers) + isinstance(cancelled, Record) == 1
             alive = [plan for plan in plans if subject.ledger.get(plan.successor.request_id) is not None]
             assert len(alive) == len(followers)
+
+    def test_of_many_who_order_again_one_does(self, subject: Subject) -> None:
+        # given a refused record, and callers who repeat its order
+        record = opened(subject.ledger, refused())
+        plans = [renewal_of(record) for _ in range(THREADS)]
+        results = all_at_once(*(lambda plan=plan: subject.ledger.reissue(plan, new_nonce()) for plan in plans))
+        # then
+        winners = [result for result in results if isinstance(result, Record)]
+        assert len(winners) == 1
+        assert [result for result in results if isinstance(result, Lost)] == [
+            Lost(subject.ledger.get(record.request_id))
+        ] * (THREADS - 1)
+        written = [each.successor.request_id for each in plans if subject.ledger.get(each.successor.request_id)]
+        assert written == [winners[0].request_id]
+        key = subject.ledger.key(record.key_hash)
+        assert key is not None
+        assert key.request_id == winners[0].request_id

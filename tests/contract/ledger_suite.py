@@ -32,7 +32,9 @@ from tests.contract.records import (
     key_of,
     new_nonce,
     new_record,
+    refused,
     reissue_of,
+    renewal_of,
     two_values,
 )
 from tests.contract.subject import Subject, opened, to_be_reissued, touched
@@ -156,13 +158,14 @@ class LedgerContract(KeepingContract, RaceContract):
         # given two callers with the same record
         record = opened(subject.ledger, in_state(before, epoch=3, attempts=1))
         wake_at = START + timedelta(minutes=1) if after.is_open else None
-        step = change(record, requires=("attempts",), status=after, attempts=2, wake_at=wake_at)
+        next_id = "Test1NEXT" if before is Status.REFUSED else None
+        step = change(record, requires=("attempts",), status=after, attempts=2, wake_at=wake_at, replaced_by=next_id)
         nonce = new_nonce()
         # when
         first = subject.ledger.apply(step, nonce)
         second = subject.ledger.apply(step, new_nonce())
         # then
-        expected = replace(record, status=after, attempts=2, wake_at=wake_at, due_at=None, version=2, nonce=nonce)
+        expected = replace(step.after, version=2, nonce=nonce)
         assert first == expected
         assert second == Lost(expected)
         assert subject.ledger.get(record.request_id) == expected
@@ -319,3 +322,74 @@ class LedgerContract(KeepingContract, RaceContract):
         result = subject.repeated.reissue(plan, nonce)
         assert result == replace(plan.successor, nonce=nonce)
         assert subject.ledger.get(plan.successor.request_id) == result
+
+    # ---- a key's next generation ----------------------------------------------------------------
+
+    def test_a_renewal_names_the_successor_and_moves_the_key_to_it(self, subject: Subject) -> None:
+        # given
+        record = opened(subject.ledger, refused())
+        key = subject.ledger.key(record.key_hash)
+        assert key == key_of(record, nonce=record.nonce)
+        plan, nonce = renewal_of(record), new_nonce()
+        # when
+        result = subject.ledger.reissue(plan, nonce)
+        # then
+        assert result == replace(plan.successor, nonce=nonce)
+        assert subject.ledger.get(plan.successor.request_id) == result
+        assert subject.ledger.get(record.request_id) == replace(plan.close.after, version=2, nonce=nonce)
+        # the key is still that of whoever opened it, and leads to the new one
+        assert subject.ledger.key(record.key_hash) == replace(key, request_id=plan.successor.request_id)
+        again = subject.ledger.open(record, key_of(record), new_nonce())
+        assert again == KeyTaken(replace(key, request_id=plan.successor.request_id))
+
+    def test_a_record_has_one_successor(self, subject: Subject) -> None:
+        record = opened(subject.ledger, refused())
+        first, second = renewal_of(record), renewal_of(record)
+        subject.ledger.reissue(first, new_nonce())
+        # when
+        result = subject.ledger.reissue(second, new_nonce())
+        # then nothing of it is written
+        assert result == Lost(subject.ledger.get(record.request_id))
+        assert subject.ledger.get(second.successor.request_id) is None
+        key = subject.ledger.key(record.key_hash)
+        assert key is not None
+        assert key.request_id == first.successor.request_id
+
+    @pytest.mark.parametrize(
+        "read_as", [{"epoch": 7}, {"status": Status.REFUSED, "wake_at": None}], ids=["epoch", "state"]
+    )
+    def test_a_record_that_is_another_than_was_read_gets_no_successor(
+        self, subject: Subject, read_as: dict[str, Any]
+    ) -> None:
+        record = opened(subject.ledger, refused() if "epoch" in read_as else new_record())
+        plan = renewal_of(replace(record, **read_as))
+        assert isinstance(subject.ledger.reissue(plan, new_nonce()), Lost)
+        assert subject.ledger.get(plan.successor.request_id) is None
+
+    def test_a_renewal_whose_answer_was_lost_recognises_itself(self, subject: Subject) -> None:
+        record = opened(subject.ledger, refused())
+        plan, nonce = renewal_of(record), new_nonce()
+        result = subject.repeated.reissue(plan, nonce)
+        assert result == replace(plan.successor, nonce=nonce)
+        assert subject.ledger.get(plan.successor.request_id) == result
+
+    def test_a_renewal_that_is_repeated_late_does_not_bring_us_anothers_record(self, subject: Subject) -> None:
+        # given a successor that has come further, and has one itself, before the SDK writes it once more
+        record = opened(subject.ledger, refused())
+        plan, nonce = renewal_of(record), new_nonce()
+        successor = subject.ledger.reissue(plan, nonce)
+        assert isinstance(successor, Record)
+        ended = subject.ledger.apply(change(successor, status=Status.REFUSED), new_nonce())
+        assert isinstance(ended, Record)
+        newest = renewal_of(ended)
+        subject.ledger.reissue(newest, new_nonce())
+        # when
+        result = subject.ledger.reissue(plan, nonce)
+        # then we have what we wrote, and the key leads where it led
+        assert result == replace(plan.successor, nonce=nonce)
+        key = subject.ledger.key(record.key_hash)
+        assert key is not None
+        assert key.request_id == newest.successor.request_id
+
+    def test_a_key_that_nobody_used_has_no_item(self, subject: Subject) -> None:
+        assert subject.ledger.key(new_record().key_hash) is None

@@ -19,7 +19,8 @@ from incentives.domain.ledger import Intent, KeyItem, Record, Status, change
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.recovery import Reissue
+from incentives.domain.recovery import KEY_REFUSED, Reissue
+from incentives.domain.renewal import renewal
 from incentives.domain.transitions import LEASE
 from tests.support.record_types import RECORD_TYPES
 
@@ -94,6 +95,17 @@ def reissue_of(record: Record, now: datetime = START) -> Reissue:
         record, requires=("intent",), status=Status.REVERSED, replaced_by=successor_id, updated_at=now, error=None
     )
     return Reissue(close=close, successor=successor)
+
+
+def refused() -> Record:
+    """A record that ended without Amazon having looked at it."""
+    return in_state(Status.REFUSED, epoch=2, refusal=KEY_REFUSED)
+
+
+def renewal_of(record: Record, now: datetime = START) -> Reissue:
+    """What opens the generation that follows a refused record; nobody else has its id."""
+    successor = new_record(key_hash=record.key_hash, generation=1, renewals=1, replaces=record.request_id)
+    return renewal(record, successor, now)
 
 
 def two_values(field: str) -> tuple[Any, Any]:

@@ -29,8 +29,9 @@ _T = TypeVar("_T")
 #: As the template has it.
 FUNCTION_SECONDS: Final = 60.0
 
-#: Somebody looks after the order that often.
+#: Somebody looks after the order that often, and gives it up once it was paused so often.
 LOOK_SECONDS: Final = 60.0
+PAUSES_MAX: Final = 100
 
 
 def order_unavailable(_in_doubt: bool) -> Exception:
@@ -79,6 +80,7 @@ class BulkDesk:
             life.begin(lambda: self._ask(Action.PAUSE), after_seconds=plan.paused[0] - plan.at)
         if plan.stopped_at is not None:
             life.begin(lambda: self._ask(Action.STOP), after_seconds=plan.stopped_at - plan.at)
+        pauses = 0
         while True:
             life.stage.sleep(LOOK_SECONDS)
             order = self.order
@@ -86,7 +88,8 @@ class BulkDesk:
                 return
             is_paused = plan.paused is not None and life.stage.seconds < plan.paused[1]
             if order.status is OrderStatus.PAUSED and not is_paused:
-                self._ask(Action.RESUME)
+                pauses += 1
+                self._ask(Action.RESUME if pauses <= PAUSES_MAX else Action.STOP)
             elif order.status.is_worked_on and (order.order_id, order.round) not in self._running:
                 # Its workflow has died, of which an alarm tells.
                 self._ask(Action.STOP if order.stopped_at else Action.RESUME)

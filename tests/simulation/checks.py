@@ -28,7 +28,6 @@ from tests.simulation.life import SUBJECTS, Life, Told
 from tests.simulation.plan import Visit, What
 from tests.support.account_states import FakeAccountStates
 from tests.support.fakes import START
-from tests.workflow.amazon import PARTNER_ID
 
 #: Amazon's own limit, of calls in any second.
 PER_SECOND_MAX: Final = 10
@@ -113,6 +112,7 @@ def examine(life: Life) -> Report:
         *check_keys(life),
         *check_bulk(life),
         *check_mails(life),
+        *_check_last_words(life),
         *(text for told in life.told for text in _check_told(told, life, world)),
     ]
     if report.fastest_second > PER_SECOND_MAX_BEGUN or report.fastest_apart > PER_SECOND_MAX_APART:
@@ -206,7 +206,7 @@ def _check_ends(life: Life, world: World) -> Iterator[str]:
                 if record.request_id not in live:
                     yield f"I3 {name} is not charged"
                 elif record.operation is Operation.CREATE_GIFT_CARD:
-                    card = world.cards[PARTNER_ID, record.request_id]
+                    card = world.cards[record.partner_id, record.request_id]
                     if card.gc_id != record.gc_id or card.value.amount != record.value.amount:
                         yield f"I3 {name} is another card"
             case Status.REVERSED | Status.REFUSED:
@@ -235,12 +235,26 @@ def _check_spend(life: Life) -> Iterator[str]:
         yield f"I3 {counted} cents were counted as spent, and {cents_charged(life)} are"
 
 
+def _check_last_words(life: Life) -> Iterator[str]:
+    """Nothing is refused for want of a key to the end, if there is one that Amazon takes."""
+    if not life.shore.takes(life.keyring.current):
+        return
+    last = {told.visit.order: told.answer for told in life.told if told.visit.what in _ORDERING - {What.OTHER_BODY}}
+    for order, answer in last.items():
+        if isinstance(answer, RefusedByAmazon) and answer.retryable:
+            yield f"I6 order {order} was last told {answer.error_type}, and nothing is in its way"
+
+
 def _check_told(told: Told, life: Life, world: World) -> Iterator[str]:
     visit, answer = told.visit, told.answer
     record = _newest(life, visit)
     if record is None:
         return
     name = f"{visit.what.value} {visit.order} at {visit.at:.3f}"
+    if isinstance(answer, RefusedByAmazon | StateConflict):
+        about = life.ledger.records.get(answer.request_id or "")
+        # What was refused as it stood then may have been ordered again since.
+        record = about if about is not None and about.status is Status.REFUSED else record
     is_live = record.request_id in live_charges(world)
     match answer:
         case Delivered():
@@ -262,7 +276,7 @@ def _check_delivery(told: Told, answer: Delivered, life: Life, world: World, nam
         yield f"I6 {name} was delivered a card that is {answer.record.status.value}"
     if answer.card is None or answer.record.operation is not Operation.CREATE_GIFT_CARD:
         return
-    card = world.cards.get((PARTNER_ID, answer.record.request_id))
+    card = world.cards.get((answer.record.partner_id, answer.record.request_id))
     code = answer.card.claim_code.reveal() if answer.card.claim_code else None
     if card is None or card.claim_code != code or card.value.amount != answer.record.value.amount:
         yield f"I7 {name} was delivered another card than was issued"

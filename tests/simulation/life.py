@@ -12,7 +12,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, cast
@@ -25,7 +25,7 @@ from incentives.aws.backlog import DELAY_SECONDS_MAX
 from incentives.aws.key_notes import DynamoDbKeyNotes
 from incentives.aws.key_versions import CURRENT
 from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.errors import GatewayError, LedgerUnavailable
+from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByAmazon
 from incentives.domain.events import Event
 from incentives.domain.ledger import KeyItem, Record, Status
 from incentives.domain.money import parse_money
@@ -67,6 +67,10 @@ OVERDUE_AFTER: Final = timedelta(minutes=20)
 
 #: Once nothing goes wrong any more: the fence, two answers after it and a last wait of 15 minutes, for each generation.
 ENDS_WITHIN: Final = timedelta(hours=3)
+
+#: Whoever is told that his key was refused, or his order not sent, repeats it: so often, and each time a minute later.
+REPEATS_MAX: Final = 20
+REPEATED_AFTER_SECONDS: Final = 60.0
 
 #: No history needs longer.
 ENDS_BY: Final = timedelta(hours=90)
@@ -127,6 +131,8 @@ class Life:
         self._started: set[tuple[str, int]] = set()
         #: How many have come about each order.
         self._came: Counter[int] = Counter()
+        #: How often each order was repeated although nobody had planned it.
+        self._repeated: Counter[int] = Counter()
         self._busy = 0
         self._here = threading.local()
         self._processes = [self._process(number, skew) for number, skew in enumerate(plan.skews)]
@@ -324,7 +330,18 @@ class Life:
             self.broken.append(f"I6 order {visit.order} was told that it is not written, and it is")
         told = Told(visit, asked_at, self.stage.time, answer)
         self.told.append(told)
+        self._heed(visit, answer)
         return told
+
+    def _heed(self, visit: Visit, answer: Answered) -> None:
+        """Repeat an order as its answer says."""
+        if not (isinstance(answer, RefusedByAmazon) and answer.retryable and visit.what in {What.ORDER, What.LATER}):
+            return
+        self._repeated[visit.order] += 1
+        if self._repeated[visit.order] <= REPEATS_MAX:
+            seconds = REPEATED_AFTER_SECONDS * self._repeated[visit.order]
+            again = replace(visit, at=self.stage.seconds + seconds)
+            self.begin(partial(self.come, again), after_seconds=seconds)
 
     def _execute(self, request_id: str, epoch: int) -> None:
         given = {"requestId": request_id, "epoch": epoch}

@@ -57,7 +57,7 @@ class When:
         faults: one of them, by chance.
         begins, ends: seconds between which it does so.
         numbers: of a request's calls of this sort, counted from 1, only those; none: all.
-        generations: of which the request is one.
+        generations: of which the request is one, counted by reissues.
     """
 
     calls: str
@@ -80,7 +80,7 @@ def amazon(*does: When) -> Callable[[Watched], None]:
             counts[sort, signed.call.request_id] += 1
             number, seconds = counts[sort, signed.call.request_id], life.stage.seconds
             record = life.ledger.records.get(signed.call.request_id)
-            generation = record.generation if record else 0
+            generation = record.reissues if record else 0
             for each in does:
                 if each.calls != sort or not each.begins <= seconds < each.ends or generation not in each.generations:
                     continue

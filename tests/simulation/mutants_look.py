@@ -19,6 +19,7 @@ from incentives.domain.ledger import EDGES, Cause, Change, Intent, KeyItem, Lost
 from incentives.domain.operations import Operation
 from incentives.domain.parking import INSUFFICIENT_FUNDS
 from incentives.domain.recovery import ALREADY_ACTIVATED, GENERATIONS_MAX, KEY_REFUSED, Reissue
+from incentives.domain.waits import deadline
 from incentives.usecases.answers import Accepted, Delivered, Standing
 from tests.simulation.checks import live_charges
 from tests.simulation.life import OVERDUE_AFTER, SUBJECTS, Life, Told
@@ -132,7 +133,8 @@ class Watched(Life):
             if not record.status.is_open:
                 continue
             first = record
-            while first.replaces is not None:
+            # What follows a refusal that Amazon had no part in has a day of its own.
+            while first.replaces is not None and self.ledger.records[first.replaces].status is not Status.REFUSED:
                 first = self.ledger.records[first.replaces]
             if not touched and first.first_unknown_at is not None and now > first.first_unknown_at + _DAY + later:
                 self.overdue.add(record.request_id)
@@ -280,12 +282,16 @@ def look(life: Watched) -> Iterator[str]:
 
 def _look_at_end(record: Record) -> Iterator[str]:
     name = record.request_id
-    if record.generation >= GENERATIONS_MAX:
+    if record.reissues >= GENERATIONS_MAX:
         yield f"I8 {name} is one generation too many"
+    is_reissuable = (record.intent, record.cause) == (Intent.REISSUE, Cause.REISSUE) and record.too_late is None
+    is_left = record.status is Status.REVERSED and record.replaced_by is None
+    if is_left and is_reissuable and record.reissues + 1 < GENERATIONS_MAX and record.updated_at < deadline(record):
+        yield f"I8 {name} was to be issued again, and was not"
     if record.cause is Cause.REFUNDED and record.reversal_attempts:
         yield f"I7 {name} had been refunded, and was used again"
     refused_as = record.refusal.type if record.status is Status.REFUSED and record.refusal else None
-    if record.generation and refused_as in ALREADY_ACTIVATED:
+    if record.reissues and refused_as in ALREADY_ACTIVATED:
         yield f"I6 {name} was told that it is refused, because of its own card"
 
 
@@ -323,6 +329,9 @@ def _look_at_escalation(record: Record, life: Watched) -> Iterator[str]:
     ended = [at for at, each in versions if each.status is Status.ESCALATED]
     if not given_up and began and timedelta() < ended[-1] - max(began) < _DAY - apart - timedelta(minutes=1):
         yield f"I8 {name} was given up again before a day of its own"
+    own = record.renewals and not record.reissues and not began
+    if not given_up and own and ended[0] - versions[0][0] < _DAY - apart - timedelta(minutes=1):
+        yield f"I8 {name} was given up before a day of its own"
     if record.mailed_at is None:
         return
     undisturbed = not life.ends["died"] and not life.ends["timed out"] and not life.plan.rounds

@@ -20,6 +20,7 @@ from tests.simulation import (
     mutants_of_company,
     mutants_of_gateway,
     mutants_of_protocol,
+    mutants_of_renewal,
     mutants_of_time,
 )
 from tests.simulation.mutants_beside import BESIDE
@@ -31,6 +32,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *mutants_of_answers.MUTANTS,
     *mutants_of_gateway.MUTANTS,
     *mutants_of_company.MUTANTS,
+    *mutants_of_renewal.MUTANTS,
 )
 
 #: The seed that kills each mutant, by what it says.

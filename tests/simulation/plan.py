@@ -303,7 +303,14 @@ def _more(plan: Plan) -> Plan:
             bulk.at + 10 * MINUTE if bulk else 0,
             _over(trial) if trial else 0,
         ),
+        rotations=tuple(_revoked_earlier(plan.rotations, chance)),
     )
+
+
+def _revoked_earlier(rotations: tuple[Rotation, ...], chance: random.Random) -> Iterator[Rotation]:
+    """Sometimes the old key is gone long before the new one is stored: nothing can be ordered meanwhile."""
+    for each in rotations:
+        yield replace(each, revoked_at=max(0.0, each.revoked_at - chance.choice([0.0, 0.0, 10 * MINUTE])))
 
 
 def _balances(plan: Plan, until: float, chance: random.Random) -> Iterator[tuple[float, int]]:

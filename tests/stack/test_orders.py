@@ -275,7 +275,7 @@ def test_one_fault_is_repeated_in_line_to_one_card(
     # then the caller got its card, or was told that it is not known yet
     assert answer.status in (201, 202), answer.text
     # and there is one, at once or when the throttled pace allows it
-    wait_until(order.cards, "the card is there")
+    wait_until(lambda: len(order.cards()) > 0, "the card is there")
     assert len(order.cards()) == 1
     if answer.status == 201:
         assert answer.body["gcClaimCode"] == order.live_cards()[0]["claimCode"]

@@ -22,7 +22,9 @@ from incentives.domain.bulk import (
     Upload,
 )
 from incentives.domain.errors import OrderUnavailable
-from incentives.domain.ledger import Intent, Record
+from incentives.domain.ledger import Intent, KeyItem, Record
+from incentives.domain.operations import Operation
+from incentives.domain.request_ids import derive_request_id
 from incentives.domain.rows import Row, decode_rows
 from incentives.usecases.control_order import Action, control_order
 from incentives.usecases.create_order import create_order
@@ -93,7 +95,7 @@ class FakeOrders:
 
     def advance(self, order_id: str, batch: Batch) -> Batch:
         current = self.kept.get((order_id, batch.number))
-        if current is not None and (current.settled or current.done >= batch.done):
+        if current is not None and (current.settled or (current.done, current.round) >= (batch.done, batch.round)):
             return current
         self.kept[order_id, batch.number] = batch
         return batch
@@ -183,6 +185,10 @@ class FakeRecords:
     def get_many(self, request_ids: Sequence[str]) -> Mapping[str, Record]:
         found = ((each, self.ledger.get(each)) for each in request_ids)
         return {request_id: record for request_id, record in found if record is not None}
+
+    def get_keys(self, key_hashes: Sequence[str]) -> Mapping[str, KeyItem]:
+        found = (self.ledger.key(each) for each in key_hashes)
+        return {key.key_hash: key for key in found if key is not None}
 
 
 @dataclass
@@ -312,3 +318,9 @@ def csv_of(*rows: tuple[str, str], currency: str = "USD") -> str:
 def rows_of(count: int, amount: str = "10.00") -> str:
     """A file of so many rows, `row-1` first."""
     return csv_of(*((f"row-{number}", amount) for number in range(1, count + 1)))
+
+
+def row_id(order: BulkOrder, row_key: str) -> str:
+    """What a row's first request is known by."""
+    key_hash = order.key_hash(row_key)
+    return derive_request_id(order.partner_id, order.account, Operation.CREATE_GIFT_CARD, key_hash, 0)

@@ -58,6 +58,9 @@ class FakeLedger:
     def get(self, request_id: str) -> Record | None:
         return self.records.get(request_id)
 
+    def key(self, key_hash: str) -> KeyItem | None:
+        return self.keys.get(key_hash)
+
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         with self._lock:
             current = self.records.get(change.before.request_id)
@@ -80,6 +83,9 @@ class FakeLedger:
             closed = self.apply(plan.close, nonce)
             if isinstance(closed, Lost):
                 return closed
+            if plan.moves_key:
+                key = self.keys[plan.successor.key_hash]
+                self.keys[key.key_hash] = replace(key, request_id=plan.successor.request_id)
             self.records[plan.successor.request_id] = as_kept(replace(plan.successor, nonce=nonce))
             return self.records[plan.successor.request_id]
 

@@ -61,6 +61,7 @@ class Story:
         no_slot_for: seconds from the beginning in which the pace allows no call.
         doubled: whatever is put into the backlog comes out twice.
         later: the caller does not want to wait.
+        repeated_later: the same, when he repeats it.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -70,6 +71,7 @@ class Story:
     no_slot_for: float = 0.0
     doubled: bool = False
     later: bool = False
+    repeated_later: bool = False
     operation: Operation = Operation.CREATE_GIFT_CARD
 
 
@@ -291,7 +293,10 @@ class Life:
         def place() -> object:
             return self.issue(later=story.later)
 
-        return [place, *([place] if story.repeated else []), *([self.cancel] if story.cancelled else [])]
+        def repeat() -> object:
+            return self.issue(later=story.later or story.repeated_later)
+
+        return [place, *([repeat] if story.repeated else []), *([self.cancel] if story.cancelled else [])]
 
     def _answered(self, work: Callable[[], object]) -> object:
         try:

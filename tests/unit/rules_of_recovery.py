@@ -235,7 +235,7 @@ RULES = [
     Rule(
         "8 there are three generations at most",
         recovery._may_reissue,
-        "and record.generation + 1 < GENERATIONS_MAX",
+        "and record.reissues + 1 < GENERATIONS_MAX",
         "",
         recovering.no_generation_is_ever_answered,
     ),
@@ -249,7 +249,7 @@ RULES = [
     Rule(
         "8 a card that our own earlier generation holds is unknown, not refused",
         recovery._is_our_own_earlier_generation,
-        "record.generation > 0",
+        "record.reissues > 0",
         "False",
         recovering.our_own_earlier_generation_holds_the_physical_card,
     ),

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from incentives.agcod.amazon import SignedCall
-from incentives.domain.bulk import OrderStatus, RowOutcome, row_outcome
+from incentives.domain.bulk import Counts, OrderStatus, RowOutcome, row_outcome
 from incentives.domain.ledger import Intent
 from incentives.usecases.control_order import Action
 from incentives.usecases.find import find
@@ -21,7 +21,7 @@ from incentives.usecases.issue_batch import Next, Work, issue_batch
 from incentives.usecases.issue_queued import issue_queued
 from incentives.usecases.process_order import Progress, Task, process_order
 from incentives.usecases.start_recovery import sweep
-from tests.support.bulk import CHILD_SECONDS, Bulk, budget_of, bulk, rows_of
+from tests.support.bulk import CHILD_SECONDS, Bulk, budget_of, bulk, row_id, rows_of
 from tests.support.workflow import run_execution
 from tests.unit.amazon_model import Fault, ModelAmazon
 
@@ -77,6 +77,7 @@ class Life:
         retried: the workflow runs the task again; else a child of it has failed.
         stopped_after: rows, if somebody stops the order.
         moments: that there were while tasks ran.
+        paused: how the rows stood whenever the order was.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -85,6 +86,7 @@ class Life:
     retried: bool = True
     stopped_after: int | None = None
     moments: list[str] = field(default_factory=list)
+    paused: list[Counts] = field(default_factory=list)
     here: Bulk = field(default_factory=bulk)
 
     def __post_init__(self) -> None:
@@ -99,7 +101,7 @@ class Life:
         ports: Any = {name: Watched(getattr(base.tools, name), name, self) for name in ("orders", "files", "records")}
         self.order_tools = replace(base.tools, **ports)
         self.order_id = base.place(rows_of(ROWS), on_unknown=self.intent)
-        self.amazon.request_id = base.order(self.order_id).request_id("row-2")
+        self.amazon.request_id = row_id(base.order(self.order_id), "row-2")
 
     def moment(self, name: str) -> None:
         if not self._running:
@@ -116,7 +118,13 @@ class Life:
             here = self._run(task, here)
             self._pass(here.wait_seconds)
             if here.next is Task.DONE:
-                return self
+                if self.here.order(self.order_id).status is not OrderStatus.PAUSED:
+                    return self
+                # What was in the way is mended.
+                self.paused.append(self.here.view(self.order_id).counts)
+                round_number = self.here.ask(self.order_id, Action.RESUME).order.round
+                here, task = Progress(order_id=self.order_id, round=round_number), Task.CHECK
+                continue
             task = here.next
             if task is Task.ISSUE:
                 for number in here.batches:
@@ -181,7 +189,7 @@ class Life:
         assert list(rows) == keys
         charged = dict(self.amazon.live)
         for key in keys:
-            first = here.world.ledger.get(order.request_id(key))
+            first = here.world.ledger.get(row_id(order, key))
             newest = find(first.request_id, here.world.ledger) if first else None
             assert rows[key]["outcome"] == row_outcome(newest)
             live = [request_id for request_id in charged if newest and request_id == newest.request_id]
@@ -211,7 +219,10 @@ STORIES: Mapping[str, Callable[..., Life]] = {
     "lost before, to be reversed": partial(Life, (F.LOST_BEFORE,) * 15, Intent.REVERSE),
     "lost after, to be reissued": partial(Life, (F.LOST_AFTER,) * 15, Intent.REISSUE),
     "throttled": partial(Life, (F.THROTTLED,) * 4),
+    "key refused": partial(Life, (F.KEY_REFUSED,) * 2),
+    "key refused in the backlog": partial(Life, (F.THROTTLED,) * 3 + (F.KEY_REFUSED,) * 2),
     "stopped": partial(Life, stopped_after=2),
+    "key refused, then stopped": partial(Life, (F.KEY_REFUSED,) * 2, stopped_after=2),
 }
 
 
@@ -231,11 +242,15 @@ def test_wherever_a_process_dies_the_result_is_what_amazon_charges_for(
 
 
 def test_the_stories_have_the_ends_that_they_are_named_for() -> None:
-    ends = {name: story().play().here for name, story in STORIES.items()}
+    lives = {name: story().play() for name, story in STORIES.items()}
+    ends = {name: life.here for name, life in lives.items()}
     counts = {name: here.view(next(iter(here.orders.orders))).counts for name, here in ends.items()}
 
     assert counts["plain"].issued == counts["lost after"].issued == counts["throttled"].issued == ROWS
     assert counts["lost before, to be reversed"].reversed == 1
     assert counts["lost after, to be reissued"].issued == ROWS
     assert counts["stopped"].not_issued > 0
+    assert lives["key refused"].paused == [Counts(issued=1, waiting=4)]
+    assert lives["key refused in the backlog"].paused == [Counts(issued=4, open=1)]
+    assert counts["key refused"].issued == counts["key refused in the backlog"].issued == ROWS
     assert any(record.generation for record in ends["lost after, to be reissued"].world.ledger.records.values())

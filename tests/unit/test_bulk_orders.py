@@ -32,7 +32,7 @@ from incentives.domain.ledger import Intent, Status
 from incentives.domain.request_ids import parse_idempotency_key
 from incentives.usecases.control_order import Action
 from incentives.usecases.process_order import Task
-from tests.support.bulk import Bulk, bulk, csv_of, rows_of
+from tests.support.bulk import Bulk, bulk, csv_of, row_id, rows_of
 from tests.support.fakes import account
 
 S = OrderStatus
@@ -106,7 +106,7 @@ def test_a_row_is_the_same_request_for_whoever_knows_the_order_and_its_key() -> 
     order_id = here.place(rows_of(2))
     here.run(order_id)
 
-    assert set(here.world.ledger.records) == {here.order(order_id).request_id(key) for key in ("row-1", "row-2")}
+    assert set(here.world.ledger.records) == {row_id(here.order(order_id), key) for key in ("row-1", "row-2")}
 
 
 # ---- the life of an order ------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from incentives.domain.outcomes import Outcome
 from incentives.usecases.control_order import LOOKS_MAX, Action
 from incentives.usecases.issue_batch import Next
 from incentives.usecases.process_order import Task
-from tests.support.bulk import Bulk, bulk, issuing, rows_of
+from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import Sent, account
 from tests.unit.builders import REFUSED
 from tests.unit.test_parking import UNFUNDED
@@ -212,7 +212,7 @@ def test_a_row_whose_successor_is_missing_is_never_told_as_reversed() -> None:
     here, order_id = issuing(BATCH_ROWS, REFUSED)
     here.run(order_id, until=lambda done: done.next is Task.SETTLE)
     ledger = here.world.ledger
-    first = ledger.records[here.order(order_id).request_id("row-2")]
+    first = ledger.records[row_id(here.order(order_id), "row-2")]
     ledger.records[first.request_id] = replace(first, status=Status.REVERSED, replaced_by="Test1GEN1")
 
     progress = here.process(order_id, Task.SETTLE)

@@ -16,7 +16,7 @@ from incentives.domain.ledger import Record, Status
 from incentives.domain.outcomes import AmazonError
 from incentives.usecases.process_order import Progress, Task
 from incentives.usecases.settle_order import COLUMNS, WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX
-from tests.support.bulk import Bulk, bulk, rows_of
+from tests.support.bulk import Bulk, bulk, row_id, rows_of
 from tests.unit.builders import REFUSAL
 
 S = OrderStatus
@@ -33,7 +33,7 @@ def settling(rows: int) -> tuple[Bulk, str]:
 
 def becomes(here: Bulk, order_id: str, row: int, **updates: Any) -> Record:
     """Put a row's record into another state."""
-    request_id = here.order(order_id).request_id(f"row-{row}")
+    request_id = row_id(here.order(order_id), f"row-{row}")
     here.world.ledger.records[request_id] = replace(here.world.ledger.records[request_id], **updates)
     return here.world.ledger.records[request_id]
 
@@ -84,7 +84,7 @@ def test_the_result_tells_what_became_of_each_row() -> None:
     assert tuple(rows["row-1"]) == COLUMNS
     # spreadsheets take it for UTF-8 by this mark
     assert here.files.files[f"{order_id}/result.csv"].startswith(codecs.BOM_UTF8)
-    first = here.world.ledger.records[here.order(order_id).request_id("row-1")]
+    first = here.world.ledger.records[row_id(here.order(order_id), "row-1")]
     assert (rows["row-1"]["requestId"], rows["row-1"]["gcId"]) == (first.request_id, first.gc_id)
     assert (rows["row-2"]["errorCode"], rows["row-2"]["errorType"]) == (REFUSAL.code, REFUSAL.type)
 
@@ -175,7 +175,8 @@ def test_a_pass_that_is_cut_short_comes_to_its_end_although_its_first_batches_st
 
 def test_a_row_without_a_request_is_never_told_as_issued() -> None:
     here, order_id = settling(2)
-    del here.world.ledger.records[here.order(order_id).request_id("row-2")]
+    order = here.order(order_id)
+    del here.world.ledger.records[row_id(order, "row-2")], here.world.ledger.keys[order.key_hash("row-2")]
 
     here.run(order_id)
 

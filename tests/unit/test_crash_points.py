@@ -48,6 +48,9 @@ def _of_every_operation() -> Iterator[tuple[str, Story]]:
                 yield f"{operation.value}, {intent}, {name}", Story(happens, intent, operation=operation)
 
 
+#: Amazon refuses the account's key, and also the one that is read anew.
+KEY_REFUSED = (F.KEY_REFUSED,) * 2
+
 #: A cancel after a success, and no answer to it until its window is over.
 CANCEL_LOST_BEFORE = (F.NONE,) + (F.LOST_BEFORE,) * 7
 CANCEL_LOST_AFTER = (F.NONE, F.LOST_AFTER) + (F.LOST_BEFORE,) * 6
@@ -61,7 +64,7 @@ STORIES = {
     "no slot, repeated": Story(no_slot_for=5.0, repeated=True),
     "no slot, refused": Story((F.REFUSED,), no_slot_for=5.0),
     "no slot, throttled": Story((F.THROTTLED,) * 5, no_slot_for=5.0),
-    "no slot, key refused for good": Story((F.KEY_REFUSED,) * 2, no_slot_for=5.0),
+    "no slot, key refused for good": Story(KEY_REFUSED, no_slot_for=5.0),
     "no slot, lost after": Story((F.LOST_AFTER,) * 5, no_slot_for=5.0),
     "no slot, late and doubled": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, no_slot_for=5.0, doubled=True),
     "no slot, to be reissued": Story((F.LOST_AFTER,) * 5, Intent.REISSUE, no_slot_for=5.0),
@@ -73,7 +76,24 @@ STORIES = {
     "refused": Story((F.REFUSED,)),
     "throttled": Story((F.THROTTLED,)),
     "key refused once": Story((F.KEY_REFUSED,)),
-    "key refused for good": Story((F.KEY_REFUSED,) * 2),
+    "key refused for good": Story(KEY_REFUSED),
+    "key refused, then mended": Story(KEY_REFUSED, repeated=True),
+    "key refused, and refused again": Story(KEY_REFUSED * 2, repeated=True),
+    "key refused, then mended, doubled and not waited for": Story(
+        KEY_REFUSED, repeated=True, repeated_later=True, doubled=True
+    ),
+    "key refused, then mended, then cancelled": Story(KEY_REFUSED, repeated=True, cancelled=True),
+    "key refused, then mended, then refused": Story((*KEY_REFUSED, F.REFUSED), repeated=True),
+    "key refused, then mended and lost before": Story((*KEY_REFUSED, F.LOST_BEFORE), repeated=True),
+    "key refused, then mended, late and to be reversed": Story(
+        (*KEY_REFUSED, F.LATE, *(F.LOST_BEFORE,) * 4), Intent.REVERSE, repeated=True
+    ),
+    **{
+        f"key refused, then mended, to be reissued, {operation.value}": Story(
+            (*KEY_REFUSED, *(F.LOST_AFTER,) * 5), Intent.REISSUE, repeated=True, operation=operation
+        )
+        for operation in Operation
+    },
     "lost before": Story((F.LOST_BEFORE,)),
     "lost after": Story((F.LOST_AFTER,)),
     "resend": Story((F.RESEND,)),
@@ -104,7 +124,7 @@ STORIES = {
 }
 
 #: Stories in which two processes die, one after the other.
-SHORT = ("plain", "refused", "key refused once", "cancelled unsent")
+SHORT = ("plain", "refused", "key refused once", "key refused, then mended", "cancelled unsent")
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())

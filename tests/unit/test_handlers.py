@@ -361,13 +361,22 @@ def test_without_a_default_account_each_request_has_to_name_one(api: Api, monkey
 # ---- refusals and what nobody foresaw -----------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("outcome", "status"), [(REFUSED, 422), (REFUNDED, 409), (KEY_REFUSED, 503)], ids=["refused", "refunded", "key"]
-)
+@pytest.mark.parametrize(("outcome", "status"), [(REFUSED, 422), (REFUNDED, 409)], ids=["refused", "refunded"])
 def test_what_ended_without_a_card_is_an_error_each_time(api: Api, outcome: Any, status: int) -> None:
     api.world.amazon.script = [outcome] * 2
 
     assert [api.create().status, api.create().status] == [status, status]
+
+
+def test_an_order_that_amazon_never_looked_at_may_be_repeated(api: Api) -> None:
+    api.world.amazon.script = [KEY_REFUSED] * 2
+
+    refused = api.create()
+    issued = api.create()
+
+    assert (refused.status, refused.body["retryable"], refused.body["errorType"]) == (503, True, "AccountKeyRefused")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert (issued.status, issued.body["replaces"]) == (201, refused.body["requestId"])
 
 
 @pytest.mark.parametrize("name", HANDLERS)

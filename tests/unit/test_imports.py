@@ -56,9 +56,9 @@ KEYS: Final = frozenset({"dynamodb", "secretsmanager"})
 LEDGER: Final = frozenset({"dynamodb"})
 
 TABLE: Final = {
-    "create_gift_card": Limits(59, 525, KEYS, calls_amazon=True),
-    "activate_gift_card": Limits(60, 525, KEYS | {"kms"}, calls_amazon=True),
-    "reveal_claim_code": Limits(55, 525, KEYS, calls_amazon=True),
+    "create_gift_card": Limits(60, 525, KEYS, calls_amazon=True),
+    "activate_gift_card": Limits(61, 525, KEYS | {"kms"}, calls_amazon=True),
+    "reveal_claim_code": Limits(56, 525, KEYS, calls_amazon=True),
     "recover_request": Limits(52, 525, KEYS, calls_amazon=True),
     "get_gift_card": Limits(29, 410, LEDGER),
     "search_requests": Limits(30, 410, LEDGER),
@@ -67,7 +67,7 @@ TABLE: Final = {
     "publish_events": Limits(21, 410, frozenset({"events"})),
     "watch_account": Limits(50, 525, KEYS, calls_amazon=True),
     "create_order": Limits(36, 410, KEYS | {"s3"}),
-    "process_order": Limits(64, 525, KEYS | {"s3"}, calls_amazon=True),
+    "process_order": Limits(66, 525, KEYS | {"s3"}, calls_amazon=True),
 }
 
 #: Starts a function as Lambda does, and tells what that has loaded and made.

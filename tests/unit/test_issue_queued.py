@@ -305,7 +305,7 @@ def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_cha
     assert (only(w).status, only(w).refusal) == (S.REFUSED, NOT_SENT)
     assert (w.pacer.reserved, w.amazon.sent, w.backlog.puts) == (0, [], [])
     with pytest.raises(RefusedByAmazon) as told:
-        issue(order(), w.tools, w.budget())
+        reveal(only(w).request_id, None, w.tools, w.budget())
     assert (told.value.http_status, told.value.error_type) == (503, "notSent")
     assert "Nothing was charged" in told.value.detail
 

@@ -51,6 +51,7 @@ DRAWN = {
     (S.REVERSING, S.ESCALATED),
     (S.ESCALATED, S.RECOVERING),
     (S.ESCALATED, S.REVERSING),
+    (S.REFUSED, S.REFUSED),
 }
 ALL = set(itertools.product(Status, Status))
 #: An escalated record stays escalated while its case file is completed.
@@ -60,8 +61,9 @@ ALLOWED = DRAWN | {(status, status) for status in OPEN | {S.ESCALATED}}
 @pytest.mark.parametrize(("before", "after"), sorted(ALLOWED))
 def test_every_edge_of_the_protocol_exists(before: Status, after: Status) -> None:
     wake_at = START if after.is_open else None
+    replaced_by = "Test1NEXT" if before is S.REFUSED else None
 
-    written = Change(before=record(before), after=record(after, wake_at=wake_at))
+    written = Change(before=record(before), after=record(after, wake_at=wake_at, replaced_by=replaced_by))
 
     assert written.after.status is after
 
@@ -75,6 +77,14 @@ def test_no_other_edge_can_even_be_built(before: Status, after: Status) -> None:
 def test_the_table_of_edges_is_the_drawing() -> None:
     assert {(before, after) for before, targets in EDGES.items() for after in targets} == ALLOWED
     assert {status for status in Status if status.is_open} == OPEN
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, None), ("Test1ONE", "Test1ONE"), ("Test1ONE", "Test1TWO"), ("Test1ONE", None)]
+)
+def test_a_refused_record_can_only_name_its_one_successor(before: str | None, after: str | None) -> None:
+    with pytest.raises(ValueError, match="to name the one"):
+        change(record(S.REFUSED, replaced_by=before), replaced_by=after, gc_id="GC2")
 
 
 @pytest.mark.parametrize("status", sorted(OPEN))

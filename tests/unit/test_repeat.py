@@ -10,8 +10,7 @@ import pytest
 from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable, RefusedByAmazon, StateConflict
 from incentives.domain.ledger import Intent, Record, Status
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import Outcome, Succeeded
-from incentives.domain.recovery import KEY_REFUSED
+from incentives.domain.outcomes import AmazonError, Outcome, Succeeded
 from incentives.domain.transitions import accept_cancel
 from incentives.usecases.answers import Accepted, Delivered
 from incentives.usecases.find import find
@@ -32,6 +31,7 @@ from tests.unit.builders import (
 from tests.unit.builders import KEY_REFUSED as KEY_IS_REFUSED
 
 S = Status
+NO_FUNDS = AmazonError(code="F300", type="InsufficientFunds")
 
 
 def issued(**updates: object) -> World:
@@ -78,11 +78,11 @@ def test_a_repeat_of_a_success_delivers_the_same_card_again() -> None:
     ("updates", "error", "http_status"),
     [
         ({"status": S.REFUSED, "refusal": REFUSAL}, RefusedByAmazon, 422),
-        ({"status": S.REFUSED, "refusal": KEY_REFUSED}, RefusedByAmazon, 503),
+        ({"status": S.REFUSED, "refusal": NO_FUNDS}, RefusedByAmazon, 402),
         ({"status": S.REVERSED}, StateConflict, 409),
         ({"status": S.ESCALATED}, StateConflict, 409),
     ],
-    ids=["refused", "key refused", "reversed", "escalated"],
+    ids=["refused", "no funds", "reversed", "escalated"],
 )
 def test_a_repeat_of_what_has_ended_gets_the_same_answer_each_time_and_sends_nothing(
     updates: dict[str, object], error: type[GatewayError], http_status: int

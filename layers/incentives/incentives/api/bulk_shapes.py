@@ -38,7 +38,7 @@ class OrderCounts(_Answer):
     Attributes:
         issued: live cards.
         refused: Amazon refused them, for good; the result says why.
-        open: asked for, their outcome not known yet.
+        open: asked for, their outcome not known yet; or, in a paused order, to be asked for again.
         waiting: not asked for yet.
         reversed: Amazon's answer stayed unknown, and it was made sure that nothing is charged.
         escalated: could not be found out in 24 hours; people are on it.

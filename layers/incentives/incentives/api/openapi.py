@@ -42,8 +42,8 @@ digit by digit. Amounts have no more decimals than their currency, zeros include
 **Times** are RFC 3339 in UTC, in whole seconds, such as `2026-03-01T12:00:00Z`. Days are days in UTC.
 
 **Idempotency.** What moves money needs a header `Idempotency-Key` that names the order. Whatever is retried, duplicated
-or raced, one key never pays twice. A repeat of a success answers 200 with `Idempotent-Replayed: true`; a repeat of a
-refusal gets the refusal again.
+or raced, one key never pays twice. A repeat of a success answers 200 with `Idempotent-Replayed: true`; a repeat of what
+Amazon refused gets the refusal again. After **503** nothing was charged: the same key works once the cause is mended.
 
 **202** means that the outcome is not known yet: it is neither a success nor a failure. Ask at `Location` after
 `Retry-After` seconds. Never order again under another key because of a 202.
@@ -78,8 +78,9 @@ PROBLEMS: Final[Mapping[int, str]] = {
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known: repeat the request with the same key. Or, of what moves no money, Amazon's answer "
     "cannot be read.",
-    503: "The account has no usable key, or the ledger, Amazon, the card vault or the bulk order cannot be reached; or "
-    "a stored refusal for that reason, which is not retryable.",
+    503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or the "
+    "ledger, Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, "
+    "with the same Idempotency-Key, works once the cause is mended.",
     504: "The outcome is not known. Repeat the request with the same key.",
 }
 

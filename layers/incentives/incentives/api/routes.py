@@ -159,7 +159,8 @@ def _read(function: str, path: str, what: str, known: type[BaseModel], tag: str)
 
 _REPEATABLE: Final = (
     "Safe to repeat: the same Idempotency-Key with the same body never does it twice, whatever happened to the first "
-    "call; with another body it is refused, the differing members named. A key never expires."
+    "call; with another body it is refused, the differing members named. A key never expires. After a 503 nothing was "
+    "charged: repeat it with the same key once the cause is mended."
 )
 _OPEN: Final = (
     "Not known yet, neither done nor failed. Either Amazon has not answered clearly, and it is being settled. Or the "

@@ -68,8 +68,9 @@ class _Request(_Answer):
         updatedAt: RFC 3339, UTC.
         dueAt: RFC 3339, UTC: about when it will be sent to Amazon, while it waits for its turn in the account's line;
             null otherwise.
-        replaces: the request that was reversed and issued again as this one (`onUnknown: reissue`).
-        replacedBy: the request that this one was issued again as.
+        replaces: the request that was reversed and issued again as this one (`onUnknown: reissue`), or that ended
+            without Amazon having looked at it and was ordered again.
+        replacedBy: the request that this one was issued or ordered again as.
         errorCode: Amazon's F-code of the last error, if it gave one.
         errorType: the last error's name, Amazon's own or the gateway's.
     """
@@ -336,8 +337,8 @@ class CaseFile(_Answer):
         intent: what was to become of it if unknown.
         cause: why it was being reversed.
         conflict: what was wrong with a success.
-        generation: how often it was issued again.
-        replaces: the request that it was issued again for.
+        generation: how many requests of its order came before it.
+        replaces: the last of them.
         attempts: how often it was sent.
         reversalAttempts: how often its reversal was sent.
         firstSentAt: RFC 3339, UTC.

@@ -120,6 +120,11 @@ class DynamoDbLedger:
         item = self._read(request_id)
         return decode_record(item) if item and "status" in item else None
 
+    def key(self, key_hash: str) -> KeyItem | None:
+        """Read what guards an idempotency key, consistently."""
+        item = self._read(key_item_id(key_hash))
+        return decode_key(item) if item else None
+
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         """Carry out one conditional write and return the record as it now stands."""
         update = _update(self._table, change, nonce)
@@ -144,6 +149,8 @@ class DynamoDbLedger:
         """Close the old generation and open the new one in one transaction."""
         successor = encode_record(plan.successor) | {"nonce": {"S": nonce}}
         actions = [{"Update": _update(self._table, plan.close, nonce)}, _put_new(self._table, successor)]
+        if plan.moves_key:
+            actions.append(_move_key(self._table, plan.successor))
 
         def send() -> Record | Lost:
             refused = self._transact(actions, nonce)
@@ -284,6 +291,23 @@ def _put_new(table: str, item: Item) -> dict[str, Any]:
             "Item": item,
             "ConditionExpression": "attribute_not_exists(id)",
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+
+
+def _move_key(table: str, successor: Record) -> dict[str, Any]:
+    """Let a key's item name another generation.
+
+    Its nonce stays that of whoever opened the first. Where it pointed needs no condition: the record that is closed in
+    the same transaction has no successor yet, so it is the newest.
+    """
+    return {
+        "Update": {
+            "TableName": table,
+            "Key": {"id": {"S": key_item_id(successor.key_hash)}},
+            "UpdateExpression": "SET requestId = :successor",
+            "ConditionExpression": "attribute_exists(id)",
+            "ExpressionAttributeValues": {":successor": {"S": successor.request_id}},
         }
     }
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
-from incentives.aws.records import decode_record
+from incentives.aws.records import decode_key, decode_record, key_item_id
 from incentives.domain.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
     from incentives.aws.items import Item
-    from incentives.domain.ledger import Record
+    from incentives.domain.ledger import KeyItem, Record
 
 #: A call to BatchGetItem takes this many keys.
 BATCH_GET_MAX: Final = 100
@@ -41,15 +41,24 @@ class DynamoDbRecords:
         Raises:
             LedgerUnavailable
         """
-        found: dict[str, Record] = {}
-        ids = list(dict.fromkeys(request_ids))
-        for start in range(0, len(ids), BATCH_GET_MAX):
-            for item in self._items([{"id": {"S": each}} for each in ids[start : start + BATCH_GET_MAX]]):
-                record = decode_record(item)
-                found[record.request_id] = record
-        return found
+        records = map(decode_record, self._items(request_ids))
+        return {record.request_id: record for record in records}
 
-    def _items(self, keys: Sequence[Item]) -> Iterator[Item]:
+    def get_keys(self, key_hashes: Sequence[str]) -> Mapping[str, KeyItem]:
+        """What guards idempotency keys, by their hashes, where there is any. Reads are consistent.
+
+        Raises:
+            LedgerUnavailable
+        """
+        keys = map(decode_key, self._items([key_item_id(each) for each in key_hashes]))
+        return {key.key_hash: key for key in keys}
+
+    def _items(self, item_ids: Sequence[str]) -> Iterator[Item]:
+        ids = list(dict.fromkeys(item_ids))
+        for start in range(0, len(ids), BATCH_GET_MAX):
+            yield from self._batch([{"id": {"S": each}} for each in ids[start : start + BATCH_GET_MAX]])
+
+    def _batch(self, keys: Sequence[Item]) -> Iterator[Item]:
         asked: Mapping[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
         for number in range(UNPROCESSED_TRIES_MAX):
             try:

@@ -107,14 +107,16 @@ class DynamoDbOrders:
         return _read(_decode_batch, item) if item else Batch(number=number)
 
     def advance(self, order_id: str, batch: Batch) -> Batch:
-        """Write how far a batch has come, unless it is further already; as it then stands."""
+        """Write how far a batch has come, unless it is further, or as far in this round, already; as it then stands."""
         item = _encode_batch(order_id, batch)
         try:
             self._client.put_item(
                 TableName=self._table,
                 Item=item,
-                ConditionExpression="attribute_not_exists(orderId) OR (settled = :no AND done < :done)",
-                ExpressionAttributeValues={":no": {"BOOL": False}, ":done": item["done"]},
+                ConditionExpression="attribute_not_exists(orderId) OR (settled = :no AND (done < :done OR "
+                "(done = :done AND (attribute_not_exists(#round) OR #round < :round))))",
+                ExpressionAttributeNames={"#round": "round"},
+                ExpressionAttributeValues={":no": {"BOOL": False}, ":done": item["done"], ":round": item["round"]},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except AWS_ERRORS as error:
@@ -356,6 +358,7 @@ def _encode_batch(order_id: str, batch: Batch) -> Item:
     item = _key(order_id, _part("batch", batch.number)) | {
         "done": {"N": str(batch.done)},
         "settled": {"BOOL": batch.settled},
+        "round": {"N": str(batch.round)},
     }
     item |= {name: {"N": str(count)} for name, field in _COUNTS.items() if (count := getattr(batch.counts, field))}
     if batch.issued_value:
@@ -372,6 +375,7 @@ def _decode_batch(item: Item) -> Batch:
         counts=Counts(**counts),
         issued_value=_decode_money(item, "issuedValue"),
         settled=item["settled"]["BOOL"],
+        round=int(item["round"]["N"]) if "round" in item else 0,
         updated_at=_time(item, "updatedAt"),
     )
 

@@ -156,6 +156,7 @@ _CODECS: Final[dict[str, _Codec]] = {
     "version": _int("version"),
     "nonce": _str("nonce"),
     "generation": _int("generation"),
+    "renewals": _int("renewals"),
     "replaces": _str("replaces"),
     "replaced_by": _str("replacedBy"),
     "options": ("options", _options, lambda a: json.loads(a["S"], parse_float=Decimal)),

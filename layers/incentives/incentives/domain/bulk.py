@@ -5,6 +5,7 @@
     ISSUING <-> PAUSED
     VALIDATING, ISSUING, PAUSED -> STOPPING -> SETTLING  (somebody stopped it)
     ISSUING -> SETTLING -> FINISHED                      (every row has been tried; now each has to end)
+    SETTLING -> PAUSED                                   (rows have ended without Amazon having looked at them)
     AWAITING_FILE, INVALID, VALIDATED -> FINISHED        (stopped before anything was issued)
 
 A round is one life of the order's workflow. Starting and resuming raise it, and whoever works in another round than the
@@ -23,8 +24,7 @@ from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.ledger import Intent, Record, Status
-from incentives.domain.operations import Operation
-from incentives.domain.request_ids import derive_request_id, hash_key
+from incentives.domain.request_ids import hash_key
 from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ EDGES: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
     ),
     OrderStatus.PAUSED: frozenset({OrderStatus.ISSUING, OrderStatus.STOPPING}),
     OrderStatus.STOPPING: frozenset({OrderStatus.STOPPING, OrderStatus.SETTLING}),
-    OrderStatus.SETTLING: frozenset({OrderStatus.SETTLING, OrderStatus.FINISHED}),
+    OrderStatus.SETTLING: frozenset({OrderStatus.SETTLING, OrderStatus.PAUSED, OrderStatus.FINISHED}),
     OrderStatus.FINISHED: frozenset(),
 }
 
@@ -191,12 +191,14 @@ class Batch:
         counts: of its first rows, in order, as they stood when they were tried or settled.
         issued_value: sum of the issued rows, by currency.
         settled: each of its rows has ended, and its part of the result is written.
+        round: of the order, in which that was written.
     """
 
     number: int
     counts: Counts = field(default_factory=Counts)
     issued_value: Mapping[str, Decimal] = field(default_factory=dict)
     settled: bool = False
+    round: int = 0
     updated_at: datetime | None = None
 
     @property
@@ -281,10 +283,20 @@ class BulkOrder:
         """Numbers of a batch's rows, from 0."""
         return range((batch - 1) * BATCH_ROWS, min(batch * BATCH_ROWS, self.rows))
 
-    def request_id(self, row_key: str) -> str:
-        """What a row's first request is known by: whoever has the order and the row has it."""
-        key_hash = hash_key(row_idempotency_key(self.order_id, row_key))
-        return derive_request_id(self.partner_id, self.account, Operation.CREATE_GIFT_CARD, key_hash, 0)
+    def looks_again(self, batch: Batch) -> bool:
+        """Whether the rows of a batch that have been tried are to be looked at again.
+
+        A row that was open when an earlier round tried it may have ended since without Amazon having looked at it.
+        """
+        return batch.counts.open > 0 and batch.round < self.round
+
+    def has_work(self, batch: Batch) -> bool:
+        """Whether a batch has rows that this round is to try or to look at again."""
+        return batch.done < len(self.rows_of(batch.number)) or self.looks_again(batch)
+
+    def key_hash(self, row_key: str) -> str:
+        """By which a row's request is found: whoever has the order and the row has it."""
+        return hash_key(row_idempotency_key(self.order_id, row_key))
 
 
 @frozen

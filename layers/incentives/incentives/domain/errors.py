@@ -149,6 +149,8 @@ class CancelWindowOver(StateConflict):
 class RefusedByAmazon(GatewayError):
     """Amazon refused the request: a stored result that a repeat of the request gets again.
 
+    With status 503 Amazon never looked at it, and a repeat orders again.
+
     Attributes:
         error_code: Amazon's F-code, if it sent one.
         error_type: Amazon's errorType.
@@ -166,8 +168,9 @@ class RefusedByAmazon(GatewayError):
         retryable: bool,
         error_code: str | None,
         error_type: str | None,
+        retry_after_seconds: int | None = None,
     ) -> None:
-        super().__init__(detail, request_id=request_id)
+        super().__init__(detail, request_id=request_id, retry_after_seconds=retry_after_seconds)
         self.http_status = http_status
         self.retryable = retryable
         self.error_code = error_code

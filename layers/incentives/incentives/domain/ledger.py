@@ -5,6 +5,7 @@
     SUCCEEDED  -> REVERSING                                   (cancel, deactivate, void)
     REVERSING  -> REVERSED | SUCCEEDED | REFUSED | ESCALATED  (never back to sending the operation)
     ESCALATED  -> RECOVERING | REVERSING                      (an operator starts another round)
+    REFUSED    -> REFUSED                                     (only to name the generation that follows it)
 
 A `Change` names the state and the epoch that it leaves. Whoever holds an older epoch, or thinks the record is in
 another state, loses the write and is told how the record stands now.
@@ -59,7 +60,7 @@ EDGES: Final[Mapping[Status, frozenset[Status]]] = {
     ),
     # To itself: its case file is completed once the last signature in it is stale.
     Status.ESCALATED: frozenset({Status.ESCALATED, Status.RECOVERING, Status.REVERSING}),
-    Status.REFUSED: frozenset(),
+    Status.REFUSED: frozenset({Status.REFUSED}),
     Status.REVERSED: frozenset(),
 }
 
@@ -101,6 +102,8 @@ class Record:
         epoch: raised by whoever takes the record over; a process with an older one loses every write.
         version: counts writes, for events.
         nonce: of the attempt at the last write, so that a repeated write recognises itself.
+        generation: 0 for the first request of its key, one more for each that followed it.
+        renewals: how many of those followed a refusal that Amazon had no part in; the others are reissues.
         options: optional members of the operation, as Amazon names them.
         sealed: members that must not be readable at rest (a card number), encrypted.
         subject: what of them may be shown: a card number or customer id, masked to its last four characters.
@@ -140,6 +143,7 @@ class Record:
     version: int = 1
     nonce: str = ""
     generation: int = 0
+    renewals: int = 0
     replaces: str | None = None
     replaced_by: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -182,6 +186,11 @@ class Record:
         return self.doubt or self.in_flight
 
     @property
+    def reissues(self) -> int:
+        """How many requests of its key before it were reversed and issued again."""
+        return self.generation - self.renewals
+
+    @property
     def never_sent(self) -> bool:
         """Whether nothing ever left this side: every send is recorded before it leaves."""
         return self.attempts == 0
@@ -197,7 +206,8 @@ class KeyItem:
     """What guards one idempotency key, for good.
 
     Attributes:
-        request_id: of the first generation.
+        request_id: of the first generation, or of the newest that followed a refusal which Amazon had no part in. Its
+            reissues are found by their records' links.
         fingerprint: of the caller's fields, see `request_ids.fingerprint`.
     """
 
@@ -226,6 +236,8 @@ class Change:
             raise ValueError(f"there is no edge from {self.before.status} to {self.after.status}")
         if self.after.status.is_open and self.after.wake_at is None:
             raise ValueError(f"{self.after.status} without wake_at would never end")
+        if self.before.status is Status.REFUSED and (self.before.replaced_by or not self.after.replaced_by):
+            raise ValueError("a refused record changes once, and only to name the one that follows it")
 
     @property
     def changed_fields(self) -> tuple[str, ...]:

@@ -97,10 +97,15 @@ class Escalate:
 
 @frozen
 class Reissue:
-    """Close the reversed generation and open the next, in one transaction."""
+    """Close the reversed generation and open the next, in one transaction.
+
+    Attributes:
+        moves_key: the key's item is to name the successor from now on.
+    """
 
     close: Change
     successor: Record
+    moves_key: bool = False
 
 
 @frozen
@@ -174,9 +179,7 @@ def _last_try(record: Record) -> datetime | None:
 # ---- what an answer means -----------------------------------------------------------------------
 
 #: Stored as the refusal of a request that was never executed by its deadline.
-NOT_SENT: Final = AmazonError(
-    type="notSent", message="The request was not sent to Amazon within 24 hours. Nothing was charged."
-)
+NOT_SENT: Final = AmazonError(type="notSent", message="The request was not sent to Amazon within 24 hours.")
 
 #: Stored as the refusal of a request that Amazon would not take because of the account's key.
 KEY_REFUSED: Final = AmazonError(
@@ -274,9 +277,7 @@ def _close_succeeded(record: Record, read: Record, card: Card, now: datetime) ->
 
 
 def _is_our_own_earlier_generation(record: Record, error: AmazonError) -> bool:
-    return (
-        record.operation is Operation.ACTIVATE_GIFT_CARD and record.generation > 0 and error.type in ALREADY_ACTIVATED
-    )
+    return record.operation is Operation.ACTIVATE_GIFT_CARD and record.reissues > 0 and error.type in ALREADY_ACTIVATED
 
 
 def _unknown(record: Record, read: Record, error: AmazonError, now: datetime, *, needs_time: bool = False) -> Change:
@@ -406,7 +407,7 @@ def _may_reissue(record: Record, now: datetime) -> bool:
     return (
         record.intent is Intent.REISSUE
         and record.cause is Cause.REISSUE
-        and record.generation + 1 < GENERATIONS_MAX
+        and record.reissues + 1 < GENERATIONS_MAX
         and now < deadline(record)
     )
 
@@ -434,6 +435,7 @@ def _reissue(record: Record, now: datetime) -> Reissue:
             created_at=now,
             updated_at=now,
             generation=generation,
+            renewals=record.renewals,
             replaces=record.request_id,
             options=record.options,
             sealed=record.sealed,

@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 from incentives.domain.errors import RefusedByAmazon, StateConflict
 from incentives.domain.ledger import Record, Status
 from incentives.domain.outcomes import AmazonError, Card
-from incentives.domain.recovery import KEY_REFUSED, NOT_SENT
+from incentives.domain.renewal import OWN_REFUSALS
 from incentives.domain.values import frozen
 from incentives.usecases.refusals import refusal
 
@@ -60,7 +60,7 @@ def accepted(record: Record, now: datetime, *, due_at: datetime | None = None) -
 
 
 def raise_ended(record: Record) -> NoReturn:
-    """Raise what a repeat of a request that ended without a card gets, each time the same."""
+    """Raise what became of a request that ended without a card."""
     if record.status is Status.REFUSED:
         raise refusal_of(record)
     raise StateConflict(_ENDED[record.status], request_id=record.request_id, status=record.status)
@@ -69,22 +69,22 @@ def raise_ended(record: Record) -> NoReturn:
 def refusal_of(record: Record) -> RefusedByAmazon:
     """The stored refusal as an error."""
     error = record.refusal or record.error or AmazonError()
-    if error.type in _OWN_REFUSALS:
-        # A stored result: the same key gets it again, however often it is repeated.
+    if error.type in OWN_REFUSALS:
         return RefusedByAmazon(
-            " ".join(part for part in (_NEW_KEY, error.message) if part),
+            " ".join(part for part in (error.message, _SAME_KEY) if part),
             request_id=record.request_id,
-            http_status=_UNAVAILABLE,
-            retryable=False,
+            http_status=UNAVAILABLE,
+            retryable=True,
             error_code=error.code,
             error_type=error.type,
+            retry_after_seconds=RETRY_AFTER_SECONDS_MAX,
         )
     return refusal(error, request_id=record.request_id)
 
 
-_OWN_REFUSALS: Final = frozenset({KEY_REFUSED.type, NOT_SENT.type})
-_UNAVAILABLE: Final = 503
-_NEW_KEY: Final = "Nothing was charged. Once the cause is mended, order again under a new Idempotency-Key."
+#: HTTP status of a request that ended without Amazon having looked at it.
+UNAVAILABLE: Final = 503
+_SAME_KEY: Final = "Nothing was charged. Repeat the order with the same Idempotency-Key once the cause is mended."
 
 
 _ENDED = {

@@ -120,7 +120,7 @@ def _too_late(record: Record) -> CancelWindowOver:
 
 def _nothing_to_cancel(record: Record) -> StateConflict:
     detail = {
-        Status.REFUSED: "Amazon refused this request: there is nothing to cancel.",
+        Status.REFUSED: "This request was refused: nothing was charged, and there is nothing to cancel.",
         Status.ESCALATED: "What became of this request at Amazon could not be found out. People are on it: tell them "
         "that it is not wanted.",
     }[record.status]

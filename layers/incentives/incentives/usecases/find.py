@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import LedgerUnavailable, NotFound
+from incentives.domain.ledger import Status
 from incentives.domain.recovery import GENERATIONS_MAX
 
 if TYPE_CHECKING:
     from incentives.domain.ledger import Record
     from incentives.domain.operations import Operation
     from incentives.usecases.ports import Ledger
+
+#: From any generation: its reissues, the jump by the key, the reissues of what it names; and once more if all of that
+#: is overtaken.
+STEPS_MAX: Final = 2 * (2 * GENERATIONS_MAX - 1)
 
 
 def find(request_id: str, ledger: Ledger, *, operation: Operation | None = None) -> Record:
@@ -31,12 +36,26 @@ def find(request_id: str, ledger: Ledger, *, operation: Operation | None = None)
     record = ledger.get(request_id)
     if record is None or (operation is not None and record.operation is not operation):
         raise NotFound(request_id)
-    for _ in range(GENERATIONS_MAX):
+    for _ in range(STEPS_MAX):
         if record.replaced_by is None:
-            break
-        successor = ledger.get(record.replaced_by)
-        if successor is None:
-            # One transaction wrote both: what is missing here is not ours to guess.
-            raise LedgerUnavailable(f"the successor of {record.request_id} is missing", in_doubt=False)
-        record = successor
-    return record
+            return record
+        record = _later(record, record.replaced_by, ledger)
+    raise LedgerUnavailable(f"the newest generation of {request_id} keeps changing", in_doubt=False)
+
+
+def _later(record: Record, successor_id: str, ledger: Ledger) -> Record:
+    """A later generation: the successor, or the one that the key names.
+
+    A key that Amazon refuses for an hour can leave sixty generations behind: those are not read one by one.
+    """
+    later_id = successor_id
+    if record.status is Status.REFUSED:
+        key = ledger.key(record.key_hash)
+        # It may be seen a moment later than the record, although one transaction wrote both.
+        if key is not None and key.request_id != record.request_id:
+            later_id = key.request_id
+    later = ledger.get(later_id)
+    if later is None:
+        # One transaction wrote both: what is missing here is not ours to guess.
+        raise LedgerUnavailable(f"the successor of {record.request_id} is missing", in_doubt=False)
+    return later

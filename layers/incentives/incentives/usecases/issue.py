@@ -4,6 +4,9 @@
 
 Three calls to DynamoDB and one to Amazon. Nothing is sent that is not written; nothing is handed out that is not
 found SUCCEEDED by a write or read made after Amazon's answer.
+
+A repeat sends nothing, but for one that finds that Amazon never looked at the order: it goes the same way again, as the
+next generation (`incentives.domain.renewal`).
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
 from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, LedgerUnavailable, RefusedByAmazon
-from incentives.domain.ledger import Intent, KeyItem, KeyTaken, Record, Status
+from incentives.domain.ledger import Intent, KeyItem, KeyTaken, Lost, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import Full, Lane, Slot
+from incentives.domain.renewal import is_renewable, next_generation, renewal
 from incentives.domain.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
 from incentives.domain.transitions import first_send, postponed
 from incentives.domain.values import frozen
@@ -134,21 +138,34 @@ def issue(
     if reserved is None and not later:
         found = take_slot(account.name, lane, tools)
         reserved = None if isinstance(found, Full) else found
+    asked = _Asked(order, account, record, reserved, lane, wants_card)
     if reserved is None:
-        return _record_only(record, key, order, tools, budget, wants_card=wants_card)
+        return _record_only(asked, key, tools, budget)
     signed = tools.amazon.sign(call, account)
     try:
         opened = tools.ledger.open(first_send(record, signed.sent_at, tools.clock.now()), key, tools.new_nonce())
     except LedgerUnavailable as error:
         return _in_doubt(record, error, tools)
     if isinstance(opened, KeyTaken):
-        return repeat(opened.key, order, tools, budget, slot=reserved, wants_card=wants_card)
-    keep_time(reserved, account.name, tools)
-    try:
-        return _answer(_send_first(opened, signed, tools, budget, lane), tools)
-    except LedgerUnavailable:
-        # Written, perhaps sent and answered: the record's wake_at brings it back.
-        return accepted(opened, tools.clock.now())
+        return repeat(opened.key, asked, tools, budget)
+    return _send(opened, signed, asked, tools, budget)
+
+
+@frozen
+class _Asked:
+    """An order on its way.
+
+    Attributes:
+        record: of its first generation, unsent, as it would be written now.
+        slot: taken for it; None: it is only to be recorded.
+    """
+
+    order: Order
+    account: Account
+    record: Record
+    slot: Slot | None
+    lane: Lane
+    wants_card: bool
 
 
 def _has_code(record: Record) -> bool:
@@ -185,6 +202,17 @@ def check(call: Call, value: Money, account: Account) -> None:
     check_value(account.marketplace, call.name, value)
 
 
+def _send(opened: Record, signed: SignedCall, asked: _Asked, tools: Tools, budget: Budget) -> Delivered | Accepted:
+    """Send what has just been written together with this send, and answer."""
+    if asked.slot is not None:
+        keep_time(asked.slot, opened.account, tools)
+    try:
+        return _answer(_send_first(opened, signed, tools, budget, asked.lane), tools)
+    except LedgerUnavailable:
+        # Written, perhaps sent and answered: the record's wake_at brings it back.
+        return accepted(opened, tools.clock.now())
+
+
 def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget, lane: Lane) -> Driven:
     if not budget.allows_a_try():
         return drive(opened, tools, budget, lane=lane)
@@ -196,9 +224,8 @@ def _send_first(opened: Record, signed: SignedCall, tools: Tools, budget: Budget
     return drive(here.record, tools, budget, card=here.card, reread_key=refused_key, lane=lane)
 
 
-def _record_only(
-    record: Record, key: KeyItem, order: Order, tools: Tools, budget: Budget, *, wants_card: bool
-) -> Delivered | Accepted:
+def _record_only(asked: _Asked, key: KeyItem, tools: Tools, budget: Budget) -> Delivered | Accepted:
+    record = asked.record
     # A repeat is in line already, and is not counted again.
     is_known = tools.ledger.get(record.request_id) is not None
     record = postponed(record, record.created_at if is_known else tools.pacer.line_up(record.account))
@@ -207,7 +234,7 @@ def _record_only(
     except LedgerUnavailable as error:
         return _in_doubt(record, error, tools)
     if isinstance(opened, KeyTaken):
-        return repeat(opened.key, order, tools, budget, wants_card=wants_card)
+        return repeat(opened.key, asked, tools, budget)
     put_back(opened, tools)
     return accepted(opened, tools.clock.now())
 
@@ -232,13 +259,12 @@ def _answer(driven: Driven, tools: Tools) -> Delivered | Accepted:
     return accepted(record, tools.clock.now())
 
 
-def repeat(
-    key: KeyItem, order: Order, tools: Tools, budget: Budget, *, slot: Slot | None = None, wants_card: bool = True
-) -> Delivered | Accepted:
+def repeat(key: KeyItem, asked: _Asked, tools: Tools, budget: Budget) -> Delivered | Accepted:
     """Answer an order whose key is taken: the same order gets how it stands, another one is refused.
 
     A repeat in any open state sends nothing.
     """
+    order = asked.order
     differing = differing_fields(fingerprint(order.key, order.fields()), key.fingerprint)
     if key.operation is not order.operation:
         differing = ["operation"]
@@ -247,14 +273,42 @@ def repeat(
     if differing:
         raise KeyReused(differing, request_id=key.request_id)
     record = find(key.request_id, tools.ledger)
+    if is_renewable(record):
+        return _renew(record, asked, tools, budget)
+    return _standing(record, asked, tools, budget)
+
+
+def _standing(record: Record, asked: _Asked, tools: Tools, budget: Budget) -> Delivered | Accepted:
+    """Answer how the newest generation stands."""
     if record.status.is_open:
         return accepted(record, tools.clock.now())
     if record.status is not Status.SUCCEEDED:
         raise_ended(record)
-    if not wants_card or not _has_code(record):
+    if not asked.wants_card or not _has_code(record):
         return Delivered(record, None, replayed=True)
     try:
-        return read_card(record, tools, budget, slot=slot)
+        return read_card(record, tools, budget, slot=asked.slot)
     except RefusedByAmazon:
         # The order did succeed: only its code cannot be read now.
         return accepted(record, tools.clock.now())
+
+
+def _renew(refused: Record, asked: _Asked, tools: Tools, budget: Budget) -> Delivered | Accepted:
+    """Order again what Amazon never looked at. Of many who do so at once, the others get how the one stands."""
+    record, signed = next_generation(refused, asked.record), None
+    if asked.slot is None:
+        record = postponed(record, tools.pacer.line_up(record.account))
+    else:
+        signed = tools.amazon.sign(operation_call(record, asked.order.members), asked.account)
+        record = first_send(record, signed.sent_at, tools.clock.now())
+    try:
+        opened = tools.ledger.reissue(renewal(refused, record, tools.clock.now()), tools.new_nonce())
+    except LedgerUnavailable as error:
+        return _in_doubt(record, error, tools)
+    if isinstance(opened, Lost):
+        return _standing(find(refused.request_id, tools.ledger), asked, tools, budget)
+    tools.telemetry.log("renewed", requestId=opened.request_id, account=opened.account, caller=opened.caller)
+    if signed is not None:
+        return _send(opened, signed, asked, tools, budget)
+    put_back(opened, tools)
+    return accepted(opened, tools.clock.now())

@@ -2,7 +2,8 @@
 
 Before each row the order is looked at, so that a pause or a stop takes effect at once, and the ledger, so that a row
 that somebody has been at takes no slot. A refused row is a result. What concerns all rows alike - no usable key, no
-funds - pauses the order and tells the operators, before row after row is refused for it.
+funds - pauses the order and tells the operators, before row after row is refused for it. A row that ended without
+Amazon having looked at it is no result: it is ordered again once the order is resumed.
 """
 
 from __future__ import annotations
@@ -13,17 +14,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from incentives.domain.bulk import (
-    Batch,
-    BulkOrder,
-    OrderMoved,
-    OrderStatus,
-    RowOutcome,
-    add,
-    moved,
-    row_idempotency_key,
-    row_outcome,
-)
+from incentives.domain.bulk import Batch, BulkOrder, OrderStatus, RowOutcome, add, row_idempotency_key, row_outcome
 from incentives.domain.errors import (
     AccountUnusable,
     InvalidInput,
@@ -36,10 +27,13 @@ from incentives.domain.errors import (
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import Lane, Slot
 from incentives.domain.parking import is_parked
+from incentives.domain.renewal import is_renewable
 from incentives.domain.values import frozen
+from incentives.usecases.answers import UNAVAILABLE
 from incentives.usecases.find import find
 from incentives.usecases.issue import Order, issue
 from incentives.usecases.pace import take_slot
+from incentives.usecases.pause_order import pause_order
 from incentives.usecases.tools import Budget, Tools
 
 if TYPE_CHECKING:
@@ -80,7 +74,7 @@ class _Pause(Exception):  # noqa: N818 - a signal, not an error
 
     Attributes:
         why: what must be mended.
-        outcome: of the row that showed it, if it has one.
+        outcome: of the row that showed it; None if the row is to be tried again.
     """
 
     def __init__(self, why: str, outcome: RowOutcome | None = None) -> None:
@@ -128,7 +122,8 @@ class _Worker:
 
     def __init__(self, work: Work, tools: Tools, order_tools: OrderTools, budget: Budget) -> None:
         self._work = work
-        self._tools, self._orders, self._files = tools, order_tools.orders, order_tools.files
+        self._tools, self._order_tools = tools, order_tools
+        self._orders, self._files = order_tools.orders, order_tools.files
         self._budget = budget
         self.batch = self.saved = Batch(number=work.batch)
 
@@ -137,16 +132,20 @@ class _Worker:
         if order is None:
             return Next.NOTHING
         self.batch = self.saved = self._orders.batch(self._work.order_id, self._work.batch)
-        numbers = order.rows_of(self._work.batch)
-        if self.batch.done >= len(numbers):
+        if not order.has_work(self.batch):
             return Next.NOTHING
-        rows = self._files.read_rows(order, numbers)
+        if order.looks_again(self.batch):
+            # From its first row; what is kept stands until that many have been looked at.
+            self.batch = Batch(number=self._work.batch)
+        rows = self._files.read_rows(order, order.rows_of(self._work.batch))
         try:
             return self._issue_all(rows)
         except _Pause as pause:
             if pause.outcome is not None:
                 self._count(rows[self.batch.done], pause.outcome)
-            self._pause(pause.why)
+            order = self._look()
+            if order is not None:
+                pause_order(order, pause.why, self._tools, self._order_tools)
             return Next.NOTHING
         finally:
             self._save()
@@ -173,8 +172,8 @@ class _Worker:
         self.batch = replace(self.batch, counts=self.batch.counts.plus(outcome), issued_value=value)
 
     def _save(self) -> None:
-        if self.batch.done > self.saved.done:
-            batch = replace(self.batch, updated_at=self._tools.clock.now())
+        batch = replace(self.batch, round=self._work.round, updated_at=self._tools.clock.now())
+        if (batch.done, batch.round) > (self.saved.done, self.saved.round) and batch.done:
             # As it then stands: if somebody else is further, go on from there.
             self.batch = self.saved = self._orders.advance(self._work.order_id, batch)
 
@@ -186,14 +185,16 @@ class _Worker:
 
     def _try(self, order: BulkOrder, row: Row) -> RowOutcome | None:
         """How a row stands once it has been tried; None: not tried yet, look again."""
-        request_id = order.request_id(row.key)
-        if self._tools.ledger.get(request_id) is not None:
-            return row_outcome(find(request_id, self._tools.ledger))
+        key = self._tools.ledger.key(order.key_hash(row.key))
+        if key is not None:
+            record = find(key.request_id, self._tools.ledger)
+            if not is_renewable(record):
+                return row_outcome(record)
         account = self._account(order.account)
         if account.partner_id != order.partner_id:
             raise _Pause(f"account {order.account!r} now has another partnerId than when this order was started")
         slot = self._slot(order.account)
-        return None if slot is None else self._issue(order, row, request_id, slot)
+        return None if slot is None else self._issue(order, row, slot)
 
     def _account(self, name: str) -> Account:
         try:
@@ -215,9 +216,9 @@ class _Worker:
         self._tools.clock.sleep((again_at - now).total_seconds())
         return None
 
-    def _issue(self, order: BulkOrder, row: Row, request_id: str, slot: Slot) -> RowOutcome:
+    def _issue(self, order: BulkOrder, row: Row, slot: Slot) -> RowOutcome:
         try:
-            issue(
+            answer = issue(
                 Order(
                     key=row_idempotency_key(order.order_id, row.key),
                     operation=Operation.CREATE_GIFT_CARD,
@@ -235,14 +236,17 @@ class _Worker:
             )
         except RefusedByAmazon as error:
             if error.http_status in ACCOUNT_REFUSED:
-                raise _Pause(error.detail, RowOutcome.REFUSED) from error
+                outcome = None if error.http_status == UNAVAILABLE else RowOutcome.REFUSED
+                raise _Pause(error.detail, outcome) from error
             return RowOutcome.REFUSED
-        except StateConflict:
+        except StateConflict as error:
             # It has ended otherwise: the ledger says how.
-            pass
+            request_id = error.request_id or ""
         except (AccountUnusable, InvalidInput, KeyReused) as error:
             # It was valid: the account or the deployment has changed since.
             raise _Pause(error.detail) from error
+        else:
+            request_id = answer.record.request_id
         found = self._tools.ledger.get(request_id)
         if found is None:
             # The write was in doubt, and has not come to be.
@@ -255,21 +259,3 @@ class _Worker:
     def _row_budget(self) -> Budget:
         end = self._tools.clock.now() + timedelta(seconds=ROW_SECONDS)
         return Budget(lambda: (end - self._tools.clock.now()).total_seconds())  # noqa: PLW0108 - read anew each time
-
-    def _pause(self, why: str) -> None:
-        now = self._tools.clock.now()
-        order = self._look()
-        if order is None:
-            return
-        after = moved(order, OrderStatus.PAUSED, now, why_paused=why, issuing_until=now)
-        if isinstance(self._orders.move(order, after, self._tools.new_nonce()), OrderMoved):
-            return
-        self._tools.telemetry.log("orderPaused", orderId=order.order_id, account=order.account, round=order.round)
-        self._tools.telemetry.count("OrderPaused")
-        untold = self._tools.people.notify(
-            f"Bulk order {order.order_id} is paused",
-            f"Bulk order {order.order_id} of account {order.account} was paused, with rows still to be issued: {why}\n"
-            f"Once that is mended: POST /orders/{order.order_id}/resume\n",
-        )
-        if untold is not None:
-            self._tools.telemetry.log("operatorsNotTold", orderId=order.order_id, because=untold)

@@ -49,11 +49,18 @@ class Ledger(Protocol):
     def get(self, request_id: str) -> Record | None:
         """Read one record."""
 
+    def key(self, key_hash: str) -> KeyItem | None:
+        """Read what guards an idempotency key."""
+
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         """Carry out one conditional write and return the record as it now stands."""
 
     def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
-        """Close the old generation and open the new one in one transaction; returns the new one."""
+        """Close the old generation, open the new one and perhaps move the key to it, in one transaction.
+
+        Returns:
+            The new one.
+        """
 
     def due(self, now: datetime, limit: int) -> Due:
         """Open records whose holder is presumed dead at `now`, no more than `limit`."""
@@ -67,6 +74,9 @@ class Records(Protocol):
 
     def get_many(self, request_ids: Sequence[str]) -> Mapping[str, Record]:
         """Those of the records that there are, by request id. Raises `LedgerUnavailable`."""
+
+    def get_keys(self, key_hashes: Sequence[str]) -> Mapping[str, KeyItem]:
+        """What guards idempotency keys, by their hashes, where there is any. Raises `LedgerUnavailable`."""
 
 
 class Index(Protocol):
@@ -306,7 +316,7 @@ class Orders(Protocol):
         """How far one batch has come."""
 
     def advance(self, order_id: str, batch: Batch) -> Batch:
-        """Write how far a batch has come, unless it is further already; as it then stands."""
+        """Write how far a batch has come, unless it is further, or as far in this round, already; as it then stands."""
 
     def settle(self, order_id: str, batch: Batch, lines: str | None) -> None:
         """Write how all rows of a batch stand.

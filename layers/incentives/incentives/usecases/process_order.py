@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from incentives.domain.bulk import BulkOrder, OrderMoved, OrderStatus, moved, sum_of
 from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
 from incentives.domain.values import frozen
+from incentives.usecases.pause_order import pause_order
 from incentives.usecases.settle_order import Settling, settle_order
 from incentives.usecases.validate_order import validate_order
 
@@ -81,7 +82,9 @@ def process_order(task: Task, here: Progress, tools: Tools, order_tools: OrderTo
                 return replace(there, next=Task.CHECK)
             case Task.SETTLE, OrderStatus.SETTLING:
                 settled = settle_order(order, Settling(here.settled, here.waited), order_tools, budget)
-                if settled is None:
+                if settled is not None and settled.why_paused is not None:
+                    pause_order(order, settled.why_paused, tools, order_tools)
+                if settled is None or settled.why_paused is not None:
                     return there
                 return replace(
                     there,
@@ -104,7 +107,7 @@ def _check(order: BulkOrder, there: Progress, tools: OrderTools) -> Progress:
     if order.status is OrderStatus.ISSUING:
         kept = {batch.number: batch for batch in tools.orders.batches(order.order_id)}
         numbers = range(1, order.batches + 1)
-        left = tuple(n for n in numbers if n not in kept or kept[n].done < len(order.rows_of(n)))
+        left = tuple(n for n in numbers if n not in kept or order.has_work(kept[n]))
         done = sum_of(batch.counts for batch in kept.values()).done
         if left:
             # No row since the last look: whatever is in the way, it is not to be asked all the time.

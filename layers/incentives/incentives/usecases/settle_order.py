@@ -3,13 +3,16 @@
 Batch after batch, and only those that are not settled yet: with a hundred thousand rows a pass takes more than one
 function's time. The result tells of the newest generation of each row's request, as the ledger had it when its batch
 was settled.
+
+A row that ended without Amazon having looked at it is no result yet, unless the order was stopped: the order is paused,
+and tries it again once it is resumed.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,8 +31,9 @@ from incentives.domain.bulk import (
     row_outcome,
 )
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.recovery import GENERATIONS_MAX
+from incentives.domain.renewal import is_renewable
 from incentives.domain.values import frozen
+from incentives.usecases.find import STEPS_MAX
 
 if TYPE_CHECKING:
     from incentives.domain.ledger import Record
@@ -70,11 +74,13 @@ class Settling:
         batch: the last one that this pass has looked at.
         waited: seconds that the last pass ended with.
         wait_seconds: before going on.
+        why_paused: it cannot be settled: rows have ended without Amazon having looked at them.
     """
 
     batch: int
     waited: int
     wait_seconds: int = 0
+    why_paused: str | None = None
 
 
 def settle_order(order: BulkOrder, here: Settling, tools: OrderTools, budget: Budget) -> Settling | None:
@@ -99,18 +105,9 @@ def settle_order(order: BulkOrder, here: Settling, tools: OrderTools, budget: Bu
         seconds = (order.stopped_at + WORKERS_GONE_AFTER - now).total_seconds()
         return replace(here, wait_seconds=int(seconds) + 1)
     if has_rows:
-        kept = {batch.number: batch for batch in tools.orders.batches(order.order_id)}
-        settled = {number for number, batch in kept.items() if batch.settled}
-        for number in range(here.batch + 1, order.batches + 1):
-            if number in settled:
-                continue
-            if budget.seconds_left() < BATCH_SECONDS:
-                return replace(here, batch=number - 1, wait_seconds=0)
-            if _settle_batch(order, number, tools):
-                settled.add(number)
-        if len(settled) < order.batches:
-            seconds = min(max(2 * here.waited, WAIT_SECONDS_FIRST), WAIT_SECONDS_MAX)
-            return Settling(0, waited=seconds, wait_seconds=seconds)
+        unsettled = _settle_batches(order, here, tools, budget)
+        if unsettled is not None:
+            return unsettled
         if budget.seconds_left() < RESULT_SECONDS:
             return replace(here, batch=order.batches, wait_seconds=0)
         tools.files.write_result(order.order_id, _result(order, tools))
@@ -121,47 +118,82 @@ def settle_order(order: BulkOrder, here: Settling, tools: OrderTools, budget: Bu
     return None
 
 
-def _settle_batch(order: BulkOrder, number: int, tools: OrderTools) -> bool:
-    """Write how a batch's rows stand; whether all of them have ended."""
+def _settle_batches(order: BulkOrder, here: Settling, tools: OrderTools, budget: Budget) -> Settling | None:
+    """How far it is; None once every batch is settled."""
+    kept = {batch.number: batch for batch in tools.orders.batches(order.order_id)}
+    settled = {number for number, batch in kept.items() if batch.settled}
+    unlooked_at: list[Record] = []
+    for number in range(here.batch + 1, order.batches + 1):
+        if number in settled:
+            continue
+        if budget.seconds_left() < BATCH_SECONDS:
+            # What was found is told at once: the next function does not know of it.
+            return replace(here, batch=number - 1, wait_seconds=0, why_paused=_why_paused(unlooked_at))
+        if _settle_batch(order, number, tools, unlooked_at):
+            settled.add(number)
+    if len(settled) < order.batches:
+        seconds = min(max(2 * here.waited, WAIT_SECONDS_FIRST), WAIT_SECONDS_MAX)
+        return Settling(0, waited=seconds, wait_seconds=seconds, why_paused=_why_paused(unlooked_at))
+    return None
+
+
+def _why_paused(unlooked_at: Sequence[Record]) -> str | None:
+    if not unlooked_at:
+        return None
+    error = unlooked_at[0].refusal
+    return (
+        f"{len(unlooked_at)} or more of the rows ended without Amazon having looked at them; nothing was charged for "
+        f"them. Of the first: {error.message if error else None} A resumed order tries them again, a stopped one tells "
+        "them as refused."
+    )
+
+
+def _settle_batch(order: BulkOrder, number: int, tools: OrderTools, unlooked_at: list[Record]) -> bool:
+    """Write how a batch's rows stand; whether all of them have ended. Adds those that are to be tried again."""
     rows = tools.files.read_rows(order, order.rows_of(number))
-    found = newest([order.request_id(row.key) for row in rows], tools.records)
+    found = newest([order.key_hash(row.key) for row in rows], tools.records)
     counts, value, lines = Counts(), dict[str, Decimal](), io.StringIO()
     writer = csv.writer(lines)
     for row, record in zip(rows, found, strict=True):
         outcome = row_outcome(record)
+        if record is not None and is_renewable(record) and order.stopped_at is None:
+            outcome = RowOutcome.OPEN
+            unlooked_at.append(record)
         counts = counts.plus(outcome)
         if outcome is RowOutcome.ISSUED:
             add(value, row.value)
         writer.writerow(_cells(row, outcome, record))
     is_settled = counts.open == 0
-    batch = Batch(number=number, counts=counts, issued_value=value, settled=is_settled, updated_at=tools.clock.now())
+    batch = Batch(
+        number=number,
+        counts=counts,
+        issued_value=value,
+        settled=is_settled,
+        round=order.round,
+        updated_at=tools.clock.now(),
+    )
     tools.orders.settle(order.order_id, batch, lines.getvalue() if is_settled else None)
     return is_settled
 
 
-def newest(request_ids: Sequence[str], records: Records) -> list[Record | None]:
-    """The newest generation of each request; None where there is no request.
+def newest(key_hashes: Sequence[str], records: Records) -> list[Record | None]:
+    """The newest generation of each key's request; None where there is no request.
 
     Raises:
         LedgerUnavailable: it cannot be read, or lacks a successor.
     """
+    at = {key_hash: key.request_id for key_hash, key in records.get_keys(key_hashes).items()}
     known: dict[str, Record] = {}
-    ids = list(request_ids)
-    asked = list(ids)
-    for _ in range(GENERATIONS_MAX):
-        known |= records.get_many(asked)
-        asked = [r.replaced_by for r in known.values() if r.replaced_by is not None and r.replaced_by not in known]
-        if not asked:
-            return [_last(request_id, known) for request_id in ids]
+    for _ in range(STEPS_MAX):
+        known |= records.get_many([request_id for request_id in at.values() if request_id not in known])
+        if any(request_id not in known for request_id in at.values()):
+            break
+        newer = {key_hash: known[request_id].replaced_by or request_id for key_hash, request_id in at.items()}
+        if newer == at:
+            return [known[at[key_hash]] if key_hash in at else None for key_hash in key_hashes]
+        at = newer
     # One transaction wrote both: what is missing here is not ours to guess, and least of all "reversed".
     raise LedgerUnavailable("the successor of a row's request is missing", in_doubt=False)
-
-
-def _last(request_id: str, known: Mapping[str, Record]) -> Record | None:
-    record = known.get(request_id)
-    while record is not None and record.replaced_by is not None and record.replaced_by in known:
-        record = known[record.replaced_by]
-    return record
 
 
 def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | None]:
