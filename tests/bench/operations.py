@@ -343,9 +343,9 @@ OPERATIONS: Final[Sequence[Operation]] = (
     Operation(
         "bulk order, validate",
         "process_order",
-        {"s3.GetObject": 1, "s3.PutObject": 1, _GET: 1, _PUT: 1},
+        {"s3.GetObject": 1, "s3.PutObject": 1, _GET: 1, _TRANSACT: 1},
         (),
-        "the order; its file; its rows; that it is valid",
+        "the order; its file; its rows; that it is issued, with the claim on its rows",
         lambda stand: events.progress(events.started(stand), "Validate"),
     ),
     Operation(

@@ -5,7 +5,7 @@ import io
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -66,7 +66,8 @@ class Broken:
 
 
 def wrong_secret(broken: Broken) -> None:
-    """Half of the secret key was pasted: no signature matches."""
+    """Half of the secret key was pasted: no signature matches. Amazon's own error page calls that an F200."""
+    broken.cloud.sandbox.post("options", {"wrongSignature": "GeneralError"})
     broken.put(replace(broken.good, secret_access_key=broken.good.secret_access_key[:-1]))
 
 
@@ -77,13 +78,14 @@ def unknown_key(broken: Broken) -> None:
 
 #: How the key is refused, and with it in which form Amazon says so.
 FORMS: Final[Mapping[str, Callable[[Broken], None]]] = {
-    "another signature": wrong_secret,
+    "a signature told as F200": wrong_secret,
     "an unknown key": unknown_key,
 }
 
 
 @pytest.fixture(params=FORMS)
-def broken(cloud: Cloud, request: pytest.FixtureRequest) -> Broken:
+def broken(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Broken]:
+    before = cloud.sandbox.get("options")["wrongSignature"]
     made = Broken(cloud)
     cloud.sandbox.post(
         "accounts",
@@ -95,7 +97,8 @@ def broken(cloud: Cloud, request: pytest.FixtureRequest) -> Broken:
         },
     )
     FORMS[request.param](made)
-    return made
+    yield made
+    cloud.sandbox.post("options", {"wrongSignature": before})
 
 
 def test_the_same_key_issues_one_card_once_the_accounts_key_is_mended(broken: Broken) -> None:
@@ -124,6 +127,33 @@ def test_the_same_key_issues_one_card_once_the_accounts_key_is_mended(broken: Br
     assert (repeat.status, repeat.body["gcClaimCode"]) == (200, card["claimCode"])
     assert broken.cloud.call("GET", f"/gift-cards/{first}").body["requestId"] == card["requestId"]
     assert sorted(record["status"] for record in broken.records()) == ["REFUSED", "REFUSED", "SUCCEEDED"]
+
+
+@pytest.mark.parametrize("broken", ["a signature told as F200"], indirect=True)
+def test_it_is_one_card_also_if_functions_die_while_the_order_is_repeated(broken: Broken) -> None:
+    key, cloud = f"order-{broken.mark}", broken.cloud
+    function = cloud.outputs.functionNames["CreateGiftCard"]
+    # given an order that was refused for its account's key, which is mended
+    assert broken.order(key).status == 503
+    broken.mend()
+
+    # when many repeat it, while the functions that issue it are killed wherever they are
+    killed = 0
+    with ThreadPoolExecutor(REPEATS) as pool:
+        repeats = [pool.submit(broken.order, key) for _ in range(3 * REPEATS)]
+        while not all(repeat.done() for repeat in repeats):
+            for process in cloud.lambda_processes(function)[:2]:
+                process.kill()
+                killed += 1
+            time.sleep(0.1)
+
+    # then none is told that it failed, and there is one card
+    assert killed > 0
+    assert {repeat.result().status for repeat in repeats} <= {200, 201, 202, 500, 502, 503, 504}
+    wait_until(lambda: broken.order(key).status == 200, "it is issued")
+    (card,) = broken.cards()
+    assert broken.order(key).body["gcClaimCode"] == card["claimCode"]
+    assert [record["status"] for record in broken.records()].count("SUCCEEDED") == 1
 
 
 def test_the_same_rows_are_issued_once_the_accounts_key_is_mended(broken: Broken) -> None:
