@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
-from incentives.agcod.answers import UNREADABLE, Failure, Funds
+from incentives.agcod.answers import Failure, Funds
 from incentives.agcod.errors import TABLE, Kind
 from incentives.api.openapi import GATEWAY_STATUSES
 from incentives.api.routes import REFUSALS, Route
@@ -225,7 +225,6 @@ def _of_questions(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 200, lambda api: (tell(api, told(function)), ask(api, function))[1]
     for status in REFUSALS:
         yield status, lambda api, s=status: (tell(api, Refused(REFUSED_BY[s])), ask(api, function))[1]
-    yield 502, lambda api: (tell(api, UNREADABLE), ask(api, function))[1]
     yield 503, lambda api: (tell(api, NOT_SENT), ask(api, function))[1]
 
 

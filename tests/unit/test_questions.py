@@ -150,7 +150,7 @@ CAUSES: Final[dict[str, tuple[Any, Told]]] = {
     ),
     "fault": (FAULT, Told("AmazonUnavailable", 503, 2, "a fault of its own (F500 InternalServerException)")),
     "resend": (RESEND, Told("AmazonUnavailable", 503, 2, "a fault of its own")),
-    "not readable": (Unknown(UnknownBecause.UNREADABLE), Told("AmazonUnreadable", 502, None, "cannot be read")),
+    "not readable": (Unknown(UnknownBecause.UNREADABLE), Told("AmazonUnreadable", 503, 2, "cannot be read")),
     "account refused": (
         refused_with("F300", "AccountHasProblems"),
         Told("RefusedByAmazon", 403, None, "Amazon refused to tell", retryable=False),

@@ -76,8 +76,7 @@ PROBLEMS: Final[Mapping[int, str]] = {
     422: "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
     429: "Too many calls; nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
-    502: "The outcome is not known: repeat the request with the same key. Or, of what moves no money, Amazon's answer "
-    "cannot be read.",
+    502: "The outcome is not known. Repeat the request with the same key.",
     503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or the "
     "ledger, Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, "
     "with the same Idempotency-Key, works once the cause is mended.",

@@ -15,7 +15,7 @@
     +-- AmazonUnavailable    503  a question that moves no money was not answered: not reached, no answer, or a fault
     |   +-- RateInUse        503  it was not asked: all of the request rate is in use
     |   +-- AmazonThrottled  503  Amazon is asked too often
-    |   +-- AmazonUnreadable 502  Amazon's answer is none to what was asked
+    |   +-- AmazonUnreadable 503  Amazon's answer is none to what was asked
     +-- VaultUnavailable     503  a card number could not be sealed or unsealed
     +-- OrderUnavailable     503  a bulk order, its file or its workflow could not be reached
 
@@ -221,7 +221,7 @@ class AmazonUnavailable(GatewayError):
     http_status = 503
     retryable = True
 
-    def __init__(self, detail: str, *, retry_after_seconds: int | None = 2) -> None:
+    def __init__(self, detail: str, *, retry_after_seconds: int = 2) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds)
 
 
@@ -244,7 +244,6 @@ class AmazonUnreadable(AmazonUnavailable):
 
     code = "AmazonUnreadable"
     title = "Amazon's answer cannot be read"
-    http_status = 502
 
 
 class VaultUnavailable(GatewayError):

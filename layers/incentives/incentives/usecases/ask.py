@@ -124,7 +124,7 @@ def _raise(account: str, what: str, answer: Failure) -> NoReturn:
         case NotExecutedBecause.NOT_SENT:
             raise AmazonUnavailable(f"Amazon cannot be reached: the {what} of account {account!r} was not asked for.")
         case UnknownBecause.UNREADABLE | UnknownBecause.NOT_READY:
-            raise AmazonUnreadable(f"{asked} gave an answer that cannot be read.", retry_after_seconds=None)
+            raise AmazonUnreadable(f"{asked} gave an answer that cannot be read. Ask again a little later.")
         case UnknownBecause.AMAZON_FAULT | UnknownBecause.RESEND | UnknownBecause.OVERLOADED:
             named = " ".join(part for part in (answer.error.code, answer.error.type) if part)
             raise AmazonUnavailable(
