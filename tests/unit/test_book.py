@@ -96,12 +96,28 @@ def test_a_card_in_the_book_is_not_nothing() -> None:
     assert len(w.amazon.pages_asked) == 1
 
 
-@pytest.mark.parametrize("mark", [{"failure": "OperationNotPermitted"}, {"status": "Failed"}])
-def test_a_failure_in_the_book_is_no_card(mark: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("mark", "status"),
+    [
+        ({"status": "Failed", "failure": "OperationNotPermitted"}, Status.REVERSED),
+        ({"status": "Failed"}, Status.REVERSED),
+        # A success is one, whatever stands beside it.
+        ({"failure": "None"}, Status.ESCALATED),
+    ],
+)
+def test_a_failure_in_the_book_is_no_card(mark: dict[str, str], status: Status) -> None:
     w, order = lost_order()
     w.amazon.pages = [ActivityPage((row(order.request_id, is_real=False, **mark),), 1)]
 
-    assert end_of(w, order).status is Status.REVERSED
+    assert end_of(w, order).status is status
+
+
+def test_a_page_that_lacks_rows_of_its_own_total_proves_nothing() -> None:
+    w = shown_once(ActivityPage((row("Test1CCCC"),), 5))
+
+    assert read(w, looked_for()) is Book.UNANSWERED
+    assert w.books.pages == {}
+    assert told(w)[-1]["because"] == "rowsMissing"
 
 
 @pytest.mark.parametrize("page", [SILENT, THROTTLED, BLOCKED], ids=["silent", "throttled", "account blocked"])
@@ -156,7 +172,7 @@ def shown_once(*pages: Any) -> World:
 
 
 def test_a_page_that_was_shown_is_kept_for_the_others() -> None:
-    w = shown_once(ActivityPage((row("Test1CCCC"), row("Test1DDDD", failure="OperationNotPermitted")), 2))
+    w = shown_once(ActivityPage((row("Test1CCCC"), row("Test1DDDD", status="Failed")), 2))
 
     assert read(w, looked_for()) is Book.AGREES
     # without another call, or a slot for one
@@ -236,7 +252,7 @@ def test_a_page_of_the_partner_that_an_account_was_before_is_none() -> None:
 
 
 def test_a_page_too_long_does_for_those_who_would_see_as_much() -> None:
-    w = shown_once(ActivityPage((row("Test1CCCC"),), 5000))
+    w = shown_once(ActivityPage((row("Test1CCCC"),) * 1000, 5000))
 
     assert read(w, looked_for()) is Book.UNAVAILABLE
     assert read(w, looked_for("Test1BBBB")) is Book.UNAVAILABLE
@@ -285,7 +301,7 @@ def test_a_page_with_a_row_that_names_nobody_is_no_proof_and_is_not_kept() -> No
         ({"request_id": "Test1CCCC", "value": None}, Book.AGREES),
         # and of what failed nobody was charged
         ({"request_id": "", "status": "Failed"}, Book.AGREES),
-        ({"request_id": "Test1AAAA", "failure": "OperationNotPermitted", "time": None}, Book.AGREES),
+        ({"request_id": "Test1AAAA", "failure": "OperationNotPermitted", "time": None}, Book.DISAGREES),
     ],
 )
 def test_a_row_that_is_left_out_tells_what_it_names(odd: dict[str, Any], said: Book) -> None:

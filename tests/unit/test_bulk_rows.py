@@ -96,6 +96,9 @@ def test_a_number_keeps_the_digits_that_it_was_written_with() -> None:
         ("key,amount,currency\na,-1,USD\nb,1e2,USD\nc,nan,USD\n", [(2, "amount"), (3, "amount"), (4, "amount")]),
         (f"key,amount,currency,reference\na,1,USD,{'r' * 101}\n", [(2, "reference")]),
         ('key,amount,currency,reference\na,1,USD,"two\nlines"\nb,1,EUR,\n', [(2, "reference"), (4, "currency")]),
+        # A quotation mark that was never closed makes the next row part of this one's cell.
+        ('key,amount,currency,reference\na,1,USD,"\nb,1,USD,"\nc,1,USD,\n', [(2, "reference")]),
+        ('key,amount,currency\na,1\x1f,USD\nb,"1\n",USD\n', [(2, "amount"), (3, "amount")]),
         ('key,amount,currency\na,1,USD\nb,"1"2,USD\nc,1,EUR\n', [(3, None)]),
         ('key,amount,currency\na,"1,USD\n', [(2, None)]),
         ("k\n\r\n", [(1, "k")]),

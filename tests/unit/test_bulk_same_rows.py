@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from incentives.domain.bulk import SAME_ROWS_FOR, Counts, OrderStatus
+from incentives.domain.errors import OrderConflict
+from incentives.domain.outcomes import AmazonError, Refused
 from incentives.usecases.control_order import Action
 from incentives.usecases.process_order import Task
 from tests.support.bulk import Bulk, bulk, rows_of
@@ -16,6 +18,7 @@ from tests.unit.builders import REFUSED, TIMED_OUT
 S = OrderStatus
 FILE = rows_of(3)
 #: As a spreadsheet saves it.
+REFUSED_FOR_ALL = Refused(AmazonError("F300", "AccountHasProblems"))
 SAVED = "\ufeff" + FILE.replace("\n", ",\r\n").replace("10.00", '"10"')
 
 
@@ -84,6 +87,24 @@ def test_after_90_days_the_same_rows_are_new_ones(seconds: int, status: OrderSta
     here.world.clock.time = begun + SAME_ROWS_FOR + timedelta(seconds=seconds)
 
     assert stands(here, ran(here, FILE, "two"))[0] is status
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(-1, S.FINISHED), (0, S.PAUSED)])
+def test_an_order_is_resumed_only_while_its_rows_are_held_for_it(seconds: int, status: OrderStatus) -> None:
+    here = bulk(world(REFUSED_FOR_ALL))
+    made = here.world.clock.now()
+    first = ran(here, FILE, "one")
+    assert stands(here, first)[0] is S.PAUSED
+    here.world.clock.time = made + SAME_ROWS_FOR - timedelta(days=1) + timedelta(seconds=seconds)
+
+    if status is S.PAUSED:
+        with pytest.raises(OrderConflict):
+            here.ask(first, Action.RESUME)
+    else:
+        here.ask(first, Action.RESUME)
+        here.run(first)
+
+    assert stands(here, first)[0] is status
 
 
 def test_a_dry_run_claims_nothing_and_tells_of_a_claim() -> None:

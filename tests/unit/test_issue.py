@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -25,7 +26,7 @@ from incentives.domain.outcomes import (
 )
 from incentives.domain.transitions import accept_cancel, take_over
 from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.issue import issue
+from incentives.usecases.issue import canonical, issue
 from incentives.usecases.recover import Task
 from tests.support.fakes import CODE, START, FakeLedger, Sent, World, account, card, usd, world
 from tests.support.workflow import resume, run_execution
@@ -67,6 +68,13 @@ def test_an_order_is_recorded_sent_once_closed_and_delivered() -> None:
     assert (answer.record.status, answer.record.attempts, answer.record.caller) == (Status.SUCCEEDED, 1, "arn:caller")
     assert w.amazon.names == ["CreateGiftCard"]
     assert w.amazon.sent[0].call.options == {"externalReference": "po-7"}
+
+
+def test_numbers_of_any_size_make_a_fingerprint_of_their_own() -> None:
+    texts = [canonical(Decimal(text)) for text in ("1e1000000", "1." + "0" * 40 + "1", "1." + "0" * 40 + "2", "1.0")]
+
+    assert len(set(texts)) == len(texts)
+    assert canonical(Decimal("1.0")) == canonical(Decimal(1)) == "1"
 
 
 def test_it_takes_two_writes_and_one_slot() -> None:

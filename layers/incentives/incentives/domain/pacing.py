@@ -144,7 +144,7 @@ class Pace:
             return self.interval
         steps = max(0, now - slowed_at) // CLIMB_EVERY_MILLISECONDS
         rate = 1000 / slow_interval + steps * self.requests_per_second / CLIMB_STEPS
-        return max(self.interval, interval_milliseconds(rate))
+        return max(self.interval, min(slow_interval, interval_milliseconds(rate)))
 
     @property
     def climbed_back_after(self) -> int:

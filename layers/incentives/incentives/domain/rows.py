@@ -21,7 +21,7 @@ from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
 from incentives.domain.request_ids import parse_idempotency_key
 from incentives.domain.row_files import Findings, Members, UnreadableError, read_members
-from incentives.domain.texts import shown, why_no_text
+from incentives.domain.texts import BLANKS, shown, why_no_text
 from incentives.domain.values import frozen
 
 #: At eight a second, three and a half hours of issuing.
@@ -215,4 +215,4 @@ def _reference(line: int, cell: object, found: Findings) -> str | None:
 
 
 def _trimmed(cell: object) -> object:
-    return cell.strip() if isinstance(cell, str) else cell
+    return cell.strip(BLANKS) if isinstance(cell, str) else cell

@@ -17,6 +17,10 @@ TEXT_PATTERN: Final = rf"^(?!\s)(?!.*\s$)[^{_UNSEEN}]+$"
 
 _ANY_UNSEEN: Final = re.compile(f"[{_UNSEEN}{_UNSEEN_BEYOND}]")
 
+#: What is dropped around a cell of a file. Line breaks are not among them: a quotation mark that was never closed makes
+#: the next rows part of its cell.
+BLANKS: Final = " \t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+
 #: A caller's own text in a message is cut to this: a hundred messages have to fit into one item.
 SHOWN_LENGTH_MAX: Final = 50
 

@@ -74,7 +74,9 @@ def _asked(record: Record, answered_at: datetime, tools: Tools, budget: Budget) 
     return said_of(page, record), "" if page.names_all else "rowsLeftOut"
 
 
-def _ask(record: Record, answered_at: datetime, tools: Tools, budget: Budget) -> BookPage | str:
+def _ask(  # noqa: PLR0911 - one return per reason
+    record: Record, answered_at: datetime, tools: Tools, budget: Budget
+) -> BookPage | str:
     """The page; or why there is none."""
     if not budget.allows_a_try(WAIT_SECONDS_MAX):
         # Not after a reversal that took long: its answer is still to be written.
@@ -101,15 +103,18 @@ def _ask(record: Record, answered_at: datetime, tools: Tools, budget: Budget) ->
     if not isinstance(answer, ActivityPage):
         return "refused" if isinstance(answer, Refused) else answer.because.value
     rows = (*answer.rows, *answer.left_out)
+    if len(rows) < min(answer.total or 0, PAGE_SIZE_MAX):
+        # Shorter than a page, and yet not all that there is: what is missing may be anybody's.
+        return "rowsMissing"
     request_ids = frozenset(row.request_id for row in rows if _is_real(row))
     return replace(
         page,
-        is_whole=len(rows) < PAGE_SIZE_MAX and (answer.total is None or len(rows) >= answer.total),
+        is_whole=len(rows) < PAGE_SIZE_MAX,
         names_all="" not in request_ids,
         request_ids=request_ids - {""},
     )
 
 
 def _is_real(row: Activity) -> bool:
-    """Whether a row tells of something that happened; a failure may be marked in either of two ways."""
-    return row.failure is None and row.status != FAILED
+    """Whether a row may tell of something that happened: all but those that are marked as failed."""
+    return row.status != FAILED

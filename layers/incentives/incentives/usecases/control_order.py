@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from incentives.domain.bulk import BulkOrder, OrderMoved, OrderStatus, OrderView, Started, moved, next_round, sum_of
+from incentives.domain.bulk import (
+    SAME_ROWS_FOR,
+    BulkOrder,
+    OrderMoved,
+    OrderStatus,
+    OrderView,
+    Started,
+    moved,
+    next_round,
+    sum_of,
+)
 from incentives.domain.errors import OrderConflict, OrderNotFound, OrderUnavailable
 from incentives.usecases.order_status import tried, view_of
 
@@ -40,6 +51,9 @@ NOTHING_FOUND: Final[Mapping[str, Any]] = {
     "empty_columns": 0,
     "same_rows_as": None,
 }
+
+#: An order is resumed only while no other order can have the same rows: see `SAME_ROWS_FOR`, less a day to issue them.
+RESUMABLE_FOR: Final = SAME_ROWS_FOR - timedelta(days=1)
 
 #: Looks at an order that changes while one decides: its own workflow changes it a few times in all.
 LOOKS_MAX = 5
@@ -103,10 +117,7 @@ def _wanted(  # noqa: C901, PLR0911 - one case per edge
         case Action.PAUSE, S.PAUSED:
             return order
         case Action.RESUME, S.PAUSED:
-            done = tried(sum_of(batch.counts for batch in tools.orders.batches(order.order_id)))
-            return next_round(
-                order, S.ISSUING, now, why_paused=None, issuing_since=now, issuing_until=None, done_before=done
-            )
+            return _resumed(order, now, tools)
         case Action.RESUME, S.VALIDATING | S.ISSUING | S.STOPPING | S.SETTLING:
             return order
         case Action.STOP, S.VALIDATING | S.ISSUING:
@@ -124,3 +135,15 @@ def _wanted(  # noqa: C901, PLR0911 - one case per edge
                 order_id=order.order_id,
                 status=order.status.value,
             )
+
+
+def _resumed(order: BulkOrder, now: datetime, tools: OrderTools) -> BulkOrder:
+    if now >= order.created_at + RESUMABLE_FOR:
+        raise OrderConflict(
+            "This order was made too long ago to be resumed: its rows are hardly held for it any more. Stop it and "
+            "send what it has not issued in another one.",
+            order_id=order.order_id,
+            status=order.status.value,
+        )
+    done = tried(sum_of(batch.counts for batch in tools.orders.batches(order.order_id)))
+    return next_round(order, S.ISSUING, now, why_paused=None, issuing_since=now, issuing_until=None, done_before=done)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import field, replace
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, getcontext
 from typing import TYPE_CHECKING, Any
 
 from incentives.agcod.bodies import check_options
@@ -182,7 +182,9 @@ def canonical(value: object) -> str:
         case list() | tuple():
             return "[" + ",".join(canonical(each) for each in value) + "]"
         case Decimal():
-            return str(value.normalize())
+            # However many digits it has: two different numbers have two texts.
+            digits = max(len(value.as_tuple().digits), getcontext().prec)
+            return str(value.normalize(Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX)))
         case _:
             return json.dumps(value)
 
@@ -304,7 +306,8 @@ def _renew(refused: Record, asked: _Asked, tools: Tools, budget: Budget) -> Deli
     try:
         opened = tools.ledger.reissue(renewal(refused, record, tools.clock.now()), tools.new_nonce())
     except LedgerUnavailable as error:
-        return _in_doubt(record, error, tools)
+        # The refused one is there in any case, and leads to its successor if that is, too.
+        return _in_doubt(replace(record, request_id=refused.request_id), error, tools)
     if isinstance(opened, Lost):
         return _standing(find(refused.request_id, tools.ledger), asked, tools, budget)
     tools.telemetry.log("renewed", requestId=opened.request_id, account=opened.account, caller=opened.caller)

@@ -192,7 +192,10 @@ class _Worker:
                 return row_outcome(record)
         account = self._account(order.account)
         if account.partner_id != order.partner_id:
-            raise _Pause(f"account {order.account!r} now has another partnerId than when this order was started")
+            raise _Pause(
+                f"account {order.account!r} now has another partnerId than when this order was started; stop it and "
+                "send what it has not issued in another one"
+            )
         slot = self._slot(order.account)
         return None if slot is None else self._issue(order, row, slot)
 

@@ -118,8 +118,8 @@ def _stands(claim: RowsClaim, tools: OrderTools) -> bool:
 def _same_rows(order: BulkOrder, found: BulkOrder, held: RowsClaim) -> BulkOrder:
     """The order as INVALID, instead of as it was found, since its rows are another's."""
     problem = (
-        f"begins a file with the very rows of order {held.order_id}; to issue them again, make another order with "
-        "allowSameRows"
+        f"begins a file with the very rows of order {held.order_id}, whose result says which of them were issued; only "
+        "to issue all of them again, make another order with allowSameRows"
     )
     return moved(
         order,
