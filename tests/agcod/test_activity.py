@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incentives.agcod.activity import Activity, ActivityPage, Walk, judge_activity, query_of
+from incentives.agcod.activity import Activity, ActivityPage, judge_activity, query_of
 from incentives.agcod.amazon import Amazon, CardState
 from incentives.agcod.answers import judge_card_state, judge_failure, open_answer
 from incentives.agcod.client import IncentivesClient
@@ -192,21 +192,6 @@ def activities(count: int) -> list[Activity]:
         Activity(f"AwssbT{n}", "GCCreation", "Success", START + timedelta(seconds=n), None, None, None, is_real=True)
         for n in range(count)
     ]
-
-
-@pytest.mark.parametrize("counts_records", [True, False])
-@pytest.mark.parametrize("says_total", [True, False])
-@pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 10, 23])
-def test_a_walk_finds_everything_whatever_an_index_counts(count: int, says_total: bool, counts_records: bool) -> None:
-    everything, size = activities(count), 5
-    walk, asked = Walk(), 0
-    while walk.next_index is not None:
-        start = walk.next_index if counts_records else walk.next_index * size
-        walk = walk.take(ActivityPage(tuple(everything[start : start + size]), count if says_total else None))
-        asked += 1
-        assert asked < 20
-    assert list(walk.rows) == everything
-    assert walk.take(ActivityPage(tuple(everything), count)) == walk
 
 
 def test_a_query_names_what_is_wrong() -> None:

@@ -84,7 +84,7 @@ def is_evidence(document: Any) -> bool:
 
 
 @given(NAMES, HTTP, FIELDS, st.sampled_from(["json", "xml", "page"]), WORDS, st.sampled_from(["", *TROUBLE]))
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_no_refusal_without_evidence(
     name: str, http_status: int, document: dict[str, Any], form: str, sent: str, header: str
 ) -> None:

@@ -1,9 +1,7 @@
 """The activity page: what an account did, a thousand rows at a time, at most once a minute.
 
-Amazon's `pageIndex` is read two ways by public clients: as the number of a page, and as the number of a record.
-`Walk` does not need to know. It asks for index 1 after index 0 and looks at what comes: rows that were on the first
-page mean that indexes count records, new rows mean that they count pages. Rows are counted once, and the walk ends
-when there are as many as Amazon's total says, or when a page brings nothing new.
+Amazon's `pageIndex` is read two ways by public clients: as the number of a page, and as the number of a record. Whoever
+needs everything asks for narrower time frames at index 0.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 #: Amazon's largest page.
 PAGE_SIZE_MAX: Final = 1000
 
-
 #: Of an activityType that always moves money: its rows have an amount unless they failed.
 _CREATION: Final = "GCCreation"
 
@@ -48,40 +45,6 @@ class ActivityPage:
     rows: tuple[Activity, ...]
     total: int | None
     left_out: tuple[Activity, ...] = ()
-
-
-@frozen
-class Walk:
-    """Where a walk through the pages is.
-
-    Attributes:
-        rows: found so far, without repeats.
-        next_index: pageIndex to ask for next; None when the walk is over.
-        counts_records: whether pageIndex counts records; None while that is unknown.
-    """
-
-    rows: tuple[Activity, ...] = ()
-    next_index: int | None = 0
-    counts_records: bool | None = None
-
-    def take(self, page: ActivityPage) -> Walk:
-        """The walk after the page that `next_index` asked for."""
-        if self.next_index is None:
-            return self
-        seen = {_identity(row) for row in self.rows}
-        fresh: list[Activity] = []
-        repeats = False
-        for row in page.rows:
-            if _identity(row) in seen:
-                repeats = True
-            else:
-                # Twins within one page are two things that happened in the same second.
-                fresh.append(row)
-        rows = (*self.rows, *fresh)
-        if not fresh or (page.total is not None and len(rows) >= page.total):
-            return Walk(rows, None, self.counts_records)
-        counts_records = repeats if self.next_index > 0 and self.counts_records is None else self.counts_records
-        return Walk(rows, len(rows) if counts_records else self.next_index + 1, counts_records)
 
 
 def query_of(
@@ -171,10 +134,6 @@ def _rows(raw: object) -> list[Any] | None:
             return [raw]
         case _:
             return None
-
-
-def _identity(row: Activity) -> tuple[object, ...]:
-    return (row.request_id, row.time, row.type, row.status, row.is_real)
 
 
 def _utc_text(time: datetime) -> str:
