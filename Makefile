@@ -40,7 +40,7 @@ call: env-project ## sign and send one request: METHOD=POST ROUTE=/gift-cards KE
 	@$(PY) -m local.call
 
 .PHONY: put-keys
-put-keys: env-project ## store an account's keys: ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID= [STACK=] [PENDING=1], the secret is asked for
+put-keys: env-project ## store an account's keys: ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID= [STACK=] [PENDING=1] [PARK_WHEN_UNFUNDED=1], the secret is asked for
 	@$(PY) -m local.put_keys
 
 .PHONY: rotate-keys
@@ -56,7 +56,7 @@ watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C
 	@$(PY) -m local.watch $(ARGS)
 
 .PHONY: smoke
-smoke: env-project ## try a deployment: one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=]
+smoke: env-project ## try a deployment: its parameters, one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=]
 	@$(PY) -m local.smoke
 
 .PHONY: resume
@@ -70,7 +70,7 @@ test: env lint ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, 
 	@$(PY) -m pytest -n 3 $(PYTEST_ARGS)
 
 .PHONY: coverage
-coverage: env-project ## do tests in one process go through 95 % of the branches of each room of rules? (minutes)
+coverage: env-project ## do tests in one process go through 95 % of the branches of each layer of rules? (minutes)
 	@mkdir -p .local-coverage
 	@COVERAGE_FILE=.local-coverage/data $(PY) -m pytest -n 2 -q --cov=incentives.domain --cov=incentives.usecases \
 	  --cov=incentives.agcod --cov-branch --cov-fail-under=95 --cov-report=term --cov-report=json:.local-coverage/branches.json \

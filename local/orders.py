@@ -209,6 +209,7 @@ def tell(desk: Desk, order: dict[str, Any]) -> int:
         case "INVALID" if order["sameRowsAs"]:
             other = order["sameRowsAs"]
             desk.say(f"Nothing was issued: order {other} has the same rows. To see it:\n  {desk.command(other)}")
+            desk.say("If none of its cards was charged and it has FINISHED, run the same command again.")
             desk.say("To issue them again on purpose, order them with --allow-same-rows and a new --key.")
             return 1
         case "INVALID":
@@ -226,9 +227,8 @@ def tell(desk: Desk, order: dict[str, Any]) -> int:
                 desk.say(line)
             return 0 if order["counts"]["issued"] == order["rows"] else 1
         case "PAUSED":
-            desk.say(
-                f"Paused: {order['pauseReason'] or 'as somebody asked for'}. Nothing is issued until it is resumed:"
-            )
+            reason = (order["pauseReason"] or "as somebody asked for").rstrip(".")
+            desk.say(f"Paused: {reason}. Nothing is issued until it is resumed:")
             desk.say(f"  {desk.command(order['orderId'], 'resume')}")
             return 3
         case _:

@@ -187,6 +187,7 @@ def test_rows_that_another_order_has_are_told_with_how_to_see_it(cards: str) -> 
     assert done.code == 1
     assert f'make order ARGS="--order {other}"' in done.said
     assert "--allow-same-rows" in done.said
+    assert "run the same command again" in done.said
 
 
 def test_what_was_left_out_of_the_file_is_told(cards: str) -> None:
@@ -247,9 +248,9 @@ def test_cards_that_were_not_issued_are_told_and_end_with_one(cards: str) -> Non
 
 
 def test_a_pause_says_why_and_how_to_go_on(cards: str) -> None:
-    done = ran(cards, steps=[NEW, order("PAUSED", pauseReason="account 'default' has no secret")])
+    done = ran(cards, steps=[NEW, order("PAUSED", pauseReason="The balance is used up. Top it up.")])
     assert done.code == 3
-    assert "account 'default' has no secret" in done.said
+    assert "Paused: The balance is used up. Top it up. Nothing" in done.said
     assert f'make order ARGS="--order {ID} --do resume"' in done.said
 
 

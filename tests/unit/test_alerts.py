@@ -194,7 +194,7 @@ def test_every_text_says_what_how_long_what_to_do_and_where(alert: Alert, known:
             ["150 days old", "30 days, until 2026-03-31", "API security credentials"],
         ),
         (Alert.KEY_AGE_180, {"key_days": 185}, ["5 days over", "Create new access key"]),
-        (Alert.KEY_REFUSED, {}, ["refuses the account's access key", "API security credentials"]),
+        (Alert.KEY_REFUSED, {}, ["refuses the account's access key", "make put-keys", "resume the bulk orders"]),
         (Alert.CHECK_FAILING, {"why": "Amazon did not tell the balance."}, ["did not tell", "2026-03-01 12:00 UTC"]),
         (Alert.INSUFFICIENT_FUNDS, {}, ["over 25.00", "refused until money is there"]),
     ],

@@ -24,6 +24,7 @@ from tests.unit.builders import KEY_REFUSED, REFUSED, THROTTLED, TIMED_OUT
 
 S = OrderStatus
 NO_FUNDS = Refused(AmazonError(code="F300", type="InsufficientFunds", message="Insufficient Funds"))
+BLOCKED = Refused(AmazonError(code="F300", type="AccountHasProblems", message="Blocked"))
 
 
 def counts(here: Bulk, order_id: str) -> Counts:
@@ -236,16 +237,27 @@ def test_a_callers_own_key_is_another_request_than_a_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "refused"), [([NO_FUNDS], 1), ([KEY_REFUSED, KEY_REFUSED], 0)], ids=["no funds", "key refused"]
+    ("answers", "refused", "why"),
+    [
+        ([NO_FUNDS], 1, "Top it up at Amazon, then resume."),
+        ([BLOCKED], 1, "AccountHasProblems: Amazon has stopped the account; ask the account manager. Blocked. It"),
+        ([KEY_REFUSED, KEY_REFUSED], 0, "access key or its signature. Nothing was charged for this row"),
+    ],
+    ids=["no funds", "account refused", "key refused"],
 )
-def test_what_would_refuse_every_row_pauses_the_order_after_one(answers: list[Scripted], refused: int) -> None:
+def test_what_would_refuse_every_row_pauses_the_order_after_one(
+    answers: list[Scripted], refused: int, why: str
+) -> None:
     here, order_id = issuing(5, *answers)
 
     here.run(order_id)
 
     order = here.order(order_id)
     assert (order.status, counts(here, order_id)) == (S.PAUSED, Counts(refused=refused))
-    assert order.why_paused
+    # and says what to do about the order: what the caller of a single card is told would not help
+    assert order.why_paused is not None
+    assert why in order.why_paused
+    assert "key" not in order.why_paused.replace("access key", "").lower()
     ((subject, text),) = here.world.people.notices
     assert order_id in subject
     assert "/resume" in text

@@ -37,7 +37,8 @@ class OrderCounts(_Answer):
 
     Attributes:
         issued: live cards.
-        refused: Amazon refused them, for good; the result says why.
+        refused: not charged, for good: Amazon refused them, or the order was stopped and Amazon had never looked at
+            them; the result says which.
         open: asked for, their outcome not known yet; or, in a paused order, to be asked for again.
         waiting: not asked for yet.
         reversed: Amazon's answer stayed unknown, and it was made sure that nothing is charged.

@@ -77,9 +77,10 @@ PROBLEMS: Final[Mapping[int, str]] = {
     429: "Too many calls; nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known. Repeat the request with the same key.",
-    503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or the "
-    "ledger, Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, "
-    "with the same Idempotency-Key, works once the cause is mended.",
+    503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
+    "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
+    "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, with "
+    "the same Idempotency-Key, works once the cause is mended.",
     504: "The outcome is not known. Repeat the request with the same key.",
 }
 

@@ -330,7 +330,9 @@ ROUTES: Final = (
     _control(
         "resume",
         "Resume a bulk order",
-        "Goes on where it was paused. No card is issued twice.",
+        "Goes on where it was paused. No card is issued twice. From 89 days after the order was made it answers 409, "
+        "and an order whose account now has another partner id is paused again: then stop it, and order in another "
+        "file the rows that its result shows neither as issued nor as escalated.",
         statuses=(202,),
     ),
     _control(
@@ -392,7 +394,8 @@ ROUTES: Final = (
         path="/funds",
         tag="Accounts",
         summary="Read an account's balance",
-        description="Asks Amazon, which answers once a second.",
+        description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not answer, the "
+        "balance told is up to an hour old; `asOf` says of when it is.",
         query=(_ACCOUNT,),
         answers={200: Answer(description="The balance.", shape=shapes.Funds)},
         problems=(*REFUSALS, 503),

@@ -46,6 +46,7 @@ _REQUIRED: Final = ("partnerId", "accessKeyId", "secretAccessKey", "marketplace"
 #: Keys and names as Amazon hands them out. Pasted with a line feed or a blank they sign nothing that Amazon accepts,
 #: and a header cannot even hold them.
 _VISIBLE: Final = re.compile(r"[!-~]+")
+_UNUSABLE: Final = "holds a blank, an invisible character or one that is not ASCII; copy it again from the portal"
 
 #: Request ids begin with it, are alphanumeric and have at most 40 characters, most of which must be left for the hash.
 _PARTNER_ID: Final = re.compile(r"[A-Za-z0-9]{1,10}")
@@ -68,7 +69,7 @@ def fault_of_secret(secret: Mapping[str, object]) -> tuple[str, str] | None:
         if not isinstance(value, str) or not value.strip():
             return member, ""
         if not _VISIBLE.fullmatch(value):
-            return member, "holds blanks or other invisible characters"
+            return member, _UNUSABLE
     if not _PARTNER_ID.fullmatch(str(secret["partnerId"])):
         return "partnerId", "is not 1 to 10 letters and digits"
     if code_of(str(secret["marketplace"])) is None:

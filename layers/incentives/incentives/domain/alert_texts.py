@@ -20,8 +20,12 @@ _PAY_IN: Final = (
 
 _NEW_KEY: Final = (
     f"Sign in to {_PORTAL} as an administrator, open API security credentials and choose Create new access key. Put "
-    "the new key and its creation time (keyCreatedAt) into the account's secret and see that requests succeed with it. "
+    "it with make put-keys (docs/rotate-keys.md) and see that requests succeed with it. "
     "Only then deactivate the old key, and later delete it, on the same page."
+)
+
+_AFTERWARDS: Final = (
+    "Then resume the bulk orders that were paused. Callers repeat what was answered 503 with the same Idempotency-Key."
 )
 
 
@@ -68,7 +72,7 @@ def _paragraphs(alert: Alert, raised: Raised, figures: Figures, limits: Limits) 
             return what, _key_time(age, figures), _NEW_KEY
         case Alert.KEY_REFUSED:
             what = "Amazon refuses the account's access key or its signature. Every request of this account is refused."
-            return what, "None.", f"If nobody has deactivated it by mistake, replace it. {_NEW_KEY}"
+            return what, "None.", f"If nobody has deactivated it by mistake, replace it. {_NEW_KEY} {_AFTERWARDS}"
         case Alert.CHECK_FAILING:
             told = f"The last one is of {figures.told_at:%Y-%m-%d %H:%M} UTC." if figures.told_at else "There is none."
             what = f"The balance cannot be had: {figures.why or 'no answer'} {told}"

@@ -10,6 +10,7 @@
     |   +-- CancelWindowOver 409  Amazon's 15 minutes are surely over
     +-- OrderConflict        409  the bulk order's state does not allow it
     +-- RefusedByAmazon      4xx  Amazon said no, for good; a stored result
+    |                        503  Amazon never looked at it, and a repeat orders again
     +-- AccountUnusable      503  the account has no usable key
     +-- LedgerUnavailable    503  the ledger could not be read or written
     +-- AmazonUnavailable    503  a question that moves no money was not answered: not reached, no answer, or a fault

@@ -140,8 +140,8 @@ def _wanted(  # noqa: C901, PLR0911 - one case per edge
 def _resumed(order: BulkOrder, now: datetime, tools: OrderTools) -> BulkOrder:
     if now >= order.created_at + RESUMABLE_FOR:
         raise OrderConflict(
-            "This order was made too long ago to be resumed: its rows are hardly held for it any more. Stop it and "
-            "send what it has not issued in another one.",
+            "This order was made too long ago to be resumed: its rows are hardly held for it any more. Stop it, and "
+            "order in another file the rows that its result shows neither as issued nor as escalated.",
             order_id=order.order_id,
             status=order.status.value,
         )

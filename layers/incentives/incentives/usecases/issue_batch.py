@@ -27,6 +27,7 @@ from incentives.domain.errors import (
 from incentives.domain.operations import Operation
 from incentives.domain.pacing import Lane, Slot
 from incentives.domain.parking import is_parked
+from incentives.domain.recovery import KEY_REFUSED, NOT_SENT
 from incentives.domain.renewal import is_renewable
 from incentives.domain.values import frozen
 from incentives.usecases.answers import UNAVAILABLE
@@ -193,8 +194,8 @@ class _Worker:
         account = self._account(order.account)
         if account.partner_id != order.partner_id:
             raise _Pause(
-                f"account {order.account!r} now has another partnerId than when this order was started; stop it and "
-                "send what it has not issued in another one"
+                f"account {order.account!r} now has another partnerId than when this order was started; stop it, and "
+                "order in another file the rows that its result shows neither as issued nor as escalated"
             )
         slot = self._slot(order.account)
         return None if slot is None else self._issue(order, row, slot)
@@ -240,7 +241,7 @@ class _Worker:
         except RefusedByAmazon as error:
             if error.http_status in ACCOUNT_REFUSED:
                 outcome = None if error.http_status == UNAVAILABLE else RowOutcome.REFUSED
-                raise _Pause(error.detail, outcome) from error
+                raise _Pause(_why_paused(error), outcome) from error
             return RowOutcome.REFUSED
         except StateConflict as error:
             # It has ended otherwise: the ledger says how.
@@ -262,3 +263,19 @@ class _Worker:
     def _row_budget(self) -> Budget:
         end = self._tools.clock.now() + timedelta(seconds=ROW_SECONDS)
         return Budget(lambda: (end - self._tools.clock.now()).total_seconds())  # noqa: PLW0108 - read anew each time
+
+
+def _why_paused(error: RefusedByAmazon) -> str:
+    """What must be mended for all rows: the error's own detail tells the caller of a single card what to do."""
+    match error.http_status:
+        case 402:
+            return (
+                "The account's balance does not cover the next row. Top it up at Amazon, then resume. The row that was "
+                "refused stays refused: order it in another file."
+            )
+        case 403:
+            reason = f"{error.error_type or error.error_code}: {error.detail.rstrip('.')}"
+            return f"Amazon refused a row. {reason}. It stays refused; resume once the cause is mended."
+        case _:
+            because = NOT_SENT if error.error_type == NOT_SENT.type else KEY_REFUSED
+            return f"{because.message} Nothing was charged for this row; it is tried again once the order is resumed."
