@@ -46,7 +46,8 @@ def parks_now(secrets_manager: Any, secret_id: str) -> bool:  # noqa: ANN401 - a
     try:
         text = secrets_manager.get_secret_value(SecretId=secret_id)["SecretString"]
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+        # There is none, or it was deleted and may be had back: nothing of it can be read.
+        if error.response["Error"]["Code"] not in {"ResourceNotFoundException", "InvalidRequestException"}:
             raise
         return False
     try:

@@ -73,6 +73,9 @@ class DeletedSecret:
         self.deleted = True
         self.text = ""
 
+    def get_secret_value(self, SecretId: str) -> None:  # noqa: N803 - boto3's names
+        raise ClientError({"Error": {"Code": "InvalidRequestException"}}, "GetSecretValue")
+
     def put_secret_value(self, SecretId: str, SecretString: str) -> None:  # noqa: N803 - boto3's names
         if self.deleted:
             raise ClientError({"Error": {"Code": "InvalidRequestException"}}, "PutSecretValue")
@@ -84,6 +87,7 @@ class DeletedSecret:
 
 def test_deleted_secret_is_called_back() -> None:
     secret = DeletedSecret()
+    assert not keys.parks_now(secret, "prefix/default")
     assert keys.put(secret, "prefix/default", GIVEN, NOW) == "restored and updated"
     assert json.loads(secret.text)["keyCreatedAt"] == "2026-03-01T12:30:00Z"
 
