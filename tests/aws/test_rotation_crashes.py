@@ -253,6 +253,29 @@ def test_a_rollback_that_another_invocation_has_done_is_told_as_one(scene: Scene
     assert scene.labels() == {"AWSCURRENT": scene.old}
 
 
+def test_a_rollback_after_the_trial_that_nobody_lived_to_tell_is_told_by_the_next(scene: Scene) -> None:
+    # given a key that was kept, and that another invocation has taken back before it died
+    ready(scene)
+    assert scene.rotate().outcome is Outcome.KEPT
+    versions = scene.versions()
+    scene.aws.secrets.update_secret_version_stage(
+        SecretId=scene.secret_id,
+        VersionStage="AWSCURRENT",
+        RemoveFromVersionId=versions["AWSCURRENT"],
+        MoveToVersionId=versions["AWSPREVIOUS"],
+    )
+    assert scene.labels() == {"AWSCURRENT": scene.old, "AWSPREVIOUS": scene.new}
+    # when
+    report = scene.rotate()
+    # then nobody is told that the key in use may go
+    assert (report.outcome, report.safe_at) == (Outcome.ROLLED_BACK, None)
+    assert scene.labels() == {"AWSCURRENT": scene.old}
+    assert [subject for subject, _ in scene.w.people.notices] == [
+        f"Incentives account {scene.name}: the new access key was rolled back"
+    ]
+    assert scene.rotate().outcome is Outcome.NOTHING_TO_DO
+
+
 def test_a_rollback_in_the_last_pause_of_a_watch_is_found_by_one_more_look(scene: Scene) -> None:
     # given another invocation that meets a refusal just before this one's last look, and a key that is good again
     ready(scene)

@@ -143,7 +143,7 @@ def _if_overtaken(trial: Trial, keys: KeyTools) -> Report | None:
         if trial.astray < ASTRAY_MAX:
             return None
         if current == trial.previous:
-            return _rolled_back(trial, keys)
+            return rolled_back(trial, keys)
         keys.versions.end_trial(trial.name, trial.version)
     except AccountUnusable as error:
         keys.tools.telemetry.log("secretUnread", account=trial.name, because=error.why)
@@ -168,10 +168,10 @@ def _roll_back(trial: Trial, keys: KeyTools) -> Report | None:
     except AccountUnusable as error:
         keys.tools.telemetry.log("keyNotRolledBack", account=trial.name, because=error.why)
         return None
-    return _rolled_back(trial, keys) if moved else None
+    return rolled_back(trial, keys) if moved else None
 
 
-def _rolled_back(trial: Trial, keys: KeyTools) -> Report:
+def rolled_back(trial: Trial, keys: KeyTools) -> Report:
     """The old key is the current one again, by our move or by another invocation's: tidy up, and tell."""
     telemetry, versions = keys.tools.telemetry, keys.versions
     telemetry.log("keyRolledBack", account=trial.name, because=trial.why)

@@ -29,7 +29,7 @@ from incentives.domain.rotation import (
     safe_to_deactivate_at,
 )
 from incentives.usecases.key_tools import KeyTools, Proof, prove
-from incentives.usecases.key_trial import Trial, overtaken, watch
+from incentives.usecases.key_trial import Trial, overtaken, rolled_back, watch
 from incentives.usecases.publish_events import announce
 
 if TYPE_CHECKING:
@@ -148,6 +148,13 @@ def _standing(name: str, labels: Labels, keys: KeyTools) -> Report:
     if old.access_key_id == new.access_key_id:
         detail = f"No key is pending. {_PUT}"
         return Report(account=name, outcome=Outcome.NOTHING_TO_DO, detail=detail, new_key=ending(new))
+    last = keys.rotations.read(name)
+    if last is not None and (last.new_key, last.old_key) == (old.key_print, new.key_print):
+        # A key that was promoted has been taken back since. Who did it may have died before he told anybody.
+        trial = Trial(
+            name, labels.previous, labels.current, old, new, last.promoted_at, refusals_since=last.promoted_at
+        )
+        return rolled_back(trial, keys)
     return _kept(new, old, _promoted_at(new, old, labels, keys), keys)
 
 
