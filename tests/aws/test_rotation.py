@@ -223,7 +223,7 @@ def test_a_key_with_another_secret_is_not_promoted(scene: Scene) -> None:
         ({"keyCreatedAt": "2025-12-31T00:00:00Z"}, "keyCreatedAt is before"),
         ({"keyCreatedAt": "soon"}, "keyCreatedAt is no RFC 3339 time"),
         ({"secretAccessKey": None}, "without secretAccessKey"),
-        ({"accessKeyId": "AKID\n"}, "accessKeyId holds blanks"),
+        ({"accessKeyId": "AKID\n"}, "accessKeyId holds a blank"),
     ],
 )
 def test_a_pending_secret_that_is_wrong_is_refused_by_the_member(

@@ -82,7 +82,7 @@ def _promote(name: str, current: str, pending: str, keys: KeyTools) -> Labels | 
     try:
         new = versions.read(name, pending)
     except AccountUnusable as error:
-        return _refused(f"The pending version {error.why.removeprefix('has ')}.", old, None, keys)
+        return _refused(f"The pending version {error.why}.", old, None, keys)
     fault = fault_of(new, old)
     if fault is not None:
         return _refused(f"In the pending version, {fault}.", old, new, keys)
