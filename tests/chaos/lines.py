@@ -68,7 +68,10 @@ def _trouble(result: Result) -> list[Line]:
     restarts = ", ".join(f"{(each.until - each.since).total_seconds():.1f} s" for each in trouble.outages)
     return [
         Line("Processes killed one by one", str(len(one_by_one)), "some", bool(one_by_one)),
-        Line("by function", _counted(Counter(kill.function.partition("local-")[2] for kill in one_by_one))),
+        Line(
+            "by function",
+            _counted(Counter(kill.function.partition("local-")[2].partition("Function")[0] for kill in one_by_one)),
+        ),
         Line("killed all at once", str(len(at_once))),
         Line(
             "Emulator restarted, away for",

@@ -99,7 +99,12 @@ class Trouble:
 
     def _switch_sweep(self, state: str) -> None:
         scheduler = self._cloud.client("scheduler")
-        name = self._cloud.outputs.functionNames[SWEEP]
+        function = self._cloud.outputs.functionNames[SWEEP]
+        (name,) = [
+            each["Name"]
+            for each in scheduler.list_schedules()["Schedules"]
+            if each["Target"]["Arn"].endswith(f":{function}")
+        ]
         schedule = scheduler.get_schedule(Name=name)
         kept = ("Name", "GroupName", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
         scheduler.update_schedule(**{part: schedule[part] for part in kept if part in schedule}, State=state)
