@@ -156,6 +156,7 @@ def test_it_is_one_card_also_if_functions_die_while_the_order_is_repeated(broken
     assert [record["status"] for record in broken.records()].count("SUCCEEDED") == 1
 
 
+@pytest.mark.parametrize("broken", ["a signature told as F200"], indirect=True)
 def test_the_same_rows_are_issued_once_the_accounts_key_is_mended(broken: Broken) -> None:
     cloud = broken.cloud
     made = cloud.call("POST", "/orders", {"format": "csv", "account": broken.account}, key=f"bulk-{broken.mark}")
