@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from incentives.domain.outcomes import NotExecutedBecause, Refused, UnknownBecause
+from tests.agcod.samples import CLAIM_CODE, GC_ID, card_info
 
 THROTTLED_XML = b"<ThrottlingException><Message>Rate exceeded</Message></ThrottlingException>"
 BAD_SIGNATURE_XML = (
@@ -260,4 +263,19 @@ FRONT_DOOR: list[tuple[str, bytes, int, UnknownBecause | NotExecutedBecause | ty
         400,
         U.UNREADABLE,
     ),
+]
+
+#: What a refusal may not have beside it.
+BESIDE_A_REFUSAL: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    ("a claim code", {"gcClaimCode": CLAIM_CODE}, {}),
+    ("a card's id", {"gcId": GC_ID}, {}),
+    ("a card's status", {"cardInfo": card_info("Fulfilled")}, {}),
+    ("another status", {"inner": {"status": "RESEND"}}, {}),
+    ("another code", {"error": {"code": "F400"}}, {}),
+    ("a code in another case", {"errorcode": "F500"}, {}),
+    ("a second message", {"errorMessage": "Request timed out"}, {}),
+    ("a message that is no text", {"errorMessage": {"text": "Request timed out"}}, {}),
+    ("another type", {"__type": "x#SystemTemporarilyUnavailable"}, {}),
+    ("a type in a header", {}, {"x-amzn-errortype": "SystemTemporarilyUnavailable"}),
+    ("a doubled header", {}, {"x-amzn-errortype": "InternalFailure, InternalFailure"}),
 ]

@@ -27,7 +27,7 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from tests.agcod.responses import ERRORS, FRONT_DOOR, MESSAGES, SIGNATURE
+from tests.agcod.responses import BESIDE_A_REFUSAL, ERRORS, FRONT_DOOR, MESSAGES, SIGNATURE
 from tests.agcod.samples import (
     CALLS,
     CARD_NUMBER,
@@ -121,22 +121,6 @@ def test_what_a_message_says(
         assert matches(outcome, expected), (form, outcome)
 
 
-#: What a refusal may not have beside it.
-BESIDE_A_REFUSAL: list[tuple[str, dict[str, Any], dict[str, str]]] = [
-    ("a claim code", {"gcClaimCode": CLAIM_CODE}, {}),
-    ("a card's id", {"gcId": GC_ID}, {}),
-    ("a card's status", {"cardInfo": card_info("Fulfilled")}, {}),
-    ("another status", {"inner": {"status": "RESEND"}}, {}),
-    ("another code", {"error": {"code": "F400"}}, {}),
-    ("a code in another case", {"errorcode": "F500"}, {}),
-    ("a second message", {"errorMessage": "Request timed out"}, {}),
-    ("a message that is no text", {"errorMessage": {"text": "Request timed out"}}, {}),
-    ("another type", {"__type": "x#SystemTemporarilyUnavailable"}, {}),
-    ("a type in a header", {}, {"x-amzn-errortype": "SystemTemporarilyUnavailable"}),
-    ("a doubled header", {}, {"x-amzn-errortype": "InternalFailure, InternalFailure"}),
-]
-
-
 @pytest.mark.parametrize(
     ("more", "headers"), [row[1:] for row in BESIDE_A_REFUSAL], ids=[row[0] for row in BESIDE_A_REFUSAL]
 )
@@ -148,6 +132,12 @@ def test_a_refusal_that_contradicts_itself_is_none(more: dict[str, Any], headers
         for name in REVERSALS:
             body = to_json(failure(name, "F200", kind) | more)
             assert isinstance(read_reversal(answer(body, 400, **headers), CALLS[name]), Unresolved)
+
+
+def test_a_fault_behind_thousands_of_values_is_found() -> None:
+    hidden = failure("CreateGiftCard", "F200", "InvalidAmountValue") | {"errorMessage": "Request timed out"}
+    body = to_json(hidden)[:-1] + b', "filler": [' + b"0," * 100_000 + b"0]}"
+    assert matches(read_outcome(answer(body, 400), CALLS["CreateGiftCard"]), U.AMAZON_FAULT)
 
 
 def test_amazon_not_having_read_our_json_is_told_by_nothing_else() -> None:

@@ -163,8 +163,6 @@ _DASHES: Final = re.compile("[\u2010-\u2015]")
 
 #: Of a message that are read: signature errors quote whole canonical requests.
 _MESSAGE_LENGTH_MAX: Final = 20_000
-#: Names and values of a response that are looked at. An activity page of 1,000 rows has 15,000.
-_ENTRIES_MAX: Final = 60_000
 
 
 @frozen
@@ -238,11 +236,12 @@ def one_space(text: str) -> str:
 
 
 def entries(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every name in a response with its value, those in objects and lists included; of a huge one only the first."""
+    """Every name in a response with its value, those in objects and lists included.
+
+    There is no bound but the body's: what is not looked at might be a fault, or a secret.
+    """
     waiting: list[tuple[str, Any]] = list(members.items())
-    for _ in range(_ENTRIES_MAX):
-        if not waiting:
-            return
+    while waiting:
         name, value = waiting.pop()
         yield name.lower(), value
         match value:
