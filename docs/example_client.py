@@ -34,7 +34,7 @@ OPEN: Final = frozenset({"PENDING", "RECOVERING", "REVERSING"})
 
 
 class ProblemError(Exception):
-    """The API said no. `problem` is its answer: `errorType`, `detail`, `retryable`, and `errors` by member.
+    """The API said no. `problem` is its response: `errorType`, `detail`, `retryable`, and `errors` by member.
 
     With status 503 nothing was charged, and the same key works once the cause is mended.
     """
@@ -144,10 +144,10 @@ class Gateway:
             NotKnownYetError: Amazon did not show it in time.
         """
         for _ in range(TRIES_MAX):
-            answer = self._send("POST", f"/gift-cards/{request_id}/claim-code")
-            if answer.status_code != requests.codes.accepted:
-                return _json(answer)
-            self.sleep(float(answer.headers["Retry-After"]))
+            response = self._send("POST", f"/gift-cards/{request_id}/claim-code")
+            if response.status_code != requests.codes.accepted:
+                return _json(response)
+            self.sleep(float(response.headers["Retry-After"]))
         raise NotKnownYetError(request_id)
 
     def cancel(self, request_id: str) -> Json:
@@ -156,8 +156,8 @@ class Gateway:
         Raises:
             ProblemError: 409 where it is too late: the card stays charged.
         """
-        answer = self._send("POST", f"/gift-cards/{request_id}/cancel")
-        return self._settle(_later(answer)) if answer.status_code == requests.codes.accepted else _json(answer)
+        response = self._send("POST", f"/gift-cards/{request_id}/cancel")
+        return self._settle(_later(response)) if response.status_code == requests.codes.accepted else _json(response)
 
     def _settle(self, later: Later) -> Json:
         """Ask at Location, after Retry-After, until the outcome is known."""
@@ -193,30 +193,30 @@ class Gateway:
         headers = {name: text for name, text in given.items() if text is not None}
         for tries_left in reversed(range(TRIES_MAX)):
             try:
-                answer = self.session.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
+                response = self.session.request(method, url, json=body, headers=headers, timeout=TIMEOUT_SECONDS)
             except (requests.ConnectionError, requests.Timeout):
                 if not tries_left:
                     raise
                 self.sleep(1.0)
                 continue
-            if answer.ok:
-                return answer
-            problem = _json(answer)
-            if answer.status_code not in REPEAT_ON or not problem["retryable"] or not tries_left:
+            if response.ok:
+                return response
+            problem = _json(response)
+            if response.status_code not in REPEAT_ON or not problem["retryable"] or not tries_left:
                 raise ProblemError(problem)
-            self.sleep(float(answer.headers.get("Retry-After", 1)))
+            self.sleep(float(response.headers.get("Retry-After", 1)))
         raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _json(answer: requests.Response) -> Json:
-    found: Json = answer.json()
+def _json(response: requests.Response) -> Json:
+    found: Json = response.json()
     return found
 
 
-def _later(answer: requests.Response) -> Later:
-    if answer.status_code != requests.codes.accepted:
-        return Later(_json(answer), None, 0.0)
-    return Later(_json(answer), answer.headers["Location"], float(answer.headers["Retry-After"]))
+def _later(response: requests.Response) -> Later:
+    if response.status_code != requests.codes.accepted:
+        return Later(_json(response), None, 0.0)
+    return Later(_json(response), response.headers["Location"], float(response.headers["Retry-After"]))
 
 
 def signed_session(
@@ -253,7 +253,7 @@ def local_settings(outputs: Path) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; print its answer as JSON."""
+    """Run one command; print its response as JSON."""
     parser = argparse.ArgumentParser(description="Issue, read, reveal and cancel gift cards.")
     parser.add_argument("--outputs", type=Path, help="outputs.json of a local cloud, instead of the environment")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -268,15 +268,15 @@ def main(arguments: Sequence[str]) -> int:
     gateway = gateway_of(local_settings(given.outputs) if given.outputs else os.environ)
     try:
         if given.command == "create" and given.later:
-            answer = gateway.create_later(given.amount, given.currency, key=given.key).request
+            response = gateway.create_later(given.amount, given.currency, key=given.key).request
         elif given.command == "create":
-            answer = gateway.create(given.amount, given.currency, key=given.key)
+            response = gateway.create(given.amount, given.currency, key=given.key)
         else:
-            answer = getattr(gateway, given.command)(given.request_id)
+            response = getattr(gateway, given.command)(given.request_id)
     except (ProblemError, NotIssuedError, NotKnownYetError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps(answer, indent=2))
+    print(json.dumps(response, indent=2))
     return 0
 
 

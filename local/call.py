@@ -30,7 +30,7 @@ def main() -> int:
     route = "/" + os.environ.get("ROUTE", "/funds").lstrip("/")
     key = os.environ.get("KEY")
     try:
-        answer = send(
+        response = send(
             os.environ.get("METHOD", "GET").upper(),
             deployed.apiUrl + route,
             caller=caller,
@@ -41,15 +41,15 @@ def main() -> int:
     except OSError as error:
         print(f"No answer from {deployed.apiUrl}: {error}", file=sys.stderr)
         return 2
-    print(f"HTTP {answer.status}")
+    print(f"HTTP {response.status}")
     for name in SHOWN_HEADERS:
-        if name in answer.headers:
-            print(f"{name}: {answer.headers[name]}")
+        if name in response.headers:
+            print(f"{name}: {response.headers[name]}")
     try:
-        print(json.dumps(answer.body, indent=2))
+        print(json.dumps(response.body, indent=2))
     except ValueError:
-        print(answer.text)
-    return 1 if answer.status >= FIRST_ERROR_STATUS else 0
+        print(response.text)
+    return 1 if response.status >= FIRST_ERROR_STATUS else 0
 
 
 if __name__ == "__main__":

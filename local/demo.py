@@ -6,23 +6,23 @@ import time
 import uuid
 
 from local.outputs import Outputs
-from local.signing import Answer, Caller, send
+from local.signing import Caller, Response, send
 
 FIRST_CARD = {"amount": "25.00", "currencyCode": "USD"}
 
 
 class FirstCardFailedError(Exception):
-    """The first gift card was not issued; the message holds the answer."""
+    """The first gift card was not issued; the message holds the response."""
 
 
-def issue_first_card(deployed: Outputs, key: str) -> tuple[Answer, float]:
-    """Issue a card through the signed API; return the answer and the seconds it took.
+def issue_first_card(deployed: Outputs, key: str) -> tuple[Response, float]:
+    """Issue a card through the signed API; return the response and the seconds it took.
 
     Raises:
-        FirstCardFailedError: the answer is not 201.
+        FirstCardFailedError: the response is not 201.
     """
     started = time.monotonic()
-    answer = send(
+    response = send(
         "POST",
         f"{deployed.apiUrl}/gift-cards",
         caller=Caller(deployed.accessKeyId, deployed.secretAccessKey),
@@ -30,9 +30,9 @@ def issue_first_card(deployed: Outputs, key: str) -> tuple[Answer, float]:
         body=FIRST_CARD,
         headers={"Idempotency-Key": key},
     )
-    if answer.status != 201:  # noqa: PLR2004 - HTTP's Created
-        raise FirstCardFailedError(f"The first gift card was not issued: HTTP {answer.status}\n{answer.text}")
-    return answer, time.monotonic() - started
+    if response.status != 201:  # noqa: PLR2004 - HTTP's Created
+        raise FirstCardFailedError(f"The first gift card was not issued: HTTP {response.status}\n{response.text}")
+    return response, time.monotonic() - started
 
 
 def new_key() -> str:
@@ -40,11 +40,11 @@ def new_key() -> str:
     return f"first-card-{uuid.uuid4().hex[:8]}"
 
 
-def what_to_try(deployed: Outputs, key: str, answer: Answer | None) -> str:
+def what_to_try(deployed: Outputs, key: str, response: Response | None) -> str:
     """Commands for the next minutes, each on one line."""
     body = shlex.quote(json.dumps(FIRST_CARD))
-    request_id = answer.body["requestId"] if answer else "REQUEST_ID"
-    again = "the same order again: no second card" if answer else "a gift card"
+    request_id = response.body["requestId"] if response else "REQUEST_ID"
+    again = "the same order again: no second card" if response else "a gift card"
     lines = [
         (again, f"make call METHOD=POST ROUTE=/gift-cards KEY={key} BODY={body}"),
         ("what the ledger knows", f"make call ROUTE=/gift-cards/{request_id}"),

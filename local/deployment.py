@@ -125,12 +125,12 @@ def _recipe() -> str:
 def _ingredients(command: list[str]) -> str:
     """One hash of all that a build is made from: sources, template, settings, interpreter, and sam itself."""
     digest = hashlib.sha256("\0".join([sys.version, *command]).encode())
-    made_by_tools = {"__pycache__", ".pyc"}
+    made_by_dependencies = {"__pycache__", ".pyc"}
     for file in sorted(
         [TEMPLATE, ROOT / "samconfig.toml", ROOT / "requirements" / "sam.txt"]
         + [file for folder in ("functions", "layers") for file in (ROOT / folder).rglob("*") if file.is_file()]
     ):
-        if not made_by_tools & {*file.parts, file.suffix}:
+        if not made_by_dependencies & {*file.parts, file.suffix}:
             content = file.read_bytes()
             # With lengths, so that nothing can move from one file to the next unnoticed.
             digest.update(f"{file.relative_to(ROOT)}\0{len(content)}\0".encode() + content)

@@ -114,14 +114,14 @@ def _store(directive: Any, record: Any) -> None:
 def put_secret_value(data: Any) -> Any:
     """Add a version of a secret; its labels leave the versions that had them."""
     _, secret = secretsmanager._resolve(data.get("SecretId"))
-    answer = _put_secret_value(data)
-    if answer[0] == 200 and secret:  # noqa: PLR2004 - HTTP
-        made = json.loads(answer[2])["VersionId"]
+    response = _put_secret_value(data)
+    if response[0] == 200 and secret:  # noqa: PLR2004 - HTTP
+        made = json.loads(response[2])["VersionId"]
         moved = set(data.get("VersionStages") or []) - _KEPT_STAGES
         for version, held in secret["Versions"].items():
             if version != made:
                 held["Stages"] = [stage for stage in held["Stages"] if stage not in moved]
-    return answer
+    return response
 
 
 def sqs_concurrency(mapping: Any, *args: Any, **kwargs: Any) -> Any:

@@ -23,10 +23,10 @@ from typing import Any, Final, TextIO
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from incentives.domain.bulk import FileFormat
-from incentives.domain.rows import FILE_BYTES_MAX, digest_of
+from incentives.domain.bulk_orders.bulk_order import FileFormat
+from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX, digest_of
 from local import order_texts, outputs, settings
-from local.signing import Answer, Caller, send
+from local.signing import Caller, Response, send
 
 FORMATS: Final = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 STARTABLE: Final = frozenset({"AWAITING_FILE", "INVALID", "VALIDATED"})
@@ -61,7 +61,7 @@ class Gateway:
     url: str
     region: str
     caller: Callable[[], Caller] = field(repr=False)
-    call: Callable[..., Answer] = send
+    call: Callable[..., Response] = send
     sleep: Callable[[float], None] = time.sleep
 
     def order(self, method: str, route: str, body: object = None, *, key: str | None = None) -> dict[str, Any]:
@@ -71,26 +71,26 @@ class Gateway:
             OrderError: the gateway said no, or nothing.
         """
         headers = {"Idempotency-Key": key} if key is not None else {}
-        answer = self._repeated(
+        response = self._repeated(
             lambda: self.call(
                 method, self.url + route, caller=self.caller(), region=self.region, body=body, headers=headers
             )
         )
         try:
-            found = answer.body
+            found = response.body
         except ValueError:
-            raise OrderError(f"{method} {route}: HTTP {answer.status}, no JSON") from None
-        if answer.status >= FIRST_ERROR_STATUS:
-            raise OrderError(found.get("detail") or f"{method} {route}: HTTP {answer.status}")
+            raise OrderError(f"{method} {route}: HTTP {response.status}, no JSON") from None
+        if response.status >= FIRST_ERROR_STATUS:
+            raise OrderError(found.get("detail") or f"{method} {route}: HTTP {response.status}")
         return dict(found)
 
     def put(self, upload: dict[str, Any], content: bytes) -> None:
-        """Put a file where the order's answer said.
+        """Put a file where the order's response said.
 
         Raises:
             OrderError: it was not taken.
         """
-        answer = self._repeated(
+        response = self._repeated(
             lambda: self.call(
                 upload["method"],
                 upload["url"],
@@ -101,20 +101,20 @@ class Gateway:
                 timeout_seconds=PUT_SECONDS_MAX,
             )
         )
-        if answer.status >= FIRST_ERROR_STATUS:
-            # The answer repeats the address, which is a secret for as long as it works.
-            raise OrderError(f"The file was not taken: HTTP {answer.status}.")
+        if response.status >= FIRST_ERROR_STATUS:
+            # The response repeats the address, which is a secret for as long as it works.
+            raise OrderError(f"The file was not taken: HTTP {response.status}.")
 
-    def _repeated(self, attempt: Callable[[], Answer]) -> Answer:
+    def _repeated(self, attempt: Callable[[], Response]) -> Response:
         for tries_left in reversed(range(TRIES_MAX)):
             try:
-                answer = attempt()
+                response = attempt()
             except OSError as error:
                 if not tries_left:
                     raise OrderError(f"No answer from {self.url}: {error}") from error
             else:
-                if answer.status not in REPEAT_ON or not tries_left:
-                    return answer
+                if response.status not in REPEAT_ON or not tries_left:
+                    return response
             self.sleep(1.0)
         raise AssertionError("unreachable: the last try returns or raises")
 

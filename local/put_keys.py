@@ -17,8 +17,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from incentives.domain.account_secrets import COUNTRIES, code_of, fault_of_secret
-from incentives.domain.accounts import ACCOUNT_NAME
+from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.keys.account_secret import COUNTRIES, code_of, fault_of_secret
 from local import keys, outputs, settings
 from local.aws import client
 from local.signing import Caller

@@ -57,8 +57,8 @@ def _watch(deployed: Outputs, route: str, until: float) -> int:
 
 def _call(deployed: Outputs, method: str, route: str) -> tuple[int, dict[str, Any]]:
     caller = Caller(deployed.accessKeyId, deployed.secretAccessKey)
-    answer = send(method, deployed.apiUrl + route, caller=caller, region=deployed.region)
-    return answer.status, answer.body if isinstance(answer.body, dict) else {"detail": answer.text}
+    response = send(method, deployed.apiUrl + route, caller=caller, region=deployed.region)
+    return response.status, response.body if isinstance(response.body, dict) else {"detail": response.text}
 
 
 if __name__ == "__main__":

@@ -38,15 +38,15 @@ def main() -> int:
         if os.environ.get("WATCH_SECONDS"):
             asked["watchSeconds"] = float(os.environ["WATCH_SECONDS"])
         print(f"Rotating the key of account {account}; a new key is watched for ten minutes ...", flush=True)
-        answer = lambda_client.invoke(FunctionName=function, Payload=json.dumps(asked))
+        response = lambda_client.invoke(FunctionName=function, Payload=json.dumps(asked))
     except (RefusedError, NoTargetError, outputs.NotDeployedError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except (ClientError, BotoCoreError) as error:
         print(f"AWS refused, or the connection was lost: {error}\nRun this again: it goes on.", file=sys.stderr)
         return 1
-    report = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
+    report = json.loads(response["Payload"].read())
+    if "FunctionError" in response:
         print("The function ended before its time; its log says why. Run this again: it goes on.", file=sys.stderr)
         return 1
     print(f"{report['outcome']}: {report['detail']}")

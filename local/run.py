@@ -58,14 +58,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def _show(deployed: Outputs, seconds: float) -> None:
     key = demo.new_key()
-    answer = None
+    response = None
     # Against somebody else's Incentives API no card is issued that nobody asked for.
     if deployed.sandboxUrl:
-        answer, took = demo.issue_first_card(deployed, key)
+        response, took = demo.issue_first_card(deployed, key)
         print(f"  {'first gift card':<16} {took:5.1f} s   ({seconds + took:.0f} s in all)")
-        print(f"\nHTTP {answer.status}\n{json.dumps(answer.body, indent=2)}")
+        print(f"\nHTTP {response.status}\n{json.dumps(response.body, indent=2)}")
     print(f"\nThe API is at {deployed.apiUrl} and wants signed requests. To try next, in another terminal:\n")
-    print(demo.what_to_try(deployed, key, answer))
+    print(demo.what_to_try(deployed, key, response))
 
 
 def _take_down(chosen: settings.Settings, deployed: Outputs | None) -> None:

@@ -58,7 +58,7 @@ def start_ministack(settings: Settings) -> tuple[processes.Service, str]:
             environment |= {"PERSIST_STATE": "1", "S3_PERSIST": "1"}
         command = [str(python_of("ministack")), str(ROOT / "local" / "emulator.py")]
         service = processes.start("ministack", command, settings.directory, environment, settings.directory)
-        processes.wait_until(service, lambda: _answers(f"{url}/_ministack/health"), START_SECONDS_MAX)
+        processes.wait_until(service, lambda: _responses(f"{url}/_ministack/health"), START_SECONDS_MAX)
         return service, url
 
     return _on_a_port("ministack", settings, settings.ministack_port, attempt)
@@ -81,7 +81,7 @@ def start_sandbox(settings: Settings) -> tuple[processes.Service, str]:
         }
         command = [str(python_of("project")), "-m", "sandbox", "--host", HOST, "--port", str(port)]
         service = processes.start("sandbox", command, settings.directory, environment, ROOT)
-        processes.wait_until(service, lambda: _answers(f"{url}/_sandbox/report"), START_SECONDS_MAX)
+        processes.wait_until(service, lambda: _responses(f"{url}/_sandbox/report"), START_SECONDS_MAX)
         return service, url
 
     return _on_a_port("sandbox", settings, settings.sandbox_port, attempt)
@@ -110,11 +110,11 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _answers(url: str) -> bool:
+def _responses(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=2) as answer:
-            status: int = answer.status
+        with opener.open(url, timeout=2) as response:
+            status: int = response.status
             return status == 200  # noqa: PLR2004 - HTTP's OK
     except OSError:
         return False

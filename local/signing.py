@@ -26,7 +26,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An HTTP answer. Header names are in lower case."""
 
     status: int
@@ -52,8 +52,8 @@ def send(
     body: object = None,
     headers: Mapping[str, str] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
-) -> Answer:
-    """Send one request and return its answer, whatever its status.
+) -> Response:
+    """Send one request and return its response, whatever its status.
 
     Args:
         method: the HTTP method.
@@ -65,7 +65,7 @@ def send(
         timeout_seconds: for connecting and for each read.
 
     Raises:
-        OSError: there was no answer.
+        OSError: there was no response.
     """
     if urlsplit(url).scheme not in {"http", "https"}:
         raise ValueError(f"Not an http(s) URL: {url}")
@@ -80,14 +80,14 @@ def send(
     outgoing = urllib.request.Request(  # noqa: S310 - the scheme was checked above
         prepared.url, data=data, headers=dict(prepared.headers), method=method
     )
-    # No proxy: the answer of a proxy would be taken for the API's.
+    # No proxy: the response of a proxy would be taken for the API's.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(outgoing, timeout=timeout_seconds) as answer:
-            return _answer(answer.status, answer.headers.items(), answer.read())
+        with opener.open(outgoing, timeout=timeout_seconds) as response:
+            return _response(response.status, response.headers.items(), response.read())
     except urllib.error.HTTPError as error:
         with error:
-            return _answer(error.code, error.headers.items(), error.read())
+            return _response(error.code, error.headers.items(), error.read())
 
 
 def _encoded(body: object) -> bytes | None:
@@ -100,5 +100,5 @@ def _encoded(body: object) -> bytes | None:
             return json.dumps(body).encode()
 
 
-def _answer(status: int, headers: Any, content: bytes) -> Answer:  # noqa: ANN401 - pairs, by either class of message
-    return Answer(status, {name.lower(): value for name, value in headers}, content.decode("utf-8", errors="replace"))
+def _response(status: int, headers: Any, content: bytes) -> Response:  # noqa: ANN401 - pairs, by either class of message
+    return Response(status, {name.lower(): value for name, value in headers}, content.decode("utf-8", errors="replace"))

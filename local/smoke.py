@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import outputs
-from local.signing import Answer
+from local.signing import Response
 from local.target import NoTargetError, Target, find, functions
 
 #: For a request that was answered 202, or a workflow, to end.
@@ -95,20 +95,20 @@ class Smoke:
     def funds(self) -> str:
         """Whether Amazon takes the account's key."""
         account = self.order.get("account")
-        answer = self._call("GET", "/funds" + (f"?account={account}" if account else ""))
-        _expect(answer, 200, "Put the account's keys with `make put-keys`; see the `detail` above.")
-        body = answer.body
+        response = self._call("GET", "/funds" + (f"?account={account}" if account else ""))
+        _expect(response, 200, "Put the account's keys with `make put-keys`; see the `detail` above.")
+        body = response.body
         return f"{body['availableFunds']['amount']} {body['availableFunds']['currencyCode']} as of {body['asOf']}"
 
     def create(self) -> str:
         """One card."""
-        answer = self._call("POST", "/gift-cards", self.order, key=self.key)
-        request_id = _id_of(answer)
+        response = self._call("POST", "/gift-cards", self.order, key=self.key)
+        request_id = _id_of(response)
         self.card = {"requestId": request_id}
-        _expect(answer, (201, 202), "See the error's `errorType` in docs/errors.md.")
-        record = answer.body
+        _expect(response, (201, 202), "See the error's `errorType` in docs/errors.md.")
+        record = response.body
         self.claim_code = record.pop("gcClaimCode", None) or ""
-        if answer.status == 202:  # noqa: PLR2004 - HTTP's Accepted
+        if response.status == 202:  # noqa: PLR2004 - HTTP's Accepted
             record = self._ended()
         self.card = record
         if record["status"] != "SUCCEEDED":
@@ -117,11 +117,14 @@ class Smoke:
 
     def repeat(self) -> str:
         """The same key gets the same card."""
-        answer = self._call("POST", "/gift-cards", self.order, key=self.key)
-        _expect(answer, 200, "The same key must get the stored result: this is a bug, stop and report it.")
-        same = (answer.body.get("requestId"), answer.body.get("gcId")) == (self.card["requestId"], self.card["gcId"])
-        code = answer.body.get("gcClaimCode") or ""
-        if not same or answer.headers.get("idempotent-replayed") != "true" or (self.claim_code or code) != code:
+        response = self._call("POST", "/gift-cards", self.order, key=self.key)
+        _expect(response, 200, "The same key must get the stored result: this is a bug, stop and report it.")
+        same = (response.body.get("requestId"), response.body.get("gcId")) == (
+            self.card["requestId"],
+            self.card["gcId"],
+        )
+        code = response.body.get("gcClaimCode") or ""
+        if not same or response.headers.get("idempotent-replayed") != "true" or (self.claim_code or code) != code:
             raise FailedError("the answer is another one", "This is a bug: two cards for one key. Stop and report it.")
         self.claim_code = code
         return "the same request, the same card"
@@ -129,24 +132,24 @@ class Smoke:
     def misuse(self) -> str:
         """The same key for another order is refused."""
         other = {**self.order, "externalReference": "another order"}
-        answer = self._call("POST", "/gift-cards", other, key=self.key)
-        _expect(answer, 422, "A key must name one order: this is a bug, stop and report it.")
+        response = self._call("POST", "/gift-cards", other, key=self.key)
+        _expect(response, 422, "A key must name one order: this is a bug, stop and report it.")
         return "another order under the same key is refused"
 
     def reveal(self) -> str:
         """The claim code, once more."""
-        answer = self._call("POST", f"/gift-cards/{self.card['requestId']}/claim-code")
-        _expect(answer, 200, "The caller needs execute-api:Invoke on POST/gift-cards/*/claim-code.")
-        code = answer.body.get("gcClaimCode") or ""
+        response = self._call("POST", f"/gift-cards/{self.card['requestId']}/claim-code")
+        _expect(response, 200, "The caller needs execute-api:Invoke on POST/gift-cards/*/claim-code.")
+        code = response.body.get("gcClaimCode") or ""
         if not code or (self.claim_code and code != self.claim_code):
             raise FailedError("the claim code is another one", "This is a bug: stop and report it.")
         return "read from Amazon, and not shown"
 
     def cancel(self) -> str:
         """Undo it."""
-        answer = self._call("POST", f"/gift-cards/{self.card['requestId']}/cancel")
+        response = self._call("POST", f"/gift-cards/{self.card['requestId']}/cancel")
         to_do = "Cancel the card in Amazon's portal within 15 minutes, or it is paid for."
-        _expect(answer, (200, 202), to_do)
+        _expect(response, (200, 202), to_do)
         status = self._ended()["status"]
         if status != "REVERSED":
             raise FailedError(f"it ended as {status}", to_do)
@@ -283,7 +286,7 @@ class Smoke:
             )
         return None
 
-    def _call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Answer:
+    def _call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Response:
         return self.target.call(method, route, body, key=key)
 
     def _ended(self) -> dict[str, Any]:
@@ -312,25 +315,25 @@ class Smoke:
         return False
 
 
-def _expect(answer: Answer, statuses: int | Sequence[int], to_do: str) -> None:
+def _expect(response: Response, statuses: int | Sequence[int], to_do: str) -> None:
     wanted = [statuses] if isinstance(statuses, int) else statuses
-    if answer.status in wanted:
+    if response.status in wanted:
         return
     try:
-        told = answer.body
+        told = response.body
     except ValueError:
         told = {}
-    # Of an answer that was not expected only what is known to hold no code.
+    # Of a response that was not expected only what is known to hold no code.
     said = {name: told.get(name) for name in ("detail", "errorType", "message") if isinstance(told, dict)}
-    if answer.status == 403:  # noqa: PLR2004 - HTTP's Forbidden
+    if response.status == 403:  # noqa: PLR2004 - HTTP's Forbidden
         to_do = "Your AWS identity needs execute-api:Invoke on this API, and the account a key that Amazon takes."
     why = "; ".join(f"{name}: {value}" for name, value in said.items() if value)
-    raise FailedError(f"HTTP {answer.status}{f' ({why})' if why else ''}", to_do)
+    raise FailedError(f"HTTP {response.status}{f' ({why})' if why else ''}", to_do)
 
 
-def _id_of(answer: Answer) -> str:
+def _id_of(response: Response) -> str:
     try:
-        return str(answer.body.get("requestId") or "")
+        return str(response.body.get("requestId") or "")
     except (ValueError, AttributeError):
         return ""
 

@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from local import aws, outputs, settings
-from local.signing import Answer, Caller, send
+from local.signing import Caller, Response, send
 
 # A person waits: what does not answer within seconds is told, not waited for.
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 4, "mode": "standard"})
@@ -42,8 +42,8 @@ class Target:
     parameters: Mapping[str, str]
     is_local: bool
 
-    def call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Answer:
-        """Sign and send one request to the API. Raises `OSError` if there was no answer."""
+    def call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Response:
+        """Sign and send one request to the API. Raises `OSError` if there was no response."""
         headers = {"Idempotency-Key": key} if key else {}
         url = self.api_url + route
         return send(method, url, caller=self.caller(), region=self.region, body=body, headers=headers)

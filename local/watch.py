@@ -33,9 +33,9 @@ SINGLE: Final = (
     ("OpenUnknown", "Maximum"),
     ("OpenUnknownOldest", "Maximum"),
     ("OpenWaiting", "Maximum"),
-    ("PaceWait", "p50"),
-    ("PaceWait", "p99"),
-    ("SlotMissed", "Sum"),
+    ("PermitWait", "p50"),
+    ("PermitWait", "p99"),
+    ("PermitMissed", "Sum"),
     ("Throttled", "Sum"),
 )
 OF_ACCOUNT: Final = ("AvailableFunds", "AverageDailySpend", "DaysRemaining", "AccessKeyAgeDays")
@@ -149,8 +149,8 @@ class Screen:
         yield f"recoveries     {self._recoveries()} under way"
         queued, dead, failures = (self._length(f"{queue}Url") for queue in QUEUES)
         yield f"backlog        {queued} in the queue, {dead} dead letters, {failures} failures of schedules"
-        yield f"paced wait     {of('PaceWait', 'p50', ' ms')} median, {of('PaceWait', 'p99', ' ms')} p99"
-        yield f"the pace       {of('SlotMissed', 'Sum')} slots missed, {of('Throttled', 'Sum')} throttled by Amazon"
+        yield f"paced wait     {of('PermitWait', 'p50', ' ms')} median, {of('PermitWait', 'p99', ' ms')} p99"
+        yield f"the pace       {of('PermitMissed', 'Sum')} slots missed, {of('Throttled', 'Sum')} throttled by Amazon"
 
     def _accounts(self, figures: Figures, accounts: Sequence[str]) -> Iterator[str]:
         yield f"{'accounts':<20}{'funds':>14}{'a day':>12}{'days left':>11}{'key age':>10}"

@@ -10,7 +10,7 @@ from sandbox.activity import get_gift_card_activity_page
 from sandbox.cards import cancel_gift_card, create_gift_card, get_available_funds
 from sandbox.errors import RefusedError, UnreadableError
 from sandbox.loads import load_amazon_balance, validate_account_for_amazon_balance_load, void_amazon_balance_load
-from sandbox.outcome import Answer, Done, Failure, Framework, Success
+from sandbox.outcome import Done, Failure, Framework, Response, Success
 from sandbox.world import Account, Activity, World
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Operation:
     """One operation.
 
-    What runs it, the request's id member, the members of its answer, and its name in the activity log.
+    What runs it, the request's id member, the members of its response, and its name in the activity log.
     """
 
     run: Callable[[World, Account, Fields, datetime], Done]
@@ -79,7 +79,7 @@ def request_id_of(operation: str, fields: Fields | None) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def execute(world: World, partner_id: str, operation: str, fields: Fields, at: datetime) -> Answer:
+def execute(world: World, partner_id: str, operation: str, fields: Fields, at: datetime) -> Response:
     """Run `operation` for the account as of `at`, change the world and say what Amazon would answer."""
     known = OPERATIONS[operation]
     account = world.accounts[partner_id]
@@ -101,7 +101,7 @@ def execute(world: World, partner_id: str, operation: str, fields: Fields, at: d
 def failure(world: World, operation: str, fields: Fields | None, refusal: RefusedError) -> Failure:
     """The envelope of a refusal.
 
-    Every member of the operation's answer, null but for the echoed id, card info and status.
+    Every member of the operation's response, null but for the echoed id, card info and status.
     """
     known = OPERATIONS[operation]
     members: dict[str, Json] = dict.fromkeys(known.members)

@@ -95,7 +95,7 @@ def refund(world: World, card: GiftCard, at: datetime, operation: str) -> None:
 
 
 def card_fields(card: GiftCard, at: datetime) -> dict[str, Json]:
-    """The answer of CreateGiftCard for that card, as it stands."""
+    """The response of CreateGiftCard for that card, as it stands."""
     return {
         "cardInfo": {
             "cardNumber": None,

@@ -113,7 +113,7 @@ def _throttle(desk: Desk) -> object:
 
 
 def _latency(desk: Desk) -> object:
-    """`seconds` delays every answer after its effect, `beforeSeconds` every call before its effect."""
+    """`seconds` delays every response after its effect, `beforeSeconds` every call before its effect."""
     names = {"seconds": "latencySeconds", "beforeSeconds": "latencyBeforeSeconds"}
     if not desk.body or not set(desk.body) <= set(names):
         raise ControlError(f"give {', '.join(sorted(names))}")

@@ -1,4 +1,4 @@
-"""How an answer leaves the sandbox: as it should, or spoiled by a fault."""
+"""How a response leaves the sandbox: as it should, or spoiled by a fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from sandbox import wire
 from sandbox.amazon import failure
 from sandbox.errors import GENERAL_F500, RESEND, WRONG_SIGNATURE, AmazonError, RefusedError, error_of
-from sandbox.outcome import Answer, Failure, Framework, Success
+from sandbox.outcome import Failure, Framework, Response, Success
 from sandbox.wire import Encoded
 
 if TYPE_CHECKING:
@@ -56,27 +56,27 @@ class Delivery:
 
     @property
     def http_status(self) -> int | None:
-        """The answer's HTTP status; None when no answer is given."""
+        """The response's HTTP status; None when no response is given."""
         return None if self.encoded is None else self.encoded.http_status
 
     @property
     def body(self) -> bytes | None:
-        """The answer's body; None when no answer is given."""
+        """The response's body; None when no response is given."""
         return None if self.encoded is None else self.encoded.body
 
 
 def throttled(world: World) -> Framework:
-    """The answer to a call that comes too fast."""
+    """The response to a call that comes too fast."""
     return Framework("ThrottlingException", THROTTLED, world.options.throttle_status)
 
 
-def true_delivery(answer: Answer, *, as_xml: bool) -> Delivery:
-    """The answer as it should be."""
-    return Delivery("answer", wire.encode(answer, as_xml=as_xml))
+def true_delivery(response: Response, *, as_xml: bool) -> Delivery:
+    """The response as it should be."""
+    return Delivery("answer", wire.encode(response, as_xml=as_xml))
 
 
 def replaced(world: World, rule: Rule, operation: str, fields: Fields | None, *, as_xml: bool) -> Delivery:
-    """The delivery of a fault that puts something else in the place of the answer (or of a late effect's answer)."""
+    """The delivery of a fault that puts something else in the place of the response (or of a late effect's response)."""
     kind = rule.kind if rule.kind != "lateEffect" else str(rule.text("answer", "drop"))
     match kind:
         case "drop":
@@ -130,12 +130,12 @@ def _error(rule: Rule) -> AmazonError:
     return RESEND if error_type is None else error_of(error_type, rule.text("message"), rule.text("errorCode"))
 
 
-def spoiled(rule: Rule, hit: int, answer: Answer, *, as_xml: bool) -> Delivery:
-    """The delivery of a fault that changes the true answer.
+def spoiled(rule: Rule, hit: int, response: Response, *, as_xml: bool) -> Delivery:
+    """The delivery of a fault that changes the true response.
 
     `hit` counts this rule's hits from 1: variants take turns by it.
     """
-    encoded = wire.encode(answer, as_xml=as_xml)
+    encoded = wire.encode(response, as_xml=as_xml)
     match rule.kind:
         case "slowDrip":
             return Delivery("drip", encoded, rule.seconds("dripSeconds", DRIP_SECONDS))
@@ -144,11 +144,11 @@ def spoiled(rule: Rule, hit: int, answer: Answer, *, as_xml: bool) -> Delivery:
         case "garbledCode":
             variant = rule.parameters.get("variant")
             number = variant if isinstance(variant, int) else hit - 1
-            encoded = replace(encoded, body=_garbled(answer, number))
+            encoded = replace(encoded, body=_garbled(response, number))
         case "xml":
-            encoded = wire.encode(answer, as_xml=True)
+            encoded = wire.encode(response, as_xml=True)
         case kind:
-            encoded = wire.encode(_edited(answer, _EDITS[kind]), as_xml=as_xml)
+            encoded = wire.encode(_edited(response, _EDITS[kind]), as_xml=as_xml)
     return Delivery("answer", encoded)
 
 
@@ -158,14 +158,14 @@ def _status(rule: Rule, default: int) -> int:
 
 
 def _cut(body: bytes) -> bytes:
-    """The beginning of an answer: just past the claim code where there is one, otherwise two thirds."""
+    """The beginning of a response: just past the claim code where there is one, otherwise two thirds."""
     code = _CLAIM_CODE.search(body)
     return body[: code.end() + 3] if code else body[: len(body) * 2 // 3]
 
 
-def _garbled(answer: Answer, variant: int) -> bytes:
-    """An answer that holds the claim code, but lacks or garbles every other field. Six variants, taken in turns."""
-    fields = answer.fields if isinstance(answer, Success | Failure) else {}
+def _garbled(response: Response, variant: int) -> bytes:
+    """A response that holds the claim code, but lacks or garbles every other field. Six variants, taken in turns."""
+    fields = response.fields if isinstance(response, Success | Failure) else {}
     code = fields.get("gcClaimCode")
     text = code if isinstance(code, str) else ""
     others = [name for name in sorted(fields) if name != "gcClaimCode"]
@@ -186,13 +186,13 @@ def _garbled(answer: Answer, variant: int) -> bytes:
     return json.dumps(garbled, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _edited(answer: Answer, edit: Callable[[dict[str, Json]], None]) -> Answer:
-    """A success with its members changed; every other answer as it is."""
-    if not isinstance(answer, Success):
-        return answer
-    fields = _copy(answer.fields)
+def _edited(response: Response, edit: Callable[[dict[str, Json]], None]) -> Response:
+    """A success with its members changed; every other response as it is."""
+    if not isinstance(response, Success):
+        return response
+    fields = _copy(response.fields)
     edit(fields)
-    return replace(answer, fields=fields)
+    return replace(response, fields=fields)
 
 
 def _copy(fields: dict[str, Json]) -> dict[str, Json]:
@@ -200,7 +200,7 @@ def _copy(fields: dict[str, Json]) -> dict[str, Json]:
 
 
 def _values_of(fields: dict[str, Json]) -> list[dict[str, Json]]:
-    """Every money structure in an answer, whatever the operation calls it."""
+    """Every money structure in a response, whatever the operation calls it."""
     info = fields.get("cardInfo")
     found = [fields.get("amount"), fields.get("availableFunds"), info.get("value") if isinstance(info, dict) else None]
     return [value for value in found if isinstance(value, dict)]

@@ -1,4 +1,4 @@
-"""Every error type the API is known to answer with: its F-code, its text, and how sure that is.
+"""Every error type the API is known to response with: its F-code, its text, and how sure that is.
 
 Certainty: "recorded" was seen in real traffic, "documented" is named with its class in documentation, "assumed" is a
 name whose class or text was inferred. Amazon's own mock ids give most of the texts.
@@ -151,7 +151,7 @@ class RefusedError(Exception):
     """A business refusal: the operation had no effect and Amazon says why.
 
     `card_info`: the `cardInfo` member of the failing answer, where recorded traffic shows one; otherwise null.
-    `mock`: the refusal was asked for by a mock id (then the answer does not echo the request id).
+    `mock`: the refusal was asked for by a mock id (then the response does not echo the request id).
     """
 
     def __init__(self, error: AmazonError, card_info: object = None, *, mock: bool = False) -> None:
@@ -162,7 +162,7 @@ class RefusedError(Exception):
 
 
 class UnreadableError(Exception):
-    """The service framework could not read the request: the answer is the bare ``{"Message": ...}``."""
+    """The service framework could not read the request: the response is the bare ``{"Message": ...}``."""
 
     def __init__(self, message: str | None) -> None:
         super().__init__(message or "unreadable request")

@@ -16,7 +16,7 @@ from sandbox.wire import FORMS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# The answer, or its absence, does not depend on the effect: may be scripted before or after it.
+# The response, or its absence, does not depend on the effect: may be scripted before or after it.
 REPLACING = frozenset(
     {
         "resend",
@@ -37,7 +37,7 @@ REPLACING = frozenset(
 )
 # Amazon did not execute the call: only before.
 BEFORE_ONLY = frozenset({"throttle", "wrongSignature"})
-# The true answer, spoiled: only after.
+# The true response, spoiled: only after.
 AFTER_ONLY = frozenset(
     {
         "truncatedJson",
@@ -57,7 +57,7 @@ AFTER_ONLY = frozenset(
 )
 LATE = "lateEffect"
 KINDS = REPLACING | BEFORE_ONLY | AFTER_ONLY | {LATE}
-LATE_ANSWERS = ("drop", "resend", "timeout", "connectionLost", "page")
+LATE_RESPONSES = ("drop", "resend", "timeout", "connectionLost", "page")
 
 
 class FaultError(ValueError):
@@ -226,7 +226,7 @@ _PARAMETERS: dict[str, dict[str, tuple[type, ...]]] = {
 }
 _REQUIRED = {"lateEffect": frozenset({"delaySeconds"}), "refuse": frozenset({"errorType"})}
 _PARAMETER_CHOICES = {
-    ("lateEffect", "answer"): LATE_ANSWERS,
+    ("lateEffect", "answer"): LATE_RESPONSES,
     ("generalError", "errorCode"): ("F100", "F500"),
     **{(kind, "form"): FORMS for kind, allowed in _PARAMETERS.items() if "form" in allowed},
 }

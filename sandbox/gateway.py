@@ -20,7 +20,7 @@ from sandbox.cards import refund
 from sandbox.errors import AmazonError, RefusedError, UnreadableError
 from sandbox.faults import AFTER_ONLY, LATE, Rule, Script
 from sandbox.options import Options
-from sandbox.outcome import Answer, Framework, Success, label
+from sandbox.outcome import Framework, Response, Success, label
 from sandbox.throttle import MINUTE, SECOND, Throttle
 from sandbox.values import CURRENCIES, Fields, Json
 from sandbox.world import DEFAULT_FUNDS, Account, Limits, World, default_limits
@@ -59,7 +59,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class CallRecord:
-    """One call in the report. `outcome` is what truly happened at Amazon, `fault` what spoiled the answer."""
+    """One call in the report. `outcome` is what truly happened at Amazon, `fault` what spoiled the response."""
 
     at: datetime
     tick: float
@@ -175,9 +175,9 @@ class Sandbox:
         came = CallRecord(now, tick, arrival.operation, request_id, partner_id, "", None, arrival.amz_date)
         turned_away = self._turned_away(arrival, account, now, tick)
         if turned_away is not None or account is None:
-            answer: Answer = turned_away or _UNKNOWN_KEY
-            self.calls.append(replace(came, outcome=label(answer)))
-            return replace(delivery.true_delivery(answer, as_xml=arrival.as_xml), executed=False)
+            response: Response = turned_away or _UNKNOWN_KEY
+            self.calls.append(replace(came, outcome=label(response)))
+            return replace(delivery.true_delivery(response, as_xml=arrival.as_xml), executed=False)
         rule = self.script.decide(arrival.operation, request_id)
         if rule is not None and (rule.when == "before" or rule.kind == LATE):
             self.calls.append(replace(came, outcome="late" if rule.kind == LATE else "notExecuted", fault=rule.kind))
@@ -186,20 +186,20 @@ class Sandbox:
             spoiled = delivery.replaced(self.world, rule, arrival.operation, fields, as_xml=arrival.as_xml)
             return replace(spoiled, executed=False)
         if fields is None:
-            answer = unreadable
+            response = unreadable
         else:
-            answer = execute(self.world, account.partner_id, arrival.operation, fields, now)
-        self.calls.append(replace(came, outcome=label(answer), fault=None if rule is None else rule.kind))
+            response = execute(self.world, account.partner_id, arrival.operation, fields, now)
+        self.calls.append(replace(came, outcome=label(response), fault=None if rule is None else rule.kind))
         if rule is None:
-            return delivery.true_delivery(answer, as_xml=arrival.as_xml)
+            return delivery.true_delivery(response, as_xml=arrival.as_xml)
         if rule.kind in AFTER_ONLY:
-            self._change_card(rule, answer, account.partner_id, request_id, now)
+            self._change_card(rule, response, account.partner_id, request_id, now)
             hit = self.script.hit[rule.number]
-            return delivery.spoiled(rule, hit, answer, as_xml=arrival.as_xml)
+            return delivery.spoiled(rule, hit, response, as_xml=arrival.as_xml)
         return delivery.replaced(self.world, rule, arrival.operation, fields, as_xml=arrival.as_xml)
 
-    def _read(self, arrival: Arrival) -> tuple[Fields | None, Answer]:
-        """The members of the request, or the answer that says why there are none."""
+    def _read(self, arrival: Arrival) -> tuple[Fields | None, Response]:
+        """The members of the request, or the response that says why there are none."""
         try:
             fields = wire.decode(arrival.operation, arrival.body, as_xml=arrival.xml_body)
         except UnreadableError as problem:
@@ -218,12 +218,12 @@ class Sandbox:
         due = sorted((late for late in self.pending if late.due <= now), key=lambda late: (late.due, late.number))
         self.pending = [late for late in self.pending if late.due > now]
         for late in due:
-            answer = execute(self.world, late.account, late.operation, late.fields, late.due)
+            response = execute(self.world, late.account, late.operation, late.fields, late.due)
             request_id = request_id_of(late.operation, late.fields)
-            self.landings.append(Landing(late.due, late.operation, request_id, label(answer)))
+            self.landings.append(Landing(late.due, late.operation, request_id, label(response)))
 
-    def _turned_away(self, arrival: Arrival, account: Account | None, now: datetime, tick: float) -> Answer | None:
-        """The answer to a call that gets no further than the door.
+    def _turned_away(self, arrival: Arrival, account: Account | None, now: datetime, tick: float) -> Response | None:
+        """The response to a call that gets no further than the door.
 
         Unknown key, throttle, old signature, wrong signature.
         """
@@ -253,10 +253,12 @@ class Sandbox:
             buckets.append((f"{account.partner_id} activity", options.activity_per_minute, MINUTE))
         return buckets
 
-    def _change_card(self, rule: Rule, answer: Answer, partner_id: str, request_id: str | None, now: datetime) -> None:
+    def _change_card(
+        self, rule: Rule, response: Response, partner_id: str, request_id: str | None, now: datetime
+    ) -> None:
         """A card that a fault shows as refunded or expired is so from now on: the next answer tells the same story."""
         card = None if request_id is None else self.world.cards.get((partner_id, request_id))
-        if card is None or not isinstance(answer, Success) or answer.operation != "CreateGiftCard":
+        if card is None or not isinstance(response, Success) or response.operation != "CreateGiftCard":
             return
         if rule.kind == "refunded" and card.cancelled_at is None:
             refund(self.world, card, now, "RefundedByFault")

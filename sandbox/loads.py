@@ -1,6 +1,6 @@
 """LoadAmazonBalance, VoidAmazonBalanceLoad and ValidateAccountForAmazonBalanceLoad.
 
-Only requests of these operations are documented. The answers' shape is an assumption: id, status and, for a load, the
+Only requests of these operations are documented. The responses' shape is an assumption: id, status and, for a load, the
 loaded amount.
 """
 

@@ -88,7 +88,7 @@ class Options:
     resend_status: int = 400
     """HTTP status of F400, F100 and F500 answers (recorded as "not 200")."""
     latency_seconds: float = 0.0
-    """Delay of every answer, after the effect."""
+    """Delay of every response, after the effect."""
     latency_before_seconds: float = 0.0
     """Delay of every call, before the effect."""
     hold_seconds: float = 30.0

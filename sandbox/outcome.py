@@ -1,4 +1,4 @@
-"""What an operation came to, before anything is encoded: the answers that the API can give."""
+"""What an operation came to, before anything is encoded: the responses that the API can give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """An operation's own success: the members of the answer and its row in the activity log, if it has one."""
+    """An operation's own success: the members of the response and its row in the activity log, if it has one."""
 
     fields: dict[str, Json]
     activity: Activity | None
@@ -42,7 +42,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Framework:
-    """The service framework's own answer, of no F-code.
+    """The service framework's own response, of no F-code.
 
     Throttling, signature trouble, an unreadable or unknown request.
 
@@ -56,12 +56,12 @@ class Framework:
     capital: bool = False
 
 
-Answer: TypeAlias = Success | Failure | Framework
+Response: TypeAlias = Success | Failure | Framework
 
 
-def label(answer: Answer) -> str:
-    """The answer in a few words, for the report: `SUCCESS`, `F200 InvalidAmountValue`, `ThrottlingException`."""
-    match answer:
+def label(response: Response) -> str:
+    """The response in a few words, for the report: `SUCCESS`, `F200 InvalidAmountValue`, `ThrottlingException`."""
+    match response:
         case Success():
             return "SUCCESS"
         case Failure(error=error):

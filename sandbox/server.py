@@ -47,7 +47,7 @@ class Served:
     clock: Clock
     lock: threading.Lock = field(default_factory=threading.Lock)
     released: threading.Event = field(default_factory=threading.Event)
-    answers: int = 0
+    responses: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> Served:
@@ -60,10 +60,10 @@ class Served:
         self.released.set()
         self.released = threading.Event()
 
-    def answer_id(self) -> str:
+    def response_id(self) -> str:
         """The next x-amzn-requestid: the same sequence for the same seed."""
-        self.answers += 1
-        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.sandbox.world.options.seed}|{self.answers}"))
+        self.responses += 1
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.sandbox.world.options.seed}|{self.responses}"))
 
 
 class Server(ThreadingHTTPServer):
@@ -106,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_SECONDS
     # Nagle's algorithm would cost 40 ms a call.
     disable_nagle_algorithm = True
-    # The whole answer leaves in one piece.
+    # The whole response leaves in one piece.
     wbufsize = -1
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
@@ -158,11 +158,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         served = self.server.served
         with served.lock:
-            status, answer = control.handle(served.sandbox, served.clock, self.command, name, value)
+            status, response = control.handle(served.sandbox, served.clock, self.command, name, value)
             if name == "reset":
                 # What the old state keeps waiting must not reach into the new one.
                 served.release()
-        self._send_json(status, answer)
+        self._send_json(status, response)
 
     def _operation(self, operation: str, body: bytes) -> None:
         served = self.server.served
@@ -230,10 +230,10 @@ class Handler(BaseHTTPRequestHandler):
             return
 
     def _unknown(self, status: int) -> None:
-        answer = Framework(
+        response = Framework(
             "UnknownOperationException", "The requested operation is not recognized by the service.", status
         )
-        self._send(wire.encode(answer, as_xml=self._wants_xml()))
+        self._send(wire.encode(response, as_xml=self._wants_xml()))
 
     def _send_json(self, status: int, value: object) -> None:
         self._send(Encoded(status, wire.JSON_TYPE, json.dumps(value, default=str).encode()))
@@ -257,9 +257,9 @@ class Handler(BaseHTTPRequestHandler):
     def _send_head(self, encoded: Encoded) -> None:
         served = self.server.served
         with served.lock:
-            now, answer_id = served.clock.now(), served.answer_id()
+            now, response_id = served.clock.now(), served.response_id()
         self.send_response_only(encoded.http_status)
-        self.send_header("X-Amzn-Requestid", answer_id)
+        self.send_header("X-Amzn-Requestid", response_id)
         self.send_header("Date", format_datetime(now, usegmt=True))
         self.send_header("Content-Type", encoded.content_type)
         self.send_header("Content-Length", str(len(encoded.body)))

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.errors import RefusedError, UnreadableError, error_of
-from sandbox.outcome import Answer, Failure, Framework, Success
+from sandbox.outcome import Failure, Framework, Response, Success
 
 if TYPE_CHECKING:
     from sandbox.values import Fields, Json
@@ -34,7 +34,7 @@ _XML_FLAGS = {"showNoOps"}
 
 @dataclass(frozen=True)
 class Encoded:
-    """One HTTP answer but for the headers that every answer has."""
+    """One HTTP answer but for the headers that every response has."""
 
     http_status: int
     content_type: str
@@ -95,9 +95,9 @@ def _from_xml(element: ET.Element, path: str) -> Json:
     return text
 
 
-def encode(answer: Answer, *, as_xml: bool) -> Encoded:
-    """The answer as Amazon would send it: JSON with sorted members and nulls, or XML without the nulls."""
-    match answer:
+def encode(response: Response, *, as_xml: bool) -> Encoded:
+    """The response as Amazon would send it: JSON with sorted members and nulls, or XML without the nulls."""
+    match response:
         case Success(operation=operation, fields=fields):
             if as_xml:
                 return Encoded(200, XML_TYPE, _xml(_XML_ROOTS.get(operation, f"{operation}Response"), fields))
@@ -131,15 +131,15 @@ def encode(answer: Answer, *, as_xml: bool) -> Encoded:
             return Encoded(status, JSON_TYPE, _json(bare), headers)
 
 
-def encode_as(answer: Framework, form: str) -> Encoded:
-    """The framework's answer in one of `FORMS`, whatever the caller accepts."""
-    name, message = answer.name or "", answer.message or ""
+def encode_as(response: Framework, form: str) -> Encoded:
+    """The framework's response in one of `FORMS`, whatever the caller accepts."""
+    name, message = response.name or "", response.message or ""
     named: dict[str, Json] = {"__type": name, "message": message}
     match form:
         case "xml":
-            return Encoded(answer.http_status, XML_TYPE, _xml(name, {"Message": message}))
+            return Encoded(response.http_status, XML_TYPE, _xml(name, {"Message": message}))
         case "xmlCode":
-            return Encoded(answer.http_status, XML_TYPE, _xml("Error", {"Code": name, "Message": message}))
+            return Encoded(response.http_status, XML_TYPE, _xml("Error", {"Code": name, "Message": message}))
         case "body":
             members = named
         case "wrapper":
@@ -147,7 +147,7 @@ def encode_as(answer: Framework, form: str) -> Encoded:
         case _:
             members = {"message": message}
     headers = (("X-Amzn-Errortype", name),) if form == "header" else ()
-    return Encoded(answer.http_status, JSON_TYPE, _json(members), headers)
+    return Encoded(response.http_status, JSON_TYPE, _json(members), headers)
 
 
 def _plain(value: Json) -> object:

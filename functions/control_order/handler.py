@@ -6,14 +6,14 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import bulk
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.usecases.control_order import Action, control_order
+from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.usecases.bulk_orders.control_order import Action, control_order
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Do what the last part of the route says: 202 with the order while it is worked on, else 200."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         order_id = bulk.read_order_id(call)
         action = Action(str(event["resource"]).rpartition("/")[2])
@@ -22,10 +22,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             dry_run = bulk.read_start(call)
         else:
             call.refuse_body()
-        view = control_order(order_id, action, bootstrap.order_tools(), dry_run=dry_run)
+        view = control_order(order_id, action, bootstrap.order_dependencies(), dry_run=dry_run)
         return bulk.standing(view, call, accepted=view.order.status.is_worked_on)
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
-bootstrap.in_init(bootstrap.order_tools)
+bootstrap.in_init(bootstrap.order_dependencies)

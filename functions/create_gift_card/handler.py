@@ -6,17 +6,17 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import orders, requests
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.domain.ledger import Intent
+from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.operations import Operation
-from incentives.usecases.answers import Accepted
-from incentives.usecases.issue import Order, issue
+from incentives.domain.single_requests.record import Intent
+from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.results import Accepted
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
     """Issue one gift card: 201 new, 200 repeated, 202 not known yet."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         key, value, body = orders.read_create(call)
         order = Order(
@@ -29,12 +29,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             caller=call.caller,
         )
         later = orders.prefers_async(call)
-        result = issue(order, bootstrap.tools(), bootstrap.budget_of(context), later=later)
+        result = issue(order, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
         if isinstance(result, Accepted):
             return requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
         return requests.issued(result.record, result.card, replayed=result.replayed)
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
-bootstrap.in_init(bootstrap.ledger, bootstrap.pacer, bootstrap.amazon, bootstrap.authorities)
+bootstrap.in_init(bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon, bootstrap.authorities)

@@ -6,16 +6,16 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import bulk, orders
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.domain.bulk import FileFormat
-from incentives.domain.ledger import Intent
-from incentives.usecases.create_order import create_order
+from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.domain.bulk_orders.bulk_order import FileFormat
+from incentives.domain.single_requests.record import Intent
+from incentives.usecases.bulk_orders.create_order import create_order
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Make an order: 201 new, 200 repeated."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         key, body = bulk.read_order(call)
         view = create_order(
@@ -25,12 +25,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             on_unknown=Intent(body.onUnknown),
             allow_same_rows=body.allowSameRows,
             caller=call.caller,
-            tools=bootstrap.order_tools(),
+            dependencies=bootstrap.order_dependencies(),
             accounts=bootstrap.accounts(),
         )
         return bulk.created(view, call)
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
-bootstrap.in_init(bootstrap.accounts, bootstrap.secrets, bootstrap.order_tools, bootstrap.order_files)
+bootstrap.in_init(bootstrap.accounts, bootstrap.secrets, bootstrap.order_dependencies, bootstrap.order_files)

@@ -6,21 +6,21 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import requests
-from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.operations import Operation
-from incentives.usecases.find import find
+from incentives.usecases.single_requests.find import find
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Read one activation."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         return requests.standing(
             find(requests.read_request_id(call), bootstrap.ledger(), operation=Operation.ACTIVATE_GIFT_CARD)
         )
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
 bootstrap.in_init(bootstrap.ledger)

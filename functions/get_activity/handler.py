@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import orders, questions
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.usecases.get_activity import get_activity
+from incentives.api import orders, queries
+from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.usecases.accounts.get_activity import get_activity
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
-    """Read a page of Amazon's own book of the account."""
+    """Read a page of Amazon's own activity of the account."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
-        named, first, last, page = questions.read_activity(call)
+    def respond(call: ApiCall) -> ApiResponse:
+        named, first, last, page = queries.read_activity(call)
         account = orders.account_or_default(named, bootstrap.settings().default_account)
         found = get_activity(
-            account, first, last, index=page, tools=bootstrap.tools(), budget=bootstrap.budget_of(context)
+            account, first, last, index=page, dependencies=bootstrap.dependencies(), budget=bootstrap.budget_of(context)
         )
-        return questions.activity(account, page, found.rows, found.total, len(found.left_out))
+        return queries.activity(account, page, found.rows, found.total, len(found.left_out))
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
-bootstrap.in_init(bootstrap.pacer, bootstrap.amazon, bootstrap.authorities)
+bootstrap.in_init(bootstrap.rate_limiter, bootstrap.amazon, bootstrap.authorities)

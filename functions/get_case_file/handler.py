@@ -6,18 +6,18 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import requests
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.usecases.escalate import get_case_file
+from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.usecases.recovery.escalate import get_case_file
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Read the case file of one request."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         return requests.case(get_case_file(requests.read_request_id(call), bootstrap.ledger()))
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
 bootstrap.in_init(bootstrap.ledger)

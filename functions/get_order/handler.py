@@ -6,18 +6,18 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import bulk
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.usecases.order_status import order_status
+from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.usecases.bulk_orders.order_status import order_status
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Read one order: its state, its counts, what is wrong with its file, where its result is."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        return bulk.standing(order_status(bulk.read_order_id(call), bootstrap.order_tools()), call)
+        return bulk.standing(order_status(bulk.read_order_id(call), bootstrap.order_dependencies()), call)
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
-bootstrap.in_init(bootstrap.order_tools)
+bootstrap.in_init(bootstrap.order_dependencies)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.usecases.issue_batch import Next, Work, issue_batch
-from incentives.usecases.process_order import Progress, Task, process_order
+from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
+from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
-    """Run one task and say what comes next. The event is `{"task", ...}`; the rest is as the last answer told it."""
+    """Run one task and say what comes next. The event is `{"task", ...}`; the rest is as the last response told it."""
     try:
         return _issue(event, context) if event["task"] == Task.ISSUE else _process(event, context)
     finally:
@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
 
 def _process(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
-    here = Progress(
+    here = OrderProgress(
         order_id=event["orderId"],
         round=int(event["round"]),
         done=int(event["done"]),
@@ -26,7 +26,7 @@ def _process(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: AN
         waited=int(event["waited"]),
     )
     task, budget = Task(event["task"]), bootstrap.budget_of(context)
-    there = process_order(task, here, bootstrap.tools(), bootstrap.order_tools(), budget)
+    there = process_order(task, here, bootstrap.dependencies(), bootstrap.order_dependencies(), budget)
     return {
         "orderId": there.order_id,
         "round": there.round,
@@ -43,7 +43,7 @@ def _issue(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN4
     budget = bootstrap.budget_of(context)
     began_with = budget.seconds_left()
     work = Work(event["orderId"], round=int(event["round"]), batch=int(event["batch"]))
-    left = issue_batch(work, bootstrap.tools(), bootstrap.order_tools(), budget)
+    left = issue_batch(work, bootstrap.dependencies(), bootstrap.order_dependencies(), budget)
     # An Express execution ends after five minutes: in time, the rest of the batch is left to another one.
     seconds_left = int(event["secondsLeft"] - (began_with - budget.seconds_left()))
     more = left is Next.MORE and seconds_left > 0
@@ -56,4 +56,6 @@ def _issue(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN4
     }
 
 
-bootstrap.in_init(bootstrap.ledger, bootstrap.pacer, bootstrap.amazon, bootstrap.order_tools, bootstrap.order_files)
+bootstrap.in_init(
+    bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon, bootstrap.order_dependencies, bootstrap.order_files
+)

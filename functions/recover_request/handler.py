@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.usecases.recover import Task, recover
+from incentives.usecases.recovery.recover import Task, recover
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
             Task(event["task"]),
             event["requestId"],
             int(event["epoch"]),
-            bootstrap.tools(),
+            bootstrap.dependencies(),
             bootstrap.budget_of(context),
             support_address=bootstrap.settings().support_address,
         )
@@ -38,4 +38,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     }
 
 
-bootstrap.in_init(bootstrap.ledger, bootstrap.pacer, bootstrap.amazon)
+bootstrap.in_init(bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon)

@@ -7,8 +7,8 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.domain.errors import GatewayError
-from incentives.domain.rotation import TRIAL
-from incentives.usecases.rotate_keys import rotate_keys
+from incentives.domain.keys.rotation import TRIAL
+from incentives.usecases.keys.rotate_keys import rotate_keys
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     watch_for = timedelta(seconds=float(event.get("watchSeconds", TRIAL.total_seconds())))
     try:
         report = rotate_keys(
-            account, bootstrap.key_tools(), bootstrap.budget_of(context).seconds_left, watch_for=watch_for
+            account, bootstrap.key_dependencies(), bootstrap.budget_of(context).seconds_left, watch_for=watch_for
         )
     except GatewayError as error:
         return {"account": account, "outcome": "failed", "detail": error.detail}
@@ -43,4 +43,4 @@ def _text(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
 
 
-bootstrap.in_init(bootstrap.key_tools, bootstrap.pacer, bootstrap.amazon)
+bootstrap.in_init(bootstrap.key_dependencies, bootstrap.rate_limiter, bootstrap.amazon)

@@ -6,22 +6,22 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import orders, search
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.usecases.search import Query
-from incentives.usecases.search import search as find_requests
+from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.usecases.single_requests.search import Query
+from incentives.usecases.single_requests.search import search as find_requests
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Find the requests of an account by day and status."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         named, status, first, last, cursor = search.read_search(call, bootstrap.SystemClock().now())
         account = orders.account_or_default(named, bootstrap.settings().default_account)
         query = Query(account=account, first=first, last=last, status=status, cursor=cursor)
         page = find_requests(query, bootstrap.index())
         return search.found(page.records, page.cursor)
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
 bootstrap.in_init(bootstrap.index)

@@ -6,23 +6,23 @@ from typing import Any
 
 from incentives import bootstrap
 from incentives.api import requests
-from incentives.api.gateway import ApiAnswer, ApiCall
-from incentives.usecases.answers import accepted
-from incentives.usecases.start_recovery import start_recovery
+from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.usecases.recovery.start_recovery import start_recovery
+from incentives.usecases.single_requests.results import accepted
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Take a request over and start its recovery: 202."""
 
-    def respond(call: ApiCall) -> ApiAnswer:
+    def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         call.refuse_body()
-        tools = bootstrap.tools()
-        record = start_recovery(requests.read_request_id(call), call.caller, tools)
-        told = accepted(record, tools.clock.now())
+        dependencies = bootstrap.dependencies()
+        record = start_recovery(requests.read_request_id(call), call.caller, dependencies)
+        told = accepted(record, dependencies.clock.now())
         return requests.accepted(told.record, told.retry_after_seconds, call)
 
-    return bootstrap.answer(event, respond)
+    return bootstrap.response(event, respond)
 
 
 bootstrap.in_init(bootstrap.ledger, bootstrap.recoveries)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.usecases.start_recovery import sweep
+from incentives.usecases.recovery.start_recovery import sweep
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
     """Sweep once. A sweep that fails raises: its silence or its failure must be seen."""
     try:
-        return {"taken": sweep(bootstrap.tools())}
+        return {"taken": sweep(bootstrap.dependencies())}
     finally:
         bootstrap.telemetry().flush()
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 from xml.sax.saxutils import escape
 
-from incentives.agcod.transport import Answer
-from incentives.domain.accounts import Account, Secret
+from incentives.agcod.transport import Response
+from incentives.domain.accounts.account import Account, Secret
 from incentives.domain.calls import Call
 from incentives.domain.money import Money
 
@@ -134,8 +134,8 @@ def render(form: str, members: dict[str, Any], name: str) -> bytes:
 FORMS = ("json", "xml", "xml-namespaced", "xml-wrapped")
 
 
-def answer(body: bytes, status: int = 200, **headers: str) -> Answer:
-    return Answer(status, headers, body)
+def response(body: bytes, status: int = 200, **headers: str) -> Response:
+    return Response(status, headers, body)
 
 
 def call_without_card(call: Call) -> Call:

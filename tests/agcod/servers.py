@@ -56,20 +56,20 @@ def read_request(conn: socket.socket, seen: Seen) -> bool:
     return True
 
 
-def answering(answer: bytes) -> Behaviour:
+def answering(response: bytes) -> Behaviour:
     """Answers every request of a connection alike."""
 
     def behave(conn: socket.socket, seen: Seen) -> bool:
         if not read_request(conn, seen):
             return False
-        conn.sendall(answer)
+        conn.sendall(response)
         return True
 
     return behave
 
 
 def dripping(start: bytes) -> Behaviour:
-    """Sends some of an answer, then a byte now and then, for ever."""
+    """Sends some of a response, then a byte now and then, for ever."""
 
     def behave(conn: socket.socket, seen: Seen) -> bool:
         if not read_request(conn, seen):

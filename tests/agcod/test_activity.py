@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from incentives.agcod.activity import Activity, ActivityPage, judge_activity, query_of
 from incentives.agcod.amazon import Amazon, CardState
-from incentives.agcod.answers import judge_card_state, judge_failure, open_answer
 from incentives.agcod.client import IncentivesClient
-from incentives.domain.accounts import Secret
+from incentives.agcod.responses import judge_card_state, judge_failure, open_response
+from incentives.domain.accounts.account import Secret
 from incentives.domain.calls import Call
 from incentives.domain.errors import InvalidInput
 from incentives.domain.outcomes import Refused, Unknown
-from tests.agcod.samples import ACCOUNT, CARD_NUMBER, answer, card_info, failure, to_json, to_xml
+from tests.agcod.samples import ACCOUNT, CARD_NUMBER, card_info, failure, response, to_json, to_xml
 from tests.agcod.servers import answering, http, serving
 
 CALL = Call(name="GetGiftCardActivityPage", request_id="123456987")
@@ -71,7 +71,7 @@ REFUSED_ROW = {
     ids=["json", "xml with members", "xml repeated"],
 )
 def test_a_page_is_read(body: bytes) -> None:
-    read = judge_activity(open_answer(answer(body), CALL), CALL)
+    read = judge_activity(open_response(response(body), CALL), CALL)
     assert read is not None
     assert read.total == 36
     first, second = read.rows
@@ -82,7 +82,7 @@ def test_a_page_is_read(body: bytes) -> None:
 
 
 def read(members: dict[str, Any]) -> ActivityPage | None:
-    return judge_activity(open_answer(answer(to_json(members)), CALL), CALL)
+    return judge_activity(open_response(response(to_json(members)), CALL), CALL)
 
 
 CANCELLATION = {"activityType": "GCCancellation", "cardValue": None}
@@ -168,23 +168,23 @@ def test_a_list_that_is_none_is_no_page(rows: object) -> None:
 @pytest.mark.parametrize("body", [to_json(page(row(), total=1)), to_xml(page(row(), total=1))], ids=["json", "xml"])
 def test_a_single_row_is_a_row(body: bytes) -> None:
     # XML does not show whether an element may be repeated: a list of one looks like the one.
-    read = judge_activity(open_answer(answer(body), CALL), CALL)
+    read = judge_activity(open_response(response(body), CALL), CALL)
     assert read is not None
     assert [(each.request_id, str(each.value)) for each in read.rows] == [("AwssbT1", "10.00 GBP")]
 
 
 @pytest.mark.parametrize(("total", "is_read"), [(0, True), (36, True), (None, False)])
 def test_a_page_without_rows_is_one_only_if_it_tells_the_total(total: int | None, is_read: bool) -> None:
-    # Otherwise an answer that has lost its rows would end the search for a request as if it were not in the book.
+    # Otherwise a response that has lost its rows would end the search for a request as if it were not in the activity.
     members = page(total=total) | {"cardActivityList": None}
-    read = judge_activity(open_answer(answer(to_json(members)), CALL), CALL)
+    read = judge_activity(open_response(response(to_json(members)), CALL), CALL)
     assert read == (ActivityPage((), total) if is_read else None)
 
 
 def test_a_refused_page() -> None:
     members = failure("GetGiftCardActivityPage", "F300", "APIGetGiftCardActivityPageIsDisabled")
     members["agcodResponse"]["requestId"] = "123456987"
-    assert isinstance(judge_failure(open_answer(answer(to_json(members), 400), CALL), 400, CALL), Refused)
+    assert isinstance(judge_failure(open_response(response(to_json(members), 400), CALL), 400, CALL), Refused)
 
 
 def activities(count: int) -> list[Activity]:
@@ -211,15 +211,15 @@ def test_a_query_names_what_is_wrong() -> None:
 @pytest.mark.parametrize("status", ["Activated", "AwaitingActivation"])
 def test_a_status_check(status: str) -> None:
     members = {"statusCheckRequestId": "AwssbT1", "status": "SUCCESS"}
-    good = answer(to_json(members | {"cardInfo": card_info(status, cardNumber=CARD_NUMBER)}))
-    state = judge_card_state(open_answer(good, CHECK), 200, CHECK)
+    good = response(to_json(members | {"cardInfo": card_info(status, cardNumber=CARD_NUMBER)}))
+    state = judge_card_state(open_response(good, CHECK), 200, CHECK)
     assert isinstance(state, CardState)
     assert state.status == status
-    other = answer(to_json(members | {"cardInfo": card_info(status, cardNumber="1" * 19)}))
-    assert isinstance(judge_card_state(open_answer(other, CHECK), 200, CHECK), Unknown)
+    other = response(to_json(members | {"cardInfo": card_info(status, cardNumber="1" * 19)}))
+    assert isinstance(judge_card_state(open_response(other, CHECK), 200, CHECK), Unknown)
 
 
-def test_questions_over_the_wire() -> None:
+def test_queries_over_the_wire() -> None:
     body = {"statusCheckRequestId": "AwssbT1", "status": "SUCCESS", "cardInfo": card_info("Activated")}
     with serving(answering(http(to_json(body)))) as seen:
         client = IncentivesClient(f"http://127.0.0.1:{seen.port}")

@@ -1,4 +1,4 @@
-"""Amazon as the use cases see it, when no answer comes, or one that this room fails to read."""
+"""Amazon as the use cases see it, when no response comes, or one that this room fails to read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from incentives.agcod import amazon as room
 from incentives.agcod.activity import ActivityPage, query_of
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
-from incentives.domain.accounts import Secret
+from incentives.domain.accounts.account import Secret
 from incentives.domain.outcomes import (
     NotExecuted,
     NotExecutedBecause,
@@ -55,14 +55,14 @@ def reversal(amazon: Amazon, seconds: float) -> object:
     return amazon.attempt_reversal(amazon.sign(CALLS["CancelGiftCard"], ACCOUNT), seconds=seconds).outcome
 
 
-QUESTIONS: dict[Ask, dict[str, object]] = {
+QUERIES: dict[Ask, dict[str, object]] = {
     funds: {"availableFunds": {"amount": 5, "currencyCode": "USD"}, "status": "SUCCESS"},
     card_state: {"statusCheckRequestId": "AwssbT1", "status": "SUCCESS", "cardInfo": card_info("Activated")},
     activity: {"requestId": "AwssbT1", "status": "SUCCESS", "totalNumberOfTransactionsInRequestedTimeFrame": 0},
 }
 CALLED: dict[Ask, dict[str, object]] = {operation: success("CreateGiftCard"), reversal: success("CancelGiftCard")}
 
-questions = pytest.mark.parametrize("ask", QUESTIONS)
+queries = pytest.mark.parametrize("ask", QUERIES)
 
 
 @contextlib.contextmanager
@@ -71,8 +71,8 @@ def amazon_that(behave: Behaviour) -> Iterator[Amazon]:
         yield Amazon(client)
 
 
-@questions
-def test_a_question_that_never_left_was_not_asked(ask: Ask) -> None:
+@queries
+def test_a_query_that_never_left_was_not_asked(ask: Ask) -> None:
     # given nobody at the address
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -81,14 +81,14 @@ def test_a_question_that_never_left_was_not_asked(ask: Ask) -> None:
     assert ask(amazon, PATIENCE) == NotExecuted(NotExecutedBecause.NOT_SENT)
 
 
-@questions
-def test_a_question_whose_connection_breaks_has_no_answer(ask: Ask) -> None:
+@queries
+def test_a_query_whose_connection_breaks_has_no_response(ask: Ask) -> None:
     with amazon_that(dropping) as amazon:
         assert ask(amazon, PATIENCE) == Unknown(UnknownBecause.CONNECTION_LOST)
 
 
-@questions
-def test_a_question_is_not_waited_for_longer_than_its_time(ask: Ask) -> None:
+@queries
+def test_a_query_is_not_waited_for_longer_than_its_time(ask: Ask) -> None:
     with amazon_that(silent) as amazon:
         assert ask(amazon, 0.1) == Unknown(UnknownBecause.TIMED_OUT)
 
@@ -104,18 +104,18 @@ def test_a_question_is_not_waited_for_longer_than_its_time(ask: Ask) -> None:
     ],
 )
 @pytest.mark.parametrize("breaks", ["opening", "judging"])
-def test_a_bug_of_ours_makes_no_answer_of_a_good_one(
+def test_a_bug_of_ours_makes_no_response_of_a_good_one(
     ask: Ask, of: ModuleType, reader: str, breaks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bug(*_: object, **__: object) -> NoReturn:
         raise KeyError(CARD_NUMBER)
 
-    with amazon_that(answering(http(to_json((QUESTIONS | CALLED)[ask])))) as amazon:
-        # given an answer that is read as long as the reader works
+    with amazon_that(answering(http(to_json((QUERIES | CALLED)[ask])))) as amazon:
+        # given a response that is read as long as the reader works
         read = ask(amazon, PATIENCE)
         assert not isinstance(read, Unknown | Unresolved)
         # when the reader raises
-        monkeypatch.setattr(*((room, "open_answer") if breaks == "opening" else (of, reader)), bug)
+        monkeypatch.setattr(*((room, "open_response") if breaks == "opening" else (of, reader)), bug)
         # then nobody is told that anything has failed: whether it has is not known
         unknown = UnknownBecause.UNREADABLE
         assert ask(amazon, PATIENCE) == (Unresolved(unknown=unknown) if ask is reversal else Unknown(unknown))
@@ -126,16 +126,16 @@ def test_an_attempt_that_ends_unread_keeps_its_evidence(monkeypatch: pytest.Monk
         raise ZeroDivisionError
 
     monkeypatch.setattr(room, "judge_outcome", bug)
-    answer = http(to_json(success("CreateGiftCard")), "200 OK", "X-Amzn-RequestId: a-request-id-of-aws")
-    with amazon_that(answering(answer)) as amazon:
+    response = http(to_json(success("CreateGiftCard")), "200 OK", "X-Amzn-RequestId: a-request-id-of-aws")
+    with amazon_that(answering(response)) as amazon:
         attempt = amazon.attempt(amazon.sign(CALLS["CreateGiftCard"], ACCOUNT), seconds=PATIENCE)
 
     assert not isinstance(attempt.outcome, Succeeded)
-    # so that a person can find out what the answer was
+    # so that a person can find out what the response was
     assert (attempt.evidence.http_status, attempt.evidence.amazon_request_id) == (200, "a-request-id-of-aws")
-    assert attempt.evidence.answer["status"] == "SUCCESS"
+    assert attempt.evidence.response["status"] == "SUCCESS"
 
 
 def test_a_page_beyond_the_last_one_is_empty() -> None:
-    with amazon_that(answering(http(to_json(QUESTIONS[activity])))) as amazon:
+    with amazon_that(answering(http(to_json(QUERIES[activity])))) as amazon:
         assert activity(amazon, PATIENCE) == ActivityPage((), 0)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incentives.agcod.activity import judge_activity
-from incentives.agcod.answers import Funds, judge_card_state, judge_funds, judge_outcome, open_answer
-from incentives.domain.accounts import CardState, Secret
+from incentives.agcod.responses import Funds, judge_card_state, judge_funds, judge_outcome, open_response
+from incentives.domain.accounts.account import CardState, Secret
 from incentives.domain.calls import Call
 from incentives.domain.money import CURRENCY_DECIMALS, without_noise
 from incentives.domain.outcomes import Conflict, ConflictKind, Succeeded, Unknown
-from tests.agcod.samples import CALLS, CARD_NUMBER, answer, card_info, success, to_json, to_xml
+from tests.agcod.samples import CALLS, CARD_NUMBER, card_info, response, success, to_json, to_xml
 from tests.agcod.test_activity import CALL, page, row
 
 FUNDS = Call(name="GetAvailableFunds", request_id="")
@@ -59,7 +59,7 @@ UNREAD: dict[str, object] = {
 
 def funds(value: object, write: Any = to_json) -> Any:
     members = {"availableFunds": value, "status": "SUCCESS", "timestamp": None}
-    return judge_funds(open_answer(answer(write(members)), FUNDS), 200, FUNDS, TOLD)
+    return judge_funds(open_response(response(write(members)), FUNDS), 200, FUNDS, TOLD)
 
 
 @pytest.mark.parametrize(("value", "read"), READ.values(), ids=READ)
@@ -82,10 +82,10 @@ def test_the_value_of_a_card_and_of_a_row_is_read_the_same_way(value: object, re
         "status": "SUCCESS",
         "cardInfo": card_info("Activated", cardNumber=CARD_NUMBER) | {"value": value},
     }
-    state = judge_card_state(open_answer(answer(to_json(members)), CHECK), 200, CHECK)
+    state = judge_card_state(open_response(response(to_json(members)), CHECK), 200, CHECK)
     assert isinstance(state, CardState)
     assert str(state.value) == read
-    rows = judge_activity(open_answer(answer(to_json(page(row(cardValue=value), total=1))), CALL), CALL)
+    rows = judge_activity(open_response(response(to_json(page(row(cardValue=value), total=1))), CALL), CALL)
     assert rows is not None
     assert [str(each.value) for each in rows.rows] == [read]
 
@@ -98,7 +98,7 @@ def test_a_floats_noise_makes_no_other_amount_of_the_one_asked_for(name: str) ->
     def judged(amount: Decimal | list[object]) -> object:
         members = success(name)
         members["cardInfo"]["value"]["amount"] = amount
-        return judge_outcome(open_answer(answer(to_json(members)), call), 200, call)
+        return judge_outcome(open_response(response(to_json(members)), call), 200, call)
 
     asked = call.value.amount
     noise = Decimal("0.000000000000004")
@@ -115,7 +115,7 @@ def test_a_card_whose_value_is_a_list_is_no_success() -> None:
     members = success("CreateGiftCard")
     members["cardInfo"]["value"] = [members["cardInfo"]["value"]]
     call = CALLS["CreateGiftCard"]
-    assert isinstance(judge_outcome(open_answer(answer(to_json(members)), call), 200, call), Unknown)
+    assert isinstance(judge_outcome(open_response(response(to_json(members)), call), 200, call), Unknown)
 
 
 @given(

@@ -21,10 +21,10 @@ from incentives.agcod.amazon import Amazon, Funds
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.transport import (
     BODY_BYTES_MAX,
-    Answer,
     Clock,
     Fault,
     Passage,
+    Response,
     _fault,
     _PlainConnection,
     make_tls_context,
@@ -67,7 +67,7 @@ def create(client: IncentivesClient) -> SignedCall:
     return client.sign(CALLS["CreateGiftCard"], ACCOUNT)
 
 
-def not_sent(result: Answer | Fault) -> bool:
+def not_sent(result: Response | Fault) -> bool:
     return isinstance(result, Fault) and result.because is NotExecutedBecause.NOT_SENT
 
 
@@ -77,7 +77,7 @@ def test_a_whole_attempt(clients: Callable[..., IncentivesClient]) -> None:
         attempt = amazon.attempt(amazon.sign(CALLS["CreateGiftCard"], ACCOUNT), seconds=PATIENCE)
     assert isinstance(attempt.outcome, Succeeded)
     assert attempt.amazon_date == datetime(2026, 3, 1, 12, tzinfo=UTC)
-    assert attempt.evidence.answer["cardStatus"] == "Fulfilled"
+    assert attempt.evidence.response["cardStatus"] == "Fulfilled"
     assert "UYCP" not in repr(attempt)
     assert seen.requests == ["POST /CreateGiftCard HTTP/1.1"]
 
@@ -167,7 +167,7 @@ def test_a_drop_after_the_request_is_unknown(clients: Callable[..., IncentivesCl
         pytest.param(b"what is this\r\n\r\n" + OK, id="no HTTP"),
     ],
 )
-def test_half_an_answer_is_unknown_and_in_no_log(
+def test_half_an_response_is_unknown_and_in_no_log(
     clients: Callable[..., IncentivesClient], part: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     def behave(conn: socket.socket, seen: object) -> bool:
@@ -213,7 +213,7 @@ def test_silence_times_out(clients: Callable[..., IncentivesClient]) -> None:
     assert result.because is UnknownBecause.TIMED_OUT
 
 
-def test_a_redirect_is_an_answer_and_not_followed(clients: Callable[..., IncentivesClient]) -> None:
+def test_a_redirect_is_an_response_and_not_followed(clients: Callable[..., IncentivesClient]) -> None:
     with serving(answering(OK)) as other:
         moved = http(b"", "307 Temporary Redirect", f"Location: http://127.0.0.1:{other.port}/CreateGiftCard")
         with serving(answering(moved)) as seen:
@@ -229,14 +229,14 @@ def test_the_environment_has_no_say(clients: Callable[..., IncentivesClient], mo
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with serving(answering(OK)) as seen:
         client = clients(f"http://127.0.0.1:{seen.port}")
-        assert isinstance(client.send(create(client), seconds=PATIENCE), Answer)
+        assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
 
 
 def test_a_body_beyond_the_cap_is_cut(clients: Callable[..., IncentivesClient]) -> None:
     with serving(answering(http(b"x" * (BODY_BYTES_MAX + 10)))) as seen:
         client = clients(f"http://127.0.0.1:{seen.port}")
         result = client.send(create(client), seconds=PATIENCE)
-    assert isinstance(result, Answer)
+    assert isinstance(result, Response)
     assert (len(result.body), result.complete) == (BODY_BYTES_MAX, False)
 
 
@@ -246,7 +246,7 @@ def test_a_compressed_bomb_is_cut_and_broken_compression_is_no_body(clients: Cal
         with serving(answering(http(body, "200 OK", "Content-Encoding: gzip"))) as seen:
             client = clients(f"http://127.0.0.1:{seen.port}")
             result = client.send(create(client), seconds=PATIENCE)
-        assert isinstance(result, Answer)
+        assert isinstance(result, Response)
         assert (len(result.body), result.complete) == (length, False)
 
 
@@ -256,7 +256,7 @@ def test_connections_are_kept_until_they_have_rested_too_long(clients: Callable[
         client = clients(f"http://127.0.0.1:{seen.port}", wall=lambda: wall[0], monotonic=lambda: monotonic[0])
 
         def connections_after_sending() -> int:
-            assert isinstance(client.send(create(client), seconds=PATIENCE), Answer)
+            assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
             return seen.connections
 
         assert connections_after_sending() == 1
@@ -288,7 +288,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(clients: Callable[
     with serving(once) as seen:
         client = clients(f"http://127.0.0.1:{seen.port}")
         for number in (1, 2):
-            assert isinstance(client.send(create(client), seconds=PATIENCE), Answer)
+            assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
             closed.wait()
             closed.clear()
             assert seen.connections == number
@@ -321,7 +321,7 @@ def test_tls_with_a_known_authority_works(
     with serving(answering(OK), server_tls(authority)) as seen:
         client = clients(f"https://127.0.0.1:{seen.port}", verify=ca_file)
         for _ in range(2):
-            assert isinstance(client.send(create(client), seconds=PATIENCE), Answer)
+            assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
         client.close()
     assert (seen.connections, len(seen.requests)) == (1, 2)
 
@@ -339,7 +339,7 @@ def test_authorities_can_be_read_before_the_first_call(
         # when
         result = client.send(create(client), seconds=PATIENCE)
     # then the call does not read them again
-    assert isinstance(result, Answer)
+    assert isinstance(result, Response)
 
 
 def test_a_tls_handshake_that_fails_was_not_sent(

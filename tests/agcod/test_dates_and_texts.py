@@ -83,7 +83,7 @@ def test_a_text_keeps_no_code(secret: str, around: str) -> None:
         assert part not in cleaned
 
 
-def test_a_text_keeps_no_secret_of_its_answer() -> None:
+def test_a_text_keeps_no_secret_of_its_response() -> None:
     assert clean_text("it is abcd1, really", ["ABCD1"]) == "it is [removed], really"
 
 

@@ -92,9 +92,9 @@ def test_every_known_type_is_in_the_table(name: str) -> None:
     assert TABLE[name].type == name
 
 
-@pytest.mark.parametrize("taxon", TABLE.values(), ids=lambda taxon: taxon.type)
-def test_each_row_is_consistent(taxon: object) -> None:
-    each = TABLE[taxon.type]  # type: ignore[attr-defined]
+@pytest.mark.parametrize("error_spec", TABLE.values(), ids=lambda error_spec: error_spec.type)
+def test_each_row_is_consistent(error_spec: object) -> None:
+    each = TABLE[error_spec.type]  # type: ignore[attr-defined]
     expected = {
         Kind.REFUSED: {402, 403, 409, 422},
         Kind.CREDENTIALS: {503},
@@ -133,13 +133,13 @@ def test_each_row_is_consistent(taxon: object) -> None:
     ],
 )
 def test_describe(code: str | None, kind: str | None, expected: Kind, http_status: int) -> None:
-    taxon = describe(AmazonError(code, kind))
-    assert (taxon.kind, taxon.http_status) == (expected, http_status)
+    error_spec = describe(AmazonError(code, kind))
+    assert (error_spec.kind, error_spec.http_status) == (expected, http_status)
 
 
 def test_every_error_is_in_the_documentation() -> None:
     lines = as_markdown().splitlines()
-    for name in (*TABLE, *(taxon.type for taxon in BY_CODE.values()), "(not read)", "(anything else)"):
+    for name in (*TABLE, *(error_spec.type for error_spec in BY_CODE.values()), "(not read)", "(anything else)"):
         assert sum(line.startswith(f"| {name} |") for line in lines) == 1, name
     text = words.as_markdown()
     assert all(f"` | {kind} |" in text for kind in (*words.NAMES, *words.MESSAGES))

@@ -14,8 +14,8 @@ from incentives.agcod.marketplaces import (
     endpoint_of,
     marketplace_of,
 )
-from incentives.domain import account_secrets
 from incentives.domain.errors import InvalidInput
+from incentives.domain.keys import account_secret as account_secrets
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 
 COUNTRIES = [

@@ -13,18 +13,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from incentives.agcod.activity import judge_activity
-from incentives.agcod.answers import (
+from incentives.agcod.client import IncentivesClient
+from incentives.agcod.evidence import evidence_of
+from incentives.agcod.responses import (
     judge_card_state,
     judge_funds,
     judge_outcome,
     judge_reversal,
-    open_answer,
+    open_response,
     read_outcome,
     read_reversal,
 )
-from incentives.agcod.client import IncentivesClient
-from incentives.agcod.evidence import evidence_of
-from incentives.agcod.transport import Answer
+from incentives.agcod.transport import Response
 from incentives.domain.calls import Call
 from incentives.domain.outcomes import Reversed, Succeeded
 from tests.agcod.samples import (
@@ -34,8 +34,8 @@ from tests.agcod.samples import (
     CLAIM_CODE,
     OPERATIONS,
     REVERSALS,
-    answer,
     failure,
+    response,
     success,
     to_json,
     to_xml,
@@ -51,23 +51,23 @@ SIGNED = {name: CLIENT.sign(call, ACCOUNT) for name, call in CALLS.items()}
 SECRETS = (CLAIM_CODE, CLAIM_CODE.replace("-", ""), CLAIM_CODE.replace("-", " "), CARD_NUMBER)
 
 
-def judge(name: str, given_answer: Answer) -> object:
+def judge(name: str, given_response: Response) -> object:
     """The reader without its last resort, so that a bug is seen as one."""
     call = CALLS[name]
-    envelope = open_answer(given_answer, call)
-    judge_funds(envelope, given_answer.status, FUNDS, None)
+    envelope = open_response(given_response, call)
+    judge_funds(envelope, given_response.status, FUNDS, None)
     judge_activity(envelope, Call(name="GetGiftCardActivityPage", request_id=call.request_id))
     if call.card_number is not None:
-        judge_card_state(envelope, given_answer.status, Call(**_as_status_check(call)))
-    evidence = evidence_of(SIGNED[name], given_answer, envelope)
+        judge_card_state(envelope, given_response.status, Call(**_as_status_check(call)))
+    evidence = evidence_of(SIGNED[name], given_response, envelope)
     outcome: object = (
-        judge_outcome(envelope, given_answer.status, call)
+        judge_outcome(envelope, given_response.status, call)
         if name in OPERATIONS
-        else judge_reversal(envelope, given_answer.status, call)
+        else judge_reversal(envelope, given_response.status, call)
     )
-    public = read_outcome(given_answer, call) if name in OPERATIONS else read_reversal(given_answer, call)
+    public = read_outcome(given_response, call) if name in OPERATIONS else read_reversal(given_response, call)
     assert public == outcome
-    for shown in (repr(outcome), str(outcome), repr(evidence), repr(envelope), repr(given_answer)):
+    for shown in (repr(outcome), str(outcome), repr(evidence), repr(envelope), repr(given_response)):
         for secret in SECRETS:
             assert secret.lower() not in shown.lower()
     return outcome
@@ -80,7 +80,7 @@ def _as_status_check(call: Call) -> dict[str, Any]:
 @given(NAMES, STATUSES, st.binary(max_size=400))
 @settings(max_examples=300, deadline=None)
 def test_arbitrary_bytes_are_never_a_success(name: str, status: int, body: bytes) -> None:
-    assert not isinstance(judge(name, answer(body, status)), Succeeded | Reversed)
+    assert not isinstance(judge(name, response(body, status)), Succeeded | Reversed)
 
 
 @pytest.mark.parametrize("write", [to_json, to_xml])
@@ -88,7 +88,7 @@ def test_arbitrary_bytes_are_never_a_success(name: str, status: int, body: bytes
 def test_a_truncated_answer_is_never_a_success(name: str, write: Write) -> None:
     body = write(success(name))
     for end in range(len(body)):
-        assert not isinstance(judge(name, answer(body[:end])), Succeeded | Reversed)
+        assert not isinstance(judge(name, response(body[:end])), Succeeded | Reversed)
 
 
 @given(NAMES, st.sampled_from([to_json, to_xml]), st.data())
@@ -97,7 +97,7 @@ def test_order_and_extra_members_never_matter(name: str, write: Write, data: st.
     members = success(name)
     extra = data.draw(st.dictionaries(st.from_regex(r"x[a-z]{1,8}", fullmatch=True), _VALUES, max_size=4))
     shuffled = dict(data.draw(st.permutations(list((members | extra).items()))))
-    assert isinstance(judge(name, answer(write(shuffled))), Succeeded | Reversed)
+    assert isinstance(judge(name, response(write(shuffled))), Succeeded | Reversed)
 
 
 _VALUES = st.one_of(
@@ -144,7 +144,7 @@ def test_one_member_garbled_or_missing_is_never_a_wrong_success(name: str, write
     other = changed(members, path, value, remove=remove)
     assume(other != members)
     body = write(other)
-    outcome = judge(name, answer(body))
+    outcome = judge(name, response(body))
     if isinstance(outcome, Succeeded):
         # Another opaque id or code is not wrong; anything else would be.
         assert path in FREE or (path in {("gcClaimCode",), ("gcId",)} and value and not remove)
@@ -166,7 +166,7 @@ def test_no_code_is_shown_wherever_it_stands(name: str, status: int, write: Writ
             members = changed(members, path, wrapped.format(secret), remove=False)
         except (KeyError, TypeError):
             continue
-    judge(name, answer(write(members), status))
+    judge(name, response(write(members), status))
 
 
 @pytest.mark.parametrize(
@@ -190,35 +190,37 @@ def test_no_code_is_shown_wherever_it_stands(name: str, status: int, write: Writ
 )
 def test_hostile_bodies_are_only_unreadable(body: bytes) -> None:
     for name in CALLS:
-        assert not isinstance(judge(name, answer(body)), Succeeded | Reversed)
+        assert not isinstance(judge(name, response(body)), Succeeded | Reversed)
 
 
 def test_a_doctype_is_refused_in_any_encoding() -> None:
     text = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a []>' + to_xml(success("CreateGiftCard")).decode()[38:]
     plain = '<?xml version="1.0" encoding="utf-16"?>' + to_xml(success("CreateGiftCard")).decode()[38:]
-    assert isinstance(judge("CreateGiftCard", answer(plain.encode("utf-16"))), Succeeded)
-    assert not isinstance(judge("CreateGiftCard", answer(text.encode("utf-16"))), Succeeded)
+    assert isinstance(judge("CreateGiftCard", response(plain.encode("utf-16"))), Succeeded)
+    assert not isinstance(judge("CreateGiftCard", response(text.encode("utf-16"))), Succeeded)
 
 
 def test_a_cut_body_is_unreadable_even_if_it_parses() -> None:
-    whole = Answer(200, {}, to_json(success("CreateGiftCard")), complete=False)
+    whole = Response(200, {}, to_json(success("CreateGiftCard")), complete=False)
     assert not isinstance(judge("CreateGiftCard", whole), Succeeded)
 
 
 def test_evidence_keeps_length_and_hash_of_what_cannot_be_read() -> None:
     body = b"garbage with " + CLAIM_CODE.encode()
-    evidence = evidence_of(SIGNED["CreateGiftCard"], answer(body), None)
-    assert set(evidence.answer) == {"unreadable", "bytes", "sha256"}
-    assert evidence.answer["bytes"] == str(len(body))
+    evidence = evidence_of(SIGNED["CreateGiftCard"], response(body), None)
+    assert set(evidence.response) == {"unreadable", "bytes", "sha256"}
+    assert evidence.response["bytes"] == str(len(body))
 
 
 def test_evidence_says_what_support_asks_for() -> None:
     members = failure("CreateGiftCard", "F200", "InvalidAmountValue", "Amount must be larger than 0")
-    given_answer = answer(to_json(members), 400, **{"x-amzn-requestid": "7e1c8ea1-0f39-4c0f-9d37-0123456789ab"})
-    evidence = evidence_of(SIGNED["CreateGiftCard"], given_answer, open_answer(given_answer, CALLS["CreateGiftCard"]))
+    given_response = response(to_json(members), 400, **{"x-amzn-requestid": "7e1c8ea1-0f39-4c0f-9d37-0123456789ab"})
+    evidence = evidence_of(
+        SIGNED["CreateGiftCard"], given_response, open_response(given_response, CALLS["CreateGiftCard"])
+    )
     assert evidence.http_status == 400
     assert evidence.amazon_request_id == "7e1c8ea1-0f39-4c0f-9d37-0123456789ab"
-    assert evidence.answer == {
+    assert evidence.response == {
         "status": "FAILURE",
         "errorCode": "F200",
         "errorType": "InvalidAmountValue",
@@ -231,23 +233,25 @@ def test_a_traceback_through_the_reader_shows_no_code(monkeypatch: pytest.Monkey
     def broken(*_: object) -> None:
         raise RuntimeError("bug")
 
-    monkeypatch.setattr("incentives.agcod.answers._money", broken)
-    given_answer = answer(to_json(success("CreateGiftCard")))
+    monkeypatch.setattr("incentives.agcod.responses._money", broken)
+    given_response = response(to_json(success("CreateGiftCard")))
     try:
-        judge_outcome(open_answer(given_answer, CALLS["CreateGiftCard"]), 200, CALLS["CreateGiftCard"])
+        judge_outcome(open_response(given_response, CALLS["CreateGiftCard"]), 200, CALLS["CreateGiftCard"])
     except RuntimeError as error:
         text = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
         assert "bug" in text
     else:
         pytest.fail("the bug was not seen")
     # The public reader turns even that into an outcome.
-    assert not isinstance(read_outcome(given_answer, CALLS["CreateGiftCard"]), Succeeded)
+    assert not isinstance(read_outcome(given_response, CALLS["CreateGiftCard"]), Succeeded)
 
 
 @pytest.mark.parametrize(("amount", "shown"), [(Decimal("25.00"), "25.00 USD"), (CARD_NUMBER, "(another)")])
 def test_evidence_shows_an_amount_and_no_card_number_in_its_place(amount: object, shown: str) -> None:
     members = success("CreateGiftCard")
     members["cardInfo"]["value"]["amount"] = amount
-    given_answer = answer(to_json(members))
-    evidence = evidence_of(SIGNED["CreateGiftCard"], given_answer, open_answer(given_answer, CALLS["CreateGiftCard"]))
-    assert evidence.answer["value"] == shown
+    given_response = response(to_json(members))
+    evidence = evidence_of(
+        SIGNED["CreateGiftCard"], given_response, open_response(given_response, CALLS["CreateGiftCard"])
+    )
+    assert evidence.response["value"] == shown

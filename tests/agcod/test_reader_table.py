@@ -1,4 +1,4 @@
-"""Every operation, every documented kind of answer, JSON and XML: the outcome of one attempt."""
+"""Every operation, every documented kind of response, JSON and XML: the outcome of one attempt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from incentives.agcod.answers import read_outcome, read_reversal
+from incentives.agcod.responses import read_outcome, read_reversal
 from incentives.domain.outcomes import (
     ClaimCode,
     Conflict,
@@ -38,10 +38,10 @@ from tests.agcod.samples import (
     OPERATIONS,
     REVERSALS,
     VALUE,
-    answer,
     card_info,
     failure,
     render,
+    response,
     success,
     to_json,
     to_xml,
@@ -72,7 +72,7 @@ def matches_reversal(outcome: ReversalOutcome, expected: object) -> bool:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_true_success_succeeds(name: str, form: str) -> None:
-    outcome = read_outcome(answer(render(form, success(name), name)), CALLS[name])
+    outcome = read_outcome(response(render(form, success(name), name)), CALLS[name])
     assert isinstance(outcome, Succeeded)
     assert outcome.card.value == VALUE
     if name == "CreateGiftCard":
@@ -85,7 +85,7 @@ def test_a_true_success_succeeds(name: str, form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", REVERSALS)
 def test_a_true_reversal_is_reversed(name: str, form: str) -> None:
-    assert read_reversal(answer(render(form, success(name), name)), CALLS[name]) == Reversed()
+    assert read_reversal(response(render(form, success(name), name)), CALLS[name]) == Reversed()
 
 
 @pytest.mark.parametrize(("code", "kind", "status", "http_status", "expected"), ERRORS)
@@ -94,7 +94,7 @@ def test_an_error_of_an_operation(
 ) -> None:
     for name, form in product(OPERATIONS, FORMS):
         body = render(form, failure(name, code, kind, status=status), name)
-        outcome = read_outcome(answer(body, http_status), CALLS[name])
+        outcome = read_outcome(response(body, http_status), CALLS[name])
         assert matches(outcome, expected), (name, form, outcome)
 
 
@@ -104,7 +104,7 @@ def test_an_error_of_a_reversal(
 ) -> None:
     for name, form in product(REVERSALS, FORMS):
         body = render(form, failure(name, code, kind, status=status), name)
-        outcome = read_reversal(answer(body, http_status), CALLS[name])
+        outcome = read_reversal(response(body, http_status), CALLS[name])
         if kind == "OperationNotPermitted" and expected is Refused:
             assert isinstance(outcome, NoSuchRequest)
         else:
@@ -117,7 +117,7 @@ def test_what_a_message_says(
 ) -> None:
     for form in FORMS:
         body = render(form, failure("CreateGiftCard", code, kind, message), "CreateGiftCard")
-        outcome = read_outcome(answer(body, http_status), CALLS["CreateGiftCard"])
+        outcome = read_outcome(response(body, http_status), CALLS["CreateGiftCard"])
         assert matches(outcome, expected), (form, outcome)
 
 
@@ -128,24 +128,24 @@ def test_a_refusal_that_contradicts_itself_is_none(more: dict[str, Any], headers
     for kind in ("InvalidAmountValue", "OperationNotPermitted"):
         for name in OPERATIONS:
             body = to_json(failure(name, "F200", kind) | more)
-            assert isinstance(read_outcome(answer(body, 400, **headers), CALLS[name]), Unknown)
+            assert isinstance(read_outcome(response(body, 400, **headers), CALLS[name]), Unknown)
         for name in REVERSALS:
             body = to_json(failure(name, "F200", kind) | more)
-            assert isinstance(read_reversal(answer(body, 400, **headers), CALLS[name]), Unresolved)
+            assert isinstance(read_reversal(response(body, 400, **headers), CALLS[name]), Unresolved)
 
 
 def test_a_fault_behind_thousands_of_values_is_found() -> None:
     hidden = failure("CreateGiftCard", "F200", "InvalidAmountValue") | {"errorMessage": "Request timed out"}
     body = to_json(hidden)[:-1] + b', "filler": [' + b"0," * 100_000 + b"0]}"
-    assert matches(read_outcome(answer(body, 400), CALLS["CreateGiftCard"]), U.AMAZON_FAULT)
+    assert matches(read_outcome(response(body, 400), CALLS["CreateGiftCard"]), U.AMAZON_FAULT)
 
 
 def test_amazon_not_having_read_our_json_is_told_by_nothing_else() -> None:
     for header in ("DependencyException", "SystemTemporarilyUnavailable", "java.net.SocketTimeoutException"):
-        read = read_outcome(answer(b'{"Message":null}', 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
+        read = read_outcome(response(b'{"Message":null}', 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
         assert isinstance(read, Unknown)
     call = replace(CALLS["CreateGiftCard"], options={"transactionSource": {"sourceDetails": ""}})
-    assert isinstance(read_outcome(answer(b'{"Message":null}', 400), call), Refused)
+    assert isinstance(read_outcome(response(b'{"Message":null}', 400), call), Refused)
 
 
 @pytest.mark.parametrize(
@@ -162,16 +162,16 @@ def test_amazon_not_having_read_our_json_is_told_by_nothing_else() -> None:
 )
 def test_a_success_with_an_error_beside_it_is_none(more: dict[str, Any]) -> None:
     for name in OPERATIONS:
-        assert isinstance(read_outcome(answer(to_json(success(name) | more)), CALLS[name]), Unknown)
+        assert isinstance(read_outcome(response(to_json(success(name) | more)), CALLS[name]), Unknown)
     for name in REVERSALS:
-        assert isinstance(read_reversal(answer(to_json(success(name) | more)), CALLS[name]), Unresolved)
+        assert isinstance(read_reversal(response(to_json(success(name) | more)), CALLS[name]), Unresolved)
 
 
 @pytest.mark.parametrize("message", ["Card was already redeemed", "The account is suspended"])
 def test_what_speaks_of_the_card_or_the_account_does_not_say_that_there_is_no_request(message: str) -> None:
     for name in REVERSALS:
         body = to_json(failure(name, "F300", "OperationNotPermitted", message))
-        assert read_reversal(answer(body, 400), CALLS[name]).__class__ is Unresolved
+        assert read_reversal(response(body, 400), CALLS[name]).__class__ is Unresolved
 
 
 def test_only_a_card_that_is_reversed_is_reversed() -> None:
@@ -182,15 +182,15 @@ def test_only_a_card_that_is_reversed_is_reversed() -> None:
     }.items():
         for status, expected in statuses.items():
             body = to_json(success(name) | {"cardInfo": card_info("x", cardStatus=status)})
-            assert (read_reversal(answer(body), CALLS[name]) == Reversed()) is expected, (name, status)
+            assert (read_reversal(response(body), CALLS[name]) == Reversed()) is expected, (name, status)
         odd_id = to_json(success(name) | {"gcId": ["A", "B"]})
-        assert isinstance(read_reversal(answer(odd_id), CALLS[name]), Unresolved)
+        assert isinstance(read_reversal(response(odd_id), CALLS[name]), Unresolved)
 
 
 def test_thousands_of_secrets_cost_no_time() -> None:
     # The message is then not kept: no cleaning of it could be trusted to end.
     body = to_json({"token": [f"secret-{number}" for number in range(5_000)], "message": "about secret-1"})
-    read = read_outcome(answer(body, 400), CALLS["CreateGiftCard"])
+    read = read_outcome(response(body, 400), CALLS["CreateGiftCard"])
     assert isinstance(read, Unknown)
     assert read.error.message is None
 
@@ -205,7 +205,7 @@ def test_what_our_caller_wrote_proves_nothing(quoted: str) -> None:
         ("F200", "ExternalReferenceTooLong", Refused),
     ):
         body = to_json(failure("CreateGiftCard", code, kind, message))
-        assert matches(read_outcome(answer(body, 400), call), expected)
+        assert matches(read_outcome(response(body, 400), call), expected)
     # Nor does it hide what Amazon says of itself.
     for sent, message, expected in (
         ("Socket wrench raffle", "The connection was closed by the server", U.AMAZON_FAULT),
@@ -215,10 +215,10 @@ def test_what_our_caller_wrote_proves_nothing(quoted: str) -> None:
         call = replace(call, options={"externalReference": sent})
         for kind in ("InvalidRequest", "GeneralError"):
             body = to_json(failure("CreateGiftCard", "F200", kind, message))
-            assert matches(read_outcome(answer(body, 400), call), expected), (sent, kind)
+            assert matches(read_outcome(response(body, 400), call), expected), (sent, kind)
     not_read = "class java.lang.String is not an expected Json type"
     call = replace(call, options={"externalReference": not_read})
-    assert matches(read_outcome(answer(to_json({"Message": not_read}), 400), call), U.UNREADABLE)
+    assert matches(read_outcome(response(to_json({"Message": not_read}), 400), call), U.UNREADABLE)
 
 
 @pytest.mark.parametrize(
@@ -226,17 +226,17 @@ def test_what_our_caller_wrote_proves_nothing(quoted: str) -> None:
 )
 def test_a_response_from_before_the_business_layer(body: bytes, http_status: int, expected: object) -> None:
     for name in OPERATIONS:
-        outcome = read_outcome(answer(body, http_status), CALLS[name])
+        outcome = read_outcome(response(body, http_status), CALLS[name])
         assert matches(outcome, expected), (name, outcome)
     for name in REVERSALS:
-        reversal = read_reversal(answer(body, http_status), CALLS[name])
+        reversal = read_reversal(response(body, http_status), CALLS[name])
         assert matches_reversal(reversal, expected), (name, reversal)
 
 
 @pytest.mark.parametrize("header", ["ThrottlingException", "ThrottlingException:http://internal.amazon.com/coral/"])
 def test_the_error_type_may_be_a_header(header: str) -> None:
     for body in (b"{}", b"", b"<html>Oops</html>"):
-        read = read_outcome(answer(body, 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
+        read = read_outcome(response(body, 400, **{"x-amzn-errortype": header}), CALLS["CreateGiftCard"])
         assert matches(read, N.THROTTLED)
 
 
@@ -257,11 +257,11 @@ def test_the_error_type_may_be_a_header(header: str) -> None:
 )
 @pytest.mark.parametrize("name", REVERSALS)
 def test_a_refused_reversal(name: str, kind: str, expected: type, form: str) -> None:
-    outcome = read_reversal(answer(render(form, failure(name, "F200", kind), name), 400), CALLS[name])
+    outcome = read_reversal(response(render(form, failure(name, "F200", kind), name), 400), CALLS[name])
     assert type(outcome) is expected
-    doubted = read_reversal(answer(render(form, failure(name, "F500", kind), name), 400), CALLS[name])
+    doubted = read_reversal(response(render(form, failure(name, "F500", kind), name), 400), CALLS[name])
     assert matches_reversal(doubted, U.AMAZON_FAULT)
-    broken = read_reversal(answer(render(form, failure(name, "F200", kind), name), 503), CALLS[name])
+    broken = read_reversal(response(render(form, failure(name, "F200", kind), name), 503), CALLS[name])
     assert matches_reversal(broken, U.AMAZON_FAULT)
 
 
@@ -314,7 +314,7 @@ CREATE_CHANGES: list[tuple[Change, object]] = [
 @pytest.mark.parametrize(("change", "expected"), CREATE_CHANGES)
 def test_a_success_with_something_wrong(change: Change, expected: object, form: str) -> None:
     members = {name: value for name, value in (success("CreateGiftCard") | change).items() if value is not None}
-    outcome = read_outcome(answer(render(form, members, "CreateGiftCard")), CALLS["CreateGiftCard"])
+    outcome = read_outcome(response(render(form, members, "CreateGiftCard")), CALLS["CreateGiftCard"])
     if isinstance(expected, ConflictKind):
         assert isinstance(outcome, Conflict)
         assert outcome.kind is expected
@@ -326,9 +326,9 @@ def test_a_success_with_something_wrong(change: Change, expected: object, form: 
 @pytest.mark.parametrize("http_status", [201, 202, 204, 206, 302, 400, 404, 500])
 def test_success_needs_http_200(http_status: int) -> None:
     for name in OPERATIONS:
-        assert isinstance(read_outcome(answer(to_json(success(name)), http_status), CALLS[name]), Unknown)
+        assert isinstance(read_outcome(response(to_json(success(name)), http_status), CALLS[name]), Unknown)
     for name in REVERSALS:
-        assert isinstance(read_reversal(answer(to_json(success(name)), http_status), CALLS[name]), Unresolved)
+        assert isinstance(read_reversal(response(to_json(success(name)), http_status), CALLS[name]), Unresolved)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_success_needs_http_200(http_status: int) -> None:
 )
 def test_an_expiration_never_costs_the_card(raw: object, is_dated: bool) -> None:
     members = success("CreateGiftCard") | {"gcExpirationDate": raw}
-    outcome = read_outcome(answer(to_json(members)), CALLS["CreateGiftCard"])
+    outcome = read_outcome(response(to_json(members)), CALLS["CreateGiftCard"])
     assert isinstance(outcome, Succeeded)
     assert (outcome.card.expires_at is not None) is is_dated
 
@@ -353,7 +353,7 @@ def test_an_expiration_never_costs_the_card(raw: object, is_dated: bool) -> None
 @pytest.mark.parametrize("amount", [b"25", b"25.0", b"25.00", b"2.5E1", b"2.5e+1", b'"25.00"', b"25.000000000000000"])
 def test_amounts_are_compared_as_decimals(amount: bytes) -> None:
     body = to_json(success("CreateGiftCard")).replace(b"25.0", amount)
-    assert isinstance(read_outcome(answer(body), CALLS["CreateGiftCard"]), Succeeded)
+    assert isinstance(read_outcome(response(body), CALLS["CreateGiftCard"]), Succeeded)
 
 
 @pytest.mark.parametrize(
@@ -361,12 +361,12 @@ def test_amounts_are_compared_as_decimals(amount: bytes) -> None:
 )
 def test_amounts_are_no_binary_floats(amount: bytes) -> None:
     body = to_json(success("CreateGiftCard")).replace(b"25.0", amount)
-    assert not isinstance(read_outcome(answer(body), CALLS["CreateGiftCard"]), Succeeded)
+    assert not isinstance(read_outcome(response(body), CALLS["CreateGiftCard"]), Succeeded)
 
 
 def test_a_card_id_of_digits_may_be_a_number() -> None:
     body = to_json(success("CreateGiftCard")).replace(f'"{GC_ID}"'.encode(), GC_ID.encode())
-    outcome = read_outcome(answer(body), CALLS["CreateGiftCard"])
+    outcome = read_outcome(response(body), CALLS["CreateGiftCard"])
     assert isinstance(outcome, Succeeded)
     assert outcome.card.gc_id == GC_ID
 
@@ -375,23 +375,23 @@ def test_extra_members_and_capital_letters_do_not_matter() -> None:
     members = success("CreateGiftCard") | {"new": {"deep": [1, 2]}, "another": Decimal("1e9")}
     capital = {name[0].upper() + name[1:]: value for name, value in members.items()}
     for each in (members, capital, {"agcodResponse": members}):
-        assert isinstance(read_outcome(answer(to_json(each)), CALLS["CreateGiftCard"]), Succeeded)
+        assert isinstance(read_outcome(response(to_json(each)), CALLS["CreateGiftCard"]), Succeeded)
     huge = to_json(members).replace(b"1E+9", b"1" + b"0" * 5000)
-    assert isinstance(read_outcome(answer(huge), CALLS["CreateGiftCard"]), Succeeded)
+    assert isinstance(read_outcome(response(huge), CALLS["CreateGiftCard"]), Succeeded)
 
 
 def test_a_member_given_twice_with_two_values_is_garbled() -> None:
     body = to_json(success("CreateGiftCard"))[:-1] + b', "creationRequestId": "AwssbT2"}'
-    assert matches(read_outcome(answer(body), CALLS["CreateGiftCard"]), U.UNREADABLE)
+    assert matches(read_outcome(response(body), CALLS["CreateGiftCard"]), U.UNREADABLE)
 
 
 def test_a_failure_that_names_another_request_is_not_ours() -> None:
     members = failure("CreateGiftCard", "F300", "InsufficientFunds")
     members["agcodResponse"]["creationRequestId"] = "AwssbT2"
-    assert matches(read_outcome(answer(to_json(members), 400), CALLS["CreateGiftCard"]), U.UNREADABLE)
+    assert matches(read_outcome(response(to_json(members), 400), CALLS["CreateGiftCard"]), U.UNREADABLE)
     # Mock failures name none.
     members["agcodResponse"]["creationRequestId"] = None
-    assert isinstance(read_outcome(answer(to_json(members), 400), CALLS["CreateGiftCard"]), Refused)
+    assert isinstance(read_outcome(response(to_json(members), 400), CALLS["CreateGiftCard"]), Refused)
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_a_failure_that_names_another_request_is_not_ours() -> None:
 )
 def test_an_activation_with_something_wrong(change: Change, expected: object) -> None:
     members = success("ActivateGiftCard") | change
-    assert matches(read_outcome(answer(to_json(members)), CALLS["ActivateGiftCard"]), expected)
+    assert matches(read_outcome(response(to_json(members)), CALLS["ActivateGiftCard"]), expected)
 
 
 @pytest.mark.parametrize(
@@ -426,31 +426,31 @@ def test_an_activation_with_something_wrong(change: Change, expected: object) ->
 )
 def test_what_a_load_says_about_its_amount(extra: Change, units: LoadUnits, expected: type) -> None:
     body = to_json(success("LoadAmazonBalance") | extra)
-    assert type(read_outcome(answer(body), CALLS["LoadAmazonBalance"], load_units=units)) is expected
+    assert type(read_outcome(response(body), CALLS["LoadAmazonBalance"], load_units=units)) is expected
 
 
 @pytest.mark.parametrize("name", REVERSALS)
 def test_a_reversal_of_another_request_is_unresolved(name: str) -> None:
     for change in ({ID_MEMBERS[name]: "AwssbT2"}, {ID_MEMBERS[name]: None}, {"cardInfo": 1}):
-        assert matches_reversal(read_reversal(answer(to_json(success(name) | change)), CALLS[name]), U.UNREADABLE)
+        assert matches_reversal(read_reversal(response(to_json(success(name) | change)), CALLS[name]), U.UNREADABLE)
 
 
 def test_a_reversal_that_contradicts_itself_is_unresolved() -> None:
     other_card = success("CancelGiftCard") | {"gcId": "A2TSSYZ6M77V9I"}
-    assert matches_reversal(read_reversal(answer(to_json(other_card)), CALLS["CancelGiftCard"]), U.UNREADABLE)
+    assert matches_reversal(read_reversal(response(to_json(other_card)), CALLS["CancelGiftCard"]), U.UNREADABLE)
     live = success("DeactivateGiftCard") | {"cardInfo": card_info("Activated", cardNumber=CARD_NUMBER)}
-    assert matches_reversal(read_reversal(answer(to_xml(live)), CALLS["DeactivateGiftCard"]), U.UNREADABLE)
+    assert matches_reversal(read_reversal(response(to_xml(live)), CALLS["DeactivateGiftCard"]), U.UNREADABLE)
 
 
 @pytest.mark.parametrize("wrappers", [0, 1, 3, 4])
 @pytest.mark.parametrize("form", ["json", "xml"])
-def test_an_answer_is_unwrapped_three_times_and_no_more(form: str, wrappers: int) -> None:
+def test_an_response_is_unwrapped_three_times_and_no_more(form: str, wrappers: int) -> None:
     members: dict[str, Any] = success("CreateGiftCard")
     for number in range(wrappers):
         members = {f"wrapper{number}": members}
     # An XML document's root is no wrapper: it says nothing.
     body = to_json(members) if form == "json" else to_xml(members)
-    outcome = read_outcome(answer(body), CALLS["CreateGiftCard"])
+    outcome = read_outcome(response(body), CALLS["CreateGiftCard"])
     if wrappers <= 3:
         assert isinstance(outcome, Succeeded)
     else:
@@ -459,7 +459,7 @@ def test_an_answer_is_unwrapped_three_times_and_no_more(form: str, wrappers: int
 
 def test_an_error_whose_element_holds_nothing_but_its_text_is_read_by_its_name() -> None:
     bare = b"<ThrottlingException>Rate exceeded</ThrottlingException>"
-    outcome = read_outcome(answer(bare, 400), CALLS["CreateGiftCard"])
+    outcome = read_outcome(response(bare, 400), CALLS["CreateGiftCard"])
     assert matches(outcome, N.THROTTLED)
     assert isinstance(outcome, NotExecuted)
     assert outcome.error is not None
@@ -468,7 +468,7 @@ def test_an_error_whose_element_holds_nothing_but_its_text_is_read_by_its_name()
 
 @pytest.mark.parametrize("body", [b'"SUCCESS"', b"5", b"null", b"[]", b"<a>", b"<a></b>", b"<?xml version='1.0'?>"])
 def test_what_is_no_document_is_unreadable(body: bytes) -> None:
-    assert matches(read_outcome(answer(body), CALLS["CreateGiftCard"]), U.UNREADABLE)
+    assert matches(read_outcome(response(body), CALLS["CreateGiftCard"]), U.UNREADABLE)
 
 
 @pytest.mark.parametrize("depth", [30, 33])
@@ -476,13 +476,13 @@ def test_xml_is_read_only_so_deep(depth: int) -> None:
     # An element of many is ignored, unless it is a trap for whoever walks it.
     deep = b"<x>" * depth + b"</x>" * depth
     body = to_xml(success("CreateGiftCard")).replace(b"</Response>", deep + b"</Response>")
-    outcome = read_outcome(answer(body), CALLS["CreateGiftCard"])
+    outcome = read_outcome(response(body), CALLS["CreateGiftCard"])
     assert isinstance(outcome, Succeeded if depth < 32 else Unknown)
 
 
 def test_an_error_code_inside_an_error_object_counts() -> None:
     body = to_json({"error": {"code": "F300", "message": "No money left"}, "status": "FAILURE"})
-    outcome = read_outcome(answer(body, 400), CALLS["CreateGiftCard"])
+    outcome = read_outcome(response(body, 400), CALLS["CreateGiftCard"])
     assert isinstance(outcome, Unknown | Refused)
     assert outcome.error is not None
     assert (outcome.error.code, outcome.error.type, outcome.error.message) == ("F300", None, "No money left")
@@ -492,4 +492,4 @@ def test_an_error_code_inside_an_error_object_counts() -> None:
 def test_a_success_of_what_issues_nothing_issues_nothing(name: str) -> None:
     # Even if a card stands in it, and also where an operation's own success says no more.
     for members in (success(name), success("CreateGiftCard") | success(name)):
-        assert matches(read_outcome(answer(to_json(members)), CALLS[name]), U.UNREADABLE)
+        assert matches(read_outcome(response(to_json(members)), CALLS[name]), U.UNREADABLE)

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incentives.agcod.answers import read_outcome, read_reversal
+from incentives.agcod.responses import read_outcome, read_reversal
 from incentives.domain.calls import Call
 from incentives.domain.outcomes import NoSuchRequest, Refused, TooLate
-from tests.agcod.samples import CALLS, OPERATIONS, REQUEST_ID, answer, to_json, to_xml
+from tests.agcod.samples import CALLS, OPERATIONS, REQUEST_ID, response, to_json, to_xml
 
 NAMES = st.sampled_from(list(CALLS))
 HTTP = st.sampled_from([200, 202, 302, 400, 401, 403, 404, 408, 413, 429, 500, 502, 503])
@@ -52,11 +52,11 @@ FIELDS = st.recursive(
 
 
 def refused(name: str, body: bytes, http_status: int, call: Call, **headers: str) -> bool:
-    given_answer = answer(body, http_status, **headers)
+    given_response = response(body, http_status, **headers)
     if name in OPERATIONS:
-        return isinstance(read_outcome(given_answer, call), Refused)
+        return isinstance(read_outcome(given_response, call), Refused)
     # What a refused reversal can prove: that Amazon looked, and what it found.
-    return isinstance(read_reversal(given_answer, call), NoSuchRequest | TooLate)
+    return isinstance(read_reversal(given_response, call), NoSuchRequest | TooLate)
 
 
 def texts_of(value: object, wanted: str) -> list[object]:

@@ -18,7 +18,7 @@ from requests_aws4auth import AWS4Auth
 
 from incentives.agcod.client import SERVICE, IncentivesClient, SignedCall
 from incentives.agcod.marketplaces import MARKETPLACES, endpoint_of
-from incentives.domain.accounts import Account, Secret
+from incentives.domain.accounts.account import Account, Secret
 from incentives.domain.calls import Call
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from tests.agcod.samples import ACCOUNT, CALLS

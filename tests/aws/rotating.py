@@ -16,21 +16,21 @@ from botocore.exceptions import ReadTimeoutError
 
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
-from incentives.aws.accounts import SecretsManagerAccounts
-from incentives.aws.key_notes import DynamoDbKeyNotes
-from incentives.aws.key_versions import SecretsManagerVersions
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.aws.rotations import DynamoDbRotations
+from incentives.aws.accounts.accounts import SecretsManagerAccounts
+from incentives.aws.keys.key_notes import DynamoDbKeyNotes
+from incentives.aws.keys.key_versions import SecretsManagerVersions
+from incentives.aws.keys.rotations import DynamoDbRotations
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.domain.errors import GatewayError
 from incentives.domain.events import Event
-from incentives.domain.ledger import Status
-from incentives.domain.pacing import Pace
-from incentives.domain.rotation import TRIAL, Report
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import issue_queued
-from incentives.usecases.key_tools import KeyTools
-from incentives.usecases.rotate_keys import rotate_keys
-from incentives.usecases.tools import Tools
+from incentives.domain.keys.rotation import TRIAL, Report
+from incentives.domain.rate_limit import Pace
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.dependencies import Dependencies
+from incentives.usecases.keys.dependencies import KeyDependencies
+from incentives.usecases.keys.rotate_keys import rotate_keys
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import issue_queued
 from sandbox.gateway import Settings, make_account
 from sandbox.options import Options
 from sandbox.server import Server, running
@@ -39,7 +39,7 @@ from tests.support.fakes import FakeClock, World, world
 from tests.unit.builders import order
 
 PREFIX: Final = "incentives-gateway/accounts"
-PACER: Final = "pace"
+RATE_LIMITER: Final = "pace"
 ACCOUNTS: Final = "accounts"
 
 #: No keys: obvious dummies that must not be found in any text.
@@ -71,7 +71,7 @@ class Life:
     """How many calls to AWS a process has made, and at which it dies; None: it lives on.
 
     Attributes:
-        deaf_at: a method, and which of its calls takes effect without an answer.
+        deaf_at: a method, and which of its calls takes effect without a response.
     """
 
     dies_at: int | None = None
@@ -93,10 +93,10 @@ class Mortal:
             self.life.calls_of[name] += 1
             if self.life.calls == self.life.dies_at:
                 raise Died
-            answer = getattr(self.client, name)(**members)
+            response = getattr(self.client, name)(**members)
             if self.life.deaf_at == (name, self.life.calls_of[name]):
                 raise ReadTimeoutError(endpoint_url="https://aws.test")
-            return answer
+            return response
 
         return call
 
@@ -146,7 +146,7 @@ def aws_and_amazon() -> Iterator[Aws]:
     unused = make_account("Unused", "UNUSED", "unused")
     with pytest.MonkeyPatch.context() as patch, motos.dynamodb(patch), running(Settings((unused,), options)) as server:
         client = motos.client()
-        for name, hash_key, range_key in ((PACER, "id", None), (ACCOUNTS, "account", "part")):
+        for name, hash_key, range_key in ((RATE_LIMITER, "id", None), (ACCOUNTS, "account", "part")):
             keys = [(hash_key, "HASH"), *([(range_key, "RANGE")] if range_key else [])]
             client.create_table(
                 TableName=name,
@@ -196,20 +196,20 @@ class Scene:
         }
         return json.dumps({name: value for name, value in (members | updates).items() if value is not None})
 
-    def process(self, life: Life | None = None, clock: FakeClock | None = None) -> Tools:
+    def process(self, life: Life | None = None, clock: FakeClock | None = None) -> Dependencies:
         """The tools of one more process, with memories of its own."""
         secrets, dynamodb = self._clients(life)
         clock = clock or self.clock
-        notes = DynamoDbKeyNotes(dynamodb, PACER, now=clock.now)
+        notes = DynamoDbKeyNotes(dynamodb, RATE_LIMITER, now=clock.now)
         accounts = SecretsManagerAccounts(lambda: secrets, PREFIX, now=clock.now, note_refusal=notes.note_refusal)
         return replace(
-            self.w.tools,
+            self.w.dependencies,
             clock=clock,
             accounts=accounts,
             # So fast that nobody waits: what is rotated here is keys.
-            pacer=DynamoDbPacer(
+            rate_limiter=DynamoDbRateLimiter(
                 dynamodb,
-                PACER,
+                RATE_LIMITER,
                 pace=Pace(requests_per_second=1000.0),
                 now=clock.now,
                 key_of=accounts.key_at_hand,
@@ -226,22 +226,22 @@ class Scene:
 
     def put_pending(self, text: str | None = None) -> str:
         text = text if text is not None else self.secret(self.new, NEW_SECRET)
-        answer = self.aws.secrets.put_secret_value(
+        response = self.aws.secrets.put_secret_value(
             SecretId=self.secret_id, SecretString=text, VersionStages=["AWSPENDING"]
         )
-        version: str = answer["VersionId"]
+        version: str = response["VersionId"]
         return version
 
     def rotate(self, *, life: Life | None = None, watch_for: float = SHORT_WATCH, amazon: Any = None) -> Report:
         """One invocation."""
         secrets, dynamodb = self._clients(life)
-        tools = self.process(life)
+        dependencies = self.process(life)
         end = self.clock.now() + timedelta(seconds=INVOCATION_SECONDS)
-        keys = KeyTools(
-            tools=tools if amazon is None else replace(tools, amazon=amazon),
+        keys = KeyDependencies(
+            dependencies=dependencies if amazon is None else replace(dependencies, amazon=amazon),
             versions=SecretsManagerVersions(lambda: secrets, PREFIX),
             rotations=DynamoDbRotations(dynamodb, ACCOUNTS),
-            notes=DynamoDbKeyNotes(dynamodb, PACER, now=self.clock.now),
+            notes=DynamoDbKeyNotes(dynamodb, RATE_LIMITER, now=self.clock.now),
             bus=self.bus,
         )
         return rotate_keys(
@@ -294,12 +294,12 @@ class Scene:
         if self._traffic_at is not None and self.clock.now() - self._traffic_at < ORDERS_APART:
             return
         self._traffic_at = self.clock.now()
-        for tools in self.functions:
+        for dependencies in self.functions:
             wanted = order(key=f"{self.name}-{len(self.issued)}", account=self.name)
             end = self.clock.now() + timedelta(seconds=ORDER_SECONDS)
             budget = replace(self.w.budget(), seconds_left=lambda end=end: (end - self.clock.time).total_seconds())
             try:
-                self.issued.append(issue(wanted, tools, budget))
+                self.issued.append(issue(wanted, dependencies, budget))
             except GatewayError as error:
                 self.issued.append(error)
 
@@ -317,12 +317,12 @@ class Scene:
 
     def failures(self) -> list[Any]:
         """Orders that were answered with an error."""
-        return [answer for answer in self.issued if isinstance(answer, GatewayError)]
+        return [response for response in self.issued if isinstance(response, GatewayError)]
 
     def said(self) -> str:
         """Everything that was logged, told, published or kept in a table."""
-        tables = [self.aws.dynamodb.scan(TableName=name)["Items"] for name in (PACER, ACCOUNTS)]
-        return repr((self.w.telemetry.lines, self.w.people.notices, self.bus.events, self.w.ledger.records, tables))
+        tables = [self.aws.dynamodb.scan(TableName=name)["Items"] for name in (RATE_LIMITER, ACCOUNTS)]
+        return repr((self.w.telemetry.lines, self.w.notifier.notices, self.bus.events, self.w.ledger.records, tables))
 
     @property
     def at(self) -> datetime:

@@ -1,4 +1,4 @@
-"""A DynamoDB on the loopback interface that answers from a script, or does not answer."""
+"""A DynamoDB on the loopback interface that responses from a script, or does not answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Arrived = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What comes back: HTTP status and body."""
 
     status: int
@@ -29,30 +29,30 @@ class Silence:
 
 @dataclass(frozen=True)
 class Hangup:
-    """The connection ends without an answer."""
+    """The connection ends without a response."""
 
 
-Behaviour = Answer | Silence | Hangup
+Behaviour = Response | Silence | Hangup
 Scripted = Behaviour | Callable[[dict[str, Any]], Behaviour]
 
 
-def ok(**members: Any) -> Answer:
-    return Answer(200, json.dumps(members).encode())
+def ok(**members: Any) -> Response:
+    return Response(200, json.dumps(members).encode())
 
 
-def refusal(code: str, **members: Any) -> Answer:
+def refusal(code: str, **members: Any) -> Response:
     """HTTP 400, as DynamoDB says no."""
     kind = f"com.amazonaws.dynamodb.v20120810#{code}"
-    return Answer(400, json.dumps({"__type": kind, "message": code, **members}).encode())
+    return Response(400, json.dumps({"__type": kind, "message": code, **members}).encode())
 
 
-def cancelled(*reasons: dict[str, Any]) -> Answer:
+def cancelled(*reasons: dict[str, Any]) -> Response:
     """A transaction that was not carried out."""
     return refusal("TransactionCanceledException", CancellationReasons=list(reasons))
 
 
-FAULT: Final = Answer(500, b'{"__type":"InternalServerError"}')
-NO_DOCUMENT: Final = Answer(503, b"<html>Service Unavailable</html>")
+FAULT: Final = Response(500, b'{"__type":"InternalServerError"}')
+NO_DOCUMENT: Final = Response(503, b"<html>Service Unavailable</html>")
 THROTTLED: Final = refusal("ThrottlingException")
 NONE: Final = {"Code": "None"}
 CONFLICT: Final = {"Code": "TransactionConflict"}
@@ -64,12 +64,12 @@ class Script:
 
     Attributes:
         url: of the endpoint.
-        answers: for the calls to come; more calls than answers is a failure of the test.
+        responses: for the calls to come; more calls than answers is a failure of the test.
         calls: that have arrived.
     """
 
     url: str
-    answers: list[Scripted] = field(default_factory=list)
+    responses: list[Scripted] = field(default_factory=list)
     calls: list[Arrived] = field(default_factory=list)
     given_up: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -81,8 +81,8 @@ class Script:
     def next(self, call: Arrived) -> Behaviour:
         with self.lock:
             self.calls.append(call)
-            answer: Scripted = self.answers.pop(0) if self.answers else refusal("NothingLeftInTheScript")
-        return answer(call[1]) if callable(answer) else answer
+            response: Scripted = self.responses.pop(0) if self.responses else refusal("NothingLeftInTheScript")
+        return response(call[1]) if callable(response) else response
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def scripted_dynamodb() -> Iterator[Script]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             behaviour = script.next((self.headers["X-Amz-Target"].partition(".")[2], json.loads(body)))
             match behaviour:
-                case Answer(status, content):
+                case Response(status, content):
                     self.send_response(status)
                     self.send_header("Content-Type", "application/x-amz-json-1.0")
                     self.send_header("Content-Length", str(len(content)))

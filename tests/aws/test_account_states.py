@@ -12,19 +12,19 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.agcod.answers import Funds
-from incentives.aws.account_states import DynamoDbAccountStates
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.accounts import Account, AccountFunds
-from incentives.domain.alerts import Alert, Raised, Standing
+from incentives.agcod.responses import Funds
+from incentives.aws.accounts.account_states import DynamoDbAccountStates
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.accounts.account import Account, AccountFunds
+from incentives.domain.accounts.alerts import Alert, Raised, Standing
+from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
+from incentives.domain.accounts.spend import COUNTED_FOR, charge_of
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.funds import STALE_MAX, AccountState, Snapshot
-from incentives.domain.ledger import Record, Status
 from incentives.domain.money import Money, parse_money
 from incentives.domain.operations import Operation
-from incentives.domain.pacing import Pace
-from incentives.domain.spend import COUNTED_FOR, charge_of
-from incentives.usecases.funds import funds_outlook
+from incentives.domain.rate_limit import Pace
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.accounts.funds import funds_outlook
 from tests.contract import motos
 from tests.contract.subject import all_at_once
 from tests.contract.tables import create_table
@@ -301,15 +301,16 @@ def test_an_account_is_listed_once_it_was_asked_about_or_charged(states: States,
 def test_callers_at_once_ask_amazon_no_more_than_once_a_second(client: Any, table: str) -> None:
     # given an Amazon that takes long enough for a second caller to come, and then a third
     w = world()
-    w.tools = replace(
-        w.tools, pacer=DynamoDbPacer(client, create_table(client, "PacerTable"), pace=Pace(), now=w.clock.now)
+    w.dependencies = replace(
+        w.dependencies,
+        rate_limiter=DynamoDbRateLimiter(client, create_table(client, "PacerTable"), pace=Pace(), now=w.clock.now),
     )
     states = DynamoDbAccountStates(client, table)
     asked: list[float] = []
     told: list[str] = []
 
     def caller() -> None:
-        told.append(funds_outlook("default", w.tools, states, w.budget()).funds.available.amount_text)
+        told.append(funds_outlook("default", w.dependencies, states, w.budget()).funds.available.amount_text)
 
     def funds(account: Account, *, seconds: float) -> Funds:
         asked.append((w.clock.now() - START).total_seconds())
@@ -323,6 +324,6 @@ def test_callers_at_once_ask_amazon_no_more_than_once_a_second(client: Any, tabl
     # when
     caller()
     caller()
-    # then each that Amazon had to answer came a second after the one before, and the last caller found it answered
+    # then each that Amazon had to response came a second after the one before, and the last caller found it answered
     assert asked == [0.0, 1.0, 2.0]
     assert told == ["3.00", "2.00", "1.00", "1.00"]

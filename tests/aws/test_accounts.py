@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from incentives.aws.accounts import SecretsManagerAccounts, read_secret
-from incentives.domain.accounts import SECRET_KEPT_FOR, Account, Secret
+from incentives.aws.accounts.accounts import SecretsManagerAccounts, read_secret
+from incentives.domain.accounts.account import SECRET_KEPT_FOR, Account, Secret
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from tests.contract import motos
 from tests.support.fakes import FakeClock
@@ -123,9 +123,9 @@ def test_the_key_at_hand_is_the_one_read_last(client: Any, clock: FakeClock) -> 
     put(client, "at-hand", SECRET)
     account = accounts.get("at-hand")
     clock.sleep(SECRET_KEPT_FOR.total_seconds() + 1)
-    assert accounts.key_at_hand("at-hand") == account.key_print
+    assert accounts.key_at_hand("at-hand") == account.key_fingerprint
     accounts.refused("at-hand")
-    assert noted == [("at-hand", account.key_print)]
+    assert noted == [("at-hand", account.key_fingerprint)]
 
 
 def test_no_client_is_made_before_it_is_needed(clock: FakeClock) -> None:

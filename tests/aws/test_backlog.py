@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-from incentives.aws.backlog import DELAY_SECONDS_MAX, SqsBacklog, read_message
-from incentives.aws.calls import CLIENT_CONFIG
+from incentives.aws.clients import CLIENT_CONFIG
+from incentives.aws.single_requests.backlog import DELAY_SECONDS_MAX, SqsBacklog, read_message
 
 ID: Final = "Test1AAAA"
 

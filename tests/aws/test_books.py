@@ -1,4 +1,4 @@
-"""The page of Amazon's book that is kept on the pacer's table, on moto; and the one in memory, by the same promises."""
+"""The page of Amazon's activity that is kept on the rate limiter's table, on moto; and the one in memory, by the same promises."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.aws.books import DynamoDbBooks
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.book_page import ANSWERS_APART, BookPage
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.aws.recovery.kept_pages import DynamoDbKeptPages
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.pacing import Full, Lane, Pace
-from incentives.usecases.ports import Books
-from tests.aws.rotating import PACER, Aws
-from tests.support.fakes import START, FakeBooks, FakeClock
+from incentives.domain.rate_limit import Full, Pace, Priority
+from incentives.domain.recovery.kept_page import RESPONSES_APART, KeptPage
+from incentives.usecases.ports import KeptPages
+from tests.aws.rotating import RATE_LIMITER, Aws
+from tests.support.fakes import START, FakeClock, FakeKeptPages
 
 SECOND: Final = timedelta(seconds=1)
-PAGE: Final = BookPage(
+PAGE: Final = KeptPage(
     partner_id="Test1",
     as_of=START,
     since=START - timedelta(hours=1),
@@ -36,17 +36,17 @@ def account() -> str:
 
 
 @pytest.fixture(params=["DynamoDB", "in memory"])
-def books(request: pytest.FixtureRequest, aws: Aws) -> Books:
-    made: dict[str, Callable[[], Books]] = {"DynamoDB": lambda: on_the_table(aws), "in memory": FakeBooks}
+def kept_pages(request: pytest.FixtureRequest, aws: Aws) -> KeptPages:
+    made: dict[str, Callable[[], KeptPages]] = {"DynamoDB": lambda: on_the_table(aws), "in memory": FakeKeptPages}
     return made[request.param]()
 
 
-def on_the_table(aws: Aws) -> DynamoDbBooks:
-    return DynamoDbBooks(aws.dynamodb, PACER)
+def on_the_table(aws: Aws) -> DynamoDbKeptPages:
+    return DynamoDbKeptPages(aws.dynamodb, RATE_LIMITER)
 
 
 def item_of(aws: Aws, account: str) -> dict[str, Any]:
-    found: dict[str, Any] = aws.dynamodb.get_item(TableName=PACER, Key={"id": {"S": f"book#{account}"}})["Item"]
+    found: dict[str, Any] = aws.dynamodb.get_item(TableName=RATE_LIMITER, Key={"id": {"S": f"book#{account}"}})["Item"]
     return found
 
 
@@ -55,47 +55,47 @@ def item_of(aws: Aws, account: str) -> dict[str, Any]:
     [{}, {"request_ids": frozenset()}, {"is_whole": False}, {"is_available": False, "request_ids": frozenset()}],
     ids=["as it is", "no rows", "too long", "not to be had"],
 )
-def test_a_page_is_read_as_it_was_kept(books: Books, account: str, updates: dict[str, Any]) -> None:
-    assert books.kept(account) is None
+def test_a_page_is_read_as_it_was_kept(kept_pages: KeptPages, account: str, updates: dict[str, Any]) -> None:
+    assert kept_pages.kept(account) is None
     page = replace(PAGE, **updates)
 
-    books.keep(account, page)
+    kept_pages.keep(account, page)
 
-    assert books.kept(account) == page
-    assert books.kept(f"{account}-too") is None
+    assert kept_pages.kept(account) == page
+    assert kept_pages.kept(f"{account}-too") is None
 
 
-def test_a_newer_page_takes_its_place_with_all_that_is_in_it(books: Books, account: str) -> None:
-    newer = BookPage(partner_id="Test2", as_of=START + SECOND, since=START, is_available=False, is_whole=False)
-    books.keep(account, PAGE)
+def test_a_newer_page_takes_its_place_with_all_that_is_in_it(kept_pages: KeptPages, account: str) -> None:
+    newer = KeptPage(partner_id="Test2", as_of=START + SECOND, since=START, is_available=False, is_whole=False)
+    kept_pages.keep(account, PAGE)
 
-    books.keep(account, newer)
+    kept_pages.keep(account, newer)
 
     # and nothing is left of the one before
-    assert books.kept(account) == newer
+    assert kept_pages.kept(account) == newer
 
 
 @pytest.mark.parametrize("older", [SECOND, timedelta()], ids=["older", "of the same second"])
-def test_a_page_that_is_no_newer_does_not_take_its_place(books: Books, account: str, older: timedelta) -> None:
-    books.keep(account, PAGE)
+def test_a_page_that_is_no_newer_does_not_take_its_place(kept_pages: KeptPages, account: str, older: timedelta) -> None:
+    kept_pages.keep(account, PAGE)
 
-    books.keep(account, replace(PAGE, as_of=START - older, request_ids=frozenset()))
+    kept_pages.keep(account, replace(PAGE, as_of=START - older, request_ids=frozenset()))
 
-    assert books.kept(account) == PAGE
+    assert kept_pages.kept(account) == PAGE
 
 
-def test_a_page_whose_date_has_not_come_makes_room(books: Books, account: str) -> None:
+def test_a_page_whose_date_has_not_come_makes_room(kept_pages: KeptPages, account: str) -> None:
     # given one that a clock gone wrong has dated
-    books.keep(account, replace(PAGE, as_of=START + timedelta(days=365)))
+    kept_pages.keep(account, replace(PAGE, as_of=START + timedelta(days=365)))
 
-    books.keep(account, PAGE)
+    kept_pages.keep(account, PAGE)
 
-    assert books.kept(account) == PAGE
-    # while one that an answer has overtaken stays
-    ahead = replace(PAGE, as_of=START + ANSWERS_APART)
-    books.keep(account, ahead)
-    books.keep(account, PAGE)
-    assert books.kept(account) == ahead
+    assert kept_pages.kept(account) == PAGE
+    # while one that a response has overtaken stays
+    ahead = replace(PAGE, as_of=START + RESPONSES_APART)
+    kept_pages.keep(account, ahead)
+    kept_pages.keep(account, PAGE)
+    assert kept_pages.kept(account) == ahead
 
 
 def test_a_full_page_of_the_longest_ids_fits(aws: Aws, account: str) -> None:
@@ -140,7 +140,7 @@ def test_what_cannot_be_read_says_nothing_and_makes_room(aws: Aws, account: str,
     on_the_table(aws).keep(account, replace(PAGE, as_of=START - SECOND))
     kept = item_of(aws, account)
     item = kept | garbage if garbage else {"id": kept["id"]}
-    aws.dynamodb.put_item(TableName=PACER, Item=item)
+    aws.dynamodb.put_item(TableName=RATE_LIMITER, Item=item)
 
     assert on_the_table(aws).kept(account) is None
 
@@ -149,15 +149,15 @@ def test_what_cannot_be_read_says_nothing_and_makes_room(aws: Aws, account: str,
 
 
 def test_it_does_not_disturb_the_pace(aws: Aws, account: str) -> None:
-    pacer = DynamoDbPacer(aws.dynamodb, PACER, pace=Pace(), now=FakeClock().now)
+    rate_limiter = DynamoDbRateLimiter(aws.dynamodb, RATE_LIMITER, pace=Pace(), now=FakeClock().now)
     on_the_table(aws).keep(account, PAGE)
 
-    assert not isinstance(pacer.reserve(account, Lane.CALLER), Full)
+    assert not isinstance(rate_limiter.reserve(account, Priority.CALLER), Full)
     assert on_the_table(aws).kept(account) == PAGE
 
 
 def test_a_table_that_cannot_be_reached_is_told(aws: Aws, account: str) -> None:
-    nowhere = DynamoDbBooks(aws.dynamodb, "no-such-table")
+    nowhere = DynamoDbKeptPages(aws.dynamodb, "no-such-table")
 
     with pytest.raises(LedgerUnavailable, match=r"read .*ResourceNotFoundException"):
         nowhere.kept(account)

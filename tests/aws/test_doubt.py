@@ -1,4 +1,4 @@
-"""Whether a write that failed may have taken effect: the real client, over real sockets, with answers that get lost.
+"""Whether a write that failed may have taken effect: the real client, over real sockets, with responses that get lost.
 
 Much hangs on it: "certainly not written" is told to a caller as a failure, and he orders again.
 """
@@ -14,20 +14,20 @@ import pytest
 from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff
 
-from incentives.aws.calls import CLIENT_CONFIG
-from incentives.aws.ledger import CONFLICT_TRIES_MAX, DynamoDbLedger
-from incentives.aws.records import encode_key, encode_record
+from incentives.aws.clients import CLIENT_CONFIG
+from incentives.aws.single_requests.ledger import CONFLICT_TRIES_MAX, DynamoDbLedger
+from incentives.aws.single_requests.record_items import encode_key, encode_record
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import KeyTaken, Lost, Record, Status, change
+from incentives.domain.single_requests.record import KeyTaken, Lost, Record, Status, change
 from tests.aws.scripted import (
     CONFLICT,
     FAULT,
     NO_DOCUMENT,
     NONE,
     THROTTLED,
-    Answer,
     Behaviour,
     Hangup,
+    Response,
     Script,
     Scripted,
     Silence,
@@ -116,19 +116,19 @@ def lose_connection_then(*behaviours: Behaviour) -> list[Scripted]:
         pytest.param([NO_DOCUMENT] * 3, True, id="a fault that is no document"),
         pytest.param(lose_connection_then(THROTTLED, THROTTLED), True, id="connection lost, then throttled"),
         pytest.param([Hangup()] * 3, True, id="connection lost to the end"),
-        pytest.param([Answer(403, b"<html>Forbidden</html>")], False, id="a no that is no document"),
+        pytest.param([Response(403, b"<html>Forbidden</html>")], False, id="a no that is no document"),
     ],
 )  # fmt: skip
-def test_a_write_that_failed(write: Any, answers: list[Scripted], in_doubt: bool, script: Script) -> None:
+def test_a_write_that_failed(write: Any, responses: list[Scripted], in_doubt: bool, script: Script) -> None:
     # given
-    script.answers = list(answers)
+    script.responses = list(responses)
     ledger = ledger_at(script.url)
     # when
     with pytest.raises(LedgerUnavailable) as failure:
         write(ledger)
     # then
     assert failure.value.in_doubt is in_doubt
-    assert len(script.calls) == len(answers)
+    assert len(script.calls) == len(responses)
 
 
 @pytest.mark.parametrize("write", WRITES)
@@ -155,12 +155,12 @@ def test_without_keys_nothing_leaves(script: Script) -> None:
 
 def test_a_doubt_ends_with_its_write(script: Script) -> None:
     # given a write that was in doubt
-    script.answers = [Silence(), THROTTLED, THROTTLED]
+    script.responses = [Silence(), THROTTLED, THROTTLED]
     ledger = ledger_at(script.url)
     with pytest.raises(LedgerUnavailable):
         write_apply(ledger)
     # when the next is refused, and a read fails
-    script.answers = [refusal("ValidationException"), FAULT, FAULT, FAULT, FAULT, FAULT, FAULT]
+    script.responses = [refusal("ValidationException"), FAULT, FAULT, FAULT, FAULT, FAULT, FAULT]
     with pytest.raises(LedgerUnavailable) as failed_write:
         write_apply(ledger)
     with pytest.raises(LedgerUnavailable) as failed_read:
@@ -171,14 +171,14 @@ def test_a_doubt_ends_with_its_write(script: Script) -> None:
     assert [f.value.in_doubt for f in (failed_write, failed_read, failed_query)] == [False, False, False]
 
 
-# ---- the answer was lost, the write was not -----------------------------------------------------
+# ---- the response was lost, the write was not -----------------------------------------------------
 
 
 def test_an_update_that_was_lost_is_known_by_its_nonce(script: Script) -> None:
-    # given an update that takes effect, without an answer
+    # given an update that takes effect, without a response
     record, nonce = new_record(), new_nonce()
     written = encode_record(change(record, status=Status.SUCCEEDED).after) | {"nonce": {"S": nonce}}
-    script.answers = [Silence(), refusal("ConditionalCheckFailedException", Item=written)]
+    script.responses = [Silence(), refusal("ConditionalCheckFailedException", Item=written)]
     # when the SDK repeats it
     result = ledger_at(script.url).apply(change(record, status=Status.SUCCEEDED), nonce)
     # then
@@ -187,10 +187,10 @@ def test_an_update_that_was_lost_is_known_by_its_nonce(script: Script) -> None:
     assert script.names == ["UpdateItem", "UpdateItem"]
 
 
-def test_an_update_that_another_beat_is_lost_although_its_answer_was_too(script: Script) -> None:
+def test_an_update_that_another_beat_is_lost_although_its_response_was_too(script: Script) -> None:
     record = new_record()
     winner = encode_record(change(record, status=Status.REFUSED).after) | {"nonce": {"S": "theirs"}}
-    script.answers = [Silence(), refusal("ConditionalCheckFailedException", Item=winner)]
+    script.responses = [Silence(), refusal("ConditionalCheckFailedException", Item=winner)]
     result = ledger_at(script.url).apply(change(record, status=Status.SUCCEEDED), new_nonce())
     assert isinstance(result, Lost)
     assert result.current is not None
@@ -201,7 +201,7 @@ def test_an_open_that_was_lost_is_known_by_its_nonce(script: Script) -> None:
     record, nonce = new_record(), new_nonce()
     key_item = encode_key(key_of(record)) | {"nonce": {"S": nonce}}
     taken = {"Code": "ConditionalCheckFailed", "Item": key_item}
-    script.answers = [Silence(), cancelled(taken, {"Code": "ConditionalCheckFailed"})]
+    script.responses = [Silence(), cancelled(taken, {"Code": "ConditionalCheckFailed"})]
     result = ledger_at(script.url).open(record, key_of(record), nonce)
     assert isinstance(result, Record)
     assert result.nonce == nonce
@@ -209,7 +209,7 @@ def test_an_open_that_was_lost_is_known_by_its_nonce(script: Script) -> None:
 
 def test_each_try_of_a_transaction_bears_one_token(script: Script) -> None:
     # given: with it DynamoDB itself knows a repeat and carries it out once
-    script.answers = [Silence(), ok()]
+    script.responses = [Silence(), ok()]
     nonce = new_nonce()
     record = new_record()
     # when
@@ -231,9 +231,9 @@ def test_each_try_of_a_transaction_bears_one_token(script: Script) -> None:
         pytest.param(cancelled(CONFLICT, {"Code": "ConditionalCheckFailed"}), id="conflict beside a failed condition"),
     ],
 )
-def test_an_open_that_conflicts_is_repeated(answer: Answer, script: Script) -> None:
+def test_an_open_that_conflicts_is_repeated(response: Response, script: Script) -> None:
     # given nobody has the key yet
-    script.answers = [answer, ok(), answer, ok(), ok()]
+    script.responses = [response, ok(), response, ok(), ok()]
     sleeps = _Sleeps()
     # when
     result = write_open(ledger_at(script.url, sleeps))
@@ -248,7 +248,7 @@ def test_a_rival_that_is_through_is_found_at_once(script: Script) -> None:
     # given a crowd with one key, one of which has written it
     record = new_record()
     holder = key_of(record, nonce="theirs")
-    script.answers = [cancelled(CONFLICT, NONE), ok(Item=encode_key(holder))]
+    script.responses = [cancelled(CONFLICT, NONE), ok(Item=encode_key(holder))]
     # when
     result = ledger_at(script.url).open(record, key_of(record), new_nonce())
     # then
@@ -258,13 +258,13 @@ def test_a_rival_that_is_through_is_found_at_once(script: Script) -> None:
 def test_an_update_that_meets_a_transaction_is_repeated(script: Script) -> None:
     record = new_record()
     written = encode_record(change(record, status=Status.SUCCEEDED).after)
-    script.answers = [refusal("TransactionConflictException"), ok(Attributes=written)]
+    script.responses = [refusal("TransactionConflictException"), ok(Attributes=written)]
     result = ledger_at(script.url).apply(change(record, status=Status.SUCCEEDED), new_nonce())
     assert isinstance(result, Record)
 
 
 def test_a_reissue_that_conflicts_is_repeated(script: Script) -> None:
-    script.answers = [cancelled(CONFLICT, NONE), ok()]
+    script.responses = [cancelled(CONFLICT, NONE), ok()]
     assert isinstance(write_reissue(ledger_at(script.url)), Record)
 
 
@@ -274,21 +274,21 @@ def test_a_crowd_that_does_not_end_is_certain(write: Any, script: Script) -> Non
     reads = write is write_open
     conflict = refusal("TransactionConflictException") if write is write_apply else cancelled(CONFLICT, NONE)
     round_: list[Scripted] = [conflict, ok()] if reads else [conflict]
-    script.answers = round_ * CONFLICT_TRIES_MAX
+    script.responses = round_ * CONFLICT_TRIES_MAX
     # when
     with pytest.raises(LedgerUnavailable) as failure:
         write(ledger_at(script.url))
     # then
     assert failure.value.in_doubt is False
-    assert script.answers == []
+    assert script.responses == []
 
 
 @pytest.mark.parametrize("write", [WRITES[0], WRITES[2]])
 def test_a_lost_try_stays_in_doubt_while_others_are_in_the_way(write: Any, script: Script) -> None:
-    # given a first try without an answer, perhaps still under way: the SDK's second is in conflict with it
+    # given a first try without a response, perhaps still under way: the SDK's second is in conflict with it
     reads = [ok()] if write is write_open else []
-    script.answers = [Silence(), cancelled(CONFLICT, NONE), *reads]
-    script.answers += [cancelled(CONFLICT, NONE), *reads] * (CONFLICT_TRIES_MAX - 1)
+    script.responses = [Silence(), cancelled(CONFLICT, NONE), *reads]
+    script.responses += [cancelled(CONFLICT, NONE), *reads] * (CONFLICT_TRIES_MAX - 1)
     # when
     with pytest.raises(LedgerUnavailable) as failure:
         write(ledger_at(script.url))
@@ -297,15 +297,15 @@ def test_a_lost_try_stays_in_doubt_while_others_are_in_the_way(write: Any, scrip
 
 
 def test_a_look_at_the_key_that_fails_does_not_make_a_lost_try_certain(script: Script) -> None:
-    script.answers = [Silence(), cancelled(CONFLICT, NONE), refusal("AccessDeniedException")]
+    script.responses = [Silence(), cancelled(CONFLICT, NONE), refusal("AccessDeniedException")]
     with pytest.raises(LedgerUnavailable) as failure:
         write_open(ledger_at(script.url))
     assert failure.value.in_doubt is True
 
 
 def test_an_update_answered_without_its_record_is_in_doubt(script: Script) -> None:
-    # given an answer from something that is no DynamoDB
-    script.answers = [Answer(200, b"<html>Welcome</html>")]
+    # given a response from something that is no DynamoDB
+    script.responses = [Response(200, b"<html>Welcome</html>")]
     with pytest.raises(LedgerUnavailable) as failure:
         write_apply(ledger_at(script.url))
     assert failure.value.in_doubt is True

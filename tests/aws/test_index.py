@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.aws.index import DynamoDbIndex
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.records import encode_key, encode_record
+from incentives.aws.single_requests.index import DynamoDbIndex
+from incentives.aws.single_requests.ledger import DynamoDbLedger
+from incentives.aws.single_requests.record_items import encode_key, encode_record
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import KeyItem, Record, Status
 from incentives.domain.operations import Operation
-from incentives.usecases.search import PAGE_SIZE, Query, search
+from incentives.domain.single_requests.record import KeyItem, Record, Status
+from incentives.usecases.single_requests.search import PAGE_SIZE, Query, search
 from tests.contract.motos import client, dynamodb
 from tests.contract.tables import create_table
 from tests.support.fakes import as_kept
@@ -69,7 +69,7 @@ def test_a_day_is_told_newest_first_with_its_sort_keys(table: Table) -> None:
 
 
 def test_a_record_comes_back_whole(table: Table) -> None:
-    kept = made(1, options={"externalReference": "po-7"}, gc_id="G1", subject="*1234", sealed="x")
+    kept = made(1, options={"externalReference": "po-7"}, gc_id="G1", subject="*1234", encrypted="x")
     table.put(kept)
     (row,), _ = table.index.day("default", TODAY, None, 10)
     assert row[1] == as_kept(kept)

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.records import WAKE_PARTITIONS
+from incentives.aws.single_requests.ledger import DynamoDbLedger
+from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Due
+from incentives.domain.single_requests.record import Due
 
 NOW = datetime(2026, 3, 1, 13, tzinfo=UTC)
 
@@ -40,8 +40,8 @@ class Partitions:
             {"id": {"S": f"{partition}-{number}"}, "wakeAt": {"S": at}, "phaseStartedAt": {"S": at}}
             for number, at in enumerate(self.rows.get(partition, []))
         ][: asked.get("Limit", 100)]
-        answer = {"Count": len(items), "ScannedCount": len(items) + 10, "Items": items}
-        return answer if page == self.pages else {**answer, "LastEvaluatedKey": {"id": {"S": str(page)}}}
+        response = {"Count": len(items), "ScannedCount": len(items) + 10, "Items": items}
+        return response if page == self.pages else {**response, "LastEvaluatedKey": {"id": {"S": str(page)}}}
 
     def ledger(self) -> DynamoDbLedger:
         return DynamoDbLedger(self, "ledger", sleep=lambda _: None)

@@ -16,12 +16,12 @@ import pytest
 import requests
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.many_records import BATCH_GET_MAX, DynamoDbRecords
-from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
-from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
-from incentives.aws.orders import DynamoDbOrders
-from incentives.domain.bulk import (
+from incentives.aws.bulk_orders.order_files import FILES_CONFIG, S3OrderFiles
+from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
+from incentives.aws.bulk_orders.orders import DynamoDbOrders
+from incentives.aws.single_requests.ledger import DynamoDbLedger
+from incentives.aws.single_requests.many_records import BATCH_GET_MAX, DynamoDbRecords
+from incentives.domain.bulk_orders.bulk_order import (
     SAME_ROWS_FOR,
     Batch,
     BulkOrder,
@@ -35,11 +35,11 @@ from incentives.domain.bulk import (
     Started,
     derive_order_id,
 )
+from incentives.domain.bulk_orders.rows import Checked, Row, encode_row
 from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
-from incentives.domain.ledger import Intent, KeyItem, Record
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
-from incentives.domain.rows import Checked, Row, encode_row
+from incentives.domain.single_requests.record import Intent, KeyItem, Record
 from incentives.usecases.ports import OrderFiles, Orders
 from tests.contract.motos import client, dynamodb
 from tests.contract.tables import create_table
@@ -138,7 +138,9 @@ def test_a_write_that_leaves_another_state_or_round_is_not_carried_out(
     assert orders.get(new.order_id) == new
 
 
-def test_a_write_that_took_effect_before_its_answer_was_lost_recognises_itself(orders: Orders, new: BulkOrder) -> None:
+def test_a_write_that_took_effect_before_its_response_was_lost_recognises_itself(
+    orders: Orders, new: BulkOrder
+) -> None:
     after = replace(new, status=S.VALIDATING, round=1)
     orders.create(new, "first")
 
@@ -189,7 +191,7 @@ def test_an_order_begins_and_claims_its_rows_in_one(orders: Orders, new: BulkOrd
     assert orders.begin(new, after, claim, "begun") == after
     assert orders.get(new.order_id) == after
     assert orders.claim_on("default", claim.digest, START) == claim
-    # and it knows its own write, whose answer was lost
+    # and it knows its own write, whose response was lost
     assert orders.begin(new, after, claim, "begun") == after
     assert orders.begin(new, after, claim, "another") == OrderMoved(after)
 
@@ -402,7 +404,7 @@ def test_keys_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: str
 
 
 class Grudging:
-    """DynamoDB that answers one key of a call at a time."""
+    """DynamoDB that responses one key of a call at a time."""
 
     def __init__(self, real: Any, gives_up_after: int = 1000) -> None:
         self.real, self.left = real, gives_up_after
@@ -413,9 +415,9 @@ class Grudging:
         self.left -= 1
         if self.left < 0:
             return {"Responses": {}, "UnprocessedKeys": RequestItems}
-        answer = self.real.batch_get_item(RequestItems={table: asked | {"Keys": first}})
+        response = self.real.batch_get_item(RequestItems={table: asked | {"Keys": first}})
         unread = {table: asked | {"Keys": others}} if others else {}
-        return {"Responses": answer["Responses"], "UnprocessedKeys": unread}
+        return {"Responses": response["Responses"], "UnprocessedKeys": unread}
 
 
 def test_keys_that_were_left_unread_are_asked_for_again_and_not_for_ever(ledger_table: str) -> None:
@@ -496,10 +498,10 @@ def test_a_caller_puts_and_gets_files_by_their_urls(table: str, new: BulkOrder) 
 
     files.write_result(new.order_id, ["key\r\n", "\u00e9\r\n"])
     download = files.result(new.order_id)
-    answer = requests.get(download.url, timeout=5)
+    response = requests.get(download.url, timeout=5)
 
-    assert answer.content == "key\r\n\u00e9\r\n".encode()
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="{new.order_id}.csv"'
+    assert response.content == "key\r\n\u00e9\r\n".encode()
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{new.order_id}.csv"'
     assert (upload.expires_at - START, download.expires_at - START) == (timedelta(hours=1), timedelta(minutes=15))
 
 
@@ -551,7 +553,7 @@ def test_rows_that_are_not_as_they_were_written_are_not_issued(table: str, new: 
 
 
 class Machine:
-    """Step Functions that answers one start."""
+    """Step Functions that responses one start."""
 
     def __init__(self, error: str | None) -> None:
         self.error, self.asked = error, list[dict[str, Any]]()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incentives.aws.items import Item, format_time, parse_time
-from incentives.aws.records import (
+from incentives.aws.single_requests.record_items import (
     WAKE_PARTITIONS,
     attribute_name,
     decode_key,
@@ -24,8 +24,8 @@ from incentives.aws.records import (
     encode_record,
     wake_partition,
 )
-from incentives.domain.ledger import Record, Status
 from incentives.domain.money import Money
+from incentives.domain.single_requests.record import Record, Status
 from tests.contract.records import CHANGEABLE, START, in_state, key_of, new_record, records
 from tests.contract.tables import table_properties
 from tests.support.fakes import as_kept

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.key_versions import SecretsManagerVersions
+from incentives.aws.keys.key_versions import SecretsManagerVersions
 from incentives.domain.errors import AccountUnusable, InvalidInput
-from incentives.domain.ledger import Status
-from incentives.domain.rotation import Outcome
+from incentives.domain.keys.rotation import Outcome
+from incentives.domain.single_requests.record import Status
 from tests.aws.rotating import NEW_SECRET, OLD_SECRET, PREFIX, WHOLE_WATCH, Aws, Scene, ready
 
 MINUTE = timedelta(minutes=1)
@@ -51,7 +51,7 @@ def test_warm_functions_take_the_new_key_by_themselves_within_five_minutes(scene
 
     def meanwhile() -> None:
         scene.traffic()
-        keys = [tools.accounts.get(scene.name).access_key_id for tools in scene.functions]
+        keys = [dependencies.accounts.get(scene.name).access_key_id for dependencies in scene.functions]
         used.extend((scene.at - promoted_at, key) for key in keys)
 
     scene.clock.meanwhile = meanwhile
@@ -259,7 +259,7 @@ def test_a_key_put_right_is_promoted_the_next_time(scene: Scene) -> None:
     assert scene.rotate().outcome is Outcome.KEPT
 
 
-def test_a_moment_without_answers_does_not_stop_the_proof(scene: Scene) -> None:
+def test_a_moment_without_responses_does_not_stop_the_proof(scene: Scene) -> None:
     ready(scene).fault("error500html", calls={"first": 3})
     assert scene.rotate().outcome is Outcome.KEPT
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from incentives.domain.errors import AccountUnusable
-from incentives.domain.ledger import Status
+from incentives.domain.keys.rotation import Outcome
 from incentives.domain.outcomes import Unknown, UnknownBecause
-from incentives.domain.rotation import Outcome
-from incentives.usecases.key_trial import LOOK_EVERY_SECONDS
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.keys.key_trial import LOOK_EVERY_SECONDS
 from tests.aws.rotating import NEW_SECRET, SHORT_WATCH, WHOLE_WATCH, Aws, Died, Life, Scene, ready
 
 MINUTE = timedelta(minutes=1)
@@ -36,8 +36,8 @@ def goes_bad(scene: Scene, *, after_seconds: float = 25.0) -> None:
 def test_a_key_that_goes_bad_is_rolled_back_within_a_minute_and_no_order_is_lost(scene: Scene) -> None:
     # given a key that goes bad once the functions use it
     ready(scene)
-    for tools in scene.functions:
-        tools.accounts._cache.clear()
+    for dependencies in scene.functions:
+        dependencies.accounts._cache.clear()
     goes_bad(scene)
     began_at = scene.at
     # when
@@ -47,7 +47,7 @@ def test_a_key_that_goes_bad_is_rolled_back_within_a_minute_and_no_order_is_lost
     assert scene.at - began_at < timedelta(seconds=25) + MINUTE
     assert scene.labels() == {"AWSCURRENT": scene.old}
     # people and programs know
-    ((subject, text),) = scene.w.people.notices
+    ((subject, text),) = scene.w.notifier.notices
     assert "rolled back" in subject
     assert f"...{scene.old[-4:]} is in use again: do not deactivate it" in text
     assert [event.detail["stage"] for event in scene.bus.events] == ["promoted", "rolledBack"]
@@ -67,9 +67,9 @@ def test_a_refusal_that_only_a_function_meets_rolls_back_too(scene: Scene) -> No
 
     def meanwhile() -> None:
         # when it refuses it to a function
-        tools = scene.functions[0]
-        tools.accounts.get(scene.name, fresh=True)
-        tools.accounts.refused(scene.name)
+        dependencies = scene.functions[0]
+        dependencies.accounts.get(scene.name, fresh=True)
+        dependencies.accounts.refused(scene.name)
 
     scene.clock.meanwhile = meanwhile
     report = scene.rotate()
@@ -112,7 +112,7 @@ def test_there_is_no_way_back_to_a_key_that_is_refused_as_well(scene: Scene) -> 
     # the labels stay, and people are told once
     assert report.outcome is Outcome.BOTH_REFUSED
     assert scene.labels() == {"AWSCURRENT": scene.new, "AWSPENDING": scene.new, "AWSPREVIOUS": scene.old}
-    assert len(scene.w.people.notices) == 1
+    assert len(scene.w.notifier.notices) == 1
     # an order waits for a key instead of being refused for want of one
     scene.traffic()
     assert scene.failures() == []
@@ -128,22 +128,22 @@ def test_there_is_no_way_back_to_a_key_that_is_refused_as_well(scene: Scene) -> 
 def test_people_who_cannot_be_told_that_both_keys_are_refused_are_told_at_a_later_look(scene: Scene) -> None:
     # given a time in which no notice gets out
     ready(scene)
-    people = scene.w.people
-    people.notice_fault = "ThrottlingException"
+    notifier = scene.w.notifier
+    notifier.notice_fault = "ThrottlingException"
     ends_at = scene.clock.now() + timedelta(seconds=SHORT_WATCH)
 
     def meanwhile() -> None:
         for key in list(scene.keys_at_amazon):
             scene.deactivate(key)
         if scene.clock.now() >= ends_at:
-            people.notice_fault = None
+            notifier.notice_fault = None
 
     scene.clock.meanwhile = meanwhile
     # when
     report = scene.rotate(watch_for=SHORT_WATCH + 3 * LOOK_EVERY_SECONDS)
     # then each look that could not tell says so, and once it could, nobody is told again
     assert report.outcome is Outcome.BOTH_REFUSED
-    ((subject, _),) = people.notices
+    ((subject, _),) = notifier.notices
     assert "refuses both" in subject
     faults = [facts["because"] for line, facts in scene.w.telemetry.lines if line == "alertNotTold"]
     assert faults
@@ -157,9 +157,9 @@ def test_what_a_function_met_does_not_count_against_the_only_key_there_is(scene:
     def meanwhile() -> None:
         scene.clock.meanwhile = lambda: None
         scene.deactivate(scene.old)
-        tools = scene.functions[0]
-        tools.accounts.get(scene.name, fresh=True)
-        tools.accounts.refused(scene.name)
+        dependencies = scene.functions[0]
+        dependencies.accounts.get(scene.name, fresh=True)
+        dependencies.accounts.refused(scene.name)
 
     scene.clock.meanwhile = meanwhile
 
@@ -170,7 +170,7 @@ def test_what_a_function_met_does_not_count_against_the_only_key_there_is(scene:
     assert proofs.count("refused") == 1
 
 
-def test_a_trial_without_an_answer_is_not_over(scene: Scene) -> None:
+def test_a_trial_without_an_response_is_not_over(scene: Scene) -> None:
     ready(scene)
 
     class Mute:
@@ -270,7 +270,7 @@ def test_a_rollback_after_the_trial_that_nobody_lived_to_tell_is_told_by_the_nex
     # then nobody is told that the key in use may go
     assert (report.outcome, report.safe_at) == (Outcome.ROLLED_BACK, None)
     assert scene.labels() == {"AWSCURRENT": scene.old}
-    assert [subject for subject, _ in scene.w.people.notices] == [
+    assert [subject for subject, _ in scene.w.notifier.notices] == [
         f"Incentives account {scene.name}: the new access key was rolled back"
     ]
     assert scene.rotate().outcome is Outcome.NOTHING_TO_DO
@@ -297,7 +297,7 @@ def test_a_rollback_in_the_last_pause_of_a_watch_is_found_by_one_more_look(scene
     assert scene.labels() == {"AWSCURRENT": scene.old}
 
 
-def test_a_rollback_in_the_last_look_whose_answer_is_lost_is_looked_for_once_more(scene: Scene) -> None:
+def test_a_rollback_in_the_last_look_whose_response_is_lost_is_looked_for_once_more(scene: Scene) -> None:
     # given a new key that is refused at the last look, and a label that is moved without anybody hearing of it
     ready(scene)
     ends_at = scene.clock.now() + timedelta(seconds=SHORT_WATCH)
@@ -319,7 +319,7 @@ def test_a_rollback_right_after_the_last_look_is_not_told_as_a_key_that_stays(sc
     ready(scene)
     ends_at = scene.clock.now() + timedelta(seconds=SHORT_WATCH)
 
-    class AnswersAndGoesOn:
+    class ResponsesAndGoesOn:
         """Amazon, which has answered when the other one comes."""
 
         def __init__(self) -> None:
@@ -327,14 +327,14 @@ def test_a_rollback_right_after_the_last_look_is_not_told_as_a_key_that_stays(sc
             self.others: list[Outcome] = []
 
         def funds(self, account: Any, *, seconds: float) -> Any:
-            answer = self.amazon.funds(account, seconds=seconds)
+            response = self.amazon.funds(account, seconds=seconds)
             if scene.clock.now() >= ends_at and not self.others:
                 scene.deactivate(scene.new)
                 self.others.append(scene.rotate().outcome)
                 scene.create_key()
-            return answer
+            return response
 
-    amazon = AnswersAndGoesOn()
+    amazon = ResponsesAndGoesOn()
     # when
     report = scene.rotate(amazon=amazon, watch_for=SHORT_WATCH)
     # then
@@ -343,7 +343,7 @@ def test_a_rollback_right_after_the_last_look_is_not_told_as_a_key_that_stays(sc
     assert scene.labels() == {"AWSCURRENT": scene.old}
 
 
-def test_a_rollback_whose_answer_is_lost_is_found_at_the_next_looks(scene: Scene) -> None:
+def test_a_rollback_whose_response_is_lost_is_found_at_the_next_looks(scene: Scene) -> None:
     # given a label that is moved without anybody hearing of it
     ready(scene)
     scene.clock.meanwhile = lambda: scene.deactivate(scene.new)
@@ -354,10 +354,10 @@ def test_a_rollback_whose_answer_is_lost_is_found_at_the_next_looks(scene: Scene
     assert report.outcome is Outcome.ROLLED_BACK
     assert "(UnrecognizedClientException)" in report.detail
     assert scene.labels() == {"AWSCURRENT": scene.old}
-    assert len(scene.w.people.notices) == 1
+    assert len(scene.w.notifier.notices) == 1
 
 
-def test_a_promotion_whose_answer_is_lost_goes_on_with_the_next_invocation(scene: Scene) -> None:
+def test_a_promotion_whose_response_is_lost_goes_on_with_the_next_invocation(scene: Scene) -> None:
     ready(scene)
 
     with pytest.raises(AccountUnusable, match="labels cannot be moved"):

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import UnknownServiceError
 
 import incentives
-from incentives.aws.calls import SERVICES, make_client
+from incentives.aws.clients import SERVICES, make_client
 
 LAYER = Path(incentives.__file__).parents[1]
 
@@ -28,7 +28,7 @@ HEAVY = {
 }
 
 
-@pytest.mark.parametrize("module", ["ledger", "pacer", "backlog", "accounts", "index", "telemetry"])
+@pytest.mark.parametrize("module", ["ledger", "rate_limiter", "backlog", "accounts", "index", "telemetry"])
 def test_the_room_loads_no_more_than_it_uses(module: str) -> None:
     # given a fresh process
     program = f"import sys, incentives.aws.{module}; print(*sorted(sys.modules))"

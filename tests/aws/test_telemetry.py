@@ -159,7 +159,7 @@ def test_nothing_that_looks_like_a_code_leaves(
     code, bare = "ABCD-EFGHIJ-KLMN", "ABCDEFGHIJKLMN"
     for value in (code, bare, code.lower(), CARD_NUMBER, int(CARD_NUMBER), {"answer": code}, [bare], f"<{code}>"):
         # when
-        telemetry.log(f"with {code}", **dict.fromkeys(sorted(FACTS), value), body=code, gcClaimCode=code, answer=code)
+        telemetry.log(f"with {code}", **dict.fromkeys(sorted(FACTS), value), body=code, gcClaimCode=code, response=code)
     # then
     out = capsys.readouterr().out
     assert out.count("\n") == 8

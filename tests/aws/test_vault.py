@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
-from incentives.aws.calls import CLIENT_CONFIG
+from incentives.aws.clients import CLIENT_CONFIG
 from incentives.aws.vault import KmsVault
 from incentives.domain.errors import VaultUnavailable
 
@@ -46,40 +46,40 @@ def vault(kms: Any) -> KmsVault:
     [MEMBERS, {"account": {"id": "amzn1.account.\u00e9\u8336", "type": "2"}}, {"a": [1, None, True, {"b": ""}]}, {}],
     ids=["card", "customer", "nested", "none"],
 )
-def test_what_is_sealed_can_be_opened(vault: KmsVault, members: dict[str, Any]) -> None:
-    assert vault.unseal(ORDER, vault.seal(ORDER, members)) == members
+def test_what_is_encrypted_can_be_opened(vault: KmsVault, members: dict[str, Any]) -> None:
+    assert vault.decrypt(ORDER, vault.encrypt(ORDER, members)) == members
 
 
-def test_a_sealed_text_shows_nothing_and_is_another_each_time(vault: KmsVault) -> None:
-    first, second = vault.seal(ORDER, MEMBERS), vault.seal(ORDER, MEMBERS)
+def test_an_encrypted_text_shows_nothing_and_is_another_each_time(vault: KmsVault) -> None:
+    first, second = vault.encrypt(ORDER, MEMBERS), vault.encrypt(ORDER, MEMBERS)
     assert first != second
-    for sealed in (first, second):
-        assert sealed.isascii()
-        assert NUMBER not in sealed
-        assert NUMBER.encode() not in base64.b64decode(sealed, validate=True)
+    for encrypted in (first, second):
+        assert encrypted.isascii()
+        assert NUMBER not in encrypted
+        assert NUMBER.encode() not in base64.b64decode(encrypted, validate=True)
 
 
 def test_it_opens_for_its_own_order_only(vault: KmsVault) -> None:
-    sealed = vault.seal(ORDER, MEMBERS)
+    encrypted = vault.encrypt(ORDER, MEMBERS)
     with pytest.raises(VaultUnavailable) as told:
-        vault.unseal(OTHER, sealed)
+        vault.decrypt(OTHER, encrypted)
     assert (told.value.http_status, told.value.retryable) == (503, True)
     assert "InvalidCiphertextException" in told.value.detail
     assert NUMBER not in repr(told.value)
 
 
 def test_it_opens_with_its_own_key_only(kms: Any, vault: KmsVault) -> None:
-    sealed = vault.seal(ORDER, MEMBERS)
+    encrypted = vault.encrypt(ORDER, MEMBERS)
     other = KmsVault(lambda: kms, kms.create_key()["KeyMetadata"]["Arn"])
     with pytest.raises(VaultUnavailable):
-        other.unseal(ORDER, sealed)
+        other.decrypt(ORDER, encrypted)
 
 
 class Recorded:
     """A KMS that remembers how it was asked, and answers or fails as told."""
 
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
+    def __init__(self, response: Any) -> None:
+        self.response = response
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
     def encrypt(self, **asked: Any) -> Any:
@@ -90,16 +90,16 @@ class Recorded:
 
     def _reply(self, name: str, asked: dict[str, Any]) -> Any:
         self.asked.append((name, asked))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+        if isinstance(self.response, Exception):
+            raise self.response
+        return self.response
 
 
 def test_the_key_and_the_order_are_named_in_both_directions() -> None:
-    client = Recorded({"CiphertextBlob": b"sealed", "Plaintext": b"{}"})
+    client = Recorded({"CiphertextBlob": b"encrypted", "Plaintext": b"{}"})
     vault = KmsVault(lambda: client, "the-key")
 
-    vault.unseal(ORDER, vault.seal(ORDER, MEMBERS))
+    vault.decrypt(ORDER, vault.encrypt(ORDER, MEMBERS))
 
     # Without the key's name Decrypt would take any key that the role may use.
     assert [(name, asked["KeyId"]) for name, asked in client.asked] == [("encrypt", "the-key"), ("decrypt", "the-key")]
@@ -120,8 +120,8 @@ def test_the_key_and_the_order_are_named_in_both_directions() -> None:
 def test_a_kms_that_does_not_do_it_is_a_503(error: Exception) -> None:
     vault = KmsVault(lambda: Recorded(error), "the-key")
     for attempt in (
-        lambda: vault.seal(ORDER, MEMBERS),
-        lambda: vault.unseal(ORDER, base64.b64encode(b"x").decode()),
+        lambda: vault.encrypt(ORDER, MEMBERS),
+        lambda: vault.decrypt(ORDER, base64.b64encode(b"x").decode()),
     ):
         with pytest.raises(VaultUnavailable) as told:
             attempt()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from local.settings import MARKETPLACE, PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY, REGION
 from tests.contract.tables import create_table
 
-#: No slot is ever waited for at this pace: what is measured is the work, not the wait.
+#: No permit is ever waited for at this pace: what is measured is the work, not the wait.
 UNPACED: Final = {"PACE_REQUESTS_PER_SECOND": "1000", "PACE_BURST": "1", "PACE_SHARE_KEPT": "0"}
 
 _SECRET_PREFIX: Final = "bench/accounts"
@@ -39,7 +39,7 @@ def furnish(client: Client) -> dict[str, str]:
 
     return UNPACED | {
         "LEDGER_TABLE": create_table(dynamodb, "LedgerTable"),
-        "PACER_TABLE": create_table(dynamodb, "PacerTable"),
+        "RATE_LIMITER_TABLE": create_table(dynamodb, "PacerTable"),
         "ACCOUNT_TABLE": create_table(dynamodb, "AccountTable"),
         "ORDERS_TABLE": create_table(dynamodb, "OrdersTable"),
         "ORDERS_BUCKET": "bench-orders",

@@ -89,7 +89,7 @@ def _begin(stand: Stand, others: list[str]) -> None:
     stand.run("count_spend", streamed(stand))
     stand.run(_WATCH, {})
     secrets, dynamodb = stand.client("secretsmanager"), stand.client()
-    tables = [stand.environment[name] for name in ("PACER_TABLE", "ACCOUNT_TABLE", "LEDGER_TABLE")]
+    tables = [stand.environment[name] for name in ("RATE_LIMITER_TABLE", "ACCOUNT_TABLE", "LEDGER_TABLE")]
     made = {table: dynamodb.scan(TableName=table)["Items"] for table in tables}
     for name in others:
         secrets.create_secret(
@@ -114,7 +114,7 @@ def _create_of(name: str) -> Operation:
     plain = OPERATIONS[0]
 
     def event(_: Stand) -> dict[str, object]:
-        bootstrap.tools().accounts.get(name)
+        bootstrap.dependencies().accounts.get(name)
         return create(account=name)
 
     return Operation(_OF_THE_LAST, plain.function, plain.aws, plain.amazon, plain.why, event)

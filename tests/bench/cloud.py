@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 
-from incentives.aws.calls import CLIENT_CONFIG
+from incentives.aws.clients import CLIENT_CONFIG
 from local import processes, services
 from local.settings import (
     HOST,
@@ -101,5 +101,5 @@ def ask_sandbox(url: str, path: str, body: object = None) -> Any:
     request = urllib.request.Request(f"{url}/_sandbox/{path}", data)  # noqa: S310 - the sandbox's own address
     request.add_header("content-type", "application/json")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=60) as answer:
-        return json.load(answer)
+    with opener.open(request, timeout=60) as response:
+        return json.load(response)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from incentives.aws.records import WAKE_PARTITIONS
+from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from local.settings import ROOT
 from local.template import read
 from tests.bench import prices
@@ -73,7 +73,7 @@ def a_card(stand: Stand) -> Card:
     before, after = (size_of(images[name]) for name in ("OldImage", "NewImage"))
     key = next(item for item in stand.calls.puts if "status" not in item)
     writes = (
-        1  # the slot
+        1  # the permit
         + 2 * (_units(size_of(key)) + _units(before))  # key and record, in a transaction
         + (_units(before) + 1)  # the record in the index by day, and in the index of open ones
         + _units(after)  # its end

@@ -100,7 +100,7 @@ def loaded(stand: Stand) -> str:
 
 
 def unknown(stand: Stand) -> str:
-    """A card whose answers were all lost; its recovery has begun, and died."""
+    """A card whose responses were all lost; its recovery has begun, and died."""
     stand.sandbox.script.add(
         {"operation": "CreateGiftCard", "kind": "resend", "when": "after", "calls": {"every": True}}
     )
@@ -127,7 +127,7 @@ def escalated(stand: Stand) -> str:
 
 
 def recovered(task: str) -> Callable[[Stand], Event]:
-    """A task of the workflow, for a card whose answers were all lost."""
+    """A task of the workflow, for a card whose responses were all lost."""
 
     def event(stand: Stand) -> Event:
         request_id = unknown(stand)

@@ -46,7 +46,7 @@ _DAY_LEAST: Final = 100
 _PREFIX: Final = f"{PARTNER_ID}BASE"
 _COUNTED: Final = "counted#"
 
-_ANSWER_SECONDS_MAX: Final = 300.0
+_RESPONSE_SECONDS_MAX: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Cost:
 
     Attributes:
         calls: to AWS and Amazon.
-        items, bytes_read: in DynamoDB's answers.
+        items, bytes_read: in DynamoDB's responses.
         cpu: milliseconds of ours, the least of the few.
     """
 
@@ -150,7 +150,7 @@ def _line(name: str, costs: list[list[Cost]]) -> Line:
 
 
 def _hear(end: Connection) -> Any:
-    if not end.poll(_ANSWER_SECONDS_MAX):
+    if not end.poll(_RESPONSE_SECONDS_MAX):
         raise TimeoutError("a process of the growth bench is silent")
     return end.recv()
 
@@ -173,7 +173,7 @@ def _measure(stand: Stand, function: str, make: Callable[[Stand], Event], emulat
     for _ in range(times):
         event = make(stand)
         # The secret is cached, and no balance is asked for but by the watch.
-        bootstrap.tools().accounts.get("default")
+        bootstrap.dependencies().accounts.get("default")
         calls = stand.fresh_count()
         emulator.clear()
         # What the emulator leaves behind would be looked for whenever enough of it has come together.
@@ -201,12 +201,12 @@ def measured_cpu(
 def emulator_watched() -> Iterator[list[float]]:
     """Seconds of CPU of each call that moto answers."""
     spent: list[float] = []
-    answer = BotocoreStubber.__call__
+    response = BotocoreStubber.__call__
 
     def watched(stubber: BotocoreStubber, event_name: str, request: Any, **more: Any) -> Any:
         begun = time.process_time()
         try:
-            return answer(stubber, event_name, request, **more)
+            return response(stubber, event_name, request, **more)
         finally:
             spent.append(time.process_time() - begun)
 

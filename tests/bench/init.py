@@ -31,7 +31,7 @@ _PROGRAM: Final = Path(__file__).parent / "programs" / "fresh.py"
 #: Names only: nothing is called while a function begins.
 _NAMED: Final = (
     "LEDGER_TABLE",
-    "PACER_TABLE",
+    "RATE_LIMITER_TABLE",
     "ACCOUNT_TABLE",
     "ORDERS_TABLE",
     "ORDERS_BUCKET",

@@ -9,7 +9,7 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from typing import Any
 
-from incentives.domain.pacing import WAIT_SECONDS_MAX, Pace
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Pace
 from sandbox.throttle import most_in_any_second
 from tests.bench import cloud
 from tests.bench.processes import Result, Task, live
@@ -23,7 +23,7 @@ CALLS_IN_A_SECOND_MAX = 10
 RATE_USED_LEAST = 0.95
 
 #: Draining takes as long as it takes; a process that is silent for this long hangs.
-ANSWER_SECONDS_MAX = 900.0
+RESPONSE_SECONDS_MAX = 900.0
 
 
 def main(arguments: list[str]) -> int:
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 def _run(
     dynamodb: str, sandbox: str, per_second: float, seconds: float
 ) -> tuple[list[dict[str, Any]], list[Result], list[dict[str, Any]]]:
-    """The calls that Amazon counted while orders came; what each process says; Amazon's book in the end."""
+    """The calls that Amazon counted while orders came; what each process says; Amazon's activity in the end."""
     table = create_table(cloud.client(dynamodb), "PacerTable")
     spawn = multiprocessing.get_context("spawn")
     ends: list[Connection] = []
@@ -84,7 +84,7 @@ def _tell(ends: list[Connection]) -> None:
 
 def _gather(ends: list[Connection]) -> list[Any]:
     for end in ends:
-        if not end.poll(ANSWER_SECONDS_MAX):
+        if not end.poll(RESPONSE_SECONDS_MAX):
             raise TimeoutError("a process of the load is silent")
     return [end.recv() for end in ends]
 
@@ -97,29 +97,29 @@ def _lines(
     throttled = sum(call["outcome"] == "ThrottlingException" for call in measured)
     rate = (len(ticks) - 1) / (ticks[-1] - ticks[0])
     allowed = Pace().requests_per_second
-    answers = sum((result.answers for result in results), Counter[int]())
-    placed = answers.total()
+    responses = sum((result.responses for result in results), Counter[int]())
+    placed = responses.total()
     planned = sum(int(options.seconds * options.per_second / len(SKEWS)) for _ in SKEWS)
     told = sum(result.told_of_throttle for result in results)
     waits = [wait for result in results for wait in result.reversal_waits]
     found = [wait for wait in waits if wait is not None]
     records = sorted(record for result in results for record in result.records)
-    book = sorted(
+    activity = sorted(
         (card["requestId"], card["gcId"], "REVERSED" if card["status"] == "RefundedToPurchaser" else "SUCCEEDED")
         for card in cards
     )
-    once = records == book and len(records) == planned
+    once = records == activity and len(records) == planned
     longest = max(found, default=0.0)
     return [
         Line("orders placed", f"{placed} of {planned}", "all", placed == planned),
         Line("the last one later than planned by", f"{max(result.late for result in results):.1f} s"),
-        Line("answers", ", ".join(f"{count} x {status}" for status, count in sorted(answers.items()))),
-        Line("answers that speak of a throttle", str(told), "none", not told and set(answers) <= {201, 202}),
+        Line("answers", ", ".join(f"{count} x {status}" for status, count in sorted(responses.items()))),
+        Line("answers that speak of a throttle", str(told), "none", not told and set(responses) <= {201, 202}),
         Line("calls while orders came", str(len(ticks))),
         Line("  most in any second", str(busiest), "at most 10", busiest <= CALLS_IN_A_SECOND_MAX),
         Line("  throttled", str(throttled), "none", not throttled),
         Line("  achieved / allowed a second", f"{rate:.2f} / {allowed:.0f}", "95 %", rate >= RATE_USED_LEAST * allowed),
-        Line("  slots missed, this machine being busy", str(sum(result.slots_missed for result in results))),
+        Line("  slots missed, this machine being busy", str(sum(result.permits_missed for result in results))),
         Line("reversals", ", ".join(f"{n} x {s}" for r in results for s, n in sorted(r.reversals.items()))),
         Line(
             "  waits for a slot, p50 / p99 / max",
@@ -128,7 +128,7 @@ def _lines(
             longest <= WAIT_SECONDS_MAX,
         ),
         Line("  without a slot", str(len(waits) - len(found)), "none", len(waits) == len(found)),
-        Line("orders in the ledger / cards at Amazon", f"{len(records)} / {len(book)}", "each once", once),
+        Line("orders in the ledger / cards at Amazon", f"{len(records)} / {len(activity)}", "each once", once),
     ]
 
 

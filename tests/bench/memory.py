@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import boto3
 
-from incentives.domain.rows import ROWS_MAX
+from incentives.domain.bulk_orders.rows import ROWS_MAX
 from local.settings import OWNER_ACCESS_KEY_ID, OWNER_SECRET_ACCESS_KEY, REGION
 from tests.bench import events
 from tests.bench.artifact import Artifact, function_names, function_properties
@@ -38,7 +38,7 @@ RUNTIME_MB: Final = 30
 #: Sizes that are worth choosing between, in MB.
 SIZES: Final = (128, 192, 256, 384, 512, 768, 1024, 1536, 1769)
 
-#: Seconds that a function may wait besides its own work: for a slot, for Amazon's answer, for its calls to AWS. The
+#: Seconds that a function may wait besides its own work: for a permit, for Amazon's response, for its calls to AWS. The
 #: clients' own limits: whoever waits longer hands over or gives up.
 WAITS: Final = 2.0 + 6.0 + 3.0
 

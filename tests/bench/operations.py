@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from incentives import bootstrap
-from incentives.aws.records import WAKE_PARTITIONS
+from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from tests.bench import events
 from tests.bench.events import Event
 from tests.bench.stand import Calls, Stand, forget
@@ -57,7 +57,7 @@ def measure(operation: Operation, stand: Stand) -> Calls:
     if operation.is_cold:
         forget()
     else:
-        bootstrap.tools().accounts.get("default")
+        bootstrap.dependencies().accounts.get("default")
     stand.fresh_count()
     stand.run(operation.function, event)
     # Whatever is done for the next one is none of this one's.
@@ -165,7 +165,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "check_activation_status",
         {_UPDATE: 1},
         ("ActivationStatusCheck",),
-        "slot",
+        "permit",
         lambda _: events.request("/activations/status-check", {"cardNumber": next(events.CARDS)}),
     ),
     Operation(
@@ -221,7 +221,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "get_activity",
         {_UPDATE: 1},
         ("GetGiftCardActivityPage",),
-        "slot",
+        "permit",
         events.activity,
     ),
     Operation(

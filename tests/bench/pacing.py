@@ -1,6 +1,6 @@
 """How much of what Amazon allows is used, in virtual time: by callers, and by a bulk order.
 
-Real use cases, pacer and client, in processes that take turns; the ways to DynamoDB and to Amazon take their time, at
+Real use cases, rate limiter and client, in processes that take turns; the ways to DynamoDB and to Amazon take their time, at
 random. In real time `make load` measures the first, and `make bulk` the second on the local cloud.
 """
 
@@ -11,15 +11,15 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from incentives.domain.bulk import FileFormat
-from incentives.domain.ledger import Intent, Status
-from incentives.domain.pacing import Pace
-from incentives.usecases.control_order import Action, control_order
-from incentives.usecases.create_order import create_order
-from incentives.usecases.issue_batch import Next, Work, issue_batch
-from incentives.usecases.order_tools import OrderTools
-from incentives.usecases.process_order import Progress, Task, process_order
-from incentives.usecases.tools import Budget
+from incentives.domain.bulk_orders.bulk_order import FileFormat
+from incentives.domain.rate_limit import Pace
+from incentives.domain.single_requests.record import Intent, Status
+from incentives.usecases.bulk_orders.control_order import Action, control_order
+from incentives.usecases.bulk_orders.create_order import create_order
+from incentives.usecases.bulk_orders.dependencies import OrderDependencies
+from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
+from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.dependencies import Budget
 from sandbox.throttle import most_in_any_second
 from tests.bench.report import Line
 from tests.pacing.shop import Load, Shop
@@ -72,25 +72,25 @@ def _lines(what: str, shop: Shop, expected: int) -> Iterable[Line]:
 def _bulk() -> Shop:
     """A bulk order, its batches issued side by side as the workflow does."""
     shop = Shop(Load(seconds=0))
-    tools = shop.recoveries.tools
-    assert tools is not None
-    files = FakeOrderFiles(tools.clock)  # type: ignore[arg-type] # it asks for no more than a clock
-    order_tools = OrderTools(
+    dependencies = shop.recoveries.dependencies
+    assert dependencies is not None
+    files = FakeOrderFiles(dependencies.clock)  # type: ignore[arg-type] # it asks for no more than a clock
+    order_dependencies = OrderDependencies(
         orders=FakeOrders(),
         files=files,
         workflows=FakeOrderWorkflows(),
-        records=FakeRecords(tools.ledger),
-        clock=tools.clock,
-        telemetry=tools.telemetry,
-        new_nonce=tools.new_nonce,
+        records=FakeRecords(dependencies.ledger),
+        clock=dependencies.clock,
+        telemetry=dependencies.telemetry,
+        new_nonce=dependencies.new_nonce,
     )
 
     def budget() -> Budget:
-        end = tools.clock.now() + timedelta(seconds=BULK_SECONDS)
-        return Budget(lambda: (end - tools.clock.now()).total_seconds())  # noqa: PLW0108 - the clock is read anew each time
+        end = dependencies.clock.now() + timedelta(seconds=BULK_SECONDS)
+        return Budget(lambda: (end - dependencies.clock.now()).total_seconds())  # noqa: PLW0108 - the clock is read anew each time
 
     def child(work: Work) -> None:
-        while issue_batch(work, tools, order_tools, budget()) is Next.MORE:
+        while issue_batch(work, dependencies, order_dependencies, budget()) is Next.MORE:
             pass
 
     def workflow() -> None:
@@ -100,17 +100,17 @@ def _bulk() -> Shop:
             file_format=FileFormat.CSV,
             on_unknown=Intent.RETRY,
             caller=None,
-            tools=order_tools,
-            accounts=tools.accounts,
+            dependencies=order_dependencies,
+            accounts=dependencies.accounts,
         )
         order_id = view.order.order_id
         files.put(order_id, rows_of(ROWS).encode())
-        control_order(order_id, Action.START, order_tools)
-        order = order_tools.orders.get(order_id)
+        control_order(order_id, Action.START, order_dependencies)
+        order = order_dependencies.orders.get(order_id)
         assert order is not None
-        here = Progress(order_id=order_id, round=order.round)
-        here = process_order(Task.VALIDATE, here, tools, order_tools, budget())
-        here = process_order(here.next, here, tools, order_tools, budget())
+        here = OrderProgress(order_id=order_id, round=order.round)
+        here = process_order(Task.VALIDATE, here, dependencies, order_dependencies, budget())
+        here = process_order(here.next, here, dependencies, order_dependencies, budget())
         left = deque(Work(order_id, order.round, number) for number in here.batches)
 
         def children() -> None:

@@ -32,7 +32,7 @@ DASHBOARD: Final = 3.0
 CUSTOM_METRIC: Final = 0.30  # by the hours in which it is written; here as if in all of them
 
 # ---- assumed ----------------------------------------------------------------------------------
-#: Seconds until Amazon's answer is here, and DynamoDB's: what a create waits for besides its own work.
+#: Seconds until Amazon's response is here, and DynamoDB's: what a create waits for besides its own work.
 AMAZON_SECONDS: Final = 0.30
 DYNAMODB_SECONDS: Final = 0.006
 #: Bytes of log that Lambda writes by itself for each invocation.

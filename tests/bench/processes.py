@@ -1,6 +1,6 @@
-"""One process of the load: real functions, a real pacer and a real client, whose orders and backlog are its own.
+"""One process of the load: real functions, a real rate limiter and a real client, whose orders and backlog are its own.
 
-Its ledger and its queue are in memory: the emulated cloud could not carry them beside the pacer's table.
+Its ledger and its queue are in memory: the emulated cloud could not carry them beside the rate limiter's table.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from typing import Any
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
-from incentives.aws.pacer import DynamoDbPacer
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Status
-from incentives.domain.pacing import Allowance, Full, Lane, Pace, Slot
-from incentives.usecases.tools import Tools
+from incentives.domain.rate_limit import Allowance, Full, Pace, Permit, Priority
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.dependencies import Dependencies
 from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
 from tests.bench import cloud
-from tests.support.fakes import FakeAccounts, FakeBooks, FakeLedger, FakePeople, FakeTelemetry, FakeVault, account
+from tests.support.fakes import FakeAccounts, FakeKeptPages, FakeLedger, FakeNotifier, FakeTelemetry, FakeVault, account
 from tests.support.workflow import run_execution
 from tests.workflow.scene import load
 
 FUNCTION_SECONDS = 25.0
 
-#: Threads of each process. Most callers are answered at once: there is no slot for them.
+#: Threads of each process. Most callers are answered at once: there is no permit for them.
 CALLERS = 40
 WORKERS = 3
 WORKERS_WHILE_DRAINING = 16
@@ -74,19 +74,19 @@ class Result:
     """What came of it.
 
     Attributes:
-        answers: HTTP statuses.
+        responses: HTTP statuses.
         told_of_throttle: answers that speak of it.
-        reversal_waits: seconds for a slot; None where there was none.
-        slots_missed: while orders came, by calls that were held up on this machine.
+        reversal_waits: seconds for a permit; None where there was none.
+        permits_missed: while orders came, by calls that were held up on this machine.
         late: seconds by which the last order was placed later than planned.
         records: request id, card id, status.
     """
 
-    answers: Counter[int] = field(default_factory=Counter)
+    responses: Counter[int] = field(default_factory=Counter)
     told_of_throttle: int = 0
     reversals: Counter[int] = field(default_factory=Counter)
     reversal_waits: list[float | None] = field(default_factory=list)
-    slots_missed: int = 0
+    permits_missed: int = 0
     late: float = 0.0
     records: list[tuple[str, str | None, str]] = field(default_factory=list)
 
@@ -103,7 +103,7 @@ class _Clock:
             time.sleep(seconds)
 
 
-class _Pacer(DynamoDbPacer):
+class _RateLimiter(DynamoDbRateLimiter):
     """Can be told to hurry when nothing is measured any more.
 
     Attributes:
@@ -115,12 +115,12 @@ class _Pacer(DynamoDbPacer):
     def hurry(self, pace: Pace) -> None:
         self._pace = pace
 
-    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
+    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
         asked_at = self._now()
-        result = super().reserve(account, lane, allowance=allowance)
+        result = super().reserve(account, priority, allowance=allowance)
         waits: list[float | None] | None = getattr(self.waits, "here", None)
         if waits is not None:
-            waits.append(max(0.0, (result.at - asked_at).total_seconds()) if isinstance(result, Slot) else None)
+            waits.append(max(0.0, (result.at - asked_at).total_seconds()) if isinstance(result, Permit) else None)
         return result
 
 
@@ -142,12 +142,12 @@ class _Recoveries:
     """Executions are threads. One that ends too early leaves its request open, and that is found in the end."""
 
     def __init__(self) -> None:
-        self.tools: Tools | None = None
+        self.dependencies: Dependencies | None = None
 
     def start(self, request_id: str, epoch: int) -> bool:
-        tools = self.tools
-        assert tools is not None
-        threading.Thread(target=run_execution, args=(request_id, epoch, tools), daemon=True).start()
+        dependencies = self.dependencies
+        assert dependencies is not None
+        threading.Thread(target=run_execution, args=(request_id, epoch, dependencies), daemon=True).start()
         return True
 
 
@@ -167,29 +167,29 @@ class Process:
         self.telemetry = _Telemetry()
         self.draining = self.over = False
         clock = _Clock(task.skew)
-        self.pacer = _Pacer(cloud.client(task.dynamodb), task.table, pace=Pace(), now=clock.now)
+        self.rate_limiter = _RateLimiter(cloud.client(task.dynamodb), task.table, pace=Pace(), now=clock.now)
         keys: dict[str, Any] = {
             "partner_id": PARTNER_ID,
             "access_key_id": PARTNER_ACCESS_KEY_ID,
             "secret_access_key": type(account().secret_access_key)(PARTNER_SECRET_ACCESS_KEY),
         }
         recoveries = _Recoveries()
-        self.tools = recoveries.tools = Tools(
+        self.dependencies = recoveries.dependencies = Dependencies(
             ledger=self.ledger,
-            pacer=self.pacer,
+            rate_limiter=self.rate_limiter,
             backlog=self.backlog,
             amazon=Amazon(IncentivesClient(task.sandbox, wall=clock.now)),
-            books=FakeBooks(),
+            kept_pages=FakeKeptPages(),
             accounts=FakeAccounts(account(**keys)),
             vault=FakeVault(),
             recoveries=recoveries,
-            people=FakePeople(),
+            notifier=FakeNotifier(),
             clock=clock,
             telemetry=self.telemetry,
             new_nonce=lambda: uuid.uuid4().hex,
         )
         vars(bootstrap).update(
-            tools=lambda: self.tools,
+            dependencies=lambda: self.dependencies,
             settings=lambda: SimpleNamespace(default_account="default", support_address=None),
             telemetry=lambda: self.telemetry,
         )
@@ -215,8 +215,8 @@ class Process:
 
     def drain(self) -> None:
         """Work until nothing is left."""
-        self.result.slots_missed = int(self.telemetry.counts.get("SlotMissed", 0))
-        self.pacer.hurry(Pace(requests_per_second=PER_SECOND_WHILE_DRAINING))
+        self.result.permits_missed = int(self.telemetry.counts.get("PermitMissed", 0))
+        self.rate_limiter.hurry(Pace(requests_per_second=PER_SECOND_WHILE_DRAINING))
         self.draining = True
         least, since = None, time.monotonic()
         while (left := self._open()) and time.monotonic() - since < STUCK_AFTER_SECONDS:
@@ -232,7 +232,7 @@ class Process:
     def _place(self, number: int, due: float) -> None:
         late = time.monotonic() - due
         key = f"order-{self.task.number}-{number}"
-        answer = self._call(
+        response = self._call(
             self._issue,
             {
                 "headers": {"Idempotency-Key": key},
@@ -243,8 +243,8 @@ class Process:
         )
         with self._lock:
             self.result.late = max(self.result.late, late)
-            self.result.answers[answer["statusCode"]] += 1
-            self.result.told_of_throttle += "throttl" in answer["body"].lower()
+            self.result.responses[response["statusCode"]] += 1
+            self.result.told_of_throttle += "throttl" in response["body"].lower()
 
     def _reverse_each_second(self, begin: float) -> None:
         taken: set[str] = set()
@@ -260,7 +260,7 @@ class Process:
         path = f"/gift-cards/{request_id}/cancel"
         context = {"path": f"/prod{path}", "identity": {"userArn": "arn:caller"}}
         event = {"headers": {}, "pathParameters": {"requestId": request_id}, "path": path, "requestContext": context}
-        self.pacer.waits.here = self.result.reversal_waits
+        self.rate_limiter.waits.here = self.result.reversal_waits
         self.result.reversals[self._call(self._cancel, event)["statusCode"]] += 1
 
     def _work(self, number: int) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from incentives.domain.ledger import Status
+from incentives.domain.single_requests.record import Status
 from local.settings import ROOT
 from tests.bench.report import Line
 from tests.workflow.engine import FUNCTION_ARN, running

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.pacing import Full, Lane, Pace, Slot
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.rate_limit import Full, Pace, Permit, Priority
 from tests.bench import cloud
 from tests.bench.report import Line
 from tests.contract.tables import create_table
@@ -20,9 +20,9 @@ WORKERS: Final = (1, 8, 32)
 RUNS: Final = 3
 RESERVATIONS: Final = 320
 
-#: At a clock that stands still the account is always busy, and so many slots are never too far ahead to be taken: what
+#: At a clock that stands still the account is always busy, and so many permits are never too far ahead to be taken: what
 #: is measured is the reservation, not the pace.
-MANY_SLOTS: Final = Pace(requests_per_second=1000)
+MANY_PERMITS: Final = Pace(requests_per_second=1000)
 
 #: Seconds for which the pace is kept, and by how many.
 RATE_SECONDS: Final = 15.0
@@ -46,7 +46,7 @@ class Run:
 
 
 def cost_of_a_reservation(url: str) -> Iterable[Line]:
-    """Each worker as a process that knows the account: a pacer and a connection of its own."""
+    """Each worker as a process that knows the account: a rate limiter and a connection of its own."""
     for workers in WORKERS:
         runs = [_run(url, workers) for _ in range(RUNS)]
         median = statistics.median(statistics.median(run.milliseconds) for run in runs)
@@ -58,23 +58,23 @@ def cost_of_a_reservation(url: str) -> Iterable[Line]:
 
 
 def rate_achieved(url: str) -> Iterable[Line]:
-    """More callers than slots, for a while: how many of the slots are used."""
+    """More callers than permits, for a while: how many of the permits are used."""
     table = create_table(cloud.client(url), "PacerTable")
-    slots: list[float] = []
+    permits: list[float] = []
     end = time.monotonic() + RATE_SECONDS
 
     def work(client: Any) -> None:
-        pacer = DynamoDbPacer(client, table, pace=Pace(), now=_now)
+        rate_limiter = DynamoDbRateLimiter(client, table, pace=Pace(), now=_now)
         while time.monotonic() < end:
-            found = pacer.reserve("default", Lane.CALLER)
+            found = rate_limiter.reserve("default", Priority.CALLER)
             if isinstance(found, Full):
                 time.sleep(max(0.05, (found.again_at - _now()).total_seconds()))
                 continue
-            slots.append(found.at.timestamp())
+            permits.append(found.at.timestamp())
             time.sleep(max(0.0, (found.at - _now()).total_seconds()))
 
     _all_at_once([cloud.client(url) for _ in range(RATE_WORKERS)], work)
-    rate = (len(slots) - 1) / (max(slots) - min(slots))
+    rate = (len(permits) - 1) / (max(permits) - min(permits))
     allowed = Pace().requests_per_second
     yield Line(f"slots used / allowed a second, {RATE_WORKERS} callers", f"{rate:.2f} / {allowed:.0f}")
 
@@ -85,19 +85,21 @@ def _run(url: str, workers: int) -> Run:
     table = create_table(clients[0], "PacerTable")
     lock = threading.Lock()
     standstill = _now()
-    pacers = {id(each): DynamoDbPacer(each, table, pace=MANY_SLOTS, now=lambda: standstill) for each in clients}
+    rate_limiters = {
+        id(each): DynamoDbRateLimiter(each, table, pace=MANY_PERMITS, now=lambda: standstill) for each in clients
+    }
     for client in clients:
         # The first one opens a connection and finds out about the account.
-        pacers[id(client)].reserve("default", Lane.RECOVERY)
+        rate_limiters[id(client)].reserve("default", Priority.RECOVERY)
         client.meta.events.register("after-call.dynamodb.UpdateItem", run.note)
 
     def work(client: Any) -> None:
-        pacer = pacers[id(client)]
+        rate_limiter = rate_limiters[id(client)]
         for _ in range(RESERVATIONS // workers):
             begin = time.perf_counter()
-            slot = pacer.reserve("default", Lane.RECOVERY)
+            permit = rate_limiter.reserve("default", Priority.RECOVERY)
             took = (time.perf_counter() - begin) * 1000
-            if not isinstance(slot, Slot):
+            if not isinstance(permit, Permit):
                 raise TypeError("the pace held somebody up: this measures something else")
             with lock:
                 run.milliseconds.append(took)

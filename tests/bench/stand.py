@@ -20,7 +20,7 @@ from moto import mock_aws
 
 from incentives import bootstrap
 from incentives.agcod.client import IncentivesClient
-from incentives.aws import calls
+from incentives.aws import clients as calls
 from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
 from sandbox.gateway import Sandbox, Settings, make_account
 from sandbox.options import Options, changed
@@ -57,7 +57,7 @@ class Calls:
     Attributes:
         aws: calls, as `dynamodb.GetItem`.
         amazon: operations, in order.
-        items: that DynamoDB's answers held, read for a query included.
+        items: that DynamoDB's responses held, read for a query included.
         bytes_read: of DynamoDB's items.
         puts: items of transactions, in order.
     """
@@ -76,7 +76,7 @@ class Stand:
         calls: since the last `fresh_count`.
         environment: of the functions.
         log: what the functions have written since then.
-        answer: of the last invocation.
+        response: of the last invocation.
         is_running: whether a function is; only its calls are counted.
     """
 
@@ -96,7 +96,7 @@ class Stand:
         self._wire = SandboxClient(self.sandbox, self.clock)  # type: ignore[arg-type] # it asks for no more than a clock
         self._wire.seconds_per_call = 0.0
         self.is_running = False
-        self.answer: Any = None
+        self.response: Any = None
         self._handlers: dict[str, Callable[[dict[str, Any], Any], Any]] = {}
 
     def run(self, function: str, event: dict[str, Any], *, seconds: float | None = None) -> Any:
@@ -112,17 +112,17 @@ class Stand:
                 each.setStream(self.log)  # type: ignore[attr-defined] # Powertools has stream handlers only
             with contextlib.redirect_stdout(self.log):
                 handler = self._handlers.get(function) or self._handlers.setdefault(function, load(function))
-                self.answer = handler(event, left)
-                return self.answer
+                self.response = handler(event, left)
+                return self.response
         finally:
             self.is_running = False
 
     def call(self, function: str, event: dict[str, Any], *, seconds: float | None = None) -> dict[str, Any]:
-        """Invoke a function of the API; the body of its answer, which is a success."""
-        answer = self.run(function, event, seconds=seconds)
-        body: dict[str, Any] = json.loads(answer["body"])
-        if answer["statusCode"] >= 300:
-            raise RuntimeError(f"{function} answered {answer['statusCode']}: {body}")
+        """Invoke a function of the API; the body of its response, which is a success."""
+        response = self.run(function, event, seconds=seconds)
+        body: dict[str, Any] = json.loads(response["body"])
+        if response["statusCode"] >= 300:
+            raise RuntimeError(f"{function} answered {response['statusCode']}: {body}")
         return body
 
     def fresh_count(self) -> Calls:
@@ -136,14 +136,16 @@ class Stand:
         """A client whose calls are not counted."""
         return motos.client(service)
 
-    def note(self, service: str, operation: str, params: dict[str, Any], answer: dict[str, Any]) -> None:
+    def note(self, service: str, operation: str, params: dict[str, Any], response: dict[str, Any]) -> None:
         """A call to AWS has been answered."""
         self.calls.aws[f"{service}.{operation}"] += 1
         if service != "dynamodb":
             return
         self.calls.puts += [each["Put"]["Item"] for each in params.get("TransactItems", []) if "Put" in each]
-        read = [answer[name] for name in ("Item", "Attributes") if answer.get(name)] + list(answer.get("Items", []))
-        self.calls.items += max(len(read), int(answer.get("ScannedCount", 0)))
+        read = [response[name] for name in ("Item", "Attributes") if response.get(name)] + list(
+            response.get("Items", [])
+        )
+        self.calls.items += max(len(read), int(response.get("ScannedCount", 0)))
         self.calls.bytes_read += sum(len(json.dumps(item)) for item in read)
 
     def send(self, signed: Any, *, seconds: float) -> Any:
@@ -174,13 +176,13 @@ def standing() -> Iterator[Stand]:
         make_call = BaseClient._make_api_call
 
         def counted(client: Any, operation: str, params: dict[str, Any]) -> Any:
-            answer: dict[str, Any] = {}
+            response: dict[str, Any] = {}
             try:
-                answer = make_call(client, operation, params)
+                response = make_call(client, operation, params)
             finally:
                 if stand.is_running:
-                    stand.note(client.meta.service_model.service_name, operation, params, answer)
-            return answer
+                    stand.note(client.meta.service_model.service_name, operation, params, response)
+            return response
 
         patch.setattr(BaseClient, "_make_api_call", counted)
         try:

@@ -39,7 +39,7 @@ class Served:
     process: subprocess.Popen[str]
 
     def invoke(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Serve these events, one after the other; see `programs/served.py` for the answer."""
+        """Serve these events, one after the other; see `programs/served.py` for the response."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(events) + "\n")

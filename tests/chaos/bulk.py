@@ -57,14 +57,14 @@ class BulkOrder:
         self.order = read.body
         if not self.finished and time.monotonic() - self._moved_at > STUCK_SECONDS:
             action = "resume" if self.order["status"] == "PAUSED" else "start"
-            answer = self._tell("ControlOrder", "POST", f"/orders/{self.order['orderId']}/{action}")
-            self.restarted += answer.status == 202
+            response = self._tell("ControlOrder", "POST", f"/orders/{self.order['orderId']}/{action}")
+            self.restarted += response.status == 202
             self._moved_at = time.monotonic()
 
     def result(self) -> dict[str, tuple[str, Decimal]]:
         """Card and amount of each row that was issued, by its request id."""
-        answer = send("GET", self.order["result"]["url"], caller=None, region="")
-        rows = csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff")))
+        response = send("GET", self.order["result"]["url"], caller=None, region="")
+        rows = csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff")))
         return {row["requestId"]: (row["gcId"], Decimal(row["amount"])) for row in rows if row["outcome"] == "issued"}
 
     def _start(self) -> None:
@@ -83,7 +83,7 @@ class BulkOrder:
             if put.status != 200:
                 return
         started = self._tell("ControlOrder", "POST", f"/orders/{made.body['orderId']}/start")
-        # 409: an earlier start, whose answer was lost, has taken effect.
+        # 409: an earlier start, whose response was lost, has taken effect.
         self._started = started.status in {202, 409}
 
     def _tell(self, function: str, method: str, route: str, body: object = None, key: str | None = None) -> Told:

@@ -46,11 +46,11 @@ _FUNCTIONS: Final = {
 
 @dataclass(frozen=True)
 class Told:
-    """One call and its answer.
+    """One call and its response.
 
     Attributes:
-        function: that answers the route, as the deployment calls it.
-        status: HTTP's; None if there was no answer at all.
+        function: that responses the route, as the deployment calls it.
+        status: HTTP's; None if there was no response at all.
         body: read as JSON; holds claim codes, and so is never written anywhere.
     """
 
@@ -65,7 +65,7 @@ class Told:
 
     @property
     def failed(self) -> bool:
-        """No answer, or a server's error."""
+        """No response, or a server's error."""
         return self.status is None or self.status >= 500
 
     @property
@@ -144,20 +144,20 @@ class Crowd:
         body: object,
         key: str | None,
     ) -> Told:
-        """Send one request and remember its answer."""
+        """Send one request and remember its response."""
         asked_at = datetime.now(UTC)
         status, answered, retry_after = None, None, None
         try:
-            answer = self._cloud.call(method, route, body, key=key)
+            response = self._cloud.call(method, route, body, key=key)
         except (OSError, HTTPException):
             # Nobody answered: the emulator is being restarted.
             answered_at = datetime.now(UTC)
             time.sleep(AWAY_SECONDS)
         else:
             answered_at = datetime.now(UTC)
-            status, retry_after = answer.status, answer.headers.get("retry-after")
+            status, retry_after = response.status, response.headers.get("retry-after")
             try:
-                answered = answer.body
+                answered = response.body
             except ValueError:
                 answered = None
         told = Told(
@@ -225,7 +225,7 @@ class Crowd:
 
 
 def final(told: Told) -> bool:
-    """Whether an answer to an order leaves nothing to ask."""
+    """Whether a response to an order leaves nothing to ask."""
     return told.status is not None and told.status < 500 and told.status != 202
 
 

@@ -1,4 +1,4 @@
-"""What must hold when all is over: pure questions to the ledger, to Amazon's book, and to what callers were told."""
+"""What must hold when all is over: pure queries to the ledger, to Amazon's activity, and to what callers were told."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DYING: Final = timedelta(seconds=1)
 #: What callers may be told, beside a server's error: done, under way, no funds, not there yet, a state's conflict.
 EXPECTED: Final = frozenset({200, 201, 202, 402, 404, 409})
 
-#: What Amazon's book calls a charge that stands, by the part of the report.
+#: What Amazon's activity calls a charge that stands, by the part of the report.
 _LIVE: Final[Mapping[str, tuple[str, str]]] = {
     "cards": ("CreateGiftCard", "Fulfilled"),
     "activations": ("ActivateGiftCard", "Activated"),
@@ -33,7 +33,7 @@ _MADE_AT: Final = {"cards": "createdAt", "activations": "activatedAt", "loads": 
 
 @dataclass(frozen=True)
 class Charge:
-    """One effect in Amazon's book."""
+    """One effect in Amazon's activity."""
 
     request_id: str
     operation: str
@@ -53,7 +53,7 @@ class Facts:
     Attributes:
         records: the ledger's, by request id, as DynamoDB's resource reads them.
         charges: Amazon's, by request id.
-        net: Amazon's own sum of all lines of its book, by currency.
+        net: Amazon's own sum of all lines of its activity, by currency.
     """
 
     records: Mapping[str, Mapping[str, Any]]
@@ -65,7 +65,7 @@ class Facts:
 
 
 def charges_of(report: Mapping[str, Any]) -> dict[str, Charge]:
-    """The sandbox's report, read as a book of charges."""
+    """The sandbox's report, read as a activity of charges."""
     found = {}
     for part, (operation, live) in _LIVE.items():
         for each in report[part]:
@@ -146,7 +146,7 @@ def keys_charged_twice(facts: Facts) -> Iterator[str]:
 
 
 def told_wrongly(facts: Facts, request_ids: Mapping[int, str]) -> Iterator[str]:
-    """Answers that the book or the ledger contradicts.
+    """Answers that the activity or the ledger contradicts.
 
     Args:
         facts: everything.
@@ -197,7 +197,7 @@ def unexpected(told: Iterable[Told]) -> dict[str, int]:
 
 
 def server_errors(told: Iterable[Told]) -> list[Told]:
-    """Answers of 500 and over, and no answers, but for the 503 that the API's description promises."""
+    """Answers of 500 and over, and no responses, but for the 503 that the API's description promises."""
     return [each for each in told if each.failed and not each.is_contract]
 
 

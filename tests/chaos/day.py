@@ -1,6 +1,6 @@
 """The day after: every open request grows older, step by step, until it has ended or 24 hours are over.
 
-Nobody can wait for a fence of 20 minutes, let alone a day. The clocks that a request's life depends on are in its
+Nobody can wait for a in-flight window of 20 minutes, let alone a day. The clocks that a request's life depends on are in its
 record: setting them all back by an hour is, for this request, an hour gone by. Amazon's window for cancelling, which is
 not in the record, is made shorter by as much.
 """
@@ -32,7 +32,7 @@ CLOCKS: Final = (
     "deadlineAt",
 )
 ENDED: Final = frozenset({"SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED"})
-BOOK_LAST_READ: Final = "activityTat"
+ACTIVITY_LAST_READ: Final = "activityTat"
 CANCEL_WINDOW_SECONDS: Final = 900.0
 
 #: Waits of workflows, which are asked in vain if the record does not say that it is time, take a twentieth.
@@ -42,7 +42,7 @@ ROUND_SECONDS: Final = 45.0
 LOOK_SECONDS: Final = 0.5
 
 #: By how much all open requests grow older each time. No effect is on its way any more, hence the longer steps: past
-#: the fence at 20 minutes, and on to the end of the day.
+#: the in-flight window at 20 minutes, and on to the end of the day.
 STEPS: Final = tuple(
     timedelta(minutes=minutes) for minutes in (1, 1, 2, 4, 6, 8, 2, 2, 2, 2, 5, 5, 20, 60, 120, 240, 480, 480)
 )
@@ -67,7 +67,7 @@ class Day:
 def let_a_day_go_by(cloud: Cloud, bulk_is_done: Callable[[], bool], stop: threading.Event) -> Day:
     """Bring every open request to its end, as the sweep, the backlog and recovery would in a day."""
     sandbox = cloud.sandbox
-    # By real time Amazon's book may be asked once a minute, and here all that are open ask for it in a few.
+    # By real time Amazon's activity may be asked once a minute, and here all that are open ask for it in a few.
     sandbox.post("throttle", {"activityPerMinute": None})
     cloud.set_wait_scale(WAIT_SCALE)
     day, aged = Day(open_at_first=len(_open(cloud))), timedelta()
@@ -105,7 +105,7 @@ def _let_it_work(cloud: Cloud, stop: threading.Event, bulk_is_done: Callable[[],
     """Sweep until nothing is due, or for a while; return what is open then."""
     end = time.monotonic() + ROUND_SECONDS
     while True:
-        _let_the_book_be_read(cloud)
+        _let_the_activity_be_read(cloud)
         cloud.invoke("SweepRequests")
         stop.wait(LOOK_SECONDS)
         left = _open(cloud)
@@ -115,11 +115,11 @@ def _let_it_work(cloud: Cloud, stop: threading.Event, bulk_is_done: Callable[[],
             return left
 
 
-def _let_the_book_be_read(cloud: Cloud) -> None:
+def _let_the_activity_be_read(cloud: Cloud) -> None:
     """Forget when each account last did so, which the pace goes by."""
-    for item in cloud.items(cloud.pacer):
-        if BOOK_LAST_READ in item:
-            cloud.pacer.update_item(Key={"id": item["id"]}, UpdateExpression=f"REMOVE {BOOK_LAST_READ}")
+    for item in cloud.items(cloud.rate_limiter):
+        if ACTIVITY_LAST_READ in item:
+            cloud.rate_limiter.update_item(Key={"id": item["id"]}, UpdateExpression=f"REMOVE {ACTIVITY_LAST_READ}")
 
 
 def _waits(item: dict[str, Any], now: datetime) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from incentives.domain.pacing import REQUESTS_PER_SECOND_DEFAULT
+from incentives.domain.rate_limit import REQUESTS_PER_SECOND_DEFAULT
 from sandbox.throttle import most_in_any_second
 from tests.chaos import checks
 from tests.chaos.callers import Told
@@ -28,7 +28,7 @@ LATE_SECONDS_MAX: Final = 1.0
 
 def lines_of(result: Result) -> list[Line]:
     """Every figure, and every promise."""
-    return [*_load(result), *_trouble(result), *_money(result), *_answers(result)]
+    return [*_load(result), *_trouble(result), *_money(result), *_responses(result)]
 
 
 def _load(result: Result) -> list[Line]:
@@ -132,7 +132,7 @@ def _money(result: Result) -> list[Line]:
     ]
 
 
-def _answers(result: Result) -> list[Line]:
+def _responses(result: Result) -> list[Line]:
     facts = result.facts
     errors = checks.server_errors(facts.told)
     left = checks.unexplained(errors, facts.kills, facts.outages)

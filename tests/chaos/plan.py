@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import derive_request_id, hash_key
+from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from local.outputs import Outputs
 
 
@@ -187,7 +187,7 @@ _ANYWHERE: Final[Sequence[dict[str, object]]] = (
     {"kind": "page", "when": "before", "httpStatus": 403},
     {"kind": "page", "when": "after", "httpStatus": 400},
 )
-#: Of single operations: a card that is not live yet, and odd answers to questions.
+#: Of single operations: a card that is not live yet, and odd responses to queries.
 _SOMEWHERE: Final = (
     ("CreateGiftCard", "created"),
     ("ActivateGiftCard", "created"),

@@ -60,7 +60,7 @@ class Result:
 
     Attributes:
         landed: nothing was on its way to Amazon any more when the day began.
-        told_during: the answers while there was trouble; `facts` has all.
+        told_during: the responses while there was trouble; `facts` has all.
         report_then: Amazon's, when the trouble was over.
         request_ids: of each order's first generation, by its number.
         executions: recoveries by how they ended.

@@ -10,7 +10,7 @@ from tests.stack.cloud import Cloud
 
 
 def found_at_rest(cloud: Cloud, report: Mapping[str, Any]) -> list[str]:
-    """Places that hold any of what Amazon's book says must not be kept; never the secret itself."""
+    """Places that hold any of what Amazon's activity says must not be kept; never the secret itself."""
     codes = {card["claimCode"] for card in report["cards"]}
     canaries = codes | {code.replace("-", "") for code in codes}
     canaries |= {each["cardNumber"] for each in report["activations"]}
@@ -20,7 +20,7 @@ def found_at_rest(cloud: Cloud, report: Mapping[str, Any]) -> list[str]:
     orders = [each for page in pages for each in page["executions"]]
     places: dict[str, Any] = {
         "ledger": cloud.items(cloud.ledger),
-        "pacer": cloud.items(cloud.pacer),
+        "rate_limiter": cloud.items(cloud.rate_limiter),
         "bulk orders": cloud.items(cloud.table(cloud.outputs.ordersTableName)),
         "files": _files(cloud),
         "logs": logs_of(cloud),

@@ -78,8 +78,8 @@ def with_record(request_id: str, **changes: Any) -> Facts:
     return replace(FACTS, records={**FACTS.records, request_id: changed})
 
 
-def with_told(*answers: Told) -> Facts:
-    return replace(FACTS, told=answers)
+def with_told(*responses: Told) -> Facts:
+    return replace(FACTS, told=responses)
 
 
 def kill(seconds: float, function: str = "create") -> Kill:
@@ -97,7 +97,7 @@ def test_a_cent_is_a_difference() -> None:
     assert found == {("CreateGiftCard", "USD"): Decimal("0.01"), ("all", "USD"): Decimal("0.01")}
 
 
-def test_a_line_that_only_the_book_has_is_a_difference() -> None:
+def test_a_line_that_only_the_activity_has_is_a_difference() -> None:
     assert checks.differences(replace(FACTS, net={"USD": Decimal("30.00")}))["all", "USD"] == Decimal("-5.00")
 
 
@@ -113,7 +113,7 @@ def test_a_charge_without_a_record() -> None:
         with_record("R1", status="SUCCEEDED"),
     ],
 )
-def test_a_record_that_the_book_contradicts(facts: Facts) -> None:
+def test_a_record_that_the_activity_contradicts(facts: Facts) -> None:
     assert len([*checks.contradictions(facts)]) == 1
 
 
@@ -135,8 +135,8 @@ def test_a_key_charged_twice_for_a_moment(second: float, wrong: bool) -> None:
         told(200, what=What.CANCEL),
     ],
 )
-def test_an_answer_that_is_not_so(answer: Told) -> None:
-    assert len([*checks.told_wrongly(with_told(answer), IDS)]) == 1
+def test_an_response_that_is_not_so(response: Told) -> None:
+    assert len([*checks.told_wrongly(with_told(response), IDS)]) == 1
 
 
 def test_a_card_handed_out_after_it_was_reversed() -> None:
@@ -198,7 +198,7 @@ def test_a_record_that_was_not_to_be_written() -> None:
     assert [*checks.written_all_the_same(with_told(contract, issued()), IDS)] == []
 
 
-def test_an_answer_that_nobody_should_get() -> None:
+def test_an_response_that_nobody_should_get() -> None:
     assert checks.unexpected([issued(), told(403, errorType="AccessDenied")]) == {"order: 403 AccessDenied": 1}
 
 

@@ -12,16 +12,16 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.retries.standard import ExponentialBackoff
 
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.records import WAKE_PARTITIONS, key_item_id, wake_partition
-from incentives.domain.ledger import Intent, Lost, Record, Status, change
+from incentives.aws.single_requests.ledger import DynamoDbLedger
+from incentives.aws.single_requests.record_items import WAKE_PARTITIONS, key_item_id, wake_partition
 from incentives.domain.money import Money, parse_money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import ClaimCode, Outcome, Refused, Unknown, UnknownBecause
-from incentives.domain.request_ids import hash_key
-from incentives.usecases.answers import Delivered
-from incentives.usecases.cancel import cancel
-from incentives.usecases.issue import Order, issue
+from incentives.domain.single_requests.record import Intent, Lost, Record, Status, change
+from incentives.domain.single_requests.request_ids import hash_key
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.results import Delivered
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
 from tests.contract.subject import Subject, opened, own_time, touched
@@ -37,7 +37,7 @@ class Shop:
 
     Attributes:
         client: whose calls are answered.
-        losing: another client of the same, which loses the first answer of each write.
+        losing: another client of the same, which loses the first response of each write.
         table: made as the template's LedgerTable.
     """
 
@@ -46,7 +46,7 @@ class Shop:
     table: str
 
 
-def lose_first_answers(client: Any, *, in_process: bool) -> Any:
+def lose_first_responses(client: Any, *, in_process: bool) -> Any:
     """Let every write's first try take effect and end in a read time-out, which the SDK answers with a second try.
 
     Args:
@@ -225,7 +225,7 @@ class DynamoDbLedgerContract(LedgerContract):
         ids: set[str] = set()
         for script in outcomes:
             w = world(*script)
-            tools = replace(w.tools, ledger=subject.ledger, new_nonce=new_nonce)
+            dependencies = replace(w.dependencies, ledger=subject.ledger, new_nonce=new_nonce)
             order = Order(
                 key=new_record().key_hash,
                 operation=Operation.CREATE_GIFT_CARD,
@@ -235,14 +235,14 @@ class DynamoDbLedgerContract(LedgerContract):
             # when they are issued, repeated and cancelled
             for _ in range(2):
                 try:
-                    seen.append(issue(order, tools, w.budget()))
+                    seen.append(issue(order, dependencies, w.budget()))
                 except Exception as error:  # noqa: BLE001 - a refusal is one of the ways
                     seen.append(error)
             called = {sent.call.request_id for sent in w.amazon.sent}
             ids |= called | {key_item_id(hash_key(order.key))}
             for request_id in called:
                 try:
-                    seen.append(cancel(request_id, Operation.CREATE_GIFT_CARD, None, tools, w.budget()))
+                    seen.append(cancel(request_id, Operation.CREATE_GIFT_CARD, None, dependencies, w.budget()))
                 except Exception as error:  # noqa: BLE001 - the same
                     seen.append(error)
         # then it has been shown, and is in no item

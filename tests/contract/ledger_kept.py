@@ -10,15 +10,15 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from incentives.domain.ledger import (
+from incentives.domain.money import Money
+from incentives.domain.operations import Operation
+from incentives.domain.single_requests.record import (
     KeyItem,
     KeyTaken,
     Record,
     Status,
     change,
 )
-from incentives.domain.money import Money
-from incentives.domain.operations import Operation
 from tests.contract.records import (
     CHANGEABLE,
     START,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from incentives.domain.ledger import (
+from incentives.domain.single_requests.record import (
     Intent,
     KeyTaken,
     Lost,

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import (
+from incentives.domain.money import Money
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import AmazonError
+from incentives.domain.single_requests.record import (
     EDGES,
     Intent,
     KeyTaken,
@@ -19,9 +22,6 @@ from incentives.domain.ledger import (
     Status,
     change,
 )
-from incentives.domain.money import Money
-from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError
 from tests.contract.ledger_kept import KeepingContract
 from tests.contract.ledger_races import RaceContract
 from tests.contract.records import (
@@ -45,7 +45,7 @@ def edges() -> list[tuple[Status, Status]]:
 
 
 class LedgerContract(KeepingContract, RaceContract):
-    """The promises of `incentives.usecases.tools.Ledger`."""
+    """The promises of `incentives.usecases.dependencies.Ledger`."""
 
     # ---- open -----------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class LedgerContract(KeepingContract, RaceContract):
         free = new_record(key_hash=clash.key_hash)
         assert isinstance(subject.ledger.open(free, key_of(free), new_nonce()), Record)
 
-    def test_an_open_whose_answer_was_lost_recognises_itself(self, subject: Subject) -> None:
+    def test_an_open_whose_response_was_lost_recognises_itself(self, subject: Subject) -> None:
         # given
         record, nonce = new_record(), new_nonce()
         # when
@@ -105,7 +105,7 @@ class LedgerContract(KeepingContract, RaceContract):
         assert subject.ledger.get(record.request_id) == result
 
     def test_an_open_that_is_repeated_late_does_not_bring_us_anothers_record(self, subject: Subject) -> None:
-        # given an order whose answer is lost, and that is cancelled before the SDK writes it once more
+        # given an order whose response is lost, and that is cancelled before the SDK writes it once more
         record, nonce = new_record(), new_nonce()
         written = subject.ledger.open(record, key_of(record), nonce)
         assert isinstance(written, Record)
@@ -117,7 +117,7 @@ class LedgerContract(KeepingContract, RaceContract):
         # then we have what we wrote, and lose every write that follows; with the epoch of whoever cancels we would not
         assert result == replace(record, nonce=nonce)
 
-    def test_a_lost_answer_does_not_make_a_taken_key_ours(self, subject: Subject) -> None:
+    def test_a_lost_response_does_not_make_a_taken_key_ours(self, subject: Subject) -> None:
         first = opened(subject.ledger, new_record())
         second = new_record(key_hash=first.key_hash)
         assert subject.repeated.open(second, key_of(second), new_nonce()) == KeyTaken(key_of(first, nonce=first.nonce))
@@ -137,10 +137,10 @@ class LedgerContract(KeepingContract, RaceContract):
         assert subject.ledger.get(record.key_hash) is None
         assert subject.ledger.get(f"KEY#{record.key_hash}") is None
 
-    def test_a_cancel_accepted_after_the_answer_is_visible_at_once(self, subject: Subject) -> None:
+    def test_a_cancel_accepted_after_the_response_is_visible_at_once(self, subject: Subject) -> None:
         # given a card just issued
         record = opened(subject.ledger, in_state(Status.SUCCEEDED, gc_id="GC1"))
-        # when a cancel is accepted between Amazon's answer and its delivery
+        # when a cancel is accepted between Amazon's response and its delivery
         cancelled = subject.ledger.apply(
             change(record, status=Status.REVERSING, intent=Intent.REVERSE, wake_at=START), new_nonce()
         )
@@ -226,7 +226,7 @@ class LedgerContract(KeepingContract, RaceContract):
             assert isinstance(subject.ledger.apply(stale, new_nonce()), Lost)
             record = written
 
-    def test_a_write_whose_answer_was_lost_recognises_itself(self, subject: Subject) -> None:
+    def test_a_write_whose_response_was_lost_recognises_itself(self, subject: Subject) -> None:
         # given
         record, nonce = opened(subject.ledger, new_record()), new_nonce()
         # when the second try finds the record in the state that the first has brought it to
@@ -236,7 +236,7 @@ class LedgerContract(KeepingContract, RaceContract):
         assert (result.status, result.nonce, result.version) == (Status.SUCCEEDED, nonce, 2)
         assert subject.ledger.get(record.request_id) == result
 
-    def test_a_lost_answer_does_not_make_anothers_write_ours(self, subject: Subject) -> None:
+    def test_a_lost_response_does_not_make_anothers_write_ours(self, subject: Subject) -> None:
         record = opened(subject.ledger, new_record())
         winner = subject.ledger.apply(change(record, status=Status.SUCCEEDED), new_nonce())
         assert isinstance(winner, Record)
@@ -316,7 +316,7 @@ class LedgerContract(KeepingContract, RaceContract):
         # then
         assert result == replace(plan.successor, nonce=nonce)
 
-    def test_a_reissue_whose_answer_was_lost_recognises_itself(self, subject: Subject) -> None:
+    def test_a_reissue_whose_response_was_lost_recognises_itself(self, subject: Subject) -> None:
         record = opened(subject.ledger, to_be_reissued())
         plan, nonce = reissue_of(record), new_nonce()
         result = subject.repeated.reissue(plan, nonce)
@@ -366,7 +366,7 @@ class LedgerContract(KeepingContract, RaceContract):
         assert isinstance(subject.ledger.reissue(plan, new_nonce()), Lost)
         assert subject.ledger.get(plan.successor.request_id) is None
 
-    def test_a_renewal_whose_answer_was_lost_recognises_itself(self, subject: Subject) -> None:
+    def test_a_renewal_whose_response_was_lost_recognises_itself(self, subject: Subject) -> None:
         record = opened(subject.ledger, refused())
         plan, nonce = renewal_of(record), new_nonce()
         result = subject.repeated.reissue(plan, nonce)

@@ -13,7 +13,7 @@ from botocore.config import Config
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from incentives.aws.calls import CLIENT_CONFIG
+from incentives.aws.clients import CLIENT_CONFIG
 
 
 @contextmanager
@@ -24,11 +24,11 @@ def dynamodb(patch: pytest.MonkeyPatch) -> Iterator[None]:
     readers what it is about to take back. Real races belong to a database that has threads of its own.
     """
     lock = threading.RLock()
-    answer = DynamoHandler.call_action
+    response = DynamoHandler.call_action
 
     def one_at_a_time(self: DynamoHandler) -> Any:
         with lock:
-            return answer(self)
+            return response(self)
 
     patch.setattr(DynamoHandler, "call_action", one_at_a_time)
     with mock_aws():

@@ -15,13 +15,13 @@ from typing import Any, Final, get_args
 from hypothesis import strategies as st
 
 from incentives.domain.calls import Evidence
-from incentives.domain.ledger import Intent, KeyItem, Record, Status, change
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.recovery import KEY_REFUSED, Reissue
-from incentives.domain.renewal import renewal
-from incentives.domain.transitions import LEASE
+from incentives.domain.recovery.rules import KEY_REFUSED, Reissue
+from incentives.domain.single_requests.record import Intent, KeyItem, Record, Status, change
+from incentives.domain.single_requests.renewal import renewal
+from incentives.domain.single_requests.transitions import LEASE
 from tests.support.record_types import RECORD_TYPES
 
 START: Final = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -140,7 +140,7 @@ _TWO: Final[Mapping[Any, tuple[Any, Any]]] = {
         Evidence(url="https://amazon.test/one", amz_date="20260301T120000Z", string_to_sign="one"),
         Evidence(
             url="https://amazon.test/two", amz_date="20260301T120001Z", string_to_sign="two", http_status=500,
-            amazon_request_id="id", answer={"status": "FAILURE"}, fault="ReadTimeout",
+            amazon_request_id="id", response={"status": "FAILURE"}, fault="ReadTimeout",
         ),
     ),
 }  # fmt: skip
@@ -183,7 +183,7 @@ _EVIDENCE: Final = st.builds(
     string_to_sign=_TEXT | st.just(""),
     http_status=st.none() | st.integers(100, 599),
     amazon_request_id=st.none() | _TEXT,
-    answer=st.dictionaries(_TEXT, _TEXT, max_size=3),
+    response=st.dictionaries(_TEXT, _TEXT, max_size=3),
     fault=st.none() | _TEXT,
 )
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from incentives.domain.ledger import (
+from incentives.domain.outcomes import AmazonError
+from incentives.domain.single_requests.record import (
     Cause,
     Change,
     Intent,
@@ -18,7 +19,6 @@ from incentives.domain.ledger import (
     Status,
     change,
 )
-from incentives.domain.outcomes import AmazonError
 from incentives.usecases.ports import Ledger
 from tests.contract.records import (
     in_state,
@@ -38,7 +38,7 @@ class Subject:
 
     Attributes:
         ledger: by one whose calls are answered.
-        repeated: by one whose first try of each write takes effect and loses its answer, and whose SDK repeats it.
+        repeated: by one whose first try of each write takes effect and loses its response, and whose SDK repeats it.
     """
 
     ledger: Ledger

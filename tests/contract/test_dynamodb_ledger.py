@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from tests.contract import motos
-from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_answers
+from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_responses
 from tests.contract.tables import create_table
 
 
 @pytest.fixture(scope="module")
 def clients() -> Iterator[tuple[Any, Any]]:
-    """One that is answered, and one that loses the first answer of each write."""
+    """One that is answered, and one that loses the first response of each write."""
     with pytest.MonkeyPatch.context() as patch, motos.dynamodb(patch):
-        yield motos.client(), lose_first_answers(motos.client(), in_process=True)
+        yield motos.client(), lose_first_responses(motos.client(), in_process=True)
 
 
 class TestDynamoDbLedgerOnMoto(DynamoDbLedgerContract):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record
-from incentives.domain.recovery import Reissue
+from incentives.domain.recovery.rules import Reissue
+from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record
 from incentives.usecases.ports import Ledger
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.subject import Subject
@@ -20,7 +20,7 @@ class TestFakeLedger(LedgerContract):
 
 
 class _Repeated(FakeLedger):
-    """Carries out every write twice and returns the second answer, as an SDK does whose first one was lost."""
+    """Carries out every write twice and returns the second response, as an SDK does whose first one was lost."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.domain.ledger import OpenRequests, Status, change
+from incentives.aws.single_requests.ledger import DynamoDbLedger
+from incentives.domain.single_requests.record import OpenRequests, Status, change
 from incentives.usecases.ports import Ledger
 from tests.contract import motos
 from tests.contract.records import in_state, new_nonce

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.backends import get_backend
 
-from incentives.aws.accounts import read_secret
+from incentives.aws.accounts.accounts import read_secret
 from local import keys, put_keys
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

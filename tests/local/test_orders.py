@@ -1,4 +1,4 @@
-"""`make order` against an API that answers as documented: each request and each answer is held against the document."""
+"""`make order` against an API that responses as documented: each request and each response is held against the document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from incentives.api import examples
 from local import order_texts
 from local.orders import TRIES_MAX, Desk, Gateway, OrderError, arguments, run
-from local.signing import Answer, Caller
+from local.signing import Caller, Response
 from tests.openapi.contract import contract
 
 BASE: Final = "https://api.test/v1"
@@ -54,7 +54,7 @@ class Api:
     called: list[tuple[str, str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     put: list[tuple[bytes, Mapping[str, str]]] = field(default_factory=list)
-    put_answers: list[int] = field(default_factory=list)
+    put_responses: list[int] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
 
     def call(
@@ -67,12 +67,12 @@ class Api:
         body: Any = None,
         headers: Mapping[str, str],
         timeout_seconds: float = 0.0,
-    ) -> Answer:
+    ) -> Response:
         if url == UPLOAD["url"]:
             # Whoever signs it twice is refused.
             assert caller is None
             self.put.append((body, headers))
-            return Answer(self.put_answers.pop(0) if self.put_answers else 200, {}, "<Error/>")
+            return Response(self.put_responses.pop(0) if self.put_responses else 200, {}, "<Error/>")
         assert caller is not None
         path = url.removeprefix(BASE)
         contract().check_request(method, path, headers=headers, query={}, body=body)
@@ -92,8 +92,8 @@ class Api:
             said["location"] = f"/v1/orders/{ID}"
         if status == 202:
             said["retry-after"] = "5"
-        contract().check_answer(method, path, status=status, headers=said, body=found)
-        return Answer(status, said, json.dumps(found))
+        contract().check_response(method, path, status=status, headers=said, body=found)
+        return Response(status, said, json.dumps(found))
 
     @staticmethod
     def _success(method: str, path: str, found: Mapping[str, Any]) -> int:
@@ -119,7 +119,7 @@ class Run:
 
 
 def ran(*given: str, steps: Iterable[Step], out: io.StringIO | None = None, puts: Iterable[int] = ()) -> Run:
-    api = Api([*steps], put_answers=[*puts])
+    api = Api([*steps], put_responses=[*puts])
     said = out or io.StringIO()
 
     def clock() -> datetime:
@@ -143,7 +143,7 @@ def test_a_file_is_ordered_put_started_and_watched_to_its_end(cards: str) -> Non
     # given an order that takes a while
     steps = [NEW, order("VALIDATING", rows=None, totals=[]), order("ISSUING", issued=1, waiting=1), FINISHED]
     done = ran(cards, steps=steps)
-    # then it was made, its file put as the answer said, and started
+    # then it was made, its file put as the response said, and started
     assert done.api.called == [
         ("POST", "/orders", {"format": "csv", "onUnknown": "retry"}),
         ("POST", f"/orders/{ID}/start", {"dryRun": False}),

@@ -36,7 +36,7 @@ def some_outputs() -> outputs.Outputs:
         incentivesEndpoint="http://127.0.0.1:2",
         accessKeyId="DUMMY",
         secretAccessKey="dummy",
-        pacerTableName="pacer",
+        pacerTableName="rate_limiter",
         apiId="api",
         stageName="v1",
         sandboxUrl=None,

@@ -1,4 +1,4 @@
-"""What `make smoke` says of answers and subscriptions that the local cloud does not have."""
+"""What `make smoke` says of responses and subscriptions that the local cloud does not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from local.signing import Answer, Caller
+from local.signing import Caller, Response
 from local.smoke import FailedError, SkippedError, Smoke, run
 from local.target import Target
 
@@ -33,17 +33,17 @@ class Sns:
 
 @dataclass(frozen=True)
 class Scripted(Target):
-    """A deployment whose API gives these answers in turn, and of whose AWS only the topic is reached."""
+    """A deployment whose API gives these responses in turn, and of whose AWS only the topic is reached."""
 
-    answers: list[Answer] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Answer:
+    def call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Response:
         self.asked.append(f"{method} {route}")
-        return self.answers.pop(0)
+        return self.responses.pop(0)
 
 
-def target(*answers: Answer, arns: tuple[str, ...] = (), is_local: bool = False) -> Scripted:
+def target(*responses: Response, arns: tuple[str, ...] = (), is_local: bool = False) -> Scripted:
     def client(service: str) -> Sns:
         if service != "sns":
             raise EndpointConnectionError(endpoint_url=f"https://{service}.example")
@@ -58,7 +58,7 @@ def target(*answers: Answer, arns: tuple[str, ...] = (), is_local: bool = False)
         outputs={"OperatorsTopicArn": TOPIC, "StateMachineArn": ""},
         parameters={},
         is_local=is_local,
-        answers=list(answers),
+        responses=list(responses),
     )
 
 
@@ -66,8 +66,8 @@ def smoke(deployment: Target) -> Smoke:
     return Smoke(deployment, {"amount": "1.00", "currencyCode": "USD"}, sleep=lambda _: None)
 
 
-def answer(http_status: int, **body: object) -> Answer:
-    return Answer(http_status, {"content-type": "application/json"}, json.dumps(body))
+def response(http_status: int, **body: object) -> Response:
+    return Response(http_status, {"content-type": "application/json"}, json.dumps(body))
 
 
 def test_who_has_not_confirmed_does_not_count() -> None:
@@ -85,20 +85,20 @@ def test_nobody_is_a_failure_but_on_the_local_cloud() -> None:
 
 def test_a_refused_caller_is_told_which_right_is_missing() -> None:
     with pytest.raises(FailedError) as refused:
-        smoke(target(answer(403, message="User is not authorized"))).funds()
+        smoke(target(response(403, message="User is not authorized"))).funds()
     assert "execute-api:Invoke" in refused.value.to_do
 
 
 def test_a_card_that_was_not_expected_is_neither_shown_nor_forgotten() -> None:
-    # given an answer whose status is not one of a create, with a card in it
+    # given a response whose status is not one of a create, with a card in it
     said: list[str] = []
     deployment = target(
-        answer(503),
-        answer(200, requestId="Test1A", status="SUCCEEDED", gcId="1", gcClaimCode=CODE),
+        response(503),
+        response(200, requestId="Test1A", status="SUCCEEDED", gcId="1", gcClaimCode=CODE),
         # and then, for what is left: read, cancelled, read
-        answer(200, requestId="Test1A", status="SUCCEEDED"),
-        answer(200, requestId="Test1A", status="REVERSED"),
-        answer(200, requestId="Test1A", status="REVERSED"),
+        response(200, requestId="Test1A", status="SUCCEEDED"),
+        response(200, requestId="Test1A", status="REVERSED"),
+        response(200, requestId="Test1A", status="REVERSED"),
     )
     # when
     assert not run(smoke(deployment), said.append)
@@ -110,7 +110,7 @@ def test_a_card_that_was_not_expected_is_neither_shown_nor_forgotten() -> None:
 
 def test_a_second_card_for_one_key_is_a_failure() -> None:
     card = {"requestId": "Test1A", "status": "SUCCEEDED", "gcId": "1", "gcClaimCode": CODE}
-    tried = smoke(target(answer(201, **card), answer(200, **{**card, "gcId": "2"})))
+    tried = smoke(target(response(201, **card), response(200, **{**card, "gcId": "2"})))
     tried.create()
     with pytest.raises(FailedError, match="another one"):
         tried.repeat()
@@ -119,7 +119,7 @@ def test_a_second_card_for_one_key_is_a_failure() -> None:
 def test_a_card_that_cannot_be_cancelled_is_left_to_people() -> None:
     said: list[str] = []
     card = {"requestId": "Test1A", "status": "SUCCEEDED", "gcId": "1", "gcClaimCode": CODE}
-    refused = answer(500)
-    assert not run(smoke(target(answer(200), answer(201, **card), *[refused] * 10)), said.append)
+    refused = response(500)
+    assert not run(smoke(target(response(200), response(201, **card), *[refused] * 10)), said.append)
     assert said[-1].startswith("  LEFT")
     assert "Test1A" in said[-1]

@@ -7,13 +7,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from incentives.domain.bulk import Batch, Counts, FileError, OrderStatus
-from tests.openapi.served import BODIES, Answer, Served
+from incentives.domain.bulk_orders.bulk_order import Batch, Counts, FileError, OrderStatus
+from tests.openapi.served import BODIES, Response, Served
 from tests.support.fakes import START
 from tests.unit.builders import MINUTE
 
 
-def ordered(api: Served, **members: str) -> Answer:
+def ordered(api: Served, **members: str) -> Response:
     """Make a bulk order."""
     return api.send("create_order", body={**BODIES["create_order"], **members}, key="bulk-1")
 

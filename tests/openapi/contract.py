@@ -1,4 +1,4 @@
-"""The committed document as a judge: whether a request may be sent so, and an answer come back so."""
+"""The committed document as a judge: whether a request may be sent so, and a response come back so."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ class Contract:
         else:
             assert body is None, "this route takes no body"
 
-    def check_answer(self, method: str, path: str, *, status: int, headers: Mapping[str, str], body: object) -> None:
-        """Fail if an answer is not as documented: status, media type, headers, members too many or too few."""
+    def check_response(self, method: str, path: str, *, status: int, headers: Mapping[str, str], body: object) -> None:
+        """Fail if a response is not as documented: status, media type, headers, members too many or too few."""
         responses = self.operation(method, path)["responses"]
         assert str(status) in responses, f"{method} {path} answers an undocumented {status}: {body}"
         response = resolved(self.document, responses[str(status)])

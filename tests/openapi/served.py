@@ -1,6 +1,6 @@
 """All functions behind one address, called as API Gateway calls them, with everything outside replaced by fakes.
 
-Each request and each answer is held against the committed document.
+Each request and each response is held against the committed document.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def handler_of(function: str) -> Handler:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer that was as documented."""
+class Response:
+    """A response that was as documented."""
 
     status: int
     headers: Mapping[str, str]
@@ -85,14 +85,14 @@ class Served:
         key: str | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Call a route's function; a body that is no text becomes JSON. Its answer has to be as documented."""
+    ) -> Response:
+        """Call a route's function; a body that is no text becomes JSON. Its response has to be as documented."""
         route = BY_NAME[name]
         path = re.sub(r"\{\w+\}", resource_id, route.path)
         keyed = {} if key is None else {"Idempotency-Key": key}
-        return self.answer(route, path, headers={**keyed, **(headers or {})}, query=query or {}, body=body)
+        return self.response(route, path, headers={**keyed, **(headers or {})}, query=query or {}, body=body)
 
-    def answer(
+    def response(
         self,
         route: Route,
         path: str,
@@ -101,19 +101,19 @@ class Served:
         query: Mapping[str, str],
         body: Any,
         base_path: str = "/v1",
-    ) -> Answer:
+    ) -> Response:
         event = event_of(route, path, headers=headers, query=query, body=body, base_path=base_path)
         raw = handler_of(route.function)(event, self._context())
         found = json.loads(raw["body"])
-        contract().check_answer(
+        contract().check_response(
             route.method.upper(), path, status=raw["statusCode"], headers=raw["headers"], body=found
         )
         self.answered.setdefault(route.name, set()).add(raw["statusCode"])
-        return Answer(raw["statusCode"], raw["headers"], found, raw["body"])
+        return Response(raw["statusCode"], raw["headers"], found, raw["body"])
 
     def issue(
         self, function: str, key: str = "order-1", *, headers: Mapping[str, str] | None = None, **members: Any
-    ) -> Answer:
+    ) -> Response:
         """Place an order that Amazon carries out; a request that is documented."""
         route = BY_NAME[function]
         body = {**BODIES[function], **members}
@@ -190,11 +190,11 @@ def served(*script: Scripted) -> Iterator[Served]:
     replaced: Mapping[str, Any] = {
         "settings": lambda: SimpleNamespace(default_account="default"),
         "telemetry": lambda: telemetry,
-        "tools": lambda: found.tools,
-        "accounts": lambda: found.tools.accounts,
+        "dependencies": lambda: found.dependencies,
+        "accounts": lambda: found.dependencies.accounts,
         "ledger": lambda: found.ledger,
         "index": lambda: index,
-        "order_tools": lambda: orders.tools,
+        "order_dependencies": lambda: orders.dependencies,
         "account_states": FakeAccountStates,
         "SystemClock": Clock,
     }

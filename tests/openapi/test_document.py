@@ -107,9 +107,9 @@ def test_what_api_gateway_answers_by_itself_is_as_documented(name: str) -> None:
         name.removeprefix("gatewayresponse.header."): value.strip("'")
         for name, value in response["responseParameters"].items()
     }
-    # then it is one of the documented answers, of any route
+    # then it is one of the documented responses, of any route
     judge = Contract(closed(committed()))
-    judge.check_answer("GET", "/funds", status=int(response["statusCode"]), headers=headers, body=body)
+    judge.check_response("GET", "/funds", status=int(response["statusCode"]), headers=headers, body=body)
     assert body["status"] == int(response["statusCode"])
 
 

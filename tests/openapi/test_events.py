@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
-from incentives.agcod.answers import Funds
-from incentives.domain.accounts import CardState
-from incentives.domain.bulk import OrderStatus
-from incentives.domain.ledger import Status
+from incentives.agcod.responses import Funds
+from incentives.domain.accounts.account import CardState
+from incentives.domain.bulk_orders.bulk_order import OrderStatus
+from incentives.domain.single_requests.record import Status
 from tests.openapi.bulk_orders import standing
 from tests.openapi.contract import ROOT, contract
 from tests.openapi.served import BY_NAME, Served, handler_of, served, without_code
@@ -44,7 +44,7 @@ def ready(api: Served, function: str, request_id: str | None) -> None:
     """Let a good event find what it asks for."""
     match function:
         case "get_available_funds":
-            api.world.amazon.funds_answer = Funds(usd("12.50"), START)
+            api.world.amazon.funds_response = Funds(usd("12.50"), START)
         case "check_activation_status":
             api.world.amazon.script = [CardState("Activated", usd("25.00"), None)]  # type: ignore[list-item]
         case "get_activity":
@@ -87,7 +87,7 @@ def test_a_sample_event_is_answered(path: Path) -> None:
         assert (raw["statusCode"] < 300) == good, raw["body"]
         assert raw["statusCode"] < 500
         if route.function != "get_case_file":
-            contract().check_answer(
+            contract().check_response(
                 event["httpMethod"],
                 event["path"],
                 status=raw["statusCode"],

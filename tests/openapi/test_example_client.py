@@ -1,4 +1,4 @@
-"""The example client against the functions: each of its requests and each answer is as docs/openapi.json has it."""
+"""The example client against the functions: each of its requests and each response is as docs/openapi.json has it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import requests
 from requests.adapters import BaseAdapter
 
 from incentives.api.routes import ROUTES
-from incentives.domain.ledger import Status
 from incentives.domain.outcomes import AmazonError, Refused
+from incentives.domain.single_requests.record import Status
 from tests.openapi.contract import ROOT, contract
 from tests.openapi.served import Served, served, split_url
 from tests.support.fakes import CODE, START
@@ -74,20 +74,20 @@ class Wire(BaseAdapter):
             return reply(request, *fault)
         operation_id = contract().operation(method, path)["operationId"]
         (route,) = [each for each in ROUTES if each.name.replace("_", "") == operation_id.lower()]
-        answer = self.api.answer(route, path, headers=headers, query=query, body=body, base_path=self.base_path)
-        return reply(request, answer.status, answer.headers, answer.text)
+        response = self.api.response(route, path, headers=headers, query=query, body=body, base_path=self.base_path)
+        return reply(request, response.status, response.headers, response.text)
 
     def close(self) -> None:
         """Nothing is open."""
 
 
 def reply(request: requests.PreparedRequest, status: int, headers: Any, text: str) -> requests.Response:
-    answer = requests.Response()
-    answer.status_code = status
-    answer.headers.update(headers)
-    answer._content = text.encode()
-    answer.request = request
-    return answer
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update(headers)
+    response._content = text.encode()
+    response.request = request
+    return response
 
 
 @dataclass
@@ -167,7 +167,7 @@ def _succeeded(caller: Caller, record: Any) -> Any:
 
 def test_many_are_asked_for_at_once_and_each_is_issued_in_its_turn(caller: Caller) -> None:
     # given a busy account
-    caller.api.world.pacer.full_for = 90.0
+    caller.api.world.rate_limiter.full_for = 90.0
     later = {key: caller.gateway.create_later("25.00", "USD", key=key) for key in ("order-1", "order-2")}
     assert [each.request["status"] for each in later.values()] == ["PENDING", "PENDING"]
     assert [each.request["dueAt"] for each in later.values()] == ["2026-03-01T12:01:30Z"] * 2
@@ -178,7 +178,7 @@ def test_many_are_asked_for_at_once_and_each_is_issued_in_its_turn(caller: Calle
         if caller.api.world.clock.time < START + 20 * MINUTE:
             return
         # Long after a client's patience with what is unknown would have ended, their turn is there.
-        caller.api.world.pacer.full_for = None
+        caller.api.world.rate_limiter.full_for = None
         for request_id, record in caller.api.world.ledger.records.items():
             caller.api.world.ledger.records[request_id] = _succeeded(caller, record)
 

@@ -61,9 +61,9 @@ def test_a_request_is_written_down_and_sent_in_its_turn(function: str) -> None:
         assert told.body["dueAt"] == "2026-03-01T12:00:00Z"
 
 
-def test_without_a_slot_a_caller_is_told_when_there_is_one() -> None:
+def test_without_a_permit_a_caller_is_told_when_there_is_one() -> None:
     with served() as api:
-        api.world.pacer.full_for = 42.0
+        api.world.rate_limiter.full_for = 42.0
         told = api.issue("create_gift_card")
         assert (told.status, told.headers["Retry-After"]) == (202, "42")
         assert told.body["dueAt"] == "2026-03-01T12:00:42Z"

@@ -1,4 +1,4 @@
-"""What the pacer promises of a run, each by what the sandbox itself counts. A broken promise is an AssertionError."""
+"""What the rate limiter promises of a run, each by what the sandbox itself counts. A broken promise is an AssertionError."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any, Final
 
-from incentives.domain.ledger import Status
-from incentives.domain.pacing import WAIT_SECONDS_MAX, Lane
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Priority
+from incentives.domain.single_requests.record import Status
 from sandbox.gateway import CallRecord
 from sandbox.report import report
 from sandbox.throttle import most_in_any_second
@@ -19,7 +19,7 @@ CALLS_IN_A_SECOND_MAX: Final = 10
 #: How much of the configured rate is used while there is work.
 RATE_USED_LEAST: Final = 0.95
 
-#: The queue's order is approximate, and each worker may have taken up a request and wait with it for its slot; so may
+#: The queue's order is approximate, and each worker may have taken up a request and wait with it for its permit; so may
 #: those that were on their way into the queue at the same time.
 OVERTAKEN_MAX: Final = 4 * BACKLOG_WORKERS
 
@@ -41,10 +41,10 @@ def nothing_is_throttled(shop: Shop) -> None:
 
 
 def callers_see_no_throttle(shop: Shop) -> None:
-    statuses = Counter(status for status, _ in shop.answers)
+    statuses = Counter(status for status, _ in shop.responses)
     assert set(statuses) <= {201, 202}, statuses
     assert sum(statuses.values()) == int(shop.load.seconds * shop.load.per_second)
-    assert not [body for _, body in shop.answers if "throttl" in body.lower()]
+    assert not [body for _, body in shop.responses if "throttl" in body.lower()]
 
 
 def the_rate_is_used(shop: Shop, begin: float = 0.0) -> None:
@@ -56,7 +56,7 @@ def the_rate_is_used(shop: Shop, begin: float = 0.0) -> None:
 
 
 def each_order_is_issued_once(shop: Shop) -> None:
-    """The sandbox's book and the ledger say the same, and nothing is left open."""
+    """The sandbox's activity and the ledger say the same, and nothing is left open."""
     told: Any = report(shop.sandbox)
     cards = [(card["requestId"], card["gcId"], card["status"] == "RefundedToPurchaser") for card in told["cards"]]
     records = [(r.request_id, r.gc_id, r.status is Status.REVERSED) for r in shop.records]
@@ -68,10 +68,10 @@ def each_order_is_issued_once(shop: Shop) -> None:
 
 
 def reversals_do_not_wait(shop: Shop) -> None:
-    asked = [each for each in shop.asked if each.lane is Lane.RECOVERY]
+    asked = [each for each in shop.asked if each.priority is Priority.RECOVERY]
     assert len(asked) >= len(shop.reversals) > 0
-    assert all(each.slot_at is not None for each in asked), "a reversal found no slot"
-    longest = max(each.slot_at - each.at for each in asked if each.slot_at is not None)
+    assert all(each.permit_at is not None for each in asked), "a reversal found no slot"
+    longest = max(each.permit_at - each.at for each in asked if each.permit_at is not None)
     assert longest <= WAIT_SECONDS_MAX, f"a reversal waited for {longest:.1f} s"
 
 

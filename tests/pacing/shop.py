@@ -1,6 +1,6 @@
 """A shop under load, in virtual time: real functions in processes of their own, the sandbox's model as Amazon.
 
-Everything between a slot and Amazon takes time, at random: the table, the ledger, the way to Amazon and its answer.
+Everything between a permit and Amazon takes time, at random: the table, the ledger, the way to Amazon and its response.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import pytest
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import SignedCall
-from incentives.agcod.transport import Answer, Fault
-from incentives.aws.backlog import DELAY_SECONDS_MAX
-from incentives.aws.pacer import DynamoDbPacer
+from incentives.agcod.transport import Fault, Response
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.aws.single_requests.backlog import DELAY_SECONDS_MAX
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Record, Status
-from incentives.domain.pacing import Allowance, Full, Lane, Pace, Slot
-from incentives.usecases.ports import Pacer
-from incentives.usecases.tools import Tools
+from incentives.domain.rate_limit import Allowance, Full, Pace, Permit, Priority
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.dependencies import Dependencies
+from incentives.usecases.ports import RateLimiter
 from sandbox.gateway import Arrival
 from sandbox.options import changed
 from tests.pacing.stage import Stage
@@ -36,9 +36,9 @@ from tests.pacing.table import Table
 from tests.support.fakes import (
     START,
     FakeAccounts,
-    FakeBooks,
+    FakeKeptPages,
     FakeLedger,
-    FakePeople,
+    FakeNotifier,
     FakeTelemetry,
     FakeVault,
     account,
@@ -63,20 +63,20 @@ MESSAGE_BACK_AFTER_SECONDS: Final = 150.0
 DYNAMODB_SECONDS: Final = (0.001, 0.006)
 TO_AMAZON_SECONDS: Final = (0.005, 0.080)
 
-MakePacer = Callable[[Any, Pace, Callable[[], datetime]], Pacer]
+MakeRateLimiter = Callable[[Any, Pace, Callable[[], datetime]], RateLimiter]
 
 
-def real_pacer(table: Any, pace: Pace, now: Callable[[], datetime]) -> Pacer:
-    return DynamoDbPacer(table, "pacer", pace=pace, now=now)
+def real_rate_limiter(table: Any, pace: Pace, now: Callable[[], datetime]) -> RateLimiter:
+    return DynamoDbRateLimiter(table, "rate_limiter", pace=pace, now=now)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A slot that was asked for: by the true time, in seconds from the beginning."""
+    """A permit that was asked for: by the true time, in seconds from the beginning."""
 
-    lane: Lane
+    priority: Priority
     at: float
-    slot_at: float | None
+    permit_at: float | None
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Load:
         seconds: for which callers come, and reversals.
         per_second: orders.
         reversals_per_second: of issued cards.
-        amazon_seconds: until Amazon's answer is here.
+        amazon_seconds: until Amazon's response is here.
         skews: seconds by which each process's clock is ahead.
         limits: Amazon's calls a second, from a second on.
     """
@@ -122,13 +122,13 @@ class Slow:
     Args:
         inner: what is called.
         wait: lets the time pass.
-        answers: whether others may come between the effect and its answer, too; it makes for long runs.
+        responses: whether others may come between the effect and its response, too; it makes for long runs.
     """
 
-    def __init__(self, inner: Any, wait: Callable[[], None], *, answers: bool) -> None:
+    def __init__(self, inner: Any, wait: Callable[[], None], *, responses: bool) -> None:
         self._inner = inner
         self._wait = wait
-        self._answers = answers
+        self._responses = responses
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._inner, name)
@@ -138,27 +138,27 @@ class Slow:
             try:
                 return method(*args, **kwargs)
             finally:
-                if self._answers:
+                if self._responses:
                     self._wait()
 
         return slowly
 
 
-class WatchedPacer:
-    """A pacer, and a note of each slot that was asked of it."""
+class WatchedRateLimiter:
+    """A rate limiter, and a note of each permit that was asked of it."""
 
-    def __init__(self, inner: Pacer, clock: ProcessClock, asked: list[Asked]) -> None:
+    def __init__(self, inner: RateLimiter, clock: ProcessClock, asked: list[Asked]) -> None:
         self._inner = inner
         self._clock = clock
         self._asked = asked
         self.line_up = inner.line_up
         self.slow_down = inner.slow_down
 
-    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
+    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
         asked_at = self._clock.now()
-        result = self._inner.reserve(account, lane, allowance=allowance)
-        slot_at = (result.at - self._clock.skew - START).total_seconds() if isinstance(result, Slot) else None
-        self._asked.append(Asked(lane, (asked_at - self._clock.skew - START).total_seconds(), slot_at))
+        result = self._inner.reserve(account, priority, allowance=allowance)
+        permit_at = (result.at - self._clock.skew - START).total_seconds() if isinstance(result, Permit) else None
+        self._asked.append(Asked(priority, (asked_at - self._clock.skew - START).total_seconds(), permit_at))
         return result
 
 
@@ -170,11 +170,11 @@ class Wire(SandboxClient):
         self.seconds_per_call = 0.0
         self._shop = shop
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Answer | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
         self._shop.wait(TO_AMAZON_SECONDS)
-        answer = super().send(signed, seconds=seconds)
+        response = super().send(signed, seconds=seconds)
         self._shop.stage.sleep(self._shop.load.amazon_seconds)
-        return answer
+        return response
 
     def _arrival(self, signed: SignedCall) -> Arrival:
         # Signatures have tests of their own, and proving ten thousand takes its time.
@@ -220,13 +220,13 @@ class Recoveries:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.started: list[tuple[str, int]] = []
-        self.tools: Tools | None = None
+        self.dependencies: Dependencies | None = None
 
     def start(self, request_id: str, epoch: int) -> bool:
-        tools = self.tools
-        assert tools is not None
+        dependencies = self.dependencies
+        assert dependencies is not None
         self.started.append((request_id, epoch))
-        self._stage.spawn(lambda: (run_execution(request_id, epoch, tools), None)[1])
+        self._stage.spawn(lambda: (run_execution(request_id, epoch, dependencies), None)[1])
         return True
 
 
@@ -234,12 +234,14 @@ class Shop:
     """Processes, callers and workers, and what came of it all.
 
     Attributes:
-        answers: HTTP status of each caller's answer, and its body, in order.
-        asked: every slot that was asked for.
+        responses: HTTP status of each caller's response, and its body, in order.
+        asked: every permit that was asked for.
         swept: requests that sweeps took up.
     """
 
-    def __init__(self, load: Load, *, make_pacer: MakePacer = real_pacer, pace: Pace | None = None) -> None:
+    def __init__(
+        self, load: Load, *, make_rate_limiter: MakeRateLimiter = real_rate_limiter, pace: Pace | None = None
+    ) -> None:
         self.load = load
         self.stage = Stage(START, START + timedelta(hours=1))
         self.chance = random.Random(load.seed)
@@ -248,7 +250,7 @@ class Shop:
         self.ledger = FakeLedger()
         self.queue = Queue(self.stage)
         self.recoveries = Recoveries(self.stage)
-        self.answers: list[tuple[int, str]] = []
+        self.responses: list[tuple[int, str]] = []
         self.reversals: list[tuple[str, int]] = []
         self.asked: list[Asked] = []
         self.swept: list[str] = []
@@ -256,23 +258,25 @@ class Shop:
         self._here = threading.local()
         self._busy = 0
         self._callers_left = int(load.seconds * load.per_second)
-        self._processes = [self._process(skew, make_pacer) for skew in load.skews]
-        self.recoveries.tools = self._processes[0]
+        self._processes = [self._process(skew, make_rate_limiter) for skew in load.skews]
+        self.recoveries.dependencies = self._processes[0]
 
-    def _process(self, skew: float, make_pacer: MakePacer) -> Tools:
+    def _process(self, skew: float, make_rate_limiter: MakeRateLimiter) -> Dependencies:
         clock = ProcessClock(self.stage, skew)
         numbers = itertools.count()
-        pacer = make_pacer(Slow(self.table, self._wait_for_dynamodb, answers=True), self.pace, clock.now)
-        return Tools(
-            ledger=Slow(self.ledger, self._wait_for_dynamodb, answers=False),  # type: ignore[arg-type] # it has whatever it wraps
-            pacer=WatchedPacer(pacer, clock, self.asked),
+        rate_limiter = make_rate_limiter(
+            Slow(self.table, self._wait_for_dynamodb, responses=True), self.pace, clock.now
+        )
+        return Dependencies(
+            ledger=Slow(self.ledger, self._wait_for_dynamodb, responses=False),  # type: ignore[arg-type] # it has whatever it wraps
+            rate_limiter=WatchedRateLimiter(rate_limiter, clock, self.asked),
             backlog=self.queue,
             amazon=Amazon(Wire(self, clock)),
-            books=FakeBooks(),
+            kept_pages=FakeKeptPages(),
             accounts=FakeAccounts(account()),
             vault=FakeVault(),
             recoveries=self.recoveries,
-            people=FakePeople(),
+            notifier=FakeNotifier(),
             clock=clock,
             telemetry=Telemetry(),
             new_nonce=lambda: f"nonce-{skew}-{id(clock)}-{next(numbers)}",
@@ -299,20 +303,20 @@ class Shop:
             self.stage.spawn(lambda limit=limit: self._limit(limit), after_seconds=at)
         self.stage.spawn(self._sweep)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bootstrap, "tools", lambda: self._here.tools)
+            patch.setattr(bootstrap, "dependencies", lambda: self._here.dependencies)
             patch.setattr(bootstrap, "settings", lambda: settings)
-            patch.setattr(bootstrap, "telemetry", lambda: self._here.tools.telemetry)
+            patch.setattr(bootstrap, "telemetry", lambda: self._here.dependencies.telemetry)
             self.stage.run()
         return self
 
     def _call(self, handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> Any:
         """Invoke a function in one of the processes."""
-        self._here.tools = self.chance.choice(self._processes)
+        self._here.dependencies = self.chance.choice(self._processes)
         end = self.stage.time + timedelta(seconds=FUNCTION_SECONDS)
         left = SimpleNamespace(get_remaining_time_in_millis=lambda: (end - self.stage.time) / timedelta(milliseconds=1))
-        answer = handler(event, left)
+        response = handler(event, left)
         assert self.stage.time <= end, "a function took longer than it may"
-        return answer
+        return response
 
     def _order(self, number: int) -> None:
         event = {
@@ -321,8 +325,8 @@ class Shop:
             "path": "/gift-cards",
             "requestContext": {"path": "/prod/gift-cards", "identity": {"userArn": "arn:caller"}},
         }
-        answer = self._call(ISSUE, event)
-        self.answers.append((answer["statusCode"], answer["body"]))
+        response = self._call(ISSUE, event)
+        self.responses.append((response["statusCode"], response["body"]))
         self._callers_left -= 1
 
     def _reverse(self) -> None:
@@ -333,7 +337,7 @@ class Shop:
             return
         place = len(self.reversals)
         self.reversals.append((request_id, 0))
-        answer = self._call(
+        response = self._call(
             CANCEL,
             {
                 "headers": {},
@@ -342,7 +346,7 @@ class Shop:
                 "requestContext": {"path": "/prod/gift-cards/x/cancel", "identity": {"userArn": "arn:caller"}},
             },
         )
-        self.reversals[place] = (request_id, answer["statusCode"])
+        self.reversals[place] = (request_id, response["statusCode"])
 
     def _work(self) -> None:
         while not self._is_over:

@@ -1,6 +1,6 @@
 """A DynamoDB table in this process, for runs of ten thousands of conditional updates: moto takes ten times as long.
 
-It knows as much of DynamoDB's language as the pacer speaks. `test_table.py` holds it against moto, update by update.
+It knows as much of DynamoDB's language as the rate limiter speaks. `test_table.py` holds it against moto, update by update.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Table:
         values = {key: int(value["N"]) for key, value in params["ExpressionAttributeValues"].items()}
         if not condition(params["ConditionExpression"])(item, values):
             self.refused += 1
-            answer: dict[str, Any] = {"Error": {"Code": "ConditionalCheckFailedException", "Message": "refused"}}
-            raise ClientError(answer | ({"Item": _as_answered(name, item)} if item else {}), "UpdateItem")
+            response: dict[str, Any] = {"Error": {"Code": "ConditionalCheckFailedException", "Message": "refused"}}
+            raise ClientError(response | ({"Item": _as_answered(name, item)} if item else {}), "UpdateItem")
         changed = {attribute: number(item, values) for attribute, number in updates(params["UpdateExpression"])}
         assert None not in changed.values(), f"an attribute is missing: {params['UpdateExpression']}"
         self.written += 1

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.pacing import Allowance, Lane, Pace
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.rate_limit import Allowance, Pace, Priority
 from tests.contract import motos
 from tests.contract.tables import create_table
 from tests.pacing.table import Table
@@ -27,14 +27,14 @@ class Both:
         self._table = table
 
     def update_item(self, **params: Any) -> Any:
-        answers = [_answer(self.quick, params), _answer(self._client, params | {"TableName": self._table})]
-        assert answers[0] == answers[1], params
-        if "Error" in answers[0]:
-            raise ClientError(answers[0], "UpdateItem")
-        return answers[0]
+        responses = [_response(self.quick, params), _response(self._client, params | {"TableName": self._table})]
+        assert responses[0] == responses[1], params
+        if "Error" in responses[0]:
+            raise ClientError(responses[0], "UpdateItem")
+        return responses[0]
 
 
-def _answer(client: Any, params: dict[str, Any]) -> dict[str, Any]:
+def _response(client: Any, params: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"Attributes": client.update_item(**params)["Attributes"]}
     except ClientError as error:
@@ -53,20 +53,24 @@ def test_the_quick_table_answers_as_moto_does(seed: int, client: Any) -> None:
     chance = random.Random(seed)
     clock = FakeClock()
     both = Both(client, create_table(client, "PacerTable"))
-    pacers = [
-        DynamoDbPacer(both, "either", pace=Pace(burst=2), now=lambda skew=skew: clock.now() + timedelta(seconds=skew))
+    rate_limiters = [
+        DynamoDbRateLimiter(
+            both, "either", pace=Pace(burst=2), now=lambda skew=skew: clock.now() + timedelta(seconds=skew)
+        )
         for skew in (0.0, 0.2, -0.2, 8000.0 * seed)
     ]
-    # when they do all that pacers do
+    # when they do all that rate limiters do
     for _ in range(80):
         clock.sleep(chance.choice([0, 0, 0.02, 0.1, 2, 60]))
-        pacer = chance.choice(pacers)
+        rate_limiter = chance.choice(rate_limiters)
         match chance.randrange(8):
             case 0:
-                pacer.slow_down("default")
+                rate_limiter.slow_down("default")
             case 1 | 2:
-                pacer.line_up("default")
+                rate_limiter.line_up("default")
             case _:
-                pacer.reserve("default", chance.choice(list(Lane)), allowance=chance.choice([None, None, *Allowance]))
-    # then no answer differed, and there were enough of each kind
+                rate_limiter.reserve(
+                    "default", chance.choice(list(Priority)), allowance=chance.choice([None, None, *Allowance])
+                )
+    # then no response differed, and there were enough of each kind
     assert min(both.quick.written, both.quick.refused) > 15

@@ -1,4 +1,4 @@
-"""More orders than Amazon takes, in virtual time; and each promise broken once by a pacer that lacks a rule."""
+"""More orders than Amazon takes, in virtual time; and each promise broken once by a rate limiter that lacks a rule."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.pacing import Allowance, Full, Lane, Pace, Slot, from_milliseconds, to_milliseconds
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.rate_limit import Allowance, Full, Pace, Permit, Priority, from_milliseconds, to_milliseconds
 from tests.pacing import promises
 from tests.pacing.shop import Load, Shop
 
@@ -78,14 +78,14 @@ def test_the_pace_follows_what_amazon_allows() -> None:
 # ---- the same with one rule less ----------------------------------------------------------------
 
 
-class NoPace(DynamoDbPacer):
+class NoPace(DynamoDbRateLimiter):
     """Everybody goes at once."""
 
-    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot:
-        return Slot(self._now())
+    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit:
+        return Permit(self._now())
 
 
-class OwnClocks(DynamoDbPacer):
+class OwnClocks(DynamoDbRateLimiter):
     """Everybody goes by a clock of their own."""
 
     def _clock(self, account: str) -> int:
@@ -95,7 +95,7 @@ class OwnClocks(DynamoDbPacer):
         return from_milliseconds(milliseconds)
 
 
-class FollowsAtOnce(DynamoDbPacer):
+class FollowsAtOnce(DynamoDbRateLimiter):
     """Newcomers do not hold their clocks back."""
 
     def _held_back(self, account: str) -> int:
@@ -106,38 +106,38 @@ class FollowsAtOnce(DynamoDbPacer):
         return super()._see(account, seen, clock)
 
 
-class NoLanes(DynamoDbPacer):
+class NoPriorities(DynamoDbRateLimiter):
     """Reversals look no further ahead than callers and the backlog do."""
 
-    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
-        return super().reserve(account, Lane.BACKLOG, allowance=allowance)
+    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
+        return super().reserve(account, Priority.BACKLOG, allowance=allowance)
 
 
-class NoLine(DynamoDbPacer):
+class NoLine(DynamoDbRateLimiter):
     """Callers do not go behind those that were told to wait."""
 
     def line_up(self, account: str) -> datetime:
         return self._now()
 
 
-class NeverSlower(DynamoDbPacer):
+class NeverSlower(DynamoDbRateLimiter):
     """A throttle changes nothing."""
 
     def slow_down(self, account: str) -> None:
         pass
 
 
-def run_with(pacer: type[DynamoDbPacer], load: Load) -> Shop:
-    def make(table: Any, pace: Pace, now: Callable[[], datetime]) -> DynamoDbPacer:
-        return pacer(table, "pacer", pace=pace, now=now)
+def run_with(rate_limiter: type[DynamoDbRateLimiter], load: Load) -> Shop:
+    def make(table: Any, pace: Pace, now: Callable[[], datetime]) -> DynamoDbRateLimiter:
+        return rate_limiter(table, "rate_limiter", pace=pace, now=now)
 
-    return Shop(load, make_pacer=make).run()
+    return Shop(load, make_rate_limiter=make).run()
 
 
 FIVE_SECONDS = replace(MINUTE, seconds=5)
 
 
-def test_without_a_pacer_amazon_throttles() -> None:
+def test_without_a_rate_limiter_amazon_throttles() -> None:
     shop = run_with(NoPace, replace(MINUTE, seconds=2))
     with pytest.raises(AssertionError, match="calls in one second"):
         promises.no_second_is_too_full(shop)
@@ -145,15 +145,15 @@ def test_without_a_pacer_amazon_throttles() -> None:
         promises.nothing_is_throttled(shop)
 
 
-@pytest.mark.parametrize("pacer", [OwnClocks, FollowsAtOnce])
-def test_without_everybodys_clock_calls_come_in_bunches(pacer: type[DynamoDbPacer]) -> None:
-    shop = run_with(pacer, replace(CLOCKS_APART, seconds=5))
+@pytest.mark.parametrize("rate_limiter", [OwnClocks, FollowsAtOnce])
+def test_without_everybodys_clock_calls_come_in_bunches(rate_limiter: type[DynamoDbRateLimiter]) -> None:
+    shop = run_with(rate_limiter, replace(CLOCKS_APART, seconds=5))
     with pytest.raises(AssertionError, match="calls in one second"):
         promises.no_second_is_too_full(shop)
 
 
-def test_without_lanes_reversals_wait_behind_orders() -> None:
-    shop = run_with(NoLanes, FIVE_SECONDS)
+def test_without_priorities_reversals_wait_behind_orders() -> None:
+    shop = run_with(NoPriorities, FIVE_SECONDS)
     with pytest.raises(AssertionError, match="a reversal"):
         promises.reversals_do_not_wait(shop)
 

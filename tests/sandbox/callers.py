@@ -152,9 +152,9 @@ class Api:
         return self.post("CancelGiftCard", {"creationRequestId": request_id, "partnerId": PARTNER})
 
     def control(self, name: str, body: dict[str, Any] | None = None, method: str = "POST") -> dict[str, Any]:
-        answer = self.session.request(method, f"{self.url}/_sandbox/{name}", json=body, timeout=5)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
+        response = self.session.request(method, f"{self.url}/_sandbox/{name}", json=body, timeout=5)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
 
     def report(self) -> dict[str, Any]:
         return self.control("report", method="GET")

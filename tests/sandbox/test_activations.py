@@ -23,13 +23,13 @@ def deactivate(model: Model, request_id: str = "Sandb1", **rest: object) -> tupl
 
 
 def status_of(model: Model) -> str:
-    answer = model.ask("ActivationStatusCheck", statusCheckRequestId="Sandb1", cardNumber=NUMBER)[1]
-    return str(answer["cardInfo"]["cardStatus"])
+    response = model.ask("ActivationStatusCheck", statusCheckRequestId="Sandb1", cardNumber=NUMBER)[1]
+    return str(response["cardInfo"]["cardStatus"])
 
 
 def control(model: Model, name: str, **body: object) -> None:
-    status, answer = handle(model.sandbox, Clock(real=lambda: model.time.now), "POST", name, body)
-    assert status == 200, answer
+    status, response = handle(model.sandbox, Clock(real=lambda: model.time.now), "POST", name, body)
+    assert status == 200, response
 
 
 def test_activation_charges_and_shows_the_card(model: Model) -> None:
@@ -59,9 +59,9 @@ def test_a_repeat_answers_the_original_and_charges_once(model: Model) -> None:
 )
 def test_another_activation_that_clashes_is_refused(model: Model, again: dict[str, Any], error_type: str) -> None:
     activate(model)
-    status, answer = activate(model, **again)
-    assert (status, answer["errorCode"], answer["errorType"]) == (400, "F200", error_type)
-    assert answer["agcodResponse"]["__type"].startswith("ActivateGiftCardResponse:")
+    status, response = activate(model, **again)
+    assert (status, response["errorCode"], response["errorType"]) == (400, "F200", error_type)
+    assert response["agcodResponse"]["__type"].startswith("ActivateGiftCardResponse:")
     assert model.net == 50
 
 
@@ -88,8 +88,8 @@ def test_or_it_answers_the_refunded_card_by_option(model: Model) -> None:
     model.set(lateActivate="refunded")
     activate(model)
     deactivate(model)
-    status, answer = activate(model)
-    assert (status, answer["cardInfo"]["cardStatus"]) == (200, "RefundedToPurchaser")
+    status, response = activate(model)
+    assert (status, response["cardInfo"]["cardStatus"]) == (200, "RefundedToPurchaser")
     assert status_of(model) == "AwaitingActivation"
     assert model.net == 0
 
@@ -146,8 +146,8 @@ def test_a_printed_denomination_must_be_met(model: Model) -> None:
 
 def test_blocked_cards_stay_off_and_redeemed_cards_stay_on(model: Model) -> None:
     control(model, "cards", cardNumber=NUMBER, blocked=True)
-    answer = activate(model)[1]
-    assert (answer["errorCode"], answer["errorType"]) == ("F300", "ActivationNotAllowed")
+    response = activate(model)[1]
+    assert (response["errorCode"], response["errorType"]) == ("F300", "ActivationNotAllowed")
     control(model, "cards", cardNumber=NUMBER, blocked=False)
     activate(model)
     control(model, "cards", cardNumber=NUMBER, redeemed=True)
@@ -156,9 +156,9 @@ def test_blocked_cards_stay_off_and_redeemed_cards_stay_on(model: Model) -> None
 
 
 def test_an_unknown_card_awaits_activation(model: Model) -> None:
-    answer = model.ask("ActivationStatusCheck", statusCheckRequestId="Sandb1", cardNumber=NUMBER)
+    response = model.ask("ActivationStatusCheck", statusCheckRequestId="Sandb1", cardNumber=NUMBER)
     info = {"cardNumber": NUMBER, "cardStatus": "AwaitingActivation", "expirationDate": None, "value": None}
-    assert answer == (200, {"cardInfo": info, "status": "SUCCESS", "statusCheckRequestId": "Sandb1"})
+    assert response == (200, {"cardInfo": info, "status": "SUCCESS", "statusCheckRequestId": "Sandb1"})
 
 
 def test_funds_must_cover_an_activation(model: Model) -> None:
@@ -171,8 +171,8 @@ def test_funds_must_cover_an_activation(model: Model) -> None:
 def test_mock_ids_work_here_too(model: Model, operation: str) -> None:
     fields = {"cardNumber": NUMBER, "value": VALUE}
     assert model.ask(operation, activationRequestId="F0000", **fields)[1]["status"] == "SUCCESS"
-    answer = model.ask(operation, activationRequestId="F2010", **fields)[1]
-    assert answer["errorType"] == "CardAlreadyActivatedWithDifferentRequestId"
-    assert answer["agcodResponse"]["activationRequestId"] is None
+    response = model.ask(operation, activationRequestId="F2010", **fields)[1]
+    assert response["errorType"] == "CardAlreadyActivatedWithDifferentRequestId"
+    assert response["agcodResponse"]["activationRequestId"] is None
     assert model.ask("ActivationStatusCheck", statusCheckRequestId="F4000", **fields)[1]["errorCode"] == "F400"
     assert model.net == 0

@@ -25,7 +25,7 @@ def test_a_creation_and_a_cancellation_have_the_recorded_shape(model: Model) -> 
     card = model.create(amount=10)[1]
     model.time.advance(61)
     model.cancel()
-    status, answer = page(model)
+    status, response = page(model)
     created = {
         "activityStatus": "Success",
         "activityTime": "Sat Jun 01 12:00:00 UTC 2030",
@@ -44,7 +44,7 @@ def test_a_creation_and_a_cancellation_have_the_recorded_shape(model: Model) -> 
         "cardValue": None,
     }
     assert status == 200
-    assert answer == {
+    assert response == {
         "cardActivityList": [created, cancelled],
         "pageIndex": 0,
         "requestId": "123",
@@ -105,14 +105,14 @@ def test_dates_bound_the_page_to_the_second(model: Model) -> None:
         ({"requestId": "F4000"}, "SystemTemporarilyUnavailable"),
     ],
 )
-def test_bad_questions_are_refused(model: Model, wrong: dict[str, Any], error_type: str) -> None:
+def test_bad_queries_are_refused(model: Model, wrong: dict[str, Any], error_type: str) -> None:
     assert page(model, **wrong)[1]["errorType"] == error_type
 
 
 def test_the_page_may_be_disabled_for_a_partner(model: Model) -> None:
     handle(model.sandbox, Clock(), "POST", "accounts", {"partnerId": PARTNER, "activityDisabled": True})
-    answer = page(model)[1]
-    assert (answer["errorCode"], answer["errorType"]) == ("F300", "APIGetGiftCardActivityPageIsDisabled")
+    response = page(model)[1]
+    assert (response["errorCode"], response["errorType"]) == ("F300", "APIGetGiftCardActivityPageIsDisabled")
 
 
 def test_every_kind_of_operation_is_logged(model: Model) -> None:

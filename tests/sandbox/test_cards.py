@@ -63,11 +63,11 @@ def test_a_repeat_is_validated_before_the_id_is_looked_up(
     model: Model, amount: int, code: str, error_type: str
 ) -> None:
     model.create()
-    status, answer = model.create(amount=amount)
-    assert (status, answer["errorCode"], answer["errorType"]) == (400, code, error_type)
-    assert answer["agcodResponse"]["status"] == "FAILURE"
-    assert answer["agcodResponse"]["creationRequestId"] == "Sandb1"
-    assert answer["agcodResponse"]["gcClaimCode"] is None
+    status, response = model.create(amount=amount)
+    assert (status, response["errorCode"], response["errorType"]) == (400, code, error_type)
+    assert response["agcodResponse"]["status"] == "FAILURE"
+    assert response["agcodResponse"]["creationRequestId"] == "Sandb1"
+    assert response["agcodResponse"]["gcClaimCode"] is None
 
 
 def test_an_amount_over_the_limit_carries_the_asked_card_info(model: Model) -> None:
@@ -95,8 +95,8 @@ def test_the_over_limit_error_can_be_the_documented_one(model: Model) -> None:
     ],
 )
 def test_wrong_types_get_the_bare_message(model: Model, value: object, message: str | None) -> None:
-    answer = model.ask("CreateGiftCard", creationRequestId="Sandb1", value=value)
-    assert answer == (400, {"Message": message})
+    response = model.ask("CreateGiftCard", creationRequestId="Sandb1", value=value)
+    assert response == (400, {"Message": message})
     assert model.card_status() is None
 
 
@@ -149,8 +149,8 @@ def test_whole_unit_currencies_take_no_fraction() -> None:
 
 def test_an_absurd_number_is_over_the_limit_and_nothing_worse(model: Model) -> None:
     body = b'{"creationRequestId":"Sandb1","partnerId":"Sandb","value":{"amount":1e999999999999,"currencyCode":"USD"}}'
-    answer = exchange(model, "CreateGiftCard", body)
-    assert json.loads(answer)["errorType"] == "OperationNotPermitted"
+    response = exchange(model, "CreateGiftCard", body)
+    assert json.loads(response)["errorType"] == "OperationNotPermitted"
     assert model.net == 0
 
 
@@ -182,17 +182,17 @@ def test_a_repeated_cancel_succeeds_even_when_it_is_late(model: Model) -> None:
 def test_the_cancel_window_is_fifteen_minutes(model: Model, seconds: float, error_type: str | None) -> None:
     model.create()
     model.time.advance(seconds)
-    status, answer = model.cancel()
-    assert (status, answer.get("errorType")) == (200 if error_type is None else 400, error_type)
+    status, response = model.cancel()
+    assert (status, response.get("errorType")) == (200 if error_type is None else 400, error_type)
     if error_type is not None:
-        assert answer["errorCode"] == "F200"
+        assert response["errorCode"] == "F200"
         assert model.card_status() == "Fulfilled"
 
 
 def test_cancel_of_an_unknown_id_is_not_permitted(model: Model) -> None:
-    status, answer = model.cancel("Sandb404")
-    assert (status, answer["errorCode"], answer["errorType"]) == (400, "F300", "OperationNotPermitted")
-    response = answer["agcodResponse"]
+    status, response = model.cancel("Sandb404")
+    assert (status, response["errorCode"], response["errorType"]) == (400, "F300", "OperationNotPermitted")
+    response = response["agcodResponse"]
     assert response["__type"] == "CancelGiftCardResponse:http://internal.amazon.com/coral/com.amazonaws.agcod/"
     assert response == {
         "__type": response["__type"],
@@ -221,8 +221,8 @@ def test_funds_are_charged_refunded_and_run_out(model: Model) -> None:
     clock = Clock(real=lambda: model.time.now)
     handle(model.sandbox, clock, "POST", "funds", {"amount": "30.00"})
     model.create("Sandb1", 25)
-    status, answer = model.create("Sandb2", 25)
-    assert (status, answer["errorCode"], answer["errorType"]) == (400, "F300", "InsufficientFunds")
+    status, response = model.create("Sandb2", 25)
+    assert (status, response["errorCode"], response["errorType"]) == (400, "F300", "InsufficientFunds")
     assert model.create("Sandb1", 25)[0] == 200, "a repeat needs no funds"
     model.cancel("Sandb1")
     assert model.create("Sandb2", 25)[0] == 200
@@ -242,8 +242,8 @@ def test_a_blocked_account_is_refused_with_its_reason_until_it_is_not(model: Mod
     clock = Clock(real=lambda: model.time.now)
     model.create()
     handle(model.sandbox, clock, "POST", "accounts", {"partnerId": PARTNER, "blocked": "AccountHasProblems"})
-    for status, answer in (model.create(), model.cancel(), model.ask("GetAvailableFunds")):
-        assert (status, answer["errorCode"], answer["errorType"]) == (400, "F300", "AccountHasProblems")
+    for status, response in (model.create(), model.cancel(), model.ask("GetAvailableFunds")):
+        assert (status, response["errorCode"], response["errorType"]) == (400, "F300", "AccountHasProblems")
     assert model.create(amount=-1)[1]["errorType"] == "InvalidAmountValue", "the input is looked at first"
     handle(model.sandbox, clock, "POST", "accounts", {"partnerId": PARTNER, "blocked": None})
     assert model.create()[0] == 200
@@ -262,11 +262,15 @@ def test_claim_codes_come_from_the_seed(model: Model) -> None:
 def test_mock_failures_come_from_the_table_without_any_effect(model: Model, mock: str) -> None:
     error = MOCKS[mock]
     assert error is not None
-    status, answer = model.create(mock)
+    status, response = model.create(mock)
     assert status == 400
-    assert (answer["errorCode"], answer["errorType"], answer["message"]) == (error.code, error.type, error.message)
-    assert answer["agcodResponse"]["creationRequestId"] is None
-    assert answer["agcodResponse"]["status"] == ("RESEND" if mock == "F4000" else "FAILURE")
+    assert (response["errorCode"], response["errorType"], response["message"]) == (
+        error.code,
+        error.type,
+        error.message,
+    )
+    assert response["agcodResponse"]["creationRequestId"] is None
+    assert response["agcodResponse"]["status"] == ("RESEND" if mock == "F4000" else "FAILURE")
     assert model.cancel(mock)[1]["errorType"] == error.type
     assert model.net == 0
 
@@ -292,8 +296,8 @@ def test_mock_failures_come_from_the_table_without_any_effect(model: Model, mock
     ],
 )
 def test_recorded_mock_ids(model: Model, mock: str, code: str, error_type: str) -> None:
-    answer = model.create(mock)[1]
-    assert (answer["errorCode"], answer["errorType"]) == (code, error_type)
+    response = model.create(mock)[1]
+    assert (response["errorCode"], response["errorType"]) == (code, error_type)
 
 
 def test_the_mock_success_echoes_the_amount_and_charges_nothing(model: Model) -> None:

@@ -9,9 +9,9 @@ from tests.sandbox.callers import KEY, PARTNER, Api, create_body
 
 
 def refused(api: Api, name: str, body: object) -> str:
-    answer = api.session.post(f"{api.url}/_sandbox/{name}", json=body, timeout=5)
-    assert answer.status_code == 400
-    return str(answer.json()["error"])
+    response = api.session.post(f"{api.url}/_sandbox/{name}", json=body, timeout=5)
+    assert response.status_code == 400
+    return str(response.json()["error"])
 
 
 def test_the_report_tells_cards_charges_and_calls(api: Api) -> None:
@@ -150,9 +150,9 @@ def test_controls_that_make_no_sense_are_refused_and_change_nothing(api: Api, na
 
 
 def test_an_unknown_control_lists_the_known_ones(api: Api) -> None:
-    answer = api.session.get(f"{api.url}/_sandbox/nothing", timeout=5)
-    assert answer.status_code == 404
-    assert "POST /_sandbox/reset" in answer.json()["controls"]
+    response = api.session.get(f"{api.url}/_sandbox/nothing", timeout=5)
+    assert response.status_code == 404
+    assert "POST /_sandbox/reset" in response.json()["controls"]
 
 
 def test_several_faults_in_one_call_and_their_hits(api: Api) -> None:

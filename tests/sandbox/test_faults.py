@@ -84,10 +84,10 @@ def test_business_errors(
     model: Model, kind: str, rest: dict[str, Any], status: int, expected: tuple[str, str, str], *, when: str
 ) -> None:
     delivery = spoiled_create(model, kind, when=when, **rest)
-    answer = json.loads(delivery.body or b"")
+    response = json.loads(delivery.body or b"")
     assert delivery.http_status == status
-    assert (answer["errorCode"], answer["errorType"], answer["agcodResponse"]["status"]) == expected
-    assert answer["agcodResponse"]["gcClaimCode"] is None
+    assert (response["errorCode"], response["errorType"], response["agcodResponse"]["status"]) == expected
+    assert response["agcodResponse"]["gcClaimCode"] is None
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -101,7 +101,7 @@ def test_business_errors(
         ("xmlError", 400, "application/xml", b"<errorCode>F400</errorCode>"),
     ],
 )
-def test_odd_answers(model: Model, kind: str, status: int, content_type: str, part: bytes, *, when: str) -> None:
+def test_odd_responses(model: Model, kind: str, status: int, content_type: str, part: bytes, *, when: str) -> None:
     encoded = spoiled_create(model, kind, when=when).encoded
     assert encoded is not None
     assert (encoded.http_status, encoded.content_type) == (status, content_type)
@@ -110,7 +110,7 @@ def test_odd_answers(model: Model, kind: str, status: int, content_type: str, pa
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_no_answer_at_all(model: Model, when: str) -> None:
+def test_no_response_at_all(model: Model, when: str) -> None:
     assert spoiled_create(model, "drop", when=when).transport == "drop"
     held = spoiled_create(model, "timeout", when=when, holdSeconds=7, calls={"nth": 1})
     assert (held.transport, held.seconds, held.body) == ("hold", 7.0, None)
@@ -132,7 +132,7 @@ def test_a_truncated_answer_still_holds_the_code(model: Model) -> None:
 
 
 @pytest.mark.parametrize("variant", range(6))
-def test_garbled_answers_hold_the_code_and_nothing_else_that_is_right(model: Model, variant: int) -> None:
+def test_garbled_responses_hold_the_code_and_nothing_else_that_is_right(model: Model, variant: int) -> None:
     body = spoiled_create(model, "garbledCode", variant=variant).body or b""
     true = members(create(model).body)
     assert str(true["gcClaimCode"]).encode() in body
@@ -146,7 +146,7 @@ def test_garbled_variants_take_turns(model: Model) -> None:
     assert len({create(model).body for _ in range(6)}) == 6
 
 
-def test_the_true_answer_in_xml(model: Model) -> None:
+def test_the_true_response_in_xml(model: Model) -> None:
     encoded = spoiled_create(model, "xml").encoded
     assert encoded is not None
     assert (encoded.http_status, encoded.content_type) == (200, "application/xml")
@@ -187,8 +187,8 @@ def test_a_card_shown_as_refunded_is_refunded(model: Model) -> None:
 @pytest.mark.parametrize(
     ("answer", "transport"), [("drop", "drop"), ("timeout", "hold"), ("resend", "answer"), ("page", "answer")]
 )
-def test_a_late_effect_lands_when_its_time_comes(model: Model, answer: str, transport: str) -> None:
-    assert spoiled_create(model, LATE, answer=answer).transport == transport
+def test_a_late_effect_lands_when_its_time_comes(model: Model, response: str, transport: str) -> None:
+    assert spoiled_create(model, LATE, response=response).transport == transport
     model.time.advance(59.9)
     assert model.net == 0
     assert report(model.sandbox)["pendingEffects"] == 1

@@ -41,22 +41,22 @@ def xml_of(body: bytes) -> ET.Element:
 
 
 def test_json_is_sorted_compact_and_keeps_its_nulls(api: Api) -> None:
-    answer = api.create()
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == "application/json"
-    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", answer.headers["X-Amzn-Requestid"])
+    response = api.create()
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", response.headers["X-Amzn-Requestid"])
     assert re.fullmatch(
         r'\{"cardInfo":\{"cardNumber":null,"cardStatus":"Fulfilled","expirationDate":null,'
         r'"value":\{"amount":25\.0,"currencyCode":"USD"\}\},"creationRequestId":"Sandb1",'
         r'"gcClaimCode":"[A-Z0-9]{4}-[A-Z0-9]{6}-[A-Z0-9]{4}","gcExpirationDate":null,"gcId":"[0-9]{16}","status":"SUCCESS"\}',
-        answer.text,
+        response.text,
     )
 
 
 def test_a_business_error_has_the_recorded_envelope_to_the_byte(api: Api) -> None:
-    answer = api.create(amount=0)
-    assert answer.status_code == 400
-    assert answer.text == (
+    response = api.create(amount=0)
+    assert response.status_code == 400
+    assert response.text == (
         '{"agcodResponse":{"__type":"CreateGiftCardResponse:http://internal.amazon.com/coral/com.amazonaws.agcod/",'
         '"cardInfo":null,"creationRequestId":"Sandb1","gcClaimCode":null,"gcExpirationDate":null,"gcId":null,'
         '"status":"FAILURE"},"errorCode":"F200","errorType":"InvalidAmountValue",'
@@ -64,33 +64,33 @@ def test_a_business_error_has_the_recorded_envelope_to_the_byte(api: Api) -> Non
     )
 
 
-def test_members_are_sorted_whatever_the_answer(api: Api) -> None:
+def test_members_are_sorted_whatever_the_response(api: Api) -> None:
     card = {"activationRequestId": "Sandb1", "partnerId": PARTNER, "cardNumber": "1" * 19}
     value = {"amount": 5, "currencyCode": "USD"}
-    answers = [
+    responses = [
         api.post("ActivateGiftCard", card | {"value": value}),
         api.post("GetAvailableFunds", {"partnerId": PARTNER}),
         api.create(secret="another"),
     ]
-    for answer in answers:
-        sorted_again = json.dumps(answer.json(), sort_keys=True, separators=(",", ":"))
-        assert answer.text == sorted_again
+    for response in responses:
+        sorted_again = json.dumps(response.json(), sort_keys=True, separators=(",", ":"))
+        assert response.text == sorted_again
 
 
 def test_requests_aws4auth_is_understood_as_well(api: Api) -> None:
     auth = AWS4Auth(KEY, SECRET, "us-east-1", "AGCODService")
     headers = {"accept": "application/json", "content-type": "application/json"}
-    answer = api.session.post(f"{api.url}/CreateGiftCard", json=create_body(), headers=headers, auth=auth, timeout=5)
-    assert answer.json()["status"] == "SUCCESS"
+    response = api.session.post(f"{api.url}/CreateGiftCard", json=create_body(), headers=headers, auth=auth, timeout=5)
+    assert response.json()["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize(
     ("accept", "root"), [("*/*", "CreateGiftCardResponse"), ("application/xml", "CreateGiftCardResponse")]
 )
 def test_anything_but_json_is_answered_in_xml(api: Api, accept: str, root: str) -> None:
-    answer = api.create(headers={"accept": accept})
-    tree = xml_of(answer.content)
-    assert answer.headers["Content-Type"] == "application/xml"
+    response = api.create(headers={"accept": accept})
+    tree = xml_of(response.content)
+    assert response.headers["Content-Type"] == "application/xml"
     assert tree.tag == root
     assert tree.findtext("cardInfo/value/amount") == "25.00"
     assert tree.findtext("status") == "SUCCESS"
@@ -137,10 +137,10 @@ def test_xml_in_and_out(api: Api) -> None:
     ],
 )
 def test_bad_xml_is_refused_in_xml(api: Api, body: bytes, part: bytes) -> None:
-    answer = api.post("CreateGiftCard", body, headers=XML)
-    assert answer.status_code == 400
-    assert part in answer.content
-    assert b"Message>" in answer.content
+    response = api.post("CreateGiftCard", body, headers=XML)
+    assert response.status_code == 400
+    assert part in response.content
+    assert b"Message>" in response.content
     assert api.report()["cards"] == []
 
 
@@ -159,26 +159,26 @@ def test_bad_xml_is_refused_in_xml(api: Api, body: bytes, part: bytes) -> None:
     ],
 )
 def test_a_body_that_is_no_json_object_gets_the_bare_message(api: Api, body: bytes) -> None:
-    answer = api.post("CreateGiftCard", body)
-    assert answer.status_code == 400
-    assert list(answer.json()) == ["Message"]
+    response = api.post("CreateGiftCard", body)
+    assert response.status_code == 400
+    assert list(response.json()) == ["Message"]
 
 
 def test_an_empty_body_is_a_null_request(api: Api) -> None:
-    answer = api.post("CreateGiftCard", b"")
-    assert (answer.status_code, answer.json()["errorType"]) == (400, "InvalidRequestInput")
+    response = api.post("CreateGiftCard", b"")
+    assert (response.status_code, response.json()["errorType"]) == (400, "InvalidRequestInput")
 
 
 def test_json_sent_as_xml_is_not_read(api: Api) -> None:
     assert api.create(headers={"content-type": "text/plain"}).json().keys() == {"Message"}
 
 
-def test_throttle_answers(api: Api) -> None:
+def test_throttle_responses(api: Api) -> None:
     api.control("throttle", {"perSecond": 1})
-    answers = [api.create() for _ in range(2)]
+    responses = [api.create() for _ in range(2)]
     in_xml = api.create(headers={"accept": "*/*"})
-    assert answers[1].status_code == 400
-    assert answers[1].json() == {"message": "Rate exceeded"}
+    assert responses[1].status_code == 400
+    assert responses[1].json() == {"message": "Rate exceeded"}
     assert in_xml.text == "<ThrottlingException><Message>Rate exceeded</Message></ThrottlingException>"
     assert api.report()["throttledCalls"] == 2
 
@@ -192,25 +192,29 @@ def test_throttle_answers(api: Api) -> None:
     ],
 )
 def test_unknown_callers_are_turned_away(api: Api, rest: dict[str, Any], status: int, name: str) -> None:
-    answer = api.create(**rest)
-    assert (answer.status_code, answer.json()["__type"], answer.headers["X-Amzn-Errortype"]) == (status, name, name)
+    response = api.create(**rest)
+    assert (response.status_code, response.json()["__type"], response.headers["X-Amzn-Errortype"]) == (
+        status,
+        name,
+        name,
+    )
     in_xml = api.create(headers={"accept": "*/*"}, **rest)
     assert xml_of(in_xml.content).tag == name
     assert api.report()["cards"] == []
 
 
 def test_a_call_without_signature_is_turned_away(api: Api) -> None:
-    answer = api.session.post(f"{api.url}/CreateGiftCard", json=create_body(), timeout=5)
-    assert answer.status_code == 403
-    assert b"MissingAuthenticationTokenException" in answer.content
+    response = api.session.post(f"{api.url}/CreateGiftCard", json=create_body(), timeout=5)
+    assert response.status_code == 403
+    assert b"MissingAuthenticationTokenException" in response.content
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(-890, 200), (890, 200), (-910, 400), (910, 400)])
 def test_a_signature_holds_fifteen_minutes_either_way(api: Api, seconds: int, status: int) -> None:
-    answer = api.create(at=datetime.now(UTC) + timedelta(seconds=seconds))
-    assert answer.status_code == status
+    response = api.create(at=datetime.now(UTC) + timedelta(seconds=seconds))
+    assert response.status_code == status
     if status == 400:
-        assert answer.json() == {"__type": "RequestExpired", "message": "Request has expired."}
+        assert response.json() == {"__type": "RequestExpired", "message": "Request has expired."}
         assert api.report()["calls"][-1]["outcome"] == "RequestExpired"
 
 
@@ -224,8 +228,8 @@ def test_the_exact_boundary_of_the_signature_window(api: Api, seconds: int, stat
 def test_the_date_header_tells_the_sandbox_time(api: Api) -> None:
     api.control("clock", {"frozenAt": "2031-01-01T00:00:00Z"})
     at = datetime(2031, 1, 1, tzinfo=UTC)
-    answer = api.create(at=at)
-    assert answer.headers["Date"] == "Wed, 01 Jan 2031 00:00:00 GMT"
+    response = api.create(at=at)
+    assert response.headers["Date"] == "Wed, 01 Jan 2031 00:00:00 GMT"
     api.control("clock", {"advanceSeconds": 901})
     late = api.post(
         "CancelGiftCard", {"creationRequestId": "Sandb1", "partnerId": PARTNER}, at=at + timedelta(seconds=901)
@@ -245,9 +249,9 @@ def test_health_needs_no_signature(api: Api) -> None:
     ("method", "path"), [("POST", "/Nothing"), ("GET", "/CreateGiftCard"), ("PUT", "/"), ("HEAD", "/x")]
 )
 def test_unknown_operations(api: Api, method: str, path: str) -> None:
-    answer = api.session.request(method, api.url + path, timeout=5)
-    assert answer.status_code == 404
-    assert answer.headers["X-Amzn-Errortype"] == "UnknownOperationException"
+    response = api.session.request(method, api.url + path, timeout=5)
+    assert response.status_code == 404
+    assert response.headers["X-Amzn-Errortype"] == "UnknownOperationException"
 
 
 def test_the_target_header_is_optional_unless_strict(api: Api) -> None:
@@ -273,10 +277,10 @@ def test_bodies_need_a_length_within_reason(api: Api) -> None:
 
 def test_every_operation_is_served(api: Api) -> None:
     for operation in OPERATIONS:
-        answer = api.post(operation, {"partnerId": "Wrong"})
-        assert answer.status_code == 400
-        assert answer.json()["errorType"] == "AccessDenied"
-        assert answer.json()["agcodResponse"]["__type"].startswith(f"{operation}Response:")
+        response = api.post(operation, {"partnerId": "Wrong"})
+        assert response.status_code == 400
+        assert response.json()["errorType"] == "AccessDenied"
+        assert response.json()["agcodResponse"]["__type"].startswith(f"{operation}Response:")
 
 
 def test_one_connection_serves_many_calls(api: Api) -> None:
@@ -302,9 +306,9 @@ def test_many_callers_with_one_id_get_one_card(api: Api) -> None:
         return send(request)
 
     with ThreadPoolExecutor(30) as pool:
-        answers = list(pool.map(send_at_once, signed))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.text for answer in answers}) == 1
+        responses = list(pool.map(send_at_once, signed))
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.text for response in responses}) == 1
     report = api.report()
     assert len(report["cards"]) == 1
     assert report["charges"] == {"USD": "25.00"}
@@ -316,7 +320,7 @@ def test_concurrent_callers_never_break_the_throttle(api: Api) -> None:
     signed = [api.signed("CreateGiftCard", create_body(f"Sandb{number}")) for number in range(40)]
 
     with ThreadPoolExecutor(8) as pool:
-        statuses = [answer.status_code for answer in pool.map(send, signed)]
+        statuses = [response.status_code for response in pool.map(send, signed)]
     report = api.report()
     assert report["mostCallsInAnySecond"] <= 10
     assert report["throttledCalls"] == statuses.count(400)
@@ -365,19 +369,19 @@ def test_a_dripping_answer_arrives_in_pieces_and_whole(api: Api) -> None:
     request = api.signed("CreateGiftCard", create_body())
     with requests.post(
         str(request.url), data=request.body, headers=dict(request.headers), timeout=5, stream=True
-    ) as answer:
-        pieces = list(answer.raw.stream(1))
+    ) as response:
+        pieces = list(response.raw.stream(1))
     assert json.loads(b"".join(pieces))["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize(
     ("kind", "status"), [("error500html", 500), ("error503", 503), ("emptyBody", 200), ("resend", 400)]
 )
-def test_faulty_answers_over_the_wire(api: Api, kind: str, status: int) -> None:
+def test_faulty_responses_over_the_wire(api: Api, kind: str, status: int) -> None:
     api.control("faults", {"kind": kind, "calls": {"first": 1}})
-    answer = api.create()
-    assert answer.status_code == status
-    assert 'gcClaimCode":"' not in answer.text
+    response = api.create()
+    assert response.status_code == status
+    assert 'gcClaimCode":"' not in response.text
     assert api.create().json()["status"] == "SUCCESS"
 
 

@@ -69,8 +69,8 @@ def test_a_repeat_answers_the_original_whatever_its_amount(model: Model) -> None
     ],
 )
 def test_bad_amounts_are_refused(model: Model, value: object, error_type: str) -> None:
-    status, answer = load(model, value)
-    assert (status, answer["errorType"]) == (400, error_type)
+    status, response = load(model, value)
+    assert (status, response["errorType"]) == (400, error_type)
     assert model.net == 0
 
 
@@ -94,8 +94,8 @@ def test_bad_customers_are_refused(model: Model, customer: dict[str, str]) -> No
 def test_customers_can_be_made_unusable(model: Model, state: str, error_type: str) -> None:
     clock = Clock(real=lambda: model.time.now)
     handle(model.sandbox, clock, "POST", "customers", {"id": LOGIN["id"], "state": state})
-    answer = load(model)[1]
-    assert (answer["errorCode"], answer["errorType"]) == ("F300", error_type)
+    response = load(model)[1]
+    assert (response["errorCode"], response["errorType"]) == ("F300", error_type)
     handle(model.sandbox, clock, "POST", "customers", {"id": LOGIN["id"], "state": None})
     assert load(model)[0] == 200
 

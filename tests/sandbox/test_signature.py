@@ -115,9 +115,9 @@ def test_the_scope_and_the_needed_headers_are_checked(old: str, new: str) -> Non
 
 def test_a_declared_body_hash_must_be_the_body_s(api: Api) -> None:
     request = api.signed("CreateGiftCard", create_body(), headers={"x-amz-content-sha256": "0" * 64})
-    answer = send(request, api.session)
-    assert answer.status_code == 403
-    assert "x-amz-content-sha256" in answer.json()["message"]
+    response = send(request, api.session)
+    assert response.status_code == 403
+    assert "x-amz-content-sha256" in response.json()["message"]
 
 
 def test_the_date_header_may_stand_in_for_x_amz_date() -> None:

@@ -46,18 +46,18 @@ def test_funds_and_the_activity_page_have_their_own_limits() -> None:
     assert model.ask("GetAvailableFunds")[0] == 200
     assert model.ask("GetAvailableFunds")[0] == 400
     assert model.create()[0] == 200
-    question: dict[str, Json] = {
+    query: dict[str, Json] = {
         "requestId": "1",
         "utcStartDate": "2030-06-01T00:00:00",
         "utcEndDate": "2030-06-01T00:00:00",
     }
-    question |= {"pageIndex": 0, "pageSize": 1}
-    assert model.ask("GetGiftCardActivityPage", **question)[0] == 200
+    query |= {"pageIndex": 0, "pageSize": 1}
+    assert model.ask("GetGiftCardActivityPage", **query)[0] == 200
     model.time.advance(59.9)
     assert model.ask("GetAvailableFunds")[0] == 200
-    assert model.ask("GetGiftCardActivityPage", **question) == (400, {"message": "Rate exceeded"})
+    assert model.ask("GetGiftCardActivityPage", **query) == (400, {"message": "Rate exceeded"})
     model.time.advance(0.1)
-    assert model.ask("GetGiftCardActivityPage", **question)[0] == 200
+    assert model.ask("GetGiftCardActivityPage", **query)[0] == 200
 
 
 def test_accounts_do_not_share_a_limit() -> None:

@@ -27,7 +27,7 @@ def scanner(*failed: Mapping[str, str], passed: int = 7, broken: int = 0) -> str
     return json.dumps({"summary": summary, "results": {"failed_checks": failed}})
 
 
-class Tools:
+class Dependencies:
     """The scanners, which say what they are told to: pip-audit by service."""
 
     def __init__(self, template: str = scanner(), **packages: Sequence[Mapping[str, Any]]) -> None:
@@ -45,69 +45,69 @@ class Tools:
         return 0, json.dumps({"dependencies": self.packages[service]}), ""
 
 
-def outcome(tools: Tools, *reasons: Reason, files: Sequence[Path] = PINS) -> tuple[int, str]:
+def outcome(dependencies: Dependencies, *reasons: Reason, files: Sequence[Path] = PINS) -> tuple[int, str]:
     said: list[str] = []
-    status = audit(tools.run, files, reasons, said.append)
+    status = audit(dependencies.run, files, reasons, said.append)
     return status, "\n".join(said)
 
 
 def test_nothing_found_is_clean() -> None:
-    tools = Tools(pypi=[CLEAN])
-    status, said = outcome(tools)
+    dependencies = Dependencies(pypi=[CLEAN])
+    status, said = outcome(dependencies)
     assert status == 0
     assert "template: 7 checks" in said
     assert "packages: 1 looked up" in said
-    assert tools.asked == ["pypi requirements/project.txt", "pypi requirements/sam.txt"]
+    assert dependencies.asked == ["pypi requirements/project.txt", "pypi requirements/sam.txt"]
 
 
 def test_findings_with_reasons_are_clean() -> None:
-    status, said = outcome(Tools(scanner(BUCKET), pypi=[CLEAN, VULNERABLE]), BUCKETS, PACKAGE)
+    status, said = outcome(Dependencies(scanner(BUCKET), pypi=[CLEAN, VULNERABLE]), BUCKETS, PACKAGE)
     assert (status, said.splitlines()[-1]) == (0, "clean: each finding has one of 2 reasons (local/audit.py)")
 
 
 @pytest.mark.parametrize(
-    ("tools", "named"),
+    ("dependencies", "named"),
     [
-        (Tools(scanner(BUCKET), pypi=[CLEAN]), "CKV_1 AWS::S3::Bucket.One: Ensure"),
-        (Tools(pypi=[VULNERABLE]), "PYSEC-1 two==2.0: fixed in 2.1"),
+        (Dependencies(scanner(BUCKET), pypi=[CLEAN]), "CKV_1 AWS::S3::Bucket.One: Ensure"),
+        (Dependencies(pypi=[VULNERABLE]), "PYSEC-1 two==2.0: fixed in 2.1"),
     ],
     ids=["template", "package"],
 )
-def test_a_finding_without_a_reason_fails(tools: Tools, named: str) -> None:
-    status, said = outcome(tools)
+def test_a_finding_without_a_reason_fails(dependencies: Dependencies, named: str) -> None:
+    status, said = outcome(dependencies)
     assert status == FOUND
     assert named in said
 
 
 def test_a_reason_is_for_its_own_resources_only() -> None:
     other = {**BUCKET, "resource": "AWS::SQS::Queue.One"}
-    status, said = outcome(Tools(scanner(BUCKET, other), pypi=[CLEAN]), BUCKETS)
+    status, said = outcome(Dependencies(scanner(BUCKET, other), pypi=[CLEAN]), BUCKETS)
     assert status == FOUND
     assert "CKV_1 AWS::SQS::Queue.One" in said
     assert "Bucket.One" not in said
 
 
 def test_a_reason_without_a_finding_fails() -> None:
-    status, said = outcome(Tools(pypi=[CLEAN]), BUCKETS)
+    status, said = outcome(Dependencies(pypi=[CLEAN]), BUCKETS)
     assert status == FOUND
     assert "the reason explains nothing any more" in said
 
 
 def test_a_service_that_knows_no_packages_is_not_believed() -> None:
     # given a registry that skips what it is asked about, as a mirror does
-    tools = Tools(pypi=[SKIPPED, SKIPPED], osv=[CLEAN])
+    dependencies = Dependencies(pypi=[SKIPPED, SKIPPED], osv=[CLEAN])
     # when the other service answers, then it counts
-    assert outcome(tools)[0] == 0
-    assert tools.asked[-1].startswith("osv")
+    assert outcome(dependencies)[0] == 0
+    assert dependencies.asked[-1].startswith("osv")
     # and when none does, then that is no result
-    status, said = outcome(Tools(pypi=[SKIPPED, CLEAN], osv=[SKIPPED]))
+    status, said = outcome(Dependencies(pypi=[SKIPPED, CLEAN], osv=[SKIPPED]))
     assert status == UNKNOWN
     assert "NOT AUDITED: No service for known vulnerabilities can be reached" in said
     assert "1 of 2 packages not looked up: not known to this service" in said
 
 
 def test_what_could_not_be_looked_at_excuses_nothing_found() -> None:
-    status, said = outcome(Tools(scanner(BUCKET)), PACKAGE)
+    status, said = outcome(Dependencies(scanner(BUCKET)), PACKAGE)
     assert status == FOUND
     assert "NOT AUDITED" in said
     assert "CKV_1 AWS::S3::Bucket.One" in said
@@ -118,13 +118,13 @@ def test_what_could_not_be_looked_at_excuses_nothing_found() -> None:
 
 @pytest.mark.parametrize("template", ["", "[]", "{}", scanner(passed=0), scanner(broken=1)])
 def test_a_scanner_that_did_not_scan_is_no_result(template: str) -> None:
-    status, said = outcome(Tools(template, pypi=[CLEAN]))
+    status, said = outcome(Dependencies(template, pypi=[CLEAN]))
     assert status == UNKNOWN
     assert "NOT AUDITED: checkov" in said
 
 
 def test_an_empty_file_of_pins_is_no_result() -> None:
-    assert outcome(Tools(pypi=[]))[0] == UNKNOWN
+    assert outcome(Dependencies(pypi=[]))[0] == UNKNOWN
 
 
 def test_all_pins_are_looked_at() -> None:

@@ -1,4 +1,4 @@
-"""Whatever a caller of the API sends: an answer in our words, nothing sent to Amazon by what is refused, nothing told.
+"""Whatever a caller of the API sends: a response in our words, nothing sent to Amazon by what is refused, nothing told.
 
 Events are as API Gateway makes them, of anything that a caller may put into a request; then events that it never makes.
 """
@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from incentives.api.gateway import BODY_BYTES_MAX, HEADER_CHARACTERS_MAX
 from incentives.api.routes import Route
-from incentives.domain.accounts import CardState
+from incentives.domain.accounts.account import CardState
 from tests.openapi.served import BODIES, BY_NAME, Served, event_of, handler_of, served, without_code
 from tests.support.fakes import CODE, usd
 
 Event = dict[str, Any]
 Change = Callable[[Event], None]
 
-#: A text that callers put everywhere, and that must come out nowhere but where it is an answer. With digits, as codes
+#: A text that callers put everywhere, and that must come out nowhere but where it is a response. With digits, as codes
 #: and card numbers have them: the name of a member, all letters, may be logged.
 MARK: Final = "CANARY-4711-OF-THE-CALLER"
 #: What the fakes' Amazon and accounts know: a claim code, and a key.
@@ -161,9 +161,9 @@ def _event(route: Route, known: str, key: str = "fuzz-1") -> Event:
 def _call(here: Served, function: str, event: object) -> tuple[int, Mapping[str, str], Any, str]:
     """Answered by an obliging Amazon."""
     here.world.amazon.script = list(OBLIGING.get(function, ()))
-    answer = handler_of(function)(event, here._context())  # type: ignore[arg-type]
-    assert answer.keys() == {"statusCode", "headers", "body", "isBase64Encoded"}
-    return answer["statusCode"], answer["headers"], json.loads(answer["body"]), answer["body"]
+    response = handler_of(function)(event, here._context())  # type: ignore[arg-type]
+    assert response.keys() == {"statusCode", "headers", "body", "isBase64Encoded"}
+    return response["statusCode"], response["headers"], json.loads(response["body"]), response["body"]
 
 
 def _known_id(here: Served, route: Route) -> str:
@@ -199,7 +199,7 @@ def test_whatever_is_sent_is_answered_and_told_to_nobody(name: str, changes: lis
         for change in [each for group in changes for each in group]:
             change(event)
         status, headers, body, text = _call(here, route.function, event)
-        # then there is an answer: a success, the caller's mistake, or a word of when to try again
+        # then there is a response: a success, the caller's mistake, or a word of when to try again
         assert status < 500 or (status == 503 and int(headers["Retry-After"]) > 0), (status, body)
         if status >= 400:
             _is_problem(status, headers, body)
@@ -224,8 +224,8 @@ def test_a_refusal_does_not_quote_what_was_sent(name: str, body: dict[str, str])
     with served() as here:
         event = _event(route, _known_id(here, route)) | {"body": json.dumps(body)}
         event["multiValueHeaders"] = {"Idempotency-Key": [MARK], "Prefer": [MARK]}
-        status, _, answer, text = _call(here, route.function, event)
-        told = {each["field"] for each in answer.get("errors", [])} if status >= 400 else set()
+        status, _, response, text = _call(here, route.function, event)
+        told = {each["field"] for each in response.get("errors", [])} if status >= 400 else set()
         # A member that nobody knows is named, or else its sender would not know which.
         assert status < 400 or MARK not in text or any(MARK in field for field in told)
 

@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incentives import bootstrap
-from incentives.aws.key_versions import SecretsManagerVersions
-from incentives.aws.records import encode_record
+from incentives.aws.keys.key_versions import SecretsManagerVersions
+from incentives.aws.single_requests.record_items import encode_record
 from incentives.domain.events import Event
-from incentives.domain.ledger import Status
-from incentives.usecases.key_tools import KeyTools
-from incentives.usecases.watch_tools import WatchTools
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.accounts.dependencies import WatchDependencies
+from incentives.usecases.keys.dependencies import KeyDependencies
 from tests.openapi.served import handler_of
 from tests.support.bulk import Bulk, bulk, rows_of
 from tests.support.fakes import CODE, World, world
@@ -68,7 +68,7 @@ class Stage:
     raised: list[str] = field(default_factory=list)
 
     def call(self, function: str, event: object) -> Any:
-        """Its answer, or what it raised."""
+        """Its response, or what it raised."""
         budget = self.world.budget()
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
         try:
@@ -78,7 +78,7 @@ class Stage:
             return error
 
     def nothing_is_told(self) -> None:
-        told = self.world.people
+        told = self.world.notifier
         # Lambda writes what is raised to the function's log.
         said = repr((self.world.telemetry.lines, self.raised, told.notices, told.mails, self.bus.events))
         assert not any(secret in said for secret in SECRETS)
@@ -105,11 +105,13 @@ def stage(of: World | None = None, company: Company | None = None) -> Iterator[S
     parts: dict[str, Any] = {
         "settings": lambda: SimpleNamespace(default_account="default", support_address=None),
         "telemetry": lambda: telemetry,
-        "tools": lambda: found.tools,
-        "accounts": lambda: found.tools.accounts,
-        "order_tools": lambda: orders.tools,
+        "dependencies": lambda: found.dependencies,
+        "accounts": lambda: found.dependencies.accounts,
+        "order_dependencies": lambda: orders.dependencies,
         "bus": lambda: bus,
-        "watch_tools": lambda: WatchTools(tools=found.tools, states=watch.states, bus=bus, limits=watch.limits),
+        "watch_dependencies": lambda: WatchDependencies(
+            dependencies=found.dependencies, states=watch.states, bus=bus, limits=watch.limits
+        ),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in parts.items():
@@ -176,12 +178,12 @@ def stream_records(draw: st.DrawFn) -> Any:
 def test_a_record_that_cannot_be_read_is_named_and_stops_nothing(function: str, records: list[Any]) -> None:
     with stage() as here:
         # when the stream holds whatever it holds
-        answer = here.call(function, {"Records": records})
+        response = here.call(function, {"Records": records})
         # then the function says from where it has to come again, and has never raised
-        assert not isinstance(answer, Exception), answer
-        assert answer.keys() == {"batchItemFailures"}
+        assert not isinstance(response, Exception), response
+        assert response.keys() == {"batchItemFailures"}
         numbers = {str(each["dynamodb"].get("SequenceNumber", "")) for each in records if each["dynamodb"]} | {""}
-        assert {each["itemIdentifier"] for each in answer["batchItemFailures"]} <= numbers
+        assert {each["itemIdentifier"] for each in response["batchItemFailures"]} <= numbers
         # and Amazon was not asked
         assert here.world.amazon.sent == []
         here.nothing_is_told()
@@ -286,9 +288,9 @@ def _issuing(here: Stage) -> str:
 def test_a_schedules_event_says_nothing(function: str, event: Any) -> None:
     def once(given_: Any) -> Any:
         with stage(company=Company()) as here:
-            answer = here.call(function, given_)
+            response = here.call(function, given_)
             here.nothing_is_told()
-            return answer, len(here.world.amazon.sent)
+            return response, len(here.world.amazon.sent)
 
     assert once(event) == once({})
 
@@ -306,14 +308,14 @@ def test_keys_are_rotated_of_accounts_only(event: dict[str, Any]) -> None:
         prefix = "incentives-gateway/accounts"
         rotations = SimpleNamespace(read=lambda _: None)
         nothing: Callable[..., None] = _must_not_be_called
-        keys = KeyTools(
-            tools=here.world.tools,
+        keys = KeyDependencies(
+            dependencies=here.world.dependencies,
             versions=SecretsManagerVersions(lambda: secrets, prefix),
             rotations=rotations,  # type: ignore[arg-type]
             notes=SimpleNamespace(key_notes=nothing),  # type: ignore[arg-type]
             bus=here.bus,
         )
-        patch.setattr(bootstrap, "key_tools", lambda: keys)
+        patch.setattr(bootstrap, "key_dependencies", lambda: keys)
         # when an operator names something as the account
         here.call("rotate_keys", event)
         # then only secrets of accounts are looked at, by names that accounts can have

@@ -2,16 +2,16 @@
 
 Bodies, answers and their reading are the real ones; only signatures are left out, which have tests of their own.
 
-Some things are left out because nobody who has only Amazon's answers to go by could hold them, or because holding them
+Some things are left out because nobody who has only Amazon's responses to go by could hold them, or because holding them
 costs more than they do:
 
 - A copy of a call that Amazon has refused, and takes after all when it comes once more. A refusal is believed, as the
   operation's documentation says; whoever did not believe it could never tell a caller that nothing was charged. Nor,
   once the request has been refused, a copy of a call that was throttled before; until then that does come, and a copy
-  of a call whose answer was lost, unreadable or RESEND comes at any time.
+  of a call whose response was lost, unreadable or RESEND comes at any time.
 - A copy of an answered activation or load that comes after the card was taken back. A printed card or a load is taken
   back at once if every send of it was answered (DECISIONS.md); to hold this one, each would stay open for 20 minutes.
-  Before it is taken back, and of a send whose answer was lost, unreadable or RESEND, copies do come late.
+  Before it is taken back, and of a send whose response was lost, unreadable or RESEND, copies do come late.
 - That a record says so when Amazon takes back a card that was issued long ago. Nobody is told; whoever asks for its
   code again gets none.
 - An Amazon that contradicts itself about printed cards and loads: one that calls a card refunded and charges for it,
@@ -35,15 +35,15 @@ from requests.structures import CaseInsensitiveDict
 
 from incentives.agcod.bodies import body_of
 from incentives.agcod.client import IncentivesClient, SignedCall
-from incentives.agcod.transport import Answer, Fault
-from incentives.domain.accounts import Account
+from incentives.agcod.transport import Fault, Response
+from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Call
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import UnknownBecause
 from sandbox.cards import refund
 from sandbox.delivery import Delivery
 from sandbox.errors import WRONG_SIGNATURE
-from sandbox.faults import LATE_ANSWERS, parse_rule
+from sandbox.faults import LATE_RESPONSES, parse_rule
 from sandbox.gateway import Arrival, Sandbox
 from sandbox.options import changed
 from tests.pacing.stage import Stage
@@ -55,7 +55,7 @@ from tests.workflow.amazon import PARTNER_ID, make_sandbox
 LANDS_WITHIN: Final = timedelta(minutes=20)
 
 #: Of Amazon's operations, those that move nothing. Some have ids that are made up anew each time.
-QUESTIONS: Final = frozenset({"GetAvailableFunds", "GetGiftCardActivityPage", "ActivationStatusCheck"})
+QUERIES: Final = frozenset({"GetAvailableFunds", "GetGiftCardActivityPage", "ActivationStatusCheck"})
 
 #: Of all faults: shows a card as another one than was ordered.
 CONFLICT_PROBABILITY: Final = 0.01
@@ -129,7 +129,7 @@ class Shore:
         arrival = self._arrival(signed)
         said = f"{fault['kind']} {fault.get('when', '')}".strip() if fault else ""
         name, request_id = signed.call.name, signed.call.request_id
-        self.arrived.append((self.stage.seconds, name, "" if name in QUESTIONS else request_id, said))
+        self.arrived.append((self.stage.seconds, name, "" if name in QUERIES else request_id, said))
         delivery = self.sandbox.exchange(arrival)
         says_no = self._says_no(fault)
         if says_no and name in _OPERATIONS:
@@ -159,7 +159,7 @@ class Shore:
         return self._is_read(fault) and self.sandbox.calls[-1].outcome not in {"SUCCESS", "ThrottlingException"}
 
     def _is_read(self, fault: dict[str, Any] | None) -> bool:
-        """Whether the caller can tell from his answer what has become of the call, or believes that he can."""
+        """Whether the caller can tell from his response what has become of the call, or believes that he can."""
         return fault is None or fault["kind"] in {"throttle", "xml", "slowDrip", *CONFLICTS}
 
     def _again(self, arrival: Arrival, signed: SignedCall, *, is_read: bool) -> None:
@@ -203,7 +203,7 @@ class Shore:
         return {
             "kind": "lateEffect",
             "delaySeconds": max(0.0, min(seconds, latest)),
-            "answer": self._chance.choice(LATE_ANSWERS),
+            "answer": self._chance.choice(LATE_RESPONSES),
         }
 
     def _limit(self, limit: int) -> None:
@@ -281,7 +281,7 @@ class Wire(IncentivesClient):
             prepared=prepared,
         )
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Answer | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
         """There and back again."""
         self._step(0.08)
         self._on_arrival(signed)
@@ -300,7 +300,7 @@ class Wire(IncentivesClient):
             "content-type": encoded.content_type,
             **{name.lower(): text for name, text in encoded.headers},
         }
-        return Answer(encoded.http_status, headers, encoded.body)
+        return Response(encoded.http_status, headers, encoded.body)
 
 
 def _key_of(signed: SignedCall) -> str:

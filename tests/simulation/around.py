@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from incentives.domain.alerts import Alert
-from incentives.domain.bulk import OrderStatus, row_outcome
+from incentives.domain.accounts.alerts import Alert
+from incentives.domain.bulk_orders.bulk_order import OrderStatus, row_outcome
 from incentives.domain.events import event_of
-from incentives.domain.ledger import Record, Status, TooLateStage
-from incentives.domain.parking import is_unfunded
-from incentives.domain.recovery import KEY_REFUSED
-from incentives.domain.rotation import Outcome
+from incentives.domain.keys.rotation import Outcome
+from incentives.domain.recovery.rules import KEY_REFUSED
+from incentives.domain.single_requests.parking import is_unfunded
+from incentives.domain.single_requests.record import Record, Status, TooLateStage
 from tests.simulation.bulk import name_of
 from tests.simulation.keyring import OLD, PROVEN
 from tests.simulation.life import Life
@@ -64,7 +64,7 @@ def check_alerts(life: Life) -> Iterator[str]:
     short = [after for _, after in life.ledger.stream if is_unfunded(after.refusal) or is_unfunded(after.error)]
     standing = stream.states.states["default"].standing.alerts if stream.states.states else {}
     alerts = [event.event_id for event in life.events if event.type == "AccountAlert"]
-    subjects = [subject for subject, _ in life.people.notices]
+    subjects = [subject for subject, _ in life.notifier.notices]
     if short and not life.plan.watches and Alert.INSUFFICIENT_FUNDS not in standing:
         yield "an account has run out of money, and no alert stands"
     if life.plan.watches:
@@ -167,7 +167,7 @@ def check_case(record: Record, life: Life) -> Iterator[str]:
 
 def check_mails(life: Life) -> Iterator[str]:
     """I8: no mail shows a signature that Amazon would still take."""
-    for at, text in life.people.mailed:
+    for at, text in life.notifier.mailed:
         request = _case_in(text).get("lastRequest", {})
         if request.get("signature") not in {None, _WITHHELD}:
             signed_at = datetime.strptime(request["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

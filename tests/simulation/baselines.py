@@ -1,6 +1,6 @@
 """The same histories with two clients that do without a ledger, to see what it is worth.
 
-Both are careful as such clients go: they pace themselves, tell refusals from unknown answers, and try again.
+Both are careful as such clients go: they pace themselves, tell refusals from unknown responses, and try again.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any, Final
 
 from incentives.agcod.amazon import SignedCall
-from incentives.domain.accounts import Secret
+from incentives.domain.accounts.account import Secret
 from incentives.domain.calls import Call
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.outcomes import Refused, Succeeded
-from incentives.domain.pacing import Lane
-from incentives.usecases.pace import take_slot
-from incentives.usecases.tools import Budget, Tools
+from incentives.domain.rate_limit import Priority
+from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.permits import take_permit
 from tests.simulation.checks import Report, charged_twice, live_charges, take_the_time
 from tests.simulation.life import Life
 from tests.simulation.plan import Plan, Visit, What
@@ -62,28 +62,28 @@ class Bare(Life):
         if visit.what not in {What.ORDER, What.LATER} or self.known[visit.order]:
             return
         try:
-            self.invoke(lambda tools, budget: self._issue(visit.order, tools, budget))
+            self.invoke(lambda dependencies, budget: self._issue(visit.order, dependencies, budget))
         except (Died, LedgerUnavailable, AccountUnusable):
             # And with the process all that it kept in memory.
             return
 
-    def _issue(self, number: int, tools: Tools, budget: Budget) -> None:
+    def _issue(self, number: int, dependencies: Dependencies, budget: Budget) -> None:
         order = self.order_of(next(each for each in self.plan.wanted if each.number == number))
         request_id = self._new_id(number)
         for _ in range(TRIES_MAX):
             if not budget.allows_a_try():
                 return
-            take_slot("default", Lane.RECOVERY, tools)
+            take_permit("default", Priority.RECOVERY, dependencies)
             call = Call(name=order.operation, request_id=request_id, value=order.value, **_members(order.members))
-            keys = tools.accounts.get("default", fresh=True)
-            outcome = tools.amazon.attempt(tools.amazon.sign(call, keys), seconds=8).outcome
+            keys = dependencies.accounts.get("default", fresh=True)
+            outcome = dependencies.amazon.attempt(dependencies.amazon.sign(call, keys), seconds=8).outcome
             match outcome:
                 case Succeeded():
                     self.known[number].add(request_id)
                     return
                 case Refused():
                     return
-            tools.clock.sleep(1)
+            dependencies.clock.sleep(1)
             if self._client is Client.NEW_ID:
                 request_id = self._new_id(number)
 

@@ -6,16 +6,16 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from incentives.domain.bulk import BulkOrder, FileFormat, OrderStatus, Started, row_idempotency_key
+from incentives.domain.bulk_orders.bulk_order import BulkOrder, FileFormat, OrderStatus, Started, row_idempotency_key
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, OrderConflict, OrderUnavailable
-from incentives.domain.ledger import KeyItem
-from incentives.domain.request_ids import hash_key
-from incentives.usecases.control_order import Action, control_order
-from incentives.usecases.create_order import create_order
-from incentives.usecases.issue_batch import Next, Work, issue_batch
-from incentives.usecases.order_tools import OrderTools
-from incentives.usecases.process_order import Progress, Task, process_order
-from incentives.usecases.tools import Budget, Tools
+from incentives.domain.single_requests.record import KeyItem
+from incentives.domain.single_requests.request_ids import hash_key
+from incentives.usecases.bulk_orders.control_order import Action, control_order
+from incentives.usecases.bulk_orders.create_order import create_order
+from incentives.usecases.bulk_orders.dependencies import OrderDependencies
+from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
+from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.dependencies import Budget, Dependencies
 from tests.simulation.machine import BULK_ORDER, TaskDied
 from tests.simulation.plan import Bulk, Wanted
 from tests.simulation.ports import Died, Port
@@ -97,22 +97,22 @@ class BulkDesk:
                 # For want of a usable key.
                 self._ask(Action.START)
 
-    def _create(self, tools: Tools, desk: OrderTools) -> Any:
+    def _create(self, dependencies: Dependencies, desk: OrderDependencies) -> Any:
         return create_order(
             key="bulk",
             account="default",
             file_format=FileFormat.CSV,
             on_unknown=self._plan.intent,
             caller=None,
-            tools=desk,
-            accounts=tools.accounts,
+            dependencies=desk,
+            accounts=dependencies.accounts,
         )
 
     def _ask(self, action: Action) -> None:
         order_id = self.order_id
         assert order_id is not None
 
-        def work(_: Tools, desk: OrderTools) -> None:
+        def work(_: Dependencies, desk: OrderDependencies) -> None:
             try:
                 control_order(order_id, action, desk)
             except OrderConflict:
@@ -121,11 +121,13 @@ class BulkDesk:
 
         self._until_done(work)
 
-    def _until_done(self, work: Callable[[Tools, OrderTools], _T]) -> _T:
+    def _until_done(self, work: Callable[[Dependencies, OrderDependencies], _T]) -> _T:
         """Repeat a call until it is answered."""
         while True:
             try:
-                done: _T = self._life.invoke(lambda tools, _: work(tools, self._tools(tools)))
+                done: _T = self._life.invoke(
+                    lambda dependencies, _: work(dependencies, self._dependencies(dependencies))
+                )
             except (Died, OrderUnavailable, LedgerUnavailable, AccountUnusable):
                 self._life.stage.sleep(5)
             else:
@@ -155,17 +157,17 @@ class BulkDesk:
         self._ended.add((order_id, round_number))
 
     def _task(self, payload: dict[str, Any]) -> dict[str, Any]:
-        def work(tools: Tools, budget: Budget) -> dict[str, Any]:
+        def work(dependencies: Dependencies, budget: Budget) -> dict[str, Any]:
             if payload["task"] == Task.ISSUE:
-                return self._issue(payload, tools, budget)
-            here = Progress(
+                return self._issue(payload, dependencies, budget)
+            here = OrderProgress(
                 order_id=payload["orderId"],
                 round=payload["round"],
                 done=payload["done"],
                 settled=payload["settled"],
                 waited=payload["waited"],
             )
-            there = process_order(Task(payload["task"]), here, tools, self._tools(tools), budget)
+            there = process_order(Task(payload["task"]), here, dependencies, self._dependencies(dependencies), budget)
             return {
                 "orderId": there.order_id,
                 "round": there.round,
@@ -183,23 +185,23 @@ class BulkDesk:
             raise TaskDied from None
         return result
 
-    def _issue(self, payload: dict[str, Any], tools: Tools, budget: Budget) -> dict[str, Any]:
+    def _issue(self, payload: dict[str, Any], dependencies: Dependencies, budget: Budget) -> dict[str, Any]:
         began_with = budget.seconds_left()
         work = Work(payload["orderId"], payload["round"], payload["batch"])
-        left = issue_batch(work, tools, self._tools(tools), budget)
+        left = issue_batch(work, dependencies, self._dependencies(dependencies), budget)
         seconds_left = int(payload["secondsLeft"] - (began_with - budget.seconds_left()))
         more = left is Next.MORE and seconds_left > 0
         return {**payload, "secondsLeft": seconds_left, "next": (Task.ISSUE if more else Task.DONE).value}
 
-    def _tools(self, tools: Tools) -> OrderTools:
+    def _dependencies(self, dependencies: Dependencies) -> OrderDependencies:
         life = self._life
-        return OrderTools(
+        return OrderDependencies(
             orders=cast("Any", Port(self.orders, life, writes={"create", "move", "begin"}, failure=order_unavailable)),
             files=cast("Any", Port(self.files, life, failure=order_unavailable)),
             workflows=cast("Any", Port(self, life, faulty=False)),
             records=cast("Any", Port(FakeRecords(cast("Any", life.ledger)), life)),
-            clock=tools.clock,
-            telemetry=tools.telemetry,
+            clock=dependencies.clock,
+            telemetry=dependencies.telemetry,
             new_nonce=lambda: f"bulk-{next(self._numbers)}",
         )
 

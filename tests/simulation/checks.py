@@ -1,4 +1,4 @@
-"""The promises, held against Amazon's own book of charges once a history is over."""
+"""The promises, held against Amazon's own activity of charges once a history is over."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from incentives.domain.accounts.spend import charge_of
 from incentives.domain.errors import KeyReused, RefusedByAmazon, StateConflict
-from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
-from incentives.domain.spend import charge_of
-from incentives.usecases.answers import Delivered, Standing
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.single_requests.results import Delivered, Standing
 from sandbox.world import Charge, World
 from tests.simulation.around import (
     cents_charged,
@@ -32,13 +32,13 @@ from tests.support.fakes import START
 #: Amazon's own limit, of calls in any second.
 PER_SECOND_MAX: Final = 10
 
-#: Of eight a second, a new process's first calls may add two (see the pacer), and the way to Amazon lets another slip
-#: in: once in some thousand bursts Amazon throttles one call, which is no answer to anything.
+#: Of eight a second, a new process's first calls may add two (see the rate limiter), and the way to Amazon lets another slip
+#: in: once in some thousand bursts Amazon throttles one call, which is no response to anything.
 PER_SECOND_MAX_BEGUN: Final = PER_SECOND_MAX + 1
 
 #: Processes whose clocks differ may pass it until they have heard of each other, by no more than two of them at full
-#: pace; and a call that is held up between its slot and Amazon, by a process that freezes or a write that has to be
-#: tried again, comes among those of later slots.
+#: pace; and a call that is held up between its permit and Amazon, by a process that freezes or a write that has to be
+#: tried again, comes among those of later permits.
 PER_SECOND_MAX_APART: Final = 16
 
 #: Seconds between clocks that agree.
@@ -173,8 +173,8 @@ def _reused(life: Life, charges: list[Charge]) -> Iterator[str]:
 
 def _at_rest(life: Life) -> str:
     """All that is written down anywhere, but for the secret itself."""
-    kept = [life.ledger.records, life.ledger.keys, life.telemetry.lines, life.inputs, life.people.mails]
-    kept += [life.people.notices, life.events, life.table.items]
+    kept = [life.ledger.records, life.ledger.keys, life.telemetry.lines, life.inputs, life.notifier.mails]
+    kept += [life.notifier.notices, life.events, life.table.items]
     if life.stream is not None:
         # Of every version of every record: whatever the ledger's adapter writes.
         kept += [life.stream.images, life.stream.states]
@@ -239,26 +239,26 @@ def _check_last_words(life: Life) -> Iterator[str]:
     """Nothing is refused for want of a key to the end, if there is one that Amazon takes."""
     if not life.shore.takes(life.keyring.current):
         return
-    last = {told.visit.order: told.answer for told in life.told if told.visit.what in _ORDERING - {What.OTHER_BODY}}
-    for order, answer in last.items():
-        if isinstance(answer, RefusedByAmazon) and answer.retryable:
-            yield f"I6 order {order} was last told {answer.error_type}, and nothing is in its way"
+    last = {told.visit.order: told.response for told in life.told if told.visit.what in _ORDERING - {What.OTHER_BODY}}
+    for order, response in last.items():
+        if isinstance(response, RefusedByAmazon) and response.retryable:
+            yield f"I6 order {order} was last told {response.error_type}, and nothing is in its way"
 
 
 def _check_told(told: Told, life: Life, world: World) -> Iterator[str]:
-    visit, answer = told.visit, told.answer
+    visit, response = told.visit, told.response
     record = _newest(life, visit)
     if record is None:
         return
     name = f"{visit.what.value} {visit.order} at {visit.at:.3f}"
-    if isinstance(answer, RefusedByAmazon | StateConflict):
-        about = life.ledger.records.get(answer.request_id or "")
+    if isinstance(response, RefusedByAmazon | StateConflict):
+        about = life.ledger.records.get(response.request_id or "")
         # What was refused as it stood then may have been ordered again since.
         record = about if about is not None and about.status is Status.REFUSED else record
     is_live = record.request_id in live_charges(world)
-    match answer:
+    match response:
         case Delivered():
-            yield from _check_delivery(told, answer, life, world, name)
+            yield from _check_delivery(told, response, life, world, name)
         case Standing(record=shown) if shown.status is Status.REVERSED and is_live:
             yield f"I6 {name} was told that it is reversed, and it is charged"
         case RefusedByAmazon() if visit.what in _ORDERING and is_live:
@@ -267,23 +267,27 @@ def _check_told(told: Told, life: Life, world: World) -> Iterator[str]:
             yield f"I6 {name} was told that nothing is charged, and it is"
         case KeyReused() if _cents(visit, life) == _cents_of(record):
             yield f"I9 {name} is the order of its key, and was refused as another"
-    if visit.what in _ORDERING and isinstance(answer, Delivered) and _cents(visit, life) != _cents_of(answer.record):
+    if (
+        visit.what in _ORDERING
+        and isinstance(response, Delivered)
+        and _cents(visit, life) != _cents_of(response.record)
+    ):
         yield f"I9 {name} got another order's card"
 
 
-def _check_delivery(told: Told, answer: Delivered, life: Life, world: World, name: str) -> Iterator[str]:
-    if answer.record.status is not Status.SUCCEEDED:
-        yield f"I6 {name} was delivered a card that is {answer.record.status.value}"
-    if answer.card is None or answer.record.operation is not Operation.CREATE_GIFT_CARD:
+def _check_delivery(told: Told, response: Delivered, life: Life, world: World, name: str) -> Iterator[str]:
+    if response.record.status is not Status.SUCCEEDED:
+        yield f"I6 {name} was delivered a card that is {response.record.status.value}"
+    if response.card is None or response.record.operation is not Operation.CREATE_GIFT_CARD:
         return
-    card = world.cards.get((answer.record.partner_id, answer.record.request_id))
-    code = answer.card.claim_code.reveal() if answer.card.claim_code else None
-    if card is None or card.claim_code != code or card.value.amount != answer.record.value.amount:
+    card = world.cards.get((response.record.partner_id, response.record.request_id))
+    code = response.card.claim_code.reveal() if response.card.claim_code else None
+    if card is None or card.claim_code != code or card.value.amount != response.record.value.amount:
         yield f"I7 {name} was delivered another card than was issued"
     elif card.cancelled_at is not None and card.cancelled_at < told.asked_at:
         yield f"I7 {name} was delivered a card that had been refunded"
     told_at = (told.at - START).total_seconds()
-    asked = (answer.record.operation, answer.record.request_id)
+    asked = (response.record.operation, response.record.request_id)
     if all(said == "created" for at, *call, said in life.shore.arrived if tuple(call) == asked and at <= told_at):
         yield f"I7 {name} was delivered a card that Amazon had not shown as live"
 

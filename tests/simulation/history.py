@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from tests.simulation.amazon import QUESTIONS
+from tests.simulation.amazon import QUERIES
 from tests.simulation.life import Life, Told
 from tests.support.fakes import START
 
@@ -25,9 +25,9 @@ def history(life: Life) -> Iterator[str]:
     lines += [
         (_seconds(charge.at), f"      charged {charge.request_id} {charge.value}") for charge in sandbox.world.charges
     ]
-    landings = [each for each in sandbox.landings if each.operation not in QUESTIONS]
+    landings = [each for each in sandbox.landings if each.operation not in QUERIES]
     lines += [(_seconds(each.at), f"      landed late {each.operation} {each.request_id}") for each in landings]
-    lines += [(_seconds(told.at), _answer(told)) for told in life.told]
+    lines += [(_seconds(told.at), _response(told)) for told in life.told]
     yield from (f"{at:12.3f} {text}" for at, text in sorted(lines, key=lambda each: each[0]))
 
 
@@ -40,7 +40,7 @@ def _facts(event: str, facts: dict[str, object]) -> str:
     return f"{event.split()[1]} {shown}"
 
 
-def _answer(told: Told) -> str:
-    answer = told.answer
-    said = f"{type(answer).__name__} {answer if isinstance(answer, Exception) else ''}"
+def _response(told: Told) -> str:
+    response = told.response
+    said = f"{type(response).__name__} {response if isinstance(response, Exception) else ''}"
     return f"told: {told.visit.what.value}, order {told.visit.order}: {said}"

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from incentives.aws.key_versions import CURRENT, PREVIOUS
-from incentives.domain.rotation import Rotation
+from incentives.aws.keys.key_versions import CURRENT, PREVIOUS
+from incentives.domain.keys.rotation import Rotation
 from tests.pacing.stage import Stage
 from tests.pacing.table import Table, updates
 from tests.support.fakes import START
@@ -98,7 +98,7 @@ class SecretStore:
 
 
 class PacerTable(Table):
-    """The pacer's table, on which functions also note what they meet of keys."""
+    """The rate limiter's table, on which functions also note what they meet of keys."""
 
     def update_item(self, **params: Any) -> dict[str, Any]:
         if "ConditionExpression" in params:

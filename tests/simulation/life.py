@@ -20,37 +20,37 @@ from typing import Any, Final, cast
 from botocore.exceptions import ClientError
 
 from incentives.agcod.amazon import Amazon, SignedCall
-from incentives.aws.accounts import SecretsManagerAccounts
-from incentives.aws.backlog import DELAY_SECONDS_MAX
-from incentives.aws.key_notes import DynamoDbKeyNotes
-from incentives.aws.key_versions import CURRENT
-from incentives.aws.pacer import DynamoDbPacer
+from incentives.aws.accounts.accounts import SecretsManagerAccounts
+from incentives.aws.keys.key_notes import DynamoDbKeyNotes
+from incentives.aws.keys.key_versions import CURRENT
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.aws.single_requests.backlog import DELAY_SECONDS_MAX
 from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByAmazon
 from incentives.domain.events import Event
-from incentives.domain.ledger import KeyItem, Record, Status
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
-from incentives.domain.pacing import Pace
-from incentives.domain.request_ids import hash_key
-from incentives.domain.waits import deadline
-from incentives.usecases.answers import Accepted, Delivered, Standing
-from incentives.usecases.cancel import cancel
-from incentives.usecases.issue import Order, issue
-from incentives.usecases.issue_queued import issue_messages
-from incentives.usecases.recover import Task, recover
-from incentives.usecases.reveal import reveal
-from incentives.usecases.start_recovery import start_recovery, sweep
-from incentives.usecases.tools import Budget, Tools
+from incentives.domain.rate_limit import Pace
+from incentives.domain.recovery.waits import deadline
+from incentives.domain.single_requests.record import KeyItem, Record, Status
+from incentives.domain.single_requests.request_ids import hash_key
+from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.start_recovery import start_recovery, sweep
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue_queued import issue_messages
+from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
+from incentives.usecases.single_requests.reveal import reveal
 from tests.pacing.stage import Stage
-from tests.simulation.amazon import QUESTIONS, Shore, Wire
+from tests.simulation.amazon import QUERIES, Shore, Wire
 from tests.simulation.bulk import BulkDesk
 from tests.simulation.keyring import NEW, PREFIX, PacerTable, SecretStore
 from tests.simulation.machine import RECOVERY, Machine, TaskDied
 from tests.simulation.plan import Plan, Visit, Wanted, What
-from tests.simulation.ports import Died, Ledger, People, Port, ProcessClock, Telemetry
+from tests.simulation.ports import Died, Ledger, Notifier, Port, ProcessClock, Telemetry
 from tests.simulation.staff import Staff
 from tests.simulation.stream import Stream
-from tests.support.fakes import START, FakeBooks, FakeVault
+from tests.support.fakes import START, FakeKeptPages, FakeVault
 
 FUNCTION_SECONDS: Final = 25.0
 SUPPORT: Final = "support@amazon.test"
@@ -65,7 +65,7 @@ RECEIVED_MAX: Final = 5
 #: After its deadline: the last try's wait, the sweep's turn and its lease.
 OVERDUE_AFTER: Final = timedelta(minutes=20)
 
-#: Once nothing goes wrong any more: the fence, two answers after it and a last wait of 15 minutes, for each generation.
+#: Once nothing goes wrong any more: the in-flight window, two responses after it and a last wait of 15 minutes, for each generation.
 ENDS_WITHIN: Final = timedelta(hours=3)
 
 #: Whoever is told that his key was refused, or his order not sent, repeats it: so often, and each time a minute later.
@@ -96,14 +96,14 @@ class Told:
     visit: Visit
     asked_at: datetime
     at: datetime
-    answer: Answered
+    response: Answered
 
 
 class Life:
     """A history, and all that is left of it.
 
     Attributes:
-        told: every answer, in order.
+        told: every response, in order.
         overdue: records that were open longer than they may be.
         broken: promises that were seen broken on the way.
         inputs: of every execution of the workflow.
@@ -118,9 +118,9 @@ class Life:
         self.stage = Stage(START, START + ENDS_BY)
         self.shore = Shore(plan, self.stage)
         self.faults: Counter[str] = Counter()
-        self.ledger, self.vault, self.people = Ledger(self.stage), FakeVault(), People(self, self.stage)
+        self.ledger, self.vault, self.notifier = Ledger(self.stage), FakeVault(), Notifier(self, self.stage)
         self.telemetry = Telemetry(self.stage)
-        self.table, self.books = PacerTable(), FakeBooks()
+        self.table, self.kept_pages = PacerTable(), FakeKeptPages()
         self.keyring = SecretStore(self.stage, parks=plan.parks)
         self.events: list[Event] = []
         self.told: list[Told] = []
@@ -140,28 +140,30 @@ class Life:
         if self.stream is not None:
             self.ledger.on_write = self.stream.write
 
-    def _process(self, number: int, skew: float) -> Tools:
+    def _process(self, number: int, skew: float) -> Dependencies:
         clock = ProcessClock(self.stage, skew)
         numbers = itertools.count()
         secrets = Port(self.keyring, self, failure=_throttled)
-        notes: Any = Port(DynamoDbKeyNotes(self.table, "pacer", now=clock.now), self)
+        notes: Any = Port(DynamoDbKeyNotes(self.table, "rate_limiter", now=clock.now), self)
 
-        def note_refusal(account: str, key_print: str) -> None:
+        def note_refusal(account: str, key_fingerprint: str) -> None:
             self.faults["key refused"] += 1
-            notes.note_refusal(account, key_print)
+            notes.note_refusal(account, key_fingerprint)
 
         accounts = SecretsManagerAccounts(lambda: secrets, PREFIX, now=clock.now, note_refusal=note_refusal)
-        pacer = DynamoDbPacer(self.table, "pacer", pace=Pace(), now=clock.now, key_of=accounts.key_at_hand)
-        return Tools(
+        rate_limiter = DynamoDbRateLimiter(
+            self.table, "rate_limiter", pace=Pace(), now=clock.now, key_of=accounts.key_at_hand
+        )
+        return Dependencies(
             ledger=cast("Any", Port(self.ledger, self, writes={"open", "apply", "reissue"})),
-            pacer=cast("Any", Port(pacer, self)),
+            rate_limiter=cast("Any", Port(rate_limiter, self)),
             backlog=cast("Any", Port(self, self, faulty=False)),
             amazon=Amazon(Wire(self.shore, clock, self.step, self._arrives)),
-            books=cast("Any", Port(self.books, self, writes={"keep"})),
+            kept_pages=cast("Any", Port(self.kept_pages, self, writes={"keep"})),
             accounts=accounts,
             vault=self.vault,
             recoveries=cast("Any", Port(self, self, faulty=False)),
-            people=self.people,
+            notifier=self.notifier,
             clock=clock,
             telemetry=self.telemetry,
             new_nonce=lambda: f"nonce-{number}-{next(numbers)}",
@@ -196,9 +198,9 @@ class Life:
         self.faults[f"aws: {fault}"] += 1
         return fault
 
-    def people_fault(self) -> str | None:
+    def notifier_fault(self) -> str | None:
         """Why a mail or a notice does not get through, if it does not."""
-        if self.shore.is_calm or self.chance.random() >= self.plan.people:
+        if self.shore.is_calm or self.chance.random() >= self.plan.notifier:
             return None
         self.faults["people not reached"] += 1
         return "Throttling"
@@ -206,7 +208,7 @@ class Life:
     def _arrives(self, signed: SignedCall) -> None:
         """I1: what is about to have its effect is in the ledger already."""
         call = signed.call
-        if call.name in QUESTIONS:
+        if call.name in QUERIES:
             return
         record = self.ledger.records.get(call.request_id)
         match record:
@@ -255,12 +257,12 @@ class Life:
 
     # ---- who is in it -----------------------------------------------------------------------------
 
-    def invoke(self, work: Callable[[Tools, Budget], Any], *, seconds: float = FUNCTION_SECONDS) -> Any:
+    def invoke(self, work: Callable[[Dependencies, Budget], Any], *, seconds: float = FUNCTION_SECONDS) -> Any:
         """Run a function in one of the processes, for so many seconds at most. Raises `Died`."""
         end = self.stage.time + timedelta(seconds=seconds)
         self._here.ends_by, self._here.is_dead = end, False
-        tools = self.chance.choice(self._processes)
-        return work(tools, Budget(lambda: (end - self.stage.time).total_seconds()))  # noqa: PLW0108 - the time is read anew each time
+        dependencies = self.chance.choice(self._processes)
+        return work(dependencies, Budget(lambda: (end - self.stage.time).total_seconds()))  # noqa: PLW0108 - the time is read anew each time
 
     def key_of(self, number: int) -> KeyItem | None:
         """The key item of an order, if it was ever recorded."""
@@ -301,41 +303,43 @@ class Life:
         wanted = self.plan.orders[visit.order]
         first = self.key_of(visit.order)
 
-        def work(tools: Tools, budget: Budget) -> Answered:
+        def work(dependencies: Dependencies, budget: Budget) -> Answered:
             match visit.what:
                 case What.ORDER | What.LATER:
-                    return issue(self.order_of(wanted), tools, budget, later=visit.what is What.LATER)
+                    return issue(self.order_of(wanted), dependencies, budget, later=visit.what is What.LATER)
                 case What.OTHER_BODY:
-                    return issue(self.order_of(wanted, cents=wanted.cents + 1), tools, budget)
+                    return issue(self.order_of(wanted, cents=wanted.cents + 1), dependencies, budget)
             if first is None:
                 return None
             match visit.what:
                 case What.CANCEL:
-                    return cancel(first.request_id, wanted.operation, None, tools, budget)
+                    return cancel(first.request_id, wanted.operation, None, dependencies, budget)
                 case What.REVEAL:
-                    return reveal(first.request_id, None, tools, budget)
+                    return reveal(first.request_id, None, dependencies, budget)
                 case _:
-                    return start_recovery(first.request_id, None, tools)
+                    return start_recovery(first.request_id, None, dependencies)
 
-        answer: Answered
+        response: Answered
         self._came[visit.order] += 1
         try:
-            answer = self.invoke(work)
+            response = self.invoke(work)
         except Died:
             return None
         except GatewayError as error:
-            answer = error
+            response = error
         is_only_one = self._came[visit.order] == 1
-        if isinstance(answer, LedgerUnavailable) and is_only_one and self.key_of(visit.order) is not None:
+        if isinstance(response, LedgerUnavailable) and is_only_one and self.key_of(visit.order) is not None:
             self.broken.append(f"I6 order {visit.order} was told that it is not written, and it is")
-        told = Told(visit, asked_at, self.stage.time, answer)
+        told = Told(visit, asked_at, self.stage.time, response)
         self.told.append(told)
-        self._heed(visit, answer)
+        self._on_throttled(visit, response)
         return told
 
-    def _heed(self, visit: Visit, answer: Answered) -> None:
-        """Repeat an order as its answer says."""
-        if not (isinstance(answer, RefusedByAmazon) and answer.retryable and visit.what in {What.ORDER, What.LATER}):
+    def _on_throttled(self, visit: Visit, response: Answered) -> None:
+        """Repeat an order as its response says."""
+        if not (
+            isinstance(response, RefusedByAmazon) and response.retryable and visit.what in {What.ORDER, What.LATER}
+        ):
             return
         self._repeated[visit.order] += 1
         if self._repeated[visit.order] <= REPEATS_MAX:
@@ -348,9 +352,9 @@ class Life:
         self.inputs.append(given)
 
         def task(payload: dict[str, Any]) -> dict[str, Any]:
-            def work(tools: Tools, budget: Budget) -> dict[str, Any]:
+            def work(dependencies: Dependencies, budget: Budget) -> dict[str, Any]:
                 asked = Task(payload["task"]), payload["requestId"], payload["epoch"]
-                done = recover(*asked, tools, budget, support_address=SUPPORT)
+                done = recover(*asked, dependencies, budget, support_address=SUPPORT)
                 return {
                     "requestId": done.request_id,
                     "epoch": done.epoch,
@@ -389,7 +393,7 @@ class Life:
         messages = [{"body": json.dumps({"requestId": request_id})}]
         for _ in range(RECEIVED_MAX):
             try:
-                self.invoke(lambda tools, budget: issue_messages(messages, tools, budget))
+                self.invoke(lambda dependencies, budget: issue_messages(messages, dependencies, budget))
             except (Died, LedgerUnavailable):
                 self.stage.sleep(MESSAGE_BACK_AFTER_SECONDS)
             else:
@@ -413,7 +417,7 @@ class Life:
 
     def _reopen(self, request_id: str) -> None:
         try:
-            self.invoke(lambda tools, _: start_recovery(request_id, None, tools))
+            self.invoke(lambda dependencies, _: start_recovery(request_id, None, dependencies))
         except GatewayError:
             self.faults["round not started"] += 1
 
@@ -442,7 +446,7 @@ class Life:
 
     def _sweep(self) -> None:
         try:
-            self.invoke(lambda tools, budget: sweep(tools))
+            self.invoke(lambda dependencies, budget: sweep(dependencies))
         except (Died, LedgerUnavailable):
             self.faults["sweep failed"] += 1
 

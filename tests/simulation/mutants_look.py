@@ -15,12 +15,22 @@ from typing import Any, Final
 
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.errors import AccountUnusable, CancelWindowOver, LedgerUnavailable
-from incentives.domain.ledger import EDGES, Cause, Change, Intent, KeyItem, Lost, Record, Status, TooLateStage
 from incentives.domain.operations import Operation
-from incentives.domain.parking import INSUFFICIENT_FUNDS
-from incentives.domain.recovery import ALREADY_ACTIVATED, GENERATIONS_MAX, KEY_REFUSED, Reissue
-from incentives.domain.waits import deadline
-from incentives.usecases.answers import Accepted, Delivered, Standing
+from incentives.domain.recovery.rules import ALREADY_ACTIVATED, GENERATIONS_MAX, KEY_REFUSED, Reissue
+from incentives.domain.recovery.waits import deadline
+from incentives.domain.single_requests.parking import INSUFFICIENT_FUNDS
+from incentives.domain.single_requests.record import (
+    EDGES,
+    Cause,
+    Change,
+    Intent,
+    KeyItem,
+    Lost,
+    Record,
+    Status,
+    TooLateStage,
+)
+from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.simulation.checks import live_charges
 from tests.simulation.life import OVERDUE_AFTER, SUBJECTS, Life, Told
 from tests.simulation.plan import CONFLICTS, Plan, Visit, What
@@ -100,7 +110,7 @@ class Watched(Life):
         told = super().come(visit)
         here.repeats = None
         is_written = first is None and self._asked[visit.order] == 1 and self.key_of(visit.order) is not None
-        if is_written and told and isinstance(told.answer, LedgerUnavailable):
+        if is_written and told and isinstance(told.response, LedgerUnavailable):
             self.seen.append(f"I6 order {visit.order} was told that it is not written, and it is")
         return told
 
@@ -197,7 +207,7 @@ class Watched(Life):
         if before.wake_at and before.wake_at > latest:
             yield f"I8 the sweep took {name} from a holder who is heard of"
         earlier = self.states[name][-3:-2]
-        # Whoever has just sent something waits for its answer, and for nothing else.
+        # Whoever has just sent something waits for its response, and for nothing else.
         has_sent = bool(earlier) and _sends(before) > _sends(earlier[0][1])
         if before.due_at and before.due_at > latest and not has_sent:
             yield f"I8 the sweep took {name} from a holder who only waits"
@@ -277,7 +287,7 @@ def look(life: Watched) -> Iterator[str]:
     if len(calls) > _CALLS_MIN and throttled > 0.4 * len(calls):
         yield f"I5 Amazon has throttled {throttled} of {len(calls)} calls"
     for told in life.told:
-        yield from _look_at_answer(told, life)
+        yield from _look_at_response(told, life)
 
 
 def _look_at_end(record: Record) -> Iterator[str]:
@@ -307,8 +317,8 @@ def _look_at_success(record: Record, life: Watched) -> Iterator[str]:
         yield f"I8 {name} was left charged before Amazon had twice called its reversal too late"
     closed_at = next(at for at, each in life.states[name] if each.status is Status.SUCCEEDED)
     seconds = (closed_at - life.stage.started).total_seconds()
-    answers = [said for at, call, sent, said in life.shore.arrived if sent == name and at <= seconds]
-    if answers and answers[-1] in CONFLICTS:
+    responses = [said for at, call, sent, said in life.shore.arrived if sent == name and at <= seconds]
+    if responses and responses[-1] in CONFLICTS:
         yield f"I7 {name} became a success when another card was shown"
 
 
@@ -337,8 +347,8 @@ def _look_at_escalation(record: Record, life: Watched) -> Iterator[str]:
     undisturbed = not life.ends["died"] and not life.ends["timed out"] and not life.plan.rounds
     if undisturbed and not life.ends["Escalated"] and not any(v.what is What.RECOVER for v in life.plan.visits):
         yield f"I8 {name} was escalated, and its execution has not failed"
-    is_mailed = any(name in subject for _, subject, _ in life.people.mails)
-    for subject, text in life.people.notices:
+    is_mailed = any(name in subject for _, subject, _ in life.notifier.mails)
+    for subject, text in life.notifier.notices:
         if name in subject and "was mailed to Amazon" in text and not is_mailed:
             yield f"I8 {name} is told to have been mailed, and was not"
 
@@ -394,10 +404,10 @@ def _look_for_secrets(life: Watched) -> Iterator[str]:
     yield from (f"I4 {secret} was kept in the clear for a while" for secret in secrets if secret in versions)
 
 
-def _look_at_answer(told: Told, life: Watched) -> Iterator[str]:
-    visit, answer = told.visit, told.answer
+def _look_at_response(told: Told, life: Watched) -> Iterator[str]:
+    visit, response = told.visit, told.response
     name = f"{visit.what.value} {visit.order} at {visit.at:.3f}"
-    match answer:
+    match response:
         case Delivered(record=record, card=card) if card is not None:
             yield from _look_at_delivery(told, record, life, name)
         case Accepted(record=record) | Standing(record=record) if visit.what is What.CANCEL:
@@ -406,21 +416,21 @@ def _look_at_answer(told: Told, life: Watched) -> Iterator[str]:
             yield from _look_at_window(told, life, name)
         case LedgerUnavailable() | AccountUnusable():
             if told.asked_at > life.stage.started + timedelta(seconds=life.plan.calm_at):
-                yield f"I3 {name} was not answered although nothing goes wrong any more: {type(answer).__name__}"
+                yield f"I3 {name} was not answered although nothing goes wrong any more: {type(response).__name__}"
 
 
 def _look_at_delivery(told: Told, record: Record, life: Watched, name: str) -> Iterator[str]:
-    """Between Amazon's answer and the delivery, the ledger has to have said SUCCEEDED."""
+    """Between Amazon's response and the delivery, the ledger has to have said SUCCEEDED."""
     start = life.stage.started
     seconds = (told.at - start).total_seconds()
-    answers = [
+    responses = [
         at
         for at, call, sent, _ in life.shore.arrived
         if (call, sent) == (record.operation.value, record.request_id) and at <= seconds
     ]
-    if not answers:
+    if not responses:
         return
-    answered_at = start + timedelta(seconds=answers[-1])
+    answered_at = start + timedelta(seconds=responses[-1])
     versions = life.states[record.request_id]
     ends = [at for at, _ in versions[1:]] + [told.at]
     for (since, each), until in zip(versions, ends, strict=True):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from incentives.usecases import count_spend, drive, key_trial, publish_events, raise_alerts
+from incentives.usecases import publish_events
+from incentives.usecases.accounts import count_spend, raise_alerts
+from incentives.usecases.keys import key_trial
+from incentives.usecases.single_requests import drive
 from tests.simulation.mutants_cut import Mutant, cut
 from tests.simulation.mutants_scenes import faults_of_aws, staged
 from tests.simulation.plan import HOUR, Trial, What
@@ -63,7 +66,7 @@ ALERTS: Final = [
         (
             cut(
                 raise_alerts.raise_alerts,
-                "for alert in to_tell(before, after, tools.clock.now()):",
+                "for alert in to_tell(before, after, dependencies.clock.now()):",
                 "for alert in after.alerts:",
             ),
         ),
@@ -75,12 +78,12 @@ ALERTS: Final = [
         (
             cut(
                 raise_alerts._tell,
-                'tools.telemetry.count("AlertNotTold")\n        return False',
-                'tools.telemetry.count("AlertNotTold")\n        return True',
+                'dependencies.telemetry.count("AlertNotTold")\n        return False',
+                'dependencies.telemetry.count("AlertNotTold")\n        return True',
             ),
         ),
         plan=staged(
-            orders=4, streams=True, balances=PENNILESS, people=0.9, watches=(HOUR, 2 * HOUR), calm_at=2.5 * HOUR
+            orders=4, streams=True, balances=PENNILESS, notifier=0.9, watches=(HOUR, 2 * HOUR), calm_at=2.5 * HOUR
         ),
     ),
 ]
@@ -89,7 +92,7 @@ KEYS: Final = [
     Mutant(
         "a key that Amazon refuses is rolled back",
         "I3",
-        (cut(key_trial._look, "if prove(trial.old, tools).verdict is not Verdict.REFUSED:", "if False:"),),
+        (cut(key_trial._look, "if prove(trial.old, dependencies).verdict is not Verdict.REFUSED:", "if False:"),),
         plan=staged(orders=1, begins=130, trial=SPOILED),
     ),
     Mutant(

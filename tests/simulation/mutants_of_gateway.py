@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain import recovery, request_ids, spend, transitions, waits
-from incentives.domain.ledger import Change
-from incentives.usecases import book, drive, issue, issue_queued, pace, reveal
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.accounts.account import spend
+from incentives.domain.recovery.rules import rules as recovery
+from incentives.domain.recovery.rules import waits
+from incentives.domain.single_requests import request_ids, transitions
+from incentives.domain.single_requests.record import Change
+from incentives.usecases import permits as pace
+from incentives.usecases.recovery import look_up_activity as activity
+from incentives.usecases.single_requests import drive, issue, issue_queued, reveal
 from tests.simulation.mutants_amazon import (
     DONE_AND_LOST,
     LOST,
@@ -26,7 +31,6 @@ from tests.simulation.mutants_amazon import (
 from tests.simulation.mutants_cut import Mutant, cut
 from tests.simulation.mutants_of_protocol import FIRST, REISSUE, REVERSE, SECOND, SILENCE, THIRD, UNHEARD
 from tests.simulation.mutants_scenes import (
-    answers_slow,
     block,
     dies_after,
     dies_at_amazon,
@@ -34,6 +38,7 @@ from tests.simulation.mutants_scenes import (
     messages_doubled,
     messages_lost,
     nobody_sweeps,
+    responses_slow,
     scenes,
     secret_missing,
     staged,
@@ -134,8 +139,8 @@ SENDING: Final = [
         (
             cut(
                 issue.issue,
-                "signed = tools.amazon.sign(call, account)\n",
-                "signed = tools.amazon.sign(call, account)\n    tools.amazon.attempt(signed, seconds=8.0)\n",
+                "signed = dependencies.amazon.sign(call, account)\n",
+                "signed = dependencies.amazon.sign(call, account)\n    dependencies.amazon.attempt(signed, seconds=8.0)\n",
             ),
         ),
         plan=staged(),
@@ -146,7 +151,7 @@ SENDING: Final = [
         (
             cut(
                 drive._send,
-                "here, held = write(here, mark(record, signed.sent_at, tools.clock.now()), tools)\n"
+                "here, held = write(here, mark(record, signed.sent_at, dependencies.clock.now()), dependencies)\n"
                 "    if not held:\n"
                 "        return here, False, False\n",
                 "pass\n",
@@ -173,7 +178,7 @@ SENDING: Final = [
             amazon(
                 When(OPERATION, [NOT_PERMITTED], numbers=FIRST), When(OPERATION, [lands_late(10, 60)], numbers=SECOND)
             ),
-            answers_slow(5, range(1, 3)),
+            responses_slow(5, range(1, 3)),
         ),
     ),
     Mutant(
@@ -182,8 +187,8 @@ SENDING: Final = [
         (
             cut(
                 drive.drive,
-                "reread_key, slot = False, None\n                if not held:\n                    return here",
-                "reread_key, slot = False, None",
+                "reread_key, permit = False, None\n                if not held:\n                    return here",
+                "reread_key, permit = False, None",
             ),
         ),
         plan=staged(orders=4, later=[(What.CANCEL, 1, 8)]),
@@ -197,7 +202,7 @@ SENDING: Final = [
         scene=amazon(When(OPERATION, [LOST], ends=3 * MINUTE), When(REVERSAL, [LOST], ends=3 * MINUTE)),
     ),
     Mutant(
-        "an unknown answer leaves a doubt",
+        "an unknown response leaves a doubt",
         "I3",
         (cut(recovery._unknown, "read, doubt=True, first", "read, first"),),
         plan=staged(),
@@ -249,29 +254,41 @@ SENDING: Final = [
         ),
     ),
     Mutant(
-        "only an account without a book does without it",
+        "only an account without a activity does without it",
         "I3",
         (
             cut(
-                book._ask,
-                "isinstance(answer, Refused) and answer.error.type == DISABLED",
-                "isinstance(answer, Refused)",
+                activity._ask,
+                "isinstance(response, Refused) and response.error.type == DISABLED",
+                "isinstance(response, Refused)",
             ),
         ),
         plan=staged(within=2, intents=REVERSE, blocks=block("OperationNotPermitted", 3, 40 * MINUTE)),
         scene=amazon(When(OPERATION, [DONE_AND_LOST], ends=3)),
     ),
     Mutant(
-        "the fence holds Amazon's 15 minutes",
+        "the in_flight_until holds Amazon's 15 minutes",
         "I7",
-        (cut(waits.fence, "record.last_sent_at + FENCE", "record.last_sent_at + timedelta(minutes=5)"),),
+        (
+            cut(
+                waits.in_flight_until,
+                "record.last_sent_at + IN_FLIGHT_WINDOW",
+                "record.last_sent_at + timedelta(minutes=5)",
+            ),
+        ),
         plan=staged(intents=REVERSE),
         scene=amazon(When(OPERATION, [lands_late(600, 1200)], ends=20 * MINUTE)),
     ),
     Mutant(
-        "the fence holds 5 minutes for what was taken at the last moment",
+        "the in_flight_until holds 5 minutes for what was taken at the last moment",
         "I7",
-        (cut(waits.fence, "record.last_sent_at + FENCE", "record.last_sent_at + timedelta(minutes=15)"),),
+        (
+            cut(
+                waits.in_flight_until,
+                "record.last_sent_at + IN_FLIGHT_WINDOW",
+                "record.last_sent_at + timedelta(minutes=15)",
+            ),
+        ),
         plan=staged(intents=REVERSE),
         scene=amazon(When(OPERATION, [lands_late(1100, 1200)], ends=20 * MINUTE)),
     ),
@@ -280,7 +297,7 @@ SENDING: Final = [
         "I3",
         (
             cut(
-                recovery.held_up,
+                recovery.postpone,
                 "if now >= deadline(record) and Status.ESCALATED in EDGES[record.status]:",
                 "if False:",
             ),
@@ -292,59 +309,77 @@ SENDING: Final = [
 
 PACING: Final = [
     Mutant(
-        "an order takes a slot",
+        "an order takes a permit",
         "I5",
-        (cut(issue.issue, "found = take_slot(account.name, lane, tools)", "found = Slot(tools.clock.now())"),),
+        (
+            cut(
+                issue.issue,
+                "found = take_permit(account.name, priority, dependencies)",
+                "found = Permit(dependencies.clock.now())",
+            ),
+        ),
         plan=staged(orders=16, within=0.5),
     ),
     Mutant(
-        "whoever has a slot waits for it",
+        "whoever has a permit waits for it",
         "I5",
         # A call that is early is none that is late.
-        (cut(pace.take_slot, "tools.clock.sleep((slot.at - tools.clock.now()).total_seconds())\n", "pass\n"),),
+        (
+            cut(
+                pace.take_permit,
+                "dependencies.clock.sleep((permit.at - dependencies.clock.now()).total_seconds())\n",
+                "pass\n",
+            ),
+        ),
         plan=staged(orders=16, within=0.5),
     ),
     Mutant(
-        "a repeat and a reversal take a slot",
+        "a repeat and a reversal take a permit",
         "I5",
         (
             cut(
                 drive._try_with_key,
-                "reserved = slot or take_slot(record.account, lane, tools)",
-                "reserved = slot or Slot(tools.clock.now())",
+                "reserved = permit or take_permit(record.account, priority, dependencies)",
+                "reserved = permit or Permit(dependencies.clock.now())",
             ),
         ),
         plan=staged(orders=24, within=4, later=[(What.CANCEL, 20, 20.1)]),
     ),
     Mutant(
-        "a reading of a code takes a slot",
+        "a reading of a code takes a permit",
         "I5",
         (
             cut(
                 reveal.read_card,
-                "reserved, slot = slot or take_slot(record.account, Lane.CALLER, tools), None",
-                "reserved, slot = slot or Slot(tools.clock.now()), None",
+                "reserved, permit = permit or take_permit(record.account, Priority.CALLER, dependencies), None",
+                "reserved, permit = permit or Permit(dependencies.clock.now()), None",
             ),
         ),
         plan=staged(orders=24, within=4, later=[(What.REVEAL, 20, 20.1)]),
     ),
     Mutant(
-        "slots are an interval apart",
+        "permits are an interval apart",
         "I5",
-        (cut(DynamoDbPacer.reserve, 'values |= {"interval": interval,', 'values |= {"interval": 1,'),),
+        (cut(DynamoDbRateLimiter.reserve, 'values |= {"interval": interval,', 'values |= {"interval": 1,'),),
         plan=staged(orders=24, within=0.5),
     ),
     Mutant(
-        "a call that was held up takes another slot",
+        "a call that was held up takes another permit",
         "I5",
-        (cut(pace.keep_time, "if not is_late(slot, tools):", "if True:"),),
+        (cut(pace.reacquire_if_late, "if not is_late(permit, dependencies):", "if True:"),),
         plan=staged(orders=30, within=3),
         scene=faults_of_aws("conflict", 0.6),
     ),
     Mutant(
         "what Amazon throttles slows everybody down",
         "I5",
-        (cut(pace.heed, "if because not in {NotExecutedBecause.THROTTLED, UnknownBecause.OVERLOADED}:", "if True:"),),
+        (
+            cut(
+                pace.on_throttled,
+                "if because not in {NotExecutedBecause.THROTTLED, UnknownBecause.OVERLOADED}:",
+                "if True:",
+            ),
+        ),
         plan=staged(orders=30, within=1, limits=((0.0, 2), (HOUR, 10))),
     ),
 ]
@@ -360,7 +395,7 @@ WAKING: Final = [
     Mutant(
         "an order in line wakes somebody",
         "I3",
-        (cut(transitions.postponed, "wake_at=due_at + IN_BACKLOG", "wake_at=None"),),
+        (cut(transitions.queued_until, "wake_at=due_at + IN_BACKLOG", "wake_at=None"),),
         plan=staged(first=What.LATER, calm_at=20 * MINUTE),
         scene=messages_lost(1),
     ),

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from tests.simulation import (
-    mutants_of_answers,
     mutants_of_company,
     mutants_of_gateway,
     mutants_of_protocol,
     mutants_of_renewal,
+    mutants_of_responses,
     mutants_of_time,
 )
 from tests.simulation.mutants_beside import BESIDE
@@ -29,7 +29,7 @@ from tests.simulation.mutants_cut import Mutant, play, play_whole
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *mutants_of_protocol.MUTANTS,
     *mutants_of_time.MUTANTS,
-    *mutants_of_answers.MUTANTS,
+    *mutants_of_responses.MUTANTS,
     *mutants_of_gateway.MUTANTS,
     *mutants_of_company.MUTANTS,
     *mutants_of_renewal.MUTANTS,

@@ -19,9 +19,9 @@ from botocore.exceptions import ClientError
 
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable
-from incentives.domain.ledger import Change, Due, Intent, Status
 from incentives.domain.operations import Operation
-from incentives.usecases.issue import issue
+from incentives.domain.single_requests.record import Change, Due, Intent, Status
+from incentives.usecases.single_requests.issue import issue
 from sandbox.gateway import make_account
 from sandbox.options import changed
 from tests.simulation.keyring import OLD
@@ -78,7 +78,7 @@ def staged(
         nothing: dict[str, Any] = {
             "skews": (0.0, 0.0, 0.0), "amazon": 0.0, "aws": 0.0, "crashes": 0.0, "late": 0.0,
             "outages": (), "blocks": (), "rotations": (), "limits": (), "streams": False, "watches": (),
-            "trial": None, "parks": False, "balances": (), "people": 0.0, "rounds": 0, "bulk": None,
+            "trial": None, "parks": False, "balances": (), "notifier": 0.0, "rounds": 0, "bulk": None,
             "signature": None,
         }  # fmt: skip
         return replace(
@@ -206,7 +206,7 @@ def faults_of_aws(kind: str, share: float) -> Callable[[Watched], None]:
 
 
 def meanwhile(method: str, visit: What, *, after: bool = False) -> Callable[[Watched], None]:
-    """While a write is on its way to the ledger, or its answer on its way back, somebody comes and is served first."""
+    """While a write is on its way to the ledger, or its response on its way back, somebody comes and is served first."""
 
     def arrange(life: Watched) -> None:
         ledger: Any = life.ledger
@@ -326,7 +326,7 @@ def secret_is(members: Mapping[str, Any], begins: float, ends: float) -> Callabl
 
 
 def secret_missing(begins: float, ends: float) -> Callable[[Watched], None]:
-    """The account's secret is gone; it is put back as soon as people are told of a request that suffers from it."""
+    """The account's secret is gone; it is put back as soon as notifier are told of a request that suffers from it."""
 
     def arrange(life: Watched) -> None:
         keyring: Any = life.keyring
@@ -365,8 +365,8 @@ def key_refused(begins: float, ends: float) -> Callable[[Watched], None]:
     return arrange
 
 
-def answers_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
-    """Some of a request's answers are long on their way."""
+def responses_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
+    """Some of a request's responses are long on their way."""
 
     def arrange(life: Watched) -> None:
         shore: Any = life.shore
@@ -384,8 +384,8 @@ def answers_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
     return arrange
 
 
-def answers_crossed(life: Watched) -> None:
-    """Somewhere on the way, an operation's answer is taken for the next one's."""
+def responses_crossed(life: Watched) -> None:
+    """Somewhere on the way, an operation's response is taken for the next one's."""
     shore: Any = life.shore
     deliver, before = shore.deliver, list[Any]()
 
@@ -401,11 +401,11 @@ def answers_crossed(life: Watched) -> None:
 
 def mails_fail(life: Watched) -> None:
     """No mail can be sent."""
-    life.people.mail_fault = "MailFromDomainNotVerified"
+    life.notifier.mail_fault = "MailFromDomainNotVerified"
 
 
 def under_another(account: str) -> Callable[[Watched], None]:
-    """Each order is placed once more under its key, for another account: nobody may get an answer."""
+    """Each order is placed once more under its key, for another account: nobody may get an response."""
 
     def arrange(life: Watched) -> None:
         def come(number: int) -> None:
@@ -413,7 +413,7 @@ def under_another(account: str) -> Callable[[Watched], None]:
                 return
             order = replace(life.order_of(life.plan.orders[number]), account=account)
             try:
-                life.invoke(lambda tools, budget: issue(order, tools, budget))
+                life.invoke(lambda dependencies, budget: issue(order, dependencies, budget))
             except (KeyReused, LedgerUnavailable, Died):
                 return
             except GatewayError:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from incentives.domain.ledger import Intent
 from incentives.domain.operations import Operation
+from incentives.domain.single_requests.record import Intent
 
 MINUTE: Final = 60.0
 HOUR: Final = 60 * MINUTE
@@ -126,7 +126,7 @@ class Plan:
         trial: a key that is proven, promoted and watched.
         parks: requests that the balance does not cover wait until it does.
         balances: what the account has at Amazon, in cents, from a second on; nothing: plenty.
-        people: how often a mail or a notice does not get through.
+        notifier: how often a mail or a notice does not get through.
         rounds: how often, once all is calm, operators start another round for everything that is ESCALATED.
         bulk: a bulk order.
         refunds: when Amazon takes back a card of its own accord.
@@ -152,7 +152,7 @@ class Plan:
     trial: Trial | None = None
     parks: bool = False
     balances: tuple[tuple[float, int], ...] = ()
-    people: float = 0.0
+    notifier: float = 0.0
     rounds: int = 0
     bulk: Bulk | None = None
     refunds: tuple[float, ...] = ()
@@ -221,7 +221,7 @@ FAULTS: Final[tuple[tuple[int, dict[str, Any]], ...]] = (
     *((1, {"kind": "throttle", **told}) for told in THROTTLES),
 )
 
-#: Likewise, of single operations: a card that is charged and not live yet, and odd answers to questions.
+#: Likewise, of single operations: a card that is charged and not live yet, and odd responses to queries.
 FAULTS_OF: Final[Mapping[str, tuple[tuple[int, dict[str, Any]], ...]]] = {
     Operation.CREATE_GIFT_CARD: ((6, {"kind": "created"}),),
     Operation.ACTIVATE_GIFT_CARD: ((6, {"kind": "created"}),),
@@ -291,7 +291,7 @@ def _more(plan: Plan) -> Plan:
         trial=trial,
         parks=parks and bool(balances or plan.blocks),
         balances=balances,
-        people=chance.choice([0.0, 0.2, 0.6]) if plan.aws else 0.0,
+        notifier=chance.choice([0.0, 0.2, 0.6]) if plan.aws else 0.0,
         rounds=chance.choice([0, 1, 2]),
         bulk=bulk,
         refunds=tuple(chance.uniform(0, until + MINUTE) for _ in range(2)) if chance.random() < 0.05 else (),

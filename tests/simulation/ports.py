@@ -9,10 +9,10 @@ from typing import Any, Final, Protocol
 from incentives.aws.events import NotPublished
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.events import Event
-from incentives.domain.ledger import Change, KeyItem, KeyTaken, Lost, Record, Status
-from incentives.domain.recovery import Reissue
+from incentives.domain.recovery.rules import Reissue
+from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record, Status
 from tests.pacing.stage import Stage
-from tests.support.fakes import FakeLedger, FakePeople, FakeTelemetry
+from tests.support.fakes import FakeLedger, FakeNotifier, FakeTelemetry
 
 #: Of one call to AWS each way, at most.
 AWS_SECONDS: Final = 0.006
@@ -44,7 +44,7 @@ class EventsWay(Way, Protocol):
 class PeopleWay(Way, Protocol):
     """The way to people."""
 
-    def people_fault(self) -> str | None:
+    def notifier_fault(self) -> str | None:
         """Why they cannot be reached, if they cannot."""
 
 
@@ -67,7 +67,7 @@ class ProcessClock:
 
 
 def ledger_unavailable(in_doubt: bool) -> Exception:
-    """What the ledger, the pacer and their like raise."""
+    """What the ledger, the rate limiter and their like raise."""
     return LedgerUnavailable("the simulation says so", in_doubt=in_doubt)
 
 
@@ -116,7 +116,7 @@ class Port:
                 way.step(CONFLICT_SECONDS)
             result = real(*args, **options)
             if fault == "sent twice" and writes:
-                # The SDK has lost the answer and sends the same write again, a little later.
+                # The SDK has lost the response and sends the same write again, a little later.
                 way.step(0.5)
                 result = real(*args, **options)
             way.step(AWS_SECONDS)
@@ -145,8 +145,8 @@ class Bus:
             raise NotPublished([event.event_id for event in events[taken:]], "the simulation says so")
 
 
-class People(FakePeople):
-    """`People` who cannot always be reached, and for whom it takes its time.
+class Notifier(FakeNotifier):
+    """`Notifier` who cannot always be reached, and for whom it takes its time.
 
     Attributes:
         mailed: each mail, with the true time.
@@ -160,13 +160,13 @@ class People(FakePeople):
     def mail(self, to: str, subject: str, text: str) -> str | None:
         self._way.step(AWS_SECONDS)
         self.mailed.append((self._stage.time, text))
-        fault = self._way.people_fault() or super().mail(to, subject, text)
+        fault = self._way.notifier_fault() or super().mail(to, subject, text)
         self._way.step(AWS_SECONDS)
         return fault
 
     def notify(self, subject: str, text: str) -> str | None:
         self._way.step(AWS_SECONDS)
-        fault = self._way.people_fault() or super().notify(subject, text)
+        fault = self._way.notifier_fault() or super().notify(subject, text)
         self._way.step(AWS_SECONDS)
         return fault
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from incentives.aws.key_notes import DynamoDbKeyNotes
-from incentives.aws.key_versions import PENDING, SecretsManagerVersions
+from incentives.aws.keys.key_notes import DynamoDbKeyNotes
+from incentives.aws.keys.key_versions import PENDING, SecretsManagerVersions
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
-from incentives.domain.rotation import Outcome, Report
-from incentives.usecases.key_tools import KeyTools
-from incentives.usecases.rotate_keys import rotate_keys
-from incentives.usecases.tools import Budget, Tools
-from incentives.usecases.watch_account import watch_accounts
+from incentives.domain.keys.rotation import Outcome, Report
+from incentives.usecases.accounts.watch_account import watch_accounts
+from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.keys.dependencies import KeyDependencies
+from incentives.usecases.keys.rotate_keys import rotate_keys
 from tests.simulation.keyring import OLD, PREFIX, PROVEN, Rotations
 from tests.simulation.plan import Trial
 from tests.simulation.ports import Bus, Died, Port, secret_unread
@@ -55,8 +55,8 @@ class Staff:
         assert life.stream is not None
         stream = life.stream
 
-        def work(tools: Tools, budget: Budget) -> dict[str, int]:
-            return watch_accounts("default", stream.watch_tools(tools), budget.seconds_left)
+        def work(dependencies: Dependencies, budget: Budget) -> dict[str, int]:
+            return watch_accounts("default", stream.watch_dependencies(dependencies), budget.seconds_left)
 
         try:
             life.invoke(work, seconds=LONG_FUNCTION_SECONDS)
@@ -75,7 +75,8 @@ class Staff:
         for _ in range(TRIES_MAX):
             try:
                 report, wait = life.invoke(
-                    lambda tools, budget: self._invocation(trial, tools, budget), seconds=LONG_FUNCTION_SECONDS
+                    lambda dependencies, budget: self._invocation(trial, dependencies, budget),
+                    seconds=LONG_FUNCTION_SECONDS,
                 )
             except (Died, AccountUnusable, LedgerUnavailable):
                 life.faults["rotation interrupted"] += 1
@@ -95,17 +96,17 @@ class Staff:
                 case _:
                     life.stage.sleep(AGAIN_SECONDS)
 
-    def _invocation(self, trial: Trial, tools: Tools, budget: Budget) -> tuple[Report, float | None]:
+    def _invocation(self, trial: Trial, dependencies: Dependencies, budget: Budget) -> tuple[Report, float | None]:
         watch_for = timedelta(seconds=trial.watch_seconds)
-        report = rotate_keys("default", self._key_tools(tools), budget.seconds_left, watch_for=watch_for)
-        return report, (report.safe_at - tools.clock.now()).total_seconds() if report.safe_at else None
+        report = rotate_keys("default", self._key_dependencies(dependencies), budget.seconds_left, watch_for=watch_for)
+        return report, (report.safe_at - dependencies.clock.now()).total_seconds() if report.safe_at else None
 
-    def _key_tools(self, tools: Tools) -> KeyTools:
+    def _key_dependencies(self, dependencies: Dependencies) -> KeyDependencies:
         life = self._life
         versions = SecretsManagerVersions(lambda: life.keyring, PREFIX)
-        notes = DynamoDbKeyNotes(life.table, "pacer", now=tools.clock.now)
-        return KeyTools(
-            tools=tools,
+        notes = DynamoDbKeyNotes(life.table, "rate_limiter", now=dependencies.clock.now)
+        return KeyDependencies(
+            dependencies=dependencies,
             versions=cast("Any", Port(versions, life, failure=secret_unread)),
             rotations=cast("Any", Port(self._rotations, life)),
             notes=cast("Any", Port(notes, life)),

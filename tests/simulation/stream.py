@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.items import Item
-from incentives.aws.records import encode_record
-from incentives.domain.alerts import Limits
-from incentives.domain.ledger import Record
-from incentives.usecases.count_spend import count_spend
+from incentives.aws.single_requests.record_items import encode_record
+from incentives.domain.accounts.alerts import Limits
+from incentives.domain.single_requests.record import Record
+from incentives.usecases.accounts.count_spend import count_spend
+from incentives.usecases.accounts.dependencies import WatchDependencies
+from incentives.usecases.dependencies import Dependencies
 from incentives.usecases.publish_events import publish_events
-from incentives.usecases.tools import Tools
-from incentives.usecases.watch_tools import WatchTools
 from tests.simulation.ports import Bus, Died, Port
 from tests.support.account_states import FakeAccountStates
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: A batch is as large as it happens to be.
 BATCH_MAX: Final = 10
 
-Answer = Mapping[str, Any]
+Response = Mapping[str, Any]
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Reader:
 
     name: str
     members: frozenset[str]
-    handle: Callable[[list[Any], Tools], Answer]
+    handle: Callable[[list[Any], Dependencies], Response]
     waiting: list[Any] = field(default_factory=list)
     reads: bool = False
 
@@ -65,10 +65,10 @@ class Stream:
             Reader("publish_events", frozenset({"status"}), self._publish),
         ]
 
-    def watch_tools(self, tools: Tools) -> WatchTools:
+    def watch_dependencies(self, dependencies: Dependencies) -> WatchDependencies:
         """What watching accounts needs, in one process."""
         states: Any = Port(self.states, self._life)
-        return WatchTools(tools=tools, states=states, bus=Bus(self._life), limits=Limits())
+        return WatchDependencies(dependencies=dependencies, states=states, bus=Bus(self._life), limits=Limits())
 
     def write(self, record: Record) -> None:
         """A record was written."""
@@ -85,11 +85,11 @@ class Stream:
                     reader.reads = True
                     self._life.begin(lambda reader=reader: self._read(reader))  # type: ignore[misc] # bound here
 
-    def _count(self, batch: list[Any], tools: Tools) -> Answer:
-        return count_spend(batch, self.watch_tools(tools))
+    def _count(self, batch: list[Any], dependencies: Dependencies) -> Response:
+        return count_spend(batch, self.watch_dependencies(dependencies))
 
-    def _publish(self, batch: list[Any], tools: Tools) -> Answer:
-        return publish_events(batch, Bus(self._life), tools.telemetry)
+    def _publish(self, batch: list[Any], dependencies: Dependencies) -> Response:
+        return publish_events(batch, Bus(self._life), dependencies.telemetry)
 
     def _read(self, reader: Reader) -> None:
         life, chance = self._life, self._life.chance
@@ -100,11 +100,11 @@ class Stream:
             reader.waiting.sort(key=lambda each: places.setdefault(_request_id(each), chance.random()))
             batch = reader.waiting[: chance.randint(1, BATCH_MAX)]
             try:
-                answer = life.invoke(lambda tools, _, batch=batch: reader.handle(batch, tools))  # type: ignore[misc]
+                response = life.invoke(lambda dependencies, _, batch=batch: reader.handle(batch, dependencies))  # type: ignore[misc]
             except Died:
                 life.faults["stream: reader died"] += 1
                 continue
-            done = _done(batch, answer)
+            done = _done(batch, response)
             if not life.shore.is_calm and chance.random() < life.plan.aws:
                 # Read, but that it was got lost.
                 life.faults["stream: batch came again"] += 1
@@ -117,8 +117,8 @@ def _request_id(told: Any) -> str:
     return str(told["dynamodb"]["NewImage"]["id"]["S"])
 
 
-def _done(batch: list[Any], answer: Answer) -> int:
+def _done(batch: list[Any], response: Response) -> int:
     """How many of a batch need not come again."""
-    failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+    failed = [each["itemIdentifier"] for each in response["batchItemFailures"]]
     numbers = [each["dynamodb"]["SequenceNumber"] for each in batch]
     return numbers.index(failed[0]) if failed else len(batch)

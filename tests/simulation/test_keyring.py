@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.key_versions import CURRENT, PENDING, SecretsManagerVersions
+from incentives.aws.keys.key_versions import CURRENT, PENDING, SecretsManagerVersions
 from incentives.domain.errors import AccountUnusable
-from incentives.domain.rotation import Labels
+from incentives.domain.keys.rotation import Labels
 from tests.contract import motos
 from tests.pacing.stage import Stage
 from tests.simulation.keyring import NEW, OLD, PREFIX, PROVEN, SecretStore

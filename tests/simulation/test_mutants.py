@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.domain import waits
+from incentives.domain.recovery.rules import waits
 from tests.simulation.mutants_amazon import amazon
 from tests.simulation.mutants_beside import BESIDE
 from tests.simulation.mutants_cut import RULES, Mutant, cut, play, play_whole, without
@@ -60,7 +60,7 @@ def test_what_takes_nothing_out_survives() -> None:
 
 
 def test_what_breaks_off_is_not_missed_for_its_promise() -> None:
-    no_time = cut(waits.fence, "record.last_sent_at + FENCE", "FENCE")
+    no_time = cut(waits.in_flight_until, "record.last_sent_at + FENCE", "FENCE")
     mutant = Mutant("a fence is a time", "I", (no_time,), plan=staged(intents=REVERSE), scene=amazon(SILENCE))
 
     found = kill(mutant, None, 1)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from incentives.domain import recovery
-from incentives.domain.ledger import Record
+from incentives.domain.recovery.rules import rules as recovery
+from incentives.domain.single_requests.record import Record
 from tests.simulation.checks import COUNTS, Report
 from tests.simulation.history import history
 from tests.simulation.life import Life
@@ -58,15 +58,15 @@ def test_a_client_without_a_ledger_loses_money_in_the_same_histories(client: Cal
 
 
 @pytest.fixture
-def _without_the_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_the_in_flight_window(monkeypatch: pytest.MonkeyPatch) -> None:
     def always(record: Record, amazon_date: datetime | None) -> bool:
         return True
 
     # Everybody who has imported it has this one.
-    monkeypatch.setattr(recovery.is_after_fence, "__code__", always.__code__)
+    monkeypatch.setattr(recovery.is_after_in_flight_window, "__code__", always.__code__)
 
 
-@pytest.mark.usefixtures("_without_the_fence")
+@pytest.mark.usefixtures("_without_the_in_flight_window")
 def test_a_rule_taken_out_is_missed_and_its_seed_tells_so_again() -> None:
     found = next(seed for seed in range(1, 400) if gateway(seed).broken)
 

@@ -79,8 +79,8 @@ class Hand:
     cloud: Cloud
     caller: Caller
     clients: Clients
-    #: By key: something sealed for nobody's order.
-    sealed: Mapping[str, bytes] = field(default_factory=dict)
+    #: By key: something encrypted for nobody's order.
+    encrypted: Mapping[str, bytes] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """Its client of a service, for one call."""
@@ -158,7 +158,7 @@ ATTEMPTS: Final[Mapping[str, Call]] = {
     "kms:Decrypt": _of(
         "kms",
         "decrypt",
-        lambda hand, arn: {"KeyId": arn, "CiphertextBlob": hand.sealed[arn], "EncryptionContext": CONTEXT},
+        lambda hand, arn: {"KeyId": arn, "CiphertextBlob": hand.encrypted[arn], "EncryptionContext": CONTEXT},
     ),
     "kms:GenerateDataKey": _of("kms", "generate_data_key", lambda _, arn: {"KeyId": arn, "KeySpec": "AES_256"}),
     "states:StartExecution": _of(

@@ -12,7 +12,7 @@ from typing import Any
 
 from local import aws
 from local.outputs import Outputs
-from local.signing import Answer, Caller, send
+from local.signing import Caller, Response, send
 
 # Queues that keep what a test wants to see afterwards.
 EVENTS_QUEUE = "events-caught"
@@ -52,7 +52,7 @@ class SandboxControl:
     url: str
 
     def get(self, path: str) -> Any:
-        """GET `/_sandbox/<path>`, the answer read as JSON."""
+        """GET `/_sandbox/<path>`, the response read as JSON."""
         return self._send("GET", path, None)
 
     def post(self, path: str, body: object = None) -> Any:
@@ -72,9 +72,9 @@ class SandboxControl:
         return self.get("report")
 
     def _send(self, method: str, path: str, body: object) -> Any:
-        answer = send(method, f"{self.url}/_sandbox/{path}", caller=None, region="", body=body)
-        assert answer.status == 200, f"{method} {path}: HTTP {answer.status} {answer.text}"
-        return answer.body
+        response = send(method, f"{self.url}/_sandbox/{path}", caller=None, region="", body=body)
+        assert response.status == 200, f"{method} {path}: HTTP {response.status} {response.text}"
+        return response.body
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Cloud:
         headers: Mapping[str, str] | None = None,
         caller: Caller | None = None,
         signed: bool = True,
-    ) -> Answer:
+    ) -> Response:
         """Send one request to the API, signed by the invoker unless told otherwise; `key` is its Idempotency-Key."""
         given = {"Idempotency-Key": key} if key is not None else {}
         return send(
@@ -150,8 +150,8 @@ class Cloud:
         return self.table(self.outputs.tableName)
 
     @cached_property
-    def pacer(self) -> Any:
-        """The pacer's Table."""
+    def rate_limiter(self) -> Any:
+        """The rate limiter's Table."""
         return self.table(self.outputs.pacerTableName)
 
     def items(self, table: Any) -> list[dict[str, Any]]:
@@ -178,12 +178,14 @@ class Cloud:
     def invoke(self, function_name: str, payload: object = None) -> Any:
         """Call a function without the API, as schedule and workflow do: `SweepRequests`, or a function's whole name.
 
-        Returns its answer; a function that raised or whose process died fails the test.
+        Returns its response; a function that raised or whose process died fails the test.
         """
         name = self.outputs.functionNames.get(function_name, function_name)
-        answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps({} if payload is None else payload))
-        text = answer["Payload"].read().decode()
-        assert "FunctionError" not in answer, f"{name}: {text}"
+        response = self.client("lambda").invoke(
+            FunctionName=name, Payload=json.dumps({} if payload is None else payload)
+        )
+        text = response["Payload"].read().decode()
+        assert "FunctionError" not in response, f"{name}: {text}"
         return json.loads(text)
 
     def executions(self, status: str | None = None) -> list[dict[str, Any]]:
@@ -267,9 +269,9 @@ class Cloud:
     def _emulator(self, method: str, path: str, body: object = None) -> Any:
         """The emulator's own controls, which have no counterpart in AWS."""
         url = f"{self.outputs.awsEndpointUrl}/_ministack/{path}"
-        answer = send(method, url, caller=self.developer, region=self.outputs.region, body=body)
-        assert answer.status == 200, f"{method} {path}: HTTP {answer.status} {answer.text}"
-        return answer.body
+        response = send(method, url, caller=self.developer, region=self.outputs.region, body=body)
+        assert response.status == 200, f"{method} {path}: HTTP {response.status} {response.text}"
+        return response.body
 
     def _log_lines(self, group: str) -> Iterator[str]:
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)

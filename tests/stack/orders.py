@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import derive_request_id, hash_key
-from local.signing import Answer
+from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
+from local.signing import Response
 from tests.stack.cloud import Cloud
 
 ORDER = {"amount": "25.00", "currencyCode": "USD"}
@@ -42,7 +42,7 @@ class Placed:
         rule = {"operation": operation, "requestId": self.request_id, "kind": kind, **members}
         self.cloud.sandbox.post("faults", rule)
 
-    def place(self, **members: object) -> Answer:
+    def place(self, **members: object) -> Response:
         """Send it, or send it again."""
         return self.cloud.call("POST", "/gift-cards", {**ORDER, **members}, key=self.key)
 

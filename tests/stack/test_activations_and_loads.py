@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from incentives.aws.items import format_time
-from incentives.aws.records import encode_record
-from incentives.domain.ledger import Status
+from incentives.aws.single_requests.record_items import encode_record
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import derive_request_id, hash_key
+from incentives.domain.single_requests.record import Status
+from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from local import settings
-from local.signing import Answer
+from local.signing import Response
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ORDER, Placed, wait_until
 from tests.unit.builders import record
@@ -57,7 +57,7 @@ class Issue:
         """The card's number, or the customer's id."""
         return f"6006{self.number:015d}" if self.operation is ACTIVATE else f"amzn1.account.{self.number:015d}"
 
-    def place(self, **members: object) -> Answer:
+    def place(self, **members: object) -> Response:
         """Send it, or send it again."""
         own: dict[str, object] = (
             {"cardNumber": self.secret}
@@ -66,7 +66,7 @@ class Issue:
         )
         return self.cloud.call("POST", self.collection, {**ORDER, **own, **members}, key=self.key)
 
-    def undo(self) -> Answer:
+    def undo(self) -> Response:
         """Deactivate or void it."""
         return self.cloud.call("POST", f"{self.route}/{'deactivate' if self.operation is ACTIVATE else 'void'}")
 
@@ -92,27 +92,27 @@ class Life:
     """One activation or load from its beginning to its end, and what was answered on the way."""
 
     issue: Issue
-    answers: Mapping[str, Answer]
+    responses: Mapping[str, Response]
     live: Mapping[str, Any]
     undone: Mapping[str, Any]
 
 
 def live(cloud: Cloud, operation: Operation) -> Life:
     issue = Issue(cloud, operation)
-    answers = {"first": issue.place(), "repeat": issue.place()}
+    responses = {"first": issue.place(), "repeat": issue.place()}
     other = (
         {"cardNumber": "6006490000000009999"}
         if operation is ACTIVATE
         else {"customerAccount": {"id": "amzn1.account.SOMEBODYELSE", "type": "2"}}
     )
-    answers["another"] = issue.place(**other)
+    responses["another"] = issue.place(**other)
     (effect,) = issue.effects()
     if operation is ACTIVATE:
-        answers["status"] = cloud.call("POST", "/activations/status-check", {"cardNumber": issue.secret})
-    answers["read"] = cloud.call("GET", issue.route)
-    answers["undo"] = issue.undo()
+        responses["status"] = cloud.call("POST", "/activations/status-check", {"cardNumber": issue.secret})
+    responses["read"] = cloud.call("GET", issue.route)
+    responses["undo"] = issue.undo()
     (undone,) = issue.effects()
-    return Life(issue, answers, effect, undone)
+    return Life(issue, responses, effect, undone)
 
 
 FAULTS: Mapping[str, Mapping[str, object]] = {
@@ -128,12 +128,12 @@ class Run:
     """Everything slow, done side by side."""
 
     lives: Mapping[Operation, Life]
-    faulted: Mapping[str, tuple[Issue, Answer]]
+    faulted: Mapping[str, tuple[Issue, Response]]
 
 
 @pytest.fixture(scope="module")
 def run(cloud: Cloud) -> Run:
-    def faulted(name: str) -> tuple[str, tuple[Issue, Answer]]:
+    def faulted(name: str) -> tuple[str, tuple[Issue, Response]]:
         fault = dict(FAULTS[name])
         operation = fault.pop("operation")
         assert isinstance(operation, Operation)
@@ -144,8 +144,8 @@ def run(cloud: Cloud) -> Run:
     # Taking back waits until nothing late can arrive any more, for as long as the function may: hence side by side.
     with ThreadPoolExecutor(6) as pool:
         lives = {operation: pool.submit(live, cloud, operation) for operation in (ACTIVATE, LOAD)}
-        answers = dict(pool.map(faulted, FAULTS))
-        return Run({operation: life.result() for operation, life in lives.items()}, answers)
+        responses = dict(pool.map(faulted, FAULTS))
+        return Run({operation: life.result() for operation, life in lives.items()}, responses)
 
 
 # ---- one life ------------------------------------------------------------------------------------
@@ -154,14 +154,14 @@ def run(cloud: Cloud) -> Run:
 @pytest.mark.parametrize("operation", [ACTIVATE, LOAD])
 def test_it_is_done_once_and_told_masked(run: Run, operation: Operation) -> None:
     life = run.lives[operation]
-    first, repeat, read = (life.answers[name] for name in ("first", "repeat", "read"))
+    first, repeat, read = (life.responses[name] for name in ("first", "repeat", "read"))
     assert (first.status, repeat.status, read.status) == (201, 200, 200)
     assert repeat.headers["idempotent-replayed"] == "true"
     assert first.body == repeat.body == read.body
     assert first.body["status"] == "SUCCEEDED"
     shown = first.body["cardNumber" if operation is ACTIVATE else "customerAccountId"]
     assert shown == "*" * (len(life.issue.secret) - 4) + life.issue.secret[-4:]
-    assert not [answer.text for answer in life.answers.values() if life.issue.secret in answer.text]
+    assert not [response.text for response in life.responses.values() if life.issue.secret in response.text]
     # and Amazon was asked once, for the right one and the right amount
     assert life.issue.calls() == 1
     told = life.live["cardNumber"] if operation is ACTIVATE else life.live["customer"]["id"]
@@ -171,13 +171,13 @@ def test_it_is_done_once_and_told_masked(run: Run, operation: Operation) -> None
 
 @pytest.mark.parametrize(("operation", "field"), [(ACTIVATE, "cardNumber"), (LOAD, "account")])
 def test_its_key_is_good_for_no_other(run: Run, operation: Operation, field: str) -> None:
-    another = run.lives[operation].answers["another"]
+    another = run.lives[operation].responses["another"]
     assert another.status == 422
     assert [each["field"] for each in another.body["errors"]] == [field]
 
 
 def test_an_active_card_is_told_to_be_active(run: Run) -> None:
-    state = run.lives[ACTIVATE].answers["status"]
+    state = run.lives[ACTIVATE].responses["status"]
     assert state.status == 200
     assert (state.body["cardStatus"], state.body["value"]["amount"]) == ("Activated", "25.00")
 
@@ -188,13 +188,13 @@ def test_it_is_taken_back_at_amazon_at_once_and_said_so_once_it_is_sure(
 ) -> None:
     life = run.lives[operation]
     # when it was taken back, then Amazon did so at once
-    assert life.answers["undo"].status in (200, 202), life.answers["undo"].text
+    assert life.responses["undo"].status in (200, 202), life.responses["undo"].text
     assert life.undone["status"] == ("AwaitingActivation" if operation is ACTIVATE else "Voided")
     # and once nothing late can arrive, it is final
     past = datetime.now(UTC) - timedelta(minutes=25)
     _set(cloud, life.issue.request_id, lastSentAt=past, dueAt=past)
-    if life.answers["undo"].status == 202:
-        assert life.answers["undo"].body["status"] == "REVERSING"
+    if life.responses["undo"].status == 202:
+        assert life.responses["undo"].body["status"] == "REVERSING"
         assert cloud.call("POST", f"/requests/{life.issue.request_id}/recover").status == 202
     wait_until(lambda: cloud.call("GET", life.issue.route).body["status"] == "REVERSED", "it is final")
     again = life.issue.undo()
@@ -222,9 +222,9 @@ def test_it_is_found_by_its_own_route_only(cloud: Cloud, run: Run, operation: Op
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_one_fault_is_repeated_in_line_to_one_effect(cloud: Cloud, run: Run, name: str) -> None:
-    issue, answer = run.faulted[name]
+    issue, response = run.faulted[name]
     # then the caller was told that it is done, or that it is not known yet
-    assert answer.status in (201, 202), answer.text
+    assert response.status in (201, 202), response.text
     wait_until(lambda: cloud.call("GET", issue.route).body["status"] == "SUCCEEDED", "it is done")
     # and it was done once
     (effect,) = issue.effects()
@@ -248,9 +248,9 @@ def test_bad_input_names_its_field_and_is_not_sent(
     cloud: Cloud, collection: str, members: Mapping[str, object], field: str
 ) -> None:
     key = f"bad-{uuid.uuid4().hex}"
-    answer = cloud.call("POST", collection, {**ORDER, **members}, key=key)
-    assert answer.status == 400, answer.text
-    assert [each["field"] for each in answer.body["errors"]] == [field]
+    response = cloud.call("POST", collection, {**ORDER, **members}, key=key)
+    assert response.status == 400, response.text
+    assert [each["field"] for each in response.body["errors"]] == [field]
     assert "Item" not in cloud.ledger.get_item(Key={"id": f"KEY#{hash_key(key)}"}, ConsistentRead=True)
 
 
@@ -280,13 +280,13 @@ def test_search_finds_by_status_and_day_page_by_page(cloud: Cloud) -> None:
     route = f"/requests?account={account}&status=REFUSED&from=2026-03-02&to=2026-03-03"
     pages, cursor = 0, ""
     while True:
-        answer = cloud.call("GET", route + cursor)
-        assert answer.status == 200, answer.text
-        found += answer.body["requests"]
+        response = cloud.call("GET", route + cursor)
+        assert response.status == 200, response.text
+        found += response.body["requests"]
         pages += 1
-        if answer.body["cursor"] is None:
+        if response.body["cursor"] is None:
             break
-        cursor = f"&cursor={answer.body['cursor']}"
+        cursor = f"&cursor={response.body['cursor']}"
     # then they are found, each once, the newest first
     assert [each["requestId"] for each in found] == [each.request_id for each in kept[:100:2]]
     assert {each["status"] for each in found} == {"REFUSED"}
@@ -304,9 +304,9 @@ def test_search_finds_what_was_just_ordered(cloud: Cloud, run: Run) -> None:
 def test_a_made_up_cursor_is_refused(cloud: Cloud) -> None:
     for text in ('["2026-03-01", ""]', '["2026-03-01", "\\ud800"]', "[" * 150, '{"a": 1}', '["2026-03-01"]'):
         cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-        answer = cloud.call("GET", f"/requests?from=2026-03-01&to=2026-03-01&cursor={cursor}")
-        assert answer.status == 400, (text, answer.text)
-        assert answer.body["errors"][0]["field"] == "cursor"
+        response = cloud.call("GET", f"/requests?from=2026-03-01&to=2026-03-01&cursor={cursor}")
+        assert response.status == 400, (text, response.text)
+        assert response.body["errors"][0]["field"] == "cursor"
 
 
 @pytest.fixture
@@ -323,9 +323,9 @@ def test_activity_shows_what_was_ordered(cloud: Cloud) -> None:
     order.place()
     day = datetime.now(UTC)
     span = f"from={day - timedelta(days=1):%Y-%m-%d}&to={day + timedelta(days=1):%Y-%m-%d}"
-    answer = cloud.call("GET", f"/activity?{span}")
-    assert answer.status == 200, answer.text
-    (row,) = [each for each in answer.body["activities"] if each["requestId"] == order.request_id]
+    response = cloud.call("GET", f"/activity?{span}")
+    assert response.status == 200, response.text
+    (row,) = [each for each in response.body["activities"] if each["requestId"] == order.request_id]
     assert (row["activityType"], row["activityStatus"], row["isRealOp"]) == ("GCCreation", "Success", True)
     assert row["value"] == {"amount": "25.00", "currencyCode": "USD"}
 

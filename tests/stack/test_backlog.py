@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.pacing import REQUESTS_PER_SECOND_DEFAULT, Full, Lane, Pace
-from local.signing import Answer
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.rate_limit import REQUESTS_PER_SECOND_DEFAULT, Full, Pace, Priority
+from local.signing import Response
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ORDER, Placed, wait_until
 
@@ -30,15 +30,15 @@ LATE_SECONDS_MAX = 1.0
 
 @contextlib.contextmanager
 def crowd(cloud: Cloud) -> Iterator[None]:
-    """Other callers of the account, who take every slot that a caller may take, as soon as there is one."""
-    pacer = DynamoDbPacer(
+    """Other callers of the account, who take every permit that a caller may take, as soon as there is one."""
+    rate_limiter = DynamoDbRateLimiter(
         cloud.client("dynamodb"), cloud.outputs.pacerTableName, pace=Pace(), now=lambda: datetime.now(UTC)
     )
     enough = threading.Event()
 
     def take() -> None:
         while not enough.is_set():
-            found = pacer.reserve(cloud.outputs.accountName, Lane.CALLER)
+            found = rate_limiter.reserve(cloud.outputs.accountName, Priority.CALLER)
             if isinstance(found, Full):
                 enough.wait((found.again_at - datetime.now(UTC)).total_seconds())
 
@@ -55,7 +55,7 @@ def crowd(cloud: Cloud) -> Iterator[None]:
 class Burst:
     """Orders placed at once, what their callers were told, and all calls that Amazon got meanwhile."""
 
-    answers: list[tuple[Placed, Answer]]
+    responses: list[tuple[Placed, Response]]
     calls: list[dict[str, Any]]
 
 
@@ -64,11 +64,11 @@ def burst(cloud: Cloud) -> Burst:
     before = len(cloud.sandbox.report()["calls"])
     orders = [Placed(cloud) for _ in range(ORDERS)]
     with ThreadPoolExecutor(CALLERS) as pool:
-        # given some orders, for which there are slots
-        answers = list(pool.map(lambda order: order.place(), orders[:CALLERS]))
+        # given some orders, for which there are permits
+        responses = list(pool.map(lambda order: order.place(), orders[:CALLERS]))
         # when many more come while everybody else orders too
         with crowd(cloud):
-            answers += pool.map(lambda order: order.place(), orders[CALLERS:])
+            responses += pool.map(lambda order: order.place(), orders[CALLERS:])
     # and then do nothing more
     still_open = [*orders]
 
@@ -77,22 +77,22 @@ def burst(cloud: Cloud) -> Burst:
         return not still_open
 
     wait_until(all_ended, "every order is issued")
-    return Burst(list(zip(orders, answers, strict=True)), cloud.sandbox.report()["calls"][before:])
+    return Burst(list(zip(orders, responses, strict=True)), cloud.sandbox.report()["calls"][before:])
 
 
 def test_some_callers_get_their_card_and_the_rest_are_told_when(burst: Burst) -> None:
-    assert {answer.status for _, answer in burst.answers} == {201, 202}
-    for _, answer in burst.answers:
-        if answer.status == 202:
-            assert answer.body["status"] == "PENDING"
-            assert datetime.fromisoformat(answer.body["dueAt"]).tzinfo == UTC
-            assert 1 <= int(answer.headers["retry-after"]) <= 60
-            assert "gcClaimCode" not in answer.body
+    assert {response.status for _, response in burst.responses} == {201, 202}
+    for _, response in burst.responses:
+        if response.status == 202:
+            assert response.body["status"] == "PENDING"
+            assert datetime.fromisoformat(response.body["dueAt"]).tzinfo == UTC
+            assert 1 <= int(response.headers["retry-after"]) <= 60
+            assert "gcClaimCode" not in response.body
 
 
 def test_each_order_is_one_card(cloud: Cloud, burst: Burst) -> None:
     report = cloud.sandbox.report()
-    ids = {order.request_id for order, _ in burst.answers}
+    ids = {order.request_id for order, _ in burst.responses}
     live = [card for card in report["cards"] if card["requestId"] in ids and card["status"] == "Fulfilled"]
     assert sorted(card["requestId"] for card in live) == sorted(ids)
     ledger = [item for item in cloud.items(cloud.ledger) if item["id"] in ids]
@@ -107,7 +107,7 @@ def test_calls_keep_to_the_pace(burst: Burst) -> None:
 
 
 def test_the_code_of_a_card_from_the_backlog_is_read_when_it_is_wanted(cloud: Cloud, burst: Burst) -> None:
-    order = next(order for order, answer in burst.answers if answer.status == 202)
+    order = next(order for order, response in burst.responses if response.status == 202)
     revealed = cloud.call("POST", f"{order.route}/claim-code")
     assert revealed.body["gcClaimCode"] == order.live_cards()[0]["claimCode"]
     # and the same call with the same key gets it too

@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 
 from incentives.aws.items import format_time
-from incentives.domain.bulk import derive_order_id, row_idempotency_key
+from incentives.domain.bulk_orders.bulk_order import derive_order_id, row_idempotency_key
 from incentives.domain.operations import Operation
-from incentives.domain.pacing import REQUESTS_PER_SECOND_DEFAULT
-from incentives.domain.request_ids import derive_request_id, hash_key
+from incentives.domain.rate_limit import REQUESTS_PER_SECOND_DEFAULT
+from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from local.orders import Desk, Gateway, arguments, run
-from local.signing import Answer, send
+from local.signing import Response, send
 from sandbox.throttle import most_in_any_second
 from tests.stack.cloud import Cloud
 from tests.stack.orders import PATIENCE_SECONDS, wait_until
@@ -97,22 +97,22 @@ class Bulk:
             "faults", {"operation": "CreateGiftCard", "requestId": self.request_ids[number], **rule}
         )
 
-    def make(self, **members: object) -> Answer:
+    def make(self, **members: object) -> Response:
         return self.cloud.call("POST", "/orders", {"format": "csv", **members}, key=self.key)
 
-    def put(self, made: Answer, content: str) -> Answer:
+    def put(self, made: Response, content: str) -> Response:
         upload = made.body["upload"]
         return send(
             upload["method"], upload["url"], caller=None, region="", body=content.encode(), headers=upload["headers"]
         )
 
-    def do(self, action: str, body: object = None) -> Answer:
+    def do(self, action: str, body: object = None) -> Response:
         return self.cloud.call("POST", f"{self.route}/{action}", body)
 
     def read(self) -> dict[str, Any]:
-        answer = self.cloud.call("GET", self.route)
-        assert answer.status == 200, answer.text
-        found: dict[str, Any] = answer.body
+        response = self.cloud.call("GET", self.route)
+        assert response.status == 200, response.text
+        found: dict[str, Any] = response.body
         return found
 
     def start(self) -> None:
@@ -132,9 +132,9 @@ class Bulk:
 
     def result(self) -> list[dict[str, str]]:
         url = self.read()["result"]["url"]
-        answer = send("GET", url, caller=None, region="")
-        assert answer.status == 200, answer.text
-        return list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+        response = send("GET", url, caller=None, region="")
+        assert response.status == 200, response.text
+        return list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
 
     def cards(self) -> list[dict[str, Any]]:
         """What the sandbox has made of its rows and charged."""
@@ -384,9 +384,9 @@ def test_rows_that_a_spreadsheet_saved_anew_are_issued_again_only_on_purpose(clo
 
 @pytest.mark.parametrize("order_id", ["order-17", "A" * 26])
 def test_an_unknown_order_is_not_found(cloud: Cloud, order_id: str) -> None:
-    for answer in (cloud.call("GET", f"/orders/{order_id}"), cloud.call("POST", f"/orders/{order_id}/start")):
-        assert answer.status == 404
-        assert [each["field"] for each in answer.body["errors"]] == ["orderId"]
+    for response in (cloud.call("GET", f"/orders/{order_id}"), cloud.call("POST", f"/orders/{order_id}/start")):
+        assert response.status == 404
+        assert [each["field"] for each in response.body["errors"]] == ["orderId"]
 
 
 # ---- from a terminal -----------------------------------------------------------------------------

@@ -212,7 +212,7 @@ def _fits(action: str, arn: str, grants: Mapping[str, set[str]]) -> bool:
 def hands(cloud: Cloud, stack: Stack) -> Iterator[dict[str, Hand]]:
     """Somebody with the credentials of each role. For that moment its trust takes the developer in."""
     kms = cloud.client("kms")
-    sealed = {
+    encrypted = {
         arn: kms.encrypt(KeyId=arn, Plaintext=b"dummy", EncryptionContext=CONTEXT)["CiphertextBlob"]
         for arn in map(stack.arn, stack.of_type("AWS::KMS::Key"))
     }
@@ -225,7 +225,7 @@ def hands(cloud: Cloud, stack: Stack) -> Iterator[dict[str, Hand]]:
     clients = Clients(cloud)
     iam, sts = cloud.client("iam"), cloud.client("sts")
     found = {
-        name: Hand(cloud, _assume(iam, sts, stack.arn(name)), clients, sealed)
+        name: Hand(cloud, _assume(iam, sts, stack.arn(name)), clients, encrypted)
         for name in stack.of_type("AWS::IAM::Role")
     }
     yield found
@@ -338,8 +338,8 @@ def test_policy_lets_this_accounts_callers_in_from_where_they_may_be(
     cloud: Cloud, stack: Stack, networks: str, status: int
 ) -> None:
     with _under_policy(cloud, stack.account, ApiCallerNetworks=networks):
-        answer = cloud.call("GET", "/requests")
-        assert answer.status == status, answer.text
+        response = cloud.call("GET", "/requests")
+        assert response.status == status, response.text
         # and it opens nothing: who does not sign is refused as before
         assert cloud.call("GET", "/requests", signed=False).status == 403
 

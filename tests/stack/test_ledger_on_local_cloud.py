@@ -1,4 +1,4 @@
-"""The ledger and the pacer against a DynamoDB with threads of its own: the same suites, and real races."""
+"""The ledger and the rate limiter against a DynamoDB with threads of its own: the same suites, and real races."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.pacer import DynamoDbPacer
-from incentives.domain.pacing import Pace
-from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_answers
-from tests.contract.pacer_model import Now
-from tests.contract.pacer_suite import PACE, MakePacer, PacerContract, account
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.rate_limit import Pace
+from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_responses
+from tests.contract.rate_limiter_model import Now
+from tests.contract.rate_limiter_suite import PACE, MakeRateLimiter, RateLimiterContract, account
 from tests.contract.tables import create_table
 from tests.stack.cloud import Cloud
 
@@ -24,7 +24,7 @@ def shared(cloud: Cloud) -> Shop:
     """A table of our own: what these suites write is no work for the deployed functions."""
     client = cloud.client("dynamodb")
     table = create_table(client, "LedgerTable")
-    return Shop(client, lose_first_answers(cloud.own_client("dynamodb"), in_process=False), table)
+    return Shop(client, lose_first_responses(cloud.own_client("dynamodb"), in_process=False), table)
 
 
 class TestLedgerOnLocalCloud(DynamoDbLedgerContract):
@@ -34,19 +34,19 @@ class TestLedgerOnLocalCloud(DynamoDbLedgerContract):
 
 
 @pytest.fixture(scope="module")
-def pacer_client(cloud: Cloud) -> Any:
+def rate_limiter_client(cloud: Cloud) -> Any:
     return cloud.own_client("dynamodb")
 
 
 @pytest.fixture(scope="module")
-def pacer_table(pacer_client: Any) -> str:
-    return create_table(pacer_client, "PacerTable")
+def rate_limiter_table(rate_limiter_client: Any) -> str:
+    return create_table(rate_limiter_client, "PacerTable")
 
 
-class TestPacerOnLocalCloud(PacerContract):
+class TestRateLimiterOnLocalCloud(RateLimiterContract):
     @pytest.fixture
-    def make_pacer(self, pacer_client: Any, pacer_table: str) -> MakePacer:
-        def make(now: Now, pace: Pace = PACE) -> DynamoDbPacer:
-            return DynamoDbPacer(pacer_client, pacer_table, pace=pace, now=now)
+    def make_rate_limiter(self, rate_limiter_client: Any, rate_limiter_table: str) -> MakeRateLimiter:
+        def make(now: Now, pace: Pace = PACE) -> DynamoDbRateLimiter:
+            return DynamoDbRateLimiter(rate_limiter_client, rate_limiter_table, pace=pace, now=now)
 
         return make

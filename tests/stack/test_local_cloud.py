@@ -42,33 +42,33 @@ def without_permission(cloud: Cloud, function_name: str, sid: str) -> Iterator[N
 
 def test_signed_call_issues_a_card(cloud: Cloud) -> None:
     # when an order is sent, signed by a caller who may do nothing but call
-    answer = cloud.call("POST", "/gift-cards", ORDER, key=new_key())
+    response = cloud.call("POST", "/gift-cards", ORDER, key=new_key())
     # then there is a card
-    assert answer.status == 201, answer.text
-    assert answer.body["status"] == "SUCCEEDED"
+    assert response.status == 201, response.text
+    assert response.body["status"] == "SUCCEEDED"
     # and the ledger knows it
-    assert cloud.ledger.get_item(Key={"id": answer.body["requestId"]}, ConsistentRead=True)["Item"]
+    assert cloud.ledger.get_item(Key={"id": response.body["requestId"]}, ConsistentRead=True)["Item"]
 
 
 def test_unsigned_call_is_refused(cloud: Cloud) -> None:
-    answer = cloud.call("POST", "/gift-cards", ORDER, key=new_key(), signed=False)
-    assert answer.status == 403
+    response = cloud.call("POST", "/gift-cards", ORDER, key=new_key(), signed=False)
+    assert response.status == 403
 
 
 def test_wrongly_signed_call_is_refused(cloud: Cloud) -> None:
-    answer = cloud.call("GET", "/funds", caller=Caller(cloud.invoker.access_key_id, "not-the-secret"))
-    assert answer.status == 403
+    response = cloud.call("GET", "/funds", caller=Caller(cloud.invoker.access_key_id, "not-the-secret"))
+    assert response.status == 403
 
 
 def test_unknown_route_is_a_problem(cloud: Cloud) -> None:
-    answer = cloud.call("GET", "/no-such-route")
-    assert answer.status == 403
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.body["status"] == 403
-    assert answer.body["errorCode"] is None
-    assert answer.body["errorType"] == "NotSigned"
-    assert answer.body["requestId"]
-    assert answer.body["retryable"] is False
+    response = cloud.call("GET", "/no-such-route")
+    assert response.status == 403
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.body["status"] == 403
+    assert response.body["errorCode"] is None
+    assert response.body["errorType"] == "NotSigned"
+    assert response.body["requestId"]
+    assert response.body["retryable"] is False
 
 
 def test_caller_who_may_only_call_can_do_nothing_else(cloud: Cloud) -> None:
@@ -129,15 +129,15 @@ def test_vault_opens_in_the_name_of_an_order_only(cloud: Cloud) -> None:
     iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=json.dumps(document))
     key = iam.create_access_key(UserName=name)["AccessKey"]
     kms = cloud.client("kms", Caller(key["AccessKeyId"], key["SecretAccessKey"]))
-    sealing = {"KeyId": cloud.outputs.cardVaultKeyArn, "Plaintext": b"dummy"}
-    # when something is sealed without naming an order, then it is refused
+    encrypting = {"KeyId": cloud.outputs.cardVaultKeyArn, "Plaintext": b"dummy"}
+    # when something is encrypted without naming an order, then it is refused
     with pytest.raises(kms.exceptions.ClientError, match="AccessDenied"):
-        kms.encrypt(**sealing)
-    # and what was sealed for one order does not open for another
-    sealed = kms.encrypt(**sealing, EncryptionContext={"order": "one"})["CiphertextBlob"]
-    assert kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"order": "one"})["Plaintext"] == b"dummy"
+        kms.encrypt(**encrypting)
+    # and what was encrypted for one order does not open for another
+    encrypted = kms.encrypt(**encrypting, EncryptionContext={"order": "one"})["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=encrypted, EncryptionContext={"order": "one"})["Plaintext"] == b"dummy"
     with pytest.raises(kms.exceptions.ClientError, match="InvalidCiphertext"):
-        kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"order": "another"})
+        kms.decrypt(CiphertextBlob=encrypted, EncryptionContext={"order": "another"})
 
 
 def test_every_end_is_told_on_the_bus(cloud: Cloud) -> None:

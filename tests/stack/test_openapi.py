@@ -1,4 +1,4 @@
-"""The deployed API held against docs/openapi.json by schemathesis: it makes up the requests and judges the answers.
+"""The deployed API held against docs/openapi.json by schemathesis: it makes up the requests and judges the responses.
 
 Requests are signed as any caller signs them. What is made up is bounded and the same in every run.
 """
@@ -44,7 +44,7 @@ Json = dict[str, Any]
 
 
 def no_fault(_context: CheckContext, response: Any, case: Any) -> None:
-    """No 5xx, but for an account without keys, and for Amazon's book being asked too often: both say so."""
+    """No 5xx, but for an account without keys, and for Amazon's activity being asked too often: both say so."""
     if response.status_code < 500:
         return
     problem = response.json()
@@ -97,8 +97,10 @@ class Api:
         # The key is this test's own: what is made up for headers may not even survive HTTP.
         keys = {"Idempotency-Key": f"made-up-{operation_id}"} if "Idempotency-Key" in str(operation.headers) else {}
         seen = self.statuses.setdefault(operation_id, Counter())
-        # Amazon's book may be asked once a minute, and another test, or a recovery, may have asked.
-        self.cloud.pacer.update_item(Key={"id": self.cloud.outputs.accountName}, UpdateExpression="REMOVE activityTat")
+        # Amazon's activity may be asked once a minute, and another test, or a recovery, may have asked.
+        self.cloud.rate_limiter.update_item(
+            Key={"id": self.cloud.outputs.accountName}, UpdateExpression="REMOVE activityTat"
+        )
 
         @settings(
             max_examples=examples,
@@ -112,9 +114,9 @@ class Api:
         def send(case: Any) -> None:
             # A key of its own for each: repeats have tests of their own.
             case.headers = {name: f"{key}-{mode.value}-{sum(seen.values())}" for name, key in keys.items()}
-            answer = case.call(base_url=self.cloud.outputs.apiUrl, session=self.session, timeout=35)
-            seen[answer.status_code] += 1
-            case.validate_response(answer, checks=CHECKS)
+            response = case.call(base_url=self.cloud.outputs.apiUrl, session=self.session, timeout=35)
+            seen[response.status_code] += 1
+            case.validate_response(response, checks=CHECKS)
 
         send()
 

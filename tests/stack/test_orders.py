@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local import settings
-from local.signing import Answer
+from local.signing import Response
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ORDER, Placed, wait_until
 
@@ -48,7 +48,7 @@ def test_same_key_twice_is_one_card(cloud: Cloud) -> None:
     order = Placed(cloud)
     # when an order is sent twice
     first, second = order.place(), order.place()
-    # then there is one card, and the second answer says that it is the first one's
+    # then there is one card, and the second response says that it is the first one's
     assert (first.status, second.status) == (201, 200)
     assert "idempotent-replayed" not in first.headers
     assert second.headers["idempotent-replayed"] == "true"
@@ -62,12 +62,12 @@ def test_fifty_at_once_with_one_key_are_one_card(cloud: Cloud) -> None:
     order = Placed(cloud)
     # when fifty callers send the same order at once
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda _: order.place(), range(50)))
+        responses = list(pool.map(lambda _: order.place(), range(50)))
     # then none is told that it failed, and there is one card
-    assert {answer.status for answer in answers} <= {200, 201, 202}, [a.text for a in answers if a.status > 202]
-    assert sum(answer.status == 201 for answer in answers) == 1
+    assert {response.status for response in responses} <= {200, 201, 202}, [a.text for a in responses if a.status > 202]
+    assert sum(response.status == 201 for response in responses) == 1
     assert len(order.cards()) == 1
-    assert {a.body["gcClaimCode"] for a in answers if a.status < 202} == {order.cards()[0]["claimCode"]}
+    assert {a.body["gcClaimCode"] for a in responses if a.status < 202} == {order.cards()[0]["claimCode"]}
 
 
 def test_claim_code_is_read_again_from_amazon(cloud: Cloud) -> None:
@@ -94,10 +94,10 @@ def test_cancel_refunds_and_the_code_is_gone(cloud: Cloud) -> None:
     assert cancelled.body["status"] == again.body["status"] == "REVERSED"
     assert order.live_cards() == []
     # and neither its code nor its order can be had again
-    for answer in (cloud.call("POST", f"{order.route}/claim-code"), order.place()):
-        assert answer.status == 409, answer.text
-        assert answer.body["requestStatus"] == "REVERSED"
-        assert "gcClaimCode" not in answer.body
+    for response in (cloud.call("POST", f"{order.route}/claim-code"), order.place()):
+        assert response.status == 409, response.text
+        assert response.body["requestStatus"] == "REVERSED"
+        assert "gcClaimCode" not in response.body
 
 
 def test_cancel_after_fifteen_minutes_names_the_deadline(cloud: Cloud) -> None:
@@ -111,20 +111,20 @@ def test_cancel_after_fifteen_minutes_names_the_deadline(cloud: Cloud) -> None:
     )
     before = order.calls("CancelGiftCard")
     # when it is cancelled
-    answer = cloud.call("POST", f"{order.route}/cancel")
+    response = cloud.call("POST", f"{order.route}/cancel")
     # then the deadline is named, and Amazon was not asked
-    assert answer.status == 409
-    assert answer.body["errorType"] == "CancelWindowOver"
-    assert "2026-01-01T00:15:00Z" in answer.body["detail"]
+    assert response.status == 409
+    assert response.body["errorType"] == "CancelWindowOver"
+    assert "2026-01-01T00:15:00Z" in response.body["detail"]
     assert order.calls("CancelGiftCard") == before
     assert len(order.live_cards()) == 1
 
 
 def test_funds_are_what_amazon_says(cloud: Cloud) -> None:
-    answer = cloud.call("GET", "/funds")
-    assert answer.status == 200, answer.text
+    response = cloud.call("GET", "/funds")
+    assert response.status == 200, response.text
     (held,) = cloud.sandbox.report()["funds"].values()
-    assert float(answer.body["availableFunds"]["amount"]) == pytest.approx(float(held["USD"]), abs=1000)
+    assert float(response.body["availableFunds"]["amount"]) == pytest.approx(float(held["USD"]), abs=1000)
 
 
 # ---- bad input -----------------------------------------------------------------------------------
@@ -163,11 +163,11 @@ def test_bad_input_names_its_field_and_leaves_no_trace(
     given = None if headers is None else {"Idempotency-Key": order.key, **headers}
     before, calls = len(cloud.items(cloud.ledger)), len(cloud.sandbox.report()["calls"])
     # when something is wrong with an order
-    answer = cloud.call("POST", "/gift-cards", body, headers=given)
-    # then the answer names the field
-    assert answer.status == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert field in [each["field"] for each in answer.body["errors"]]
+    response = cloud.call("POST", "/gift-cards", body, headers=given)
+    # then the response names the field
+    assert response.status == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert field in [each["field"] for each in response.body["errors"]]
     # and nothing was written or sent
     assert len(cloud.items(cloud.ledger)) == before
     assert len(cloud.sandbox.report()["calls"]) == calls
@@ -178,11 +178,11 @@ def test_key_of_another_order_is_refused_by_field(cloud: Cloud) -> None:
     order.place()
     before, calls = cloud.items(cloud.ledger), order.calls()
     # when its key comes with another amount and reference
-    answer = order.place(amount="30.00", externalReference="another")
+    response = order.place(amount="30.00", externalReference="another")
     # then both are named, and nothing was sent or written
-    assert answer.status == 422
-    assert [each["field"] for each in answer.body["errors"]] == ["amount", "externalReference"]
-    assert answer.body["requestId"] == order.request_id
+    assert response.status == 422
+    assert [each["field"] for each in response.body["errors"]] == ["amount", "externalReference"]
+    assert response.body["requestId"] == order.request_id
     assert order.calls() == calls
     assert len(cloud.items(cloud.ledger)) == len(before)
     # and "25" is not another amount
@@ -195,9 +195,9 @@ def test_key_of_another_order_is_refused_by_field(cloud: Cloud) -> None:
     ids=["get", "claim-code", "cancel"],
 )
 def test_unknown_request_id(cloud: Cloud, method: str, action: str) -> None:
-    answer = cloud.call(method, f"/gift-cards/{Placed(cloud).request_id}{action}")
-    assert answer.status == 404
-    assert answer.body["errors"][0]["field"] == "requestId"
+    response = cloud.call(method, f"/gift-cards/{Placed(cloud).request_id}{action}")
+    assert response.status == 404
+    assert response.body["errors"][0]["field"] == "requestId"
 
 
 def test_key_items_cannot_be_read_as_requests(cloud: Cloud) -> None:
@@ -255,10 +255,10 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def after_faults(cloud: Cloud) -> dict[str, tuple[Placed, Answer]]:
+def after_faults(cloud: Cloud) -> dict[str, tuple[Placed, Response]]:
     """Every fault, each on an order of its own, all on their way together: one waits while another fails."""
 
-    def run(name: str) -> tuple[str, tuple[Placed, Answer]]:
+    def run(name: str) -> tuple[str, tuple[Placed, Response]]:
         order = Placed(cloud)
         order.fault(**FAULTS[name])
         return name, (order, order.place())
@@ -269,20 +269,20 @@ def after_faults(cloud: Cloud) -> dict[str, tuple[Placed, Answer]]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_one_fault_is_repeated_in_line_to_one_card(
-    cloud: Cloud, after_faults: Mapping[str, tuple[Placed, Answer]], name: str
+    cloud: Cloud, after_faults: Mapping[str, tuple[Placed, Response]], name: str
 ) -> None:
-    order, answer = after_faults[name]
+    order, response = after_faults[name]
     # then the caller got its card, or was told that it is not known yet
-    assert answer.status in (201, 202), answer.text
+    assert response.status in (201, 202), response.text
     # and there is one, at once or when the throttled pace allows it
     wait_until(lambda: len(order.cards()) > 0, "the card is there")
     assert len(order.cards()) == 1
-    if answer.status == 201:
-        assert answer.body["gcClaimCode"] == order.live_cards()[0]["claimCode"]
+    if response.status == 201:
+        assert response.body["gcClaimCode"] == order.live_cards()[0]["claimCode"]
         assert order.read()["status"] == "SUCCEEDED"
     else:
-        assert "gcClaimCode" not in answer.body
-        assert answer.body["status"] in ("PENDING", "RECOVERING")
+        assert "gcClaimCode" not in response.body
+        assert response.body["status"] in ("PENDING", "RECOVERING")
     # and a repeat brings the same card
     wait_until(lambda: order.place().status in (200, 202), "the repeat is answered")
 
@@ -302,11 +302,11 @@ def test_answers_that_end_an_order_without_a_card(
 ) -> None:
     order = Placed(cloud)
     order.fault(kind, **extra)
-    # when Amazon gives such an answer, the caller and every repeat hear the same, and no code
-    for answer in (order.place(), order.place()):
-        assert answer.status == status, answer.text
-        assert answer.body["requestId"] == order.request_id
-        assert "gcClaimCode" not in answer.body
+    # when Amazon gives such a response, the caller and every repeat hear the same, and no code
+    for response in (order.place(), order.place()):
+        assert response.status == status, response.text
+        assert response.body["requestId"] == order.request_id
+        assert "gcClaimCode" not in response.body
     assert order.read()["status"] == ends
     assert order.calls() == 1
 
@@ -316,9 +316,9 @@ def test_a_card_that_nobody_ordered_is_never_delivered(cloud: Cloud, kind: str) 
     order = Placed(cloud)
     order.fault(kind)
     # when Amazon answers with another card than was asked for, then the caller hears neither "issued" nor "refused"
-    answer = order.place()
-    assert answer.status == 202, answer.text
-    assert "gcClaimCode" not in answer.body
+    response = order.place()
+    assert response.status == 202, response.text
+    assert "gcClaimCode" not in response.body
     # and it goes to people
     ends_as(order, "ESCALATED")
     assert order.place().status == 409
@@ -327,12 +327,12 @@ def test_a_card_that_nobody_ordered_is_never_delivered(cloud: Cloud, kind: str) 
 
 def test_refusal_after_an_unknown_is_not_believed(cloud: Cloud) -> None:
     order = Placed(cloud)
-    # given a card whose answer was lost, and a refusal of the repeat
+    # given a card whose response was lost, and a refusal of the repeat
     order.fault("drop", when="after", calls={"nth": [1]})
     order.fault("refuse", errorCode="F300", errorType="OperationNotPermitted", calls={"nth": [2]})
     # when it is placed, then nobody says "refused" while a card may be charged
-    answer = order.place()
-    assert answer.status in (202, 409), answer.text
+    response = order.place()
+    assert response.status in (202, 409), response.text
     # and it is undone
     ends_as(order, "REVERSED")
     assert order.live_cards() == []
@@ -344,7 +344,7 @@ class Unknown:
 
     retried: Placed
     cancelled: Placed
-    answers: Mapping[str, Answer]
+    responses: Mapping[str, Response]
 
 
 @pytest.fixture(scope="module")
@@ -360,11 +360,11 @@ def unknown(cloud: Cloud) -> Unknown:
 
 def test_cancel_while_unknown_is_never_undone(cloud: Cloud, unknown: Unknown) -> None:
     order = unknown.cancelled
-    assert unknown.answers[order.key].status == 202
+    assert unknown.responses[order.key].status == 202
     # when it is cancelled while nobody knows, then that is noted
-    answer = cloud.call("POST", f"{order.route}/cancel")
-    assert answer.status == 202
-    assert answer.body["status"] == "REVERSING"
+    response = cloud.call("POST", f"{order.route}/cancel")
+    assert response.status == 202
+    assert response.body["status"] == "REVERSING"
     # and the order is never sent again: the card is found and cancelled
     ends_as(order, "REVERSED")
     assert order.live_cards() == []
@@ -374,12 +374,12 @@ def test_cancel_while_unknown_is_never_undone(cloud: Cloud, unknown: Unknown) ->
 
 def test_unknown_until_the_time_is_over_is_recorded_and_recovered(cloud: Cloud, unknown: Unknown) -> None:
     order = unknown.retried
-    answer = unknown.answers[order.key]
-    # given an Amazon that does what is asked and never says so: the answer says neither, and where to ask
-    assert answer.status == 202, answer.text
-    assert answer.body["status"] == "RECOVERING"
-    assert answer.headers["location"].endswith(f"/gift-cards/{order.request_id}")
-    assert int(answer.headers["retry-after"]) > 0
+    response = unknown.responses[order.key]
+    # given an Amazon that does what is asked and never says so: the response says neither, and where to ask
+    assert response.status == 202, response.text
+    assert response.body["status"] == "RECOVERING"
+    assert response.headers["location"].endswith(f"/gift-cards/{order.request_id}")
+    assert int(response.headers["retry-after"]) > 0
     record = order.read()
     assert record["wakeAt"]
     assert record["wakePartition"].startswith("open#")
@@ -417,11 +417,11 @@ def killed(cloud: Cloud) -> Mapping[str, Killed]:
     for when, order in orders.items():
         order.fault("timeout", when=when, holdSeconds=6, calls={"first": 1})
     with ThreadPoolExecutor(2) as pool:
-        answers = [pool.submit(order.place) for order in orders.values()]
+        responses = [pool.submit(order.place) for order in orders.values()]
         wait_until(lambda: orders["before"].calls() == 1 and len(orders["after"].cards()) == 1, "both are at Amazon")
         for process in cloud.lambda_processes(cloud.outputs.functionNames["CreateGiftCard"]):
             process.kill()
-        assert all(answer.result().status >= 500 for answer in answers)
+        assert all(response.result().status >= 500 for response in responses)
     found = {when: _after_kill(order) for when, order in orders.items()}
     said = {when: resume(cloud, order.request_id) for when, order in orders.items()}
     assert all(card["claimCode"] not in text for card in cloud.sandbox.report()["cards"] for text in said.values())

@@ -19,8 +19,8 @@ import pytest
 
 from incentives.aws.items import format_time
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import derive_request_id, hash_key
-from local.signing import Answer
+from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
+from local.signing import Response
 from tests.stack.cloud import Cloud
 from tests.stack.orders import PATIENCE_SECONDS, Placed, wait_until
 
@@ -87,23 +87,23 @@ class Case:
             body["customerAccount"] = {"id": f"amz1.account.{self.number:018d}", "type": "2"}
         return body
 
-    def place(self, cloud: Cloud) -> Answer:
+    def place(self, cloud: Cloud) -> Response:
         """Send it."""
         return cloud.call("POST", ROUTES[self.operation], self.body(), key=self.key)
 
 
 @pytest.fixture(scope="module")
-def recovered(cloud: Cloud) -> dict[str, tuple[Case, Answer]]:
+def recovered(cloud: Cloud) -> dict[str, tuple[Case, Response]]:
     """Every case placed and brought to its end, so many at a time as the emulator can do with."""
-    found: dict[str, tuple[Case, Answer]] = {}
-    # Amazon's book may be asked once a minute, by real time: here several requests ask for it at once.
+    found: dict[str, tuple[Case, Response]] = {}
+    # Amazon's activity may be asked once a minute, by real time: here several requests ask for it at once.
     cloud.sandbox.post("throttle", {"activityPerMinute": None})
     with in_a_hurry(cloud):
         for first in range(0, len(CASES), AT_A_TIME):
             cases = [Case(*each) for each in CASES[first : first + AT_A_TIME]]
             with ThreadPoolExecutor(len(cases)) as pool:
-                answers = list(pool.map(lambda case: _place(cloud, case), cases))
-            found |= {case.name: (case, answer) for case, answer in zip(cases, answers, strict=True)}
+                responses = list(pool.map(lambda case: _place(cloud, case), cases))
+            found |= {case.name: (case, response) for case, response in zip(cases, responses, strict=True)}
             _bring_to_its_end(cloud, cases)
     cloud.sandbox.post("throttle", {"activityPerMinute": 1})
     cloud.sandbox.post("clock", {"offsetSeconds": 0})
@@ -111,7 +111,7 @@ def recovered(cloud: Cloud) -> dict[str, tuple[Case, Answer]]:
     return found
 
 
-def _place(cloud: Cloud, case: Case) -> Answer:
+def _place(cloud: Cloud, case: Case) -> Response:
     calls: dict[str, object] = {"first": REPEATS_IN_LINE} if case.intent == "retry" else {"every": True}
     rule = {"operation": case.operation.value, "requestId": case.request_id(cloud), "calls": calls}
     cloud.sandbox.post("faults", {**FAULTS[case.fault], **rule})
@@ -167,7 +167,7 @@ def _item(cloud: Cloud, request_id: str) -> dict[str, Any]:
 
 
 def _hurry(cloud: Cloud, item: Mapping[str, Any]) -> None:
-    """Set an open record's clocks back by what it would wait for: the minute of repeating, then the fence."""
+    """Set an open record's clocks back by what it would wait for: the minute of repeating, then the in-flight window."""
     now = datetime.now(UTC)
     past = {"dueAt": now}
     if "firstUnknownAt" in item and item["status"] == "RECOVERING" and item["intent"] != "retry":
@@ -191,10 +191,12 @@ ALL = [f"{operation.value}, {fault}, {intent}" for operation, fault, intent in C
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_unknown_ends_as_it_should(cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]], name: str) -> None:
-    case, answer = recovered[name]
+def test_every_unknown_ends_as_it_should(
+    cloud: Cloud, recovered: Mapping[str, tuple[Case, Response]], name: str
+) -> None:
+    case, response = recovered[name]
     # given a caller who was told that nobody knows yet
-    assert answer.status == 202, answer.text
+    assert response.status == 202, response.text
     # then the order has ended as its intent says
     item = _latest(cloud, case)
     ends = {"retry": "SUCCEEDED", "reverse": "REVERSED", "reissue": "SUCCEEDED"}[case.intent]
@@ -211,7 +213,7 @@ def test_every_unknown_ends_as_it_should(cloud: Cloud, recovered: Mapping[str, t
             assert case.operation.value not in asked[asked.index(case.operation.reversal) :]
 
 
-def test_what_is_charged_is_what_the_ledger_says(cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]]) -> None:
+def test_what_is_charged_is_what_the_ledger_says(cloud: Cloud, recovered: Mapping[str, tuple[Case, Response]]) -> None:
     ids = {case.request_id(cloud, generation) for case, _ in recovered.values() for generation in range(3)}
     ledger = sum(
         item["amount"] for item in cloud.items(cloud.ledger) if item["id"] in ids and item["status"] == "SUCCEEDED"
@@ -227,12 +229,12 @@ def test_what_is_charged_is_what_the_ledger_says(cloud: Cloud, recovered: Mappin
     assert ledger == 10 * len(mine)
 
 
-def test_no_history_holds_a_code_or_a_number(cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]]) -> None:
+def test_no_history_holds_a_code_or_a_number(cloud: Cloud, recovered: Mapping[str, tuple[Case, Response]]) -> None:
     secrets = {card["claimCode"] for card in cloud.sandbox.report()["cards"]}
     secrets |= {case.body().get("cardNumber", "-" * 19) for case, _ in recovered.values()}
     ids = tuple(case.request_id(cloud) for case, _ in recovered.values())
     executions = [each for each in cloud.executions() if each["name"].startswith(ids)]
-    # One that found no slot in time is issued from the backlog, perhaps without any recovery.
+    # One that found no permit in time is issued from the backlog, perhaps without any recovery.
     assert executions
     text = json.dumps([cloud.history(each["executionArn"]) for each in executions], default=str)
     assert [secret for secret in secrets if secret in text] == []
@@ -274,7 +276,7 @@ def test_sweep_takes_what_a_crash_left_and_nothing_that_lives(cloud: Cloud) -> N
     for order in (crashed, alive):
         order.fault("timeout", when="after", holdSeconds=6, calls={"first": 1})
     with ThreadPoolExecutor(2) as pool:
-        answers = [pool.submit(order.place) for order in (crashed, alive)]
+        responses = [pool.submit(order.place) for order in (crashed, alive)]
         wait_until(lambda: bool(crashed.cards() and alive.cards()), "both are at Amazon")
         # given one record whose holder has been silent for too long, and one that is in hand
         cloud.ledger.update_item(
@@ -292,8 +294,8 @@ def test_sweep_takes_what_a_crash_left_and_nothing_that_lives(cloud: Cloud) -> N
         assert sum(crashed.request_id in each for each in taken) <= 1
         assert not any(alive.request_id in each for each in taken)
         assert alive.read()["epoch"] == epoch
-        for answer in answers:
-            assert answer.result().status in (201, 202)
+        for response in responses:
+            assert response.result().status in (201, 202)
     wait_until(lambda: crashed.read()["status"] == "SUCCEEDED", "the order has ended")
     assert len(crashed.live_cards()) == len(alive.live_cards()) == 1
 
@@ -316,7 +318,7 @@ def test_escalation_stores_the_case_and_tells_people(cloud: Cloud) -> None:
 
 
 def test_every_end_is_an_event_with_ids_and_amounts_only(
-    cloud: Cloud, recovered: Mapping[str, tuple[Case, Answer]]
+    cloud: Cloud, recovered: Mapping[str, tuple[Case, Response]]
 ) -> None:
     case, _ = recovered["CreateGiftCard, drop after, reissue"]
     request_id = case.request_id(cloud)

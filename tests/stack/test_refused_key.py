@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from local import keys
-from local.signing import Answer, send
+from local.signing import Response, send
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ORDER, PATIENCE_SECONDS, wait_until
 
@@ -51,7 +51,7 @@ class Broken:
     def mend(self) -> None:
         self.put(self.good)
 
-    def order(self, key: str) -> Answer:
+    def order(self, key: str) -> Response:
         return self.cloud.call("POST", "/gift-cards", {**ORDER, "account": self.account}, key=key)
 
     def cards(self) -> list[dict[str, Any]]:
@@ -117,10 +117,10 @@ def test_the_same_key_issues_one_card_once_the_accounts_key_is_mended(broken: Br
     # when the key is mended, and many repeat the order at once
     broken.mend()
     with ThreadPoolExecutor(REPEATS) as pool:
-        answers = list(pool.map(broken.order, [key] * REPEATS))
+        responses = list(pool.map(broken.order, [key] * REPEATS))
 
     # then there is one card, for whoever asks under whatever id
-    assert {answer.status for answer in answers} <= {200, 201, 202}, [answer.text for answer in answers]
+    assert {response.status for response in responses} <= {200, 201, 202}, [response.text for response in responses]
     wait_until(lambda: broken.order(key).status == 200, "it is issued")
     (card,) = broken.cards()
     repeat = broken.order(key)
@@ -183,7 +183,7 @@ def test_the_same_rows_are_issued_once_the_accounts_key_is_mended(broken: Broken
         told = list(pool.map(lambda _: resume(cloud, route), range(REPEATS)))
 
     # then every row is issued once, and the order says so
-    assert {answer.status for answer in told} <= {200, 202, 409}, [answer.text for answer in told]
+    assert {response.status for response in told} <= {200, 202, 409}, [response.text for response in told]
     finished = wait_for(cloud, route, "FINISHED")
     assert finished["counts"] == {**dict.fromkeys(finished["counts"], 0), "issued": ROWS}
     rows = list(csv.DictReader(io.StringIO(send("GET", finished["result"]["url"], caller=None, region="").text)))
@@ -194,14 +194,14 @@ def test_the_same_rows_are_issued_once_the_accounts_key_is_mended(broken: Broken
     assert broken.mark not in json.dumps([cloud.notices(), cloud.events()])
 
 
-def resume(cloud: Cloud, route: str) -> Answer:
+def resume(cloud: Cloud, route: str) -> Response:
     """Ask until it is answered: of many who ask at once, some are told to repeat the call."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while (answer := cloud.call("POST", f"{route}/resume")).status == 503:
-        assert answer.body["retryable"]
-        assert time.monotonic() < end, answer.text
+    while (response := cloud.call("POST", f"{route}/resume")).status == 503:
+        assert response.body["retryable"]
+        assert time.monotonic() < end, response.text
         time.sleep(0.3)
-    return answer
+    return response
 
 
 def wait_for(cloud: Cloud, route: str, status: str) -> dict[str, Any]:

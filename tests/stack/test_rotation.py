@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.key_notes import USED
-from incentives.domain.accounts import Account, Secret
+from incentives.aws.keys.key_notes import USED
+from incentives.domain.accounts.account import Account, Secret
 from local import keys
-from local.signing import Answer
+from local.signing import Response
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ORDER, wait_until
 
@@ -38,7 +38,7 @@ class Traffic:
 
     cloud: Cloud
     account: str
-    answers: list[Future[Answer]] = field(default_factory=list)
+    responses: list[Future[Response]] = field(default_factory=list)
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
@@ -51,7 +51,7 @@ class Traffic:
                 while not over.is_set():
                     key = f"rotation-{uuid.uuid4().hex}"
                     order = {**ORDER, "account": self.account}
-                    self.answers.append(pool.submit(self.cloud.call, "POST", "/gift-cards", order, key=key))
+                    self.responses.append(pool.submit(self.cloud.call, "POST", "/gift-cards", order, key=key))
                     next_at += 1 / ORDERS_PER_SECOND
                     over.wait(max(0.0, next_at - time.monotonic()))
 
@@ -67,11 +67,13 @@ class Traffic:
 
     def failures(self) -> list[str]:
         """Answers that were neither a card nor a promise of one."""
-        told = [each.result() for each in self.answers]
-        return [f"HTTP {answer.status} {answer.text}" for answer in told if answer.status not in {200, 201, 202}]
+        told = [each.result() for each in self.responses]
+        return [
+            f"HTTP {response.status} {response.text}" for response in told if response.status not in {200, 201, 202}
+        ]
 
     def request_ids(self) -> set[str]:
-        return {each.result().body["requestId"] for each in self.answers}
+        return {each.result().body["requestId"] for each in self.responses}
 
     def ended(self) -> dict[str, str]:
         """The state of each order."""
@@ -132,10 +134,10 @@ class Rotating:
 
     def is_noted(self, name: str) -> bool:
         """Whether a function has called Amazon with a key."""
-        item = self.cloud.pacer.get_item(Key={"id": self.account}, ConsistentRead=True).get("Item", {})
+        item = self.cloud.rate_limiter.get_item(Key={"id": self.account}, ConsistentRead=True).get("Item", {})
         key = self.key(name)
         account = Account(self.account, self.partner, "US", key.access_key_id, Secret(key.secret_access_key))
-        return f"{USED}{account.key_print}" in item
+        return f"{USED}{account.key_fingerprint}" in item
 
     def rotate(self) -> dict[str, Any]:
         report: dict[str, Any] = self.cloud.invoke(
@@ -170,7 +172,7 @@ def assert_all_issued(traffic: Traffic) -> None:
     wait_until(lambda: set(traffic.ended().values()) == {"SUCCEEDED"}, "every order is issued")
     wanted = traffic.request_ids()
     cards = [card["requestId"] for card in traffic.cloud.sandbox.report()["cards"] if card["requestId"] in wanted]
-    assert len(traffic.answers) > ORDERS_PER_SECOND * BEFORE_SECONDS
+    assert len(traffic.responses) > ORDERS_PER_SECOND * BEFORE_SECONDS
     assert sorted(cards) == sorted(wanted)
 
 
@@ -179,7 +181,7 @@ def assert_secrets_unsaid(rotating: Rotating) -> None:
         *rotating.cloud.logs(),
         json.dumps(rotating.cloud.notices()),
         json.dumps(rotating.cloud.events()),
-        json.dumps(rotating.cloud.items(rotating.cloud.pacer), default=str),
+        json.dumps(rotating.cloud.items(rotating.cloud.rate_limiter), default=str),
         json.dumps(rotating.cloud.items(rotating.cloud.table(rotating.cloud.outputs.accountTableName)), default=str),
     ]
     for name in ("OLD", "NEW"):
@@ -205,7 +207,7 @@ def test_no_order_fails_while_the_key_is_rotated_and_the_old_one_revoked(rotatin
     assert again["lastUsedAt"] is not None
     assert again["safeToDeactivateAt"] > again["lastUsedAt"]
     assert_secrets_unsaid(rotating)
-    print(f"\n{len(traffic.answers)} orders during the rotation, none failed; {again['detail']}")  # noqa: T201 - what was measured, for whoever runs this with -s
+    print(f"\n{len(traffic.responses)} orders during the rotation, none failed; {again['detail']}")  # noqa: T201 - what was measured, for whoever runs this with -s
 
 
 def test_a_bad_new_key_is_refused_before_it_is_promoted(rotating: Rotating) -> None:
@@ -216,8 +218,8 @@ def test_a_bad_new_key_is_refused_before_it_is_promoted(rotating: Rotating) -> N
 
     assert report["outcome"] == "refused", report
     assert rotating.current() == rotating.key("OLD").access_key_id
-    answer = rotating.cloud.call("POST", "/gift-cards", {**ORDER, "account": rotating.account}, key=rotating.mark)
-    assert answer.status == 201
+    response = rotating.cloud.call("POST", "/gift-cards", {**ORDER, "account": rotating.account}, key=rotating.mark)
+    assert response.status == 201
     assert_secrets_unsaid(rotating)
 
 
@@ -242,4 +244,4 @@ def test_a_key_that_goes_bad_is_rolled_back_and_no_order_fails(rotating: Rotatin
     subject = f"Incentives account {rotating.account}: the new access key was rolled back"
     wait_until(lambda: subject in [each["Subject"] for each in rotating.cloud.notices()], "the operators are told")
     assert_secrets_unsaid(rotating)
-    print(f"\n{len(traffic.answers)} orders, none failed; rolled back {took:.1f} s after the key went bad")  # noqa: T201 - what was measured, for whoever runs this with -s
+    print(f"\n{len(traffic.responses)} orders, none failed; rolled back {took:.1f} s after the key went bad")  # noqa: T201 - what was measured, for whoever runs this with -s

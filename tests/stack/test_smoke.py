@@ -80,9 +80,9 @@ def test_a_changed_parameter_reaches_a_running_function(cloud: Cloud, target: Ta
         with pytest.raises(FailedError, match="DefaultAccount of"):
             Smoke(target, ORDER).parameters()
         # and the running one goes by it
-        answer = cloud.call("GET", "/funds")
-        assert answer.status >= 400, answer.text
-        assert "another" in answer.body["detail"]
+        response = cloud.call("GET", "/funds")
+        assert response.status >= 400, response.text
+        assert "another" in response.body["detail"]
     assert cloud.call("GET", "/funds").status == 200
 
 
@@ -126,7 +126,7 @@ def test_a_step_that_fails_says_what_to_do_and_the_card_is_cancelled_all_the_sam
 
     class Impatient(Smoke):
         def cancel(self) -> str:
-            """Fails the first time, as if the answer had been lost."""
+            """Fails the first time, as if the response had been lost."""
             type(self).cancel = Smoke.cancel  # type: ignore[method-assign] # so that the next time is the real one
             raise FailedError("no answer", "Try again.")
 

@@ -42,7 +42,7 @@ class Place:
 @pytest.fixture(scope="module")
 def left_behind(cloud: Cloud) -> dict[str, Place]:
     """What every place holds after a card, an activation and a load that went well, and answers that did not."""
-    # Among them codes that came in an answer that lacked or garbled everything else.
+    # Among them codes that came in a response that lacked or garbled everything else.
     for variant in range(4):
         order = Placed(cloud)
         order.fault("garbledCode", variant=variant, calls={"first": 1})
@@ -57,7 +57,7 @@ def left_behind(cloud: Cloud) -> dict[str, Place]:
     assert loaded.status == 201, loaded.text
     mark = f"canary-{key}"
     marks = put_marks(cloud, mark)
-    told = [answer.body["requestId"] for answer in (activated, loaded)]
+    told = [response.body["requestId"] for response in (activated, loaded)]
     # Streams, queues and workflows take their time.
     wait_until(lambda: all(each in json.dumps(cloud.events()) for each in told), "the ends are told on the bus")
     wait_until(lambda: marks["events"][0] in json.dumps(cloud.events()), "the mark is on the bus")
@@ -99,10 +99,10 @@ def test_no_card_number_and_no_customer_at_rest(cloud: Cloud, left_behind: dict[
     # nor grouped
     plain = {name: re.sub(r"(?<=[0-9])[ -](?=[0-9]{4})", "", place.text) for name, place in left_behind.items()}
     assert places_of(numbers & canaries, {name: as_place(text) for name, text in plain.items()}) == {}
-    # but masked and sealed
+    # but masked and encrypted
     items = cloud.items(cloud.ledger)
     assert [number for number in numbers if "*" * 15 + number[-4:] not in left_behind["tables"].text] == []
-    assert len([item for item in items if "sealed" in item]) >= len(numbers)
+    assert len([item for item in items if "encrypted" in item]) >= len(numbers)
 
 
 def test_no_secret_key_at_rest_but_in_secrets_manager(cloud: Cloud, left_behind: dict[str, Place]) -> None:

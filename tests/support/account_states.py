@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from incentives.domain.alerts import Standing
+from incentives.domain.accounts.alerts import Standing
+from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
+from incentives.domain.accounts.spend import AVERAGE_DAYS, Charge, Tally, charge_of, difference, forgotten
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.funds import STALE_MAX, AccountState, Snapshot
-from incentives.domain.ledger import Record
-from incentives.domain.spend import AVERAGE_DAYS, Charge, Tally, charge_of, difference, forgotten
+from incentives.domain.single_requests.record import Record
 
 
 @dataclass

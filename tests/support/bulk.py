@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from incentives.domain.bulk import (
+from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
     Download,
@@ -21,19 +21,19 @@ from incentives.domain.bulk import (
     Started,
     Upload,
 )
+from incentives.domain.bulk_orders.rows import Row, decode_rows
 from incentives.domain.errors import OrderUnavailable
-from incentives.domain.ledger import Intent, KeyItem, Record
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import derive_request_id
-from incentives.domain.rows import Row, decode_rows
-from incentives.usecases.control_order import Action, control_order
-from incentives.usecases.create_order import create_order
-from incentives.usecases.issue_batch import Next, Work, issue_batch
-from incentives.usecases.order_status import order_status
-from incentives.usecases.order_tools import OrderTools
+from incentives.domain.single_requests.record import Intent, KeyItem, Record
+from incentives.domain.single_requests.request_ids import derive_request_id
+from incentives.usecases.bulk_orders.control_order import Action, control_order
+from incentives.usecases.bulk_orders.create_order import create_order
+from incentives.usecases.bulk_orders.dependencies import OrderDependencies
+from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
+from incentives.usecases.bulk_orders.order_status import order_status
+from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.ports import Ledger
-from incentives.usecases.process_order import Progress, Task, process_order
-from incentives.usecases.tools import Budget
 from tests.support.fakes import FakeClock, Scripted, World, world
 
 #: A workflow that takes more steps than this never ends.
@@ -199,7 +199,7 @@ class Bulk:
     orders: FakeOrders
     files: FakeOrderFiles
     workflows: FakeOrderWorkflows
-    tools: OrderTools
+    dependencies: OrderDependencies
 
     def make(self, data: bytes | str = b"", key: str = "bulk-1", **updates: Any) -> str:
         """Make an order and put its file; its id."""
@@ -213,15 +213,15 @@ class Bulk:
             key=key,
             **(wanted | updates),
             caller="caller",
-            tools=self.tools,
-            accounts=self.world.tools.accounts,
+            dependencies=self.dependencies,
+            accounts=self.world.dependencies.accounts,
         )
 
     def ask(self, order_id: str, action: Action, *, dry_run: bool = False) -> OrderView:
-        return control_order(order_id, action, self.tools, dry_run=dry_run)
+        return control_order(order_id, action, self.dependencies, dry_run=dry_run)
 
     def view(self, order_id: str) -> OrderView:
-        return order_status(order_id, self.tools)
+        return order_status(order_id, self.dependencies)
 
     def order(self, order_id: str) -> BulkOrder:
         order = self.orders.get(order_id)
@@ -238,14 +238,16 @@ class Bulk:
         """One invocation of a child's task."""
         round_number = self.order(order_id).round if round_number is None else round_number
         work = Work(order_id, round_number, batch)
-        return issue_batch(work, self.world.tools, self.tools, self.world.budget(seconds))
+        return issue_batch(work, self.world.dependencies, self.dependencies, self.world.budget(seconds))
 
-    def process(self, order_id: str, task: Task, here: Progress | None = None, *, seconds: float = 60.0) -> Progress:
+    def process(
+        self, order_id: str, task: Task, here: OrderProgress | None = None, *, seconds: float = 60.0
+    ) -> OrderProgress:
         """One invocation of the workflow's task."""
-        here = here or Progress(order_id=order_id, round=self.order(order_id).round)
-        return process_order(task, here, self.world.tools, self.tools, self.world.budget(seconds))
+        here = here or OrderProgress(order_id=order_id, round=self.order(order_id).round)
+        return process_order(task, here, self.world.dependencies, self.dependencies, self.world.budget(seconds))
 
-    def run(self, order_id: str, *, until: Callable[[Progress], bool] = lambda _: False) -> Progress:
+    def run(self, order_id: str, *, until: Callable[[OrderProgress], bool] = lambda _: False) -> OrderProgress:
         """Run the current round's workflow as its definition does, to its end or until it is to be left."""
         return run_workflow(self, order_id, self.order(order_id).round, until=until)
 
@@ -257,16 +259,16 @@ def bulk(of: World | None = None) -> Bulk:
     """A world with bulk orders in it."""
     of = of or world()
     orders, files, workflows = FakeOrders(), FakeOrderFiles(of.clock), FakeOrderWorkflows()
-    tools = OrderTools(
+    dependencies = OrderDependencies(
         orders=orders,
         files=files,
         workflows=workflows,
         records=FakeRecords(of.ledger),
         clock=of.clock,
         telemetry=of.telemetry,
-        new_nonce=of.tools.new_nonce,
+        new_nonce=of.dependencies.new_nonce,
     )
-    return Bulk(of, orders, files, workflows, tools)
+    return Bulk(of, orders, files, workflows, dependencies)
 
 
 def issuing(rows: int, *script: Scripted) -> tuple[Bulk, str]:
@@ -279,12 +281,12 @@ def issuing(rows: int, *script: Scripted) -> tuple[Bulk, str]:
 
 
 def run_workflow(
-    of: Bulk, order_id: str, round_number: int, *, until: Callable[[Progress], bool] = lambda _: False
-) -> Progress:
+    of: Bulk, order_id: str, round_number: int, *, until: Callable[[OrderProgress], bool] = lambda _: False
+) -> OrderProgress:
     """Run a round's workflow: its tasks in turn, its children one after the other."""
-    task, here = Task.CHECK, Progress(order_id=order_id, round=round_number)
+    task, here = Task.CHECK, OrderProgress(order_id=order_id, round=round_number)
     for _ in range(STEPS_MAX):
-        here = process_order(task, here, of.world.tools, of.tools, budget_of(of.world.clock))
+        here = process_order(task, here, of.world.dependencies, of.dependencies, budget_of(of.world.clock))
         of.world.clock.sleep(here.wait_seconds)
         if here.next is Task.DONE or until(here):
             return here
@@ -301,7 +303,7 @@ def run_child(of: Bulk, work: Work) -> None:
     ends = of.world.clock.now() + timedelta(seconds=CHILD_SECONDS)
     left = Next.MORE
     while left is Next.MORE and of.world.clock.now() < ends:
-        left = issue_batch(work, of.world.tools, of.tools, budget_of(of.world.clock))
+        left = issue_batch(work, of.world.dependencies, of.dependencies, budget_of(of.world.clock))
 
 
 def budget_of(clock: FakeClock) -> Budget:

@@ -23,7 +23,7 @@ DEPLOYED: Final = {
     "ORDERS_BUCKET": "orders",
     "ORDERS_TABLE": "orders",
     "ORDER_STATE_MACHINE": "orders",
-    "PACER_TABLE": "pacer",
+    "RATE_LIMITER_TABLE": "rate_limiter",
     "PACE_BURST": "1",
     "PACE_REQUESTS_PER_SECOND": "8",
     "PACE_SHARE_KEPT": "0.2",

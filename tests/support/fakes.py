@@ -14,19 +14,19 @@ from typing import Any
 import requests
 
 from incentives.agcod.activity import ActivityPage
-from incentives.agcod.amazon import FundsAnswer, SignedCall
-from incentives.agcod.answers import UNREADABLE
+from incentives.agcod.amazon import FundsResponse, SignedCall
+from incentives.agcod.responses import UNREADABLE
 from incentives.aws.telemetry import FACTS
-from incentives.domain.accounts import Account, Secret
-from incentives.domain.book_page import ANSWERS_APART, BookPage
+from incentives.domain.accounts.account import Account, Secret
 from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, VaultUnavailable
-from incentives.domain.ledger import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
 from incentives.domain.money import Money, parse_money
 from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome, Reversed, Succeeded
-from incentives.domain.pacing import Allowance, Full, Lane, Slot
-from incentives.domain.recovery import Reissue
-from incentives.usecases.tools import Budget, Tools
+from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
+from incentives.domain.recovery.kept_page import RESPONSES_APART, KeptPage
+from incentives.domain.recovery.rules import Reissue
+from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
+from incentives.usecases.dependencies import Budget, Dependencies
 from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -146,15 +146,15 @@ class FakeClock:
         self.time += timedelta(seconds=max(seconds, 0.0))
 
 
-class FakePacer:
-    """`Pacer` that has a slot at once, unless told otherwise.
+class FakeRateLimiter:
+    """`RateLimiter` that has a permit at once, unless told otherwise.
 
     Attributes:
-        full_for: seconds from now until the next slot, whenever it is asked for; None: not full.
-        free_at: when there are slots again; None: now.
-        begins_in: seconds from now at which the next slots begin, in order; negative: whoever asked was held up.
+        full_for: seconds from now until the next permit, whenever it is asked for; None: not full.
+        free_at: when there are permits again; None: now.
+        begins_in: seconds from now at which the next permits begin, in order; negative: whoever asked was held up.
         fails: names of the methods that cannot be carried out.
-        lanes, allowances: of the slots that were taken, in order.
+        priorities, allowances: of the permits that were taken, in order.
         lined_up: requests that have joined the line.
         slowed_down: accounts of which a call was throttled, in order.
     """
@@ -165,24 +165,24 @@ class FakePacer:
         self.free_at: datetime | None = None
         self.begins_in: list[float] = []
         self.fails: set[str] = set()
-        self.lanes: list[Lane] = []
+        self.priorities: list[Priority] = []
         self.allowances: list[Allowance] = []
         self.lined_up = 0
         self.slowed_down: list[str] = []
 
     @property
     def reserved(self) -> int:
-        """Slots that were taken."""
-        return len(self.lanes)
+        """Permits that were taken."""
+        return len(self.priorities)
 
-    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
+    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
         self._may_fail("reserve")
         free_at = self._free_at()
         if free_at is not None:
             return Full(free_at, free_at)
-        self.lanes.append(lane)
+        self.priorities.append(priority)
         self.allowances.extend([allowance] if allowance else [])
-        return Slot(self.clock.now() + timedelta(seconds=self.begins_in.pop(0) if self.begins_in else 0.0))
+        return Permit(self.clock.now() + timedelta(seconds=self.begins_in.pop(0) if self.begins_in else 0.0))
 
     def line_up(self, account: str) -> datetime:
         self._may_fail("line_up")
@@ -217,8 +217,8 @@ class FakeBacklog:
         return self.works
 
 
-class FakeBooks:
-    """`Books` in memory.
+class FakeKeptPages:
+    """`KeptPages` in memory.
 
     Attributes:
         pages: by account.
@@ -226,17 +226,17 @@ class FakeBooks:
     """
 
     def __init__(self) -> None:
-        self.pages: dict[str, BookPage] = {}
+        self.pages: dict[str, KeptPage] = {}
         self.fails: set[str] = set()
 
-    def kept(self, account: str) -> BookPage | None:
+    def kept(self, account: str) -> KeptPage | None:
         self._may_fail("kept")
         return self.pages.get(account)
 
-    def keep(self, account: str, page: BookPage) -> None:
+    def keep(self, account: str, page: KeptPage) -> None:
         self._may_fail("keep")
         there = self.pages.get(account)
-        if there is None or there.as_of < page.as_of or there.as_of > page.as_of + ANSWERS_APART:
+        if there is None or there.as_of < page.as_of or there.as_of > page.as_of + RESPONSES_APART:
             self.pages[account] = page
 
     def _may_fail(self, method: str) -> None:
@@ -263,22 +263,22 @@ class FakeAccounts:
         return self.accounts[name]
 
     def refused(self, name: str) -> None:
-        self.refusals.append(self.accounts[name].key_print)
+        self.refusals.append(self.accounts[name].key_fingerprint)
 
 
 class FakeVault:
-    """`Vault` in memory: a sealed text says nothing, and opens for its own order only."""
+    """`Vault` in memory: an encrypted text says nothing, and opens for its own order only."""
 
     def __init__(self) -> None:
         self.kept: dict[str, tuple[str, Mapping[str, Any]]] = {}
 
-    def seal(self, key_hash: str, members: Mapping[str, Any]) -> str:
-        sealed = f"sealed-{len(self.kept)}"
-        self.kept[sealed] = (key_hash, dict(members))
-        return sealed
+    def encrypt(self, key_hash: str, members: Mapping[str, Any]) -> str:
+        encrypted = f"sealed-{len(self.kept)}"
+        self.kept[encrypted] = (key_hash, dict(members))
+        return encrypted
 
-    def unseal(self, key_hash: str, sealed: str) -> Mapping[str, Any]:
-        owner, members = self.kept[sealed]
+    def decrypt(self, key_hash: str, encrypted: str) -> Mapping[str, Any]:
+        owner, members = self.kept[encrypted]
         if owner != key_hash:
             raise VaultUnavailable("the request could not be unsealed (InvalidCiphertextException)")
         return members
@@ -298,8 +298,8 @@ class FakeRecoveries:
 
 
 @dataclass
-class FakePeople:
-    """`People` that keeps what they were told."""
+class FakeNotifier:
+    """`Notifier` that keeps what they were told."""
 
     mails: list[tuple[str, str, str]] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
@@ -346,10 +346,10 @@ class Sent:
 
 
 class ScriptedAmazon:
-    """`Amazon` that answers from a script, and when it runs out, as an obliging Amazon does.
+    """`Amazon` that responses from a script, and when it runs out, as an obliging Amazon does.
 
     A scripted answer may be a function of the call: it runs while the call is under way, which is how a test does
-    something between a send and its answer.
+    something between a send and its response.
     """
 
     def __init__(self, clock: FakeClock, script: Iterable[Scripted] = ()) -> None:
@@ -362,7 +362,7 @@ class ScriptedAmazon:
         self.seconds_per_call = 0.2
         #: None: Amazon's clock is ours.
         self.date_offset = timedelta()
-        self.funds_answer: FundsAnswer = UNREADABLE
+        self.funds_response: FundsResponse = UNREADABLE
 
     def sign(self, call: Call, account: Account) -> SignedCall:
         sent_at = self.clock.now().replace(microsecond=0)
@@ -378,15 +378,15 @@ class ScriptedAmazon:
         )
 
     def attempt(self, signed: SignedCall, *, seconds: float) -> Attempt[Outcome]:
-        outcome = self._answer(signed, Succeeded(card(signed.call)))
+        outcome = self._response(signed, Succeeded(card(signed.call)))
         return Attempt(outcome=outcome, evidence=evidence(signed), amazon_date=self.clock.now() + self.date_offset)
 
     def attempt_reversal(self, signed: SignedCall, *, seconds: float) -> Attempt[ReversalOutcome]:
-        outcome = self._answer(signed, Reversed())
+        outcome = self._response(signed, Reversed())
         return Attempt(outcome=outcome, evidence=evidence(signed), amazon_date=self.clock.now() + self.date_offset)
 
-    def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
-        return self.funds_answer
+    def funds(self, account: Account, *, seconds: float) -> FundsResponse:
+        return self.funds_response
 
     def activation_status(self, account: Account, *, request_id: str, card_number: Secret, seconds: float) -> Any:
         return self.script.pop(0)
@@ -399,12 +399,12 @@ class ScriptedAmazon:
     def names(self) -> list[str]:
         return [sent.call.name for sent in self.sent]
 
-    def _answer(self, signed: SignedCall, otherwise: Any) -> Any:
+    def _response(self, signed: SignedCall, otherwise: Any) -> Any:
         sent = Sent(signed.call, self.clock.now(), signed.sent_at)
         self.sent.append(sent)
         self.clock.sleep(self.seconds_per_call)
-        answer = self.script.pop(0) if self.script else otherwise
-        return answer(sent) if callable(answer) else answer
+        response = self.script.pop(0) if self.script else otherwise
+        return response(sent) if callable(response) else response
 
 
 def account(name: str = "default", **updates: Any) -> Account:
@@ -438,17 +438,17 @@ def evidence(signed: SignedCall) -> Evidence:
 class World:
     """The tools of a test, each within reach."""
 
-    tools: Tools
+    dependencies: Dependencies
     ledger: FakeLedger
     clock: FakeClock
-    pacer: FakePacer
+    rate_limiter: FakeRateLimiter
     backlog: FakeBacklog
     amazon: ScriptedAmazon
-    books: FakeBooks
+    kept_pages: FakeKeptPages
     accounts: FakeAccounts
     vault: FakeVault
     recoveries: FakeRecoveries
-    people: FakePeople
+    notifier: FakeNotifier
     telemetry: FakeTelemetry
 
     def budget(self, seconds: float = 25.0) -> Budget:
@@ -459,26 +459,39 @@ class World:
 
 def world(*script: Scripted) -> World:
     clock = FakeClock()
-    ledger, pacer, accounts, telemetry = FakeLedger(), FakePacer(clock), FakeAccounts(), FakeTelemetry()
-    backlog, books = FakeBacklog(), FakeBooks()
-    vault, recoveries, people = FakeVault(), FakeRecoveries(), FakePeople()
+    ledger, rate_limiter, accounts, telemetry = FakeLedger(), FakeRateLimiter(clock), FakeAccounts(), FakeTelemetry()
+    backlog, kept_pages = FakeBacklog(), FakeKeptPages()
+    vault, recoveries, notifier = FakeVault(), FakeRecoveries(), FakeNotifier()
     amazon = ScriptedAmazon(clock, script)
     numbers = iter(range(1_000_000))
-    tools = Tools(
+    dependencies = Dependencies(
         ledger=ledger,
-        pacer=pacer,
+        rate_limiter=rate_limiter,
         backlog=backlog,
         amazon=amazon,
-        books=books,
+        kept_pages=kept_pages,
         accounts=accounts,
         vault=vault,
         recoveries=recoveries,
-        people=people,
+        notifier=notifier,
         clock=clock,
         telemetry=telemetry,
         new_nonce=lambda: f"nonce-{next(numbers)}",
     )
-    return World(tools, ledger, clock, pacer, backlog, amazon, books, accounts, vault, recoveries, people, telemetry)
+    return World(
+        dependencies,
+        ledger,
+        clock,
+        rate_limiter,
+        backlog,
+        amazon,
+        kept_pages,
+        accounts,
+        vault,
+        recoveries,
+        notifier,
+        telemetry,
+    )
 
 
 def options(**members: object) -> Mapping[str, object]:

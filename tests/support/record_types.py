@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final, get_type_hints
 
 from incentives.domain.calls import Evidence
-from incentives.domain.ledger import Record
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, ConflictKind
+from incentives.domain.single_requests.record import Record
 
 #: Types that the record's module only names.
 _NAMED: Final = {each.__name__: each for each in (AmazonError, ConflictKind, Evidence, Money, Operation)}

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from incentives.domain.errors import StateConflict
-from incentives.domain.ledger import Lost, Record, Status
-from incentives.domain.transitions import reopen, take_over
-from incentives.usecases.find import find
-from incentives.usecases.recover import Progress, Task, recover
-from incentives.usecases.tools import Budget, Tools
+from incentives.domain.single_requests.record import Lost, Record, Status
+from incentives.domain.single_requests.transitions import reopen, take_over
+from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.recovery.recover import OrderProgress, Task, recover
+from incentives.usecases.single_requests.find import find
 
 SUPPORT = "support@amazon.test"
 
@@ -21,37 +21,37 @@ STEPS_MAX = 2000
 def run_execution(
     request_id: str,
     epoch: int,
-    tools: Tools,
+    dependencies: Dependencies,
     *,
     seconds: float = float("inf"),
-    seen: Callable[[Task, Progress], None] | None = None,
+    seen: Callable[[Task, OrderProgress], None] | None = None,
 ) -> Task:
     """Run one execution to its end, or until the time is over; the last task that it came to."""
-    end = None if seconds == float("inf") else tools.clock.now() + timedelta(seconds=seconds)
+    end = None if seconds == float("inf") else dependencies.clock.now() + timedelta(seconds=seconds)
     task = Task.LOOK
     for _ in range(STEPS_MAX):
-        done = recover(task, request_id, epoch, tools, _budget(tools), support_address=SUPPORT)
+        done = recover(task, request_id, epoch, dependencies, _budget(dependencies), support_address=SUPPORT)
         if seen is not None:
             seen(task, done)
         request_id, epoch, task = done.request_id, done.epoch, done.next
         if task in {Task.DONE, Task.ESCALATED}:
             return task
-        if end is not None and tools.clock.now() + timedelta(seconds=done.wait_seconds) > end:
+        if end is not None and dependencies.clock.now() + timedelta(seconds=done.wait_seconds) > end:
             return task
-        tools.clock.sleep(done.wait_seconds)
+        dependencies.clock.sleep(done.wait_seconds)
     raise AssertionError("the workflow does not end")
 
 
-def _budget(tools: Tools) -> Budget:
+def _budget(dependencies: Dependencies) -> Budget:
     """The time of one task that begins now."""
-    end = tools.clock.now() + timedelta(seconds=25)
-    return Budget(lambda: (end - tools.clock.now()).total_seconds())  # noqa: PLW0108 - the clock is read anew each time
+    end = dependencies.clock.now() + timedelta(seconds=25)
+    return Budget(lambda: (end - dependencies.clock.now()).total_seconds())  # noqa: PLW0108 - the clock is read anew each time
 
 
-def resume(request_id: str, tools: Tools, budget: Budget) -> Record:
+def resume(request_id: str, dependencies: Dependencies, budget: Budget) -> Record:
     """Take a record whose holder is silent and run its recovery for as long as the budget says."""
-    record = find(request_id, tools.ledger)
-    now = tools.clock.now()
+    record = find(request_id, dependencies.ledger)
+    now = dependencies.clock.now()
     if record.status is Status.ESCALATED:
         change = reopen(record, now)
     elif not record.status.is_open:
@@ -60,8 +60,8 @@ def resume(request_id: str, tools: Tools, budget: Budget) -> Record:
         raise StateConflict("in hand", request_id=record.request_id, status=record.status, retryable=True)
     else:
         change = take_over(record, now)
-    taken = tools.ledger.apply(change, tools.new_nonce())
+    taken = dependencies.ledger.apply(change, dependencies.new_nonce())
     if isinstance(taken, Lost):
         raise StateConflict("taken", request_id=record.request_id, status=record.status, retryable=True)
-    run_execution(taken.request_id, taken.epoch, tools, seconds=budget.seconds_left())
-    return find(request_id, tools.ledger)
+    run_execution(taken.request_id, taken.epoch, dependencies, seconds=budget.seconds_left())
+    return find(request_id, dependencies.ledger)

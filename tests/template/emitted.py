@@ -5,8 +5,8 @@ import typing
 from collections.abc import Iterator
 from functools import cache
 
-from incentives.domain.ledger import Status
 from incentives.domain.outcomes import Outcome, ReversalOutcome
+from incentives.domain.single_requests.record import Status
 from tests.template.transformed import ROOT
 
 Dimensions = frozenset[str]

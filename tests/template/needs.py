@@ -8,7 +8,7 @@ WRITE = frozenset({"PutItem", "GetItem", "UpdateItem"})
 CHANGE = frozenset({"GetItem", "UpdateItem"})
 READ = frozenset({"GetItem"})
 ISSUE = WRITE | {"BatchGetItem"}
-SEAL = frozenset({"Encrypt", "Decrypt"})
+ENCRYPT = frozenset({"Encrypt", "Decrypt"})
 OPEN = frozenset({"Decrypt"})
 
 
@@ -28,7 +28,7 @@ class Needs:
         routes: method and path of each; none for a function that no route calls.
         ledger: actions of DynamoDB on the ledger's table.
         index: the ledger's index that it queries.
-        amazon: whether it calls Amazon: it takes slots from the pacer and reads accounts' keys.
+        amazon: whether it calls Amazon: it takes permits from the rate limiter and reads accounts' keys.
         vault: actions of KMS on the card vault's key.
         recovery: whether it starts the recovery workflow.
         backlog: whether it puts requests into the backlog.
@@ -107,14 +107,16 @@ FUNCTIONS: dict[str, Needs] = {
     "GetGiftCard": Needs((("get", "/gift-cards/{requestId}"),), READ),
     "RevealClaimCode": Needs((("post", "/gift-cards/{requestId}/claim-code"),), READ, amazon=True),
     "CancelGiftCard": Needs((("post", "/gift-cards/{requestId}/cancel"),), CHANGE, amazon=True, recovery=True),
-    "ActivateGiftCard": Needs((("post", "/activations"),), WRITE, amazon=True, vault=SEAL, recovery=True, backlog=True),
+    "ActivateGiftCard": Needs(
+        (("post", "/activations"),), WRITE, amazon=True, vault=ENCRYPT, recovery=True, backlog=True
+    ),
     "GetActivation": Needs((("get", "/activations/{requestId}"),), READ),
     "DeactivateGiftCard": Needs(
         (("post", "/activations/{requestId}/deactivate"),), CHANGE, amazon=True, vault=OPEN, recovery=True
     ),
     "CheckActivationStatus": Needs((("post", "/activations/status-check"),), amazon=True),
     "LoadAmazonBalance": Needs(
-        (("post", "/balance-loads"),), WRITE, amazon=True, vault=SEAL, recovery=True, backlog=True
+        (("post", "/balance-loads"),), WRITE, amazon=True, vault=ENCRYPT, recovery=True, backlog=True
     ),
     "GetBalanceLoad": Needs((("get", "/balance-loads/{requestId}"),), READ),
     "VoidAmazonBalanceLoad": Needs(
@@ -132,7 +134,7 @@ FUNCTIONS: dict[str, Needs] = {
         WRITE,
         amazon=True,
         vault=OPEN,
-        # Beside slots: the last page of Amazon's book.
+        # Beside permits: the last page of Amazon's activity.
         others=_MAILS | _TELLS_OPERATORS | _items("PacerTable", "GetItem", "UpdateItem"),
     ),
     "SweepRequests": Needs(
@@ -193,7 +195,7 @@ FUNCTIONS: dict[str, Needs] = {
         amazon=True,
         seconds=SECONDS_MAX,
         others=_items("AccountTable", "GetItem", "UpdateItem")
-        # Beside slots: when keys were last used and refused.
+        # Beside permits: when keys were last used and refused.
         | _items("PacerTable", "GetItem", "UpdateItem")
         | {
             SECRETS_ARN: frozenset(

@@ -55,7 +55,7 @@ ALARMS_MAY_ENCRYPT = {
     "Resource": "*",
     "Condition": OF_THIS_ACCOUNT,
 }
-# Every kind of answer that API Gateway itself gives, but for the two defaults.
+# Every kind of response that API Gateway itself gives, but for the two defaults.
 GATEWAY_ERRORS = {
     "ACCESS_DENIED": 403,
     "API_CONFIGURATION_ERROR": 500,
@@ -332,7 +332,7 @@ def stars_are_rare(template: Template) -> Iterator[str]:
 
 
 def kept_tables_are_safe(template: Template) -> Iterator[str]:
-    """All tables but the pacer's can be restored, and in prod they are guarded."""
+    """All tables but the rate limiter's can be restored, and in prod they are guarded."""
     for name in of_type(template, "AWS::DynamoDB::Table").keys() - {"PacerTable"}:
         table = template["Resources"][name]
         if table["Properties"].get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
@@ -392,7 +392,7 @@ def ledger_is_indexed(template: Template) -> Iterator[str]:
 
 
 def vault_opens_by_order(template: Template) -> Iterator[str]:
-    """What the card vault sealed opens only in the name of an order; its key is hard to lose."""
+    """What the card vault encrypted opens only in the name of an order; its key is hard to lose."""
     key = template["Resources"]["CardVaultKey"]
     if key["Properties"].get("PendingWindowInDays") != KEY_WINDOW_DAYS:
         yield "the vault's key is gone soon after it is deleted"
@@ -405,14 +405,14 @@ def vault_opens_by_order(template: Template) -> Iterator[str]:
 
 
 def book_is_kept_by_recovery(template: Template) -> Iterator[str]:
-    """Whoever uses the pacer's table may not touch the page of Amazon's book that recovery keeps there."""
-    not_the_book = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": "book#*"}}
+    """Whoever uses the rate limiter's table may not touch the page of Amazon's activity that recovery keeps there."""
+    not_the_activity = {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": "book#*"}}
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for statement in statements(template, role):
             if (
                 name != "RecoverRequestRole"
                 and statement["Resource"] == {"Fn::GetAtt": ["PacerTable", "Arn"]}
-                and statement.get("Condition") != not_the_book
+                and statement.get("Condition") != not_the_activity
             ):
                 yield f"{name} may change the page of Amazon's book"
 

@@ -218,7 +218,7 @@ def every_state_leads_on(level: Definition) -> Iterator[str]:
 
 def every_task_is_bounded(workflow: Definition, of: Workflow) -> Iterator[str]:
     """A task has a time-out longer than its function's, and a bounded number of retries with growing waits."""
-    # The function ends before its task does: an answer that nobody waits for any more would still have had its effect.
+    # The function ends before its task does: a response that nobody waits for any more would still have had its effect.
     seconds = FUNCTIONS[of.worker].seconds
     tasks = {name: state for name, state in all_states(workflow) if state["Type"] == "Task"}
     if not tasks:

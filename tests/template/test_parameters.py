@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.alerts import Limits, read_limits
-from incentives.domain.pacing import Pace
+from incentives.domain.accounts.alerts import Limits, read_limits
+from incentives.domain.rate_limit import Pace
 from local.settings import ACCOUNT_SECRET_PREFIX
 from tests.template.needs import INVOKED_BY_OPERATORS
 from tests.template.transformed import ROOT, of_type, resolve, source, transform

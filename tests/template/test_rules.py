@@ -108,9 +108,9 @@ def _without_context(template: Template) -> None:
     del vault["Condition"]
 
 
-def _with_the_book(template: Template) -> None:
-    (pacer,) = [each for each in statements(template, "RotateKeysRole") if each.get("Sid") == "Pacer"]
-    del pacer["Condition"]
+def _with_activity(template: Template) -> None:
+    (rate_limiter,) = [each for each in statements(template, "RotateKeysRole") if each.get("Sid") == "Pacer"]
+    del rate_limiter["Condition"]
 
 
 def _without_topic(template: Template) -> None:
@@ -204,7 +204,7 @@ BROKEN: dict[str, tuple[rules.Rule, Mutation]] = {
     "another key": (rules.tables_have_their_keys, drop("OrdersTable", "KeySchema", 1)),
     "no stream": (rules.ledger_is_indexed, drop("LedgerTable", "StreamSpecification")),
     "a vault without context": (rules.vault_opens_by_order, _without_context),
-    "a book for everybody": (rules.book_is_kept_by_recovery, _with_the_book),
+    "a book for everybody": (rules.book_is_kept_by_recovery, _with_activity),
     "a key for whatever one likes": (rules.operators_key_is_for_their_topic, _without_topic),
     "a key that does not rotate": (rules.keys_are_lent_by_iam, drop("CardVaultKey", "EnableKeyRotation")),
     "a vault soon gone": (rules.vault_opens_by_order, put("CardVaultKey", "PendingWindowInDays", value=7)),

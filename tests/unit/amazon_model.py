@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
-from incentives.agcod.amazon import FundsAnswer, SignedCall
-from incentives.domain.accounts import Account, Secret
+from incentives.agcod.amazon import FundsResponse, SignedCall
+from incentives.domain.accounts.account import Account, Secret
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
@@ -46,8 +46,8 @@ class Fault(Enum):
 
     NONE = auto()
     LOST_BEFORE = auto()  # it never arrives
-    LOST_AFTER = auto()  # it has its effect, its answer is lost
-    LATE = auto()  # no answer, and it arrives at the last moment
+    LOST_AFTER = auto()  # it has its effect, its response is lost
+    LATE = auto()  # no response, and it arrives at the last moment
     RESEND = auto()  # it has its effect, and Amazon answers that it does not know
     REFUSED = auto()  # refused before the request id is looked up
     THROTTLED = auto()
@@ -124,19 +124,19 @@ class ModelAmazon:
             case Fault.NONE if known is not None and not self._is_too_late(known, self.now()):
                 return self._attempt(signed, Reversed())
             case Fault.NONE:
-                # Whether it is alive or had been cancelled in time: the answer is the same.
+                # Whether it is alive or had been cancelled in time: the response is the same.
                 return self._attempt(signed, TooLate())
             case _:
                 return self._attempt(signed, Unresolved())
 
-    def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
+    def funds(self, account: Account, *, seconds: float) -> FundsResponse:
         raise NotImplementedError
 
     def activation_status(self, account: Account, *, request_id: str, card_number: Secret, seconds: float) -> Any:
         raise NotImplementedError
 
     def activity_page(self, account: Account, *, request_id: str, query: Any, seconds: float) -> Any:
-        # The gateway's crash points are elsewhere; the book itself has tests of its own.
+        # The gateway's crash points are elsewhere; the activity itself has tests of its own.
         return Refused(AmazonError("F300", "APIGetGiftCardActivityPageIsDisabled"))
 
     def now(self) -> datetime:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from incentives.domain.calls import Attempt, Evidence
-from incentives.domain.ledger import Cause, Intent, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
@@ -25,10 +24,11 @@ from incentives.domain.outcomes import (
     Unknown,
     UnknownBecause,
 )
-from incentives.domain.transitions import DEADLINE
-from incentives.domain.waits import deadline
-from incentives.usecases.answers import Delivered
-from incentives.usecases.issue import Order
+from incentives.domain.recovery.waits import deadline
+from incentives.domain.single_requests.record import Cause, Intent, Record, Status
+from incentives.domain.single_requests.transitions import DEADLINE
+from incentives.usecases.single_requests.issue import Order
+from incentives.usecases.single_requests.results import Delivered
 from tests.support.fakes import CODE, START, usd
 
 SECOND = timedelta(seconds=1)
@@ -58,7 +58,7 @@ def order(**updates: Any) -> Order:
 
 
 def record(status: Status = Status.PENDING, **updates: Any) -> Record:
-    """A record that was sent once, at `START`, and has no answer yet."""
+    """A record that was sent once, at `START`, and has no response yet."""
     base = Record(
         request_id="Test1AAAA",
         operation=Operation.CREATE_GIFT_CARD,
@@ -116,16 +116,16 @@ def _evidence() -> Evidence:
     return Evidence(url="https://amazon.test/CreateGiftCard", amz_date="20260301T120000Z", string_to_sign="test")
 
 
-def code_of(answer: object) -> str:
-    """The claim code that an answer delivers."""
-    assert isinstance(answer, Delivered)
-    assert answer.card is not None
-    assert answer.card.claim_code is not None
-    return answer.card.claim_code.reveal()
+def code_of(response: object) -> str:
+    """The claim code that a response delivers."""
+    assert isinstance(response, Delivered)
+    assert response.card is not None
+    assert response.card.claim_code is not None
+    return response.card.claim_code.reveal()
 
 
-def gc_id_of(answer: object) -> str | None:
-    """The id of the card that an answer delivers."""
-    assert isinstance(answer, Delivered)
-    assert answer.card is not None
-    return answer.card.gc_id
+def gc_id_of(response: object) -> str | None:
+    """The id of the card that a response delivers."""
+    assert isinstance(response, Delivered)
+    assert response.card is not None
+    return response.card.gc_id

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from incentives.domain.errors import RefusedByAmazon, StateConflict
-from incentives.domain.ledger import Intent, Status, TooLateStage
 from incentives.domain.operations import Operation
-from incentives.domain.renewal import is_renewable
-from incentives.usecases.answers import Accepted, Delivered, Standing
+from incentives.domain.single_requests.record import Intent, Status, TooLateStage
+from incentives.domain.single_requests.renewal import is_renewable
+from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.unit.builders import code_of, gc_id_of
 from tests.unit.lives import CARD_NUMBER, CUSTOMER, Life
 
 
 def check(life: Life) -> None:
     """The ledger's end is what Amazon charges for, and a repeat says exactly that."""
-    told = [answer for answer in life.answers if isinstance(answer, Delivered)]
+    told = [response for response in life.responses if isinstance(response, Delivered)]
     assert life.amazon.live_max <= 1, "charged twice for one order"
     if life.first_id is None:
         assert not life.amazon.cards, "sent before it was recorded"
@@ -51,18 +51,20 @@ def _check_case(life: Life) -> None:
     assert newest.conflict is not None or newest.too_late is TooLateStage.FINAL, "given up without a reason"
     assert newest.case_file is not None, "no case is stored"
     # An execution that goes between escalating and mailing is told by its own alarm.
-    assert life.abandoned or (newest.mailed_at is not None and life.world.people.mails and life.world.people.notices)
+    assert life.abandoned or (
+        newest.mailed_at is not None and life.world.notifier.mails and life.world.notifier.notices
+    )
 
 
 def _is_cancelled(life: Life) -> bool:
     accepted = any(event == "cancelAccepted" for event, _ in life.world.telemetry.lines)
-    return accepted and any(isinstance(answer, Accepted | Standing) for answer in life.answers)
+    return accepted and any(isinstance(response, Accepted | Standing) for response in life.responses)
 
 
 def _check_nothing_leaked(life: Life) -> None:
     w = life.world
     kept = [*w.ledger.records.values(), *w.ledger.keys.values()]
-    written = repr([*kept, *w.telemetry.lines, *w.people.mails, *w.people.notices])
+    written = repr([*kept, *w.telemetry.lines, *w.notifier.mails, *w.notifier.notices])
     for secret in ("CANARY", CARD_NUMBER, CUSTOMER):
         assert secret not in written
 

@@ -1,6 +1,6 @@
 """Short histories that come out right by one rule of the protocol each, and lose money, leak or hang without it.
 
-Recovery, the fence, reissues, time and escalation. Each plays itself and asserts how it must end.
+Recovery, the in-flight window, reissues, time and escalation. Each plays itself and asserts how it must end.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from incentives.agcod.activity import ActivityPage
-from incentives.domain.accounts import Activity
+from incentives.domain.accounts.account import Activity
 from incentives.domain.errors import GatewayError, LedgerUnavailable
-from incentives.domain.ledger import Cause, Change, Due, Intent, Lost, Record
 from incentives.domain.outcomes import (
     AmazonError,
     NoSuchRequest,
@@ -23,14 +22,15 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from incentives.domain.recovery import GENERATIONS_MAX, NOT_SENT, after_operation, after_reversal
-from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, put_again, record_send
-from incentives.domain.waits import fence
-from incentives.usecases.answers import Accepted
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import issue_queued
-from incentives.usecases.recover import Task, recover
-from incentives.usecases.start_recovery import start_recovery, sweep
+from incentives.domain.recovery.rules import GENERATIONS_MAX, NOT_SENT, after_operation, after_reversal
+from incentives.domain.recovery.waits import in_flight_until
+from incentives.domain.single_requests.record import Cause, Change, Due, Intent, Lost, Record
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, accept_cancel, put_again, record_send
+from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.start_recovery import start_recovery, sweep
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import issue_queued
+from incentives.usecases.single_requests.results import Accepted
 from tests.support.fakes import CODE, START, Sent, World, card, usd, world
 from tests.support.workflow import SUPPORT, run_execution
 from tests.unit.builders import (
@@ -53,8 +53,8 @@ from tests.unit.playing import ACTIVATE, ID, LOAD, F, S, begun, ended, holding, 
 
 def an_older_execution_wakes_up() -> None:
     w = holding(unknown_since())
-    start_recovery(ID, None, w.tools)
-    recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    start_recovery(ID, None, w.dependencies)
+    recover(Task.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     assert not w.amazon.sent, "two executions hold one record"
 
 
@@ -69,13 +69,13 @@ def a_successor_is_taken_by_a_cancel_before_its_execution_takes_it() -> None:
         return opened
 
     w.ledger.reissue = cancelled_at_once  # type: ignore[method-assign]
-    said = recover(Task.REISSUE, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    said = recover(Task.REISSUE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     assert said.next is Task.DONE, "two executions hold one epoch"
 
 
 def a_paced_order_has_waited_unsent() -> None:
     """Its first unknown is minutes after its creation: it is repeated all the same."""
-    life = begun(Story((F.LOST_AFTER,) * 16, Intent.REVERSE, no_slot_for=300.0))
+    life = begun(Story((F.LOST_AFTER,) * 16, Intent.REVERSE, no_permit_for=300.0))
     ended(life, S.SUCCEEDED)
 
 
@@ -98,15 +98,15 @@ def a_card_lands_late_while_answers_are_lost() -> None:
     ended(life, S.REVERSED)
 
 
-def the_fence_passes() -> None:
+def the_in_flight_window_passes() -> None:
     w = holding(reversing(), *[NoSuchRequest()] * 200)
-    at = fence(w.ledger.records[ID])
-    run_execution(ID, 0, w.tools)
+    at = in_flight_until(w.ledger.records[ID])
+    run_execution(ID, 0, w.dependencies)
     assert at is not None
     assert at + SECOND in [sent.at.replace(microsecond=0) for sent in w.amazon.sent], "nobody asked at the fence itself"
 
 
-def an_amazon_that_answers_at_the_last_moment() -> None:
+def an_amazon_that_responses_at_the_last_moment() -> None:
     life = begun(Story((F.LOST_AFTER, *lost())))
     life.wait_until(START + DEADLINE)
     life.amazon.faults.clear()
@@ -122,11 +122,11 @@ def a_ledger_that_cannot_be_reached_for_a_moment() -> None:
         raise LedgerUnavailable("apply", in_doubt=True)
 
     w.ledger.apply = fail  # type: ignore[method-assign]
-    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is Task.DONE
     assert w.ledger.records[ID].status is S.SUCCEEDED
 
 
-# ---- 7. the fence -------------------------------------------------------------------------------
+# ---- 7. the in-flight window -------------------------------------------------------------------------------
 
 
 def a_card_lands_after_amazon_knew_nothing_of_it() -> None:
@@ -149,7 +149,7 @@ def our_clock_leaps_while_a_card_is_on_its_way() -> None:
     ended(life, S.REVERSED)
 
 
-def one_stale_read_after_the_fence() -> None:
+def one_stale_read_after_the_in_flight_window() -> None:
     life = begun(Story((F.LOST_AFTER, *lost()), Intent.REVERSE, operation=LOAD))
     life.wait_until(START + 25 * MINUTE)
     life.amazon.faults = [F.STALE]
@@ -177,7 +177,7 @@ def a_success_is_read_by_whoever_has_just_lost_the_record() -> None:
         return Succeeded(card(sent.call))
 
     w = world(cancelled)
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     (kept,) = w.ledger.records.values()
     assert kept.card_seen, "its new holder may conclude that there is no such card"
 
@@ -199,20 +199,20 @@ def a_cancel_had_worked_and_is_called_too_late() -> None:
 
 def too_late_was_too_early_said() -> None:
     w = holding(reversing(card_seen=True), TooLate(), lambda sent: Succeeded(card(sent.call)), Reversed())
-    run_execution(ID, 0, w.tools)
+    run_execution(ID, 0, w.dependencies)
     assert w.ledger.records[ID].status is S.REVERSED, "one more cancel would have done it"
 
 
 def a_card_that_nobody_wants_is_too_late_to_be_cancelled() -> None:
     alive = [TooLate(), lambda sent: Succeeded(card(sent.call)), TooLate()]
     w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *alive)
-    run_execution(ID, 0, w.tools)
+    run_execution(ID, 0, w.dependencies)
     assert w.ledger.records[ID].status is S.ESCALATED, "a charge that nobody ordered ends as a success"
 
 
 def an_unresolved_reversal_of_a_live_card() -> None:
     w = holding(reversing(card_seen=True), *[Unresolved(unknown=UnknownBecause.TIMED_OUT)] * 5, Reversed())
-    run_execution(ID, 0, w.tools)
+    run_execution(ID, 0, w.dependencies)
     assert w.ledger.records[ID].status is S.REVERSED
 
 
@@ -258,7 +258,7 @@ def our_own_earlier_generation_holds_the_physical_card() -> None:
 # ---- 9. time ------------------------------------------------------------------------------------
 
 
-def nobody_ever_answers() -> None:
+def nobody_ever_responses() -> None:
     life = begun(Story(lost()))
     life.until(lambda: not life.newest.status.is_open)
     assert life.newest.status is S.ESCALATED
@@ -281,15 +281,15 @@ def a_cancel_comes_at_the_end_of_the_day() -> None:
     ended(life, S.REVERSED)
 
 
-def an_order_never_gets_a_slot() -> None:
+def an_order_never_gets_a_permit() -> None:
     w = world()
-    w.pacer.free_at = START + DEADLINE
-    issue(order(), w.tools, w.budget())
+    w.rate_limiter.free_at = START + DEADLINE
+    issue(order(), w.dependencies, w.budget())
     w.clock.time = START + DEADLINE
     (request_id, _), *_ = w.backlog.puts
-    issue_queued(request_id, w.tools, w.budget())
+    issue_queued(request_id, w.dependencies, w.budget())
     kept = w.ledger.records[request_id]
-    assert (kept.status, kept.refusal, kept.case_file, w.people.mails) == (S.REFUSED, NOT_SENT, None, [])
+    assert (kept.status, kept.refusal, kept.case_file, w.notifier.mails) == (S.REFUSED, NOT_SENT, None, [])
     assert not w.amazon.sent, "sent when its caller has long given it up"
 
 
@@ -313,7 +313,7 @@ def a_load_is_voided_the_next_day() -> None:
 def the_index_lags_behind_the_ledger() -> None:
     w = holding(record(wake_at=START + 10 * SECOND))
     w.ledger.due = lambda now, limit: Due((ID,))  # type: ignore[method-assign]
-    sweep(w.tools)
+    sweep(w.dependencies)
     assert w.ledger.records[ID].epoch == 0, "a live record was taken"
 
 
@@ -324,7 +324,7 @@ def unsent(**updates: Any) -> Record:
 
 def an_unsent_record_is_swept() -> None:
     w = holding(unsent(wake_at=START))
-    sweep(w.tools)
+    sweep(w.dependencies)
     assert w.backlog.puts == [(ID, 0.0)]
     assert not w.recoveries.started, "what only waits for its slot goes before what callers wait for"
 
@@ -339,7 +339,7 @@ def an_unsent_record_stays_in_the_backlog() -> None:
     w = holding(unsent(wake_at=START))
     for minute in range(5):
         w.clock.time = START + minute * MINUTE
-        sweep(w.tools)
+        sweep(w.dependencies)
     assert len(w.backlog.puts) == 1, "another message a minute, for each request that waits"
 
 
@@ -362,16 +362,16 @@ def a_holder_is_heard_of_while_the_sweep_looks() -> None:
         return found
 
     w.ledger.get = sends_again  # type: ignore[method-assign]
-    sweep(w.tools)
+    sweep(w.dependencies)
     assert w.ledger.records[ID].nonce == "holder", "a live record was taken"
 
 
 def a_round_waits_for_its_next_try() -> None:
     due_at = START + 14 * MINUTE
     w = holding(unknown_since(due_at=due_at, wake_at=due_at + LEASE))
-    start_recovery(ID, None, w.tools)
+    start_recovery(ID, None, w.dependencies)
     w.clock.time = due_at
-    assert sweep(w.tools) == [], "an execution a minute is started for one that waits"
+    assert sweep(w.dependencies) == [], "an execution a minute is started for one that waits"
 
 
 def a_handed_over_record_whose_recovery_never_started() -> None:
@@ -381,7 +381,7 @@ def a_handed_over_record_whose_recovery_never_started() -> None:
     ended(life, S.SUCCEEDED)
 
 
-def a_record_is_written_and_its_answer_lost() -> None:
+def a_record_is_written_and_its_response_lost() -> None:
     w = world()
     opened = w.ledger.open
 
@@ -391,10 +391,10 @@ def a_record_is_written_and_its_answer_lost() -> None:
 
     w.ledger.open = lose  # type: ignore[assignment,method-assign]
     try:
-        answer: object = issue(order(), w.tools, w.budget())
+        response: object = issue(order(), w.dependencies, w.budget())
     except GatewayError as error:
-        answer = error
-    assert isinstance(answer, Accepted), "told as failed: the caller orders again under another key"
+        response = error
+    assert isinstance(response, Accepted), "told as failed: the caller orders again under another key"
 
 
 # ---- 10. escalation -----------------------------------------------------------------------------
@@ -413,64 +413,64 @@ def escalated(**updates: Any) -> Record:
 
 def the_mail_is_told_too_early() -> None:
     w = holding(escalated())
-    recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
-    assert not w.people.mails, "a signature left that is as good as the card"
+    recover(Task.MAIL, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
+    assert not w.notifier.mails, "a signature left that is as good as the card"
 
 
 def the_mail_cannot_be_sent() -> None:
     w = holding(escalated(evidence=None))
-    w.people.mail_fault = "MessageRejected"
-    recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
-    assert "MessageRejected" in repr(w.people.notices), "nobody knows that Amazon was not told"
+    w.notifier.mail_fault = "MessageRejected"
+    recover(Task.MAIL, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
+    assert "MessageRejected" in repr(w.notifier.notices), "nobody knows that Amazon was not told"
 
 
 def a_case_holds_a_customers_account() -> None:
     w = world(*[TIMED_OUT] * 1000)
-    issue(order(**ORDERS[LOAD]), w.tools, w.budget())
-    run_execution(*w.recoveries.started[-1], w.tools)
-    assert w.people.mails
-    assert CUSTOMER not in repr(w.people.mails), "whoever holds it can spend"
+    issue(order(**ORDERS[LOAD]), w.dependencies, w.budget())
+    run_execution(*w.recoveries.started[-1], w.dependencies)
+    assert w.notifier.mails
+    assert CUSTOMER not in repr(w.notifier.mails), "whoever holds it can spend"
 
 
-def a_day_without_an_answer() -> None:
+def a_day_without_an_response() -> None:
     w = holding(unknown_since(), *[TIMED_OUT] * 1000)
-    assert run_execution(ID, 0, w.tools) is Task.ESCALATED, "the alarm on failed executions stays silent"
-    assert CODE not in repr(w.people.mails)
+    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED, "the alarm on failed executions stays silent"
+    assert CODE not in repr(w.notifier.mails)
 
 
 def an_operator_starts_another_round_after_a_reversal_was_sent() -> None:
     w = holding(replace(reversing(Cause.REVERSE, reversal_attempts=1), status=S.ESCALATED, wake_at=None))
-    taken = start_recovery(ID, None, w.tools)
-    run_execution(ID, taken.epoch, w.tools)
+    taken = start_recovery(ID, None, w.dependencies)
+    run_execution(ID, taken.epoch, w.dependencies)
     assert "CreateGiftCard" not in w.amazon.names, "sent again after its reversal"
 
 
 def a_second_round_has_time() -> None:
     w = holding(escalated(epoch=1), TIMED_OUT)
     w.clock.time = START + 2 * DEADLINE
-    taken = start_recovery(ID, None, w.tools)
-    assert run_execution(ID, taken.epoch, w.tools) is Task.DONE
+    taken = start_recovery(ID, None, w.dependencies)
+    assert run_execution(ID, taken.epoch, w.dependencies) is Task.DONE
     assert w.ledger.records[ID].status is S.SUCCEEDED
 
 
-# ---- Amazon's book ------------------------------------------------------------------------------
+# ---- Amazon's activity ------------------------------------------------------------------------------
 
 
-def in_the_book(*pages: Any) -> World:
-    """A reversal that finds nothing, after the fence; and what the book says."""
+def in_activity(*pages: Any) -> World:
+    """A reversal that finds nothing, after the in-flight window; and what the activity says."""
     w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *[NoSuchRequest()] * 500)
     w.amazon.pages = list(pages)
-    run_execution(ID, 0, w.tools)
+    run_execution(ID, 0, w.dependencies)
     return w
 
 
-def a_card_is_in_the_book_that_its_cancel_does_not_find() -> None:
+def a_card_is_in_the_activity_that_its_cancel_does_not_find() -> None:
     row = Activity(ID, "GCCreation", "Success", START, usd("25.00"), "GC1", None, True)
-    w = in_the_book(ActivityPage((row,), 1))
+    w = in_activity(ActivityPage((row,), 1))
     assert w.ledger.records[ID].status is S.ESCALATED, "reversed, and yet charged"
 
 
-def an_account_may_do_nothing_and_its_book_is_closed() -> None:
+def an_account_may_do_nothing_and_its_activity_is_closed() -> None:
     blocked = Refused(AmazonError(code="F300", type="OperationNotPermitted"))
-    w = in_the_book(*[blocked] * 500)
+    w = in_activity(*[blocked] * 500)
     assert w.ledger.records[ID].status is S.ESCALATED, "an account's trouble was taken for a card that never was"

@@ -11,21 +11,21 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
-from incentives.aws.ledger import DynamoDbLedger
-from incentives.aws.records import encode_record
+from incentives.aws.single_requests.ledger import DynamoDbLedger
+from incentives.aws.single_requests.record_items import encode_record
 from incentives.domain.errors import GatewayError, KeyReused
-from incentives.domain.ledger import Cause, Intent, Lost, Record, change
 from incentives.domain.outcomes import (
     ConflictKind,
     Succeeded,
 )
-from incentives.domain.transitions import accept_cancel, record_send, take_over
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.cancel import cancel
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import issue_queued
-from incentives.usecases.recover import Task, recover
-from incentives.usecases.reveal import reveal
+from incentives.domain.single_requests.record import Cause, Intent, Lost, Record, change
+from incentives.domain.single_requests.transitions import accept_cancel, record_send, take_over
+from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import issue_queued
+from incentives.usecases.single_requests.results import Accepted, Delivered
+from incentives.usecases.single_requests.reveal import reveal
 from tests.support.fakes import START, Sent, account, card, usd, world
 from tests.support.workflow import SUPPORT, run_execution
 from tests.unit.builders import (
@@ -45,29 +45,29 @@ from tests.unit.playing import CREATE, ID, F, S, begun, ended, holding, lost
 
 def a_key_is_used_for_another_amount() -> None:
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     try:
-        answer: object = issue(order(value=usd("50.00")), w.tools, w.budget())
+        response: object = issue(order(value=usd("50.00")), w.dependencies, w.budget())
     except GatewayError as error:
-        answer = error
-    assert isinstance(answer, KeyReused), "a card of 25 was handed out for an order of 50"
+        response = error
+    assert isinstance(response, KeyReused), "a card of 25 was handed out for an order of 50"
 
 
 def a_key_is_used_for_another_account() -> None:
     w = world()
     w.accounts.accounts["other"] = account("other")
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     try:
-        answer: object = issue(order(account="other"), w.tools, w.budget())
+        response: object = issue(order(account="other"), w.dependencies, w.budget())
     except GatewayError as error:
-        answer = error
-    assert isinstance(answer, KeyReused), "an order of one account was answered with another's card"
+        response = error
+    assert isinstance(response, KeyReused), "an order of one account was answered with another's card"
 
 
 def an_account_becomes_another_partners() -> None:
     w = holding(unknown_since())
     w.accounts.accounts["default"] = account(partner_id="Other")
-    recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    recover(Task.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     assert not w.amazon.sent, "sent under an id that is another partner's"
 
 
@@ -101,7 +101,7 @@ def a_reissue_is_cancelled_between_its_plan_and_its_write() -> None:
         return reissue(plan, nonce)
 
     w.ledger.reissue = overtaken  # type: ignore[method-assign]
-    run_execution(ID, 0, w.tools)
+    run_execution(ID, 0, w.dependencies)
     assert len(w.ledger.records) == 1, "a cancelled order came back as a new card"
 
 
@@ -154,25 +154,25 @@ def a_process_dies_while_it_repeats_and_the_order_is_cancelled_later() -> None:
     ended(life, S.REVERSED)
 
 
-def an_order_is_repeated_while_there_is_no_slot() -> None:
+def an_order_is_repeated_while_there_is_no_permit() -> None:
     w = world()
-    w.pacer.full_for = 5.0
+    w.rate_limiter.full_for = 5.0
     for _ in range(3):
-        issue(order(), w.tools, w.budget())
-    assert w.pacer.lined_up == 1, "whoever comes after is told a time for calls that nobody will make"
+        issue(order(), w.dependencies, w.budget())
+    assert w.rate_limiter.lined_up == 1, "whoever comes after is told a time for calls that nobody will make"
     assert len(w.backlog.puts) == 1
 
 
-def a_slot_is_free_before_it_was_thought_to_be() -> None:
-    life = begun(Story(no_slot_for=30 * 60.0))
-    life.world.pacer.free_at = START + MINUTE
+def a_permit_is_free_before_it_was_thought_to_be() -> None:
+    life = begun(Story(no_permit_for=30 * 60.0))
+    life.world.rate_limiter.free_at = START + MINUTE
     life.until(lambda: not life.newest.status.is_open)
     assert life.world.clock.now() < START + 20 * MINUTE, "slots go by unused while it waits for its time"
 
 
 def a_message_comes_out_again_while_its_order_is_being_sent() -> None:
     w = holding(record())
-    issue_queued(ID, w.tools, w.budget())
+    issue_queued(ID, w.dependencies, w.budget())
     assert not w.amazon.sent, "two processes carry one order"
 
 
@@ -223,7 +223,7 @@ def a_reversal_is_refused_for_the_accounts_sake() -> None:
 
 def a_cancel_comes_between_the_code_and_its_delivery() -> None:
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     (request_id,) = w.ledger.records
 
     def cancelled(sent: Sent) -> Succeeded:
@@ -232,46 +232,46 @@ def a_cancel_comes_between_the_code_and_its_delivery() -> None:
 
     w.amazon.script = [cancelled]
     try:
-        answer: object = reveal(request_id, None, w.tools, w.budget())
+        response: object = reveal(request_id, None, w.dependencies, w.budget())
     except GatewayError as error:
-        answer = error
-    assert not isinstance(answer, Delivered), "a code that is being cancelled was handed out"
+        response = error
+    assert not isinstance(response, Delivered), "a code that is being cancelled was handed out"
 
 
-def a_cancel_comes_between_the_first_answer_and_its_delivery() -> None:
+def a_cancel_comes_between_the_first_response_and_its_delivery() -> None:
     def cancelled(sent: Sent) -> Succeeded:
         w.ledger.apply(accept_cancel(w.ledger.records[sent.call.request_id], w.clock.now()), "cancel")
         return Succeeded(card(sent.call))
 
     w = world(cancelled)
-    answer = issue(order(), w.tools, w.budget())
-    assert isinstance(answer, Accepted), "a code that is being cancelled was handed out"
+    response = issue(order(), w.dependencies, w.budget())
+    assert isinstance(response, Accepted), "a code that is being cancelled was handed out"
 
 
 def an_order_is_repeated_while_it_is_open() -> None:
     life = begun(Story((F.LOST_AFTER, *lost(30))))
     sent = life.amazon.calls
-    answer = life.issue()
-    assert isinstance(answer, Accepted)
+    response = life.issue()
+    assert isinstance(response, Accepted)
     assert life.amazon.calls == sent, "two processes carry one order"
 
 
 def a_cancel_of_an_open_request() -> None:
     w = holding(unknown_since())
-    answer = cancel(ID, CREATE, None, w.tools, w.budget())
-    assert isinstance(answer, Accepted)
+    response = cancel(ID, CREATE, None, w.dependencies, w.budget())
+    assert isinstance(response, Accepted)
     late = w.ledger.apply(take_over(unknown_since(), START, silent_only=False), "late")
     assert isinstance(late, Lost), "its former holder still has it"
 
 
 def a_refunded_card_ends_reversed() -> None:
     w = holding(unknown_since(), REFUNDED)
-    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is Task.DONE
     assert w.ledger.records[ID].status is S.REVERSED
     assert w.amazon.names == ["CreateGiftCard"], "what has been refunded is not asked for again"
 
 
 def a_conflict_is_never_a_success() -> None:
     w = holding(unknown_since(conflict=ConflictKind.VALUE))
-    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
+    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED
     assert not w.amazon.sent

@@ -17,19 +17,19 @@ from itertools import count
 from typing import Any, cast
 
 from incentives.agcod.amazon import SignedCall
-from incentives.aws.backlog import DELAY_SECONDS_MAX
+from incentives.aws.single_requests.backlog import DELAY_SECONDS_MAX
 from incentives.domain.calls import Call
 from incentives.domain.errors import GatewayError
-from incentives.domain.ledger import Intent, KeyItem, Record
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import hash_key
-from incentives.usecases.cancel import cancel
-from incentives.usecases.find import find
-from incentives.usecases.issue import Order, issue
-from incentives.usecases.issue_queued import issue_messages
-from incentives.usecases.ports import Accounts, Amazon, Backlog, Ledger, Pacer, People, Recoveries, Vault
-from incentives.usecases.recover import Task, recover
-from incentives.usecases.start_recovery import sweep
+from incentives.domain.single_requests.record import Intent, KeyItem, Record
+from incentives.domain.single_requests.request_ids import hash_key
+from incentives.usecases.ports import Accounts, Amazon, Backlog, Ledger, Notifier, RateLimiter, Recoveries, Vault
+from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.start_recovery import sweep
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.find import find
+from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue_queued import issue_messages
 from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT
 from tests.unit.amazon_model import Fault, ModelAmazon, ModelCard
@@ -58,7 +58,7 @@ class Story:
     """What happens, apart from the deaths.
 
     Attributes:
-        no_slot_for: seconds from the beginning in which the pace allows no call.
+        no_permit_for: seconds from the beginning in which the pace allows no call.
         doubled: whatever is put into the backlog comes out twice.
         later: the caller does not want to wait.
         repeated_later: the same, when he repeats it.
@@ -68,7 +68,7 @@ class Story:
     intent: Intent = Intent.RETRY
     cancelled: bool = False
     repeated: bool = False
-    no_slot_for: float = 0.0
+    no_permit_for: float = 0.0
     doubled: bool = False
     later: bool = False
     repeated_later: bool = False
@@ -110,14 +110,14 @@ class Remains:
     swept_at: datetime | None
     records: dict[str, Record]
     keys: dict[str, KeyItem]
-    sealed: dict[str, Any]
+    encrypted: dict[str, Any]
     cards: dict[str, ModelCard]
     arrivals: tuple[tuple[datetime, Call], ...]
     faults: tuple[Fault, ...]
     executions: tuple[Execution, ...]
     messages: tuple[Message, ...]
     started: tuple[tuple[str, int], ...]
-    answers: tuple[object, ...]
+    responses: tuple[object, ...]
     mails: tuple[tuple[str, str, str], ...]
     notices: tuple[tuple[str, str], ...]
     lines: int
@@ -132,13 +132,13 @@ class Remains:
             self.swept_at,
             tuple((request_id, record.version) for request_id, record in self.records.items()),
             len(self.keys),
-            len(self.sealed),
+            len(self.encrypted),
             tuple((request_id, card.refunded) for request_id, card in self.cards.items()),
             tuple(at for at, _ in self.arrivals),
             len(self.faults),
             self.executions,
             self.messages,
-            len(self.answers),
+            len(self.responses),
             len(self.mails),
             len(self.notices),
         )
@@ -188,7 +188,7 @@ class Life:
     world: World = field(default_factory=world)
     watched: bool = True
     moments: list[Remains] = field(default_factory=list)
-    answers: list[object] = field(default_factory=list)
+    responses: list[object] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     stage: int = 0
@@ -200,21 +200,21 @@ class Life:
     def __post_init__(self) -> None:
         base = self.world
         self.amazon = ModelAmazon(base.clock, list(self.story.faults))
-        base.pacer.free_at = START + timedelta(seconds=self.story.no_slot_for)
-        tools = replace(
-            base.tools,
+        base.rate_limiter.free_at = START + timedelta(seconds=self.story.no_permit_for)
+        dependencies = replace(
+            base.dependencies,
             ledger=cast("Ledger", Watched(base.ledger, "ledger", self)),
-            pacer=cast("Pacer", Watched(base.pacer, "pacer", self)),
+            rate_limiter=cast("RateLimiter", Watched(base.rate_limiter, "rate_limiter", self)),
             amazon=cast("Amazon", Watched(self.amazon, "amazon", self)),
             accounts=cast("Accounts", Watched(base.accounts, "accounts", self)),
             vault=cast("Vault", Watched(base.vault, "vault", self)),
             backlog=cast("Backlog", Watched(self, "backlog", self)),
             recoveries=cast("Recoveries", Watched(self, "recoveries", self)),
-            people=cast("People", Watched(base.people, "people", self)),
+            notifier=cast("Notifier", Watched(base.notifier, "notifier", self)),
             # Of all lives that share a ledger's records, no two use the same.
             new_nonce=lambda: f"nonce-{next(NONCES)}",
         )
-        self.world = replace(base, tools=tools)
+        self.world = replace(base, dependencies=dependencies)
 
     # ---- who is in it ---------------------------------------------------------------------------
 
@@ -275,7 +275,7 @@ class Life:
     def issue(self, *, later: bool = False) -> object:
         """Place the order."""
         budget = self.world.budget(self.seconds)
-        return self._answered(lambda: issue(self.order, self.world.tools, budget, later=later))
+        return self._answered(lambda: issue(self.order, self.world.dependencies, budget, later=later))
 
     def cancel(self) -> object:
         """Cancel it, if there is anything to cancel."""
@@ -284,7 +284,7 @@ class Life:
             return None
         operation = self.story.operation
         return self._answered(
-            lambda: cancel(request_id, operation, None, self.world.tools, self.world.budget(self.seconds))
+            lambda: cancel(request_id, operation, None, self.world.dependencies, self.world.budget(self.seconds))
         )
 
     def _calls(self) -> list[Callable[[], object]]:
@@ -300,11 +300,11 @@ class Life:
 
     def _answered(self, work: Callable[[], object]) -> object:
         try:
-            answer = work()
+            response = work()
         except GatewayError as error:
-            answer = error
-        self.answers.append(answer)
-        return answer
+            response = error
+        self.responses.append(response)
+        return response
 
     @property
     def next_at(self) -> datetime | None:
@@ -333,7 +333,7 @@ class Life:
         elif swept is not None:
             clock.time = max(clock.time, swept)
             self.swept_at = clock.time
-            sweep(self.world.tools)
+            sweep(self.world.dependencies)
         else:
             return False
         return True
@@ -350,7 +350,7 @@ class Life:
             execution.task,
             execution.request_id,
             execution.epoch,
-            self.world.tools,
+            self.world.dependencies,
             self.world.budget(),
             support_address=SUPPORT,
         )
@@ -361,7 +361,7 @@ class Life:
     def _take_up(self, message: Message) -> None:
         self.messages.remove(message)
         body = json.dumps({"requestId": message.request_id})
-        issue_messages([{"body": body}], self.world.tools, self.world.budget(self.seconds))
+        issue_messages([{"body": body}], self.world.dependencies, self.world.budget(self.seconds))
 
     # ---- what is left ---------------------------------------------------------------------------
 
@@ -380,16 +380,16 @@ class Life:
                 swept_at=self.swept_at,
                 records=dict(w.ledger.records),
                 keys=dict(w.ledger.keys),
-                sealed=dict(w.vault.kept),
+                encrypted=dict(w.vault.kept),
                 cards={request_id: replace(card) for request_id, card in amazon.cards.items()},
                 arrivals=tuple(arrivals),
                 faults=tuple(amazon.faults),
                 executions=tuple(self.executions),
                 messages=tuple(self.messages),
                 started=tuple(w.recoveries.started),
-                answers=tuple(self.answers),
-                mails=tuple(w.people.mails),
-                notices=tuple(w.people.notices),
+                responses=tuple(self.responses),
+                mails=tuple(w.notifier.mails),
+                notices=tuple(w.notifier.notices),
                 lines=len(w.telemetry.lines),
             )
         )
@@ -400,8 +400,8 @@ class Life:
         w, amazon = other.world, other.amazon
         w.clock.time = remains.time
         w.ledger.records, w.ledger.keys = dict(remains.records), dict(remains.keys)
-        w.vault.kept = dict(remains.sealed)
-        w.people.mails, w.people.notices = list(remains.mails), list(remains.notices)
+        w.vault.kept = dict(remains.encrypted)
+        w.notifier.mails, w.notifier.notices = list(remains.mails), list(remains.notices)
         w.telemetry.lines = self.world.telemetry.lines[: remains.lines]
         w.recoveries.started = list(remains.started)
         amazon.cards = {request_id: replace(card) for request_id, card in remains.cards.items()}
@@ -414,7 +414,7 @@ class Life:
                 other.executions.append(replace(execution, at=remains.time + TASK_RETRIED_AFTER))
             case Message() as message if retried:
                 other.messages.append(replace(message, at=remains.time + MESSAGE_BACK_AFTER))
-        other.answers, other.stage, other.swept_at = list(remains.answers), remains.stage, remains.swept_at
+        other.responses, other.stage, other.swept_at = list(remains.responses), remains.stage, remains.swept_at
         return other
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
+from incentives.domain.single_requests.record import Record, Status
 from tests.support.fakes import World, world
 from tests.unit.amazon_model import Fault
 from tests.unit.ends import check

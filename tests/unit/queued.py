@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from incentives.domain.ledger import Record
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import issue_messages
+from incentives.domain.single_requests.record import Record
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import issue_messages
 from tests.support.fakes import START, World, world
 from tests.unit.builders import SECOND, order
 
 
 def waiting(*script: Any, seconds: float = 600.0) -> World:
-    """An order that found no slot, and was told that it would be due in so long; now there are slots again."""
+    """An order that found no permit, and was told that it would be due in so long; now there are permits again."""
     w = world(*script)
-    w.pacer.free_at = START + seconds * SECOND
-    issue(order(), w.tools, w.budget())
-    w.pacer.free_at = None
+    w.rate_limiter.free_at = START + seconds * SECOND
+    issue(order(), w.dependencies, w.budget())
+    w.rate_limiter.free_at = None
     w.ledger.writes = 0
     w.backlog.puts.clear()
     return w
@@ -34,7 +34,7 @@ def message(w: World) -> dict[str, str]:
 
 def take_up(w: World, seconds: float = 25.0) -> None:
     """The order's message comes out."""
-    issue_messages([message(w)], w.tools, w.budget(seconds))
+    issue_messages([message(w)], w.dependencies, w.budget(seconds))
 
 
 def since(w: World) -> float:

@@ -1,12 +1,16 @@
-"""The protocol's chapters 6 to 10: recovery, the fence, reissue, time, escalation."""
+"""The protocol's chapters 6 to 10: recovery, the in_flight_until, reissue, time, escalation."""
 
 from __future__ import annotations
 
-from incentives.domain import book_page, recovery, transitions, waits
-from incentives.usecases import book, cancel, drive, escalate, issue, recover, start_recovery
+from incentives.domain.recovery.rules import kept_page, waits
+from incentives.domain.recovery.rules import rules as recovery
+from incentives.domain.single_requests import transitions
+from incentives.usecases.recovery import escalate, recover, start_recovery
+from incentives.usecases.recovery import look_up_activity as activity
+from incentives.usecases.single_requests import cancel, drive, issue
 from tests.unit import histories_of_recovery as recovering
 from tests.unit import histories_of_sending as sending
-from tests.unit import histories_of_the_book as booked
+from tests.unit import histories_of_the_activity as booked
 from tests.unit.rules import Rule
 
 RULES = [
@@ -47,18 +51,18 @@ RULES = [
         recovering.a_card_lands_late_while_answers_are_lost,
     ),
     Rule(
-        "6 there is a poll at the fence itself",
+        "6 there is a poll at the in_flight_until itself",
         waits.next_wait_seconds,
-        "[window_fence + timedelta(seconds=1), deadline(record)]",
+        "[window_end + timedelta(seconds=1), deadline(record)]",
         "[deadline(record)]",
-        recovering.the_fence_passes,
+        recovering.the_in_flight_window_passes,
     ),
     Rule(
         "6 there is a last try at the deadline",
         recovery._next_forward,
         "if record.status is Status.RECOVERING and tried:",
         "if record.status is Status.RECOVERING:",
-        recovering.an_amazon_that_answers_at_the_last_moment,
+        recovering.an_amazon_that_responses_at_the_last_moment,
     ),
     Rule(
         "6 task handlers return outcomes",
@@ -67,26 +71,26 @@ RULES = [
         "except LookupError:",
         recovering.a_ledger_that_cannot_be_reached_for_a_moment,
     ),
-    # 7. The fence
+    # 7. The in-flight window
     Rule(
-        "7 no such request proves nothing before the fence",
-        recovery.is_after_fence,
+        "7 no such request proves nothing before the in_flight_until",
+        recovery.is_after_in_flight_window,
         "return limit is None or (amazon_date is not None and amazon_date > limit)",
         "return True",
         recovering.a_card_lands_after_amazon_knew_nothing_of_it,
     ),
     Rule(
-        "7 the fence is 20 minutes from the latest attempt, not from the first",
-        waits.fence,
-        "record.last_sent_at + FENCE",
-        "record.first_sent_at + FENCE",
+        "7 the in_flight_until is 20 minutes from the latest attempt, not from the first",
+        waits.in_flight_until,
+        "record.last_sent_at + IN_FLIGHT_WINDOW",
+        "record.first_sent_at + IN_FLIGHT_WINDOW",
         sending.a_process_dies_while_it_repeats_and_the_order_is_cancelled_later,
     ),
     Rule(
-        "7 the fence is compared with Amazon's own clock",
+        "7 the in_flight_until is compared with Amazon's own clock",
         recovery.after_reversal,
-        "if record.card_seen or not is_after_fence(record, attempt.amazon_date):",
-        "if record.card_seen or now <= (fence(record) or now):",
+        "if record.card_seen or not is_after_in_flight_window(record, attempt.amazon_date):",
+        "if record.card_seen or now <= (in_flight_until(record) or now):",
         recovering.our_clock_leaps_while_a_card_is_on_its_way,
     ),
     Rule(
@@ -94,7 +98,7 @@ RULES = [
         recovery.after_reversal,
         "if first is None:",
         "first = first or (attempt.amazon_date or now) - NO_SUCH_REQUEST_APART\n            if False:",
-        recovering.one_stale_read_after_the_fence,
+        recovering.one_stale_read_after_the_in_flight_window,
     ),
     Rule(
         "7 no such request counts only 60 seconds apart",
@@ -106,8 +110,8 @@ RULES = [
     Rule(
         "7 no such request never counts for a card that was seen",
         recovery.after_reversal,
-        "if record.card_seen or not is_after_fence(record, attempt.amazon_date):",
-        "if not is_after_fence(record, attempt.amazon_date):",
+        "if record.card_seen or not is_after_in_flight_window(record, attempt.amazon_date):",
+        "if not is_after_in_flight_window(record, attempt.amazon_date):",
         recovering.stale_reads_of_a_card_that_was_seen,
     ),
     Rule(
@@ -118,9 +122,9 @@ RULES = [
         recovering.a_success_is_read_by_whoever_has_just_lost_the_record,
     ),
     Rule(
-        "7 reversed counts for activations and loads only after the fence",
+        "7 reversed counts for activations and loads only after the in_flight_until",
         recovery.after_reversal,
-        "if may_revive and not is_after_fence(record, attempt.amazon_date):",
+        "if may_revive and not is_after_in_flight_window(record, attempt.amazon_date):",
         "if False:",
         recovering.a_load_lands_after_it_was_voided,
     ),
@@ -154,71 +158,71 @@ RULES = [
         recovering.an_unresolved_reversal_of_a_live_card,
     ),
     Rule(
-        "7 where Amazon's book is to be had, it must agree",
-        recovery._by_the_book,
-        "case Book.AGREES | Book.UNAVAILABLE:",
-        "case Book.AGREES | Book.UNAVAILABLE | Book.DISAGREES:",
-        recovering.a_card_is_in_the_book_that_its_cancel_does_not_find,
+        "7 where Amazon's activity is to be had, it must agree",
+        recovery._by_activity,
+        "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE:",
+        "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE | ActivityFinding.DISAGREES:",
+        recovering.a_card_is_in_the_activity_that_its_cancel_does_not_find,
     ),
     Rule(
-        "7 a book that does not answer agrees with nothing",
-        recovery._by_the_book,
-        "case Book.AGREES | Book.UNAVAILABLE:",
-        "case Book.AGREES | Book.UNAVAILABLE | Book.UNANSWERED:",
-        recovering.an_account_may_do_nothing_and_its_book_is_closed,
+        "7 a activity that does not response agrees with nothing",
+        recovery._by_activity,
+        "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE:",
+        "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE | ActivityFinding.UNANSWERED:",
+        recovering.an_account_may_do_nothing_and_its_activity_is_closed,
     ),
     Rule(
-        "7 one page of the book serves all requests that it can speak for",
-        book._kept,
+        "7 one page of the activity serves all requests that it can speak for",
+        activity._kept,
         "return said_of(page, record) if page is not None and speaks_for(page, record, answered_at) else None",
         "return None",
         booked.many_requests_want_a_page,
     ),
     Rule(
         "7 a page that was kept names all that is in it",
-        book._ask,
+        activity._ask,
         'request_ids=request_ids - {""},',
         "request_ids=request_ids & {record.request_id},",
         booked.a_page_for_one_request_shows_another,
     ),
     Rule(
-        "7 a page that was kept speaks only for what was past its fence by then",
-        book_page.speaks_for,
-        "if not is_after_fence(record, page.as_of):",
+        "7 a page that was kept speaks only for what was past its in_flight_until by then",
+        kept_page.speaks_for,
+        "if not is_after_in_flight_window(record, page.as_of):",
         "if False:",
         booked.a_page_was_shown_while_a_card_was_on_its_way,
     ),
     Rule(
         "7 a page that was kept speaks only for what cannot have happened before it begins",
-        book_page.speaks_for,
+        kept_page.speaks_for,
         "if page.since > begins_at:",
         "if False:",
         booked.a_page_begins_after_a_card,
     ),
     Rule(
         "7 a page that was kept speaks only for its own partner's requests",
-        book_page.speaks_for,
+        kept_page.speaks_for,
         "page.partner_id != record.partner_id or",
         "",
         booked.a_page_is_another_partners,
     ),
     Rule(
         "7 a page that was kept has a date that Amazon has answered with since",
-        book_page.speaks_for,
-        "or page.as_of > answered_at + ANSWERS_APART",
+        kept_page.speaks_for,
+        "or page.as_of > answered_at + RESPONSES_APART",
         "",
         booked.a_page_has_a_date_that_has_not_come,
     ),
     Rule(
         "7 a page that is too long does not stand in for a much shorter one",
-        book_page.speaks_for,
+        kept_page.speaks_for,
         "or page.since >= begins_at - EARLIER_MAX",
         "or True",
         booked.a_page_is_long_where_a_shorter_one_is_to_be_had,
     ),
     Rule(
         "7 a page with a row that may be of any request agrees with nothing",
-        book_page.said_of,
+        kept_page.said_of,
         "if not page.names_all:",
         "if False:",
         booked.a_page_has_a_row_that_names_nobody,
@@ -227,9 +231,9 @@ RULES = [
     Rule(
         "8 the old is closed and the new opened in one transaction",
         recover._reissue,
-        "result = tools.ledger.reissue(plan, tools.new_nonce())",
-        "result = tools.ledger.apply(plan.close, tools.new_nonce())\n"
-        "    result = result if isinstance(result, Lost) else tools.ledger.reissue(plan, tools.new_nonce())",
+        "result = dependencies.ledger.reissue(plan, dependencies.new_nonce())",
+        "result = dependencies.ledger.apply(plan.close, dependencies.new_nonce())\n"
+        "    result = result if isinstance(result, Lost) else dependencies.ledger.reissue(plan, dependencies.new_nonce())",
         recovering.a_process_dies_while_it_reissues,
     ),
     Rule(
@@ -259,7 +263,7 @@ RULES = [
         recovery._next_forward,
         "if now >= deadline(record):",
         "if False:",
-        recovering.nobody_ever_answers,
+        recovering.nobody_ever_responses,
     ),
     Rule(
         "9 tries to reverse end too",
@@ -280,10 +284,10 @@ RULES = [
         recovery._next_forward,
         "if not record.may_have_executed:",
         "if False:",
-        recovering.an_order_never_gets_a_slot,
+        recovering.an_order_never_gets_a_permit,
     ),
     Rule(
-        "9 a cancel is refused here only 15 minutes after the last create answer",
+        "9 a cancel is refused here only 15 minutes after the last create response",
         transitions.cancel_surely_over_at,
         "record.answered_at + CANCEL_WINDOW",
         "record.first_sent_at + CANCEL_WINDOW",
@@ -347,7 +351,7 @@ RULES = [
     ),
     Rule(
         "9 every open record wakes somebody",
-        transitions.hand_over,
+        transitions.hand_off,
         "wake_at=due_at + LEASE,",
         "wake_at=None,",
         recovering.a_handed_over_record_whose_recovery_never_started,
@@ -357,7 +361,7 @@ RULES = [
         issue._in_doubt,
         "if not error.in_doubt:",
         "if True:",
-        recovering.a_record_is_written_and_its_answer_lost,
+        recovering.a_record_is_written_and_its_response_lost,
     ),
     # 10. Escalation
     Rule(
@@ -393,7 +397,7 @@ RULES = [
         recover.progress,
         "else Task.ESCALATED",
         "else Task.DONE",
-        recovering.a_day_without_an_answer,
+        recovering.a_day_without_an_response,
     ),
     Rule(
         "2, 10 another round goes on reversing once any reversal was sent",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from incentives.aws import ledger as dynamodb
-from incentives.domain import recovery, transitions
-from incentives.usecases import calls, find, issue, issue_queued, reveal
+from incentives.aws.single_requests import ledger as dynamodb
+from incentives.domain.recovery.rules import rules as recovery
+from incentives.domain.single_requests import transitions
+from incentives.usecases import operation_calls as calls
+from incentives.usecases.single_requests import find, issue, issue_queued, reveal
 from tests.unit import histories_of_sending as sending
 from tests.unit.rules import Rule
 
@@ -100,16 +102,16 @@ RULES = [
     Rule(
         "3 a repeat is not lined up again",
         issue._record_only,
-        "tools.ledger.get(record.request_id) is not None",
+        "dependencies.ledger.get(record.request_id) is not None",
         "False",
-        sending.an_order_is_repeated_while_there_is_no_slot,
+        sending.an_order_is_repeated_while_there_is_no_permit,
     ),
     Rule(
-        "3 who waits for a slot may be sent before its guess of a time",
+        "3 who waits for a permit may be sent before its guess of a time",
         recovery._is_due,
-        " or record.waits_for_slot",
+        " or record.waits_for_permit",
         "",
-        sending.a_slot_is_free_before_it_was_thought_to_be,
+        sending.a_permit_is_free_before_it_was_thought_to_be,
     ),
     Rule(
         "3 the backlog issues nothing that may have been sent",
@@ -171,7 +173,7 @@ RULES = [
         sending.a_card_of_another_amount_is_shown,
     ),
     Rule(
-        "4 another amount or currency is for people",
+        "4 another amount or currency is for notifier",
         recovery._next_forward,
         "if record.conflict is not None:",
         "if False:",
@@ -189,22 +191,22 @@ RULES = [
     Rule(
         "5 a code read again leaves only after a consistent read finds SUCCEEDED",
         reveal._deliver,
-        "current = tools.ledger.get(record.request_id)",
+        "current = dependencies.ledger.get(record.request_id)",
         "current = record",
         sending.a_cancel_comes_between_the_code_and_its_delivery,
     ),
     Rule(
         "5 a new code leaves only after a write finds SUCCEEDED",
-        issue._answer,
-        "if record.status is Status.SUCCEEDED and (driven.card is not None or not _has_code(record)):",
-        "if driven.card is not None:",
-        sending.a_cancel_comes_between_the_first_answer_and_its_delivery,
+        issue._response,
+        "if record.status is Status.SUCCEEDED and (progress.card is not None or not _has_code(record)):",
+        "if progress.card is not None:",
+        sending.a_cancel_comes_between_the_first_response_and_its_delivery,
     ),
     Rule(
         "5 a repeat in an open state sends nothing",
         issue._standing,
-        "if record.status.is_open:\n        return accepted(record, tools.clock.now())",
-        "if record.status.is_open:\n        return _answer(drive(record, tools, budget), tools)",
+        "if record.status.is_open:\n        return accepted(record, dependencies.clock.now())",
+        "if record.status.is_open:\n        return _response(drive(record, dependencies, budget), dependencies)",
         sending.an_order_is_repeated_while_it_is_open,
     ),
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from incentives.aws.items import format_time
-from incentives.domain.ledger import Record
+from incentives.domain.single_requests.record import Record
 from tests.support.fakes import FakeLedger
 
 

@@ -1,4 +1,4 @@
-"""Physical cards: the number is sealed, masked and fingerprinted; activated once, deactivated for good."""
+"""Physical cards: the number is encrypted, masked and fingerprinted; activated once, deactivated for good."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from incentives.agcod.bodies import body_of
 from incentives.domain.errors import InvalidInput, KeyReused, NotFound, StateConflict, VaultUnavailable
-from incentives.domain.ledger import Intent, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Refused, Reversed, Succeeded
-from incentives.usecases.answers import Accepted, Delivered, Standing
-from incentives.usecases.calls import CARD_NUMBER, masked, operation_call, reversal_call
-from incentives.usecases.cancel import cancel
-from incentives.usecases.find import find
-from incentives.usecases.issue import Order, issue
+from incentives.domain.single_requests.record import Intent, Record, Status
+from incentives.usecases.operation_calls import CARD_NUMBER, masked, operation_call, reversal_call
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.find import find
+from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.support.fakes import START, FakeVault, Scripted, Sent, World, card, usd, world
 from tests.unit.builders import RESEND, TIMED_OUT, order, record
 
@@ -37,7 +37,7 @@ def activated(sent: Sent) -> Succeeded:
 
 
 def place(w: World, **updates: Any) -> Delivered | Accepted:
-    return issue(activation(**updates), w.tools, w.budget())
+    return issue(activation(**updates), w.dependencies, w.budget())
 
 
 def holding(*script: Scripted) -> tuple[World, Record]:
@@ -51,7 +51,7 @@ def holding(*script: Scripted) -> tuple[World, Record]:
 
 
 def everything_kept(w: World) -> str:
-    return repr((w.ledger.records, w.ledger.keys, w.telemetry.lines, w.recoveries, w.people))
+    return repr((w.ledger.records, w.ledger.keys, w.telemetry.lines, w.recoveries, w.notifier))
 
 
 # ---- activating ---------------------------------------------------------------------------------
@@ -60,18 +60,18 @@ def everything_kept(w: World) -> str:
 def test_a_card_is_activated_and_its_number_is_only_at_amazon() -> None:
     w = world(activated)
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Delivered)
-    assert (answer.record.status, answer.replayed) == (S.SUCCEEDED, False)
+    assert isinstance(response, Delivered)
+    assert (response.record.status, response.replayed) == (S.SUCCEEDED, False)
     (sent,) = w.amazon.sent
     assert sent.call.name == "ActivateGiftCard"
     assert sent.call.card_number is not None
     assert sent.call.card_number.reveal() == NUMBER
-    # and here it is sealed, and shown by its last four digits
-    assert (answer.record.subject, bool(answer.record.sealed)) == (MASKED, True)
+    # and here it is encrypted, and shown by its last four digits
+    assert (response.record.subject, bool(response.record.encrypted)) == (MASKED, True)
     assert NUMBER not in everything_kept(w)
-    assert NUMBER not in repr(answer)
+    assert NUMBER not in repr(response)
     assert NUMBER not in repr(w.amazon.sent)
 
 
@@ -100,10 +100,10 @@ def test_the_numbers_fingerprint_tells_nothing_without_the_key() -> None:
 def test_a_repeat_is_told_and_sends_nothing() -> None:
     w, kept = holding()
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Delivered)
-    assert (answer.record, answer.card, answer.replayed) == (kept, None, True)
+    assert isinstance(response, Delivered)
+    assert (response.record, response.card, response.replayed) == (kept, None, True)
     assert not w.amazon.sent
 
 
@@ -121,7 +121,7 @@ def test_a_repeat_with_another_card_is_refused_by_name() -> None:
 
 def test_a_key_of_a_gift_card_is_no_key_of_an_activation() -> None:
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
 
     with pytest.raises(KeyReused) as told:
         place(w)
@@ -147,9 +147,9 @@ def test_without_the_vault_nothing_is_written_or_sent(monkeypatch: pytest.Monkey
 def test_what_is_unknown_is_repeated_with_the_same_card() -> None:
     w = world(RESEND, TIMED_OUT, activated)
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Delivered)
+    assert isinstance(response, Delivered)
     numbers = {sent.call.card_number.reveal() for sent in w.amazon.sent if sent.call.card_number}
     assert (len(w.amazon.sent), numbers) == (3, {NUMBER})
     assert len({sent.call.request_id for sent in w.amazon.sent}) == 1
@@ -168,12 +168,12 @@ def test_a_repeat_while_it_is_open_is_a_202_that_sends_nothing() -> None:
     assert len(w.amazon.sent) == sent
 
 
-def test_a_sealed_number_opens_for_its_own_order_only() -> None:
+def test_an_encrypted_number_opens_for_its_own_order_only() -> None:
     w, kept = holding()
-    assert kept.sealed is not None
-    assert w.vault.unseal(kept.key_hash, kept.sealed) == {CARD_NUMBER: NUMBER}
+    assert kept.encrypted is not None
+    assert w.vault.decrypt(kept.key_hash, kept.encrypted) == {CARD_NUMBER: NUMBER}
     with pytest.raises(VaultUnavailable):
-        w.vault.unseal("another", kept.sealed)
+        w.vault.decrypt("another", kept.encrypted)
 
 
 @pytest.mark.parametrize("amount", ["0.99", "2000.01"])
@@ -196,19 +196,19 @@ def test_an_option_of_another_operation_is_refused_here() -> None:
 # ---- deactivating -------------------------------------------------------------------------------
 
 
-def test_a_deactivation_is_sent_at_once_with_the_sealed_number() -> None:
+def test_a_deactivation_is_sent_at_once_with_the_encrypted_number() -> None:
     w, kept = holding()
 
-    answer = cancel(kept.request_id, ACTIVATE, "caller", w.tools, w.budget())
+    response = cancel(kept.request_id, ACTIVATE, "caller", w.dependencies, w.budget())
 
     assert w.amazon.sent[0].call.name == "DeactivateGiftCard"
     assert w.amazon.sent[0].call.request_id == kept.request_id
     assert w.amazon.sent[0].call.card_number is not None
     assert w.amazon.sent[0].call.card_number.reveal() == NUMBER
     # and it is either sure already, or on its way there for good
-    assert isinstance(answer, Standing | Accepted)
-    assert answer.record.status in (S.REVERSED, S.REVERSING)
-    assert answer.record.intent is Intent.REVERSE
+    assert isinstance(response, Standing | Accepted)
+    assert response.record.status in (S.REVERSED, S.REVERSING)
+    assert response.record.intent is Intent.REVERSE
     assert NUMBER not in everything_kept(w)
 
 
@@ -217,10 +217,10 @@ def test_a_deactivation_while_reversing_sends_nothing_more() -> None:
     reversing = replace(kept, status=S.REVERSING, intent=Intent.REVERSE, wake_at=START, due_at=START)
     w.ledger.records[kept.request_id] = reversing
 
-    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+    response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Accepted)
-    assert answer.record == reversing
+    assert isinstance(response, Accepted)
+    assert response.record == reversing
     assert not w.amazon.sent
 
 
@@ -229,10 +229,10 @@ def test_a_deactivation_of_an_open_activation_is_noted_and_recovered() -> None:
     opened = place(w)
     sent = len(w.amazon.sent)
 
-    answer = cancel(opened.record.request_id, ACTIVATE, None, w.tools, w.budget())
+    response = cancel(opened.record.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Accepted)
-    assert (answer.record.status, answer.record.intent) == (S.REVERSING, Intent.REVERSE)
+    assert isinstance(response, Accepted)
+    assert (response.record.status, response.record.intent) == (S.REVERSING, Intent.REVERSE)
     assert len(w.amazon.sent) == sent
     assert w.recoveries.started
 
@@ -241,19 +241,19 @@ def test_a_deactivation_has_no_fifteen_minutes() -> None:
     w, kept = holding(Reversed())
     w.clock.sleep(24 * 3600)
 
-    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+    response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Standing)
-    assert answer.record.status is S.REVERSED
+    assert isinstance(response, Standing)
+    assert response.record.status is S.REVERSED
 
 
 def test_a_reversed_activation_is_told_each_time() -> None:
     w, kept = holding()
     w.ledger.records[kept.request_id] = replace(kept, status=S.REVERSED)
 
-    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+    response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
-    assert answer == Standing(w.ledger.records[kept.request_id], replayed=True)
+    assert response == Standing(w.ledger.records[kept.request_id], replayed=True)
     with pytest.raises(StateConflict):
         place(w)
 
@@ -265,23 +265,23 @@ def test_a_refused_activation_cannot_be_deactivated() -> None:
     (kept,) = w.ledger.records.values()
 
     with pytest.raises(StateConflict):
-        cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+        cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
 
 def test_a_card_whose_number_cannot_be_opened_stays_open_for_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
     w, kept = holding()
 
-    def refuse(self: FakeVault, key_hash: str, sealed: str) -> dict[str, str]:
+    def refuse(self: FakeVault, key_hash: str, encrypted: str) -> dict[str, str]:
         raise VaultUnavailable("the request could not be unsealed (KMSInvalidStateException)")
 
     monkeypatch.setattr(FakeVault, "unseal", refuse)
-    answer = cancel(kept.request_id, ACTIVATE, None, w.tools, w.budget())
+    response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Accepted)
-    assert answer.record.status is S.REVERSING
-    assert answer.record.wake_at is not None
-    assert answer.record.error is not None
-    assert answer.record.error.type == "VaultUnavailable"
+    assert isinstance(response, Accepted)
+    assert response.record.status is S.REVERSING
+    assert response.record.wake_at is not None
+    assert response.record.error is not None
+    assert response.record.error.type == "VaultUnavailable"
     assert not w.amazon.sent
 
 
@@ -292,7 +292,7 @@ def test_an_activation_is_found_by_its_own_route_only() -> None:
         with pytest.raises(NotFound):
             find(kept.request_id, w.ledger, operation=operation)
         with pytest.raises(NotFound):
-            cancel(kept.request_id, operation, None, w.tools, w.budget())
+            cancel(kept.request_id, operation, None, w.dependencies, w.budget())
 
 
 # ---- the calls ----------------------------------------------------------------------------------

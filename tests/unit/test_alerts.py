@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.domain.alert_texts import text_of
-from incentives.domain.alerts import (
+from incentives.domain.accounts.alert_texts import text_of
+from incentives.domain.accounts.alerts import (
     CHECK_OVERDUE,
     Alert,
     Check,

@@ -171,7 +171,7 @@ def test_a_file_is_one_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [*MODULES, *HANDLERS], ids=ids)
-def test_a_claim_code_is_revealed_only_where_the_answer_to_the_caller_is_built(path: Path) -> None:
+def test_a_claim_code_is_revealed_only_where_the_response_to_the_caller_is_built(path: Path) -> None:
     shown = [node for node in nodes_of(path) if _reveals_a_code(node)]
 
     assert not shown or path.parent == LAYER / "api"

@@ -1,4 +1,4 @@
-"""Balance loads: the customer is sealed and masked, the amount counts cents, and a void names what it voids."""
+"""Balance loads: the customer is encrypted and masked, the amount counts cents, and a void names what it voids."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from incentives.agcod.bodies import body_of
 from incentives.domain.errors import KeyReused
-from incentives.domain.ledger import Intent, Record, Status
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Reversed, Succeeded
-from incentives.usecases.answers import Accepted, Delivered, Standing
-from incentives.usecases.calls import CUSTOMER_ACCOUNT, masked, operation_call, reversal_call
-from incentives.usecases.cancel import cancel
-from incentives.usecases.issue import Order, issue
+from incentives.domain.single_requests.record import Intent, Record, Status
+from incentives.usecases.operation_calls import CUSTOMER_ACCOUNT, masked, operation_call, reversal_call
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.support.fakes import Scripted, Sent, World, world
 from tests.unit.builders import RESEND, order, record
 
@@ -37,7 +37,7 @@ def loaded(sent: Sent) -> Succeeded:
 
 
 def place(w: World, **updates: Any) -> Delivered | Accepted:
-    return issue(load(**updates), w.tools, w.budget())
+    return issue(load(**updates), w.dependencies, w.budget())
 
 
 def holding(*script: Scripted, **updates: Any) -> tuple[World, Record]:
@@ -57,31 +57,31 @@ def sent_body(sent: Sent) -> dict[str, Any]:
 def test_a_load_names_amount_and_customer_to_amazon_and_keeps_neither_in_the_clear() -> None:
     w = world(loaded)
 
-    answer = place(w, options={"transactionSource": SOURCE, "notification": {"channel": "MAIL"}})
+    response = place(w, options={"transactionSource": SOURCE, "notification": {"channel": "MAIL"}})
 
-    assert isinstance(answer, Delivered)
-    assert answer.card is not None
-    assert answer.card.claim_code is None
+    assert isinstance(response, Delivered)
+    assert response.card is not None
+    assert response.card.claim_code is None
     (sent,) = w.amazon.sent
     assert sent_body(sent) == {
-        "loadBalanceRequestId": answer.record.request_id,
+        "loadBalanceRequestId": response.record.request_id,
         "partnerId": "Test1",
         "amount": {"currencyCode": "USD", "value": "2500"},
         "account": {"id": CUSTOMER, "type": "2"},
         "notification": {"channel": "MAIL"},
         "transactionSource": SOURCE,
     }
-    assert answer.record.subject == masked(CUSTOMER)
-    assert CUSTOMER not in repr((w.ledger.records, w.ledger.keys, w.telemetry.lines, answer))
+    assert response.record.subject == masked(CUSTOMER)
+    assert CUSTOMER not in repr((w.ledger.records, w.ledger.keys, w.telemetry.lines, response))
 
 
 def test_a_repeat_is_told_and_sends_nothing() -> None:
     w, kept = holding()
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Delivered)
-    assert (answer.record, answer.card, answer.replayed) == (kept, None, True)
+    assert isinstance(response, Delivered)
+    assert (response.record, response.card, response.replayed) == (kept, None, True)
     assert not w.amazon.sent
 
 
@@ -99,9 +99,9 @@ def test_another_customer_under_the_same_key_is_refused_by_name(customer: str) -
 def test_a_void_names_the_amount_the_customer_and_the_source_of_what_it_voids() -> None:
     w, kept = holding(options={"transactionSource": SOURCE, "externalReference": "po-7"})
 
-    answer = cancel(kept.request_id, LOAD, None, w.tools, w.budget())
+    response = cancel(kept.request_id, LOAD, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Standing | Accepted)
+    assert isinstance(response, Standing | Accepted)
     first = w.amazon.sent[0]
     assert first.call.name == "VoidAmazonBalanceLoad"
     assert sent_body(first) == {
@@ -111,17 +111,17 @@ def test_a_void_names_the_amount_the_customer_and_the_source_of_what_it_voids() 
         "account": {"id": CUSTOMER, "type": "2"},
         "transactionSource": SOURCE,
     }
-    assert answer.record.status in (Status.REVERSED, Status.REVERSING)
+    assert response.record.status in (Status.REVERSED, Status.REVERSING)
 
 
 def test_a_void_has_no_fifteen_minutes() -> None:
     w, kept = holding(Reversed())
     w.clock.sleep(24 * 3600)
 
-    answer = cancel(kept.request_id, LOAD, None, w.tools, w.budget())
+    response = cancel(kept.request_id, LOAD, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Standing)
-    assert answer.record.status is Status.REVERSED
+    assert isinstance(response, Standing)
+    assert response.record.status is Status.REVERSED
 
 
 def test_a_void_of_an_open_load_is_noted_and_recovered() -> None:
@@ -129,10 +129,10 @@ def test_a_void_of_an_open_load_is_noted_and_recovered() -> None:
     opened = place(w)
     sent = len(w.amazon.sent)
 
-    answer = cancel(opened.record.request_id, LOAD, None, w.tools, w.budget())
+    response = cancel(opened.record.request_id, LOAD, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Accepted)
-    assert (answer.record.status, answer.record.intent) == (Status.REVERSING, Intent.REVERSE)
+    assert isinstance(response, Accepted)
+    assert (response.record.status, response.record.intent) == (Status.REVERSING, Intent.REVERSE)
     assert len(w.amazon.sent) == sent
 
 

@@ -7,11 +7,11 @@ from typing import Final
 import pytest
 
 from incentives.bootstrap import read_settings
-from incentives.domain.pacing import SHARE_KEPT_MAX, Pace
+from incentives.domain.rate_limit import SHARE_KEPT_MAX, Pace
 
 NEEDED: Final = {
     "LEDGER_TABLE": "ledger",
-    "PACER_TABLE": "pacer",
+    "RATE_LIMITER_TABLE": "rate_limiter",
     "ACCOUNT_SECRET_PREFIX": "incentives/",
     "AMAZON_ENVIRONMENT": "sandbox",
     "PACE_REQUESTS_PER_SECOND": "8",
@@ -29,7 +29,7 @@ def test_what_is_needed_is_enough() -> None:
 
     assert settings.pace == Pace(requests_per_second=8, burst=2, share_kept=0.2)
     assert settings.backlog_queue == "https://queue.test/backlog"
-    assert (settings.ledger_table, settings.pacer_table, settings.vault_key) == ("ledger", "pacer", "key")
+    assert (settings.ledger_table, settings.rate_limiter_table, settings.vault_key) == ("ledger", "rate_limiter", "key")
     assert (settings.amazon_environment, settings.incentives_endpoint) == ("sandbox", None)
     assert (settings.default_account, settings.support_address, settings.mail_sender) == (None, None, None)
 

@@ -13,14 +13,14 @@ from typing import Any, cast
 import pytest
 
 from incentives.agcod.amazon import SignedCall
-from incentives.domain.bulk import Counts, OrderStatus, RowOutcome, row_outcome
-from incentives.domain.ledger import Intent
-from incentives.usecases.control_order import Action
-from incentives.usecases.find import find
-from incentives.usecases.issue_batch import Next, Work, issue_batch
-from incentives.usecases.issue_queued import issue_queued
-from incentives.usecases.process_order import Progress, Task, process_order
-from incentives.usecases.start_recovery import sweep
+from incentives.domain.bulk_orders.bulk_order import Counts, OrderStatus, RowOutcome, row_outcome
+from incentives.domain.single_requests.record import Intent
+from incentives.usecases.bulk_orders.control_order import Action
+from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
+from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.recovery.start_recovery import sweep
+from incentives.usecases.single_requests.find import find
+from incentives.usecases.single_requests.issue_queued import issue_queued
 from tests.support.bulk import CHILD_SECONDS, Bulk, budget_of, bulk, row_id, rows_of
 from tests.support.workflow import run_execution
 from tests.unit.amazon_model import Fault, ModelAmazon
@@ -72,7 +72,7 @@ class Life:
     """An order from its start to its end, in which one process may die.
 
     Attributes:
-        faults: of the answers that the second row gets, one each.
+        faults: of the responses that the second row gets, one each.
         dies_at: number of the moment, from 0; None: nobody dies.
         retried: the workflow runs the task again; else a child of it has failed.
         stopped_after: rows, if somebody stops the order.
@@ -93,13 +93,15 @@ class Life:
         base = self.here
         self.amazon = RowAmazon(base.world.clock, list(self.faults))
         self._running = False
-        plain = base.world.tools
-        names = ("ledger", "pacer", "accounts", "backlog", "recoveries", "people")
+        plain = base.world.dependencies
+        names = ("ledger", "rate_limiter", "accounts", "backlog", "recoveries", "notifier")
         watched: Any = {name: Watched(getattr(plain, name), name, self) for name in names}
-        self.tools = replace(plain, **watched, amazon=cast("Any", Watched(self.amazon, "amazon", self)))
+        self.dependencies = replace(plain, **watched, amazon=cast("Any", Watched(self.amazon, "amazon", self)))
         self.plain = replace(plain, amazon=cast("Any", self.amazon))
-        ports: Any = {name: Watched(getattr(base.tools, name), name, self) for name in ("orders", "files", "records")}
-        self.order_tools = replace(base.tools, **ports)
+        ports: Any = {
+            name: Watched(getattr(base.dependencies, name), name, self) for name in ("orders", "files", "records")
+        }
+        self.order_dependencies = replace(base.dependencies, **ports)
         self.order_id = base.place(rows_of(ROWS), on_unknown=self.intent)
         self.amazon.request_id = row_id(base.order(self.order_id), "row-2")
 
@@ -113,7 +115,7 @@ class Life:
 
     def play(self) -> Life:
         """Run the workflow as its definition does, and let everybody else do their part meanwhile."""
-        here, task = Progress(order_id=self.order_id, round=1), Task.CHECK
+        here, task = OrderProgress(order_id=self.order_id, round=1), Task.CHECK
         for _ in range(STEPS_MAX):
             here = self._run(task, here)
             self._pass(here.wait_seconds)
@@ -123,7 +125,7 @@ class Life:
                 # What was in the way is mended.
                 self.paused.append(self.here.view(self.order_id).counts)
                 round_number = self.here.ask(self.order_id, Action.RESUME).order.round
-                here, task = Progress(order_id=self.order_id, round=round_number), Task.CHECK
+                here, task = OrderProgress(order_id=self.order_id, round=round_number), Task.CHECK
                 continue
             task = here.next
             if task is Task.ISSUE:
@@ -132,11 +134,13 @@ class Life:
                 task = Task.CHECK
         raise AssertionError("the order does not end")
 
-    def _run(self, task: Task, here: Progress) -> Progress:
+    def _run(self, task: Task, here: OrderProgress) -> OrderProgress:
         while True:
             try:
                 self._running = True
-                return process_order(task, here, self.tools, self.order_tools, budget_of(self.here.world.clock))
+                return process_order(
+                    task, here, self.dependencies, self.order_dependencies, budget_of(self.here.world.clock)
+                )
             except ProcessDied:
                 self._pass(2)
             finally:
@@ -147,7 +151,7 @@ class Life:
             self._stop_in_time()
             try:
                 self._running = True
-                left = issue_batch(work, self.tools, self.order_tools, budget_of(self.here.world.clock))
+                left = issue_batch(work, self.dependencies, self.order_dependencies, budget_of(self.here.world.clock))
             except ProcessDied:
                 self._pass(2)
                 if not self.retried:
@@ -210,7 +214,7 @@ class Life:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three batches of five rows."""
-    monkeypatch.setattr("incentives.domain.bulk.BATCH_ROWS", 2)
+    monkeypatch.setattr("incentives.domain.bulk_orders.bulk_order.BATCH_ROWS", 2)
 
 
 STORIES: Mapping[str, Callable[..., Life]] = {

@@ -25,9 +25,9 @@ class Telemetry(FakeTelemetry):
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Bulk:
     here = bulk()
-    monkeypatch.setattr(bootstrap, "tools", lambda: here.world.tools)
-    monkeypatch.setattr(bootstrap, "accounts", lambda: here.world.tools.accounts)
-    monkeypatch.setattr(bootstrap, "order_tools", lambda: here.tools)
+    monkeypatch.setattr(bootstrap, "dependencies", lambda: here.world.dependencies)
+    monkeypatch.setattr(bootstrap, "accounts", lambda: here.world.dependencies.accounts)
+    monkeypatch.setattr(bootstrap, "order_dependencies", lambda: here.dependencies)
     monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
     monkeypatch.setattr(bootstrap, "telemetry", Telemetry)
     return here
@@ -52,8 +52,8 @@ def create(body: object) -> dict[str, Any]:
     return CREATE(event("/orders", body=body, **{"Idempotency-Key": "bulk-1"}), None)
 
 
-def body_of(answer: dict[str, Any]) -> Any:
-    return json.loads(answer["body"])
+def body_of(response: dict[str, Any]) -> Any:
+    return json.loads(response["body"])
 
 
 def test_an_order_is_made_started_paused_resumed_stopped_and_read(here: Bulk) -> None:
@@ -75,8 +75,8 @@ def test_an_order_is_made_started_paused_resumed_stopped_and_read(here: Bulk) ->
         ("resume", 202, "ISSUING"),
         ("stop", 202, "STOPPING"),
     ]:
-        answer = ask(order_id, action)
-        assert (answer["statusCode"], body_of(answer)["status"]) == (status, state), action
+        response = ask(order_id, action)
+        assert (response["statusCode"], body_of(response)["status"]) == (status, state), action
 
     here.run(order_id)
     read = GET(event("/orders/{orderId}", order_id), None)

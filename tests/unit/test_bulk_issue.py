@@ -8,16 +8,16 @@ from decimal import Decimal
 
 import pytest
 
-from incentives.domain.bulk import BATCH_ROWS, Counts, OrderStatus, row_idempotency_key
+from incentives.domain.bulk_orders.bulk_order import BATCH_ROWS, Counts, OrderStatus, row_idempotency_key
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
-from incentives.domain.ledger import Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Outcome, Refused, Succeeded
-from incentives.domain.pacing import Lane
-from incentives.usecases.control_order import Action
-from incentives.usecases.issue import Order, issue
-from incentives.usecases.issue_batch import SAVE_EVERY, Next
-from incentives.usecases.process_order import Progress, Task
+from incentives.domain.rate_limit import Priority
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.bulk_orders.control_order import Action
+from incentives.usecases.bulk_orders.issue_batch import SAVE_EVERY, Next
+from incentives.usecases.bulk_orders.process_order import OrderProgress, Task
+from incentives.usecases.single_requests.issue import Order, issue
 from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import START, Scripted, Sent, account, card, usd
 from tests.unit.builders import KEY_REFUSED, REFUSED, THROTTLED, TIMED_OUT
@@ -31,7 +31,7 @@ def counts(here: Bulk, order_id: str) -> Counts:
     return replace(here.view(order_id).counts, waiting=0)
 
 
-def test_a_batchs_rows_are_issued_in_order_in_the_lane_below_all_others() -> None:
+def test_a_batchs_rows_are_issued_in_order_in_the_priority_below_all_others() -> None:
     here, order_id = issuing(3)
 
     assert here.issue(order_id) is Next.NOTHING
@@ -39,7 +39,7 @@ def test_a_batchs_rows_are_issued_in_order_in_the_lane_below_all_others() -> Non
     order = here.order(order_id)
     sent = [each.call.request_id for each in here.world.amazon.sent]
     assert sent == [row_id(order, f"row-{number}") for number in (1, 2, 3)]
-    assert here.world.pacer.lanes == [Lane.BULK] * 3
+    assert here.world.rate_limiter.priorities == [Priority.BULK] * 3
     assert counts(here, order_id) == Counts(issued=3)
 
 
@@ -83,7 +83,7 @@ def test_a_throttled_row_goes_on_from_the_backlog() -> None:
 
     assert counts(here, order_id) == Counts(open=1)
     assert here.world.backlog.puts
-    assert here.world.pacer.slowed_down
+    assert here.world.rate_limiter.slowed_down
 
 
 # ---- time and progress ---------------------------------------------------------------------------
@@ -104,9 +104,9 @@ def test_a_function_ends_in_time_and_another_one_goes_on() -> None:
     assert len(here.world.amazon.sent) == BATCH_ROWS
 
 
-def test_without_a_slot_nothing_is_sent_and_the_order_is_looked_at_all_the_time() -> None:
+def test_without_a_permit_nothing_is_sent_and_the_order_is_looked_at_all_the_time() -> None:
     here, order_id = issuing(1)
-    here.world.pacer.full_for = 30.0
+    here.world.rate_limiter.full_for = 30.0
 
     assert here.issue(order_id) is Next.MORE
 
@@ -114,9 +114,9 @@ def test_without_a_slot_nothing_is_sent_and_the_order_is_looked_at_all_the_time(
     assert here.world.amazon.sent == []
 
 
-def test_waiting_for_a_slot_ends_when_the_order_is_paused() -> None:
+def test_waiting_for_a_permit_ends_when_the_order_is_paused() -> None:
     here, order_id = issuing(1)
-    here.world.pacer.full_for = 30.0
+    here.world.rate_limiter.full_for = 30.0
     sleep = here.world.clock.sleep
 
     def pause_meanwhile(seconds: float) -> None:
@@ -130,14 +130,14 @@ def test_waiting_for_a_slot_ends_when_the_order_is_paused() -> None:
     assert here.world.clock.now() - START <= timedelta(seconds=2)
 
 
-def test_a_row_that_is_in_the_ledger_takes_no_slot() -> None:
+def test_a_row_that_is_in_the_ledger_takes_no_permit() -> None:
     here, order_id = issuing(20)
     here.issue(order_id)
     here.orders.kept.clear()
 
     here.issue(order_id)
 
-    assert len(here.world.pacer.lanes) == len(here.world.amazon.sent) == 20
+    assert len(here.world.rate_limiter.priorities) == len(here.world.amazon.sent) == 20
     assert counts(here, order_id) == Counts(issued=20)
 
 
@@ -179,8 +179,8 @@ def test_a_worker_of_an_older_round_does_nothing() -> None:
     here.ask(order_id, Action.RESUME)
 
     assert here.issue(order_id, round_number=old) is Next.NOTHING
-    assert here.process(order_id, Task.CHECK, Progress(order_id=order_id, round=old)).next is Task.DONE
-    assert here.process(order_id, Task.SETTLE, Progress(order_id=order_id, round=old)).next is Task.DONE
+    assert here.process(order_id, Task.CHECK, OrderProgress(order_id=order_id, round=old)).next is Task.DONE
+    assert here.process(order_id, Task.SETTLE, OrderProgress(order_id=order_id, round=old)).next is Task.DONE
 
     assert here.world.ledger.records == {}
     assert here.order(order_id).status is S.ISSUING
@@ -190,7 +190,7 @@ def test_two_workers_on_one_batch_issue_every_row_once() -> None:
     here, order_id = issuing(BATCH_ROWS)
 
     def other(sent: Sent) -> Outcome:
-        # given a second worker that does all of the batch while the first one waits for an answer
+        # given a second worker that does all of the batch while the first one waits for a response
         here.issue(order_id)
         return _success(sent)
 
@@ -226,7 +226,7 @@ def test_a_row_that_is_under_way_while_the_order_is_stopped_is_told_as_issued() 
 def test_a_callers_own_key_is_another_request_than_a_rows() -> None:
     here, order_id = issuing(1)
     own = Order(key="row-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("10.00"))
-    issue(own, here.world.tools, here.world.budget())
+    issue(own, here.world.dependencies, here.world.budget())
 
     here.issue(order_id)
 
@@ -246,9 +246,9 @@ def test_a_callers_own_key_is_another_request_than_a_rows() -> None:
     ids=["no funds", "account refused", "key refused"],
 )
 def test_what_would_refuse_every_row_pauses_the_order_after_one(
-    answers: list[Scripted], refused: int, why: str
+    responses: list[Scripted], refused: int, why: str
 ) -> None:
-    here, order_id = issuing(5, *answers)
+    here, order_id = issuing(5, *responses)
 
     here.run(order_id)
 
@@ -258,7 +258,7 @@ def test_what_would_refuse_every_row_pauses_the_order_after_one(
     assert order.why_paused is not None
     assert why in order.why_paused
     assert "key" not in order.why_paused.replace("access key", "").lower()
-    ((subject, text),) = here.world.people.notices
+    ((subject, text),) = here.world.notifier.notices
     assert order_id in subject
     assert "/resume" in text
 
@@ -277,7 +277,7 @@ def test_an_account_without_a_usable_key_pauses_the_order_before_any_row() -> No
 
     assert here.order(order_id).status is S.PAUSED
     assert here.world.ledger.records == {}
-    assert len(here.world.people.notices) == 1
+    assert len(here.world.notifier.notices) == 1
 
 
 def test_a_secret_that_cannot_be_read_for_a_moment_pauses_nothing() -> None:
@@ -314,7 +314,7 @@ def test_operators_are_told_once_however_many_workers_find_it() -> None:
     here.issue(order_id, 1)
     here.issue(order_id, 2)
 
-    assert len(here.world.people.notices) == 1
+    assert len(here.world.notifier.notices) == 1
     assert counts(here, order_id) == Counts(refused=1)
 
 
@@ -376,7 +376,7 @@ def test_a_bucket_that_is_out_of_reach_for_a_while_delays_the_order_and_no_more(
     order_id = here.place(rows_of(3))
     here.files.fails.add(method)
 
-    def mended(_: Progress) -> bool:
+    def mended(_: OrderProgress) -> bool:
         if here.world.clock.now() - START > timedelta(minutes=5):
             here.files.fails.clear()
         return False

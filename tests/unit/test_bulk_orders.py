@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.bulk import (
+from incentives.domain.bulk_orders.bulk_order import (
     EDGES,
     ORDER_ID_LENGTH,
     Counts,
@@ -28,10 +28,10 @@ from incentives.domain.errors import (
     OrderNotFound,
     OrderUnavailable,
 )
-from incentives.domain.ledger import Intent, Status
-from incentives.domain.request_ids import parse_idempotency_key
-from incentives.usecases.control_order import Action
-from incentives.usecases.process_order import Task
+from incentives.domain.single_requests.record import Intent, Status
+from incentives.domain.single_requests.request_ids import parse_idempotency_key
+from incentives.usecases.bulk_orders.control_order import Action
+from incentives.usecases.bulk_orders.process_order import Task
 from tests.support.bulk import Bulk, bulk, csv_of, row_id, rows_of
 from tests.support.fakes import account
 

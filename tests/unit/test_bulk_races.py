@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.bulk import BATCH_ROWS, BulkOrder, Counts, OrderMoved, OrderStatus, RowsClaim, RowsTaken
+from incentives.domain.bulk_orders.bulk_order import (
+    BATCH_ROWS,
+    BulkOrder,
+    Counts,
+    OrderMoved,
+    OrderStatus,
+    RowsClaim,
+    RowsTaken,
+)
 from incentives.domain.errors import OrderConflict, OrderUnavailable
-from incentives.domain.ledger import Status
 from incentives.domain.outcomes import Outcome
-from incentives.usecases.control_order import LOOKS_MAX, Action
-from incentives.usecases.issue_batch import Next
-from incentives.usecases.process_order import Task
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.bulk_orders.control_order import LOOKS_MAX, Action
+from incentives.usecases.bulk_orders.issue_batch import Next
+from incentives.usecases.bulk_orders.process_order import Task
 from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import Sent, account
 from tests.unit.builders import REFUSED
@@ -189,13 +197,13 @@ def test_operators_are_not_told_of_an_order_that_somebody_has_already_taken_out(
     # what a person has decided stands, and its reason is not written over
     assert here.order(order_id).status is (S.STOPPING if action is Action.STOP else S.PAUSED)
     assert here.order(order_id).why_paused is None
-    assert here.world.people.notices == []
+    assert here.world.notifier.notices == []
     assert logged(here, "orderPaused") == 0
 
 
 def test_a_pause_that_nobody_can_be_told_of_is_a_pause_and_in_the_log() -> None:
     here, order_id = issuing(2, UNFUNDED)
-    here.world.people.notice_fault = "AuthorizationError"
+    here.world.notifier.notice_fault = "AuthorizationError"
 
     here.issue(order_id)
 

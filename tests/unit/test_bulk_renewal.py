@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.bulk import BATCH_ROWS, Batch, Counts, OrderStatus
-from incentives.domain.ledger import Status
+from incentives.domain.bulk_orders.bulk_order import BATCH_ROWS, Batch, Counts, OrderStatus
 from incentives.domain.outcomes import AmazonError, Succeeded
-from incentives.domain.recovery import KEY_REFUSED, NOT_SENT
-from incentives.usecases.control_order import Action
-from incentives.usecases.process_order import Task
+from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.bulk_orders.control_order import Action
+from incentives.usecases.bulk_orders.process_order import Task
 from tests.support.bulk import Bulk, issuing, row_id
 from tests.support.fakes import Sent, card
 from tests.unit.builders import KEY_REFUSED as KEY_IS_REFUSED
@@ -38,7 +38,7 @@ def settling(rows: int, *unlooked_at: int, refusal: AmazonError = KEY_REFUSED) -
 
 
 def leave_open(here: Bulk, order_id: str, number: int) -> None:
-    """A row found no slot in its time, and is in the backlog."""
+    """A row found no permit in its time, and is in the backlog."""
     batch = here.orders.batch(order_id, -(-number // BATCH_ROWS))
     counts = replace(batch.counts, issued=batch.counts.issued - 1, open=batch.counts.open + 1)
     here.orders.kept[order_id, batch.number] = replace(batch, counts=counts)
@@ -93,7 +93,7 @@ def test_rows_that_end_unlooked_at_while_the_order_settles_pause_it_and_are_issu
     assert order.why_paused is not None
     assert order.why_paused.startswith("2 or more of the rows")
     assert str(refusal.message) in order.why_paused
-    ((subject, text),) = here.world.people.notices
+    ((subject, text),) = here.world.notifier.notices
     assert order_id in subject
     assert "/resume" in text
     sent = len(here.world.amazon.sent)

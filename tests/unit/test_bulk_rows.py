@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from incentives.agcod.marketplaces import check_value
-from incentives.domain.bulk import FileError, FileFormat
+from incentives.domain.bulk_orders.bulk_order import FileError, FileFormat
+from incentives.domain.bulk_orders.row_files import COLUMNS, ERRORS_KEPT
+from incentives.domain.bulk_orders.rows import ROWS_MAX, Checked, Row, check_file, decode_rows, encode_row
 from incentives.domain.money import parse_money
-from incentives.domain.row_files import COLUMNS, ERRORS_KEPT
-from incentives.domain.rows import ROWS_MAX, Checked, Row, check_file, decode_rows, encode_row
 from tests.support.bulk import rows_of
 
 US = partial(check_value, "US", "CreateGiftCard")
@@ -159,7 +159,7 @@ def test_another_marketplaces_decimals_count() -> None:
 
 
 def test_a_row_more_than_an_order_may_have_is_refused_by_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("incentives.domain.rows.ROWS_MAX", 3)
+    monkeypatch.setattr("incentives.domain.bulk_orders.rows.ROWS_MAX", 3)
 
     assert check(rows_of(3)).errors == ()
     assert errors(rows_of(4)) == [(5, None)]

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from incentives.domain.bulk import SAME_ROWS_FOR, Counts, OrderStatus
+from incentives.domain.bulk_orders.bulk_order import SAME_ROWS_FOR, Counts, OrderStatus
 from incentives.domain.errors import OrderConflict
 from incentives.domain.outcomes import AmazonError, Refused
-from incentives.usecases.control_order import Action
-from incentives.usecases.process_order import Task
+from incentives.usecases.bulk_orders.control_order import Action
+from incentives.usecases.bulk_orders.process_order import Task
 from tests.support.bulk import Bulk, bulk, rows_of
 from tests.support.fakes import Scripted, account, world
 from tests.unit.builders import REFUSED, TIMED_OUT

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.bulk import BATCH_ROWS, Counts, OrderStatus
-from incentives.domain.ledger import Record, Status
+from incentives.domain.bulk_orders.bulk_order import BATCH_ROWS, Counts, OrderStatus
 from incentives.domain.outcomes import AmazonError
-from incentives.usecases.process_order import Progress, Task
-from incentives.usecases.settle_order import COLUMNS, WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.bulk_orders.process_order import OrderProgress, Task
+from incentives.usecases.bulk_orders.settle_order import COLUMNS, WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX
 from tests.support.bulk import Bulk, bulk, row_id, rows_of
 from tests.unit.builders import REFUSAL
 
@@ -142,13 +142,13 @@ def test_a_batch_that_is_settled_is_not_looked_at_again() -> None:
 
 def test_settling_goes_on_in_another_function_when_time_is_over() -> None:
     here, order_id = settling(3 * BATCH_ROWS)
-    get_many, steps, progress = here.tools.records.get_many, 0, here.process(order_id, Task.CHECK)
+    get_many, steps, progress = here.dependencies.records.get_many, 0, here.process(order_id, Task.CHECK)
 
     def slow(request_ids: Any) -> Any:
         here.world.clock.sleep(30.0)
         return get_many(request_ids)
 
-    here.tools.records.get_many = slow  # type: ignore[method-assign]
+    here.dependencies.records.get_many = slow  # type: ignore[method-assign]
     while progress.next is Task.SETTLE:
         progress = here.process(order_id, Task.SETTLE, progress)
         assert progress.wait_seconds == 0
@@ -162,7 +162,7 @@ def test_settling_goes_on_in_another_function_when_time_is_over() -> None:
 def test_a_pass_that_is_cut_short_comes_to_its_end_although_its_first_batches_stay_open() -> None:
     here, order_id = settling(3 * BATCH_ROWS)
     becomes(here, order_id, 1, status=Status.RECOVERING)
-    progress = Progress(order_id=order_id, round=1)
+    progress = OrderProgress(order_id=order_id, round=1)
     seen: list[tuple[int, int]] = []
     for _ in range(3):
         progress = here.process(order_id, Task.SETTLE, progress, seconds=11.0 if not seen else 60.0)

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from incentives.domain.errors import CancelWindowOver, InvalidInput, LedgerUnavailable, NotFound, StateConflict
-from incentives.domain.ledger import Cause, Change, Intent, Lost, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
@@ -18,12 +17,13 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from incentives.domain.recovery import after_operation
-from incentives.domain.transitions import DEADLINE, LEASE, take_over
-from incentives.usecases.answers import Accepted, Standing
-from incentives.usecases.cancel import RACES_MAX, cancel
-from incentives.usecases.recover import Task
-from incentives.usecases.start_recovery import sweep
+from incentives.domain.recovery.rules import after_operation
+from incentives.domain.single_requests.record import Cause, Change, Intent, Lost, Record, Status
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, take_over
+from incentives.usecases.recovery.recover import Task
+from incentives.usecases.recovery.start_recovery import sweep
+from incentives.usecases.single_requests.cancel import RACES_MAX, cancel
+from incentives.usecases.single_requests.results import Accepted, Standing
 from tests.support.fakes import START, Sent, World, account, world
 from tests.support.workflow import resume, run_execution
 from tests.unit.builders import (
@@ -55,12 +55,12 @@ def issued(**updates: object) -> Record:
 
 
 def cancelled(w: World, seconds: float = 25.0) -> Standing | Accepted:
-    return cancel("Test1AAAA", CREATE, "arn:caller", w.tools, w.budget(seconds))
+    return cancel("Test1AAAA", CREATE, "arn:caller", w.dependencies, w.budget(seconds))
 
 
 def recovered(w: World) -> Record:
     """The record after the recovery that was started last."""
-    assert run_execution(*w.recoveries.started[-1], w.tools) is Task.DONE
+    assert run_execution(*w.recoveries.started[-1], w.dependencies) is Task.DONE
     return now(w)
 
 
@@ -71,10 +71,10 @@ def now(w: World) -> Record:
 def test_an_issued_card_is_reversed_at_once() -> None:
     w = holding(issued(), Reversed())
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Standing)
-    assert (answer.record.status, answer.replayed) == (S.REVERSED, False)
+    assert isinstance(response, Standing)
+    assert (response.record.status, response.replayed) == (S.REVERSED, False)
     assert (now(w).cause, now(w).intent) == (Cause.CANCEL, Intent.REVERSE)
     assert w.amazon.names == ["CancelGiftCard"]
     assert w.amazon.sent[0].call.request_id == "Test1AAAA"
@@ -102,10 +102,10 @@ def test_a_second_cancel_is_a_replay() -> None:
     cancelled(w)
     w.amazon.sent.clear()
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Standing)
-    assert answer.replayed
+    assert isinstance(response, Standing)
+    assert response.replayed
     assert not w.amazon.sent
 
 
@@ -113,9 +113,9 @@ def test_a_second_cancel_is_a_replay() -> None:
 def test_a_cancel_of_what_is_open_is_accepted_fixed_and_left_to_a_recovery(kept: Record) -> None:
     w = holding(kept)
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert (now(w).status, now(w).intent) == (S.REVERSING, Intent.REVERSE)
     assert now(w).epoch == 1, "its holder loses every write"
     assert w.recoveries.started == [("Test1AAAA", 1)]
@@ -163,7 +163,7 @@ def test_an_accepted_cancel_whose_recovery_did_not_start_is_found_by_the_sweep(k
     w.recoveries.works = True
     w.clock.time = START + LEASE
 
-    assert sweep(w.tools) == ["Test1AAAA"]
+    assert sweep(w.dependencies) == ["Test1AAAA"]
 
     assert recovered(w).status is S.REVERSED
     assert w.amazon.names == ["CancelGiftCard"]
@@ -173,13 +173,13 @@ def test_an_accepted_cancel_whose_recovery_did_not_start_is_found_by_the_sweep(k
 def test_a_cancel_of_what_is_being_reversed_withdraws_any_reissue(cause: Cause) -> None:
     w = holding(reversing(cause, intent=Intent.REISSUE))
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert now(w).intent is Intent.REVERSE
     ended = replace(now(w), wake_at=START)
     w.ledger.records["Test1AAAA"] = ended
-    assert resume("Test1AAAA", w.tools, w.budget()).replaced_by is None
+    assert resume("Test1AAAA", w.dependencies, w.budget()).replaced_by is None
 
 
 @pytest.mark.parametrize("status", [S.REFUSED, S.ESCALATED])
@@ -195,7 +195,7 @@ def test_there_is_nothing_to_cancel(status: Status) -> None:
 
 def test_an_unknown_request_is_not_found() -> None:
     with pytest.raises(NotFound):
-        cancel("Test1NOPE", CREATE, None, world().tools, world().budget())
+        cancel("Test1NOPE", CREATE, None, world().dependencies, world().budget())
 
 
 def test_another_operations_request_is_not_found_here() -> None:
@@ -233,9 +233,9 @@ def test_other_reversals_have_no_such_window() -> None:
     w.clock.time = START + 600 * MINUTE
     w.amazon.date_offset = timedelta()
 
-    answer = cancel("Test1AAAA", Operation.LOAD_AMAZON_BALANCE, None, w.tools, w.budget())
+    response = cancel("Test1AAAA", Operation.LOAD_AMAZON_BALANCE, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Standing)
+    assert isinstance(response, Standing)
     assert w.amazon.names == ["VoidAmazonBalanceLoad"]
 
 
@@ -255,24 +255,24 @@ def test_too_late_of_a_card_that_is_refunded_was_a_cancel_that_had_worked() -> N
     w = holding(issued(), TooLate())
     w.amazon.script += [REFUNDED]
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Standing)
-    assert answer.record.status is S.REVERSED
+    assert isinstance(response, Standing)
+    assert response.record.status is S.REVERSED
 
 
-# ---- no clear answer ----------------------------------------------------------------------------
+# ---- no clear response ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "outcome", [UNRESOLVED, NoSuchRequest(), Unresolved(AmazonError("F300", "OperationNotPermitted"))], ids=repr
 )
-def test_without_a_clear_answer_the_cancel_is_accepted_and_somebody_goes_on(outcome: ReversalOutcome) -> None:
+def test_without_a_clear_response_the_cancel_is_accepted_and_somebody_goes_on(outcome: ReversalOutcome) -> None:
     w = holding(issued(), *[outcome] * 50)
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert (now(w).status, now(w).intent) == (S.REVERSING, Intent.REVERSE)
     assert now(w).wake_at is not None
 
@@ -304,9 +304,9 @@ def test_an_account_without_a_key_leaves_the_cancel_accepted() -> None:
     w = holding(issued())
     del w.accounts.accounts["default"]
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert now(w).status is S.REVERSING
     error = now(w).error
     assert error is not None
@@ -353,10 +353,10 @@ def test_a_cancel_that_loses_to_the_success_reverses_the_card() -> None:
     w = holding(record())
     on_apply(w, lambda: w.ledger.records.update({"Test1AAAA": issued()}))
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Standing)
-    assert answer.record.status is S.REVERSED
+    assert isinstance(response, Standing)
+    assert response.record.status is S.REVERSED
 
 
 def test_a_cancel_that_loses_to_a_refusal_says_so() -> None:
@@ -411,10 +411,10 @@ def test_a_cancel_whose_write_is_in_doubt_looks_before_it_answers(kept: Record, 
 
     w.ledger.apply = losing  # type: ignore[method-assign]
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
     assert now(w).intent is Intent.REVERSE
-    assert isinstance(answer, Accepted if takes_effect or kept.status is S.PENDING else Standing)
+    assert isinstance(response, Accepted if takes_effect or kept.status is S.PENDING else Standing)
 
 
 def test_a_cancel_that_was_certainly_not_written_is_a_503() -> None:
@@ -442,7 +442,7 @@ def test_a_cancel_that_is_written_stays_accepted_when_the_ledger_fails_afterward
 
     w.ledger.apply = failing  # type: ignore[method-assign]
 
-    answer = cancelled(w)
+    response = cancelled(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert now(w).intent is Intent.REVERSE

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from incentives.domain import waits
 from incentives.domain.errors import StateConflict
-from incentives.domain.ledger import Intent, Status
 from incentives.domain.operations import Operation
-from incentives.usecases.answers import Accepted
-from incentives.usecases.recover import Task
+from incentives.domain.recovery.rules import waits
+from incentives.domain.single_requests.record import Intent, Status
+from incentives.usecases.recovery.recover import Task
+from incentives.usecases.single_requests.results import Accepted
 from tests.unit.amazon_model import Fault
 from tests.unit.ends import check
 from tests.unit.lives import Execution, Message, Story, cut_short, cut_short_twice, deaths_of, lived
@@ -51,25 +51,25 @@ def _of_every_operation() -> Iterator[tuple[str, Story]]:
 #: Amazon refuses the account's key, and also the one that is read anew.
 KEY_REFUSED = (F.KEY_REFUSED,) * 2
 
-#: A cancel after a success, and no answer to it until its window is over.
+#: A cancel after a success, and no response to it until its window is over.
 CANCEL_LOST_BEFORE = (F.NONE,) + (F.LOST_BEFORE,) * 7
 CANCEL_LOST_AFTER = (F.NONE, F.LOST_AFTER) + (F.LOST_BEFORE,) * 6
 
 STORIES = {
     "plain": Story(),
     "repeated": Story(repeated=True),
-    "no slot": Story(no_slot_for=5.0),
-    "no slot for long": Story(no_slot_for=100.0),
-    "no slot, doubled": Story(no_slot_for=5.0, doubled=True),
-    "no slot, repeated": Story(no_slot_for=5.0, repeated=True),
-    "no slot, refused": Story((F.REFUSED,), no_slot_for=5.0),
-    "no slot, throttled": Story((F.THROTTLED,) * 5, no_slot_for=5.0),
-    "no slot, key refused for good": Story(KEY_REFUSED, no_slot_for=5.0),
-    "no slot, lost after": Story((F.LOST_AFTER,) * 5, no_slot_for=5.0),
-    "no slot, late and doubled": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, no_slot_for=5.0, doubled=True),
-    "no slot, to be reissued": Story((F.LOST_AFTER,) * 5, Intent.REISSUE, no_slot_for=5.0),
-    "no slot, another value": Story((F.OTHER_VALUE,) * 20, no_slot_for=5.0),
-    "no slot, an activation": Story(no_slot_for=5.0, operation=ACTIVATE),
+    "no slot": Story(no_permit_for=5.0),
+    "no slot for long": Story(no_permit_for=100.0),
+    "no slot, doubled": Story(no_permit_for=5.0, doubled=True),
+    "no slot, repeated": Story(no_permit_for=5.0, repeated=True),
+    "no slot, refused": Story((F.REFUSED,), no_permit_for=5.0),
+    "no slot, throttled": Story((F.THROTTLED,) * 5, no_permit_for=5.0),
+    "no slot, key refused for good": Story(KEY_REFUSED, no_permit_for=5.0),
+    "no slot, lost after": Story((F.LOST_AFTER,) * 5, no_permit_for=5.0),
+    "no slot, late and doubled": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, no_permit_for=5.0, doubled=True),
+    "no slot, to be reissued": Story((F.LOST_AFTER,) * 5, Intent.REISSUE, no_permit_for=5.0),
+    "no slot, another value": Story((F.OTHER_VALUE,) * 20, no_permit_for=5.0),
+    "no slot, an activation": Story(no_permit_for=5.0, operation=ACTIVATE),
     "later": Story(later=True),
     "later, repeated": Story(later=True, repeated=True),
     "later, a load to be reversed": Story((F.LOST_AFTER,) * 5, Intent.REVERSE, later=True, operation=LOAD),
@@ -110,8 +110,8 @@ STORIES = {
     "cancelled, the cancel's key refused": Story((F.NONE, F.KEY_REFUSED), cancelled=True),
     "cancelled, too late": Story(CANCEL_LOST_BEFORE, cancelled=True),
     "cancelled, in time and not known until it is too late": Story(CANCEL_LOST_AFTER, cancelled=True),
-    "cancelled unsent, doubled": Story(no_slot_for=5.0, cancelled=True, doubled=True),
-    "cancelled unsent": Story(no_slot_for=5.0, cancelled=True),
+    "cancelled unsent, doubled": Story(no_permit_for=5.0, cancelled=True, doubled=True),
+    "cancelled unsent": Story(no_permit_for=5.0, cancelled=True),
     "cancelled while unknown": Story((F.LOST_AFTER,) * 4, cancelled=True),
     "cancelled while it has not arrived": Story((F.LOST_BEFORE,) * 4, cancelled=True),
     "cancelled while it is late": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, cancelled=True),
@@ -206,17 +206,17 @@ def test_dying_between_the_ledgers_write_and_the_call_leaves_a_202_and_then_one_
         life = whole.after(remains, retried=False)
         life.play()
 
-        (repeat,) = life.answers
+        (repeat,) = life.responses
         assert isinstance(repeat, Accepted)
         assert life.newest.status is Status.SUCCEEDED
         check(life)
 
 
-def test_an_amazon_that_answers_nothing_for_a_day_ends_escalated_and_nobody_is_told_otherwise() -> None:
+def test_an_amazon_that_responses_nothing_for_a_day_ends_escalated_and_nobody_is_told_otherwise() -> None:
     life = lived(Story((F.LOST_BEFORE,) * 400))
 
     assert life.newest.status is Status.ESCALATED
-    assert all(isinstance(answer, Accepted) for answer in life.answers)
+    assert all(isinstance(response, Accepted) for response in life.responses)
     assert life.newest.mailed_at is not None
     assert life.newest.mailed_at - life.newest.created_at < timedelta(hours=24, minutes=30)
     assert isinstance(life.issue(), StateConflict)

@@ -14,17 +14,17 @@ import pytest
 
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.signatures import signature_of
-from incentives.domain.accounts import Secret
-from incentives.domain.case_file import is_stale, stale_at
+from incentives.domain.accounts.account import Secret
 from incentives.domain.errors import LedgerUnavailable, NotFound, StateConflict
-from incentives.domain.ledger import Cause, Change, Lost, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, ConflictKind, Unknown, UnknownBecause, Unresolved
-from incentives.usecases.cancel import cancel
-from incentives.usecases.escalate import get_case_file
-from incentives.usecases.issue import issue
-from incentives.usecases.recover import Task, recover
-from incentives.usecases.start_recovery import start_recovery
+from incentives.domain.recovery.case_file import is_stale, stale_at
+from incentives.domain.single_requests.record import Cause, Change, Lost, Record, Status
+from incentives.usecases.recovery.escalate import get_case_file
+from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.start_recovery import start_recovery
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.issue import issue
 from tests.support.fakes import CODE, START, Sent, World, account, world
 from tests.support.workflow import SUPPORT, run_execution
 from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, attempt, order, record, reversing, unknown_since
@@ -50,7 +50,7 @@ def holding(kept: Record) -> World:
 def mail(w: World, *, support_address: str | None = SUPPORT) -> Task:
     """The workflow's last task, once it is due."""
     w.clock.time = max(w.clock.time, START + 26 * MINUTE)
-    return recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=support_address).next
+    return recover(Task.MAIL, ID, 0, w.dependencies, w.budget(), support_address=support_address).next
 
 
 def really_signing(w: World) -> list[SignedCall]:
@@ -65,11 +65,11 @@ def really_signing(w: World) -> list[SignedCall]:
     return signed
 
 
-def a_day_of(w: World, operation: Operation, answer: Any) -> Record:
-    """An order whose every attempt gets this answer, until it is escalated and mailed."""
-    w.amazon.script = [answer] * 1000
-    issue(order(**ORDERS[operation]), w.tools, w.budget())
-    assert run_execution(*w.recoveries.started[-1], w.tools) is Task.ESCALATED
+def a_day_of(w: World, operation: Operation, response: Any) -> Record:
+    """An order whose every attempt gets this response, until it is escalated and mailed."""
+    w.amazon.script = [response] * 1000
+    issue(order(**ORDERS[operation]), w.dependencies, w.budget())
+    assert run_execution(*w.recoveries.started[-1], w.dependencies) is Task.ESCALATED
     (kept,) = w.ledger.records.values()
     return kept
 
@@ -93,7 +93,7 @@ def test_the_case_is_stored_with_the_very_write_that_escalates(kept: Record) -> 
 
     w.ledger.apply = watched  # type: ignore[method-assign]
 
-    recover(Task.ESCALATE, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    recover(Task.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
     (change,) = written
     assert change.after.status is S.ESCALATED
@@ -105,7 +105,7 @@ def test_escalated_is_written_by_no_other_step() -> None:
     w = holding(unknown_since(conflict=ConflictKind.VALUE))
 
     for task in set(Task) - {Task.ESCALATE}:
-        recover(task, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+        recover(task, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
     assert w.ledger.records[ID].status is S.RECOVERING
 
@@ -120,18 +120,18 @@ def test_the_mail_holds_every_item_that_amazons_support_asks_for(operation: Oper
 
     kept = a_day_of(w, operation, RESEND)
 
-    ((to, subject, text),) = w.people.mails
+    ((to, subject, text),) = w.notifier.mails
     case = json.loads(text)
     last = signed[-1]
-    request, answer = case["lastRequest"], case["lastAnswer"]
+    request, response = case["lastRequest"], case["lastAnswer"]
     assert to == SUPPORT
     assert kept.request_id in subject
     assert case["partnerId"] == "Test1"
     # The complete request and answer, and the whole URL.
     assert (request["method"], request["url"]) == ("POST", f"https://incentives.test/{operation.value}")
     assert json.loads(request["body"]).keys() == json.loads(last.body).keys()
-    assert answer["httpStatus"] == 200
-    assert answer.keys() == {"httpStatus", "x-amzn-RequestId", "members", "fault"}
+    assert response["httpStatus"] == 200
+    assert response.keys() == {"httpStatus", "x-amzn-RequestId", "members", "fault"}
     # String to sign, its signature, and the time with its zone.
     assert request["stringToSign"] == last.string_to_sign
     assert request["signature"] in last.prepared.headers["Authorization"]
@@ -154,11 +154,11 @@ def test_nothing_that_could_be_spent_or_used_is_in_it(operation: Operation) -> N
 
     kept = a_day_of(w, operation, TIMED_OUT)
 
-    told = repr((w.people.mails, w.people.notices, kept, w.telemetry.lines))
+    told = repr((w.notifier.mails, w.notifier.notices, kept, w.telemetry.lines))
     for secret in (SECRET, CODE, CARD_NUMBER, CUSTOMER, "AKIDTESTTESTTEST", "Authorization", "Credential="):
         assert secret not in told
     subject = ORDERS[operation].get("subject")
-    assert subject is None or subject in w.people.mails[0][2], "masked, so that support can find it"
+    assert subject is None or subject in w.notifier.mails[0][2], "masked, so that support can find it"
 
 
 def test_a_customer_whose_name_is_no_ascii_is_masked_too() -> None:
@@ -166,11 +166,11 @@ def test_a_customer_whose_name_is_no_ascii_is_masked_too() -> None:
     members = {"account": {"id": 'amz1."Zoë".TEST', "type": "2"}}
     wanted = order(operation=Operation.LOAD_AMAZON_BALANCE, members=members, subject="****TEST")
     w.amazon.script = [TIMED_OUT] * 1000
-    issue(wanted, w.tools, w.budget())
+    issue(wanted, w.dependencies, w.budget())
 
-    run_execution(*w.recoveries.started[-1], w.tools)
+    run_execution(*w.recoveries.started[-1], w.dependencies)
 
-    body = json.loads(json.loads(w.people.mails[0][2])["lastRequest"]["body"])
+    body = json.loads(json.loads(w.notifier.mails[0][2])["lastRequest"]["body"])
     assert body["account"] == {"id": "****TEST", "type": "2"}
 
 
@@ -179,9 +179,9 @@ def test_no_signature_younger_than_26_minutes_leaves(offset: int) -> None:
     w = holding(escalated())
     w.clock.time = START + 26 * MINUTE + offset * SECOND
 
-    recover(Task.MAIL, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    recover(Task.MAIL, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
-    assert bool(w.people.mails) is (offset == 0)
+    assert bool(w.notifier.mails) is (offset == 0)
     assert is_stale("20260301T120000Z", w.clock.now()) is (offset == 0)
     assert stale_at("20260301T120000Z") == START + timedelta(minutes=26)
 
@@ -191,10 +191,10 @@ def test_until_then_an_operator_reads_the_case_without_any_signature() -> None:
     signed = really_signing(w)
     w.amazon.script = [TIMED_OUT]
     w.ledger.records[ID] = unknown_since()
-    recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    recover(Task.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     w.ledger.records[ID] = replace(w.ledger.records[ID], conflict=ConflictKind.VALUE)
 
-    recover(Task.ESCALATE, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    recover(Task.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
     case = get_case_file(ID, w.ledger)
     signature = str(signed[-1].prepared.headers["Authorization"]).rpartition("Signature=")[2]
@@ -206,11 +206,11 @@ def test_until_then_an_operator_reads_the_case_without_any_signature() -> None:
 def test_the_case_of_a_reversal_shows_the_reversal() -> None:
     w = world()
     really_signing(w)
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     (request_id,) = w.ledger.records
     w.amazon.script = [Unresolved(unknown=UnknownBecause.TIMED_OUT)] * 1000
-    cancel(request_id, Operation.CREATE_GIFT_CARD, None, w.tools, w.budget())
-    assert run_execution(*w.recoveries.started[-1], w.tools) is Task.ESCALATED
+    cancel(request_id, Operation.CREATE_GIFT_CARD, None, w.dependencies, w.budget())
+    assert run_execution(*w.recoveries.started[-1], w.dependencies) is Task.ESCALATED
 
     case = json.loads(get_case_file(request_id, w.ledger))
 
@@ -223,11 +223,11 @@ def test_the_case_of_a_reversal_shows_the_reversal() -> None:
 @pytest.mark.parametrize("fault", ["MessageRejected", "no sender address is set"])
 def test_a_mail_that_cannot_be_sent_is_told_to_the_operators_and_loses_nothing(fault: str) -> None:
     w = holding(escalated())
-    w.people.mail_fault = fault
+    w.notifier.mail_fault = fault
 
     assert mail(w) is Task.ESCALATED
 
-    ((_, text),) = w.people.notices
+    ((_, text),) = w.notifier.notices
     assert "NOT mailed" in text
     assert fault in text
     case = get_case_file(ID, w.ledger)
@@ -241,8 +241,8 @@ def test_without_an_address_the_operators_are_told_to_mail_it_themselves() -> No
 
     assert mail(w, support_address=None) is Task.ESCALATED
 
-    assert w.people.mails == []
-    assert "Mail it by hand" in w.people.notices[0][1]
+    assert w.notifier.mails == []
+    assert "Mail it by hand" in w.notifier.notices[0][1]
 
 
 def test_the_operators_are_told_once_what_to_do_and_what_not() -> None:
@@ -251,12 +251,12 @@ def test_the_operators_are_told_once_what_to_do_and_what_not() -> None:
     mail(w)
     mail(w)
 
-    ((subject, text),) = w.people.notices
+    ((subject, text),) = w.notifier.notices
     assert ID in subject
     assert "Do not order it again" in text
     assert f"POST /requests/{ID}/recover" in text
     assert f"GET /requests/{ID}/case-file" in text
-    assert len(w.people.mails) == 1
+    assert len(w.notifier.mails) == 1
     assert w.telemetry.counts["CaseMailFailed"] == 0
 
 
@@ -274,19 +274,19 @@ def test_a_mail_whose_note_is_lost_is_sent_again_rather_than_never(takes_effect:
     w.ledger.apply = fail  # type: ignore[method-assign]
 
     assert mail(w) is Task.LOOK
-    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
-    assert len(w.people.mails) == (1 if takes_effect else 2)
+    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED
+    assert len(w.notifier.mails) == (1 if takes_effect else 2)
 
 
 def test_a_round_that_an_operator_starts_meanwhile_is_not_ended_by_the_mail() -> None:
     w = holding(escalated())
-    tell = w.people.mail
+    tell = w.notifier.mail
 
     def slow(to: str, subject: str, text: str) -> str | None:
-        start_recovery(ID, None, w.tools)
+        start_recovery(ID, None, w.dependencies)
         return tell(to, subject, text)
 
-    w.people.mail = slow  # type: ignore[method-assign]
+    w.notifier.mail = slow  # type: ignore[method-assign]
 
     assert mail(w) is Task.DONE
     kept = w.ledger.records[ID]
@@ -295,14 +295,14 @@ def test_a_round_that_an_operator_starts_meanwhile_is_not_ended_by_the_mail() ->
 
 @pytest.mark.parametrize("missing", ["account", "vault"])
 def test_a_case_whose_request_cannot_be_made_again_is_mailed_without_it(missing: str) -> None:
-    w = holding(escalated(sealed="sealed-0"))
+    w = holding(escalated(encrypted="sealed-0"))
     w.vault.kept["sealed-0"] = ("another order" if missing == "vault" else "0" * 64, {"cardNumber": CARD_NUMBER})
     if missing == "account":
         w.accounts.accounts["default"] = account(partner_id="Other")
 
     assert mail(w) is Task.ESCALATED
 
-    case = json.loads(w.people.mails[0][2])
+    case = json.loads(w.notifier.mails[0][2])
     assert case["lastRequest"]["body"] is None
     assert case["lastRequest"]["stringToSign"] == "test"
 
@@ -311,10 +311,10 @@ def test_a_case_of_what_was_never_answered_nor_sent_again_has_no_request_and_is_
     w = holding(escalated(evidence=None))
 
     # without a signature in it there is nothing to wait for
-    due = recover(Task.LOOK, ID, 0, w.tools, w.budget(), support_address=SUPPORT)
+    due = recover(Task.LOOK, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     assert (due.next, due.wait_seconds) == (Task.MAIL, 0)
     assert mail(w) is Task.ESCALATED
-    assert "lastRequest" not in json.loads(w.people.mails[0][2])
+    assert "lastRequest" not in json.loads(w.notifier.mails[0][2])
 
 
 # ---- the signature ------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from incentives import bootstrap
-from incentives.agcod.answers import Failure, Funds
-from incentives.domain.accounts import Account, AccountFunds
+from incentives.agcod.responses import Failure, Funds
+from incentives.domain.accounts.account import Account, AccountFunds
+from incentives.domain.accounts.funds import FRESH_FOR, STALE_MAX, Snapshot, days_remaining
 from incentives.domain.errors import (
     AccountUnusable,
     AmazonUnavailable,
@@ -23,17 +24,16 @@ from incentives.domain.errors import (
     LedgerUnavailable,
     RefusedByAmazon,
 )
-from incentives.domain.funds import FRESH_FOR, STALE_MAX, Snapshot, days_remaining
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
-from incentives.domain.pacing import Allowance, Full, Lane, Slot
-from incentives.usecases.funds import funds_outlook
+from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
+from incentives.usecases.accounts.funds import funds_outlook
 from incentives.usecases.ports import Balances
 from tests.support.fakes import START, FakeAccountStates, World, usd, world
 from tests.unit.builders import KEY_REFUSED, MINUTE, SECOND, THROTTLED, TIMED_OUT
 from tests.unit.test_handlers import load
 
-Answer = Funds | Failure | Callable[[], Funds | Failure]
+Response = Funds | Failure | Callable[[], Funds | Failure]
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Bank:
 
     world: World
     states: FakeAccountStates = field(default_factory=FakeAccountStates)
-    answers: list[Answer] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -50,11 +50,11 @@ class Bank:
 
     def _funds(self, account: Account, *, seconds: float) -> Funds | Failure:
         self.asked.append((self.world.clock.now() - START).total_seconds())
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return answer() if callable(answer) else answer
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        return response() if callable(response) else response
 
     def told(self, account: str = "default", states: Balances | None = None) -> AccountFunds:
-        return funds_outlook(account, self.world.tools, states or self.states, self.world.budget()).funds
+        return funds_outlook(account, self.world.dependencies, states or self.states, self.world.budget()).funds
 
     def keep(self, amount: str, age: timedelta) -> AccountFunds:
         """A balance that was told some time ago."""
@@ -67,8 +67,8 @@ class Bank:
         return [event for event, _ in self.world.telemetry.lines]
 
 
-def bank(*answers: Answer) -> Bank:
-    return Bank(world(), answers=list(answers) or [balance("100.00")])
+def bank(*responses: Response) -> Bank:
+    return Bank(world(), responses=list(responses) or [balance("100.00")])
 
 
 def balance(amount: str) -> Funds:
@@ -78,17 +78,17 @@ def balance(amount: str) -> Funds:
 # ---- a minute -----------------------------------------------------------------------------------
 
 
-def test_the_first_question_is_amazons_and_its_answer_is_kept() -> None:
+def test_the_first_query_is_amazons_and_its_response_is_kept() -> None:
     b = bank()
 
     told = b.told()
 
     assert told == AccountFunds("default", usd("100.00"), START - SECOND)
     assert b.states.states["default"].snapshot == Snapshot(told, START)
-    assert b.world.pacer.allowances == [Allowance.FUNDS]
+    assert b.world.rate_limiter.allowances == [Allowance.FUNDS]
 
 
-def test_within_a_minute_everybody_is_told_the_same_and_no_slot_is_taken() -> None:
+def test_within_a_minute_everybody_is_told_the_same_and_no_permit_is_taken() -> None:
     b = bank(balance("100.00"), balance("90.00"))
 
     first = b.told()
@@ -99,7 +99,7 @@ def test_within_a_minute_everybody_is_told_the_same_and_no_slot_is_taken() -> No
 
     assert (first, third.available) == (second, usd("90.00"))
     assert b.asked == [0.0, 60.0]
-    assert b.world.pacer.reserved == 2
+    assert b.world.rate_limiter.reserved == 2
 
 
 def test_a_balance_from_the_future_is_the_work_of_a_wrong_clock() -> None:
@@ -119,30 +119,30 @@ def test_a_balance_below_nothing_is_told_as_it_is() -> None:
 # ---- many at once -------------------------------------------------------------------------------
 
 
-def test_whoever_waits_for_a_slot_is_told_what_the_one_before_was_told() -> None:
+def test_whoever_waits_for_a_permit_is_told_what_the_one_before_was_told() -> None:
     b = bank()
-    reserve = b.world.pacer.reserve
+    reserve = b.world.rate_limiter.reserve
 
-    def behind_another(account: str, lane: Lane, **more: Any) -> Slot | Full:
+    def behind_another(account: str, priority: Priority, **more: Any) -> Permit | Full:
         b.keep("77.00", timedelta())
-        return reserve(account, lane, **more)
+        return reserve(account, priority, **more)
 
-    b.world.pacer.reserve = behind_another  # type: ignore[method-assign]
+    b.world.rate_limiter.reserve = behind_another  # type: ignore[method-assign]
 
     assert b.told().available == usd("77.00")
     assert b.asked == []
 
 
-def test_whoever_finds_no_slot_is_told_what_others_were_told_meanwhile() -> None:
+def test_whoever_finds_no_permit_is_told_what_others_were_told_meanwhile() -> None:
     b = bank()
-    b.world.pacer.full_for = 5.0
-    reserve = b.world.pacer.reserve
+    b.world.rate_limiter.full_for = 5.0
+    reserve = b.world.rate_limiter.reserve
 
-    def others_are_faster(account: str, lane: Lane, **more: Any) -> Slot | Full:
+    def others_are_faster(account: str, priority: Priority, **more: Any) -> Permit | Full:
         b.keep("77.00", timedelta())
-        return reserve(account, lane, **more)
+        return reserve(account, priority, **more)
 
-    b.world.pacer.reserve = others_are_faster  # type: ignore[method-assign]
+    b.world.rate_limiter.reserve = others_are_faster  # type: ignore[method-assign]
 
     assert b.told().available == usd("77.00")
 
@@ -150,9 +150,9 @@ def test_whoever_finds_no_slot_is_told_what_others_were_told_meanwhile() -> None
 # ---- Amazon does not answer ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [TIMED_OUT, THROTTLED], ids=repr)
-def test_an_older_balance_is_told_with_its_time_after_one_try(answer: Failure) -> None:
-    b = bank(answer)
+@pytest.mark.parametrize("response", [TIMED_OUT, THROTTLED], ids=repr)
+def test_an_older_balance_is_told_with_its_time_after_one_try(response: Failure) -> None:
+    b = bank(response)
     older = b.keep("55.00", STALE_MAX - SECOND)
 
     assert b.told() == older
@@ -169,10 +169,10 @@ def test_a_balance_of_more_than_an_hour_ago_is_none() -> None:
     assert len(b.asked) > 1, "with nothing to fall back on it is tried for as long as there is time"
 
 
-def test_without_a_slot_an_older_balance_is_told() -> None:
+def test_without_a_permit_an_older_balance_is_told() -> None:
     b = bank()
     b.keep("55.00", 2 * MINUTE)
-    b.world.pacer.full_for = 5.0
+    b.world.rate_limiter.full_for = 5.0
 
     assert b.told().available == usd("55.00")
     assert b.asked == []
@@ -187,9 +187,9 @@ def test_without_a_slot_an_older_balance_is_told() -> None:
     ids=["key", "account"],
 )
 def test_an_account_that_amazon_refuses_is_an_error_whatever_was_known(
-    answer: Failure, error: type[GatewayError]
+    response: Failure, error: type[GatewayError]
 ) -> None:
-    b = bank(answer)
+    b = bank(response)
     b.keep("55.00", 2 * MINUTE)
 
     with pytest.raises(error):
@@ -215,7 +215,7 @@ def refuse_name(name: str, *, fresh: bool = False) -> Account:
 # ---- our own table ------------------------------------------------------------------------------
 
 
-def test_a_table_that_cannot_be_reached_costs_a_question_and_nothing_else() -> None:
+def test_a_table_that_cannot_be_reached_costs_a_query_and_nothing_else() -> None:
     b = bank()
     b.states.works = False
 
@@ -235,10 +235,10 @@ def test_a_pace_that_cannot_be_kept_is_no_reason_to_hide_what_is_known() -> None
     b = bank()
     b.keep("55.00", 2 * MINUTE)
 
-    def broken(*_: object, **__: object) -> Slot:
+    def broken(*_: object, **__: object) -> Permit:
         raise LedgerUnavailable("the pace could not be kept", in_doubt=False)
 
-    b.world.pacer.reserve = broken  # type: ignore[method-assign]
+    b.world.rate_limiter.reserve = broken  # type: ignore[method-assign]
 
     assert b.told().available == usd("55.00")
 
@@ -252,14 +252,14 @@ def test_the_function_tells_the_balance_and_its_time(monkeypatch: pytest.MonkeyP
     told = SimpleNamespace(log=b.world.telemetry.log, count=b.world.telemetry.count, flush=lambda: None)
     monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
     monkeypatch.setattr(bootstrap, "telemetry", lambda: told)
-    monkeypatch.setattr(bootstrap, "tools", lambda: b.world.tools)
+    monkeypatch.setattr(bootstrap, "dependencies", lambda: b.world.dependencies)
     monkeypatch.setattr(bootstrap, "account_states", lambda: b.states)
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 25_000)
 
-    answers = [handler({"queryStringParameters": None}, context) for _ in range(3)]
+    responses = [handler({"queryStringParameters": None}, context) for _ in range(3)]
 
-    bodies = [json.loads(answer["body"]) for answer in answers]
-    assert [answer["statusCode"] for answer in answers] == [200] * 3
+    bodies = [json.loads(response["body"]) for response in responses]
+    assert [response["statusCode"] for response in responses] == [200] * 3
     assert all(body["availableFunds"] == {"amount": "100.00", "currencyCode": "USD"} for body in bodies)
     assert {body["asOf"] for body in bodies} == {"2026-03-01T11:59:59Z"}
     assert b.asked == [0.0]

@@ -16,8 +16,8 @@ from incentives.api.gateway import (
     BODY_BYTES_MAX,
     DEPTH_MAX,
     HEADER_CHARACTERS_MAX,
-    ApiAnswer,
     ApiCall,
+    ApiResponse,
     decode,
     encode,
     serve,
@@ -261,22 +261,24 @@ def test_no_body_does_anything_but_parse_or_be_refused(body: bytes) -> None:
 
 def serving(respond: Any) -> tuple[dict[str, Any], dict[str, Any], FakeTelemetry]:
     telemetry = FakeTelemetry()
-    answer = serve({"body": f'{{"secret": "{CODE}"}}'}, respond, telemetry.log)
-    return answer, json.loads(answer["body"]), telemetry
+    response = serve({"body": f'{{"secret": "{CODE}"}}'}, respond, telemetry.log)
+    return response, json.loads(response["body"]), telemetry
 
 
-def test_an_answer_is_json_that_no_cache_keeps() -> None:
-    answer, body, _ = serving(lambda _: ApiAnswer(201, {"requestId": "R1", "amount": "25.00"}, {"X": "y"}))
+def test_an_response_is_json_that_no_cache_keeps() -> None:
+    response, body, _ = serving(lambda _: ApiResponse(201, {"requestId": "R1", "amount": "25.00"}, {"X": "y"}))
 
-    assert (answer["statusCode"], answer["isBase64Encoded"]) == (201, False)
-    assert answer["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store", "X": "y"}
+    assert (response["statusCode"], response["isBase64Encoded"]) == (201, False)
+    assert response["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store", "X": "y"}
     assert body == {"requestId": "R1", "amount": "25.00"}
 
 
 def test_neither_what_came_in_nor_what_goes_out_is_logged() -> None:
-    answer, _, telemetry = serving(lambda _: ApiAnswer(200, {"requestId": "R1", "gcClaimCode": CODE, "status": "X"}))
+    response, _, telemetry = serving(
+        lambda _: ApiResponse(200, {"requestId": "R1", "gcClaimCode": CODE, "status": "X"})
+    )
 
-    assert CODE in answer["body"]
+    assert CODE in response["body"]
     assert telemetry.lines == [
         ("claimCodeDelivered", {"httpStatus": 200, "requestId": "R1", "caller": None}),
         ("answered", {"httpStatus": 200, "requestId": "R1", "status": "X"}),
@@ -284,7 +286,7 @@ def test_neither_what_came_in_nor_what_goes_out_is_logged() -> None:
 
 
 def test_values_that_hold_a_secret_do_not_show_it() -> None:
-    assert CODE not in repr(ApiAnswer(200, {"gcClaimCode": CODE}))
+    assert CODE not in repr(ApiResponse(200, {"gcClaimCode": CODE}))
     assert CODE not in repr(call(CODE.encode()))
 
 
@@ -303,7 +305,7 @@ ERRORS = [
 
 
 def fail_with(error: Exception) -> Any:
-    def respond(_: ApiCall) -> ApiAnswer:
+    def respond(_: ApiCall) -> ApiResponse:
         raise error
 
     return respond
@@ -311,11 +313,11 @@ def fail_with(error: Exception) -> Any:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
 def test_every_error_is_a_problem_document(error: GatewayError) -> None:
-    answer, body, telemetry = serving(fail_with(error))
+    response, body, telemetry = serving(fail_with(error))
 
-    assert answer["statusCode"] == body["status"] == error.http_status
-    assert answer["headers"]["Content-Type"] == "application/problem+json"
-    assert answer["headers"]["Cache-Control"] == "no-store"
+    assert response["statusCode"] == body["status"] == error.http_status
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    assert response["headers"]["Cache-Control"] == "no-store"
     assert {"type", "title", "status", "detail", "requestId", "errorCode", "errorType", "retryable"} <= body.keys()
     assert body["type"].endswith(error.code)
     assert [each["field"] for each in body.get("errors", [])] == [field for field, _ in error.fields]
@@ -332,9 +334,9 @@ def test_amazons_own_words_are_told_apart_from_ours() -> None:
 
 @pytest.mark.parametrize("error", [ERRORS[6], ERRORS[7]], ids=lambda error: error.code)
 def test_a_503_says_when_to_try_again(error: GatewayError) -> None:
-    answer, body, _ = serving(fail_with(error))
+    response, body, _ = serving(fail_with(error))
 
-    assert int(answer["headers"]["Retry-After"]) > 0
+    assert int(response["headers"]["Retry-After"]) > 0
     assert body["retryable"] is True
 
 
@@ -342,10 +344,10 @@ def test_a_503_says_when_to_try_again(error: GatewayError) -> None:
     "error", [ValueError(CODE), KeyError(CODE), RecursionError(CODE), AssertionError(CODE)], ids=repr
 )
 def test_an_unforeseen_error_is_a_500_without_a_word_of_it(error: Exception) -> None:
-    answer, body, telemetry = serving(fail_with(error))
+    response, body, telemetry = serving(fail_with(error))
 
-    assert (answer["statusCode"], body["errorType"], body["retryable"]) == (500, "Unexpected", True)
-    assert CODE not in answer["body"]
+    assert (response["statusCode"], body["errorType"], body["retryable"]) == (500, "Unexpected", True)
+    assert CODE not in response["body"]
     ((event, facts),) = telemetry.lines
     assert (event, facts["exception"]) == ("failed", type(error).__name__)
     assert str(facts["where"]).startswith("test_gateway.py:")
@@ -356,17 +358,17 @@ def test_an_unforeseen_error_is_a_500_without_a_word_of_it(error: Exception) -> 
     "event", [{"headers": 7}, {"body": 7}, {"requestContext": "x"}, {"multiValueHeaders": {"a": 1}}]
 )
 def test_an_event_that_is_none_of_api_gateways_is_a_500(event: dict[str, Any]) -> None:
-    answer = serve(event, lambda _: ApiAnswer(200, {}), FakeTelemetry().log)
+    response = serve(event, lambda _: ApiResponse(200, {}), FakeTelemetry().log)
 
-    assert answer["statusCode"] == 500
+    assert response["statusCode"] == 500
 
 
 @pytest.mark.parametrize("name", ["AB12-CD34EF-GH56", "a b", "x" * 33, "\ud800", "", "amount\n"], ids=repr)
 def test_a_field_that_the_caller_named_is_told_to_it_and_not_logged(name: str) -> None:
-    answer, body, telemetry = serving(fail_with(InvalidInput(name, "is not known here")))
+    response, body, telemetry = serving(fail_with(InvalidInput(name, "is not known here")))
 
     assert body["errors"][0]["field"] == name
-    assert answer["body"].isascii(), "whatever comes after this function can encode it"
+    assert response["body"].isascii(), "whatever comes after this function can encode it"
     assert telemetry.lines[0][1]["field"] == "?"
 
 
@@ -379,7 +381,7 @@ def test_an_id_that_is_none_of_ours_is_told_to_its_caller_and_not_logged(given_:
 
 
 def test_text_in_any_script_survives() -> None:
-    assert json.loads(encode(ApiAnswer(200, {"a": "caf\u00e9 \u8336"}))["body"]) == {"a": "caf\u00e9 \u8336"}
+    assert json.loads(encode(ApiResponse(200, {"a": "caf\u00e9 \u8336"}))["body"]) == {"a": "caf\u00e9 \u8336"}
 
 
 def test_times_are_rfc_3339_in_whole_seconds() -> None:

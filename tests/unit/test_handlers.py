@@ -13,9 +13,9 @@ from typing import Any, Final
 import pytest
 
 from incentives import bootstrap
-from incentives.agcod.answers import Funds
-from incentives.domain.ledger import Status
+from incentives.agcod.responses import Funds
 from incentives.domain.outcomes import Reversed
+from incentives.domain.single_requests.record import Status
 from tests.support.fakes import CODE, START, FakeAccountStates, World, account, usd, world
 from tests.unit.builders import KEY_REFUSED, MINUTE, REFUNDED, REFUSED, TIMED_OUT
 
@@ -42,7 +42,7 @@ HANDLERS: Final = {
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     body: dict[str, Any]
@@ -55,7 +55,7 @@ class Api:
 
     world: World
 
-    def call(self, name: str, event: dict[str, Any]) -> Answer:
+    def call(self, name: str, event: dict[str, Any]) -> Response:
         budget = self.world.budget()
 
         class Context:
@@ -64,9 +64,9 @@ class Api:
                 return int(budget.seconds_left() * 1000)
 
         raw = HANDLERS[name](event, Context())
-        return Answer(raw["statusCode"], raw["headers"], json.loads(raw["body"]), raw["body"])
+        return Response(raw["statusCode"], raw["headers"], json.loads(raw["body"]), raw["body"])
 
-    def create(self, body: object = None, key: str | None = "order-1", **event: Any) -> Answer:
+    def create(self, body: object = None, key: str | None = "order-1", **event: Any) -> Response:
         text = body if isinstance(body, str) else json.dumps(GOOD if body is None else body)
         headers = {} if key is None else {"idempotency-KEY": [key]}
         base = {
@@ -77,7 +77,7 @@ class Api:
         }
         return self.call("create_gift_card", base | event)
 
-    def on(self, name: str, request_id: str, **event: Any) -> Answer:
+    def on(self, name: str, request_id: str, **event: Any) -> Response:
         return self.call(name, {"pathParameters": {"requestId": request_id}, "path": "/x"} | event)
 
 
@@ -97,7 +97,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
     monkeypatch.setattr(bootstrap, "settings", lambda: settings)
     monkeypatch.setattr(bootstrap, "telemetry", Telemetry)
-    monkeypatch.setattr(bootstrap, "tools", lambda: w.tools)
+    monkeypatch.setattr(bootstrap, "dependencies", lambda: w.dependencies)
     monkeypatch.setattr(bootstrap, "ledger", lambda: w.ledger)
     monkeypatch.setattr(bootstrap, "account_states", lambda: states)
     yield Api(w)
@@ -158,7 +158,7 @@ def test_a_quoted_key_has_its_escapes(api: Api) -> None:
     assert api.create(key=r'a"b\c').status == 200
 
 
-def test_an_answer_has_every_member_of_the_api(api: Api) -> None:
+def test_an_response_has_every_member_of_the_api(api: Api) -> None:
     body = api.create({"amount": 25, "currencyCode": "USD", "externalReference": "po-7"}).body
 
     assert body["amount"] == "25.00"
@@ -173,21 +173,21 @@ def test_what_is_unknown_is_a_202_that_says_where_and_when_to_ask(api: Api) -> N
 
     first, repeat = api.create(), api.create()
 
-    for answer in (first, repeat):
-        assert answer.status == 202
-        assert answer.headers["Location"] == f"/prod/gift-cards/{first.body['requestId']}"
-        assert 1 <= int(answer.headers["Retry-After"]) <= 60
-        assert "gcClaimCode" not in answer.body
+    for response in (first, repeat):
+        assert response.status == 202
+        assert response.headers["Location"] == f"/prod/gift-cards/{first.body['requestId']}"
+        assert 1 <= int(response.headers["Retry-After"]) <= 60
+        assert "gcClaimCode" not in response.body
     assert repeat.body["status"] == "RECOVERING"
 
 
 def test_the_balance_is_told(api: Api) -> None:
-    api.world.amazon.funds_answer = Funds(usd("125.50"), START)
+    api.world.amazon.funds_response = Funds(usd("125.50"), START)
 
-    answer = api.call("get_available_funds", {"queryStringParameters": {"account": "default"}})
+    response = api.call("get_available_funds", {"queryStringParameters": {"account": "default"}})
 
-    assert answer.status == 200
-    assert answer.body == {
+    assert response.status == 200
+    assert response.body == {
         "account": "default",
         "availableFunds": {"amount": "125.50", "currencyCode": "USD"},
         "asOf": "2026-03-01T12:00:00Z",
@@ -249,11 +249,11 @@ def assert_nothing_happened(api: Api, *, writes: int = 0, sent: int = 0) -> None
 
 @pytest.mark.parametrize(("body", "field"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
 def test_a_bad_body_is_a_400_that_names_the_field(api: Api, body: object, field: str) -> None:
-    answer = api.create(body)
+    response = api.create(body)
 
-    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
-    assert [each["field"] for each in answer.body["errors"]] == [field]
-    assert not answer.body["retryable"]
+    assert (response.status, response.headers["Content-Type"]) == (400, "application/problem+json")
+    assert [each["field"] for each in response.body["errors"]] == [field]
+    assert not response.body["retryable"]
     assert_nothing_happened(api)
 
 
@@ -266,37 +266,37 @@ def test_a_bad_body_is_a_400_that_names_the_field(api: Api, body: object, field:
     ids=repr,
 )  # fmt: skip
 def test_a_bad_key_is_a_400_that_names_the_header(api: Api, key: str | None) -> None:
-    answer = api.create(key=key)
+    response = api.create(key=key)
 
-    assert answer.status == 400
-    assert answer.body["errors"][0]["field"] == "Idempotency-Key"
+    assert response.status == 400
+    assert response.body["errors"][0]["field"] == "Idempotency-Key"
     assert_nothing_happened(api)
 
 
 def test_a_body_over_10_kb_is_a_413(api: Api) -> None:
-    answer = api.create(GOOD | {"externalReference": "x" * 10_240})
+    response = api.create(GOOD | {"externalReference": "x" * 10_240})
 
-    assert (answer.status, answer.body["errors"][0]["field"]) == (413, "body")
+    assert (response.status, response.body["errors"][0]["field"]) == (413, "body")
     assert_nothing_happened(api)
 
 
 def test_an_unknown_account_is_a_503_that_names_it(api: Api) -> None:
-    answer = api.create(GOOD | {"account": "nobody"})
+    response = api.create(GOOD | {"account": "nobody"})
 
-    assert answer.status == 503
-    assert answer.body["errors"][0]["field"] == "account"
-    assert "nobody" in answer.body["detail"]
-    assert "Retry-After" in answer.headers
+    assert response.status == 503
+    assert response.body["errors"][0]["field"] == "account"
+    assert "nobody" in response.body["detail"]
+    assert "Retry-After" in response.headers
     assert_nothing_happened(api)
 
 
 @pytest.mark.parametrize("name", ["get_gift_card", "reveal_claim_code", "cancel_gift_card"])
 @pytest.mark.parametrize("request_id", ["Test1UNKNOWN", "", "a/b", "\u0661", "x" * 41])
 def test_an_unknown_request_is_a_404(api: Api, name: str, request_id: str) -> None:
-    answer = api.on(name, request_id)
+    response = api.on(name, request_id)
 
-    assert answer.status == 404
-    assert answer.body["errors"][0]["field"] == "requestId"
+    assert response.status == 404
+    assert response.body["errors"][0]["field"] == "requestId"
     assert_nothing_happened(api)
 
 
@@ -304,25 +304,25 @@ def test_an_unknown_request_is_a_404(api: Api, name: str, request_id: str) -> No
 def test_an_unknown_query_parameter_is_a_400_that_names_it(api: Api, name: str) -> None:
     query: dict[str, Any] = {"multiValueQueryStringParameters": {"dryRun": ["true"]}}
 
-    answer = api.create(**query) if name == "create_gift_card" else api.on(name, "Test1UNKNOWN", **query)
+    response = api.create(**query) if name == "create_gift_card" else api.on(name, "Test1UNKNOWN", **query)
 
-    assert (answer.status, answer.body["errors"][0]["field"]) == (400, "dryRun")
+    assert (response.status, response.body["errors"][0]["field"]) == (400, "dryRun")
     assert_nothing_happened(api)
 
 
 @pytest.mark.parametrize("name", ["reveal_claim_code", "cancel_gift_card"])
 def test_a_body_where_none_belongs_is_a_400_that_names_its_member(api: Api, name: str) -> None:
-    answer = api.on(name, "Test1UNKNOWN", body='{"amount": 1}')
+    response = api.on(name, "Test1UNKNOWN", body='{"amount": 1}')
 
-    assert (answer.status, answer.body["errors"][0]["field"]) == (400, "amount")
+    assert (response.status, response.body["errors"][0]["field"]) == (400, "amount")
 
 
 def test_the_same_key_with_another_amount_is_a_422_that_names_it(api: Api) -> None:
     api.create()
 
-    answer = api.create(GOOD | {"amount": "50.00"})
+    response = api.create(GOOD | {"amount": "50.00"})
 
-    assert (answer.status, answer.body["errors"][0]["field"]) == (422, "amount")
+    assert (response.status, response.body["errors"][0]["field"]) == (422, "amount")
     assert_nothing_happened(api, writes=2, sent=1)
 
 
@@ -330,10 +330,10 @@ def test_a_cancel_after_15_minutes_is_a_409_that_names_the_deadline(api: Api) ->
     request_id = api.create().body["requestId"]
     api.world.clock.time = START + 16 * MINUTE
 
-    answer = api.on("cancel_gift_card", request_id)
+    response = api.on("cancel_gift_card", request_id)
 
-    assert (answer.status, answer.body["requestStatus"]) == (409, "SUCCEEDED")
-    assert "2026-03-01T12:15:00Z" in answer.body["detail"]
+    assert (response.status, response.body["requestStatus"]) == (409, "SUCCEEDED")
+    assert "2026-03-01T12:15:00Z" in response.body["detail"]
     assert_nothing_happened(api, writes=2, sent=1)
 
 
@@ -342,9 +342,9 @@ def test_the_code_of_a_cancelled_card_is_a_409(api: Api) -> None:
     api.on("cancel_gift_card", request_id)
     sent = len(api.world.amazon.sent)
 
-    answer = api.on("reveal_claim_code", request_id)
+    response = api.on("reveal_claim_code", request_id)
 
-    assert (answer.status, answer.body["requestStatus"]) == (409, "REVERSED")
+    assert (response.status, response.body["requestStatus"]) == (409, "REVERSED")
     assert len(api.world.amazon.sent) == sent
 
 
@@ -353,8 +353,8 @@ def test_without_a_default_account_each_request_has_to_name_one(api: Api, monkey
 
     created, funds = api.create(), api.call("get_available_funds", {})
 
-    for answer in (created, funds):
-        assert (answer.status, answer.body["errors"][0]["field"]) == (400, "account")
+    for response in (created, funds):
+        assert (response.status, response.body["errors"][0]["field"]) == (400, "account")
     assert_nothing_happened(api)
 
 
@@ -390,22 +390,22 @@ def test_an_unforeseen_error_is_a_500_without_a_word_of_it(
     monkeypatch.setattr(api.world.ledger, "open", fail)
     monkeypatch.setattr(api.world.accounts, "get", fail)
 
-    answer = api.create() if name == "create_gift_card" else api.on(name, "Test1UNKNOWN")
+    response = api.create() if name == "create_gift_card" else api.on(name, "Test1UNKNOWN")
 
-    assert answer.status == 500
-    assert "boom" not in answer.text
+    assert response.status == 500
+    assert "boom" not in response.text
     assert api.world.telemetry.lines[-1][1]["exception"] == "RuntimeError"
     assert "boom" not in repr(api.world.telemetry.lines)
 
 
-def test_a_cancel_without_a_clear_answer_is_a_202(api: Api) -> None:
+def test_a_cancel_without_a_clear_response_is_a_202(api: Api) -> None:
     request_id = api.create().body["requestId"]
     api.world.accounts.accounts["default"] = account(partner_id="Other")
 
-    answer = api.on("cancel_gift_card", request_id)
+    response = api.on("cancel_gift_card", request_id)
 
-    assert (answer.status, answer.body["status"]) == (202, Status.REVERSING)
-    assert answer.headers["Location"].endswith(f"/gift-cards/{request_id}")
+    assert (response.status, response.body["status"]) == (202, Status.REVERSING)
+    assert response.headers["Location"].endswith(f"/gift-cards/{request_id}")
 
 
 def test_a_scripted_reversal_is_what_the_cancel_says(api: Api) -> None:

@@ -74,7 +74,7 @@ TABLE: Final = {
 START: Final = """
 import json, sys
 sys.path[:0] = {path!r}
-from incentives.aws import calls
+from incentives.aws import clients as calls
 made, make = [], calls.make_client
 calls.make_client = lambda service, config: [made.append(service), make(service, config)][1]
 import handler, gc
@@ -142,16 +142,18 @@ except RuntimeError as error:
 
 
 def test_what_few_calls_need_is_there_when_they_do() -> None:
-    # given a recovery that wants Amazon's book
+    # given a recovery that wants Amazon's activity
     wants = """
 from incentives import bootstrap
-from incentives.usecases import book
+from incentives.usecases.recovery import look_up_activity as activity
 books = bootstrap.tools().books
 told["books"] = [callable(books.kept), callable(books.keep)]
 """
     # then it has it, and has loaded it only now
-    assert start("recover_request", DEPLOYED, wants)["books"] == [True, True]
-    assert not {"incentives.aws.books", "incentives.usecases.book"} & set(start("recover_request", DEPLOYED)["modules"])
+    assert start("recover_request", DEPLOYED, wants)["kept_pages"] == [True, True]
+    assert not {"incentives.aws.recovery.kept_pages", "incentives.usecases.recovery.look_up_activity"} & set(
+        start("recover_request", DEPLOYED)["modules"]
+    )
 
 
 @pytest.mark.parametrize("handler", sorted(FUNCTIONS.glob("*/handler.py")), ids=lambda path: path.parent.name)

@@ -14,7 +14,6 @@ from incentives.domain.errors import (
     RefusedByAmazon,
     StateConflict,
 )
-from incentives.domain.ledger import Change, Intent, KeyItem, KeyTaken, Lost, Record, Status
 from incentives.domain.outcomes import (
     AmazonError,
     Conflict,
@@ -24,10 +23,11 @@ from incentives.domain.outcomes import (
     Succeeded,
     Unknown,
 )
-from incentives.domain.transitions import accept_cancel, take_over
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.issue import canonical, issue
-from incentives.usecases.recover import Task
+from incentives.domain.single_requests.record import Change, Intent, KeyItem, KeyTaken, Lost, Record, Status
+from incentives.domain.single_requests.transitions import accept_cancel, take_over
+from incentives.usecases.recovery.recover import Task
+from incentives.usecases.single_requests.issue import canonical, issue
+from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import CODE, START, FakeLedger, Sent, World, account, card, usd, world
 from tests.support.workflow import resume, run_execution
 from tests.unit.builders import (
@@ -50,7 +50,7 @@ def only(w: World) -> Record:
 
 
 def place(w: World, seconds: float = 25.0, **updates: object) -> Delivered | Accepted:
-    return issue(order(**updates), w.tools, w.budget(seconds))
+    return issue(order(**updates), w.dependencies, w.budget(seconds))
 
 
 # ---- the happy path -----------------------------------------------------------------------------
@@ -59,13 +59,17 @@ def place(w: World, seconds: float = 25.0, **updates: object) -> Delivered | Acc
 def test_an_order_is_recorded_sent_once_closed_and_delivered() -> None:
     w = world()
 
-    answer = place(w, caller="arn:caller", options={"externalReference": "po-7"})
+    response = place(w, caller="arn:caller", options={"externalReference": "po-7"})
 
-    assert isinstance(answer, Delivered)
-    assert code_of(answer) == CODE
-    assert not answer.replayed
-    assert answer.record == only(w)
-    assert (answer.record.status, answer.record.attempts, answer.record.caller) == (Status.SUCCEEDED, 1, "arn:caller")
+    assert isinstance(response, Delivered)
+    assert code_of(response) == CODE
+    assert not response.replayed
+    assert response.record == only(w)
+    assert (response.record.status, response.record.attempts, response.record.caller) == (
+        Status.SUCCEEDED,
+        1,
+        "arn:caller",
+    )
     assert w.amazon.names == ["CreateGiftCard"]
     assert w.amazon.sent[0].call.options == {"externalReference": "po-7"}
 
@@ -77,12 +81,12 @@ def test_numbers_of_any_size_make_a_fingerprint_of_their_own() -> None:
     assert canonical(Decimal("1.0")) == canonical(Decimal(1)) == "1"
 
 
-def test_it_takes_two_writes_and_one_slot() -> None:
+def test_it_takes_two_writes_and_one_permit() -> None:
     w = world()
 
     place(w)
 
-    assert (w.ledger.writes, w.pacer.reserved) == (2, 1)
+    assert (w.ledger.writes, w.rate_limiter.reserved) == (2, 1)
 
 
 def test_the_request_is_in_the_ledger_before_it_leaves() -> None:
@@ -105,9 +109,9 @@ def test_the_request_is_in_the_ledger_before_it_leaves() -> None:
 def test_no_claim_code_stays_anywhere() -> None:
     w = world()
 
-    answer = place(w)
+    response = place(w)
 
-    kept = (w.ledger.records, w.ledger.keys, w.telemetry.lines, w.telemetry.counts, answer)
+    kept = (w.ledger.records, w.ledger.keys, w.telemetry.lines, w.telemetry.counts, response)
     assert CODE not in repr(kept)
 
 
@@ -118,9 +122,9 @@ def test_no_claim_code_stays_anywhere() -> None:
 def test_an_unknown_is_repeated_under_the_same_id_and_then_delivered(unknown: Unknown) -> None:
     w = world(unknown, unknown)
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Delivered)
+    assert isinstance(response, Delivered)
     assert len({sent.call.request_id for sent in w.amazon.sent}) == 1
     assert len(w.amazon.sent) == 3
     assert only(w).attempts == 3
@@ -130,10 +134,10 @@ def test_an_unknown_is_repeated_under_the_same_id_and_then_delivered(unknown: Un
 def test_what_stays_unknown_is_handed_over_and_is_neither_success_nor_failure(unknown: Unknown) -> None:
     w = world(*[unknown] * 50)
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
-    assert answer.retry_after_seconds >= 1
+    assert isinstance(response, Accepted)
+    assert response.retry_after_seconds >= 1
     assert (only(w).status, only(w).doubt) == (Status.RECOVERING, True)
     assert only(w).wake_at is not None
     assert only(w).deadline_at is not None
@@ -211,12 +215,12 @@ def test_a_refunded_card_is_never_delivered() -> None:
 def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Conflict) -> None:
     w = world(outcome)
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert (only(w).status, only(w).conflict) == (Status.RECOVERING, outcome.kind)
     assert w.recoveries.started == [(only(w).request_id, only(w).epoch)]
-    assert run_execution(*w.recoveries.started[0], w.tools) is Task.ESCALATED
+    assert run_execution(*w.recoveries.started[0], w.dependencies) is Task.ESCALATED
     with pytest.raises(StateConflict) as error:
         place(w)
     assert error.value.request_status == only(w).status == Status.ESCALATED
@@ -259,13 +263,13 @@ def test_a_refused_key_after_a_doubt_refuses_nothing() -> None:
 @pytest.mark.parametrize("seconds", [11.0, 11.5, 12.0, 13.0, 17.0, 25.0, 29.0])
 @pytest.mark.parametrize("seconds_per_call", [0.2, 3.0, 8.0])
 @pytest.mark.parametrize("outcome", [UNKNOWNS["timedOut"], THROTTLED, KEY_REFUSED], ids=["lost", "throttled", "key"])
-@pytest.mark.parametrize("slot_in", [0.0, 2.0, 6.0])
+@pytest.mark.parametrize("permit_in", [0.0, 2.0, 6.0])
 def test_no_try_starts_with_less_than_11_seconds_left(
-    seconds: float, seconds_per_call: float, outcome: Unknown | NotExecuted, slot_in: float
+    seconds: float, seconds_per_call: float, outcome: Unknown | NotExecuted, permit_in: float
 ) -> None:
     w = world(*[outcome] * 99)
     w.amazon.seconds_per_call = seconds_per_call
-    w.pacer.begins_in = [0.0] + [slot_in] * 99
+    w.rate_limiter.begins_in = [0.0] + [permit_in] * 99
 
     try:
         place(w, seconds)
@@ -281,9 +285,9 @@ def test_no_try_starts_with_less_than_11_seconds_left(
 def test_an_order_without_time_for_a_try_is_recorded_and_not_sent() -> None:
     w = world()
 
-    answer = place(w, 10.9)
+    response = place(w, 10.9)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert not w.amazon.sent
     assert only(w).status is Status.RECOVERING
 
@@ -317,10 +321,10 @@ def test_what_cannot_be_ordered_is_neither_sent_nor_written(
     w = world()
 
     with pytest.raises(error) as told:
-        issue(wanted, w.tools, w.budget())  # type: ignore[arg-type] # an order, seen as a case of the table
+        issue(wanted, w.dependencies, w.budget())  # type: ignore[arg-type] # an order, seen as a case of the table
 
     assert [name for name, _ in told.value.fields] == [field]
-    assert (w.ledger.writes, w.pacer.reserved, w.amazon.sent) == (0, 0, [])
+    assert (w.ledger.writes, w.rate_limiter.reserved, w.amazon.sent) == (0, 0, [])
 
 
 def test_another_marketplaces_currency_is_refused() -> None:
@@ -352,7 +356,7 @@ class FailingLedger(FakeLedger):
 
     Attributes:
         failing: `open` or `apply`.
-        in_doubt: whether its answer was lost, rather than the write refused.
+        in_doubt: whether its response was lost, rather than the write refused.
         takes_effect: whether the write is there all the same.
     """
 
@@ -377,7 +381,7 @@ class FailingLedger(FakeLedger):
 
 def failing_world(ledger: FailingLedger) -> World:
     w = world()
-    return replace(w, ledger=ledger, tools=replace(w.tools, ledger=ledger))
+    return replace(w, ledger=ledger, dependencies=replace(w.dependencies, ledger=ledger))
 
 
 def test_a_record_that_was_certainly_not_written_is_a_503_and_nothing_is_sent() -> None:
@@ -394,11 +398,11 @@ def test_a_record_that_was_certainly_not_written_is_a_503_and_nothing_is_sent() 
 @pytest.mark.parametrize("full_for", [None, 5.0])
 def test_a_record_in_doubt_is_a_202_and_nothing_is_sent(takes_effect: bool, full_for: float | None) -> None:
     w = failing_world(FailingLedger("open", in_doubt=True, takes_effect=takes_effect))
-    w.pacer.full_for = full_for
+    w.rate_limiter.full_for = full_for
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert not w.amazon.sent
     assert len(w.ledger.records) == takes_effect
     assert all(record.wake_at is not None for record in w.ledger.records.values())
@@ -406,13 +410,13 @@ def test_a_record_in_doubt_is_a_202_and_nothing_is_sent(takes_effect: bool, full
 
 @pytest.mark.parametrize("in_doubt", [True, False])
 @pytest.mark.parametrize("takes_effect", [True, False])
-def test_an_answer_that_cannot_be_written_down_is_not_delivered(in_doubt: bool, takes_effect: bool) -> None:
+def test_an_response_that_cannot_be_written_down_is_not_delivered(in_doubt: bool, takes_effect: bool) -> None:
     w = failing_world(FailingLedger("apply", in_doubt=in_doubt, takes_effect=takes_effect))
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
-    assert CODE not in repr(answer)
+    assert isinstance(response, Accepted)
+    assert CODE not in repr(response)
     assert len(w.amazon.sent) == 1
     assert takes_effect or only(w).wake_at is not None
 
@@ -420,8 +424,8 @@ def test_an_answer_that_cannot_be_written_down_is_not_delivered(in_doubt: bool, 
 @pytest.mark.parametrize("fails", ["reserve", "line_up"])
 def test_a_pace_that_cannot_be_kept_is_a_503_and_nothing_is_sent_or_written(fails: str) -> None:
     w = world()
-    w.pacer.full_for = 5.0
-    w.pacer.fails = {fails}
+    w.rate_limiter.full_for = 5.0
+    w.rate_limiter.fails = {fails}
 
     with pytest.raises(LedgerUnavailable):
         place(w)
@@ -430,7 +434,7 @@ def test_a_pace_that_cannot_be_kept_is_a_503_and_nothing_is_sent_or_written(fail
 
 
 def test_a_write_that_finds_its_own_nonce_had_succeeded() -> None:
-    """The SDK repeats a write whose answer was lost: the repeat must not look like another's."""
+    """The SDK repeats a write whose response was lost: the repeat must not look like another's."""
     w = world()
     apply = w.ledger.apply
 
@@ -455,12 +459,12 @@ def test_a_cancel_between_answer_and_delivery_withholds_the_code() -> None:
 
     w = world(cancelled_meanwhile)
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert (only(w).status, only(w).intent) == (Status.REVERSING, Intent.REVERSE)
     assert only(w).card_seen, "its new holder must not conclude that there is no such card"
-    assert CODE not in repr(answer)
+    assert CODE not in repr(response)
 
 
 @pytest.mark.parametrize("outcome", [REFUSED, REFUNDED, OTHER_VALUE, THROTTLED, UNKNOWNS["resend"]], ids=repr)
@@ -472,9 +476,9 @@ def test_whoever_lost_the_record_writes_nothing_more(outcome: Unknown) -> None:
 
     w = world(taken_meanwhile)
 
-    answer = place(w, 60)
+    response = place(w, 60)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert (only(w).status, only(w).epoch, only(w).nonce) == (Status.RECOVERING, 1, "other")
     assert len(w.amazon.sent) == 1
 
@@ -486,7 +490,7 @@ def test_reissue_delivers_the_card_of_the_new_generation_and_links_both() -> Non
     first.clock.sleep(60)
     first.amazon.script = [Reversed()]
 
-    ended = resume(waiting.request_id, first.tools, first.budget())
+    ended = resume(waiting.request_id, first.dependencies, first.budget())
 
     old = first.ledger.records[waiting.request_id]
     assert (old.status, old.replaced_by) == (Status.REVERSED, ended.request_id)

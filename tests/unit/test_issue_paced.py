@@ -1,4 +1,4 @@
-"""An order for which there is no slot: recorded once, lined up once, put into the backlog, answered 202."""
+"""An order for which there is no permit: recorded once, lined up once, put into the backlog, answered 202."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Final
 import pytest
 
 from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable, RefusedByAmazon, StateConflict
-from incentives.domain.ledger import KeyItem, KeyTaken, Record, Status
 from incentives.domain.operations import Operation
-from incentives.domain.pacing import Full, Lane, Slot
-from incentives.domain.transitions import IN_BACKLOG
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.issue import issue
-from incentives.usecases.start_recovery import sweep
+from incentives.domain.rate_limit import Full, Permit, Priority
+from incentives.domain.single_requests.record import KeyItem, KeyTaken, Record, Status
+from incentives.domain.single_requests.transitions import IN_BACKLOG
+from incentives.usecases.recovery.start_recovery import sweep
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import CODE, START, World, usd, world
 from tests.unit.builders import HOUR, MINUTE, REFUSAL, SECOND, code_of, order
 from tests.unit.lives import ORDERS
 
 S = Status
-SLOT: Final = Slot(START)
+PERMIT: Final = Permit(START)
 DUE_IN: Final = timedelta(seconds=7)
 
 
@@ -31,14 +31,14 @@ def only(w: World) -> Record:
 
 
 def full(seconds: float = DUE_IN.total_seconds()) -> World:
-    """A world that has no slot for so long."""
+    """A world that has no permit for so long."""
     w = world()
-    w.pacer.free_at = START + timedelta(seconds=seconds)
+    w.rate_limiter.free_at = START + timedelta(seconds=seconds)
     return w
 
 
 def place(w: World, seconds: float = 25.0, **updates: object) -> Delivered | Accepted:
-    return issue(order(**updates), w.tools, w.budget(seconds))
+    return issue(order(**updates), w.dependencies, w.budget(seconds))
 
 
 def queued(w: World) -> list[str]:
@@ -49,17 +49,17 @@ def queued(w: World) -> list[str]:
 
 
 @pytest.mark.parametrize("seconds", [25.0, 5.0])
-def test_without_a_slot_it_is_recorded_lined_up_once_put_into_the_backlog_and_accepted(seconds: float) -> None:
+def test_without_a_permit_it_is_recorded_lined_up_once_put_into_the_backlog_and_accepted(seconds: float) -> None:
     w = full()
 
-    answer = place(w, seconds)
+    response = place(w, seconds)
 
-    assert isinstance(answer, Accepted)
-    assert answer.retry_after_seconds == DUE_IN.total_seconds()
-    assert (answer.record, only(w).status, only(w).attempts) == (only(w), S.PENDING, 0)
+    assert isinstance(response, Accepted)
+    assert response.retry_after_seconds == DUE_IN.total_seconds()
+    assert (response.record, only(w).status, only(w).attempts) == (only(w), S.PENDING, 0)
     assert (only(w).due_at, only(w).wake_at) == (START + DUE_IN, START + DUE_IN + IN_BACKLOG)
     assert w.backlog.puts == [(only(w).request_id, 0.0)], "whoever takes it up waits for its slot"
-    assert (w.pacer.lined_up, w.pacer.reserved, w.ledger.writes) == (1, 0, 1)
+    assert (w.rate_limiter.lined_up, w.rate_limiter.reserved, w.ledger.writes) == (1, 0, 1)
     assert not w.amazon.sent
 
 
@@ -80,26 +80,26 @@ def test_nobody_finds_it_in_the_backlog_before_it_is_in_the_ledger(monkeypatch: 
 def test_a_caller_need_not_ask_more_than_once_a_minute() -> None:
     w = full(HOUR.total_seconds())
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
-    assert answer.retry_after_seconds == 60
+    assert isinstance(response, Accepted)
+    assert response.retry_after_seconds == 60
     assert only(w).due_at == START + HOUR
 
 
-def test_what_must_not_be_readable_is_sealed_also_while_it_waits() -> None:
+def test_what_must_not_be_readable_is_encrypted_also_while_it_waits() -> None:
     w = full()
 
     place(w, **ORDERS[Operation.ACTIVATE_GIFT_CARD])
 
-    assert only(w).sealed is not None
+    assert only(w).encrypted is not None
     assert ORDERS[Operation.ACTIVATE_GIFT_CARD]["members"]["cardNumber"] not in repr(only(w))
 
 
-def test_a_slot_that_was_missed_and_no_other_is_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permit_that_was_missed_and_no_other_is_no_permit(monkeypatch: pytest.MonkeyPatch) -> None:
     w = full()
-    answers = iter([Slot(START - MINUTE), Full(START + DUE_IN, START + DUE_IN)])
-    monkeypatch.setattr(w.pacer, "reserve", lambda *_, **__: next(answers))
+    responses = iter([Permit(START - MINUTE), Full(START + DUE_IN, START + DUE_IN)])
+    monkeypatch.setattr(w.rate_limiter, "reserve", lambda *_, **__: next(responses))
 
     assert isinstance(place(w), Accepted)
     assert queued(w) == [only(w).request_id]
@@ -110,19 +110,19 @@ def test_a_backlog_that_cannot_take_it_leaves_it_to_the_sweep() -> None:
     # given
     w = full()
     w.backlog.works = False
-    answer = place(w)
-    assert isinstance(answer, Accepted)
+    response = place(w)
+    assert isinstance(response, Accepted)
     assert ("notQueued", {"requestId": only(w).request_id, "account": "default"}) in w.telemetry.lines
     w.backlog.works = True
 
     # when it is not due, and when it is
     w.clock.time = START + DUE_IN + IN_BACKLOG - SECOND
-    before = sweep(w.tools)
+    before = sweep(w.dependencies)
     w.clock.time += SECOND
 
     # then
     assert before == []
-    assert sweep(w.tools) == queued(w) == [only(w).request_id]
+    assert sweep(w.dependencies) == queued(w) == [only(w).request_id]
 
 
 def test_an_order_whose_record_is_in_doubt_is_left_to_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_an_order_whose_record_is_in_doubt_is_left_to_the_sweep(monkeypatch: pyt
     assert isinstance(place(w), Accepted)
     assert queued(w) == []
     w.clock.time = START + DUE_IN + IN_BACKLOG
-    assert sweep(w.tools) == queued(w) == [only(w).request_id]
+    assert sweep(w.dependencies) == queued(w) == [only(w).request_id]
 
 
 # ---- again --------------------------------------------------------------------------------------
@@ -155,10 +155,10 @@ def test_a_repeat_is_neither_lined_up_nor_put_again_and_keeps_its_turn() -> None
     assert isinstance(again, Accepted)
     assert again.retry_after_seconds == 4
     assert only(w) == before
-    assert (w.pacer.lined_up, len(w.backlog.puts), w.ledger.writes) == (1, 1, 1)
+    assert (w.rate_limiter.lined_up, len(w.backlog.puts), w.ledger.writes) == (1, 1, 1)
 
 
-def test_a_repeat_while_there_is_a_slot_again_sends_nothing_either() -> None:
+def test_a_repeat_while_there_is_a_permit_again_sends_nothing_either() -> None:
     w = full()
     place(w)
     w.clock.time = START + DUE_IN
@@ -169,7 +169,7 @@ def test_a_repeat_while_there_is_a_slot_again_sends_nothing_either() -> None:
 
 
 def ended(status: Status, **updates: object) -> World:
-    """An order that waited for its slot and came to some state; there is still no slot."""
+    """An order that waited for its permit and came to some state; there is still no permit."""
     w = full()
     place(w)
     known: dict[str, object] = {"status": status, "attempts": 1, "due_at": None}
@@ -181,14 +181,14 @@ def ended(status: Status, **updates: object) -> World:
 
 @pytest.mark.parametrize("status", [S.PENDING, S.RECOVERING, S.REVERSING])
 @pytest.mark.parametrize("later", [False, True])
-def test_a_repeat_without_a_slot_of_what_is_open_is_accepted(status: Status, later: bool) -> None:
+def test_a_repeat_without_a_permit_of_what_is_open_is_accepted(status: Status, later: bool) -> None:
     w = ended(status)
 
-    answer = issue(order(), w.tools, w.budget(), later=later)
+    response = issue(order(), w.dependencies, w.budget(), later=later)
 
-    assert isinstance(answer, Accepted)
-    assert answer.record.status is status
-    assert (w.pacer.lined_up, len(w.backlog.puts), w.amazon.sent) == (1, 1, [])
+    assert isinstance(response, Accepted)
+    assert response.record.status is status
+    assert (w.rate_limiter.lined_up, len(w.backlog.puts), w.amazon.sent) == (1, 1, [])
 
 
 @pytest.mark.parametrize(
@@ -196,98 +196,98 @@ def test_a_repeat_without_a_slot_of_what_is_open_is_accepted(status: Status, lat
     [(S.REFUSED, RefusedByAmazon), (S.REVERSED, StateConflict), (S.ESCALATED, StateConflict)],
 )
 @pytest.mark.parametrize("later", [False, True])
-def test_a_repeat_without_a_slot_of_what_has_ended_badly_says_so(
+def test_a_repeat_without_a_permit_of_what_has_ended_badly_says_so(
     status: Status, error: type[GatewayError], later: bool
 ) -> None:
     w = ended(status, refusal=REFUSAL)
 
     with pytest.raises(error):
-        issue(order(), w.tools, w.budget(), later=later)
+        issue(order(), w.dependencies, w.budget(), later=later)
 
-    assert (w.pacer.lined_up, len(w.backlog.puts), w.amazon.sent) == (1, 1, [])
+    assert (w.rate_limiter.lined_up, len(w.backlog.puts), w.amazon.sent) == (1, 1, [])
 
 
-def test_a_repeat_without_a_slot_of_a_success_is_told_when_its_code_can_be_read() -> None:
+def test_a_repeat_without_a_permit_of_a_success_is_told_when_its_code_can_be_read() -> None:
     w = ended(S.SUCCEEDED)
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
-    assert answer.record.status is S.SUCCEEDED
-    assert answer.retry_after_seconds == DUE_IN.total_seconds()
-    assert (w.pacer.lined_up, len(w.backlog.puts), w.amazon.sent) == (1, 1, [])
+    assert isinstance(response, Accepted)
+    assert response.record.status is S.SUCCEEDED
+    assert response.retry_after_seconds == DUE_IN.total_seconds()
+    assert (w.rate_limiter.lined_up, len(w.backlog.puts), w.amazon.sent) == (1, 1, [])
 
 
-def test_a_success_without_a_code_needs_no_slot_to_be_told() -> None:
+def test_a_success_without_a_code_needs_no_permit_to_be_told() -> None:
     w = full()
     load = ORDERS[Operation.LOAD_AMAZON_BALANCE]
     place(w, **load)
     w.ledger.records[only(w).request_id] = replace(only(w), status=S.SUCCEEDED, wake_at=None)
 
-    answer = place(w, **load)
+    response = place(w, **load)
 
-    assert isinstance(answer, Delivered)
-    assert (answer.card, answer.replayed) == (None, True)
+    assert isinstance(response, Delivered)
+    assert (response.card, response.replayed) == (None, True)
 
 
-def test_whoever_does_not_want_the_card_needs_no_slot_to_be_told_of_a_success() -> None:
+def test_whoever_does_not_want_the_card_needs_no_permit_to_be_told_of_a_success() -> None:
     w = ended(S.SUCCEEDED)
 
-    answer = issue(order(), w.tools, w.budget(), later=True, wants_card=False)
+    response = issue(order(), w.dependencies, w.budget(), later=True, wants_card=False)
 
-    assert isinstance(answer, Delivered)
-    assert (answer.card, answer.replayed) == (None, True)
-    assert (w.pacer.reserved, w.amazon.sent) == (0, [])
+    assert isinstance(response, Delivered)
+    assert (response.card, response.replayed) == (None, True)
+    assert (w.rate_limiter.reserved, w.amazon.sent) == (0, [])
 
 
-def test_a_key_of_another_order_is_refused_also_without_a_slot() -> None:
+def test_a_key_of_another_order_is_refused_also_without_a_permit() -> None:
     w = full()
     place(w)
 
     with pytest.raises(KeyReused):
         place(w, value=usd("50.00"))
 
-    assert (w.pacer.lined_up, len(w.backlog.puts)) == (1, 1)
+    assert (w.rate_limiter.lined_up, len(w.backlog.puts)) == (1, 1)
 
 
 # ---- later --------------------------------------------------------------------------------------
 
 
-def test_whoever_does_not_want_to_wait_takes_no_slot_although_there_is_one() -> None:
+def test_whoever_does_not_want_to_wait_takes_no_permit_although_there_is_one() -> None:
     w = world()
 
-    answer = issue(order(), w.tools, w.budget(), later=True)
+    response = issue(order(), w.dependencies, w.budget(), later=True)
 
-    assert isinstance(answer, Accepted)
-    assert (w.pacer.reserved, w.pacer.lined_up, w.amazon.sent) == (0, 1, [])
+    assert isinstance(response, Accepted)
+    assert (w.rate_limiter.reserved, w.rate_limiter.lined_up, w.amazon.sent) == (0, 1, [])
     assert queued(w) == [only(w).request_id]
     assert (only(w).status, only(w).due_at) == (S.PENDING, START)
 
 
 def test_whoever_does_not_want_to_wait_may_repeat_it_and_gets_its_card_when_it_is_there() -> None:
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
 
-    again = issue(order(), w.tools, w.budget(), later=True)
+    again = issue(order(), w.dependencies, w.budget(), later=True)
 
     assert code_of(again) == CODE
-    assert (w.pacer.lined_up, w.backlog.puts) == (0, [])
+    assert (w.rate_limiter.lined_up, w.backlog.puts) == (0, [])
 
 
-def test_a_slot_that_was_taken_already_is_used() -> None:
+def test_a_permit_that_was_taken_already_is_used() -> None:
     w = world()
 
-    answer = issue(order(), w.tools, w.budget(), slot=SLOT)
+    response = issue(order(), w.dependencies, w.budget(), permit=PERMIT)
 
-    assert code_of(answer) == CODE
-    assert w.pacer.reserved == 0
+    assert code_of(response) == CODE
+    assert w.rate_limiter.reserved == 0
 
 
-def test_a_slot_that_was_taken_already_also_reads_the_code_of_a_repeat() -> None:
+def test_a_permit_that_was_taken_already_also_reads_the_code_of_a_repeat() -> None:
     w = world()
     place(w)
 
-    again = issue(order(), w.tools, w.budget(), slot=Slot(w.clock.now()))
+    again = issue(order(), w.dependencies, w.budget(), permit=Permit(w.clock.now()))
 
     assert code_of(again) == CODE
-    assert w.pacer.lanes == [Lane.CALLER]
+    assert w.rate_limiter.priorities == [Priority.CALLER]

@@ -14,17 +14,17 @@ import pytest
 
 from incentives import bootstrap
 from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
-from incentives.domain.ledger import Change, Lost, Record, Status
 from incentives.domain.operations import Operation
-from incentives.domain.pacing import Lane
-from incentives.domain.recovery import NOT_SENT
-from incentives.domain.transitions import DEADLINE, IN_BACKLOG
-from incentives.usecases.answers import Accepted
-from incentives.usecases.cancel import cancel
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import AGAIN, issue_messages
-from incentives.usecases.reveal import reveal
-from incentives.usecases.start_recovery import start_recovery, sweep
+from incentives.domain.rate_limit import Priority
+from incentives.domain.recovery.rules import NOT_SENT
+from incentives.domain.single_requests.record import Change, Lost, Record, Status
+from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG
+from incentives.usecases.recovery.start_recovery import start_recovery, sweep
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import AGAIN, issue_messages
+from incentives.usecases.single_requests.results import Accepted
+from incentives.usecases.single_requests.reveal import reveal
 from tests.support.fakes import CODE, START, World, account, world
 from tests.support.workflow import run_execution
 from tests.unit.builders import (
@@ -52,13 +52,13 @@ HANDLER: Final = Path(__file__).parents[2] / "functions" / "issue_queued" / "han
 # ---- it is issued -------------------------------------------------------------------------------
 
 
-def test_it_is_issued_in_the_backlogs_lane_and_its_code_is_kept_nowhere() -> None:
+def test_it_is_issued_in_the_backlogs_priority_and_its_code_is_kept_nowhere() -> None:
     w = waiting()
 
     take_up(w)
 
     assert (only(w).status, only(w).attempts) == (S.SUCCEEDED, 1)
-    assert (w.pacer.lanes, w.amazon.names) == ([Lane.BACKLOG], ["CreateGiftCard"])
+    assert (w.rate_limiter.priorities, w.amazon.names) == ([Priority.BACKLOG], ["CreateGiftCard"])
     assert w.backlog.puts == []
     assert w.recoveries.started == []
     assert CODE not in repr((w.ledger.records, w.ledger.keys, w.telemetry.lines))
@@ -68,8 +68,8 @@ def test_its_owner_fetches_the_code_by_its_own_route_or_by_a_repeat() -> None:
     w = waiting()
     take_up(w)
 
-    revealed = reveal(only(w).request_id, None, w.tools, w.budget())
-    repeated = issue(order(), w.tools, w.budget())
+    revealed = reveal(only(w).request_id, None, w.dependencies, w.budget())
+    repeated = issue(order(), w.dependencies, w.budget())
 
     assert code_of(revealed) == code_of(repeated) == CODE
     assert {sent.call.request_id for sent in w.amazon.sent} == {only(w).request_id}
@@ -84,9 +84,9 @@ def test_it_need_not_wait_until_it_was_told_to_be_due() -> None:
     assert w.amazon.sent[0].at == START
 
 
-def test_it_leaves_on_its_slot() -> None:
+def test_it_leaves_on_its_permit() -> None:
     w = waiting()
-    w.pacer.begins_in = [0.75]
+    w.rate_limiter.begins_in = [0.75]
 
     take_up(w)
 
@@ -100,7 +100,7 @@ def test_a_refusal_is_stored_and_told_to_whoever_repeats_the_order() -> None:
 
     assert only(w).status is S.REFUSED
     with pytest.raises(RefusedByAmazon) as told:
-        issue(order(), w.tools, w.budget())
+        issue(order(), w.dependencies, w.budget())
     assert told.value.http_status == 422
 
 
@@ -129,11 +129,11 @@ def test_a_key_that_stays_refused_refuses_it() -> None:
 def test_a_message_that_comes_out_twice_issues_once() -> None:
     w = waiting()
 
-    issue_messages([message(w)] * 2, w.tools, w.budget())
+    issue_messages([message(w)] * 2, w.dependencies, w.budget())
     take_up(w)
 
     assert w.amazon.names == ["CreateGiftCard"]
-    assert w.pacer.reserved == 1
+    assert w.rate_limiter.reserved == 1
 
 
 @pytest.mark.parametrize(
@@ -158,16 +158,16 @@ def test_what_is_no_longer_the_backlogs_is_left_alone(kept: Record) -> None:
     take_up(w)
 
     assert only(w) == kept
-    assert (w.pacer.reserved, w.amazon.sent, w.backlog.puts, w.recoveries.started) == (0, [], [], [])
+    assert (w.rate_limiter.reserved, w.amazon.sent, w.backlog.puts, w.recoveries.started) == (0, [], [], [])
 
 
 def test_a_request_that_was_cancelled_while_it_waited_is_never_sent() -> None:
     w = waiting()
-    answer = cancel(only(w).request_id, CREATE, None, w.tools, w.budget())
-    assert isinstance(answer, Accepted)
+    response = cancel(only(w).request_id, CREATE, None, w.dependencies, w.budget())
+    assert isinstance(response, Accepted)
 
     take_up(w)
-    run_execution(*w.recoveries.started[-1], w.tools)
+    run_execution(*w.recoveries.started[-1], w.dependencies)
 
     assert only(w).status is S.REVERSED
     assert not w.amazon.sent
@@ -175,12 +175,12 @@ def test_a_request_that_was_cancelled_while_it_waited_is_never_sent() -> None:
 
 def test_a_request_that_an_operator_has_taken_is_the_recoverys() -> None:
     w = waiting()
-    taken = start_recovery(only(w).request_id, "arn:operator", w.tools)
+    taken = start_recovery(only(w).request_id, "arn:operator", w.dependencies)
 
     take_up(w)
     assert not w.amazon.sent
 
-    run_execution(taken.request_id, taken.epoch, w.tools)
+    run_execution(taken.request_id, taken.epoch, w.dependencies)
     assert only(w).status is S.SUCCEEDED
     assert w.amazon.names == ["CreateGiftCard"]
 
@@ -188,9 +188,9 @@ def test_a_request_that_an_operator_has_taken_is_the_recoverys() -> None:
 def test_a_request_that_nobody_knows_is_no_fault() -> None:
     w = world()
 
-    issue_messages([{"body": '{"requestId": "Test1NOBODY"}'}], w.tools, w.budget())
+    issue_messages([{"body": '{"requestId": "Test1NOBODY"}'}], w.dependencies, w.budget())
 
-    assert (w.pacer.reserved, w.backlog.puts) == (0, [])
+    assert (w.rate_limiter.reserved, w.backlog.puts) == (0, [])
 
 
 @pytest.mark.parametrize("body", ["", "[]", '"Test1AAAA"', "{}", '{"requestId": ""}', '{"requestId": 7}'])
@@ -198,7 +198,7 @@ def test_a_message_that_is_none_of_ours_is_a_fault_and_those_before_it_are_done(
     w = waiting()
 
     with pytest.raises(ValueError, match="names no request"):
-        issue_messages([message(w), {"body": body}], w.tools, w.budget())
+        issue_messages([message(w), {"body": body}], w.dependencies, w.budget())
 
     assert only(w).status is S.SUCCEEDED
 
@@ -215,7 +215,7 @@ def test_a_request_whose_key_is_missing_comes_out_again_when_its_next_try_is_due
     take_up(w)
 
     # then
-    assert (only(w).status, only(w).attempts, only(w).waits_for_slot) == (S.PENDING, 0, False)
+    assert (only(w).status, only(w).attempts, only(w).waits_for_permit) == (S.PENDING, 0, False)
     assert only(w).error is not None
     ((request_id, delay),) = w.backlog.puts
     due_at, woken_at = only(w).due_at, only(w).wake_at
@@ -224,13 +224,13 @@ def test_a_request_whose_key_is_missing_comes_out_again_when_its_next_try_is_due
     assert woken_at == due_at + IN_BACKLOG, "nobody sweeps it while the backlog has it"
     assert not w.amazon.sent
 
-    # ... and when it comes out too soon, it takes no slot and goes back for the rest of its time
+    # ... and when it comes out too soon, it takes no permit and goes back for the rest of its time
     w.backlog.puts.clear()
     w.clock.time = due_at - SECOND / 2
-    reserved, writes = w.pacer.reserved, w.ledger.writes
+    reserved, writes = w.rate_limiter.reserved, w.ledger.writes
     take_up(w)
     assert w.backlog.puts == [(request_id, 0.5)]
-    assert (w.pacer.reserved, w.ledger.writes) == (reserved, writes)
+    assert (w.rate_limiter.reserved, w.ledger.writes) == (reserved, writes)
 
     # ... and once there is a key it is issued.
     w.accounts.accounts["default"] = account()
@@ -245,11 +245,11 @@ def test_what_is_throttled_for_all_its_time_comes_out_again_and_is_not_lined_up_
     take_up(w)
 
     assert (only(w).status, only(w).may_have_executed) == (S.PENDING, False)
-    assert set(w.pacer.lanes) == {Lane.BACKLOG}
-    assert w.pacer.slowed_down == ["default"] * len(w.amazon.sent)
+    assert set(w.rate_limiter.priorities) == {Priority.BACKLOG}
+    assert w.rate_limiter.slowed_down == ["default"] * len(w.amazon.sent)
     ((_, delay),) = w.backlog.puts
     assert only(w).due_at == w.clock.now() + delay * SECOND
-    assert w.pacer.lined_up == 1
+    assert w.rate_limiter.lined_up == 1
 
     # ... and when Amazon is well again, it is issued.
     w.amazon.script.clear()
@@ -259,9 +259,9 @@ def test_what_is_throttled_for_all_its_time_comes_out_again_and_is_not_lined_up_
 
 
 @pytest.mark.parametrize("free_in", [0.03, 3.0, 12.0])
-def test_without_a_slot_it_waits_for_one_as_long_as_it_has_time(free_in: float) -> None:
+def test_without_a_permit_it_waits_for_one_as_long_as_it_has_time(free_in: float) -> None:
     w = waiting()
-    w.pacer.free_at = START + free_in * SECOND
+    w.rate_limiter.free_at = START + free_in * SECOND
 
     take_up(w)
 
@@ -271,20 +271,20 @@ def test_without_a_slot_it_waits_for_one_as_long_as_it_has_time(free_in: float) 
     assert w.ledger.writes == 2, "waiting is not written down"
 
 
-def test_a_slot_that_it_could_not_use_for_want_of_time_is_left_to_others() -> None:
+def test_a_permit_that_it_could_not_use_for_want_of_time_is_left_to_others() -> None:
     w = waiting()
-    w.pacer.free_at = START + 12.5 * SECOND
+    w.rate_limiter.free_at = START + 12.5 * SECOND
     before = only(w)
 
     take_up(w)
 
     assert w.backlog.puts == [(before.request_id, 12.5)]
-    assert (only(w), w.pacer.reserved, since(w)) == (before, 0, 0)
+    assert (only(w), w.rate_limiter.reserved, since(w)) == (before, 0, 0)
 
 
 def test_a_worker_that_waits_in_vain_puts_it_back_before_its_time_is_over() -> None:
     w = waiting()
-    w.pacer.full_for = 0.5
+    w.rate_limiter.full_for = 0.5
     before = only(w)
 
     take_up(w)
@@ -294,18 +294,18 @@ def test_a_worker_that_waits_in_vain_puts_it_back_before_its_time_is_over() -> N
     assert 10 < since(w) < 14, "it had waited, and a try would still have fitted in"
 
 
-@pytest.mark.parametrize("held_up", [{}, {"wait_seconds": 900, "due_at": START + DEADLINE + HOUR}])
-def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_charged(held_up: dict[str, Any]) -> None:
+@pytest.mark.parametrize("postpone", [{}, {"wait_seconds": 900, "due_at": START + DEADLINE + HOUR}])
+def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_charged(postpone: dict[str, Any]) -> None:
     w = waiting()
-    w.ledger.records[only(w).request_id] = replace(only(w), **held_up)
+    w.ledger.records[only(w).request_id] = replace(only(w), **postpone)
     w.clock.time = START + DEADLINE
 
     take_up(w)
 
     assert (only(w).status, only(w).refusal) == (S.REFUSED, NOT_SENT)
-    assert (w.pacer.reserved, w.amazon.sent, w.backlog.puts) == (0, [], [])
+    assert (w.rate_limiter.reserved, w.amazon.sent, w.backlog.puts) == (0, [], [])
     with pytest.raises(RefusedByAmazon) as told:
-        reveal(only(w).request_id, None, w.tools, w.budget())
+        reveal(only(w).request_id, None, w.dependencies, w.budget())
     assert (told.value.http_status, told.value.error_type) == (503, "notSent")
     assert "Nothing was charged" in told.value.detail
 
@@ -314,15 +314,15 @@ def _no_key(w: World) -> None:
     w.accounts.accounts.clear()
 
 
-def _no_slot(w: World) -> None:
-    w.pacer.full_for = 600.0
+def _no_permit(w: World) -> None:
+    w.rate_limiter.full_for = 600.0
 
 
 def _throttled(w: World) -> None:
     w.amazon.script[:] = [THROTTLED] * 50
 
 
-@pytest.mark.parametrize("hinder", [_no_key, _no_slot, _throttled])
+@pytest.mark.parametrize("hinder", [_no_key, _no_permit, _throttled])
 def test_a_request_that_can_never_be_issued_leaves_the_backlog_in_the_end(hinder: Callable[[World], None]) -> None:
     # given a request that is hindered whenever it is taken up: nothing else ends its rounds through the queue
     w = waiting()
@@ -362,7 +362,7 @@ def test_a_ledger_that_cannot_be_read_leaves_the_message_to_come_again(monkeypat
 
 def test_a_pace_that_cannot_be_kept_leaves_the_message_to_come_again() -> None:
     w = waiting()
-    w.pacer.fails = {"reserve"}
+    w.rate_limiter.fails = {"reserve"}
 
     with pytest.raises(LedgerUnavailable):
         take_up(w)
@@ -372,7 +372,7 @@ def test_a_pace_that_cannot_be_kept_leaves_the_message_to_come_again() -> None:
 
 
 @pytest.mark.parametrize("takes_effect", [True, False])
-@pytest.mark.parametrize("failing", [1, 2], ids=["the send", "the answer"])
+@pytest.mark.parametrize("failing", [1, 2], ids=["the send", "the response"])
 def test_a_write_in_doubt_raises_and_ends_as_amazon_does(failing: int, takes_effect: bool) -> None:
     # given a ledger of which one write is in doubt
     w = waiting()
@@ -394,9 +394,9 @@ def test_a_write_in_doubt_raises_and_ends_as_amazon_does(failing: int, takes_eff
     w.clock.sleep(150)
     take_up(w)
     w.clock.sleep(HOUR.total_seconds())
-    sweep(w.tools)
+    sweep(w.dependencies)
     for started in w.recoveries.started:
-        run_execution(*started, w.tools)
+        run_execution(*started, w.dependencies)
 
     # then
     assert sent == failing - 1, "what is not surely written is not sent"
@@ -413,7 +413,7 @@ def test_a_backlog_that_cannot_take_it_back_leaves_it_to_the_sweep() -> None:
     assert woken_at is not None
     w.clock.time = woken_at
 
-    assert sweep(w.tools) == [only(w).request_id]
+    assert sweep(w.dependencies) == [only(w).request_id]
     assert w.backlog.puts == [(only(w).request_id, 0.0)]
 
 
@@ -429,7 +429,7 @@ def test_the_function_takes_up_its_event_and_writes_out_what_was_counted(
     # given
     w = waiting()
     flushed: list[bool] = []
-    monkeypatch.setattr(bootstrap, "tools", lambda: w.tools)
+    monkeypatch.setattr(bootstrap, "dependencies", lambda: w.dependencies)
     monkeypatch.setattr(bootstrap, "telemetry", lambda: SimpleNamespace(flush=lambda: flushed.append(True)))
     budget = w.budget()
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.domain.ledger import Status
 from incentives.domain.operations import Operation
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.cancel import cancel
-from incentives.usecases.issue import issue
-from incentives.usecases.start_recovery import sweep
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.recovery.start_recovery import sweep
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import START, World
 from tests.support.workflow import run_execution
 from tests.unit.builders import HOUR, order
@@ -24,7 +24,7 @@ CREATE: Final = Operation.CREATE_GIFT_CARD
 #: Where one worker is when something else happens.
 POINTS: Final = (
     ("ledger", "get"),
-    ("pacer", "reserve"),
+    ("rate_limiter", "reserve"),
     ("accounts", "get"),
     ("amazon", "sign"),
     ("ledger", "apply"),
@@ -65,7 +65,7 @@ def test_two_workers_at_once_issue_once(at: tuple[str, str]) -> None:
 def test_a_sweep_at_the_same_time_puts_it_again_and_disturbs_nobody(at: tuple[str, str]) -> None:
     w = waiting()
     w.clock.time = START + HOUR
-    in_between(w, at, lambda: sweep(w.tools))
+    in_between(w, at, lambda: sweep(w.dependencies))
 
     take_up(w)
     take_up(w)
@@ -78,12 +78,12 @@ def test_a_sweep_at_the_same_time_puts_it_again_and_disturbs_nobody(at: tuple[st
 @pytest.mark.parametrize("at", POINTS, ids=".".join)
 def test_a_cancel_at_the_same_time_is_not_undone(at: tuple[str, str]) -> None:
     w = waiting()
-    in_between(w, at, lambda: cancel(only(w).request_id, CREATE, None, w.tools, w.budget()))
+    in_between(w, at, lambda: cancel(only(w).request_id, CREATE, None, w.dependencies, w.budget()))
 
     take_up(w)
     assert only(w).status is S.REVERSING
     assert only(w).card_seen == (at == ("amazon", "attempt")), "what its worker has seen of it is known"
-    run_execution(*w.recoveries.started[-1], w.tools)
+    run_execution(*w.recoveries.started[-1], w.dependencies)
 
     assert only(w).status is S.REVERSED
     assert w.amazon.names == (["CreateGiftCard", "CancelGiftCard"] if at == ("amazon", "attempt") else [])
@@ -93,11 +93,11 @@ def test_a_cancel_at_the_same_time_is_not_undone(at: tuple[str, str]) -> None:
 @pytest.mark.parametrize("at", POINTS, ids=".".join)
 def test_a_repeat_at_the_same_time_sends_nothing(at: tuple[str, str]) -> None:
     w = waiting()
-    answers: list[Delivered | Accepted] = []
-    in_between(w, at, lambda: answers.append(issue(order(), w.tools, w.budget())))
+    responses: list[Delivered | Accepted] = []
+    in_between(w, at, lambda: responses.append(issue(order(), w.dependencies, w.budget())))
 
     take_up(w)
 
-    assert [type(answer) for answer in answers] == [Accepted]
+    assert [type(response) for response in responses] == [Accepted]
     assert only(w).status is S.SUCCEEDED
     assert w.amazon.names == ["CreateGiftCard"]

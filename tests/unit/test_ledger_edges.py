@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.ledger import EDGES, Cause, Change, Intent, Record, Status, TooLateStage, change
 from incentives.domain.outcomes import ConflictKind
-from incentives.domain.recovery import note_seen, slot_due
-from incentives.domain.transitions import (
+from incentives.domain.recovery.rules import note_seen, permit_due
+from incentives.domain.single_requests.record import EDGES, Cause, Change, Intent, Record, Status, TooLateStage, change
+from incentives.domain.single_requests.transitions import (
     DEADLINE,
     IN_BACKLOG,
     LEASE,
@@ -19,9 +19,9 @@ from incentives.domain.transitions import (
     cancel_surely_over_at,
     cancellable_until,
     first_send,
-    hand_over,
-    postponed,
+    hand_off,
     put_again,
+    queued_until,
     record_reversal_send,
     record_send,
     reopen,
@@ -126,13 +126,13 @@ def test_the_first_send_is_recorded_in_the_record_that_is_opened() -> None:
     assert not opened.never_sent
 
 
-def test_a_postponed_record_waits_unsent_for_its_slot() -> None:
-    waiting = postponed(record(attempts=0, in_flight=False), START + MINUTE)
+def test_a_postponed_record_waits_unsent_for_its_permit() -> None:
+    waiting = queued_until(record(attempts=0, in_flight=False), START + MINUTE)
 
     assert waiting.due_at == START + MINUTE
     assert waiting.wake_at == START + MINUTE + IN_BACKLOG, "until then the backlog has it"
     assert waiting.never_sent
-    assert waiting.waits_for_slot
+    assert waiting.waits_for_permit
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ def test_a_postponed_record_waits_unsent_for_its_slot() -> None:
     [{"attempts": 1}, {"wait_seconds": 1}, {"status": S.RECOVERING}, {"status": S.REVERSING}],
     ids=",".join,
 )
-def test_only_what_nothing_but_the_pace_holds_up_waits_for_its_slot(updates: dict[str, Any]) -> None:
-    waiting = postponed(record(attempts=0, in_flight=False), START + MINUTE)
+def test_only_what_nothing_but_the_pace_holds_up_waits_for_its_permit(updates: dict[str, Any]) -> None:
+    waiting = queued_until(record(attempts=0, in_flight=False), START + MINUTE)
 
-    assert not replace(waiting, **updates).waits_for_slot
+    assert not replace(waiting, **updates).waits_for_permit
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_two_sends_cannot_be_recorded_from_one_reading() -> None:
     assert "reversal_attempts" in record_reversal_send(reversing(), START, START).requires
 
 
-def test_a_recorded_reversal_leaves_the_fence_where_it_is() -> None:
+def test_a_recorded_reversal_leaves_the_in_flight_window_where_it_is() -> None:
     before = reversing()
 
     sent = record_reversal_send(before, START + MINUTE, START + MINUTE).after
@@ -246,7 +246,7 @@ def test_our_own_reversal_must_not_overtake_a_cancel() -> None:
 
 @pytest.mark.parametrize(("in_flight", "doubt"), [(True, False), (False, True), (True, True)])
 def test_handing_over_what_may_have_executed_recovers_it(in_flight: bool, doubt: bool) -> None:
-    handed = hand_over(record(in_flight=in_flight, doubt=doubt, due_at=START + MINUTE), START).after
+    handed = hand_off(record(in_flight=in_flight, doubt=doubt, due_at=START + MINUTE), START).after
 
     assert handed.status is S.RECOVERING
     assert handed.epoch == 1, "the recovery's own"
@@ -254,7 +254,7 @@ def test_handing_over_what_may_have_executed_recovers_it(in_flight: bool, doubt:
 
 
 def test_handing_over_what_was_certainly_not_executed_leaves_it_pending() -> None:
-    handed = hand_over(record(in_flight=False, due_at=START - MINUTE), START).after
+    handed = hand_off(record(in_flight=False, due_at=START - MINUTE), START).after
 
     assert handed.status is S.PENDING
     assert handed.epoch == 0
@@ -312,8 +312,8 @@ def test_an_operators_round_has_a_new_epoch_and_deadline_and_forgets_what_was_co
     assert opened.wake_at == now + LEASE
 
 
-def test_a_slot_that_is_too_far_off_is_waited_for_without_a_lease_running_out() -> None:
-    waiting = slot_due(record(), START + MINUTE, START).after
+def test_a_permit_that_is_too_far_off_is_waited_for_without_a_lease_running_out() -> None:
+    waiting = permit_due(record(), START + MINUTE, START).after
 
     assert waiting.due_at == START + MINUTE
     assert waiting.wake_at == START + MINUTE + LEASE
@@ -333,7 +333,7 @@ def test_a_card_that_was_seen_is_noted_and_nothing_else() -> None:
         (START + MINUTE, START, START + 15 * MINUTE, START + 16 * MINUTE),
     ],
 )
-def test_callers_are_told_15_minutes_from_the_send_and_refused_15_minutes_from_the_answer(
+def test_callers_are_told_15_minutes_from_the_send_and_refused_15_minutes_from_the_response(
     answered_at: datetime | None, first_sent_at: datetime | None, until: datetime | None, over: datetime | None
 ) -> None:
     sent = record(S.SUCCEEDED, answered_at=answered_at, first_sent_at=first_sent_at)

@@ -1,4 +1,4 @@
-"""Slots: taken before every call, on time, each by its lane; and a pace that gives way when Amazon throttles."""
+"""Permits: taken before every call, on time, each by its priority; and a pace that gives way when Amazon throttles."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
-from incentives.agcod.answers import Funds
-from incentives.domain.accounts import CardState, Secret
+from incentives.agcod.responses import Funds
+from incentives.domain.accounts.account import CardState, Secret
 from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable
-from incentives.domain.ledger import Cause, Intent, Record, Status, TooLateStage
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
@@ -25,16 +24,17 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from incentives.domain.pacing import LATE_SECONDS, Allowance, Full, Lane, Slot
-from incentives.usecases.cancel import cancel
-from incentives.usecases.check_activation_status import check_activation_status
-from incentives.usecases.funds import available_funds
-from incentives.usecases.get_activity import get_activity
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import issue_queued
-from incentives.usecases.pace import SLOTS_MISSED_MAX, heed, keep_time, take_slot
-from incentives.usecases.recover import Pause, Task, recover
-from incentives.usecases.reveal import reveal
+from incentives.domain.rate_limit import LATE_SECONDS, Allowance, Full, Permit, Priority
+from incentives.domain.single_requests.record import Cause, Intent, Record, Status, TooLateStage
+from incentives.usecases.accounts.funds import available_funds
+from incentives.usecases.accounts.get_activity import get_activity
+from incentives.usecases.permits import PERMITS_MISSED_MAX, on_throttled, reacquire_if_late, take_permit
+from incentives.usecases.recovery.recover import Pause, Task, recover
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.check_activation_status import check_activation_status
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import issue_queued
+from incentives.usecases.single_requests.reveal import reveal
 from tests.support.fakes import START, World, world
 from tests.support.workflow import run_execution
 from tests.unit.builders import (
@@ -64,135 +64,135 @@ def since(w: World) -> float:
     return (w.clock.now() - START).total_seconds()
 
 
-# ---- a slot is waited for -----------------------------------------------------------------------
+# ---- a permit is waited for -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("priority", Priority)
 @pytest.mark.parametrize("allowance", [None, *Allowance])
-def test_a_slot_is_taken_in_its_lane_and_waited_for(lane: Lane, allowance: Allowance | None) -> None:
+def test_a_permit_is_taken_in_its_priority_and_waited_for(priority: Priority, allowance: Allowance | None) -> None:
     w = world()
-    w.pacer.begins_in = [1.5]
+    w.rate_limiter.begins_in = [1.5]
 
-    slot = take_slot("default", lane, w.tools, allowance=allowance)
+    permit = take_permit("default", priority, w.dependencies, allowance=allowance)
 
-    assert slot == Slot(START + timedelta(seconds=1.5))
-    assert w.clock.now() == slot.at
-    assert w.pacer.lanes == [lane]
-    assert w.pacer.allowances == ([allowance] if allowance else [])
-    assert w.telemetry.counts == {"PaceWait": 1500}
+    assert permit == Permit(START + timedelta(seconds=1.5))
+    assert w.clock.now() == permit.at
+    assert w.rate_limiter.priorities == [priority]
+    assert w.rate_limiter.allowances == ([allowance] if allowance else [])
+    assert w.telemetry.counts == {"PermitWait": 1500}
 
 
-def test_without_a_slot_nobody_waits() -> None:
+def test_without_a_permit_nobody_waits() -> None:
     w = world()
-    w.pacer.full_for = 7.0
+    w.rate_limiter.full_for = 7.0
 
-    full = take_slot("default", Lane.CALLER, w.tools)
+    full = take_permit("default", Priority.CALLER, w.dependencies)
 
     assert isinstance(full, Full)
     assert full.next_at == START + timedelta(seconds=7)
-    assert (since(w), w.pacer.reserved, w.telemetry.counts) == (0, 0, {})
+    assert (since(w), w.rate_limiter.reserved, w.telemetry.counts) == (0, 0, {})
 
 
-def test_without_a_pace_there_is_no_slot() -> None:
+def test_without_a_pace_there_is_no_permit() -> None:
     w = world()
-    w.pacer.fails = {"reserve"}
+    w.rate_limiter.fails = {"reserve"}
 
     with pytest.raises(LedgerUnavailable):
-        take_slot("default", Lane.CALLER, w.tools)
+        take_permit("default", Priority.CALLER, w.dependencies)
 
 
 # ---- being on time ------------------------------------------------------------------------------
 
 
-def test_a_slot_that_was_missed_is_taken_anew_in_the_same_lane() -> None:
+def test_a_permit_that_was_missed_is_taken_anew_in_the_same_priority() -> None:
     w = world()
-    w.pacer.begins_in = [-1.0, 0.5]
+    w.rate_limiter.begins_in = [-1.0, 0.5]
 
-    slot = take_slot("default", Lane.BULK, w.tools, allowance=Allowance.FUNDS)
+    permit = take_permit("default", Priority.BULK, w.dependencies, allowance=Allowance.FUNDS)
 
-    assert slot == Slot(START + timedelta(seconds=0.5))
-    assert w.clock.now() == slot.at
-    assert w.pacer.lanes == [Lane.BULK] * 2
-    assert w.pacer.allowances == [Allowance.FUNDS] * 2
-    assert w.telemetry.counts["SlotMissed"] == 1
+    assert permit == Permit(START + timedelta(seconds=0.5))
+    assert w.clock.now() == permit.at
+    assert w.rate_limiter.priorities == [Priority.BULK] * 2
+    assert w.rate_limiter.allowances == [Allowance.FUNDS] * 2
+    assert w.telemetry.counts["PermitMissed"] == 1
 
 
 @pytest.mark.parametrize(("late", "taken"), [(LATE_SECONDS, 1), (LATE_SECONDS + 0.001, 2)])
 def test_a_little_late_is_on_time(late: float, taken: int) -> None:
     w = world()
-    w.pacer.begins_in = [-late]
+    w.rate_limiter.begins_in = [-late]
 
-    take_slot("default", Lane.CALLER, w.tools)
+    take_permit("default", Priority.CALLER, w.dependencies)
 
-    assert w.pacer.reserved == taken
+    assert w.rate_limiter.reserved == taken
 
 
 def test_whoever_is_always_late_leaves_in_the_end() -> None:
     w = world()
-    w.pacer.begins_in = [-1.0] * 20
+    w.rate_limiter.begins_in = [-1.0] * 20
 
-    slot = take_slot("default", Lane.CALLER, w.tools)
+    permit = take_permit("default", Priority.CALLER, w.dependencies)
 
-    assert isinstance(slot, Slot)
-    assert w.pacer.reserved == 1 + SLOTS_MISSED_MAX == 4
-    assert w.telemetry.counts["SlotMissed"] == SLOTS_MISSED_MAX
+    assert isinstance(permit, Permit)
+    assert w.rate_limiter.reserved == 1 + PERMITS_MISSED_MAX == 4
+    assert w.telemetry.counts["PermitMissed"] == PERMITS_MISSED_MAX
 
 
-def test_whoever_was_late_may_find_no_other_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_was_late_may_find_no_other_permit(monkeypatch: pytest.MonkeyPatch) -> None:
     w = world()
     full = Full(START + 7 * MINUTE, START + 6 * MINUTE)
-    answers = iter([Slot(START - MINUTE), full])
-    monkeypatch.setattr(w.pacer, "reserve", lambda *_, **__: next(answers))
+    responses = iter([Permit(START - MINUTE), full])
+    monkeypatch.setattr(w.rate_limiter, "reserve", lambda *_, **__: next(responses))
 
-    assert take_slot("default", Lane.CALLER, w.tools) is full
+    assert take_permit("default", Priority.CALLER, w.dependencies) is full
 
 
-def test_a_call_that_is_on_time_leaves_on_its_slot() -> None:
+def test_a_call_that_is_on_time_leaves_on_its_permit() -> None:
     w = world()
 
-    keep_time(Slot(START - timedelta(seconds=LATE_SECONDS)), "default", w.tools)
+    reacquire_if_late(Permit(START - timedelta(seconds=LATE_SECONDS)), "default", w.dependencies)
 
-    assert (w.pacer.reserved, since(w)) == (0, 0)
+    assert (w.rate_limiter.reserved, since(w)) == (0, 0)
 
 
-def test_a_call_that_was_held_up_takes_another_slot_before_all_others() -> None:
+def test_a_call_that_was_held_up_takes_another_permit_before_all_others() -> None:
     w = world()
-    w.pacer.begins_in = [1.0]
+    w.rate_limiter.begins_in = [1.0]
 
-    keep_time(Slot(START - MINUTE), "default", w.tools)
+    reacquire_if_late(Permit(START - MINUTE), "default", w.dependencies)
 
-    assert (w.pacer.lanes, since(w)) == ([Lane.RECOVERY], 1.0)
-    assert w.telemetry.counts == {"SlotMissed": 1}
+    assert (w.rate_limiter.priorities, since(w)) == ([Priority.RECOVERY], 1.0)
+    assert w.telemetry.counts == {"PermitMissed": 1}
 
 
 @pytest.mark.parametrize(("full_for", "fails"), [(5.0, set()), (None, {"reserve"})], ids=["full", "no pace"])
-def test_a_call_that_is_written_down_leaves_at_once_if_there_is_no_slot(
+def test_a_call_that_is_written_down_leaves_at_once_if_there_is_no_permit(
     full_for: float | None, fails: set[str]
 ) -> None:
     w = world()
-    w.pacer.full_for, w.pacer.fails = full_for, fails
+    w.rate_limiter.full_for, w.rate_limiter.fails = full_for, fails
 
-    keep_time(Slot(START - MINUTE), "default", w.tools)
+    reacquire_if_late(Permit(START - MINUTE), "default", w.dependencies)
 
     assert since(w) == 0
 
 
-def test_a_ledger_that_stalls_costs_the_call_its_slot_and_not_its_answer() -> None:
+def test_a_ledger_that_stalls_costs_the_call_its_permit_and_not_its_response() -> None:
     # given a first write that takes a second, and later one of a recovery that does
     w = world()
     slowly(w, "open")
 
     # when
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
 
     # then
-    assert w.pacer.lanes == [Lane.CALLER, Lane.RECOVERY]
+    assert w.rate_limiter.priorities == [Priority.CALLER, Priority.RECOVERY]
     assert w.amazon.names == ["CreateGiftCard"]
     # ... and the same for a recovery's
     w = holding(unknown_since())
     slowly(w, "apply")
-    run_execution(ID, 0, w.tools)
-    assert w.pacer.lanes == [Lane.RECOVERY, Lane.RECOVERY]
+    run_execution(ID, 0, w.dependencies)
+    assert w.rate_limiter.priorities == [Priority.RECOVERY, Priority.RECOVERY]
     assert w.amazon.names == ["CreateGiftCard"]
 
 
@@ -216,41 +216,41 @@ def holding(kept: Record, *script: Any) -> World:
 
 
 def issued(*script: Any) -> World:
-    """An order that has succeeded; the slots that it took are forgotten."""
+    """An order that has succeeded; the permits that it took are forgotten."""
     w = world()
-    issue(order(), w.tools, w.budget())
-    w.pacer.lanes.clear()
+    issue(order(), w.dependencies, w.budget())
+    w.rate_limiter.priorities.clear()
     w.amazon.script = list(script)
     return w
 
 
 def place(w: World) -> None:
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
 
 
 def recovery(w: World) -> None:
-    run_execution(ID, 0, w.tools)
+    run_execution(ID, 0, w.dependencies)
 
 
 def from_backlog(w: World) -> None:
-    issue_queued(ID, w.tools, w.budget())
+    issue_queued(ID, w.dependencies, w.budget())
 
 
 def cancelled(w: World) -> None:
     (request_id,) = w.ledger.records
-    cancel(request_id, Operation.CREATE_GIFT_CARD, None, w.tools, w.budget())
+    cancel(request_id, Operation.CREATE_GIFT_CARD, None, w.dependencies, w.budget())
 
 
 def revealed(w: World) -> None:
     (request_id,) = w.ledger.records
-    reveal(request_id, None, w.tools, w.budget())
+    reveal(request_id, None, w.dependencies, w.budget())
 
 
-C, R, B = Lane.CALLER, Lane.RECOVERY, Lane.BACKLOG
+C, R, B = Priority.CALLER, Priority.RECOVERY, Priority.BACKLOG
 PROBED: Final = reversing(card_seen=True, gc_id="GC1", too_late=TooLateStage.ANSWERED)
 NEVER_EXECUTED: Final = record(Status.RECOVERING, in_flight=False, due_at=START)
 
-LANES: Final[dict[str, tuple[Callable[[], World], Callable[[World], None], list[Lane]]]] = {
+PRIORITIES: Final[dict[str, tuple[Callable[[], World], Callable[[World], None], list[Priority]]]] = {
     "an order": (world, place, [C]),
     "an order, throttled": (lambda: world(THROTTLED), place, [C, C]),
     "an order, its key refused": (lambda: world(KEY_REFUSED), place, [C, C]),
@@ -272,81 +272,79 @@ LANES: Final[dict[str, tuple[Callable[[], World], Callable[[World], None], list[
 }
 
 
-@pytest.mark.parametrize(("begun", "happens", "lanes"), LANES.values(), ids=LANES)
-def test_each_call_goes_by_its_lane(
-    begun: Callable[[], World], happens: Callable[[World], None], lanes: list[Lane]
+@pytest.mark.parametrize(("begun", "happens", "priorities"), PRIORITIES.values(), ids=PRIORITIES)
+def test_each_call_goes_by_its_priority(
+    begun: Callable[[], World], happens: Callable[[World], None], priorities: list[Priority]
 ) -> None:
     w = begun()
 
     happens(w)
 
-    assert w.pacer.lanes == lanes
-    assert w.pacer.allowances == []
+    assert w.rate_limiter.priorities == priorities
+    assert w.rate_limiter.allowances == []
 
 
-def test_the_book_has_an_allowance_of_its_own_and_goes_with_the_recovery() -> None:
+def test_the_activity_has_an_allowance_of_its_own_and_goes_with_the_recovery() -> None:
     w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *[NoSuchRequest()] * 200)
 
     recovery(w)
 
     assert w.ledger.records[ID].status is Status.REVERSED
-    assert w.pacer.allowances == [Allowance.ACTIVITY]
-    assert set(w.pacer.lanes) == {Lane.RECOVERY}
-    assert len(w.pacer.lanes) == len(w.amazon.sent) + 1
+    assert w.rate_limiter.allowances == [Allowance.ACTIVITY]
+    assert set(w.rate_limiter.priorities) == {Priority.RECOVERY}
+    assert len(w.rate_limiter.priorities) == len(w.amazon.sent) + 1
 
 
-# ---- questions ----------------------------------------------------------------------------------
+# ---- queries ----------------------------------------------------------------------------------
 
 
-def asking(question: str, *answers: Any) -> World:
-    """An Amazon that answers one kind of question."""
+def asking(query: str, *responses: Any) -> World:
+    """An Amazon that responses one kind of query."""
     w = world()
-    left = list(answers)
-    setattr(w.amazon, question, lambda *_, **__: left.pop(0))
+    left = list(responses)
+    setattr(w.amazon, query, lambda *_, **__: left.pop(0))
     return w
 
 
 def status_asked(w: World) -> None:
-    check_activation_status("default", Secret("6006490000000001234"), None, w.tools, w.budget())
+    check_activation_status("default", Secret("6006490000000001234"), None, w.dependencies, w.budget())
 
 
 def page_asked(w: World) -> None:
-    get_activity("default", START, START + HOUR, index=0, tools=w.tools, budget=w.budget())
+    get_activity("default", START, START + HOUR, index=0, dependencies=w.dependencies, budget=w.budget())
 
 
 def funds_asked(w: World) -> None:
-    available_funds("default", w.tools, w.budget())
+    available_funds("default", w.dependencies, w.budget())
 
 
-QUESTIONS: Final[dict[str, tuple[Callable[[World], None], str, Any, list[Allowance]]]] = {
+QUERIES: Final[dict[str, tuple[Callable[[World], None], str, Any, list[Allowance]]]] = {
     "a card's state": (status_asked, "activation_status", CardState("Activated", None, None), []),
     "the activity": (page_asked, "activity_page", ActivityPage((), 0), [Allowance.ACTIVITY]),
     "the balance": (funds_asked, "funds", BALANCE, [Allowance.FUNDS]),
 }
-each_question = pytest.mark.parametrize(
-    ("ask", "port", "answer", "allowances"), QUESTIONS.values(), ids=QUESTIONS.keys()
-)
+each_query = pytest.mark.parametrize(("ask", "port", "answer", "allowances"), QUERIES.values(), ids=QUERIES.keys())
 
 
-@each_question
-def test_a_question_is_a_callers_and_uses_its_allowance(
-    ask: Callable[[World], None], port: str, answer: Any, allowances: list[Allowance]
+@each_query
+def test_a_query_is_a_callers_and_uses_its_allowance(
+    ask: Callable[[World], None], port: str, response: Any, allowances: list[Allowance]
 ) -> None:
-    w = asking(port, answer)
+    w = asking(port, response)
 
     ask(w)
 
-    assert w.pacer.lanes == [Lane.CALLER]
-    assert w.pacer.allowances == allowances
+    assert w.rate_limiter.priorities == [Priority.CALLER]
+    assert w.rate_limiter.allowances == allowances
 
 
-@each_question
-def test_a_question_waits_two_seconds_for_a_slot_and_no_longer(
-    ask: Callable[[World], None], port: str, answer: Any, allowances: list[Allowance]
+@each_query
+def test_a_query_waits_two_seconds_for_a_permit_and_no_longer(
+    ask: Callable[[World], None], port: str, response: Any, allowances: list[Allowance]
 ) -> None:
-    soon, late = asking(port, answer), asking(port, answer)
-    soon.pacer.free_at = START + timedelta(seconds=2)
-    late.pacer.free_at = START + timedelta(seconds=2, milliseconds=1)
+    soon, late = asking(port, response), asking(port, response)
+    soon.rate_limiter.free_at = START + timedelta(seconds=2)
+    late.rate_limiter.free_at = START + timedelta(seconds=2, milliseconds=1)
 
     ask(soon)
     with pytest.raises(AmazonUnavailable) as told:
@@ -355,18 +353,18 @@ def test_a_question_waits_two_seconds_for_a_slot_and_no_longer(
     assert since(soon) == 2
     assert since(late) == 0
     assert told.value.retry_after_seconds == 3
-    assert late.pacer.reserved == 0
+    assert late.rate_limiter.reserved == 0
 
 
-@each_question
-def test_only_a_question_without_an_allowance_tells_of_the_accounts_pace(
-    ask: Callable[[World], None], port: str, answer: Any, allowances: list[Allowance]
+@each_query
+def test_only_a_query_without_an_allowance_tells_of_the_accounts_pace(
+    ask: Callable[[World], None], port: str, response: Any, allowances: list[Allowance]
 ) -> None:
-    w = asking(port, THROTTLED, THROTTLED, answer)
+    w = asking(port, THROTTLED, THROTTLED, response)
 
     ask(w)
 
-    assert w.pacer.slowed_down == ([] if allowances else ["default"] * 2)
+    assert w.rate_limiter.slowed_down == ([] if allowances else ["default"] * 2)
 
 
 # ---- giving way ---------------------------------------------------------------------------------
@@ -385,9 +383,9 @@ def test_only_a_question_without_an_allowance_tells_of_the_accounts_pace(
 def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unknown | Unresolved) -> None:
     w = world()
 
-    heed("uk", outcome, w.tools)
+    on_throttled("uk", outcome, w.dependencies)
 
-    assert w.pacer.slowed_down == ["uk"]
+    assert w.rate_limiter.slowed_down == ["uk"]
     assert w.telemetry.counts == {"Throttled": 1}
     assert w.telemetry.lines == [("throttled", {"account": "uk"})]
 
@@ -410,18 +408,18 @@ def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unknown | Unre
     ],
     ids=repr,
 )
-def test_no_other_answer_slows_it_down(outcome: Any) -> None:
+def test_no_other_response_slows_it_down(outcome: Any) -> None:
     w = world()
 
-    heed("default", outcome, w.tools)
+    on_throttled("default", outcome, w.dependencies)
 
-    assert w.pacer.slowed_down == []
+    assert w.rate_limiter.slowed_down == []
     assert w.telemetry.counts == {}
 
 
 def test_a_pace_that_cannot_be_slowed_down_stops_nobody() -> None:
     w = world(THROTTLED)
-    w.pacer.fails = {"slow_down"}
+    w.rate_limiter.fails = {"slow_down"}
 
     place(w)
 
@@ -450,7 +448,7 @@ def test_every_throttled_call_slows_down_once(begun: Callable[[], World], happen
 
     happens(w)
 
-    assert w.pacer.slowed_down == ["default"] * 2
+    assert w.rate_limiter.slowed_down == ["default"] * 2
     assert w.telemetry.counts["Throttled"] == 2
 
 
@@ -461,7 +459,7 @@ def test_a_throttled_book_says_nothing_of_the_pace() -> None:
     recovery(w)
 
     assert len(w.amazon.pages_asked) == 3
-    assert w.pacer.slowed_down == []
+    assert w.rate_limiter.slowed_down == []
 
 
 # ---- in time ------------------------------------------------------------------------------------
@@ -476,14 +474,14 @@ def test_a_throttled_book_says_nothing_of_the_pace() -> None:
     ],
     ids=["repeat", "reverse", "probe"],
 )
-def test_a_slot_that_took_the_time_of_the_try_leaves_it_to_the_next_run(task: Task, kept: Record) -> None:
+def test_a_permit_that_took_the_time_of_the_try_leaves_it_to_the_next_run(task: Task, kept: Record) -> None:
     w = world()
     w.ledger.records[ID] = kept
-    w.pacer.begins_in = [14.5]
+    w.rate_limiter.begins_in = [14.5]
 
-    said = recover(task, ID, 0, w.tools, w.budget(), support_address=None)
+    said = recover(task, ID, 0, w.dependencies, w.budget(), support_address=None)
 
     assert (w.amazon.sent, w.ledger.records[ID]) == ([], kept)
     assert (said.next, said.pause) == (task, Pause.NONE)
-    recover(task, ID, 0, w.tools, w.budget(), support_address=None)
+    recover(task, ID, 0, w.dependencies, w.budget(), support_address=None)
     assert len(w.amazon.sent) == 1

@@ -16,7 +16,7 @@ from incentives.domain.errors import GatewayError
 from tests.unit import (
     histories_of_recovery,
     histories_of_sending,
-    histories_of_the_book,
+    histories_of_the_activity,
     rules_of_recovery,
     rules_of_sending,
 )
@@ -39,7 +39,7 @@ def test_every_history_is_some_rules() -> None:
     used = {rule.history for rule in RULES}
     told = {
         each
-        for module in (histories_of_sending, histories_of_recovery, histories_of_the_book)
+        for module in (histories_of_sending, histories_of_recovery, histories_of_the_activity)
         for each in vars(module).values()
         if inspect.isfunction(each) and each.__module__ == module.__name__ and not inspect.signature(each).parameters
     }

@@ -11,12 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from incentives.aws.events import ENTRIES_MAX, EventBridgeBus, NotPublished
-from incentives.aws.records import encode_key, encode_record
+from incentives.aws.single_requests.record_items import encode_key, encode_record
 from incentives.aws.stream import read_stream_record
 from incentives.domain.events import SCHEMA_VERSION, Event, event_of
-from incentives.domain.ledger import Cause, Intent, KeyItem, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
+from incentives.domain.single_requests.record import Cause, Intent, KeyItem, Record, Status
 from incentives.usecases.publish_events import publish_events
 from tests.support.fakes import CODE, FakeTelemetry
 from tests.unit.amazon_model import Fault
@@ -79,9 +79,9 @@ def moved(number: int, status: Status = S.SUCCEEDED) -> dict[str, Any]:
 
 def publish(*records: Any, bus: FakeBus | None = None) -> tuple[FakeBus, list[str]]:
     bus = bus or FakeBus()
-    answer = publish_events(records, bus, FakeTelemetry())
-    assert answer.keys() == {"batchItemFailures"}
-    return bus, [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+    response = publish_events(records, bus, FakeTelemetry())
+    assert response.keys() == {"batchItemFailures"}
+    return bus, [each["itemIdentifier"] for each in response["batchItemFailures"]]
 
 
 # ---- which event --------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_an_event_holds_ids_amounts_and_states_only() -> None:
         gc_id="GC1",
         options={"externalReference": "po-7", "notification": {"email": "someone@example.test"}},
         caller="arn:caller",
-        sealed="sealed-1",
+        encrypted="sealed-1",
         subject="*4321",
         refusal=REFUSAL,
         case_file="{}",
@@ -207,7 +207,7 @@ def test_a_whole_life_is_told_once_per_state_and_without_anything_to_spend(
 
     assert failed == []
     told = repr(bus.published)
-    assert all(secret not in told for secret in ("CANARY", CODE, CARD_NUMBER, CUSTOMER, "sealed"))
+    assert all(secret not in told for secret in ("CANARY", CODE, CARD_NUMBER, CUSTOMER, "encrypted"))
     ends = [event for event in bus.published if event.type not in {"RecoveryStarted", "ReversalStarted"}]
     assert [event.detail["status"] for event in ends][-1] == life.newest.status.value
     assert len(ends) == len(life.world.ledger.records)
@@ -306,17 +306,17 @@ def test_an_earlier_failure_is_named_rather_than_the_unreadable_record() -> None
 class FakeEventBridge:
     """`put_events` with scripted failures."""
 
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: Any) -> None:
+        self.responses = list(responses)
         self.entries: list[dict[str, Any]] = []
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - AWS's name
         self.entries += Entries
-        answer = self.answers.pop(0) if self.answers else {"FailedEntryCount": 0, "Entries": [{}] * len(Entries)}
-        if isinstance(answer, Exception):
-            raise answer
-        assert isinstance(answer, dict)
-        return answer
+        response = self.responses.pop(0) if self.responses else {"FailedEntryCount": 0, "Entries": [{}] * len(Entries)}
+        if isinstance(response, Exception):
+            raise response
+        assert isinstance(response, dict)
+        return response
 
 
 def events(count: int) -> list[Event]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
-from incentives.api import orders, questions
+from incentives.api import orders, queries
 from incentives.api.gateway import ApiCall
 from incentives.api.models import (
     ActivateGiftCardBody,
@@ -19,7 +19,7 @@ from incentives.api.models import (
     LoadAmazonBalanceBody,
     parse,
 )
-from incentives.domain.accounts import AccountFunds, Activity, CardState, Secret
+from incentives.domain.accounts.account import AccountFunds, Activity, CardState, Secret
 from incentives.domain.errors import (
     AccountUnusable,
     AmazonUnavailable,
@@ -30,9 +30,9 @@ from incentives.domain.errors import (
 )
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause
-from incentives.usecases.check_activation_status import check_activation_status
-from incentives.usecases.funds import available_funds
-from incentives.usecases.get_activity import get_activity
+from incentives.usecases.accounts.funds import available_funds
+from incentives.usecases.accounts.get_activity import get_activity
+from incentives.usecases.single_requests.check_activation_status import check_activation_status
 from tests.support.fakes import START, ScriptedAmazon, World, account, usd, world
 from tests.unit.builders import KEY_REFUSED, NOT_SENT, RESEND, THROTTLED, TIMED_OUT
 
@@ -49,62 +49,62 @@ class Listening(ScriptedAmazon):
         super().__init__(w.clock, script)
         self.asked: list[dict[str, Any]] = []
 
-        self.on_question: Callable[[], None] = lambda: None
+        self.on_query: Callable[[], None] = lambda: None
 
-    def _answer(self, account: Any, **asked: Any) -> Any:
+    def _response(self, account: Any, **asked: Any) -> Any:
         self.asked.append({"account": account.name, **asked})
-        self.on_question()
+        self.on_query()
         return self.script.pop(0)
 
-    activation_status = activity_page = funds = _answer
+    activation_status = activity_page = funds = _response
 
 
 def listening(*script: Any) -> tuple[World, Listening]:
     w = world()
     amazon = Listening(w, *script)
-    object.__setattr__(w.tools, "amazon", amazon)
+    object.__setattr__(w.dependencies, "amazon", amazon)
     return w, amazon
 
 
 def state(w: World, request_id: str | None = None, name: str = "default") -> CardState:
-    return check_activation_status(name, Secret(NUMBER), request_id, w.tools, w.budget())
+    return check_activation_status(name, Secret(NUMBER), request_id, w.dependencies, w.budget())
 
 
 def page(w: World, name: str = "default") -> ActivityPage:
-    return get_activity(name, START, END, index=0, tools=w.tools, budget=w.budget())
+    return get_activity(name, START, END, index=0, dependencies=w.dependencies, budget=w.budget())
 
 
 def balance(w: World) -> AccountFunds:
-    return available_funds("default", w.tools, w.budget())
+    return available_funds("default", w.dependencies, w.budget())
 
 
 ASK: Final = {"status": (state, ACTIVE), "activity": (page, PAGE)}
-both = pytest.mark.parametrize(("ask", "answer"), ASK.values(), ids=ASK)
+both = pytest.mark.parametrize(("ask", "response"), ASK.values(), ids=ASK)
 
 
 # ---- asking -------------------------------------------------------------------------------------
 
 
 @both
-def test_an_answer_is_told_after_one_question_in_the_accounts_own_pace(ask: Any, answer: Any) -> None:
-    w, amazon = listening(answer)
-    assert ask(w) == answer
-    assert (len(amazon.asked), w.pacer.reserved, w.ledger.writes) == (1, 1, 0)
+def test_an_response_is_told_after_one_query_in_the_accounts_own_pace(ask: Any, response: Any) -> None:
+    w, amazon = listening(response)
+    assert ask(w) == response
+    assert (len(amazon.asked), w.rate_limiter.reserved, w.ledger.writes) == (1, 1, 0)
 
 
 @both
 @pytest.mark.parametrize(
     "trouble", [RESEND, TIMED_OUT, THROTTLED, NOT_SENT], ids=["resend", "late", "throttle", "gone"]
 )
-def test_a_question_without_an_answer_is_asked_again_a_second_later(ask: Any, answer: Any, trouble: Any) -> None:
-    w, amazon = listening(trouble, answer)
-    assert ask(w) == answer
+def test_a_query_without_an_response_is_asked_again_a_second_later(ask: Any, response: Any, trouble: Any) -> None:
+    w, amazon = listening(trouble, response)
+    assert ask(w) == response
     assert len(amazon.asked) == 2
     assert w.clock.time - START >= timedelta(seconds=1)
 
 
 @both
-def test_it_is_asked_no_longer_than_the_function_has_time(ask: Any, answer: Any) -> None:
+def test_it_is_asked_no_longer_than_the_function_has_time(ask: Any, response: Any) -> None:
     w, amazon = listening(*[TIMED_OUT] * 100)
     with pytest.raises(AmazonUnavailable):
         ask(w)
@@ -112,9 +112,9 @@ def test_it_is_asked_no_longer_than_the_function_has_time(ask: Any, answer: Any)
 
 
 @both
-def test_it_is_not_asked_again_after_a_slot_that_took_all_the_time(ask: Any, answer: Any) -> None:
-    w, amazon = listening(TIMED_OUT, answer)
-    w.pacer.begins_in = [0.0, 13.5]
+def test_it_is_not_asked_again_after_a_permit_that_took_all_the_time(ask: Any, response: Any) -> None:
+    w, amazon = listening(TIMED_OUT, response)
+    w.rate_limiter.begins_in = [0.0, 13.5]
     with pytest.raises(AmazonUnavailable):
         ask(w)
     assert len(amazon.asked) == 1
@@ -184,18 +184,18 @@ def test_an_error_names_its_cause(ask: Any, cause: Any, told: Told) -> None:
 
 @every
 @pytest.mark.parametrize(("cause", "told"), CAUSES.values(), ids=CAUSES)
-def test_that_there_is_no_second_slot_hides_no_cause(ask: Any, cause: Any, told: Told) -> None:
+def test_that_there_is_no_second_permit_hides_no_cause(ask: Any, cause: Any, told: Told) -> None:
     # given a page that may be asked for once a minute, or a busy account
     w, amazon = listening(cause)
-    amazon.on_question = lambda: setattr(w.pacer, "full_for", 50.0)
+    amazon.on_query = lambda: setattr(w.rate_limiter, "full_for", 50.0)
     is_told(ask, w, told)
     assert len(amazon.asked) == 1
 
 
 @every
-def test_without_a_slot_nothing_is_asked_and_that_is_said(ask: Any) -> None:
+def test_without_a_permit_nothing_is_asked_and_that_is_said(ask: Any) -> None:
     w, amazon = listening()
-    w.pacer.full_for = 30
+    w.rate_limiter.full_for = 30
     is_told(ask, w, Told("RateInUse", 503, 30, "nothing was asked"))
     assert amazon.asked == []
 
@@ -203,16 +203,16 @@ def test_without_a_slot_nothing_is_asked_and_that_is_said(ask: Any) -> None:
 @every
 def test_a_rate_limiter_that_cannot_be_reached_is_not_amazon(ask: Any) -> None:
     w, amazon = listening()
-    w.pacer.fails = {"reserve"}
+    w.rate_limiter.fails = {"reserve"}
     with pytest.raises(LedgerUnavailable):
         ask(w)
     assert amazon.asked == []
 
 
 @both
-def test_a_refused_key_is_read_anew_once(ask: Any, answer: Any) -> None:
-    w, amazon = listening(KEY_REFUSED, answer)
-    assert ask(w) == answer
+def test_a_refused_key_is_read_anew_once(ask: Any, response: Any) -> None:
+    w, amazon = listening(KEY_REFUSED, response)
+    assert ask(w) == response
     assert w.accounts.reread == 1
     w, amazon = listening(*[KEY_REFUSED] * 5)
     with pytest.raises(AccountUnusable):
@@ -221,7 +221,7 @@ def test_a_refused_key_is_read_anew_once(ask: Any, answer: Any) -> None:
 
 
 @both
-def test_a_refusal_is_told_in_amazons_words(ask: Any, answer: Any) -> None:
+def test_a_refusal_is_told_in_amazons_words(ask: Any, response: Any) -> None:
     w, amazon = listening(Refused(AmazonError("F300", "AccountHasProblems")))
     with pytest.raises(RefusedByAmazon) as told:
         ask(w)
@@ -230,8 +230,8 @@ def test_a_refusal_is_told_in_amazons_words(ask: Any, answer: Any) -> None:
 
 
 @both
-def test_the_named_account_is_asked(ask: Any, answer: Any) -> None:
-    w, amazon = listening(answer)
+def test_the_named_account_is_asked(ask: Any, response: Any) -> None:
+    w, amazon = listening(response)
     w.accounts.accounts["jp"] = account("jp", partner_id="Jpan1")
     ask(w, name="jp")
     assert amazon.asked[0]["account"] == "jp"
@@ -239,8 +239,8 @@ def test_the_named_account_is_asked(ask: Any, answer: Any) -> None:
 
 
 @both
-def test_an_unknown_account_is_named(ask: Any, answer: Any) -> None:
-    w, amazon = listening(answer)
+def test_an_unknown_account_is_named(ask: Any, response: Any) -> None:
+    w, amazon = listening(response)
     with pytest.raises(AccountUnusable) as told:
         ask(w, name="nobody")
     assert told.value.account == "nobody"
@@ -256,7 +256,7 @@ def test_the_card_asked_about_is_told_to_amazon_and_to_nobody_else() -> None:
     assert NUMBER not in repr(asked)
 
 
-def test_a_question_without_a_request_id_has_one_of_its_own_each_time() -> None:
+def test_a_query_without_a_request_id_has_one_of_its_own_each_time() -> None:
     w, amazon = listening(ACTIVE, ACTIVE, PAGE, PAGE)
     for _ in range(2):
         state(w)
@@ -269,7 +269,7 @@ def test_a_question_without_a_request_id_has_one_of_its_own_each_time() -> None:
 
 def test_a_page_is_asked_for_in_amazons_words() -> None:
     w, amazon = listening(PAGE)
-    get_activity("default", START, END, index=3, tools=w.tools, budget=w.budget())
+    get_activity("default", START, END, index=3, dependencies=w.dependencies, budget=w.budget())
     assert amazon.asked[0]["query"] == {
         "utcStartDate": "2026-03-01T12:00:00",
         "utcEndDate": "2026-03-02T12:00:00",
@@ -287,7 +287,7 @@ def call(**parameters: str) -> ApiCall:
 
 
 def test_days_are_whole_and_both_included() -> None:
-    found = questions.read_activity(call(**{"from": "2026-03-01", "to": "2026-03-02", "page": "7"}))
+    found = queries.read_activity(call(**{"from": "2026-03-01", "to": "2026-03-02", "page": "7"}))
     assert found == (None, datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC), 7)
 
 
@@ -312,14 +312,14 @@ MARCH: Final = {"from": "2026-03-01", "to": "2026-03-01"}
 )
 def test_a_bad_parameter_is_named(parameters: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidInput) as told:
-        questions.read_activity(call(**parameters))
+        queries.read_activity(call(**parameters))
     assert told.value.field == field
 
 
 def test_a_page_is_told_in_amazons_words() -> None:
     row = Activity("Test1A", "GCCreation", "Success", START, usd("25.00"), "G1", None, is_real=True)
     blank = Activity("Test1B", None, None, None, None, None, "InvalidAmountValue", is_real=False)
-    body = questions.activity("default", 0, (row, blank), None, left_out=3).body
+    body = queries.activity("default", 0, (row, blank), None, left_out=3).body
     assert (body["page"], body["total"], body["rowsLeftOut"]) == (0, None, 3)
     assert body["activities"][0]["value"] == {"amount": "25.00", "currencyCode": "USD"}
     assert body["activities"][0]["activityTime"] == "2026-03-01T12:00:00Z"
@@ -327,13 +327,13 @@ def test_a_page_is_told_in_amazons_words() -> None:
 
 
 def test_a_state_is_told_masked() -> None:
-    told = questions.card_state("default", "*" * 15 + "1234", CardState("AwaitingActivation", None, None)).body
+    told = queries.card_state("default", "*" * 15 + "1234", CardState("AwaitingActivation", None, None)).body
     assert told["value"] is None
     assert told["cardNumber"] == "***************1234"
 
 
 def test_a_balance_below_zero_is_told() -> None:
-    assert questions.money(Money(-usd("12.50").amount, "USD")) == {"amount": "-12.50", "currencyCode": "USD"}
+    assert queries.money(Money(-usd("12.50").amount, "USD")) == {"amount": "-12.50", "currencyCode": "USD"}
 
 
 # ---- who is meant -------------------------------------------------------------------------------

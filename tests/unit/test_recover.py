@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Cause, Change, Intent, Lost, Record, Status, TooLateStage
 from incentives.domain.outcomes import ConflictKind, NotExecutedBecause, Reversed, Succeeded, TooLate, Unresolved
-from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, take_over
-from incentives.usecases.recover import LEDGER_WAIT_SECONDS, Pause, Progress, Task, progress, recover
+from incentives.domain.single_requests.record import Cause, Change, Intent, Lost, Record, Status, TooLateStage
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, accept_cancel, take_over
+from incentives.usecases.recovery.recover import LEDGER_WAIT_SECONDS, OrderProgress, Pause, Task, progress, recover
 from tests.support.fakes import CODE, START, Sent, World, card, world
 from tests.support.workflow import SUPPORT, run_execution
 from tests.unit.builders import (
@@ -40,8 +40,8 @@ def holding(kept: Record, *script: Any) -> World:
     return w
 
 
-def run(w: World, task: Task, *, request_id: str = ID, epoch: int = 0) -> Progress:
-    return recover(task, request_id, epoch, w.tools, w.budget(), support_address=SUPPORT)
+def run(w: World, task: Task, *, request_id: str = ID, epoch: int = 0) -> OrderProgress:
+    return recover(task, request_id, epoch, w.dependencies, w.budget(), support_address=SUPPORT)
 
 
 def now(w: World) -> Record:
@@ -94,7 +94,7 @@ def test_a_task_that_the_policy_no_longer_wants_does_nothing_and_says_what_it_wa
     if told is task:
         assert w.ledger.writes > 0
     else:
-        assert (w.ledger.writes, w.amazon.sent, w.people.mails) == (0, [], [])
+        assert (w.ledger.writes, w.amazon.sent, w.notifier.mails) == (0, [], [])
         assert said.next is task
 
 
@@ -157,7 +157,7 @@ def test_escalate_writes_the_state_and_waits_for_the_mail() -> None:
     assert now(w).status is S.ESCALATED
     assert now(w).case_file is not None
     assert (said.next, said.pause, said.wait_seconds) == (Task.MAIL, Pause.LONGER, 26 * 60)
-    assert not w.people.mails
+    assert not w.notifier.mails
 
 
 def test_a_key_that_was_cached_is_read_anew_within_the_task() -> None:
@@ -167,9 +167,9 @@ def test_a_key_that_was_cached_is_read_anew_within_the_task() -> None:
     assert w.accounts.reread == 1
 
 
-def test_a_slot_that_is_far_off_is_waited_for_by_the_workflow() -> None:
+def test_a_permit_that_is_far_off_is_waited_for_by_the_workflow() -> None:
     w = holding(unknown_since())
-    w.pacer.full_for = 7.0
+    w.rate_limiter.full_for = 7.0
 
     said = run(w, Task.REPEAT)
 
@@ -206,7 +206,7 @@ def test_a_task_whose_epoch_is_not_the_records_ends_and_touches_nothing(
     said = run(w, task, epoch=epoch)
 
     assert said.next is Task.DONE
-    assert (w.ledger.writes, w.amazon.sent, w.people.mails, w.people.notices) == (0, [], [], [])
+    assert (w.ledger.writes, w.amazon.sent, w.notifier.mails, w.notifier.notices) == (0, [], [], [])
 
 
 def test_a_record_that_is_not_there_ends_the_execution() -> None:
@@ -260,7 +260,7 @@ def test_a_cancel_while_the_reversal_is_under_way_withdraws_the_reissue() -> Non
     w = world(cancelled)
     w.ledger.records[ID] = reversing(Cause.REISSUE)
 
-    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is Task.DONE
 
     assert (now(w).status, now(w).replaced_by) == (S.REVERSED, None)
     assert len(w.ledger.records) == 1
@@ -358,7 +358,7 @@ def test_a_task_whose_write_fails_looks_again_and_nothing_is_lost(kept: Record, 
 
     assert (said.next, said.wait_seconds) == (Task.LOOK, LEDGER_WAIT_SECONDS)
     assert len(w.amazon.sent) == after, "nothing leaves that is not certainly recorded"
-    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is Task.DONE
     assert now(w).status is (S.REVERSED if kept.status is S.REVERSING else S.SUCCEEDED)
 
 
@@ -412,7 +412,7 @@ def test_after_a_wait_comes_what_is_due_then() -> None:
 
 
 def test_progress_carries_ids_and_counters_only() -> None:
-    said = progress(reversing(attempts=3, reversal_attempts=4, epoch=2, gc_id="GC1", sealed="sealed-1"), START)
+    said = progress(reversing(attempts=3, reversal_attempts=4, epoch=2, gc_id="GC1", encrypted="sealed-1"), START)
 
     assert {each.name for each in fields(said)} == {
         "request_id",
@@ -463,16 +463,16 @@ def test_a_mail_that_is_told_too_early_is_not_sent() -> None:
     said = run(w, Task.MAIL)
 
     assert (said.next, said.wait_seconds) == (Task.MAIL, 1)
-    assert (w.people.mails, w.people.notices, w.ledger.writes) == ([], [], 0)
+    assert (w.notifier.mails, w.notifier.notices, w.ledger.writes) == ([], [], 0)
 
 
 def test_an_execution_of_what_nobody_answers_lasts_a_day_and_ends_escalated_and_mailed() -> None:
     w = holding(unknown_since(), *[TIMED_OUT] * 1000)
 
-    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
+    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED
 
     assert timedelta() < w.clock.now() - START - DEADLINE < 27 * MINUTE
-    assert len(w.people.mails) == len(w.people.notices) == 1
+    assert len(w.notifier.mails) == len(w.notifier.notices) == 1
 
 
 @pytest.mark.parametrize(
@@ -486,10 +486,10 @@ def test_an_execution_of_what_nobody_answers_lasts_a_day_and_ends_escalated_and_
     ids=["it had worked", "alive", "reversed after all", "read twice"],
 )
 def test_too_late_is_read_and_reversed_once_more(script: list[Any], status: Status) -> None:
-    answers = [(lambda sent: Succeeded(card(sent.call))) if each is None else each for each in script]
-    w = holding(reversing(card_seen=True), *answers)
+    responses = [(lambda sent: Succeeded(card(sent.call))) if each is None else each for each in script]
+    w = holding(reversing(card_seen=True), *responses)
 
-    assert run_execution(ID, 0, w.tools) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is Task.DONE
 
     assert now(w).status is status
     assert w.amazon.names[:2] == ["CancelGiftCard", "CreateGiftCard"]

@@ -1,4 +1,4 @@
-"""What an answer to a reversal means, and what comes next: the fence, too late, reissue, escalation."""
+"""What a response to a reversal means, and what comes next: the in-flight window, too late, reissue, escalation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from incentives.domain.ledger import Cause, Change, Intent, Record, Status, TooLateStage
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
@@ -20,7 +19,7 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from incentives.domain.recovery import (
+from incentives.domain.recovery.rules import (
     GENERATIONS_MAX,
     Escalate,
     Probe,
@@ -30,11 +29,12 @@ from incentives.domain.recovery import (
     Wait,
     after_probe,
     after_reversal,
-    held_up,
     next_step,
+    postpone,
 )
-from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, record_send
-from incentives.domain.waits import deadline, fence
+from incentives.domain.recovery.waits import deadline, in_flight_until
+from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Status, TooLateStage
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, accept_cancel, record_send
 from tests.support.fakes import START
 from tests.unit.builders import (
     EXPIRED,
@@ -55,7 +55,7 @@ from tests.unit.builders import (
 )
 
 S = Status
-FENCE = START + 20 * MINUTE
+IN_FLIGHT_WINDOW = START + 20 * MINUTE
 UNRESOLVED = [
     Unresolved(),
     Unresolved(AmazonError(code="F300", type="OperationNotPermitted")),
@@ -72,7 +72,7 @@ def settled(written: Change) -> Record:
 
 
 @pytest.mark.parametrize("cause", [Cause.CANCEL, Cause.REVERSE, Cause.REFUSED])
-@pytest.mark.parametrize("at", [START, FENCE + MINUTE, None])
+@pytest.mark.parametrize("at", [START, IN_FLIGHT_WINDOW + MINUTE, None])
 def test_reversed_counts_at_once_for_a_created_card(cause: Cause, at: datetime | None) -> None:
     closed = settled(after_reversal(reversing(cause), reversal(Reversed(), at), START + SECOND))
 
@@ -80,12 +80,12 @@ def test_reversed_counts_at_once_for_a_created_card(cause: Cause, at: datetime |
 
 
 @pytest.mark.parametrize("operation", [Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE])
-def test_reversed_counts_for_activations_and_loads_only_after_the_fence(operation: Operation) -> None:
+def test_reversed_counts_for_activations_and_loads_only_after_the_in_flight_window(operation: Operation) -> None:
     before = reversing(operation=operation)
 
-    early = settled(after_reversal(before, reversal(Reversed(), FENCE), FENCE))
-    undated = settled(after_reversal(before, reversal(Reversed(), None), FENCE + MINUTE))
-    late = settled(after_reversal(before, reversal(Reversed(), FENCE + SECOND), FENCE + SECOND))
+    early = settled(after_reversal(before, reversal(Reversed(), IN_FLIGHT_WINDOW), IN_FLIGHT_WINDOW))
+    undated = settled(after_reversal(before, reversal(Reversed(), None), IN_FLIGHT_WINDOW + MINUTE))
+    late = settled(after_reversal(before, reversal(Reversed(), IN_FLIGHT_WINDOW + SECOND), IN_FLIGHT_WINDOW + SECOND))
 
     assert (early.status, undated.status, late.status) == (S.REVERSING, S.REVERSING, S.REVERSED)
 
@@ -102,22 +102,24 @@ def test_reversed_counts_at_once_where_every_send_was_answered(operation: Operat
 # ---- no such request ----------------------------------------------------------------------------
 
 
-def test_the_fence_is_the_latest_recorded_send_and_20_minutes() -> None:
-    assert fence(reversing(last_sent_at=START + MINUTE)) == START + 21 * MINUTE
-    assert fence(reversing(last_sent_at=None)) is None
+def test_the_in_flight_window_is_the_latest_recorded_send_and_20_minutes() -> None:
+    assert in_flight_until(reversing(last_sent_at=START + MINUTE)) == START + 21 * MINUTE
+    assert in_flight_until(reversing(last_sent_at=None)) is None
 
 
-@pytest.mark.parametrize("at", [None, START, FENCE - SECOND, FENCE])
-def test_no_such_request_proves_nothing_before_amazons_own_clock_is_past_the_fence(at: datetime | None) -> None:
+@pytest.mark.parametrize("at", [None, START, IN_FLIGHT_WINDOW - SECOND, IN_FLIGHT_WINDOW])
+def test_no_such_request_proves_nothing_before_amazons_own_clock_is_past_the_in_flight_window(
+    at: datetime | None,
+) -> None:
     # Our own clock says that it is long past.
-    noted = settled(after_reversal(reversing(), reversal(NoSuchRequest(), at), FENCE + 60 * MINUTE))
+    noted = settled(after_reversal(reversing(), reversal(NoSuchRequest(), at), IN_FLIGHT_WINDOW + 60 * MINUTE))
 
     assert noted.status is S.REVERSING
     assert noted.no_such_request_at is None
 
 
-def test_no_such_request_counts_twice_60_seconds_apart_after_the_fence() -> None:
-    first_at = FENCE + SECOND
+def test_no_such_request_counts_twice_60_seconds_apart_after_the_in_flight_window() -> None:
+    first_at = IN_FLIGHT_WINDOW + SECOND
 
     first = settled(after_reversal(reversing(), reversal(NoSuchRequest(), first_at), first_at))
     soon = settled(after_reversal(first, reversal(NoSuchRequest(), first_at + 59 * SECOND), first_at))
@@ -132,17 +134,21 @@ def test_no_such_request_counts_twice_60_seconds_apart_after_the_fence() -> None
 
 
 def test_no_such_request_never_counts_for_a_card_that_was_seen() -> None:
-    seen = reversing(card_seen=True, no_such_request_at=FENCE + SECOND)
+    seen = reversing(card_seen=True, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
 
-    noted = settled(after_reversal(seen, reversal(NoSuchRequest(), FENCE + 60 * MINUTE), FENCE + 60 * MINUTE))
+    noted = settled(
+        after_reversal(seen, reversal(NoSuchRequest(), IN_FLIGHT_WINDOW + 60 * MINUTE), IN_FLIGHT_WINDOW + 60 * MINUTE)
+    )
 
     assert noted.status is S.REVERSING
 
 
 def test_no_such_request_after_a_refusal_is_that_refusal() -> None:
-    before = reversing(Cause.REFUSED, refusal=REFUSAL, no_such_request_at=FENCE + SECOND)
+    before = reversing(Cause.REFUSED, refusal=REFUSAL, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
 
-    closed = settled(after_reversal(before, reversal(NoSuchRequest(), FENCE + 2 * MINUTE), FENCE + 2 * MINUTE))
+    closed = settled(
+        after_reversal(before, reversal(NoSuchRequest(), IN_FLIGHT_WINDOW + 2 * MINUTE), IN_FLIGHT_WINDOW + 2 * MINUTE)
+    )
 
     assert (closed.status, closed.refusal) == (S.REFUSED, REFUSAL)
 
@@ -152,7 +158,7 @@ def test_no_such_request_after_a_refusal_is_that_refusal() -> None:
 
 @pytest.mark.parametrize("outcome", UNRESOLVED, ids=repr)
 @pytest.mark.parametrize("cause", Cause)
-def test_every_other_answer_is_repeated_and_refuses_nothing(outcome: Unresolved, cause: Cause) -> None:
+def test_every_other_response_is_repeated_and_refuses_nothing(outcome: Unresolved, cause: Cause) -> None:
     noted = settled(after_reversal(reversing(cause), reversal(outcome), START + SECOND))
 
     assert noted.status is S.REVERSING
@@ -189,7 +195,7 @@ def test_a_reversal_gets_a_last_try_at_its_deadline_and_is_then_escalated() -> N
 def test_a_reversal_that_cannot_be_signed_at_its_deadline_is_escalated() -> None:
     before = reversing()
 
-    told = held_up(before, AmazonError(type="AccountUnusable"), past_deadline(before)).after
+    told = postpone(before, AmazonError(type="AccountUnusable"), past_deadline(before)).after
     step = next_step(told, past_deadline(before))
 
     assert (told.status, told.gave_up) == (S.REVERSING, True)
@@ -274,18 +280,20 @@ def test_a_card_that_is_alive_and_too_late_twice_and_that_nobody_wants_is_for_pe
 def test_nothing_but_too_late_brings_a_card_back(outcome: NoSuchRequest | Unresolved) -> None:
     alive = reversing(too_late=TooLateStage.ALIVE, card_seen=True)
 
-    noted = settled(after_reversal(alive, reversal(outcome, FENCE + 60 * MINUTE), FENCE + 60 * MINUTE))
+    noted = settled(
+        after_reversal(alive, reversal(outcome, IN_FLIGHT_WINDOW + 60 * MINUTE), IN_FLIGHT_WINDOW + 60 * MINUTE)
+    )
 
     assert noted.status is S.REVERSING
 
 
-def test_reading_a_card_moves_the_fence() -> None:
+def test_reading_a_card_moves_the_in_flight_window() -> None:
     told = reversing(too_late=TooLateStage.ANSWERED)
 
     sent = record_send(told, START + 60 * MINUTE, START + 60 * MINUTE).after
 
     assert sent.status is S.REVERSING
-    assert fence(sent) == START + 80 * MINUTE
+    assert in_flight_until(sent) == START + 80 * MINUTE
 
 
 # ---- reissue ------------------------------------------------------------------------------------
@@ -320,25 +328,27 @@ def test_a_confirmed_reversal_is_written_first_and_closed_only_with_the_next_gen
     assert (successor.doubt, successor.cause, successor.gc_id, successor.undone) == (False, None, None, False)
 
 
-def test_what_is_sealed_and_who_asked_goes_with_the_reissue() -> None:
+def test_what_is_encrypted_and_who_asked_goes_with_the_reissue() -> None:
     before = reversing(
-        Cause.REISSUE, sealed="sealed-1", subject="*1234", caller="arn:caller", options={"programId": "p"}
+        Cause.REISSUE, encrypted="sealed-1", subject="*1234", caller="arn:caller", options={"programId": "p"}
     )
 
     successor = plan_of(before).successor
 
-    assert (successor.sealed, successor.subject, successor.caller) == ("sealed-1", "*1234", "arn:caller")
+    assert (successor.encrypted, successor.subject, successor.caller) == ("sealed-1", "*1234", "arn:caller")
     assert successor.options == {"programId": "p"}
 
 
-def test_no_such_request_twice_after_the_fence_reissues_too_unless_the_card_is_seen_meanwhile() -> None:
-    before = reversing(Cause.REISSUE, no_such_request_at=FENCE + SECOND)
+def test_no_such_request_twice_after_the_in_flight_window_reissues_too_unless_the_card_is_seen_meanwhile() -> None:
+    before = reversing(Cause.REISSUE, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
 
-    written = after_reversal(before, reversal(NoSuchRequest(), FENCE + 2 * MINUTE), FENCE + 2 * MINUTE)
+    written = after_reversal(
+        before, reversal(NoSuchRequest(), IN_FLIGHT_WINDOW + 2 * MINUTE), IN_FLIGHT_WINDOW + 2 * MINUTE
+    )
 
     assert (written.after.status, written.after.undone) == (S.REVERSING, True)
     assert set(written.requires) >= {"card_seen", "attempts"}
-    assert isinstance(next_step(written.after, FENCE + 2 * MINUTE), Reissue)
+    assert isinstance(next_step(written.after, IN_FLIGHT_WINDOW + 2 * MINUTE), Reissue)
 
 
 def test_a_cancel_withdraws_the_reissue_before_the_reversal_is_confirmed() -> None:

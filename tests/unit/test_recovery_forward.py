@@ -1,4 +1,4 @@
-"""What an answer to the operation means, and what comes next, while nothing is being reversed."""
+"""What a response to the operation means, and what comes next, while nothing is being reversed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from incentives.domain.ledger import Cause, Intent, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
@@ -17,7 +16,7 @@ from incentives.domain.outcomes import (
     Refused,
     Unknown,
 )
-from incentives.domain.recovery import (
+from incentives.domain.recovery.rules import (
     ALREADY_ACTIVATED,
     Done,
     Escalate,
@@ -25,11 +24,12 @@ from incentives.domain.recovery import (
     Settle,
     Wait,
     after_operation,
-    held_up,
     next_step,
+    postpone,
 )
-from incentives.domain.transitions import DEADLINE, LEASE, hand_over, reopen
-from incentives.domain.waits import deadline
+from incentives.domain.recovery.waits import deadline
+from incentives.domain.single_requests.record import Cause, Intent, Record, Status
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, hand_off, reopen
 from tests.support.fakes import START
 from tests.unit.builders import (
     EXPIRED,
@@ -262,7 +262,7 @@ def test_a_pending_doubt_past_its_deadline_reaches_escalation_through_recovery()
     doubtful = record(doubt=True, in_flight=False, first_unknown_at=START, deadline_at=START + DEADLINE)
     late = past_deadline(doubtful)
 
-    handed = hand_over(replace(doubtful, last_sent_at=late), late).after
+    handed = hand_off(replace(doubtful, last_sent_at=late), late).after
     step = next_step(handed, late)
 
     assert handed.status is S.RECOVERING
@@ -274,8 +274,8 @@ def test_a_try_that_cannot_be_signed_is_put_off_but_not_beyond_the_deadline() ->
     doubtful = unknown_since()
     why = AmazonError(type="AccountUnusable", message="has no secret")
 
-    early = held_up(doubtful, why, START + MINUTE).after
-    late = held_up(doubtful, why, past_deadline(doubtful)).after
+    early = postpone(doubtful, why, START + MINUTE).after
+    late = postpone(doubtful, why, past_deadline(doubtful)).after
 
     assert (early.status, early.error) == (S.RECOVERING, why)
     assert early.due_at is not None

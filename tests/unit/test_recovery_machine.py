@@ -1,7 +1,7 @@
-"""Random histories of one request: any answer at any time, holders that die, cancels, jumps of the clock.
+"""Random histories of one request: any response at any time, holders that die, cancels, jumps of the clock.
 
 What a holder does, it does in two moves, so that time, a cancel or another holder can come between its recorded send
-and the writing down of the answer.
+and the writing down of the response.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from incentives.domain.ledger import Cause, Change, Intent, Lost, Record, Status, TooLateStage
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     NoSuchRequest,
@@ -29,7 +28,7 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from incentives.domain.recovery import (
+from incentives.domain.recovery.rules import (
     GENERATIONS_MAX,
     Done,
     Escalate,
@@ -43,19 +42,20 @@ from incentives.domain.recovery import (
     after_operation,
     after_probe,
     after_reversal,
-    held_up,
     next_step,
+    postpone,
 )
-from incentives.domain.transitions import (
+from incentives.domain.recovery.waits import deadline, in_flight_until
+from incentives.domain.single_requests.record import Cause, Change, Intent, Lost, Record, Status, TooLateStage
+from incentives.domain.single_requests.transitions import (
     accept_cancel,
     first_send,
-    hand_over,
+    hand_off,
     record_reversal_send,
     record_send,
     reopen,
     take_over,
 )
-from incentives.domain.waits import deadline, fence
 from tests.support.fakes import START, FakeLedger
 from tests.unit.builders import (
     EXPIRED,
@@ -144,7 +144,7 @@ class OneRequest(RuleBasedStateMachine):
 
     @precondition(lambda self: self.on_its_way)
     @rule(data=st.data(), outcome=OUTCOMES, undone=REVERSALS, skew=st.sampled_from([-600, 0, 600]), dated=st.booleans())
-    def an_answer_comes(
+    def an_response_comes(
         self, data: st.DataObject, outcome: Outcome, undone: ReversalOutcome, skew: int, dated: bool
     ) -> None:
         number = data.draw(st.integers(0, len(self.on_its_way) - 1))
@@ -185,12 +185,12 @@ class OneRequest(RuleBasedStateMachine):
     @rule()
     def the_holder_hands_over(self) -> None:
         if self.newest.status.is_open:
-            self.write(hand_over(self.newest, self.now))
+            self.write(hand_off(self.newest, self.now))
 
     @rule()
     def a_try_cannot_be_signed(self) -> None:
         if self.newest.status.is_open:
-            self.write(held_up(self.newest, REFUSAL, self.now))
+            self.write(postpone(self.newest, REFUSAL, self.now))
 
     @rule()
     def a_caller_cancels(self) -> None:
@@ -241,7 +241,7 @@ class OneRequest(RuleBasedStateMachine):
     def tries_stop_at_the_deadline(self) -> None:
         held = self.newest
         last = max((at for at in (held.last_sent_at, held.last_reversal_sent_at) if at is not None), default=None)
-        # A try made after the deadline is the last one: what follows its answer is the end, or nothing at all.
+        # A try made after the deadline is the last one: what follows its response is the end, or nothing at all.
         if held.status in {Status.RECOVERING, Status.REVERSING} and last is not None and last >= deadline(held):
             assert not isinstance(next_step(held, max(self.now, last)), SendOperation | SendReversal | Probe)
 
@@ -276,7 +276,7 @@ class OneRequest(RuleBasedStateMachine):
     def check_no_such_request(self, sent: Record, undone: ReversalOutcome, plan: Change, date: datetime | None) -> None:
         if not isinstance(undone, NoSuchRequest):
             return
-        limit = fence(sent)
+        limit = in_flight_until(sent)
         counts = limit is None or (date is not None and date > limit)
         ends = plan.after.undone or not plan.after.status.is_open
         if ends:

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.domain.ledger import Cause, Intent, Record, Status
 from incentives.domain.outcomes import NoSuchRequest, Outcome, ReversalOutcome, Unknown, UnknownBecause, Unresolved
-from incentives.domain.recovery import (
+from incentives.domain.recovery.rules import (
     Done,
     Escalate,
     Probe,
@@ -25,8 +24,15 @@ from incentives.domain.recovery import (
     after_reversal,
     next_step,
 )
-from incentives.domain.transitions import DEADLINE, LEASE, accept_cancel, record_reversal_send, record_send
-from incentives.domain.waits import deadline, fence, next_wait_seconds
+from incentives.domain.recovery.waits import deadline, in_flight_until, next_wait_seconds
+from incentives.domain.single_requests.record import Cause, Intent, Record, Status
+from incentives.domain.single_requests.transitions import (
+    DEADLINE,
+    LEASE,
+    accept_cancel,
+    record_reversal_send,
+    record_send,
+)
 from tests.support.fakes import START
 from tests.unit.builders import MINUTE, SECOND, THROTTLED, TIMED_OUT, attempt, reversal, reversing, unknown_since
 
@@ -51,7 +57,7 @@ def play(
     seconds_per_call: float = 0.3,
     start: datetime = START,
 ) -> Day:
-    """Do what the policy says, with the same answer each time, until it is done."""
+    """Do what the policy says, with the same response each time, until it is done."""
     now = start
     tries: list[datetime] = []
     undone = undone or Unresolved()
@@ -107,7 +113,7 @@ def test_a_card_in_the_making_is_not_asked_for_each_second() -> None:
 
 
 @pytest.mark.parametrize("before", [unknown_since(), reversing()], ids=lambda r: r.status)
-def test_no_wait_is_longer_than_a_minute_until_15_minutes_past_the_fence_nor_than_15_minutes_after(
+def test_no_wait_is_longer_than_a_minute_until_15_minutes_past_the_in_flight_window_nor_than_15_minutes_after(
     before: Record,
 ) -> None:
     day = play(before)
@@ -121,9 +127,9 @@ def test_no_wait_is_longer_than_a_minute_until_15_minutes_past_the_fence_nor_tha
     assert max(outside) > 14 * 60
 
 
-def test_reversals_are_asked_at_the_fence_itself() -> None:
+def test_reversals_are_asked_at_the_in_flight_window_itself() -> None:
     before = reversing()
-    at = fence(before)
+    at = in_flight_until(before)
 
     day = play(before)
 
@@ -139,7 +145,7 @@ def test_the_last_try_is_made_at_the_deadline_and_no_other_after_it(before: Reco
     assert day.tries[-1] - deadline(before) < 2 * SECOND
 
 
-def test_a_wait_cut_short_by_the_fence_does_not_restart_the_doubling() -> None:
+def test_a_wait_cut_short_by_the_in_flight_window_does_not_restart_the_doubling() -> None:
     day = play(reversing())
     around = [w for at, w in zip(day.tries, day.waits, strict=False) if START + 21 * MINUTE < at < START + 30 * MINUTE]
 
@@ -156,8 +162,8 @@ def test_what_never_gets_through_ends_refused_without_a_doubt() -> None:
 
 
 @pytest.mark.parametrize("intent", [Intent.REVERSE, Intent.REISSUE])
-def test_what_never_arrived_is_found_out_soon_after_the_fence(intent: Intent) -> None:
-    """The operation is repeated for a minute, so the fence is 20 minutes after the last of these repeats."""
+def test_what_never_arrived_is_found_out_soon_after_the_in_flight_window(intent: Intent) -> None:
+    """The operation is repeated for a minute, so the in-flight window is 20 minutes after the last of these repeats."""
     now, record = START, unknown_since(intent=intent)
     while record.status is Status.RECOVERING:
         match next_step(record, now):

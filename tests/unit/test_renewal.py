@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
-from incentives.domain.ledger import Cause, Intent, Lost, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Refused
-from incentives.domain.recovery import GENERATIONS_MAX, KEY_REFUSED, NOT_SENT, after_operation, next_step
-from incentives.domain.recovery import Reissue as Plan
-from incentives.domain.renewal import is_renewable
-from incentives.domain.request_ids import derive_request_id, hash_key
-from incentives.domain.transitions import DEADLINE
-from incentives.domain.waits import deadline
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.cancel import cancel
-from incentives.usecases.find import STEPS_MAX, find
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import issue_queued
+from incentives.domain.recovery.rules import GENERATIONS_MAX, KEY_REFUSED, NOT_SENT, after_operation, next_step
+from incentives.domain.recovery.rules import Reissue as Plan
+from incentives.domain.recovery.waits import deadline
+from incentives.domain.single_requests.record import Cause, Intent, Lost, Record, Status
+from incentives.domain.single_requests.renewal import is_renewable
+from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
+from incentives.domain.single_requests.transitions import DEADLINE
+from incentives.usecases.single_requests.cancel import cancel
+from incentives.usecases.single_requests.find import STEPS_MAX, find
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import issue_queued
+from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import World, account, usd, world
 from tests.unit.builders import KEY_REFUSED as KEY_IS_REFUSED
 from tests.unit.builders import MINUTE, attempt, code_of, order, record, reversing
@@ -33,7 +33,7 @@ CREATE = Operation.CREATE_GIFT_CARD
 
 
 def place(w: World, **updates: Any) -> Delivered | Accepted:
-    return issue(order(**updates), w.tools, w.budget())
+    return issue(order(**updates), w.dependencies, w.budget())
 
 
 def refused(times: int = 1, **updates: Any) -> World:
@@ -67,22 +67,22 @@ def test_a_repeat_after_the_key_was_mended_issues_the_order_as_the_next_generati
     w = refused()
     ordered_at = w.clock.now()
 
-    answer = place(w, caller="who repeats it")
+    response = place(w, caller="who repeats it")
 
     first, second = generations(w)
-    assert isinstance(answer, Delivered)
-    assert (answer.replayed, answer.record) == (False, second)
+    assert isinstance(response, Delivered)
+    assert (response.replayed, response.record) == (False, second)
     assert [sent.call.request_id for sent in w.amazon.sent] == [second.request_id]
     assert second.request_id == derive_request_id("Test1", "default", CREATE, hash_key("order-1"), 1)
     assert (first.status, first.replaced_by, first.replaces) == (S.REFUSED, second.request_id, None)
     assert (second.status, second.replaces, second.replaced_by) == (S.SUCCEEDED, first.request_id, None)
     assert (second.generation, second.renewals, second.caller) == (1, 1, "who repeats it")
     assert (second.created_at, deadline(second)) == (ordered_at, (ordered_at + DEADLINE).replace(microsecond=0))
-    # and from then on it is the order's answer
+    # and from then on it is the order's response
     again = place(w)
     assert isinstance(again, Delivered)
     assert again.replayed
-    assert code_of(again) == code_of(answer)
+    assert code_of(again) == code_of(response)
     assert len(w.ledger.records) == 2
 
 
@@ -120,14 +120,14 @@ def test_a_wrong_partner_id_that_was_mended_is_no_obstacle() -> None:
     w = refused()
     w.accounts.accounts["default"] = account(partner_id="Right")
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Delivered)
-    assert answer.record.partner_id == "Right"
-    assert answer.record.request_id.startswith("Right")
+    assert isinstance(response, Delivered)
+    assert response.record.partner_id == "Right"
+    assert response.record.request_id.startswith("Right")
 
 
-def test_members_that_are_sealed_are_sealed_in_the_next_generation_too() -> None:
+def test_members_that_are_encrypted_are_encrypted_in_the_next_generation_too() -> None:
     activation = {
         "operation": Operation.ACTIVATE_GIFT_CARD,
         "members": {"cardNumber": CARD_NUMBER},
@@ -138,29 +138,29 @@ def test_members_that_are_sealed_are_sealed_in_the_next_generation_too() -> None
     place(w, **activation)
 
     *_, newest = generations(w)
-    assert newest.sealed is not None
-    assert w.vault.unseal(newest.key_hash, newest.sealed) == {"cardNumber": CARD_NUMBER}
+    assert newest.encrypted is not None
+    assert w.vault.decrypt(newest.key_hash, newest.encrypted) == {"cardNumber": CARD_NUMBER}
     assert newest.subject == "*" * 15 + "4321"
     assert CARD_NUMBER not in repr(w.ledger.records)
 
 
-@pytest.mark.parametrize("later", [False, True], ids=["no slot", "not waited for"])
-def test_without_a_slot_it_is_recorded_unsent_and_issued_from_the_backlog(later: bool) -> None:
+@pytest.mark.parametrize("later", [False, True], ids=["no permit", "not waited for"])
+def test_without_a_permit_it_is_recorded_unsent_and_issued_from_the_backlog(later: bool) -> None:
     w = refused()
-    w.pacer.full_for = None if later else 9.0
+    w.rate_limiter.full_for = None if later else 9.0
 
-    answer = issue(order(), w.tools, w.budget(), later=later)
+    response = issue(order(), w.dependencies, w.budget(), later=later)
 
     _, second = generations(w)
-    assert isinstance(answer, Accepted)
-    assert (second.status, second.attempts, second.waits_for_slot) == (S.PENDING, 0, True)
+    assert isinstance(response, Accepted)
+    assert (second.status, second.attempts, second.waits_for_permit) == (S.PENDING, 0, True)
     assert [request_id for request_id, _ in w.backlog.puts] == [second.request_id]
     assert not w.amazon.sent
     # and a repeat of that is none of its own
-    assert isinstance(issue(order(), w.tools, w.budget(), later=True), Accepted)
+    assert isinstance(issue(order(), w.dependencies, w.budget(), later=True), Accepted)
     assert len(w.ledger.records) == 2
-    w.pacer.full_for = None
-    issue_queued(second.request_id, w.tools, w.budget())
+    w.rate_limiter.full_for = None
+    issue_queued(second.request_id, w.dependencies, w.budget())
     assert [each.status for each in generations(w)] == [S.REFUSED, S.SUCCEEDED]
 
 
@@ -169,9 +169,9 @@ def test_with_a_key_on_trial_it_stays_pending() -> None:
     w.accounts.accounts["default"] = account(on_trial=True)
     w.amazon.script = [KEY_IS_REFUSED] * 99
 
-    answer = place(w)
+    response = place(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert generations(w)[-1].status is S.PENDING
 
 
@@ -192,14 +192,14 @@ def before_the_transaction(w: World, monkeypatch: pytest.MonkeyPatch, happens: C
 
 def test_who_repeats_it_at_the_same_time_gets_the_same_card(monkeypatch: pytest.MonkeyPatch) -> None:
     w = refused()
-    answers: list[Delivered | Accepted] = []
-    before_the_transaction(w, monkeypatch, lambda: answers.append(place(w)))
+    responses: list[Delivered | Accepted] = []
+    before_the_transaction(w, monkeypatch, lambda: responses.append(place(w)))
 
     late = place(w)
 
     assert isinstance(late, Delivered)
     assert late.replayed
-    assert code_of(late) == code_of(answers[0])
+    assert code_of(late) == code_of(responses[0])
     assert [each.status for each in generations(w)] == [S.REFUSED, S.SUCCEEDED]
 
 
@@ -268,7 +268,7 @@ def test_an_hour_of_repeats_makes_no_read_longer(monkeypatch: pytest.MonkeyPatch
     assert len(reads) == 1
     newest = generations(w)[-1]
     assert (newest.status, newest.renewals) == (S.SUCCEEDED, 60)
-    cancel(ids[0], CREATE, None, w.tools, w.budget())
+    cancel(ids[0], CREATE, None, w.dependencies, w.budget())
     assert w.ledger.records[newest.request_id].status is S.REVERSED
 
 
@@ -319,8 +319,8 @@ def test_a_physical_card_that_another_request_holds_refuses_an_order_that_was_on
 def test_a_renewed_order_is_reversed_and_reissued_and_found_by_every_id() -> None:
     w = refused(on_unknown=Intent.REISSUE)
     ids = [each.request_id for each in generations(w)]
-    answer = place(w, on_unknown=Intent.REISSUE)
-    assert isinstance(answer, Delivered)
+    response = place(w, on_unknown=Intent.REISSUE)
+    assert isinstance(response, Delivered)
     renewed = generations(w)[-1]
     successor = replace(
         renewed, request_id="Test1REISSUE", generation=2, replaces=renewed.request_id, status=S.PENDING,

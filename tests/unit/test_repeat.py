@@ -8,13 +8,13 @@ from decimal import Decimal
 import pytest
 
 from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable, RefusedByAmazon, StateConflict
-from incentives.domain.ledger import Intent, Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Outcome, Succeeded
-from incentives.domain.transitions import accept_cancel
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.find import find
-from incentives.usecases.issue import Order, issue
+from incentives.domain.single_requests.record import Intent, Record, Status
+from incentives.domain.single_requests.transitions import accept_cancel
+from incentives.usecases.single_requests.find import find
+from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import CODE, Sent, World, account, card, usd, world
 from tests.unit.builders import (
     EXPIRED,
@@ -37,7 +37,7 @@ NO_FUNDS = AmazonError(code="F300", type="InsufficientFunds")
 def issued(**updates: object) -> World:
     """A world in which `order()` has succeeded, changed afterwards to what the test needs."""
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     (request_id,) = w.ledger.records
     w.ledger.records[request_id] = replace(w.ledger.records[request_id], **updates)  # type: ignore[arg-type]
     w.amazon.sent.clear()
@@ -45,7 +45,7 @@ def issued(**updates: object) -> World:
 
 
 def again(w: World, **updates: object) -> Delivered | Accepted:
-    return issue(order(**updates), w.tools, w.budget())
+    return issue(order(**updates), w.dependencies, w.budget())
 
 
 @pytest.mark.parametrize("status", [S.PENDING, S.RECOVERING, S.REVERSING])
@@ -53,10 +53,10 @@ def test_a_repeat_in_any_open_state_sends_nothing_and_is_accepted(status: Status
     w = issued(status=status)
     before = dict(w.ledger.records)
 
-    answer = again(w)
+    response = again(w)
 
-    assert isinstance(answer, Accepted)
-    assert answer.record.status is status
+    assert isinstance(response, Accepted)
+    assert response.record.status is status
     assert not w.amazon.sent
     assert w.ledger.records == before
 
@@ -64,12 +64,12 @@ def test_a_repeat_in_any_open_state_sends_nothing_and_is_accepted(status: Status
 def test_a_repeat_of_a_success_delivers_the_same_card_again() -> None:
     w = issued()
 
-    answer = again(w)
+    response = again(w)
 
-    assert isinstance(answer, Delivered)
-    assert answer.replayed
-    assert code_of(answer) == CODE
-    assert answer.record.gc_id == gc_id_of(answer)
+    assert isinstance(response, Delivered)
+    assert response.replayed
+    assert code_of(response) == CODE
+    assert response.record.gc_id == gc_id_of(response)
     assert w.amazon.names == ["CreateGiftCard"]
     assert len(w.ledger.records) == 1
 
@@ -84,7 +84,7 @@ def test_a_repeat_of_a_success_delivers_the_same_card_again() -> None:
     ],
     ids=["refused", "no funds", "reversed", "escalated"],
 )
-def test_a_repeat_of_what_has_ended_gets_the_same_answer_each_time_and_sends_nothing(
+def test_a_repeat_of_what_has_ended_gets_the_same_response_each_time_and_sends_nothing(
     updates: dict[str, object], error: type[GatewayError], http_status: int
 ) -> None:
     w = issued(**updates)
@@ -140,7 +140,7 @@ def source(*details: object) -> dict[str, object]:
 def test_options_that_are_written_otherwise_are_the_same_order() -> None:
     # given an order whose options hold numbers and lists
     w = world()
-    first = issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.tools, w.budget())
+    first = issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.dependencies, w.budget())
     # when a library of the caller's writes the same numbers and members otherwise
     same = source(Decimal("1E+1"), Decimal("0.50"), (None, True))
     turned = {"transactionSource": dict(reversed(same["transactionSource"].items()))}  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ def test_options_that_are_written_otherwise_are_the_same_order() -> None:
 )
 def test_options_that_say_something_else_are_another_order(details: tuple[object, ...]) -> None:
     w = world()
-    issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.tools, w.budget())
+    issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.dependencies, w.budget())
 
     with pytest.raises(KeyReused) as told:
         again(w, options=source(*details))
@@ -178,7 +178,7 @@ def test_a_key_used_for_another_operation_names_it() -> None:
     activation = Order(key="order-1", operation=Operation.ACTIVATE_GIFT_CARD, account="default", value=usd("25.00"))
 
     with pytest.raises(KeyReused) as told:
-        issue(activation, w.tools, w.budget())
+        issue(activation, w.dependencies, w.budget())
 
     assert told.value.differing == ("operation",)
     assert not w.amazon.sent
@@ -188,9 +188,9 @@ def test_an_account_that_became_another_partners_does_not_free_its_keys() -> Non
     w = issued(status=S.PENDING)
     w.accounts.accounts["default"] = account(partner_id="Other")
 
-    answer = again(w)
+    response = again(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert len(w.ledger.records) == 1
     assert not w.amazon.sent
 
@@ -215,9 +215,9 @@ def test_a_success_whose_card_cannot_be_read_now_is_accepted_and_changes_nothing
     before = dict(w.ledger.records)
     w.amazon.script = [outcome] * 50
 
-    answer = again(w)
+    response = again(w)
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert w.ledger.records == before
 
 
@@ -259,14 +259,14 @@ def test_a_card_whose_ledger_cannot_be_read_afterwards_is_withheld(monkeypatch: 
         again(w)
 
 
-def test_a_repeat_without_a_slot_is_accepted() -> None:
+def test_a_repeat_without_a_permit_is_accepted() -> None:
     w = issued()
-    w.pacer.full_for = 9.0
+    w.rate_limiter.full_for = 9.0
 
-    answer = again(w)
+    response = again(w)
 
-    assert isinstance(answer, Accepted)
-    assert answer.retry_after_seconds == 9
+    assert isinstance(response, Accepted)
+    assert response.retry_after_seconds == 9
     assert not w.amazon.sent
 
 
@@ -308,9 +308,9 @@ def test_every_id_of_a_chain_and_its_key_resolve_to_the_newest_generation(length
     ids = chain(w, *[S.REVERSED] * (length - 1), S.SUCCEEDED)
 
     assert {find(request_id, w.ledger).request_id for request_id in ids} == {ids[-1]}
-    answer = again(w)
-    assert isinstance(answer, Delivered)
-    assert answer.record.request_id == ids[-1]
+    response = again(w)
+    assert isinstance(response, Delivered)
+    assert response.record.request_id == ids[-1]
     assert w.amazon.sent[0].call.request_id == ids[-1]
 
 
@@ -319,10 +319,10 @@ def test_reversed_is_not_answered_while_a_successor_is_open(newest: Status) -> N
     w = issued()
     chain(w, S.REVERSED, S.REVERSED, newest)
 
-    answer = again(w)
+    response = again(w)
 
-    assert isinstance(answer, Accepted)
-    assert answer.record.status is newest
+    assert isinstance(response, Accepted)
+    assert response.record.status is newest
 
 
 def test_reversed_is_answered_once_the_newest_generation_is() -> None:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from incentives.domain.errors import InvalidInput
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import (
+from incentives.domain.single_requests.request_ids import (
     derive_request_id,
     differing_fields,
     fingerprint,
     hash_key,
     parse_idempotency_key,
 )
-from incentives.domain.transitions import LEASE
+from incentives.domain.single_requests.transitions import LEASE
 
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation
 

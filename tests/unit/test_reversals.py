@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 
 from incentives.domain.errors import GatewayError, StateConflict
-from incentives.domain.ledger import Cause, Intent, Status
 from incentives.domain.operations import Operation
-from incentives.domain.recovery import GENERATIONS_MAX
-from incentives.domain.transitions import DEADLINE
-from incentives.domain.waits import FENCE
-from incentives.usecases.answers import Accepted
-from incentives.usecases.recover import Task, recover
+from incentives.domain.recovery.rules import GENERATIONS_MAX
+from incentives.domain.recovery.waits import IN_FLIGHT_WINDOW
+from incentives.domain.single_requests.record import Cause, Intent, Status
+from incentives.domain.single_requests.transitions import DEADLINE
+from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.single_requests.results import Accepted
 from tests.support.fakes import START
 from tests.support.workflow import SUPPORT
 from tests.unit.amazon_model import Fault
@@ -123,12 +123,12 @@ def test_a_late_create_after_its_cancel_is_refunded_and_the_cancel_counts_at_onc
     ended(life)
 
 
-# ---- the fence ----------------------------------------------------------------------------------
+# ---- the in-flight window ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize("intent", [*INTENTS, Intent.RETRY])
-def test_what_never_arrived_is_closed_after_the_fence_and_two_answers_a_minute_apart(
+def test_what_never_arrived_is_closed_after_the_in_flight_window_and_two_responses_a_minute_apart(
     operation: Operation, intent: Intent
 ) -> None:
     life = begun(Story(tuple(lost(100)), intent, operation=operation))
@@ -142,7 +142,11 @@ def test_what_never_arrived_is_closed_after_the_fence_and_two_answers_a_minute_a
 
     life.until(lambda: not life.world.ledger.records[first.request_id].status.is_open)
 
-    assert first.last_sent_at + FENCE + MINUTE <= life.world.clock.now() <= first.last_sent_at + FENCE + 3 * MINUTE
+    assert (
+        first.last_sent_at + IN_FLIGHT_WINDOW + MINUTE
+        <= life.world.clock.now()
+        <= first.last_sent_at + IN_FLIGHT_WINDOW + 3 * MINUTE
+    )
     closed = life.world.ledger.records[first.request_id]
     assert closed.status is S.REVERSED
     assert closed.last_reversal_sent_at is not None
@@ -153,7 +157,7 @@ def test_what_never_arrived_is_closed_after_the_fence_and_two_answers_a_minute_a
 
 
 @pytest.mark.parametrize("ahead", [-12, 12])
-def test_amazons_clock_decides_when_the_fence_is_past(ahead: int) -> None:
+def test_amazons_clock_decides_when_the_in_flight_window_is_past(ahead: int) -> None:
     """Ours leaps while the operation is on its way, which then arrives at the last moment by Amazon's."""
     life = reversing(Story((F.LATE,), Intent.REVERSE))
     life.world.clock.time -= timedelta(minutes=ahead)
@@ -198,10 +202,10 @@ def test_a_cancel_during_recovery_is_carried_out(
     was = life.newest.status
     life.amazon.faults = lost(3)
 
-    answer = life.cancel()
+    response = life.cancel()
 
     assert was.is_open
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     ended(life)
     assert (life.newest.status, life.newest.intent) == (S.REVERSED, Intent.REVERSE)
 
@@ -239,15 +243,15 @@ def test_whatever_the_moment_at_which_a_reissue_is_cancelled_no_card_is_left_and
     ("fault", "status"), [(F.LOST_AFTER, S.REVERSED), (F.LOST_BEFORE, S.SUCCEEDED)], ids=["in time", "never arrived"]
 )
 @pytest.mark.parametrize("more", [8, 30], ids=["answered in line", "answered in recovery"])
-def test_a_cancel_whose_answer_is_lost_just_before_the_window_closes(fault: Fault, status: Status, more: int) -> None:
+def test_a_cancel_whose_response_is_lost_just_before_the_window_closes(fault: Fault, status: Status, more: int) -> None:
     life = begun(Story())
     life.wait_until(START + 14 * MINUTE + 55 * SECOND)
     life.amazon.faults = [fault, *lost(more)]
 
-    answer = life.cancel()
+    response = life.cancel()
     life.until(lambda: False)
 
-    assert isinstance(answer, Accepted) is (more > 8)
+    assert isinstance(response, Accepted) is (more > 8)
     assert life.newest.status is status
     assert bool(life.amazon.live) is (status is S.SUCCEEDED)
     ended(life)
@@ -265,7 +269,7 @@ def test_activations_and_loads_are_undone_long_after(operation: Operation) -> No
 
 
 def test_a_card_that_was_seen_is_never_taken_for_one_that_never_was() -> None:
-    """Stale reads say that there is no such request, for an hour after the fence."""
+    """Stale reads say that there is no such request, for an hour after the in-flight window."""
     life = begun(Story(operation=LOAD))
     life.wait_until(START + 30 * MINUTE)
     life.amazon.faults = [F.STALE] * 40
@@ -311,7 +315,7 @@ def test_an_order_is_reissued_twice_at_most_and_within_its_first_day(operation: 
 
 
 def test_a_physical_card_that_our_own_earlier_generation_holds_is_not_refused() -> None:
-    """Its deactivation is undone by a late activation: the next generation's own is refused, and that is no answer."""
+    """Its deactivation is undone by a late activation: the next generation's own is refused, and that is no response."""
     life = reversing(Story((F.LOST_AFTER,), Intent.REISSUE, operation=ACTIVATE))
     life.until(lambda: life.newest.generation == 1)
     older = life.world.ledger.records[str(life.newest.replaces)]
@@ -347,7 +351,7 @@ def test_an_older_execution_that_goes_on_beside_a_newer_one_sends_nothing() -> N
 
     for task in Task:
         said = recover(
-            task, older.request_id, older.epoch, life.world.tools, life.world.budget(), support_address=SUPPORT
+            task, older.request_id, older.epoch, life.world.dependencies, life.world.budget(), support_address=SUPPORT
         )
         assert said.next is Task.DONE
 

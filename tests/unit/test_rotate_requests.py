@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, RefusedByAmazon
-from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Unresolved
-from incentives.usecases.answers import Accepted, Delivered
-from incentives.usecases.issue import issue
-from incentives.usecases.issue_queued import issue_queued
-from incentives.usecases.pace import heed
-from incentives.usecases.reveal import reveal
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.permits import on_throttled
+from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests.issue_queued import issue_queued
+from incentives.usecases.single_requests.results import Accepted, Delivered
+from incentives.usecases.single_requests.reveal import reveal
 from tests.support.fakes import CODE, Sent, World, account, world
 from tests.unit.builders import KEY_REFUSED, code_of, order
 
@@ -42,20 +42,20 @@ def test_an_order_whose_key_is_refused_on_trial_is_issued_once_the_old_key_is_ba
 
     w = on_trial(world(KEY_REFUSED, KEY_REFUSED, refused_and_taken_back))
     # when
-    answer = issue(order(), w.tools, w.budget())
+    response = issue(order(), w.dependencies, w.budget())
     # then its caller gets the card
-    assert isinstance(answer, Delivered)
-    assert code_of(answer) == CODE
+    assert isinstance(response, Delivered)
+    assert code_of(response) == CODE
     assert only(w).status is Status.SUCCEEDED
 
 
 def test_an_order_that_meets_nothing_but_refusals_on_trial_waits_in_the_backlog() -> None:
     w = refusals(100)
 
-    answer = issue(order(), w.tools, w.budget())
+    response = issue(order(), w.dependencies, w.budget())
 
     # it is neither refused nor lost
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert only(w).status is Status.PENDING
     assert not only(w).may_have_executed
     (request_id, delay) = w.backlog.puts[0]
@@ -63,7 +63,7 @@ def test_an_order_that_meets_nothing_but_refusals_on_trial_waits_in_the_backlog(
     w.amazon.script.clear()
     w.accounts.accounts["default"] = account()
     w.clock.sleep(delay)
-    issue_queued(request_id, w.tools, w.budget())
+    issue_queued(request_id, w.dependencies, w.budget())
     assert only(w).status is Status.SUCCEEDED
 
 
@@ -71,7 +71,7 @@ def test_without_a_trial_a_key_refused_twice_still_closes_the_order() -> None:
     w = world(KEY_REFUSED, KEY_REFUSED)
 
     with pytest.raises(RefusedByAmazon) as told:
-        issue(order(), w.tools, w.budget())
+        issue(order(), w.dependencies, w.budget())
 
     assert told.value.http_status == 503
     assert only(w).status is Status.REFUSED
@@ -79,7 +79,7 @@ def test_without_a_trial_a_key_refused_twice_still_closes_the_order() -> None:
 
 def test_a_code_can_be_read_once_the_old_key_is_back() -> None:
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     (kept,) = w.ledger.records.values()
     on_trial(w)
 
@@ -89,33 +89,33 @@ def test_a_code_can_be_read_once_the_old_key_is_back() -> None:
 
     w.amazon.script[:] = [KEY_REFUSED, KEY_REFUSED, back]
 
-    answer = reveal(kept.request_id, None, w.tools, w.budget())
+    response = reveal(kept.request_id, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Delivered)
-    assert code_of(answer) == CODE
+    assert isinstance(response, Delivered)
+    assert code_of(response) == CODE
 
 
 def test_a_code_is_not_asked_for_longer_than_its_caller_waits() -> None:
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     (kept,) = w.ledger.records.values()
     on_trial(w)
     w.amazon.script[:] = [KEY_REFUSED] * 100
 
-    answer = reveal(kept.request_id, None, w.tools, w.budget())
+    response = reveal(kept.request_id, None, w.dependencies, w.budget())
 
-    assert isinstance(answer, Accepted)
+    assert isinstance(response, Accepted)
     assert (w.clock.now() - kept.created_at).total_seconds() < 25
 
 
 def test_without_a_trial_a_code_cannot_be_read_with_a_refused_key() -> None:
     w = world()
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
     (kept,) = w.ledger.records.values()
     w.amazon.script[:] = [KEY_REFUSED, KEY_REFUSED]
 
     with pytest.raises(AccountUnusable):
-        reveal(kept.request_id, None, w.tools, w.budget())
+        reveal(kept.request_id, None, w.dependencies, w.budget())
 
 
 # ---- what is noted ------------------------------------------------------------------------------
@@ -125,17 +125,17 @@ def test_without_a_trial_a_code_cannot_be_read_with_a_refused_key() -> None:
 def test_a_refused_key_is_noted_and_slows_nothing_down(outcome: Any) -> None:
     w = world()
 
-    heed("default", outcome, w.tools)
+    on_throttled("default", outcome, w.dependencies)
 
-    assert w.accounts.refusals == [account().key_print]
-    assert w.pacer.slowed_down == []
+    assert w.accounts.refusals == [account().key_fingerprint]
+    assert w.rate_limiter.slowed_down == []
     assert w.telemetry.counts == {"KeyRefused": 1}
 
 
 def test_each_refusal_is_noted_once_whatever_is_called() -> None:
     # an operation, then its key read anew; a reversal likewise
     w = world(KEY_REFUSED)
-    issue(order(), w.tools, w.budget())
+    issue(order(), w.dependencies, w.budget())
 
     assert len(w.accounts.refusals) == 1
     assert w.amazon.names == [Operation.CREATE_GIFT_CARD.value] * 2
@@ -144,7 +144,9 @@ def test_each_refusal_is_noted_once_whatever_is_called() -> None:
 def test_a_wrong_clock_is_no_refusal_of_the_key() -> None:
     w = world()
 
-    heed("default", NotExecuted(NotExecutedBecause.CREDENTIALS, AmazonError(type="RequestExpired")), w.tools)
+    on_throttled(
+        "default", NotExecuted(NotExecutedBecause.CREDENTIALS, AmazonError(type="RequestExpired")), w.dependencies
+    )
 
     assert w.accounts.refusals == []
 
@@ -157,14 +159,14 @@ def test_a_refusal_that_cannot_be_noted_stops_nobody() -> None:
 
     w.accounts.refused = fails  # type: ignore[method-assign]
 
-    assert isinstance(issue(order(), w.tools, w.budget()), Delivered)
+    assert isinstance(issue(order(), w.dependencies, w.budget()), Delivered)
     assert ("ledgerUnavailable", {"account": "default"}) in w.telemetry.lines
 
 
 def test_a_key_is_noted_by_a_print_that_tells_keys_apart_and_nothing_else() -> None:
     one, other = account(), account(access_key_id="AKIDOTHEROTHER")
 
-    assert one.key_print == replace(one, partner_id="Test2").key_print
-    assert one.key_print != other.key_print
-    assert len(one.key_print) == 8
-    assert one.key_print not in one.access_key_id
+    assert one.key_fingerprint == replace(one, partner_id="Test2").key_fingerprint
+    assert one.key_fingerprint != other.key_fingerprint
+    assert len(one.key_fingerprint) == 8
+    assert one.key_fingerprint not in one.access_key_id

@@ -1,4 +1,4 @@
-"""The rules of a rotation: what a key is refused for, what an answer says of it, and when the old one may go."""
+"""The rules of a rotation: what a key is refused for, what a response says of it, and when the old one may go."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from incentives.agcod.answers import UNREADABLE, Funds
-from incentives.domain.money import Money
-from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause
-from incentives.domain.pacing import Allowance, Full, Lane
-from incentives.domain.rotation import (
+from incentives.agcod.responses import UNREADABLE, Funds
+from incentives.domain.keys.rotation import (
     KeyNotes,
     Labels,
     Verdict,
@@ -23,7 +20,10 @@ from incentives.domain.rotation import (
     verdict_of,
     was_refused,
 )
-from incentives.usecases.key_tools import PATIENCE, prove
+from incentives.domain.money import Money
+from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause
+from incentives.domain.rate_limit import Allowance, Full, Priority
+from incentives.usecases.keys.dependencies import PATIENCE, prove
 from tests.support.fakes import START, account, world
 from tests.unit.builders import KEY_REFUSED, MINUTE, NOT_SENT, REFUSED, SECOND, THROTTLED, TIMED_OUT
 
@@ -73,8 +73,8 @@ def test_what_is_wrong_is_named_and_not_quoted(updates: dict[str, Any], named: s
         (Unknown(UnknownBecause.AMAZON_FAULT), Verdict.UNANSWERED),
     ],
 )
-def test_only_a_balance_proves_a_key_and_only_a_refusal_condemns_it(answer: Any, verdict: Verdict) -> None:
-    assert verdict_of(answer) is verdict
+def test_only_a_balance_proves_a_key_and_only_a_refusal_condemns_it(response: Any, verdict: Verdict) -> None:
+    assert verdict_of(response) is verdict
 
 
 @pytest.mark.parametrize(
@@ -121,39 +121,39 @@ def test_people_tell_keys_apart_by_their_last_four_characters() -> None:
 # ---- a proof ------------------------------------------------------------------------------------
 
 
-def test_a_proof_takes_a_slot_of_recovery_and_of_the_balances_own_rate() -> None:
+def test_a_proof_takes_a_permit_of_recovery_and_of_the_balances_own_rate() -> None:
     w = world()
-    w.amazon.funds_answer = BALANCE
+    w.amazon.funds_response = BALANCE
 
-    assert prove(NEW, w.tools).verdict is Verdict.GOOD
-    assert (w.pacer.lanes, w.pacer.allowances) == ([Lane.RECOVERY], [Allowance.FUNDS])
+    assert prove(NEW, w.dependencies).verdict is Verdict.GOOD
+    assert (w.rate_limiter.priorities, w.rate_limiter.allowances) == ([Priority.RECOVERY], [Allowance.FUNDS])
 
 
-def test_a_proof_waits_for_its_slot_but_not_for_ever() -> None:
+def test_a_proof_waits_for_its_permit_but_not_for_ever() -> None:
     w = world()
-    w.amazon.funds_answer = BALANCE
-    w.pacer.free_at = START + timedelta(seconds=1)
-    assert prove(NEW, w.tools).verdict is Verdict.GOOD
+    w.amazon.funds_response = BALANCE
+    w.rate_limiter.free_at = START + timedelta(seconds=1)
+    assert prove(NEW, w.dependencies).verdict is Verdict.GOOD
     assert w.clock.now() == START + timedelta(seconds=1)
 
-    w.pacer.full_for = 1.0
+    w.rate_limiter.full_for = 1.0
     began_at = w.clock.now()
-    assert prove(NEW, w.tools).verdict is Verdict.UNANSWERED
+    assert prove(NEW, w.dependencies).verdict is Verdict.UNANSWERED
     assert PATIENCE <= w.clock.now() - began_at <= PATIENCE + timedelta(seconds=1)
 
 
 def test_a_proof_without_a_pace_says_nothing_and_asks_nothing() -> None:
     w = world()
-    w.amazon.funds_answer = KEY_REFUSED
-    w.pacer.fails = {"reserve"}
+    w.amazon.funds_response = KEY_REFUSED
+    w.rate_limiter.fails = {"reserve"}
 
-    assert prove(NEW, w.tools).verdict is Verdict.UNANSWERED
+    assert prove(NEW, w.dependencies).verdict is Verdict.UNANSWERED
 
 
-def test_a_slot_that_begins_at_once_again_is_not_asked_for_without_a_pause() -> None:
+def test_a_permit_that_begins_at_once_again_is_not_asked_for_without_a_pause() -> None:
     w = world()
     asked = 0
-    reserve = w.pacer.reserve
+    reserve = w.rate_limiter.reserve
 
     def full_now(*args: Any, **members: Any) -> Any:
         nonlocal asked
@@ -161,7 +161,7 @@ def test_a_slot_that_begins_at_once_again_is_not_asked_for_without_a_pause() -> 
         reserve(*args, **members)
         return Full(w.clock.now(), w.clock.now())
 
-    w.pacer.reserve = full_now  # type: ignore[method-assign]
+    w.rate_limiter.reserve = full_now  # type: ignore[method-assign]
 
-    assert prove(NEW, w.tools).verdict is Verdict.UNANSWERED
+    assert prove(NEW, w.dependencies).verdict is Verdict.UNANSWERED
     assert asked < 100

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from incentives.api.gateway import ApiCall
 from incentives.api.orders import read_key
-from incentives.domain.bulk import FileFormat
+from incentives.domain.bulk_orders.bulk_order import FileFormat
+from incentives.domain.bulk_orders.rows import Checked, check_file, decode_rows, digest_of
 from incentives.domain.errors import InvalidInput
-from incentives.domain.rows import Checked, check_file, decode_rows, digest_of
 from incentives.domain.texts import why_no_text
 
 CSV, JSONL = FileFormat.CSV, FileFormat.JSONL

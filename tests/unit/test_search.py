@@ -15,8 +15,8 @@ import incentives
 from incentives.api.gateway import ApiCall
 from incentives.api.search import DAYS_DEFAULT, read_search
 from incentives.domain.errors import InvalidInput
-from incentives.domain.ledger import Record, Status
-from incentives.usecases.search import DAYS_MAX, LOOKED_AT_MAX, PAGE_SIZE, Page, Query, search
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.single_requests.search import DAYS_MAX, LOOKED_AT_MAX, PAGE_SIZE, Page, Query, search
 from tests.support.fakes import FakeLedger
 from tests.unit.builders import record
 from tests.unit.searching import FakeIndex, sort_key

@@ -13,13 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.aws.records import encode_record
-from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Cause, Record, Status
-from incentives.domain.money import CURRENCY_DECIMALS, parse_money
-from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError
-from incentives.domain.spend import (
+from incentives.aws.single_requests.record_items import encode_record
+from incentives.domain.accounts.spend import (
     AVERAGE_DAYS,
     COUNTED_FOR,
     Charge,
@@ -32,7 +27,12 @@ from incentives.domain.spend import (
     money_of,
     spent_on,
 )
-from incentives.usecases.count_spend import count_spend
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.money import CURRENCY_DECIMALS, parse_money
+from incentives.domain.operations import Operation
+from incentives.domain.outcomes import AmazonError
+from incentives.domain.single_requests.record import Cause, Record, Status
+from incentives.usecases.accounts.count_spend import count_spend
 from tests.support.fakes import START, FakeAccountStates, usd
 from tests.unit.builders import record, reversing, unknown_since
 from tests.unit.watching import DAY, HOUR, SHORT, Company, image
@@ -273,7 +273,7 @@ def test_a_refusal_while_an_earlier_attempt_is_in_doubt_is_told_as_well() -> Non
 
 
 @pytest.mark.parametrize("status", S)
-def test_a_record_costs_its_amount_from_amazons_answer_until_it_is_undone(status: Status) -> None:
+def test_a_record_costs_its_amount_from_amazons_response_until_it_is_undone(status: Status) -> None:
     answered = record(status, answered_at=START.replace(hour=23))
 
     free = status in {S.REVERSED, S.REFUSED}

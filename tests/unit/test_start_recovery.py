@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from incentives.domain.errors import LedgerUnavailable, NotFound, StateConflict
-from incentives.domain.ledger import Cause, Change, Due, Lost, OpenRequests, Record, Status
-from incentives.domain.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
-from incentives.usecases.recover import Task, recover
-from incentives.usecases.start_recovery import SWEEP_MAX, start_recovery, sweep
+from incentives.domain.single_requests.record import Cause, Change, Due, Lost, OpenRequests, Record, Status
+from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
+from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.start_recovery import SWEEP_MAX, start_recovery, sweep
 from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT, run_execution
 from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, record, reversing, unknown_since
@@ -50,14 +50,14 @@ def now(w: World) -> Record:
 def test_a_silent_record_is_taken_under_a_new_epoch_and_its_recovery_started(kept: Record) -> None:
     w = holding(replace(kept, wake_at=START))
 
-    assert sweep(w.tools) == [ID]
+    assert sweep(w.dependencies) == [ID]
 
     assert now(w).epoch == 1
     assert now(w).status is (S.REVERSING if kept.status is S.REVERSING else S.RECOVERING)
     assert w.recoveries.started == [(ID, 1)]
     assert now(w).wake_at == START + LEASE
     assert w.backlog.puts == []
-    assert run_execution(ID, 1, w.tools) is Task.DONE
+    assert run_execution(ID, 1, w.dependencies) is Task.DONE
     assert not now(w).status.is_open
 
 
@@ -65,7 +65,7 @@ def test_a_silent_record_is_taken_under_a_new_epoch_and_its_recovery_started(kep
 def test_a_silent_record_that_was_never_executed_goes_to_the_backlog_and_stays_its_holders(kept: Record) -> None:
     w = holding(replace(kept, wake_at=START))
 
-    assert sweep(w.tools) == [ID]
+    assert sweep(w.dependencies) == [ID]
 
     assert w.backlog.puts == [(ID, 0.0)]
     assert w.recoveries.started == []
@@ -76,7 +76,7 @@ def test_a_silent_record_that_was_never_executed_goes_to_the_backlog_and_stays_i
 def test_what_waits_for_its_next_try_comes_out_of_the_backlog_when_that_is_due() -> None:
     w = holding(record(in_flight=False, wait_seconds=60, due_at=START + MINUTE, wake_at=START))
 
-    sweep(w.tools)
+    sweep(w.dependencies)
 
     assert w.backlog.puts == [(ID, 60.0)]
     assert now(w).wake_at == START + MINUTE + IN_BACKLOG
@@ -87,7 +87,7 @@ def test_what_is_in_the_backlog_is_not_swept_every_minute() -> None:
     swept = []
     for minute in range(11):
         w.clock.time = START + minute * MINUTE
-        if sweep(w.tools):
+        if sweep(w.dependencies):
             swept.append(minute)
 
     assert swept == [0, 5, 10]
@@ -97,11 +97,11 @@ def test_what_is_in_the_backlog_is_not_swept_every_minute() -> None:
 def test_a_backlog_out_of_order_gets_it_at_a_later_sweep() -> None:
     w = holding(replace(NEVER_EXECUTED["pending, unsent"], wake_at=START))
     w.backlog.works = False
-    sweep(w.tools)
+    sweep(w.dependencies)
     w.backlog.works = True
     w.clock.time = START + IN_BACKLOG
 
-    assert sweep(w.tools) == [ID]
+    assert sweep(w.dependencies) == [ID]
     assert w.backlog.puts == [(ID, 0.0)]
 
 
@@ -112,12 +112,12 @@ def test_two_sweeps_at_once_put_it_once() -> None:
     def another_sweep_comes_between(request_id: str) -> Record | None:
         found = get(request_id)
         w.ledger.get = get  # type: ignore[method-assign]
-        assert sweep(w.tools) == [ID]
+        assert sweep(w.dependencies) == [ID]
         return found
 
     w.ledger.get = another_sweep_comes_between  # type: ignore[method-assign]
 
-    assert sweep(w.tools) == []
+    assert sweep(w.dependencies) == []
     assert w.backlog.puts == [(ID, 0.0)]
 
 
@@ -133,7 +133,7 @@ def test_a_worker_that_sends_between_look_and_write_keeps_its_record_out_of_the_
 
     w.ledger.get = sends  # type: ignore[method-assign]
 
-    assert sweep(w.tools) == []
+    assert sweep(w.dependencies) == []
     assert w.backlog.puts == []
     assert now(w).nonce == "worker"
 
@@ -142,7 +142,7 @@ def test_a_worker_that_sends_between_look_and_write_keeps_its_record_out_of_the_
 def test_a_live_record_is_never_taken(kept: Record) -> None:
     w = holding(replace(kept, wake_at=START + timedelta(milliseconds=1)))
 
-    assert sweep(w.tools) == []
+    assert sweep(w.dependencies) == []
     assert now(w).epoch == 0
     assert w.recoveries.started == []
 
@@ -150,7 +150,7 @@ def test_a_live_record_is_never_taken(kept: Record) -> None:
 def test_sweeping_twice_takes_a_record_once() -> None:
     w = holding(record(wake_at=START))
 
-    assert (sweep(w.tools), sweep(w.tools)) == ([ID], [])
+    assert (sweep(w.dependencies), sweep(w.dependencies)) == ([ID], [])
     assert w.recoveries.started == [(ID, 1)]
 
 
@@ -161,12 +161,12 @@ def test_two_sweeps_at_once_start_one_recovery() -> None:
     def another_sweep_comes_between(request_id: str) -> Record | None:
         found = get(request_id)
         w.ledger.get = get  # type: ignore[method-assign]
-        assert sweep(w.tools) == [ID]
+        assert sweep(w.dependencies) == [ID]
         return found
 
     w.ledger.get = another_sweep_comes_between  # type: ignore[method-assign]
 
-    assert sweep(w.tools) == []
+    assert sweep(w.dependencies) == []
     assert w.recoveries.started == [(ID, 1)]
     assert now(w).epoch == 1
 
@@ -183,7 +183,7 @@ def test_a_holder_that_is_heard_of_between_look_and_take_keeps_its_record() -> N
 
     w.ledger.get = sends_again  # type: ignore[method-assign]
 
-    assert sweep(w.tools) == []
+    assert sweep(w.dependencies) == []
     assert (now(w).epoch, now(w).nonce) == (0, "holder")
 
 
@@ -196,7 +196,7 @@ def test_an_index_that_lags_takes_nothing_that_is_live_or_ended(meanwhile: Recor
     w = holding(*([meanwhile] if meanwhile else []))
     w.ledger.due = lambda now, limit: Due((ID,))  # type: ignore[method-assign]
 
-    assert sweep(w.tools) == []
+    assert sweep(w.dependencies) == []
 
     assert w.ledger.writes == 0
     assert w.recoveries.started == []
@@ -205,11 +205,11 @@ def test_an_index_that_lags_takes_nothing_that_is_live_or_ended(meanwhile: Recor
 def test_a_recovery_that_could_not_be_started_is_swept_again_under_another_epoch() -> None:
     w = holding(record(wake_at=START))
     w.recoveries.works = False
-    sweep(w.tools)
+    sweep(w.dependencies)
     w.recoveries.works = True
     w.clock.time = START + LEASE
 
-    assert sweep(w.tools) == [ID]
+    assert sweep(w.dependencies) == [ID]
     assert w.recoveries.started == [(ID, 2)]
 
 
@@ -217,17 +217,17 @@ def test_a_sweep_takes_the_longest_silent_first_and_not_more_than_it_can() -> No
     many = [record(request_id=f"Test1{n:04}", wake_at=START - n * SECOND) for n in range(SWEEP_MAX + 5)]
     w = holding(*many)
 
-    taken = sweep(w.tools)
+    taken = sweep(w.dependencies)
 
     assert len(taken) == SWEEP_MAX
     assert taken[0] == many[-1].request_id
-    assert len(sweep(w.tools)) == 5
+    assert len(sweep(w.dependencies)) == 5
 
 
 def test_every_sweep_counts_itself_also_when_there_is_nothing_to_do() -> None:
     w = holding()
 
-    sweep(w.tools)
+    sweep(w.dependencies)
 
     assert w.telemetry.counts == {"Swept": 0, "OpenUnknown": 0, "OpenUnknownOldest": 0, "OpenWaiting": 0}
 
@@ -241,7 +241,7 @@ def test_a_sweep_tells_how_many_requests_are_open_and_since_when_the_oldest_is_u
         record(S.SUCCEEDED, request_id="Test1D", phase_started_at=START - 9 * MINUTE),
     )
 
-    sweep(w.tools)
+    sweep(w.dependencies)
 
     assert w.telemetry.counts == {"Swept": 0, "OpenUnknown": 2, "OpenUnknownOldest": 120, "OpenWaiting": 1}
 
@@ -254,7 +254,7 @@ def test_a_sweep_that_cannot_count_what_is_open_has_swept_all_the_same() -> None
 
     w.ledger.still_open = fail  # type: ignore[method-assign] # the one fault that is tested here
 
-    assert sweep(w.tools) == [ID]
+    assert sweep(w.dependencies) == [ID]
     assert w.telemetry.counts == {"Swept": 1}
 
 
@@ -267,7 +267,7 @@ def test_a_sweep_that_cannot_read_the_ledger_fails_and_is_seen() -> None:
     w.ledger.due = fail  # type: ignore[assignment,method-assign]
 
     with pytest.raises(LedgerUnavailable):
-        sweep(w.tools)
+        sweep(w.dependencies)
 
 
 def test_a_sweep_that_cannot_read_all_of_the_index_takes_up_the_rest_and_is_seen() -> None:
@@ -275,7 +275,7 @@ def test_a_sweep_that_cannot_read_all_of_the_index_takes_up_the_rest_and_is_seen
     w.ledger.due = lambda now, limit: Due((ID,), is_whole=False)  # type: ignore[method-assign]
 
     with pytest.raises(LedgerUnavailable):
-        sweep(w.tools)
+        sweep(w.dependencies)
 
     assert w.telemetry.counts["Swept"] == 1
 
@@ -287,7 +287,7 @@ def test_a_sweep_that_cannot_read_all_of_the_index_takes_up_the_rest_and_is_seen
 def test_an_operator_takes_an_open_record_at_once(kept: Record) -> None:
     w = holding(replace(kept, wake_at=START + 10 * MINUTE))
 
-    taken = start_recovery(ID, "arn:operator", w.tools)
+    taken = start_recovery(ID, "arn:operator", w.dependencies)
 
     assert (taken.epoch, taken.status.is_open) == (1, True)
     assert w.recoveries.started == [(ID, 1)]
@@ -297,20 +297,20 @@ def test_an_operator_takes_an_open_record_at_once(kept: Record) -> None:
 
 def test_the_round_that_was_under_way_loses_its_hold() -> None:
     w = holding(unknown_since(due_at=START))
-    start_recovery(ID, None, w.tools)
+    start_recovery(ID, None, w.dependencies)
 
-    assert recover(Task.REPEAT, ID, 0, w.tools, w.budget(), support_address=SUPPORT).next is Task.DONE
+    assert recover(Task.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT).next is Task.DONE
     assert not w.amazon.sent
 
 
 @pytest.mark.parametrize("due_at", [START, START + 14 * MINUTE])
 def test_a_round_that_waits_for_its_next_try_is_not_swept_away(due_at: datetime) -> None:
     w = holding(unknown_since(due_at=due_at, wake_at=due_at + LEASE))
-    start_recovery(ID, None, w.tools)
+    start_recovery(ID, None, w.dependencies)
 
     w.clock.time = due_at + LEASE - SECOND
 
-    assert sweep(w.tools) == []
+    assert sweep(w.dependencies) == []
 
 
 @pytest.mark.parametrize(
@@ -325,26 +325,26 @@ def test_an_escalated_record_gets_a_round_with_its_own_epoch_deadline_and_case(k
     w = holding(replace(kept, epoch=3, case_file="{}", mailed_at=START, gave_up=True))
     w.clock.time = START + 3 * DEADLINE
 
-    taken = start_recovery(ID, None, w.tools)
+    taken = start_recovery(ID, None, w.dependencies)
 
     assert (taken.status, taken.epoch) == (status, 4)
     assert taken.deadline_at == START + 4 * DEADLINE
     assert (taken.case_file, taken.mailed_at, taken.gave_up) == (None, None, False)
     assert w.recoveries.started == [(ID, 4)]
-    assert run_execution(ID, 4, w.tools) is Task.DONE
+    assert run_execution(ID, 4, w.dependencies) is Task.DONE
 
 
 def test_a_second_round_that_settles_nothing_escalates_and_mails_again() -> None:
     w = holding(unknown_since())
     w.amazon.script = [TIMED_OUT] * 1000
-    assert run_execution(ID, 0, w.tools) is Task.ESCALATED
+    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED
     first = now(w)
 
-    taken = start_recovery(ID, None, w.tools)
-    assert run_execution(ID, taken.epoch, w.tools) is Task.ESCALATED
+    taken = start_recovery(ID, None, w.dependencies)
+    assert run_execution(ID, taken.epoch, w.dependencies) is Task.ESCALATED
 
     assert now(w).case_file not in {None, first.case_file}
-    assert len(w.people.mails) == 2
+    assert len(w.notifier.mails) == 2
 
 
 @pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED])
@@ -352,7 +352,7 @@ def test_there_is_nothing_to_recover_in_what_has_ended(status: Status) -> None:
     w = holding(record(status))
 
     with pytest.raises(StateConflict) as told:
-        start_recovery(ID, None, w.tools)
+        start_recovery(ID, None, w.dependencies)
 
     assert (told.value.http_status, told.value.request_status, told.value.retryable) == (409, status, False)
     assert w.ledger.writes == 0
@@ -370,7 +370,7 @@ def test_an_operator_who_is_beaten_to_it_may_try_again() -> None:
     w.ledger.apply = beaten  # type: ignore[method-assign]
 
     with pytest.raises(StateConflict) as told:
-        start_recovery(ID, None, w.tools)
+        start_recovery(ID, None, w.dependencies)
 
     assert told.value.retryable
     assert w.recoveries.started == []
@@ -379,12 +379,12 @@ def test_an_operator_who_is_beaten_to_it_may_try_again() -> None:
 def test_an_operator_asks_for_any_generation_and_gets_the_newest() -> None:
     w = holding(record(S.REVERSED, replaced_by="Test1BBBB"), replace(unknown_since(), request_id="Test1BBBB"))
 
-    assert start_recovery(ID, None, w.tools).request_id == "Test1BBBB"
+    assert start_recovery(ID, None, w.dependencies).request_id == "Test1BBBB"
 
 
 def test_nothing_is_known_of_an_unknown_request() -> None:
     with pytest.raises(NotFound):
-        start_recovery("Test1NOPE", None, world().tools)
+        start_recovery("Test1NOPE", None, world().dependencies)
 
 
 @pytest.mark.parametrize("takes_effect", [True, False])
@@ -400,12 +400,12 @@ def test_a_round_whose_write_is_in_doubt_is_accepted_and_one_that_certainly_fail
     w.ledger.apply = fail  # type: ignore[method-assign]
 
     if takes_effect:
-        assert start_recovery(ID, None, w.tools).request_id == ID
+        assert start_recovery(ID, None, w.dependencies).request_id == ID
     else:
         with pytest.raises(LedgerUnavailable):
-            start_recovery(ID, None, w.tools)
+            start_recovery(ID, None, w.dependencies)
     assert w.recoveries.started == []
     # Written or not, the sweep finds it.
     w.ledger.apply = apply  # type: ignore[method-assign]
     w.clock.time = START + MINUTE
-    assert sweep(w.tools) == [ID]
+    assert sweep(w.dependencies) == [ID]

@@ -15,7 +15,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_a_line_has_its_facts_and_nothing_that_is_not_on_the_list(lines: Any) -> None:
-    PowertoolsTelemetry("test", "Test").log("attempt", requestId="R1", attempt=2, body="secret", answer={"a": 1})
+    PowertoolsTelemetry("test", "Test").log("attempt", requestId="R1", attempt=2, body="secret", response={"a": 1})
 
     (line,) = lines()
     assert (line["message"], line["requestId"], line["attempt"]) == ("attempt", "R1", 2)

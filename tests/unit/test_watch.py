@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from incentives import bootstrap
-from incentives.agcod.answers import UNREADABLE
+from incentives.agcod.responses import UNREADABLE
 from incentives.aws.events import NotPublished
 from incentives.aws.telemetry import PowertoolsTelemetry
-from incentives.domain.alerts import CHECK_OVERDUE, TOLD_WITHIN, Alert, Limits, Standing
+from incentives.domain.accounts.alerts import CHECK_OVERDUE, TOLD_WITHIN, Alert, Limits, Standing
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Status
 from incentives.domain.outcomes import AmazonError, Refused
-from incentives.usecases.count_spend import count_spend
-from incentives.usecases.raise_alerts import TRIES_MAX
-from incentives.usecases.watch_account import SECONDS_FOR_AN_ACCOUNT, watch_account, watch_accounts
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.accounts.count_spend import count_spend
+from incentives.usecases.accounts.raise_alerts import TRIES_MAX
+from incentives.usecases.accounts.watch_account import SECONDS_FOR_AN_ACCOUNT, watch_account, watch_accounts
 from tests.support.fakes import START, FakeAccountStates
 from tests.unit.builders import KEY_REFUSED, MINUTE, THROTTLED, TIMED_OUT
 from tests.unit.test_handlers import load
@@ -50,7 +50,7 @@ def test_200_days_of_a_key_are_three_alerts_and_its_successor_has_its_own() -> N
         ("default", "keyAge180", "180 days, 0:00:00"),
     ]
     assert c.told == [*first, ("default", "keyAge150", "350 days, 0:00:00")]
-    texts = [text for _, text in c.world.people.notices]
+    texts = [text for _, text in c.world.notifier.notices]
     assert "30 days, until 2026-08-28." in texts[0]
     assert "10 days, until 2026-08-28." in texts[1]
     assert "None: it is due today." in texts[2]
@@ -153,7 +153,7 @@ def test_a_refused_request_is_told_at_once_with_the_balance_last_known_and_ends_
     c.spend("30.00")
 
     assert c.told == [("default", "insufficientFunds", "12:01:30")]
-    assert "20.00 USD" in c.world.people.notices[0][1]
+    assert "20.00 USD" in c.world.notifier.notices[0][1]
     c.balances["default"] = Decimal("59.99")
     c.hours(1)
     assert c.stands() == {Alert.INSUFFICIENT_FUNDS}
@@ -213,7 +213,7 @@ def test_a_check_that_fails_is_one_alert_until_it_works_and_leaves_the_others_al
     assert c.asked.count("emea") == 1 + 12 + 1 + 3
 
 
-def test_one_check_without_an_answer_is_no_news_and_two_are() -> None:
+def test_one_check_without_an_response_is_no_news_and_two_are() -> None:
     c = Company()
     c.look()
     c.says["default"] = TIMED_OUT
@@ -225,7 +225,7 @@ def test_one_check_without_an_answer_is_no_news_and_two_are() -> None:
     c.look()
 
     assert c.alerts == ["checkFailing"]
-    assert "12:00 UTC" in c.world.people.notices[0][1]
+    assert "12:00 UTC" in c.world.notifier.notices[0][1]
 
 
 def test_an_account_without_a_secret_is_told_and_those_that_have_one_are_watched() -> None:
@@ -235,7 +235,7 @@ def test_an_account_without_a_secret_is_told_and_those_that_have_one_are_watched
 
     assert c.look() == {"watched": 2, "failed": 0, "skipped": 0}
     assert [(name, alert) for name, alert, _ in c.told] == [("default", "checkFailing")]
-    assert "has no secret" in c.world.people.notices[0][1]
+    assert "has no secret" in c.world.notifier.notices[0][1]
 
 
 def test_before_there_is_any_account_there_is_nothing_to_watch() -> None:
@@ -329,9 +329,9 @@ def low() -> Company:
 
 def test_a_notice_that_cannot_be_sent_is_sent_by_a_later_watch() -> None:
     c = low()
-    c.world.people.notice_fault = "ThrottlingException"
+    c.world.notifier.notice_fault = "ThrottlingException"
     c.hours(2)
-    c.world.people.notice_fault = None
+    c.world.notifier.notice_fault = None
     c.hours(3)
 
     assert c.told == [("default", "balanceLow", "12:00:00")]
@@ -343,11 +343,11 @@ def test_a_watch_that_dies_before_it_tells_is_made_good_by_the_next() -> None:
     def dies(subject: str, text: str) -> str:
         raise SystemExit
 
-    notify = c.world.people.notify
-    c.world.people.notify = dies  # type: ignore[method-assign]
+    notify = c.world.notifier.notify
+    c.world.notifier.notify = dies  # type: ignore[method-assign]
     with pytest.raises(SystemExit):
         c.look()
-    c.world.people.notify = notify  # type: ignore[method-assign]
+    c.world.notifier.notify = notify  # type: ignore[method-assign]
 
     c.look()
     assert c.told == [], "it may be about to be told"
@@ -359,14 +359,14 @@ def test_a_watch_that_dies_before_it_tells_is_made_good_by_the_next() -> None:
 
 def test_two_watches_at_once_tell_it_once() -> None:
     c = low()
-    notify = c.world.people.notify
+    notify = c.world.notifier.notify
 
     def while_another_watches(subject: str, text: str) -> str | None:
-        c.world.people.notify = notify  # type: ignore[method-assign]
+        c.world.notifier.notify = notify  # type: ignore[method-assign]
         c.look()
         return notify(subject, text)
 
-    c.world.people.notify = while_another_watches  # type: ignore[method-assign]
+    c.world.notifier.notify = while_another_watches  # type: ignore[method-assign]
     c.look()
     c.hours(2)
 
@@ -412,7 +412,7 @@ def test_an_event_that_gets_lost_does_not_tell_people_again() -> None:
 
     c.hours(3)
 
-    assert len(c.world.people.notices) == 1
+    assert len(c.world.notifier.notices) == 1
 
 
 def test_the_event_tells_programs_the_same() -> None:
@@ -462,10 +462,10 @@ def test_the_functions_write_metrics_with_the_accounts_name(
 ) -> None:
     c = of_accounts(default="1000.00")
     telemetry = PowertoolsTelemetry("test", "Test")
-    watch = replace(c.watch, tools=replace(c.world.tools, telemetry=telemetry))
+    watch = replace(c.watch, dependencies=replace(c.world.dependencies, telemetry=telemetry))
     monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
     monkeypatch.setattr(bootstrap, "telemetry", lambda: telemetry)
-    monkeypatch.setattr(bootstrap, "watch_tools", lambda: watch)
+    monkeypatch.setattr(bootstrap, "watch_dependencies", lambda: watch)
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
 
     done: Any = load("watch_account")({}, context)

@@ -9,18 +9,18 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from incentives.agcod.answers import Failure, Funds
-from incentives.aws.records import encode_record
-from incentives.domain.accounts import Account
-from incentives.domain.alerts import Alert, Limits
+from incentives.agcod.responses import Failure, Funds
+from incentives.aws.single_requests.record_items import encode_record
+from incentives.domain.accounts.account import Account
+from incentives.domain.accounts.alerts import Alert, Limits
 from incentives.domain.events import Event
-from incentives.domain.ledger import Record, Status
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError
-from incentives.usecases.count_spend import count_spend
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.accounts.count_spend import count_spend
+from incentives.usecases.accounts.dependencies import WatchDependencies
+from incentives.usecases.accounts.watch_account import watch_accounts
 from incentives.usecases.ports import AccountStates
-from incentives.usecases.watch_account import watch_accounts
-from incentives.usecases.watch_tools import WatchTools
 from tests.support.fakes import START, FakeAccountStates, World, account, usd, world
 from tests.unit.builders import record
 
@@ -83,8 +83,10 @@ class Company:
         return self.world.clock.now()
 
     @property
-    def watch(self) -> WatchTools:
-        return WatchTools(tools=self.world.tools, states=self.states, bus=self.bus, limits=self.limits)
+    def watch(self) -> WatchDependencies:
+        return WatchDependencies(
+            dependencies=self.world.dependencies, states=self.states, bus=self.bus, limits=self.limits
+        )
 
     def look(self, seconds_left: float = 900.0) -> dict[str, int]:
         """One run of the schedule."""
@@ -105,8 +107,8 @@ class Company:
         else:
             self.balances[account] -= value.amount
             after = replace(before, status=Status.SUCCEEDED, answered_at=self.now, version=2, updated_at=self.now)
-        answer = count_spend([image(before, after)], self.watch)
-        assert answer == {"batchItemFailures": []}
+        response = count_spend([image(before, after)], self.watch)
+        assert response == {"batchItemFailures": []}
 
     def key(self, created_at: datetime | None, name: str = "default") -> None:
         self.world.accounts.accounts[name] = account(name, key_created_at=created_at)
@@ -114,7 +116,7 @@ class Company:
     @property
     def told(self) -> list[tuple[str, str, str]]:
         """Account, alert and time of each event; each has its notice."""
-        notices = self.world.people.notices
+        notices = self.world.notifier.notices
         assert len(notices) == len(self.bus.events)
         for (subject, text), event in zip(notices, self.bus.events, strict=True):
             assert str(event.detail["account"]) in subject

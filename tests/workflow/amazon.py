@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from urllib.parse import urlsplit
 
 from incentives.agcod.client import IncentivesClient, SignedCall
-from incentives.agcod.transport import Answer, Fault
+from incentives.agcod.transport import Fault, Response
 from incentives.domain.outcomes import UnknownBecause
 from sandbox import signature
 from sandbox.gateway import Arrival, Sandbox, Settings, make_account
@@ -37,7 +37,7 @@ class SandboxClient(IncentivesClient):
     Attributes:
         seconds_per_call: how long a call takes that is answered.
         sent: what was sent, in order.
-        on_arrival: called when Amazon has taken a call and its answer is still to come.
+        on_arrival: called when Amazon has taken a call and its response is still to come.
     """
 
     def __init__(self, sandbox: Sandbox, clock: FakeClock) -> None:
@@ -48,8 +48,8 @@ class SandboxClient(IncentivesClient):
         self.on_arrival: Callable[[], None] = lambda: None
         self._clock = clock
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Answer | Fault:
-        """Hand the call to the model, and let the time pass that its answer takes."""
+    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
+        """Hand the call to the model, and let the time pass that its response takes."""
         self._clock.sleep(self.seconds_per_call)
         self.sent.append(signed)
         delivery = self.sandbox.exchange(self._arrival(signed))
@@ -67,7 +67,7 @@ class SandboxClient(IncentivesClient):
             "x-amzn-requestid": f"00000000-0000-4000-8000-{len(self.sent):012d}",
         }
         headers |= {name.lower(): text for name, text in encoded.headers}
-        return Answer(encoded.http_status, headers, encoded.body)
+        return Response(encoded.http_status, headers, encoded.body)
 
     def _arrival(self, signed: SignedCall) -> Arrival:
         headers = tuple((name, str(text)) for name, text in signed.prepared.headers.items())

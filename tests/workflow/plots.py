@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.ledger import Intent
 from incentives.domain.operations import Operation
-from incentives.usecases.cancel import cancel
+from incentives.domain.single_requests.record import Intent
+from incentives.usecases.single_requests.cancel import cancel
 from tests.workflow.scene import Scene
 
 #: More calls than a function makes within its time, so that it is the workflow that sees Amazon get well.
@@ -47,7 +47,7 @@ def to_be_probed(scene: Scene) -> None:
     scene.fault("drop", when="after", calls={"first": MORE_THAN_IN_LINE})
     scene.fault("refuse", "CancelGiftCard", errorType="CancelRequestArrivedAfterTimeLimit", when="before")
     request_id = scene.place()
-    cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.tools, scene.budget())
+    cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.dependencies, scene.budget())
 
 
 def to_be_looked_at_again(scene: Scene) -> None:
@@ -62,7 +62,7 @@ def to_be_cancelled_too_late(scene: Scene, intent: Intent) -> None:
     scene.fault("resend", "CancelGiftCard", calls={"first": 40}, when="before")
     request_id = scene.place(intent=intent)
     if intent is Intent.RETRY:
-        cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.tools, scene.budget())
+        cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.dependencies, scene.budget())
         scene.sandbox.script.rules.pop(0)
     else:
         scene.after(timedelta(minutes=5), lambda: scene.sandbox.script.rules.pop(0))

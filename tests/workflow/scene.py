@@ -18,22 +18,22 @@ import pytest
 
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
-from incentives.aws.backlog import SqsBacklog
-from incentives.aws.recoveries import StepFunctionsRecoveries
-from incentives.domain.ledger import Change, Intent, Lost, Record, Status
+from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
+from incentives.aws.single_requests.backlog import SqsBacklog
 from incentives.domain.operations import Operation
-from incentives.domain.recovery import Reissue
-from incentives.domain.request_ids import derive_request_id, hash_key
-from incentives.usecases.issue import Order, issue
-from incentives.usecases.tools import Budget, Tools
+from incentives.domain.recovery.rules import Reissue
+from incentives.domain.single_requests.record import Change, Intent, Lost, Record, Status
+from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
+from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.single_requests.issue import Order, issue
 from sandbox.report import report
 from tests.support.fakes import (
     FakeAccounts,
-    FakeBooks,
     FakeClock,
+    FakeKeptPages,
     FakeLedger,
-    FakePacer,
-    FakePeople,
+    FakeNotifier,
+    FakeRateLimiter,
     FakeTelemetry,
     FakeVault,
     account,
@@ -107,7 +107,7 @@ class Ledger(FakeLedger):
         return result
 
 
-class People(FakePeople):
+class Notifier(FakeNotifier):
     """People, of whom a process may die right after it has told them."""
 
     moment: Callable[[str], None] = staticmethod(lambda _: None)
@@ -195,24 +195,24 @@ class Scene:
         self.amazon = SandboxClient(self.sandbox, self.clock)
         self.amazon.on_arrival = lambda: self._moment("sent")
         self.ledger = Ledger(self._moment)
-        self.people = People()
-        self.people.moment = self._moment
+        self.notifier = Notifier()
+        self.notifier.moment = self._moment
         self.telemetry = Telemetry()
         self.recoveries = Recoveries(self.engine)
-        self.pacer, self.books = FakePacer(self.clock), FakeBooks()
+        self.rate_limiter, self.kept_pages = FakeRateLimiter(self.clock), FakeKeptPages()
         self.queue = Queue(self.stage, self._take_up)
         self.settings = SimpleNamespace(support_address=SUPPORT)
         numbers = iter(range(1_000_000))
-        self.tools = Tools(
+        self.dependencies = Dependencies(
             ledger=self.ledger,
-            pacer=self.pacer,
+            rate_limiter=self.rate_limiter,
             backlog=SqsBacklog(lambda: self.queue, "queue"),
             amazon=Amazon(self.amazon),
-            books=self.books,
+            kept_pages=self.kept_pages,
             accounts=FakeAccounts(account()),
             vault=FakeVault(),
             recoveries=self.recoveries,
-            people=self.people,
+            notifier=self.notifier,
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=lambda: f"nonce-{next(numbers)}",
@@ -220,7 +220,7 @@ class Scene:
 
     def plug_in(self, patch: pytest.MonkeyPatch) -> None:
         """Make the functions use this scene."""
-        patch.setattr(bootstrap, "tools", lambda: self.tools)
+        patch.setattr(bootstrap, "dependencies", lambda: self.dependencies)
         patch.setattr(bootstrap, "settings", lambda: self.settings)
         patch.setattr(bootstrap, "telemetry", lambda: self.telemetry)
 
@@ -254,7 +254,7 @@ class Scene:
                 members=members,
                 subject="*" * 4 if members else None,
             ),
-            self.tools,
+            self.dependencies,
             self.budget(seconds),
         )
         return self.request_id(operation)
@@ -328,7 +328,7 @@ class Scene:
 
     @property
     def secrets(self) -> set[str]:
-        """What must never be at rest: every claim code that there is, and what was sealed."""
+        """What must never be at rest: every claim code that there is, and what was encrypted."""
         cards: Any = report(self.sandbox)["cards"]
         return {card["claimCode"] for card in cards} | {CARD_NUMBER, CUSTOMER}
 
@@ -347,11 +347,11 @@ class Scene:
         self.tasks.append(event["task"])
         try:
             self._moment("begun")
-            answer = RECOVER_REQUEST(event, context)
+            response = RECOVER_REQUEST(event, context)
             self._moment("done")
         finally:
             self._task = None
-        return answer
+        return response
 
     def _moment(self, name: str) -> None:
         if self._task is None:

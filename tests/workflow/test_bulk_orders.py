@@ -21,12 +21,12 @@ from botocore.exceptions import ClientError
 
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
-from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
-from incentives.domain.bulk import Counts, OrderStatus
-from incentives.usecases.control_order import Action
-from incentives.usecases.issue_queued import issue_queued
-from incentives.usecases.process_order import Task
-from incentives.usecases.start_recovery import sweep
+from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
+from incentives.domain.bulk_orders.bulk_order import Counts, OrderStatus
+from incentives.usecases.bulk_orders.control_order import Action
+from incentives.usecases.bulk_orders.process_order import Task
+from incentives.usecases.recovery.start_recovery import sweep
+from incentives.usecases.single_requests.issue_queued import issue_queued
 from sandbox.report import report
 from tests.support.bulk import Bulk, bulk, rows_of
 from tests.support.fakes import FakeClock, FakeTelemetry, World, world
@@ -124,7 +124,7 @@ class Scene:
     """One test's orders.
 
     Attributes:
-        deaths: tasks whose process dies right after it was begun, or before its answer, each once: name and end.
+        deaths: tasks whose process dies right after it was begun, or before its response, each once: name and end.
         tasks: that were run, in order.
         meanwhile: called before every task.
     """
@@ -141,16 +141,18 @@ class Scene:
         self.engine.stage, self.engine.function = self.stage, self._run_task
         self.sandbox = make_sandbox(self.clock)
         self.telemetry = Telemetry()
-        tools = replace(base.tools, amazon=Amazon(SandboxClient(self.sandbox, self.clock)), telemetry=self.telemetry)
-        self.world: World = replace(base, tools=tools, telemetry=self.telemetry)
+        dependencies = replace(
+            base.dependencies, amazon=Amazon(SandboxClient(self.sandbox, self.clock)), telemetry=self.telemetry
+        )
+        self.world: World = replace(base, dependencies=dependencies, telemetry=self.telemetry)
         here = bulk(self.world)
         machine = StepFunctionsOrderWorkflows(lambda: self.engine.client, self.engine.state_machine_arn)
-        self.bulk: Bulk = replace(here, tools=replace(here.tools, workflows=machine))
+        self.bulk: Bulk = replace(here, dependencies=replace(here.dependencies, workflows=machine))
         self.key = f"order-{next(_numbers)}"
 
     def plug_in(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(bootstrap, "tools", lambda: self.world.tools)
-        patch.setattr(bootstrap, "order_tools", lambda: self.bulk.tools)
+        patch.setattr(bootstrap, "dependencies", lambda: self.world.dependencies)
+        patch.setattr(bootstrap, "order_dependencies", lambda: self.bulk.dependencies)
         patch.setattr(bootstrap, "telemetry", lambda: self.telemetry)
 
     def place(self, rows: int) -> str:
@@ -163,12 +165,12 @@ class Scene:
         while not self.stage.is_empty:
             assert self.clock.now() < end, "the order does not end"
             self.stage.run(self.clock.now() + timedelta(minutes=1))
-            sweep(self.world.tools)
+            sweep(self.world.dependencies)
             waiting, self.world.backlog.puts = self.world.backlog.puts, []
             for request_id, _ in waiting:
-                issue_queued(request_id, self.world.tools, self.world.budget())
+                issue_queued(request_id, self.world.dependencies, self.world.budget())
             while self.world.recoveries.started:
-                run_execution(*self.world.recoveries.started.pop(), self.world.tools)
+                run_execution(*self.world.recoveries.started.pop(), self.world.dependencies)
 
     def history(self, order_id: str, round_number: int = 1) -> list[Mapping[str, Any]]:
         execution = self.engine.executions[self.engine.arn_of(order_id, round_number)]
@@ -210,9 +212,9 @@ class Scene:
         context = SimpleNamespace(
             get_remaining_time_in_millis=lambda: int((end - self.clock.now()).total_seconds() * 1000)
         )
-        answer = PROCESS_ORDER(event, context)
+        response = PROCESS_ORDER(event, context)
         self._die(event["task"], "done")
-        return answer
+        return response
 
     def _die(self, task: str, moment: str) -> None:
         if (task, moment) in self.deaths:
@@ -433,7 +435,7 @@ def test_a_round_that_was_superseded_leaves_the_order_alone(scene: Scene) -> Non
 
 def test_a_child_goes_on_for_no_longer_than_an_express_execution_lasts(scene: Scene) -> None:
     order_id = scene.place(3)
-    scene.world.pacer.full_for = 30.0
+    scene.world.rate_limiter.full_for = 30.0
     begun = scene.clock.now()
     times: list[datetime] = []
 
@@ -441,7 +443,7 @@ def test_a_child_goes_on_for_no_longer_than_an_express_execution_lasts(scene: Sc
         if event["task"] == "Issue":
             times.append(scene.clock.now())
         if scene.clock.now() - begun > timedelta(minutes=20):
-            scene.world.pacer.full_for = None
+            scene.world.rate_limiter.full_for = None
 
     scene.meanwhile = note
     scene.come_home()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from incentives.usecases.recover import Pause, Task
+from incentives.usecases.recovery.recover import Pause, Task
 from tests.workflow.definition import START, Definition
 from tests.workflow.plots import (
     to_be_looked_at_again,

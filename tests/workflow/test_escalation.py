@@ -1,4 +1,4 @@
-"""24 hours without an answer that settles anything: the waits, the end, and what people are told."""
+"""24 hours without a response that settles anything: the waits, the end, and what people are told."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
-from incentives.usecases.start_recovery import start_recovery
+from incentives.domain.single_requests.record import Record, Status
+from incentives.usecases.recovery.start_recovery import start_recovery
 from sandbox import signature
 from tests.support.fakes import START
 from tests.workflow.amazon import PARTNER_ID, SECRET_KEY
 from tests.workflow.plots import to_be_escalated, to_be_repeated_for_24_hours
 from tests.workflow.scene import SUPPORT, Scene
 
-# What the protocol asks for, counted from the first unknown answer with calls that take no time.
+# What the protocol asks for, counted from the first unknown response with calls that take no time.
 WAITS = [
     *[1] * 10,  # until 10 s
     *[2, 4, 8, 16, 32],  # until 1 min 12 s
     *[60] * 18,  # until 19 min 12 s
-    49,  # to the fence: 20 min and the second in which Amazon's clock is past it
-    *[60] * 15,  # until 15 min past the fence, 35 min 1 s
+    49,  # to the in-flight window: 20 min and the second in which Amazon's clock is past it
+    *[60] * 15,  # until 15 min past the in-flight window, 35 min 1 s
     *[120, 240, 480],  # until 49 min 1 s
     *[900] * 92,  # until 23 h 49 min 1 s
     659,  # to the deadline
@@ -55,7 +55,7 @@ def unanswered(shared_scene: Scene) -> Escalated:
     scene = shared_scene
     to_be_repeated_for_24_hours(scene)
     scene.run(START + timedelta(hours=24, seconds=UNTIL_STALE - 1))
-    before = scene.record(), len(scene.people.mails) + len(scene.people.notices)
+    before = scene.record(), len(scene.notifier.mails) + len(scene.notifier.notices)
     scene.run()
     return Escalated(scene, *before)
 
@@ -76,7 +76,7 @@ def disputed(scene: Scene) -> Scene:
 
 def case_of(scene: Scene) -> dict[str, Any]:
     """The case as it was mailed."""
-    ((to, _, text),) = scene.people.mails
+    ((to, _, text),) = scene.notifier.mails
     assert to == SUPPORT
     case: dict[str, Any] = json.loads(text)
     return case
@@ -118,16 +118,16 @@ def test_the_execution_of_an_escalated_request_fails(escalated: Scene) -> None:
 def test_the_mail_holds_all_that_support_asks_for(escalated: Scene) -> None:
     last = escalated.amazon.sent[-1]
     case = case_of(escalated)
-    request, answer = case["lastRequest"], case["lastAnswer"]
+    request, response = case["lastRequest"], case["lastAnswer"]
 
     # Partner id, also where a person sees it first.
     assert case["partnerId"] == PARTNER_ID
-    assert PARTNER_ID in escalated.people.mails[0][1]
-    # The complete request and its answer.
+    assert PARTNER_ID in escalated.notifier.mails[0][1]
+    # The complete request and its response.
     assert (request["method"], request["body"]) == ("POST", last.body.decode())
-    assert answer["httpStatus"] == 400
-    assert answer["x-amzn-RequestId"].endswith("000146")
-    assert answer["members"] == {
+    assert response["httpStatus"] == 400
+    assert response["x-amzn-RequestId"].endswith("000146")
+    assert response["members"] == {
         "creationRequestId": escalated.request_id(),
         "errorCode": "F400",
         "errorType": "SystemTemporarilyUnavailable",
@@ -162,7 +162,7 @@ def test_no_signature_leaves_before_it_is_stale(unanswered: Escalated) -> None:
     case = case_of(scene)
     signed_at = datetime.strptime(case["lastRequest"]["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert scene.clock.now() - signed_at >= timedelta(minutes=26)
-    everything = "".join((*scene.people.mails[0], *scene.people.notices[0]))
+    everything = "".join((*scene.notifier.mails[0], *scene.notifier.notices[0]))
     assert [each for each in signatures(scene) if each in everything] == signatures(scene)[-1:]
 
 
@@ -174,13 +174,15 @@ def test_no_secret_key_no_claim_code_and_no_card_number_is_mailed(scene: Scene, 
 
     scene.run()
 
-    everything = "".join((*scene.people.mails[0], *scene.people.notices[0], scene.record(0, operation).case_file or ""))
+    everything = "".join(
+        (*scene.notifier.mails[0], *scene.notifier.notices[0], scene.record(0, operation).case_file or "")
+    )
     assert scene.statuses == [Status.ESCALATED]
     assert not [secret for secret in (*scene.secrets, SECRET_KEY) if secret in everything]
 
 
 def test_operators_are_told_once_and_how_to_go_on(escalated: Scene) -> None:
-    ((subject, text),) = escalated.people.notices
+    ((subject, text),) = escalated.notifier.notices
 
     request_id = escalated.request_id()
     assert request_id in subject
@@ -192,7 +194,7 @@ def test_operators_are_told_once_and_how_to_go_on(escalated: Scene) -> None:
 @pytest.mark.parametrize("fault", ["MessageRejected", None], ids=["refused", "no address"])
 def test_a_case_that_cannot_be_mailed_is_told_to_operators_and_kept(scene: Scene, fault: str | None) -> None:
     # given
-    scene.people.mail_fault = fault
+    scene.notifier.mail_fault = fault
     scene.settings.support_address = SUPPORT if fault else None
     to_be_escalated(scene)
 
@@ -201,10 +203,10 @@ def test_a_case_that_cannot_be_mailed_is_told_to_operators_and_kept(scene: Scene
 
     # then
     (execution,) = scene.executions
-    ((_, text),) = scene.people.notices
+    ((_, text),) = scene.notifier.notices
     assert (execution.status, execution.error) == ("FAILED", "Escalated")
     assert "NOT mailed" in text
-    assert not scene.people.mails
+    assert not scene.notifier.mails
     assert scene.record().case_file is not None
 
 
@@ -223,7 +225,7 @@ def test_an_operators_round_begins_anew_and_settles_what_amazon_has_mended(dispu
     first = disputed.record()
 
     # when
-    start_recovery(first.request_id, "operator", disputed.tools)
+    start_recovery(first.request_id, "operator", disputed.dependencies)
     disputed.run()
 
     # then
@@ -242,7 +244,7 @@ def test_an_operators_round_that_settles_nothing_ends_as_the_first_did(disputed:
     begun = disputed.clock.now()
 
     # when
-    start_recovery(disputed.request_id(), "operator", disputed.tools)
+    start_recovery(disputed.request_id(), "operator", disputed.dependencies)
     disputed.run()
 
     # then it had 24 hours of its own, and a case of its own
@@ -251,4 +253,4 @@ def test_an_operators_round_that_settles_nothing_ends_as_the_first_did(disputed:
     last_sent_at = disputed.record().last_sent_at
     assert last_sent_at is not None
     assert last_sent_at - begun >= timedelta(hours=23, minutes=59, seconds=59)
-    assert len(disputed.people.mails) == 2
+    assert len(disputed.notifier.mails) == 2

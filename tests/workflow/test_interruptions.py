@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import pytest
 
-from incentives.domain.ledger import Status
 from incentives.domain.operations import Operation
-from incentives.usecases.cancel import cancel
-from incentives.usecases.start_recovery import start_recovery
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.recovery.start_recovery import start_recovery
+from incentives.usecases.single_requests.cancel import cancel
 from tests.workflow.plots import (
     MORE_THAN_IN_LINE,
     to_be_escalated,
@@ -170,7 +170,7 @@ def test_a_recovery_that_was_aborted_can_be_started_again_at_once_by_an_operator
     waiting.sandbox.script.clear()
 
     # when
-    start_recovery(request_id, "operator", waiting.tools)
+    start_recovery(request_id, "operator", waiting.dependencies)
     waiting.come_home()
 
     # then
@@ -203,7 +203,7 @@ def test_an_execution_with_a_stale_epoch_ends_without_touching_anything(waiting:
     # given an execution whose record somebody else has brought home while it slept
     waiting.sandbox.script.clear()
     request_id, epoch = waiting.recoveries.started[0]
-    start_recovery(request_id, "operator", waiting.tools)
+    start_recovery(request_id, "operator", waiting.dependencies)
     while waiting.record().status.is_open:
         waiting.run(waiting.clock.now() + timedelta(seconds=1))
     writes, calls = waiting.ledger.writes, len(waiting.calls)
@@ -249,7 +249,7 @@ def test_an_execution_of_an_unknown_request_ends(scene: Scene) -> None:
 
 def test_two_recoveries_of_one_record_send_no_more_than_one(waiting: Scene) -> None:
     # given a second recovery, started by hand while the first one sleeps
-    start_recovery(waiting.request_id(), "operator", waiting.tools)
+    start_recovery(waiting.request_id(), "operator", waiting.dependencies)
     begun = waiting.clock.now()
 
     # when five more minutes go by
@@ -290,7 +290,7 @@ def test_a_cancel_takes_over_from_a_recovery(scene: Scene, operation: Operation)
     scene.run(scene.clock.now() + 5 * MINUTE)
 
     # when
-    cancel(request_id, operation, "caller", scene.tools, scene.budget())
+    cancel(request_id, operation, "caller", scene.dependencies, scene.budget())
     sent = scene.calls.count((operation.value, request_id))
     scene.come_home()
 
@@ -314,7 +314,7 @@ def test_a_case_whose_execution_was_stopped_before_its_mail_is_mailed_by_startin
     scene.stop(request_id, epoch)
     scene.run()
     assert scene.statuses == [Status.ESCALATED]
-    assert not scene.people.mails
+    assert not scene.notifier.mails
 
     # when it is started again with the same input and another name, as the console does
     scene.engine.client.start_execution(
@@ -325,7 +325,7 @@ def test_a_case_whose_execution_was_stopped_before_its_mail_is_mailed_by_startin
     scene.run()
 
     # then the case is mailed, complete, and Amazon was not asked anything more
-    ((_, _, text),) = scene.people.mails
+    ((_, _, text),) = scene.notifier.mails
     assert json.loads(text)["lastRequest"]["signature"] != "withheld while it could still be used"
     assert len(scene.calls) == 1
 
@@ -339,8 +339,8 @@ def test_an_escalated_order_that_nobody_wants_any_more_is_reopened_and_cancelled
     scene.sandbox.script.clear()
 
     # when
-    start_recovery(request_id, "operator", scene.tools)
-    cancel(request_id, Operation.CREATE_GIFT_CARD, "operator", scene.tools, scene.budget())
+    start_recovery(request_id, "operator", scene.dependencies)
+    cancel(request_id, Operation.CREATE_GIFT_CARD, "operator", scene.dependencies, scene.budget())
     scene.come_home()
 
     # then it was not ordered once more

@@ -1,4 +1,4 @@
-"""Every way in which an answer can be lost, by intent and operation: how it ends, and what it costs."""
+"""Every way in which a response can be lost, by intent and operation: how it ends, and what it costs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.ledger import Intent, Status
 from incentives.domain.operations import Operation
-from incentives.usecases.cancel import cancel
+from incentives.domain.single_requests.record import Intent, Status
+from incentives.usecases.single_requests.cancel import cancel
 from tests.support.fakes import START
 from tests.workflow.plots import MORE_THAN_IN_LINE, to_be_cancelled_too_late
 from tests.workflow.scene import AMOUNT, Scene
@@ -48,7 +48,7 @@ def assert_no_id_is_used_after_its_reversal(scene: Scene) -> None:
 @pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize("intent", Intent)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_lost_answer_comes_to_its_right_end(scene: Scene, fault: str, intent: Intent, operation: Operation) -> None:
+def test_a_lost_response_comes_to_its_right_end(scene: Scene, fault: str, intent: Intent, operation: Operation) -> None:
     # given an Amazon that is unwell for a while, or for good where the request is to be given up
     kind, members = FAULTS[fault]
     calls = {"first": MORE_THAN_IN_LINE} if intent is Intent.RETRY else {"every": True}
@@ -67,7 +67,7 @@ def test_a_lost_answer_comes_to_its_right_end(scene: Scene, fault: str, intent: 
     (execution,) = scene.executions
     assert (execution.status, execution.states[-1]) == ("SUCCEEDED", "Done")
     assert scene.swept == []
-    assert not scene.people.mails
+    assert not scene.notifier.mails
 
 
 @pytest.mark.parametrize("operation", Operation)
@@ -80,7 +80,7 @@ def test_what_lands_after_a_reversal_found_nothing_is_found_and_reversed(
     scene.fault("drop", operation, when="before")
     request_id = scene.place(operation)
     scene.run(START + timedelta(seconds=25))
-    cancel(request_id, operation, "caller", scene.tools, scene.budget())
+    cancel(request_id, operation, "caller", scene.dependencies, scene.budget())
 
     # when
     scene.come_home()
@@ -126,7 +126,7 @@ def test_a_card_that_was_cancelled_although_amazon_says_too_late_is_reversed(sce
     scene.fault("drop", when="after", calls={"first": MORE_THAN_IN_LINE})
     scene.fault("refuse", "CancelGiftCard", errorType="CancelRequestArrivedAfterTimeLimit", when="after")
     request_id = scene.place()
-    cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.tools, scene.budget())
+    cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.dependencies, scene.budget())
 
     # when
     scene.come_home()
@@ -151,18 +151,18 @@ def test_a_card_that_is_refused_after_an_unknown_is_not_said_to_be_refused(scene
     assert scene.charged == 0
 
 
-# ---- orders for which there is no slot ----------------------------------------------------------
+# ---- orders for which there is no permit ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize("intent", Intent)
-def test_an_order_that_waited_for_its_slot_and_is_not_answered_comes_to_its_right_end(
+def test_an_order_that_waited_for_its_permit_and_is_not_answered_comes_to_its_right_end(
     scene: Scene, intent: Intent, operation: Operation
 ) -> None:
-    # given an order that finds no slot for a minute, and an Amazon that then takes effect and does not answer
+    # given an order that finds no permit for a minute, and an Amazon that then takes effect and does not answer
     calls = {"first": MORE_THAN_IN_LINE} if intent is Intent.RETRY else {"every": True}
     scene.fault("drop", operation, requestId=scene.request_id(operation), calls=calls, when="after")
-    scene.pacer.free_at = scene.clock.now() + timedelta(minutes=1)
+    scene.rate_limiter.free_at = scene.clock.now() + timedelta(minutes=1)
 
     # when
     request_id = scene.place(operation, intent)
@@ -183,7 +183,7 @@ def test_an_order_that_waited_for_its_slot_and_is_not_answered_comes_to_its_righ
 
 def test_an_order_that_the_backlog_has_lost_is_swept_into_it_again(scene: Scene) -> None:
     # given
-    scene.pacer.free_at = scene.clock.now() + timedelta(minutes=1)
+    scene.rate_limiter.free_at = scene.clock.now() + timedelta(minutes=1)
     scene.queue.loses = 1
     request_id = scene.place()
 

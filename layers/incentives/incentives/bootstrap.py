@@ -19,37 +19,36 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from incentives.domain.values import frozen
-
 if TYPE_CHECKING:
     from incentives.agcod.amazon import Amazon
     from incentives.agcod.client import IncentivesClient
-    from incentives.api.gateway import ApiAnswer, ApiCall
-    from incentives.aws.account_states import DynamoDbAccountStates
-    from incentives.aws.accounts import SecretsManagerAccounts
-    from incentives.aws.backlog import SqsBacklog
-    from incentives.aws.books import DynamoDbBooks
+    from incentives.api.gateway import ApiCall, ApiResponse
+    from incentives.aws.accounts.account_states import DynamoDbAccountStates
+    from incentives.aws.accounts.accounts import SecretsManagerAccounts
+    from incentives.aws.bulk_orders.order_files import S3OrderFiles
     from incentives.aws.events import EventBridgeBus
-    from incentives.aws.index import DynamoDbIndex
-    from incentives.aws.key_notes import DynamoDbKeyNotes
-    from incentives.aws.ledger import DynamoDbLedger
-    from incentives.aws.many_records import DynamoDbRecords
-    from incentives.aws.order_files import S3OrderFiles
-    from incentives.aws.pacer import DynamoDbPacer
-    from incentives.aws.people import SesAndSnsPeople
-    from incentives.aws.recoveries import StepFunctionsRecoveries
+    from incentives.aws.keys.key_notes import DynamoDbKeyNotes
+    from incentives.aws.notifier import SesAndSnsNotifier
+    from incentives.aws.rate_limiter import DynamoDbRateLimiter
+    from incentives.aws.recovery.kept_pages import DynamoDbKeptPages
+    from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
+    from incentives.aws.single_requests.backlog import SqsBacklog
+    from incentives.aws.single_requests.index import DynamoDbIndex
+    from incentives.aws.single_requests.ledger import DynamoDbLedger
+    from incentives.aws.single_requests.many_records import DynamoDbRecords
     from incentives.aws.telemetry import PowertoolsTelemetry
     from incentives.aws.vault import KmsVault
-    from incentives.domain.alerts import Limits
-    from incentives.domain.pacing import Pace
-    from incentives.usecases.key_tools import KeyTools
-    from incentives.usecases.order_tools import OrderTools
-    from incentives.usecases.tools import Budget, Tools
-    from incentives.usecases.watch_tools import WatchTools
+    from incentives.domain.accounts.alerts import Limits
+    from incentives.domain.rate_limit import Pace
+    from incentives.usecases.accounts.dependencies import WatchDependencies
+    from incentives.usecases.bulk_orders.dependencies import OrderDependencies
+    from incentives.usecases.dependencies import Budget, Dependencies
+    from incentives.usecases.keys.dependencies import KeyDependencies
 
 #: What Lambda calls the function that this process is one of. Nowhere else is it set.
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
@@ -59,13 +58,13 @@ if _IN_LAMBDA:
     gc.disable()
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a deployment sets, each from one environment variable.
 
     Attributes:
         incentives_endpoint: another Incentives API than Amazon's own; None for Amazon's.
-        vault_key: KMS key that seals card numbers.
+        vault_key: KMS key that encrypts card numbers.
         pace: of every account.
         backlog_queue: URL.
         recovery_state_machine, operators_topic: ARNs.
@@ -75,7 +74,7 @@ class Settings:
     """
 
     ledger_table: str
-    pacer_table: str
+    rate_limiter_table: str
     account_secret_prefix: str
     default_account: str | None
     amazon_environment: Literal["sandbox", "production"]
@@ -106,7 +105,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise RuntimeError("environment variable AMAZON_ENVIRONMENT must be sandbox or production")
     return Settings(
         ledger_table=required("LEDGER_TABLE"),
-        pacer_table=required("PACER_TABLE"),
+        rate_limiter_table=required("RATE_LIMITER_TABLE"),
         account_secret_prefix=required("ACCOUNT_SECRET_PREFIX"),
         default_account=environment.get("DEFAULT_ACCOUNT") or None,
         amazon_environment="production" if amazon_environment == "production" else "sandbox",
@@ -127,7 +126,7 @@ Number = TypeVar("Number", int, float)
 
 
 def _read_pace(required: Callable[[str], str]) -> Pace:
-    from incentives.domain.pacing import Pace
+    from incentives.domain.rate_limit import Pace
 
     def number(name: str, kind: Callable[[str], Number]) -> Number:
         try:
@@ -196,7 +195,7 @@ def _later(build: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes for the ad
 def in_init(*parts: Callable[[], object]) -> None:
     """Build what every invocation of a function needs, as the last thing that its module does.
 
-    Lambda gives a whole processor to a process that starts, and to one that answers its first call a share of one.
+    Lambda gives a whole processor to a process that starts, and to one that responses its first call a share of one.
     What cannot be built is left to the call, which knows how to tell of it. Outside of Lambda nothing happens.
     """
     if not _IN_LAMBDA:
@@ -212,7 +211,7 @@ def in_init(*parts: Callable[[], object]) -> None:
 
 @cache
 def _client(service: str) -> Any:  # noqa: ANN401 - botocore makes its clients' classes at run time
-    from incentives.aws.calls import CLIENT_CONFIG, make_client
+    from incentives.aws.clients import CLIENT_CONFIG, make_client
 
     return make_client(service, CLIENT_CONFIG)
 
@@ -220,7 +219,7 @@ def _client(service: str) -> Any:  # noqa: ANN401 - botocore makes its clients' 
 @cache
 def ledger() -> DynamoDbLedger:
     """The ledger."""
-    from incentives.aws.ledger import DynamoDbLedger
+    from incentives.aws.single_requests.ledger import DynamoDbLedger
 
     return DynamoDbLedger(_client("dynamodb"), settings().ledger_table, sleep=SystemClock().sleep)
 
@@ -236,7 +235,7 @@ def bus() -> EventBridgeBus:
 @cache
 def index() -> DynamoDbIndex:
     """The ledger by account and day."""
-    from incentives.aws.index import DynamoDbIndex
+    from incentives.aws.single_requests.index import DynamoDbIndex
 
     return DynamoDbIndex(_client("dynamodb"), settings().ledger_table)
 
@@ -244,18 +243,18 @@ def index() -> DynamoDbIndex:
 @cache
 def account_states() -> DynamoDbAccountStates:
     """What is known of accounts without asking Amazon."""
-    from incentives.aws.account_states import DynamoDbAccountStates
+    from incentives.aws.accounts.account_states import DynamoDbAccountStates
 
     return DynamoDbAccountStates(_client("dynamodb"), _required("ACCOUNT_TABLE"))
 
 
 @cache
-def watch_tools() -> WatchTools:
+def watch_dependencies() -> WatchDependencies:
     """Everything that watching accounts needs."""
-    from incentives.usecases.watch_tools import WatchTools
+    from incentives.usecases.accounts.dependencies import WatchDependencies
 
     limits = read_alert_limits(os.environ)
-    return WatchTools(tools=tools(), states=account_states(), bus=_later(bus), limits=limits)
+    return WatchDependencies(dependencies=dependencies(), states=account_states(), bus=_later(bus), limits=limits)
 
 
 def read_alert_limits(environment: Mapping[str, str]) -> Limits:
@@ -264,7 +263,7 @@ def read_alert_limits(environment: Mapping[str, str]) -> Limits:
     Raises:
         RuntimeError: says what is wrong.
     """
-    from incentives.domain.alerts import read_limits
+    from incentives.domain.accounts.alerts import read_limits
 
     names = ("ALERT_BALANCE_BELOW", "ALERT_DAYS_BELOW", "ALERT_SPEND_MULTIPLE")
     try:
@@ -281,13 +280,13 @@ def secrets() -> Any:  # noqa: ANN401 - see _client
 @cache
 def accounts() -> SecretsManagerAccounts:
     """The accounts' keys."""
-    from incentives.aws.accounts import SecretsManagerAccounts
+    from incentives.aws.accounts.accounts import SecretsManagerAccounts
 
     return SecretsManagerAccounts(
         secrets,
         settings().account_secret_prefix,
         now=SystemClock().now,
-        note_refusal=lambda account, key_print: key_notes().note_refusal(account, key_print),
+        note_refusal=lambda account, key_fingerprint: key_notes().note_refusal(account, key_fingerprint),
     )
 
 
@@ -316,19 +315,19 @@ def authorities() -> None:
 
 
 @cache
-def tools() -> Tools:
+def dependencies() -> Dependencies:
     """Everything that the use cases need. What only some of them use is built when they do."""
-    from incentives.usecases.tools import Tools
+    from incentives.usecases.dependencies import Dependencies
 
-    return Tools(
+    return Dependencies(
         ledger=_later(ledger),
-        pacer=_later(pacer),
+        rate_limiter=_later(rate_limiter),
         backlog=_later(_backlog),
         amazon=_later(amazon),
-        books=_later(_books),
+        kept_pages=_later(_kept_pages),
         vault=_later(vault),
         recoveries=_later(recoveries),
-        people=_later(_people),
+        notifier=_later(_notifier),
         accounts=_later(accounts),
         clock=SystemClock(),
         telemetry=telemetry(),
@@ -337,27 +336,27 @@ def tools() -> Tools:
 
 
 @cache
-def pacer() -> DynamoDbPacer:
+def rate_limiter() -> DynamoDbRateLimiter:
     """The accounts' pace."""
-    from incentives.aws.pacer import DynamoDbPacer
+    from incentives.aws.rate_limiter import DynamoDbRateLimiter
 
     config = settings()
     key_of = accounts().key_at_hand
-    return DynamoDbPacer(
-        _client("dynamodb"), config.pacer_table, pace=config.pace, now=SystemClock().now, key_of=key_of
+    return DynamoDbRateLimiter(
+        _client("dynamodb"), config.rate_limiter_table, pace=config.pace, now=SystemClock().now, key_of=key_of
     )
 
 
 @cache
-def _books() -> DynamoDbBooks:
-    from incentives.aws.books import DynamoDbBooks
+def _kept_pages() -> DynamoDbKeptPages:
+    from incentives.aws.recovery.kept_pages import DynamoDbKeptPages
 
-    return DynamoDbBooks(_client("dynamodb"), settings().pacer_table)
+    return DynamoDbKeptPages(_client("dynamodb"), settings().rate_limiter_table)
 
 
 @cache
 def vault() -> KmsVault:
-    """Seals card numbers."""
+    """Encrypts card numbers."""
     from incentives.aws.vault import KmsVault
 
     client = _client("kms")
@@ -367,7 +366,7 @@ def vault() -> KmsVault:
 @cache
 def recoveries() -> StepFunctionsRecoveries:
     """The recovery workflows."""
-    from incentives.aws.recoveries import StepFunctionsRecoveries
+    from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 
     client = _client("stepfunctions")
     return StepFunctionsRecoveries(lambda: client, settings().recovery_state_machine)
@@ -375,18 +374,18 @@ def recoveries() -> StepFunctionsRecoveries:
 
 @cache
 def _backlog() -> SqsBacklog:
-    from incentives.aws.backlog import SqsBacklog
+    from incentives.aws.single_requests.backlog import SqsBacklog
 
     client = _client("sqs")
     return SqsBacklog(lambda: client, settings().backlog_queue)
 
 
 @cache
-def _people() -> SesAndSnsPeople:
-    from incentives.aws.people import SesAndSnsPeople
+def _notifier() -> SesAndSnsNotifier:
+    from incentives.aws.notifier import SesAndSnsNotifier
 
     config = settings()
-    return SesAndSnsPeople(
+    return SesAndSnsNotifier(
         lambda: _client("sesv2"),
         lambda: _client("sns"),
         sender=config.mail_sender,
@@ -397,20 +396,20 @@ def _people() -> SesAndSnsPeople:
 @cache
 def key_notes() -> DynamoDbKeyNotes:
     """What functions note of the keys that they call Amazon with."""
-    from incentives.aws.key_notes import DynamoDbKeyNotes
+    from incentives.aws.keys.key_notes import DynamoDbKeyNotes
 
-    return DynamoDbKeyNotes(_client("dynamodb"), settings().pacer_table, now=SystemClock().now)
+    return DynamoDbKeyNotes(_client("dynamodb"), settings().rate_limiter_table, now=SystemClock().now)
 
 
 @cache
-def key_tools() -> KeyTools:
+def key_dependencies() -> KeyDependencies:
     """Everything that rotating keys needs."""
-    from incentives.aws.key_versions import SecretsManagerVersions
-    from incentives.aws.rotations import DynamoDbRotations
-    from incentives.usecases.key_tools import KeyTools
+    from incentives.aws.keys.key_versions import SecretsManagerVersions
+    from incentives.aws.keys.rotations import DynamoDbRotations
+    from incentives.usecases.keys.dependencies import KeyDependencies
 
-    return KeyTools(
-        tools=tools(),
+    return KeyDependencies(
+        dependencies=dependencies(),
         versions=SecretsManagerVersions(secrets, settings().account_secret_prefix),
         rotations=DynamoDbRotations(_client("dynamodb"), _required("ACCOUNT_TABLE")),
         notes=key_notes(),
@@ -421,8 +420,8 @@ def key_tools() -> KeyTools:
 @cache
 def order_files() -> S3OrderFiles:
     """The files of bulk orders."""
-    from incentives.aws.calls import make_client
-    from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
+    from incentives.aws.bulk_orders.order_files import FILES_CONFIG, S3OrderFiles
+    from incentives.aws.clients import make_client
 
     client = make_client("s3", FILES_CONFIG)
     return S3OrderFiles(lambda: client, _required("ORDERS_BUCKET"), now=SystemClock().now)
@@ -430,19 +429,19 @@ def order_files() -> S3OrderFiles:
 
 @cache
 def _records() -> DynamoDbRecords:
-    from incentives.aws.many_records import DynamoDbRecords
+    from incentives.aws.single_requests.many_records import DynamoDbRecords
 
     return DynamoDbRecords(_client("dynamodb"), settings().ledger_table, sleep=SystemClock().sleep)
 
 
 @cache
-def order_tools() -> OrderTools:
+def order_dependencies() -> OrderDependencies:
     """What the use cases of bulk orders need."""
-    from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
-    from incentives.aws.orders import DynamoDbOrders
-    from incentives.usecases.order_tools import OrderTools
+    from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
+    from incentives.aws.bulk_orders.orders import DynamoDbOrders
+    from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 
-    return OrderTools(
+    return OrderDependencies(
         orders=DynamoDbOrders(_client("dynamodb"), _required("ORDERS_TABLE")),
         files=_later(order_files),
         workflows=StepFunctionsOrderWorkflows(lambda: _client("stepfunctions"), _required("ORDER_STATE_MACHINE")),
@@ -453,7 +452,7 @@ def order_tools() -> OrderTools:
     )
 
 
-def answer(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer]) -> dict[str, Any]:
+def response(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiResponse]) -> dict[str, Any]:
     """Answer one API Gateway event, and write out what was counted."""
     from incentives.api.gateway import serve
 
@@ -465,6 +464,6 @@ def answer(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer]) ->
 
 def budget_of(context: Any) -> Budget:  # noqa: ANN401 - Lambda's context has no published class
     """How long this invocation may still take."""
-    from incentives.usecases.tools import Budget
+    from incentives.usecases.dependencies import Budget
 
     return Budget(lambda: context.get_remaining_time_in_millis() / 1000)

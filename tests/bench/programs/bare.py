@@ -1,6 +1,6 @@
 """A bare handler: the same three DynamoDB calls and one signed POST as `POST /gift-cards`, and nothing else.
 
-No validation, no pace, no log, no metric, no reading of Amazon's answer beyond its JSON, no thought of what may go
+No validation, no pace, no log, no metric, no reading of Amazon's response beyond its JSON, no thought of what may go
 wrong. What it writes has the attributes and conditions of what the real function writes.
 """
 
@@ -17,7 +17,11 @@ from requests_aws4auth import AWS4Auth
 
 DYNAMODB = boto3.client("dynamodb")
 SECRET = json.loads(os.environ["BENCH_SECRET"])
-LEDGER, PACER, AMAZON = os.environ["LEDGER_TABLE"], os.environ["PACER_TABLE"], os.environ["INCENTIVES_ENDPOINT"]
+LEDGER, RATE_LIMITER, AMAZON = (
+    os.environ["LEDGER_TABLE"],
+    os.environ["RATE_LIMITER_TABLE"],
+    os.environ["INCENTIVES_ENDPOINT"],
+)
 SESSION = requests.Session()
 SESSION.trust_env = False
 AUTH = AWS4Auth(
@@ -38,7 +42,7 @@ def handler(event, _context):
     request_id = SECRET["partnerId"] + key_hash[:35].upper()
     nonce, now = uuid.uuid4().hex, int(time.time() * 1000)
     at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now / 1000))
-    take_slot(now)
+    take_permit(now)
     key_item = {
         "id": {"S": f"KEY#{key_hash}"},
         "requestId": {"S": request_id},
@@ -56,16 +60,21 @@ def handler(event, _context):
     )
     card = call_amazon(request_id, body)
     close(request_id, nonce, at, card["gcId"])
-    answer = {"requestId": request_id, "status": "SUCCEEDED", "gcId": card["gcId"], "gcClaimCode": card["gcClaimCode"]}
-    return {"statusCode": 201, "headers": {"Content-Type": "application/json"}, "body": json.dumps(answer)}
+    response = {
+        "requestId": request_id,
+        "status": "SUCCEEDED",
+        "gcId": card["gcId"],
+        "gcClaimCode": card["gcClaimCode"],
+    }
+    return {"statusCode": 201, "headers": {"Content-Type": "application/json"}, "body": json.dumps(response)}
 
 
-def take_slot(now):
+def take_permit(now):
     """The pace's item."""
     values = {":now": now, ":next": now + 1, ":idle": now + 60_000, ":absurd": now + 3_600_000}
     values |= {":soon": now + 2000, ":forgotten": now - 85_000, ":apart_from": now + 1000}
     DYNAMODB.update_item(
-        TableName=PACER,
+        TableName=RATE_LIMITER,
         Key={"id": {"S": "default"}},
         UpdateExpression="SET clockBefore = if_not_exists(clockAt, :now), clockAt = :now, tat = :next, used = :now",
         ConditionExpression=(
@@ -118,7 +127,7 @@ def record(request_id, key_hash, nonce, at, body):
 
 def call_amazon(request_id, body):
     """One signed POST."""
-    answer = SESSION.post(
+    response = SESSION.post(
         f"{AMAZON}/CreateGiftCard",
         data=json.dumps(
             {
@@ -135,8 +144,8 @@ def call_amazon(request_id, body):
         auth=AUTH,
         timeout=(2, 6),
     )
-    answer.raise_for_status()
-    return answer.json()
+    response.raise_for_status()
+    return response.json()
 
 
 def close(request_id, nonce, at, gc_id):

@@ -16,7 +16,7 @@ def ours():
 
     from incentives.agcod.amazon import Amazon
     from incentives.agcod.client import IncentivesClient
-    from incentives.domain.accounts import Account, Secret
+    from incentives.domain.accounts.account import Account, Secret
     from incentives.domain.calls import Call
     from incentives.domain.money import Money
 
@@ -47,8 +47,8 @@ def agcod():
     public.aws_key_id, public.aws_secret_key = SECRET["accessKeyId"], SECRET["secretAccessKey"]
 
     def call(event, _context):
-        answer = public.create_gift_card(event["requestId"], 25.0, "USD")
-        return {"statusCode": 200 if answer.get("status") == "SUCCESS" else 500}
+        response = public.create_gift_card(event["requestId"], 25.0, "USD")
+        return {"statusCode": 200 if response.get("status") == "SUCCESS" else 500}
 
     return call
 
@@ -72,10 +72,10 @@ def plain(session=None):
             "partnerId": SECRET["partnerId"],
             "value": {"currencyCode": "USD", "amount": 25.0},
         }
-        answer = (session or requests).post(
+        response = (session or requests).post(
             f"{AMAZON}/CreateGiftCard", data=json.dumps(body), headers=headers, auth=auth, timeout=(2, 6)
         )
-        return {"statusCode": 200 if answer.json().get("status") == "SUCCESS" else 500}
+        return {"statusCode": 200 if response.json().get("status") == "SUCCESS" else 500}
 
     return call
 

@@ -20,7 +20,7 @@ def ours(spec):
         getattr(bootstrap, name)()
     for service in spec["services"]:
         if service == "s3":
-            bootstrap.order_tools().files._client()
+            bootstrap.order_dependencies().files._client()
         else:
             bootstrap._client(service)
 

@@ -43,13 +43,13 @@ def serve(handler, events, seconds):
     for event in events:
         context = Context(seconds)
         cpu_begun, begun = time.process_time(), time.perf_counter()
-        answer = handler(event, context)
+        response = handler(event, context)
         cpu.append((time.process_time() - cpu_begun) * 1000)
         wall.append((time.perf_counter() - begun) * 1000)
-        told = answer.get("statusCode") if isinstance(answer, dict) else None
+        told = response.get("statusCode") if isinstance(response, dict) else None
         statuses[str(told)] += 1
         if told == 201:
-            body = json.loads(answer["body"])
+            body = json.loads(response["body"])
             ids.append(body.get("requestId") or body["orderId"])
     return {"cpu": cpu, "wall": wall, "statuses": statuses, "ids": ids}
 

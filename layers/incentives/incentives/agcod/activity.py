@@ -7,16 +7,16 @@ needs everything asks for narrower time frames at index 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from incentives.agcod.answers import balance_of, is_ours
 from incentives.agcod.dates import parse_date
 from incentives.agcod.envelope import Envelope, error_type
+from incentives.agcod.responses import balance_of, is_ours
 from incentives.agcod.shapes import ActivityRow, ActivityShape, WithGcId, read_shape
-from incentives.domain.accounts import Activity
+from incentives.domain.accounts.account import Activity
 from incentives.domain.errors import InvalidInput
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from incentives.domain.calls import Call
@@ -32,7 +32,7 @@ FAILED: Final = "Failed"
 _STATUSES: Final = frozenset({"Success", FAILED})
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class ActivityPage:
     """A page as Amazon sent it.
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
-from incentives.agcod.answers import (
+from incentives.agcod.client import IncentivesClient, SignedCall
+from incentives.agcod.dates import parse_http_date
+from incentives.agcod.evidence import evidence_of
+from incentives.agcod.responses import (
     UNREADABLE,
     Failure,
     Funds,
@@ -16,13 +19,10 @@ from incentives.agcod.answers import (
     judge_funds,
     judge_outcome,
     judge_reversal,
-    open_answer,
+    open_response,
 )
-from incentives.agcod.client import IncentivesClient, SignedCall
-from incentives.agcod.dates import parse_http_date
-from incentives.agcod.evidence import evidence_of
-from incentives.agcod.transport import Answer, Fault
-from incentives.domain.accounts import CardState
+from incentives.agcod.transport import Fault, Response
+from incentives.domain.accounts.account import CardState
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.outcomes import (
     NotExecuted,
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 
     from incentives.agcod.activity import ActivityPage
     from incentives.agcod.envelope import Envelope
-    from incentives.domain.accounts import Account, Secret
+    from incentives.domain.accounts.account import Account, Secret
 
-#: What a question (funds, card state, activity) comes back with when there is no answer to it.
-FundsAnswer: TypeAlias = Funds | Failure
-CardStateAnswer: TypeAlias = CardState | Failure
-ActivityAnswer: TypeAlias = "ActivityPage | Failure"
+#: What a query (funds, card state, activity) comes back with when there is no response to it.
+FundsResponse: TypeAlias = Funds | Failure
+CardStateResponse: TypeAlias = CardState | Failure
+ActivityResponse: TypeAlias = "ActivityPage | Failure"
 
 __all__ = [
-    "ActivityAnswer",
+    "ActivityResponse",
     "Amazon",
     "CardState",
-    "CardStateAnswer",
+    "CardStateResponse",
     "Failure",
     "Funds",
-    "FundsAnswer",
+    "FundsResponse",
     "SignedCall",
 ]
 
@@ -80,7 +80,7 @@ class Amazon:
 
         Args:
             signed: the call, signed just now.
-            seconds: for all of it; the attempt ends by then, with or without an answer.
+            seconds: for all of it; the attempt ends by then, with or without a response.
         """
         result = self._client.send(signed, seconds=seconds)
         envelope = _open(result, signed.call)
@@ -100,7 +100,7 @@ class Amazon:
             amazon_date=_date(result),
         )
 
-    def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
+    def funds(self, account: Account, *, seconds: float) -> FundsResponse:
         """What is left in the account (at most once a second; Amazon ignores more)."""
         call = Call(name="GetAvailableFunds", request_id=_NO_ID)
         result = self._client.send(self._client.sign(call, account), seconds=seconds)
@@ -113,7 +113,7 @@ class Amazon:
 
     def activation_status(
         self, account: Account, *, request_id: str, card_number: Secret, seconds: float
-    ) -> CardStateAnswer:
+    ) -> CardStateResponse:
         """Whether a physical card is active.
 
         Args:
@@ -136,7 +136,7 @@ class Amazon:
 
     def activity_page(
         self, account: Account, *, request_id: str, query: Mapping[str, object], seconds: float
-    ) -> ActivityAnswer:
+    ) -> ActivityResponse:
         """One page of the account's activity (about once a minute).
 
         Args:
@@ -160,25 +160,25 @@ class Amazon:
             return UNREADABLE
 
 
-def _open(result: Answer | Fault, call: Call) -> Envelope | None:
+def _open(result: Response | Fault, call: Call) -> Envelope | None:
     if isinstance(result, Fault):
         return None
     try:
-        return open_answer(result, call)
+        return open_response(result, call)
     except Exception:  # noqa: BLE001 - the reader never raises
         return None
 
 
-def _outcome(result: Answer | Fault, envelope: Envelope | None, call: Call, client: IncentivesClient) -> Outcome:
+def _outcome(result: Response | Fault, envelope: Envelope | None, call: Call, client: IncentivesClient) -> Outcome:
     if isinstance(result, Fault):
         return _lost(result)
     try:
         return judge_outcome(envelope, result.status, call, client.load_units)
-    except Exception:  # noqa: BLE001 - whatever is wrong with the answer or with us: the money may have moved
+    except Exception:  # noqa: BLE001 - whatever is wrong with the response or with us: the money may have moved
         return UNREADABLE
 
 
-def _reversal(result: Answer | Fault, envelope: Envelope | None, call: Call) -> ReversalOutcome:
+def _reversal(result: Response | Fault, envelope: Envelope | None, call: Call) -> ReversalOutcome:
     if isinstance(result, Fault):
         match result.because:
             case NotExecutedBecause():
@@ -203,5 +203,5 @@ def _lost(fault: Fault) -> Unknown | NotExecuted:
             assert_never(fault.because)
 
 
-def _date(result: Answer | Fault) -> datetime | None:
-    return parse_http_date(result.headers.get("date")) if isinstance(result, Answer) else None
+def _date(result: Response | Fault) -> datetime | None:
+    return parse_http_date(result.headers.get("date")) if isinstance(result, Response) else None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LoadUnits = Literal["minor", "major"]
 
-#: The member that carries the request id, by operation, in requests and in answers alike. None: there is none.
+#: The member that carries the request id, by operation, in requests and in responses alike. None: there is none.
 REQUEST_ID_MEMBERS: Final[Mapping[str, str | None]] = MappingProxyType(
     {
         "CreateGiftCard": "creationRequestId",

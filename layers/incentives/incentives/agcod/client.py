@@ -7,7 +7,7 @@ recorded before it is sent (`send`) by the use cases that own the ledger.
 from __future__ import annotations
 
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -17,13 +17,12 @@ from requests_aws4auth import AWS4Auth
 
 from incentives.agcod.bodies import LoadUnits, body_of
 from incentives.agcod.marketplaces import checked_endpoint, marketplace_of
-from incentives.agcod.transport import Answer, Clock, Fault, Transport
-from incentives.domain.values import frozen
+from incentives.agcod.transport import Clock, Fault, Response, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from incentives.domain.accounts import Account
+    from incentives.domain.accounts.account import Account
     from incentives.domain.calls import Call
 
 #: Service name of the credential scope; case matters.
@@ -36,7 +35,7 @@ SIGNED_HEADERS: Final = ("accept", "content-type", "host", "x-amz-date", "x-amz-
 _JSON: Final = "application/json"
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedCall:
     """A call, ready to be sent once.
 
@@ -157,12 +156,12 @@ class IncentivesClient:
             prepared=prepared,
         )
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Answer | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
         """Send once: no redirect is followed, nothing is repeated. Raises nothing.
 
         Args:
             signed: the call, signed just now.
-            seconds: for the whole call, from name resolution to the last byte of the answer.
+            seconds: for the whole call, from name resolution to the last byte of the response.
         """
         return self._transport.exchange(signed.prepared, seconds=seconds)
 

@@ -1,15 +1,15 @@
-"""What every answer has in common: status, error, members; and the cleaning of texts that leave this room."""
+"""What every response has in common: status, error, members; and the cleaning of texts that leave this room."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from incentives.agcod.parsing import GARBLED, Document
 from incentives.agcod.words import Said, entries, kinds_of_name, read_said
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.values import frozen
 
 #: Characters of a message that are kept.
 MESSAGE_LENGTH_MAX: Final = 500
@@ -38,9 +38,9 @@ _ERROR_TYPE: Final = re.compile(r"(?=.{3,80}$)(?:[A-Z]{1,5}[a-z]{1,30})+")
 _SECRET_NAME: Final = re.compile("claim|cardnumber|token|secret|password")
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """An answer, opened but not yet judged. Never shown as text.
+    """A response, opened but not yet judged. Never shown as text.
 
     Attributes:
         status: `SUCCESS`, `FAILURE`, `RESEND`, or whatever stands there; None where nothing does.
@@ -48,10 +48,10 @@ class Envelope:
         own_type: the errorType in Amazon's own field, if it is the name of one.
         said: what it says of errors, wherever it says so.
         not_read: whether this is how Amazon says that it could not read our JSON.
-        has_error: whether the answer names any error, readable or not.
+        has_error: whether the response names any error, readable or not.
         garbled: whether status, errorCode or errorType is there but none, or contradicts another.
         members: with those of `agcodResponse` on the same level; a contradiction between the two is `GARBLED`.
-        secrets: texts of the answer that must not appear anywhere else.
+        secrets: texts of the response that must not appear anywhere else.
     """
 
     status: str | None
@@ -71,7 +71,7 @@ class Envelope:
 def open_envelope(
     document: Document, headers: Mapping[str, str], known_secrets: Iterable[str] = (), *, http_status: int = 0
 ) -> Envelope:
-    """Find status, error and members wherever this answer keeps them."""
+    """Find status, error and members wherever this response keeps them."""
     members = _flatten(document.members)
     secrets = tuple(sorted({*_secrets(document.members), *known_secrets}, key=len, reverse=True))
     status, code, kind = (_nothing_if_blank(members.get(name)) for name in ("status", "errorCode", "errorType"))
@@ -135,7 +135,7 @@ def _flatten(members: Mapping[str, Any]) -> dict[str, Any]:
     merged = {name: value for name, value in members.items() if name != "agcodResponse"}
     for name, value in inner.items():
         if name == "__type":
-            # The name of the answer's class, not of an error.
+            # The name of the response's class, not of an error.
             continue
         before = merged.get(name)
         merged[name] = value if before is None else before if value is None or value == before else GARBLED

@@ -11,12 +11,10 @@ What a whole response proves is `incentives.agcod.verdict`: an error alone refus
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
-
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +43,8 @@ class ReversalKind(StrEnum):
     UNRESOLVED = "unresolved"
 
 
-@frozen
-class Taxon:
+@dataclass(frozen=True, slots=True)
+class ErrorSpec:
     """One error's meaning.
 
     Attributes:
@@ -90,21 +88,21 @@ def _refused(
     status: int | None = None,
     reversal: ReversalKind = _UNRESOLVED,
     confirmed: bool = True,
-) -> Taxon:
+) -> ErrorSpec:
     http_status = status if status is not None else {"F200": 422, "F300": 403}[code]
-    return Taxon(name, code, Kind.REFUSED, reversal, http_status, False, advice, confirmed)  # noqa: FBT003
+    return ErrorSpec(name, code, Kind.REFUSED, reversal, http_status, False, advice, confirmed)  # noqa: FBT003
 
 
-def _unknown(name: str, code: str | None, kind: Kind, *, confirmed: bool = True) -> Taxon:
-    return Taxon(name, code, kind, _UNRESOLVED, 202, True, _RETRY_ADVICE, confirmed)  # noqa: FBT003
+def _unknown(name: str, code: str | None, kind: Kind, *, confirmed: bool = True) -> ErrorSpec:
+    return ErrorSpec(name, code, kind, _UNRESOLVED, 202, True, _RETRY_ADVICE, confirmed)  # noqa: FBT003
 
 
-def _throttled(name: str) -> Taxon:
-    return Taxon(name, None, Kind.THROTTLED, _UNRESOLVED, 202, True, _THROTTLE_ADVICE)  # noqa: FBT003
+def _throttled(name: str) -> ErrorSpec:
+    return ErrorSpec(name, None, Kind.THROTTLED, _UNRESOLVED, 202, True, _THROTTLE_ADVICE)  # noqa: FBT003
 
 
-def _credentials(name: str, code: str | None = None) -> Taxon:
-    return Taxon(name, code, Kind.CREDENTIALS, _UNRESOLVED, 503, True, _KEY_ADVICE)  # noqa: FBT003
+def _credentials(name: str, code: str | None = None) -> ErrorSpec:
+    return ErrorSpec(name, code, Kind.CREDENTIALS, _UNRESOLVED, 503, True, _KEY_ADVICE)  # noqa: FBT003
 
 
 _NONE: Final = ReversalKind.NO_SUCH_REQUEST
@@ -289,10 +287,10 @@ _OTHERS: Final = (
 )
 
 #: Every errorType we know.
-TABLE: Final[Mapping[str, Taxon]] = MappingProxyType({each.type: each for each in (*_REFUSALS, *_OTHERS)})
+TABLE: Final[Mapping[str, ErrorSpec]] = MappingProxyType({each.type: each for each in (*_REFUSALS, *_OTHERS)})
 
 #: By the first digit of an F-code.
-BY_CODE: Final[Mapping[str, Taxon]] = MappingProxyType(
+BY_CODE: Final[Mapping[str, ErrorSpec]] = MappingProxyType(
     {
         "F1": _unknown("F100", "F100", Kind.FAULT),
         "F2": _refused("F200", "Amazon refused the request; its errorType and message say why."),
@@ -310,22 +308,22 @@ _FAULT: Final = _unknown("(fault)", None, Kind.FAULT)
 _F_CODE: Final = re.compile(r"F[1-5][0-9]{2}")
 
 
-def describe(error: AmazonError) -> Taxon:
+def describe(error: AmazonError) -> ErrorSpec:
     """What an error means by its name, or else by its F-code.
 
     Returns:
-        Never a taxon of kind BY_CODE. An error that says nothing is UNREADABLE.
+        Never a error spec of kind BY_CODE. An error that says nothing is UNREADABLE.
     """
     by_type = TABLE.get(error.type or "")
     if by_type is not None and by_type.kind is not Kind.BY_CODE:
         return by_type
-    by_code = taxon_of_code(error.code)
+    by_code = error_spec_of_code(error.code)
     if by_code is None and error.code is None and by_type is not None:
         return _FAULT
     return by_code or _UNREADABLE
 
 
-def taxon_of_code(code: str | None) -> Taxon | None:
+def error_spec_of_code(code: str | None) -> ErrorSpec | None:
     """What an F-code means; None for one outside F100 to F599."""
     return BY_CODE[code[:2]] if code is not None and _F_CODE.fullmatch(code) else None
 
@@ -336,7 +334,7 @@ def as_markdown() -> str:
         "| errorType | Class | An attempt is | A reversal is | Status | Retryable | What to do |\n"
         "|---|---|---|---|---|---|---|\n"
     )
-    known = "".join(map(_row, sorted(TABLE.values(), key=lambda taxon: taxon.type)))
+    known = "".join(map(_row, sorted(TABLE.values(), key=lambda error_spec: error_spec.type)))
     fallbacks = "".join(map(_row, (*BY_CODE.values(), NOT_READ, _UNREADABLE)))
     return (
         f"{head}{known}\nA class marked `?` is inferred, not documented.\n\n"
@@ -346,8 +344,16 @@ def as_markdown() -> str:
     )
 
 
-def _row(taxon: Taxon) -> str:
-    code = (taxon.code or "-") + ("" if taxon.confirmed else " ?")
-    retryable = "yes" if taxon.retryable else "no"
-    cells = (taxon.type, code, taxon.kind, taxon.reversal, str(taxon.http_status), retryable, taxon.advice)
+def _row(error_spec: ErrorSpec) -> str:
+    code = (error_spec.code or "-") + ("" if error_spec.confirmed else " ?")
+    retryable = "yes" if error_spec.retryable else "no"
+    cells = (
+        error_spec.type,
+        code,
+        error_spec.kind,
+        error_spec.reversal,
+        str(error_spec.http_status),
+        retryable,
+        error_spec.advice,
+    )
     return f"| {' | '.join(cells)} |\n"

@@ -1,6 +1,6 @@
 """What is kept of an attempt for a case at Amazon: never the body, only members that are known to be harmless.
 
-A claim code can stand anywhere in an answer that is garbled. So nothing is copied because of its name alone: a status
+A claim code can stand anywhere in a response that is garbled. So nothing is copied because of its name alone: a status
 is one of the known words, an amount is a number, the request id is said to be ours or not, and the message is cleaned
 of everything that looks like a code. Of a body that is no document only its length and hash are kept.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from incentives.agcod.bodies import REQUEST_ID_MEMBERS
 from incentives.agcod.dates import parse_date
 from incentives.agcod.shapes import SomeMoney, WithCard, read_shape
-from incentives.agcod.transport import Answer, Fault
+from incentives.agcod.transport import Fault, Response
 from incentives.domain.calls import Call, Evidence
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _OTHER: Final = "(another)"
 _AMOUNT_DIGITS_MAX: Final = 11
 
 
-def evidence_of(signed: SignedCall, result: Answer | Fault, envelope: Envelope | None) -> Evidence:
+def evidence_of(signed: SignedCall, result: Response | Fault, envelope: Envelope | None) -> Evidence:
     """What remains of one attempt."""
     sent = Evidence(url=signed.url, amz_date=signed.amz_date, string_to_sign=signed.string_to_sign)
     if isinstance(result, Fault):
@@ -43,16 +43,16 @@ def evidence_of(signed: SignedCall, result: Answer | Fault, envelope: Envelope |
         sent,
         http_status=result.status,
         amazon_request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
-        answer=_facts(result, envelope, signed.call),
+        response=_facts(result, envelope, signed.call),
     )
 
 
-def _facts(answer: Answer, envelope: Envelope | None, call: Call) -> Mapping[str, str]:
+def _facts(response: Response, envelope: Envelope | None, call: Call) -> Mapping[str, str]:
     if envelope is None:
-        digest = hashlib.sha256(answer.body).hexdigest()
+        digest = hashlib.sha256(response.body).hexdigest()
         return {
-            "unreadable": "cut" if not answer.complete else "noDocument",
-            "bytes": str(len(answer.body)),
+            "unreadable": "cut" if not response.complete else "noDocument",
+            "bytes": str(len(response.body)),
             "sha256": digest,
         }
     error = envelope.error

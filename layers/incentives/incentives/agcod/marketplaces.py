@@ -8,16 +8,15 @@ source names them; where none does, the gateway refuses nothing and leaves the j
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
-from incentives.domain.account_secrets import code_of
 from incentives.domain.errors import InvalidInput
+from incentives.domain.keys.account_secret import code_of
 from incentives.domain.money import CURRENCY_DECIMALS, Money
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +26,7 @@ Environment = Literal["sandbox", "production"]
 Confidence = Literal["documented", "reported", "inferred"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Group:
     """Marketplaces that share hosts and a signing region.
 
@@ -41,7 +40,7 @@ class Group:
     production: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Limit:
     """Smallest and largest amount of one operation, in `currency`, both inclusive; None where no source says."""
 
@@ -52,7 +51,7 @@ class Limit:
     confidence: Confidence
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Marketplace:
     """One country's Incentives API.
 

@@ -1,6 +1,6 @@
-"""An answer's bytes as plain data: JSON or XML, whichever it is, whatever was asked for.
+"""A response's bytes as plain data: JSON or XML, whichever it is, whatever was asked for.
 
-Nothing here knows what an answer means. Numbers are decimals made from their digits; names are compared with their
+Nothing here knows what a response means. Numbers are decimals made from their digits; names are compared with their
 first letter in lower case (`Message` and `message` are one); a member that is given twice with two values is
 `GARBLED`, which no model accepts.
 """
@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
-
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Of nesting. The deepest documented answer has four levels.
+#: Of nesting. The deepest documented response has four levels.
 _DEPTH_MAX: Final = 32
 #: Digits of a number worth reading, and the largest exponent. Money has at most a dozen; comparing is then cheap.
 _NUMBER_LENGTH_MAX: Final = 40
@@ -35,9 +34,9 @@ class _Garbled:
 GARBLED: Final = _Garbled()
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Document:
-    """What an answer's bytes say. Never shown as text: it may hold a claim code.
+    """What a response's bytes say. Never shown as text: it may hold a claim code.
 
     Attributes:
         root: the XML root element's local name, or the name of a JSON wrapper; None where there is none.
@@ -54,7 +53,7 @@ class Document:
 
 
 class _UnreadableError(Exception):
-    """No document. Holds no text of the answer."""
+    """No document. Holds no text of the response."""
 
 
 #: Recorded for an amount of null and for one given as a text. The capital letter is Amazon's.
@@ -158,7 +157,7 @@ def _parse_xml(body: bytes) -> tuple[str, Any]:
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.text
-    # Entities can only be declared inside a DOCTYPE, and no answer of Amazon's has one.
+    # Entities can only be declared inside a DOCTYPE, and no response of Amazon's has one.
     parser.StartDoctypeDeclHandler = builder.refuse
     try:
         parser.Parse(body, True)  # noqa: FBT003 - expat takes no keyword

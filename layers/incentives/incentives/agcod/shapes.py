@@ -1,4 +1,4 @@
-"""The members of Amazon's answers that we read, as plain objects.
+"""The members of Amazon's responses that we read, as plain objects.
 
 Extra members are ignored, order and the case of a name's first letter do not matter (see `parsing`), an absent member
 is as good as a null one, and no error ever shows what it was fed: it may be a claim code. There is no library behind
@@ -19,14 +19,14 @@ _Read = Callable[[Any], Any]
 
 
 class _NoShapeError(ValueError):
-    """A member is not what it should be. Holds no text of the answer."""
+    """A member is not what it should be. Holds no text of the response."""
 
 
 class Shape:
     """Base of all shapes.
 
     Attributes:
-        MEMBERS: by the name of a member in the answer: the attribute that holds it, and how it is read.
+        MEMBERS: by the name of a member in the response: the attribute that holds it, and how it is read.
     """
 
     MEMBERS: ClassVar[Mapping[str, tuple[str, _Read]]] = {}
@@ -107,7 +107,7 @@ def _gc_id(value: object) -> str:
     whole = isinstance(value, Decimal) and value == value.to_integral_value()
     gc_id = _formed(f"{value:f}" if whole else value, _GC_ID)
     if _CLAIM_CODE.fullmatch(gc_id):
-        # A card's id is stored and logged: an answer that has a code in its place is garbled.
+        # A card's id is stored and logged: a response that has a code in its place is garbled.
         raise _NoShapeError
     return gc_id
 
@@ -160,7 +160,7 @@ class CardInfo(Shape):
 
 
 class WithCard(Shape):
-    """An answer about a card. Of a created one it is read before its code is."""
+    """A response about a card. Of a created one it is read before its code is."""
 
     card_info: CardInfo | None
 

@@ -1,6 +1,6 @@
 """One HTTP exchange with a total deadline, that always knows whether anything may have left this machine.
 
-Two questions decide about money, and neither is answered by an exception's class or text:
+Two queries decide about money, and neither is answered by an exception's class or text:
 
 *Did the request leave?* Our connection classes pass a gate (`Passage.enter`) right before the first byte of the
 request is handed to a connected, TLS-shaken socket. Whatever fails before the gate had no effect at Amazon; whatever
@@ -8,12 +8,12 @@ fails after it may have had one.
 
 *Is the time over?* A read time-out is per read: a server that sends a byte a second never runs into it. So the
 exchange runs on a thread of its own while the caller waits for exactly its deadline, then shuts the gate (a name
-resolution that answers minutes later finds it closed and sends nothing) and the socket.
+resolution that responses minutes later finds it closed and sends nothing) and the socket.
 
         caller                     exchange
         ------                     --------
         start  ------------------> resolve, connect, TLS
-        wait                       gate.enter()   <- from here on the answer "it did not happen" is gone
+        wait                       gate.enter()   <- from here on the response "it did not happen" is gone
         wait                       send, read
         deadline: gate.end() ----> socket shut; entered? Unknown : NotExecuted
 
@@ -28,7 +28,7 @@ import logging
 import socket
 import ssl
 import threading
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +40,6 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from incentives.domain.outcomes import NotExecutedBecause, UnknownBecause
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,13 +50,13 @@ CONNECT_SECONDS_MAX: Final = 2.0
 READ_SECONDS_MAX: Final = 6.0
 #: Seconds. Below the idle time-outs of load balancers; a socket of a thawed process may be dead without knowing it.
 IDLE_SECONDS_MAX: Final = 15.0
-#: Bytes. An activity page of 1,000 rows is about 400 KB; every other answer is below 2 KB.
+#: Bytes. An activity page of 1,000 rows is about 400 KB; every other response is below 2 KB.
 BODY_BYTES_MAX: Final = 2_000_000
 #: A process serves one request at a time; tools and tests may run a few.
 _CONNECTIONS_KEPT: Final = 10
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Clock:
     """Time as the transport needs it: when a process is thawed the wall has moved; the other may have stood still."""
 
@@ -69,8 +68,8 @@ class Clock:
         return self.wall().astimezone(UTC)
 
 
-@frozen
-class Answer:
+@dataclass(frozen=True, slots=True)
+class Response:
     """An HTTP answer. The body is never part of a text conversion: it may hold a claim code.
 
     Attributes:
@@ -84,9 +83,9 @@ class Answer:
     complete: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """No answer.
+    """No response.
 
     Attributes:
         because: a reason of `NotExecuted` when nothing was sent, of `Unknown` when something may have been.
@@ -251,7 +250,7 @@ def _without_header_texts(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Failed to parse headers")
 
 
-# urllib3 logs headers that it cannot parse with their text. Of an answer that lacks the empty line between headers and
+# urllib3 logs headers that it cannot parse with their text. Of a response that lacks the empty line between headers and
 # body that text is the body, and may hold a claim code.
 logging.getLogger("urllib3.connection").addFilter(_without_header_texts)
 
@@ -315,16 +314,16 @@ class Transport:
         """Close every kept connection."""
         self._adapter.close()
 
-    def exchange(self, request: requests.PreparedRequest, *, seconds: float) -> Answer | Fault:
-        """Send once and read the whole answer, within `seconds` in total. Raises nothing.
+    def exchange(self, request: requests.PreparedRequest, *, seconds: float) -> Response | Fault:
+        """Send once and read the whole response, within `seconds` in total. Raises nothing.
 
         Returns:
-            The answer, whatever its status; or a fault, which says whether anything may have been sent.
+            The response, whatever its status; or a fault, which says whether anything may have been sent.
         """
         if seconds <= 0:
             return Fault(NotExecutedBecause.NOT_SENT, "Deadline")
         passage = Passage(self._clock)
-        results: list[Answer | Fault] = []
+        results: list[Response | Fault] = []
         done = threading.Event()
 
         def run() -> None:
@@ -346,7 +345,7 @@ class Transport:
         entered = passage.end()
         return Fault(UnknownBecause.TIMED_OUT if entered else NotExecutedBecause.NOT_SENT, "Deadline")
 
-    def _exchange(self, request: requests.PreparedRequest, seconds: float) -> Answer:
+    def _exchange(self, request: requests.PreparedRequest, seconds: float) -> Response:
         timeout = (min(CONNECT_SECONDS_MAX, seconds), min(READ_SECONDS_MAX, seconds))
         response = self._adapter.send(request, stream=True, timeout=timeout)
         raw = response.raw
@@ -355,15 +354,15 @@ class Transport:
             body = raw.read(BODY_BYTES_MAX + 1, decode_content=True)
         except urllib3.exceptions.DecodeError:
             response.close()
-            return Answer(response.status_code, headers, b"", complete=False)
+            return Response(response.status_code, headers, b"", complete=False)
         except BaseException:
             response.close()
             raise
         if len(body) > BODY_BYTES_MAX:
             response.close()
-            return Answer(response.status_code, headers, body[:BODY_BYTES_MAX], complete=False)
+            return Response(response.status_code, headers, body[:BODY_BYTES_MAX], complete=False)
         raw.release_conn()
-        return Answer(response.status_code, headers, body)
+        return Response(response.status_code, headers, body)
 
 
 def _fault(error: Exception, *, entered: bool) -> Fault:

@@ -17,7 +17,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from incentives.agcod.errors import TABLE, Kind, taxon_of_code
+from incentives.agcod.errors import TABLE, Kind, error_spec_of_code
 from incentives.agcod.words import kinds_of_message, kinds_of_name, one_space
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def _told_by_names(envelope: Envelope) -> set[Kind]:
 
 
 def _is_known_refusal(own_type: str | None) -> bool:
-    taxon = TABLE.get(own_type or "")
-    return taxon is not None and taxon.kind is Kind.REFUSED
+    error_spec = TABLE.get(own_type or "")
+    return error_spec is not None and error_spec.kind is Kind.REFUSED
 
 
 def _by_type_and_codes(envelope: Envelope) -> Kind:
@@ -113,8 +113,8 @@ def _by_type_and_codes(envelope: Envelope) -> Kind:
     by_code: Kind | None = None
     for code in {envelope.error.code, *envelope.said.codes} - {None}:
         # A code outside F100 to F599 is none that we could act on.
-        taxon = taxon_of_code(code)
-        by_code = taxon.kind if taxon is not None else Kind.UNREADABLE
+        error_spec = error_spec_of_code(code)
+        by_code = error_spec.kind if error_spec is not None else Kind.UNREADABLE
         if by_code in _DOUBTS:
             return by_code
     own = TABLE.get(envelope.own_type or "")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.agcod.errors import TABLE, Kind
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -165,7 +165,7 @@ _DASHES: Final = re.compile("[\u2010-\u2015]")
 _MESSAGE_LENGTH_MAX: Final = 20_000
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a response says of errors, wherever it says so. Never shown as text: a message may quote a secret.
 
@@ -226,7 +226,9 @@ def _stem(name: str) -> str:
 
 
 _BY_STEM: Final = {
-    _stem(name): taxon.kind for name, taxon in TABLE.items() if taxon.kind not in {Kind.REFUSED, Kind.BY_CODE}
+    _stem(name): error_spec.kind
+    for name, error_spec in TABLE.items()
+    if error_spec.kind not in {Kind.REFUSED, Kind.BY_CODE}
 }
 
 

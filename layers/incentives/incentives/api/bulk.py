@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.models import CreateOrderBody, StartOrderBody, parse
 from incentives.api.orders import read_key
 from incentives.api.requests import format_time
-from incentives.domain.bulk import ORDER_ID_LENGTH, BulkOrder, OrderView
+from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, BulkOrder, OrderView
 from incentives.domain.errors import OrderNotFound
 from incentives.domain.money import CURRENCY_DECIMALS
 
@@ -53,8 +53,8 @@ def read_start(call: ApiCall) -> bool:
     return parse(StartOrderBody, call.json_object() if call.body.strip() else {}).dryRun
 
 
-def created(view: OrderView, call: ApiCall) -> ApiAnswer:
-    """201 for a new order, 200 for a repeat, with the place for its file. Only this answer tells where that is."""
+def created(view: OrderView, call: ApiCall) -> ApiResponse:
+    """201 for a new order, 200 for a repeat, with the place for its file. Only this response tells where that is."""
     upload = view.upload
     body = order(view) | {
         "upload": {
@@ -67,15 +67,15 @@ def created(view: OrderView, call: ApiCall) -> ApiAnswer:
         else None
     }
     replayed = {"Idempotent-Replayed": "true"} if view.replayed else {}
-    return ApiAnswer(200 if view.replayed else 201, body, {"Location": _location(view.order, call)} | replayed)
+    return ApiResponse(200 if view.replayed else 201, body, {"Location": _location(view.order, call)} | replayed)
 
 
-def standing(view: OrderView, call: ApiCall, *, accepted: bool = False) -> ApiAnswer:
+def standing(view: OrderView, call: ApiCall, *, accepted: bool = False) -> ApiResponse:
     """200: how an order stands; 202, with where and when to ask again, if it was told to go on."""
     if not accepted:
-        return ApiAnswer(200, order(view))
+        return ApiResponse(200, order(view))
     headers = {"Location": _location(view.order, call), "Retry-After": str(RETRY_AFTER_SECONDS)}
-    return ApiAnswer(202, order(view), headers)
+    return ApiResponse(202, order(view), headers)
 
 
 def order(view: OrderView) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The shapes of answers about bulk orders, which `bulk` makes: like those of `shapes`, imported by no function."""
+"""The shapes of responses about bulk orders, which `bulk` makes: like those of `shapes`, imported by no function."""
 
 # ruff: noqa: N815 - members are named as callers read them
 
@@ -10,17 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from incentives.api.bulk import ORDER_ID
 from incentives.api.shapes import Amount, CurrencyCode, Time
-from incentives.domain.bulk import FileFormat, OrderStatus
-from incentives.domain.ledger import Intent
+from incentives.domain.bulk_orders.bulk_order import FileFormat, OrderStatus
+from incentives.domain.single_requests.record import Intent
 
 OrderId = Annotated[str, Field(pattern=f"^{ORDER_ID.pattern}$")]
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Total(_Answer):
+class Total(_Response):
     """A sum of amounts in one currency.
 
     Attributes:
@@ -32,7 +32,7 @@ class Total(_Answer):
     currencyCode: CurrencyCode
 
 
-class OrderCounts(_Answer):
+class OrderCounts(_Response):
     """How many cards of an order stand how. Each row of the file is counted once.
 
     Attributes:
@@ -41,7 +41,7 @@ class OrderCounts(_Answer):
             them; the result says which.
         open: asked for, their outcome not known yet; or, in a paused order, to be asked for again.
         waiting: not asked for yet.
-        reversed: Amazon's answer stayed unknown, and it was made sure that nothing is charged.
+        reversed: Amazon's response stayed unknown, and it was made sure that nothing is charged.
         escalated: could not be found out in 24 hours; people are on it.
         notIssued: not asked for, and never will be: the order was stopped.
     """
@@ -55,7 +55,7 @@ class OrderCounts(_Answer):
     notIssued: int = Field(ge=0)
 
 
-class LeftOut(_Answer):
+class LeftOut(_Response):
     """What was in an order's file and is nothing.
 
     Attributes:
@@ -67,7 +67,7 @@ class LeftOut(_Answer):
     emptyColumns: int = Field(ge=0)
 
 
-class RowError(_Answer):
+class RowError(_Response):
     """What is wrong with one line of an order's file.
 
     Attributes:
@@ -81,7 +81,7 @@ class RowError(_Answer):
     problem: str
 
 
-class Upload(_Answer):
+class Upload(_Response):
     """Where the file goes.
 
     Attributes:
@@ -98,7 +98,7 @@ class Upload(_Answer):
     expiresAt: Time
 
 
-class OrderResult(_Answer):
+class OrderResult(_Response):
     """Where the result is: a CSV file with a line for each row, without claim codes.
 
     Attributes:
@@ -110,7 +110,7 @@ class OrderResult(_Answer):
     expiresAt: Time
 
 
-class Order(_Answer):
+class Order(_Response):
     """A bulk order: many gift cards, from one file.
 
     Attributes:

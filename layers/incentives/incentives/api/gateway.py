@@ -8,13 +8,12 @@ import json
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
 from incentives.domain.errors import BodyTooLarge, GatewayError, InvalidInput, NotFound
-from incentives.domain.values import frozen
 
 #: No request of this API is near this; a larger one is a mistake or an attack.
 BODY_BYTES_MAX: Final = 10 * 1024
@@ -28,7 +27,7 @@ HEADER_CHARACTERS_MAX: Final = 16 * 1024
 Log = Callable[..., None]
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
     """One call as a handler sees it.
 
@@ -89,8 +88,8 @@ class ApiCall:
         return dict(self.query)
 
 
-@frozen
-class ApiAnswer:
+@dataclass(frozen=True, slots=True)
+class ApiResponse:
     """What goes back. Its body may hold a claim code: it is never logged."""
 
     status: int
@@ -98,30 +97,30 @@ class ApiAnswer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiAnswer], log: Log) -> dict[str, Any]:
-    """Decode an event, let a use case answer it, encode the answer. Never raises, never logs what it carries.
+def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiResponse], log: Log) -> dict[str, Any]:
+    """Decode an event, let a use case answer it, encode the response. Never raises, never logs what it carries.
 
     To whom a claim code goes is logged in a line of its own, a first time or a repeat.
     """
     try:
         call = decode(event)
-        answer = respond(call)
+        response = respond(call)
     except GatewayError as error:
         # An id that nobody knows is the caller's own text: maybe a claim code or a card number, pasted by mistake.
         known = None if isinstance(error, NotFound) else error.request_id
         log("answered", httpStatus=error.http_status, code=error.code, requestId=known, field=_fields(error))
-        return encode(_problem_answer(error))
+        return encode(_problem_response(error))
     except Exception as error:  # noqa: BLE001 - the outer boundary: nothing of the error but its class may leave
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
         log("failed", exception=type(error).__name__, where=place)
-        return encode(_problem_answer(Unexpected()))
-    told = {name: answer.body.get(name) for name in ("requestId", "orderId", "status")}
-    if answer.body.get("gcClaimCode"):
-        # Here, where every answer leaves: no route can hand a code out without this line.
-        log("claimCodeDelivered", httpStatus=answer.status, requestId=told["requestId"], caller=call.caller)
-    log("answered", httpStatus=answer.status, **{name: value for name, value in told.items() if value is not None})
-    return encode(answer)
+        return encode(_problem_response(Unexpected()))
+    told = {name: response.body.get(name) for name in ("requestId", "orderId", "status")}
+    if response.body.get("gcClaimCode"):
+        # Here, where every response leaves: no route can hand a code out without this line.
+        log("claimCodeDelivered", httpStatus=response.status, requestId=told["requestId"], caller=call.caller)
+    log("answered", httpStatus=response.status, **{name: value for name, value in told.items() if value is not None})
+    return encode(response)
 
 
 def decode(event: Mapping[str, Any]) -> ApiCall:
@@ -146,14 +145,14 @@ def decode(event: Mapping[str, Any]) -> ApiCall:
     )
 
 
-def encode(answer: ApiAnswer) -> dict[str, Any]:
-    """Write a REST API proxy answer. No answer of this API may be kept by a cache."""
-    media_type = MEDIA_TYPE if answer.status >= _FIRST_ERROR_STATUS else "application/json"
+def encode(response: ApiResponse) -> dict[str, Any]:
+    """Write a REST API proxy answer. No response of this API may be kept by a cache."""
+    media_type = MEDIA_TYPE if response.status >= _FIRST_ERROR_STATUS else "application/json"
     return {
-        "statusCode": answer.status,
-        "headers": {"Content-Type": media_type, "Cache-Control": "no-store", **answer.headers},
+        "statusCode": response.status,
+        "headers": {"Content-Type": media_type, "Cache-Control": "no-store", **response.headers},
         # ASCII: a caller's text, which comes back in errors, may hold what UTF-8 cannot encode.
-        "body": json.dumps(answer.body, separators=(",", ":")),
+        "body": json.dumps(response.body, separators=(",", ":")),
         "isBase64Encoded": False,
     }
 
@@ -161,9 +160,9 @@ def encode(answer: ApiAnswer) -> dict[str, Any]:
 _FIRST_ERROR_STATUS: Final = 400
 
 
-def _problem_answer(error: GatewayError) -> ApiAnswer:
+def _problem_response(error: GatewayError) -> ApiResponse:
     seconds = error.retry_after_seconds
-    return ApiAnswer(error.http_status, problem(error), {"Retry-After": str(seconds)} if seconds else {})
+    return ApiResponse(error.http_status, problem(error), {"Retry-After": str(seconds)} if seconds else {})
 
 
 def _fields(error: GatewayError) -> str | None:

@@ -1,4 +1,4 @@
-"""The HTTP API as an OpenAPI 3.1 document, from the models that read its requests and the shapes of its answers.
+"""The HTTP API as an OpenAPI 3.1 document, from the models that read its requests and the shapes of its responses.
 
     python -m incentives.api.openapi > docs/openapi.json
 
@@ -26,9 +26,13 @@ from incentives.api.models import Body, Member
 from incentives.api.problems import MEDIA_TYPE
 from incentives.api.routes import ROUTES, Route
 from incentives.api.shapes import Problem
-from incentives.domain.accounts import ACCOUNT_NAME
+from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
-from incentives.domain.request_ids import IDEMPOTENCY_KEY_FIELD, IDEMPOTENCY_KEY_LENGTH_MAX, REQUEST_ID_LENGTH_MAX
+from incentives.domain.single_requests.request_ids import (
+    IDEMPOTENCY_KEY_FIELD,
+    IDEMPOTENCY_KEY_LENGTH_MAX,
+    REQUEST_ID_LENGTH_MAX,
+)
 from incentives.domain.texts import TEXT_PATTERN
 
 Json = dict[str, Any]
@@ -252,14 +256,14 @@ def _operation(route: Route) -> Json:
 
 
 def _responses(route: Route) -> Iterator[tuple[int, Json]]:
-    for status, answer in route.answers.items():
-        headers = {"Cache-Control": "CacheControl", **answer.headers}
+    for status, response in route.responses.items():
+        headers = {"Cache-Control": "CacheControl", **response.headers}
         yield (
             status,
             {
-                "description": answer.description,
+                "description": response.description,
                 "headers": {name: _ref("headers", component) for name, component in headers.items()},
-                "content": _content(answer.shape, route if status == HTTPStatus.ACCEPTED else None),
+                "content": _content(response.shape, route if status == HTTPStatus.ACCEPTED else None),
             },
         )
     for status in {*GATEWAY_STATUSES, *route.problems}:
@@ -267,7 +271,7 @@ def _responses(route: Route) -> Iterator[tuple[int, Json]]:
 
 
 def _content(model: type, accepts: Route | None = None) -> Json:
-    """A body; of a 202, the route that answers it: a request that is open looks different."""
+    """A body; of a 202, the route that responses it: a request that is open looks different."""
     name = model.__name__
     if accepts is None or not _is_request(model):
         shown: Json = {"typical": _ref("examples", name)}
@@ -290,10 +294,10 @@ def _example_names() -> list[str]:
     bodies = {route.body for route in ROUTES if route.body is not None}
     # A request that is answered 202 has examples of its own.
     told = {
-        answer.shape
+        response.shape
         for route in ROUTES
-        for status, answer in route.answers.items()
-        if status != HTTPStatus.ACCEPTED or not _is_request(answer.shape)
+        for status, response in route.responses.items()
+        if status != HTTPStatus.ACCEPTED or not _is_request(response.shape)
     }
     return sorted(_name(model) for model in (*bodies, *told))
 
@@ -325,13 +329,13 @@ class _Plain(GenerateJsonSchema):
 
 def _schemas() -> Json:
     bodies = set(_with_parts(route.body for route in ROUTES if route.body is not None))
-    answers = {answer.shape for route in ROUTES for answer in route.answers.values()} | {Problem}
+    responses = {response.shape for route in ROUTES for response in route.responses.values()} | {Problem}
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in sorted(answers, key=_name)],
+        [(model, "serialization") for model in sorted(responses, key=_name)],
         ref_template="#/components/schemas/{model}",
         schema_generator=_Plain,
     )
-    described = _models_by_name(answers) | {body.__name__: body for body in bodies}
+    described = _models_by_name(responses) | {body.__name__: body for body in bodies}
     schemas: Json = {}
     for name, schema in sorted((definitions["$defs"] | {_name(body): _body_schema(body) for body in bodies}).items()):
         schemas[name] = _plain(schema)

@@ -12,10 +12,10 @@ from incentives.api.models import (
     LoadAmazonBalanceBody,
     parse,
 )
-from incentives.domain.accounts import ACCOUNT_NAME
+from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
-from incentives.domain.request_ids import IDEMPOTENCY_KEY_FIELD, parse_idempotency_key
+from incentives.domain.single_requests.request_ids import IDEMPOTENCY_KEY_FIELD, parse_idempotency_key
 
 if TYPE_CHECKING:
     from incentives.api.gateway import ApiCall

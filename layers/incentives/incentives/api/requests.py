@@ -1,4 +1,4 @@
-"""Requests over HTTP, whatever their operation: how a record is told, and the answers around it."""
+"""Requests over HTTP, whatever their operation: how a record is told, and the responses around it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.errors import NotFound
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import REQUEST_ID_LENGTH_MAX
-from incentives.domain.transitions import cancellable_until
+from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
+from incentives.domain.single_requests.transitions import cancellable_until
 
 if TYPE_CHECKING:
-    from incentives.domain.ledger import Record
     from incentives.domain.outcomes import Card
+    from incentives.domain.single_requests.record import Record
 
 #: Where the requests of an operation are found.
 ROUTES: Final = {
@@ -36,46 +36,46 @@ def read_request_id(call: ApiCall) -> str:
     return request_id
 
 
-def issued(record: Record, card: Card | None, *, replayed: bool) -> ApiAnswer:
-    """201 for a new success, 200 for a repeat. Of all answers, only this one may hold a claim code."""
+def issued(record: Record, card: Card | None, *, replayed: bool) -> ApiResponse:
+    """201 for a new success, 200 for a repeat. Of all responses, only this one may hold a claim code."""
     code = card.claim_code.reveal() if card and card.claim_code else None
-    return ApiAnswer(
+    return ApiResponse(
         200 if replayed else 201,
         request(record) | ({"gcClaimCode": code} if code else {}),
         _replayed(replayed=replayed),
     )
 
 
-def revealed(record: Record, card: Card | None) -> ApiAnswer:
+def revealed(record: Record, card: Card | None) -> ApiResponse:
     """200 with the claim code."""
     code = card.claim_code.reveal() if card and card.claim_code else None
-    return ApiAnswer(200, request(record) | {"gcClaimCode": code})
+    return ApiResponse(200, request(record) | {"gcClaimCode": code})
 
 
-def standing(record: Record, *, replayed: bool = False) -> ApiAnswer:
+def standing(record: Record, *, replayed: bool = False) -> ApiResponse:
     """200: how a record stands, never with its claim code."""
-    return ApiAnswer(200, request(record), _replayed(replayed=replayed))
+    return ApiResponse(200, request(record), _replayed(replayed=replayed))
 
 
-def accepted(record: Record, retry_after_seconds: int, call: ApiCall, *, preferred: bool = False) -> ApiAnswer:
+def accepted(record: Record, retry_after_seconds: int, call: ApiCall, *, preferred: bool = False) -> ApiResponse:
     """202: not known yet; where and when to ask.
 
     Args:
         record: how it stands.
         retry_after_seconds: when asking makes sense.
-        call: whose answer this is.
+        call: whose response this is.
         preferred: its caller asked for a 202 by `Prefer: respond-async`.
     """
     headers = {
         "Location": f"{call.base_path}{ROUTES[record.operation]}/{record.request_id}",
         "Retry-After": str(retry_after_seconds),
     }
-    return ApiAnswer(202, request(record), headers | ({"Preference-Applied": "respond-async"} if preferred else {}))
+    return ApiResponse(202, request(record), headers | ({"Preference-Applied": "respond-async"} if preferred else {}))
 
 
-def case(case_file: str) -> ApiAnswer:
+def case(case_file: str) -> ApiResponse:
     """200: the case of an escalated request."""
-    return ApiAnswer(200, json.loads(case_file))
+    return ApiResponse(200, json.loads(case_file))
 
 
 def request(record: Record) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def request(record: Record) -> dict[str, Any]:
         "externalReference": record.options.get("externalReference"),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
-        "dueAt": format_time(record.due_at) if record.waits_for_slot else None,
+        "dueAt": format_time(record.due_at) if record.waits_for_permit else None,
         "replaces": record.replaces,
         "replacedBy": record.replaced_by,
         "errorCode": error.code if error else None,

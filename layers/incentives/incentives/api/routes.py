@@ -1,37 +1,36 @@
 """Every route of the HTTP API as data: what it takes, what it answers. For its documentation; no function imports this.
 
-A route added to the template is added here, with the shapes of its answers in `shapes` and an example of each in
+A route added to the template is added here, with the shapes of its responses in `shapes` and an example of each in
 `examples`; tests say what is missing. Every route also answers what API Gateway answers by itself, see `openapi`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from pydantic import BaseModel
 
 from incentives.api import bulk_shapes, models, shapes
 from incentives.api.models import Body
-from incentives.api.questions import PAGE_MAX
-from incentives.domain.accounts import ACCOUNT_NAME
-from incentives.domain.ledger import Status
-from incentives.domain.values import frozen
+from incentives.api.queries import PAGE_MAX
+from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.single_requests.record import Status
 
 Schema = Mapping[str, object]
 
-#: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's answer may be any of them.
+#: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's response may be any of them.
 REFUSALS: Final = (402, 403, 409, 422)
 
 
-@frozen(kw_only=True)
-class Answer:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
     """A success.
 
     Attributes:
         shape: of its body.
-        headers: names of components, by the header's name; `Cache-Control` is on all answers and is not listed.
+        headers: names of components, by the header's name; `Cache-Control` is on all responses and is not listed.
     """
 
     description: str
@@ -39,7 +38,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A parameter of the query."""
 
@@ -49,7 +48,7 @@ class Query:
     required: bool = False
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One route.
 
@@ -62,7 +61,7 @@ class Route:
         body_required: whether a body has to be sent where there is one.
         keyed: whether it needs an Idempotency-Key.
         preferring: whether it heeds `Prefer: respond-async`.
-        answers: its successes, by status.
+        responses: its successes, by status.
         problems: statuses that its code answers beyond those of every route.
     """
 
@@ -72,7 +71,7 @@ class Route:
     tag: str
     summary: str
     description: str
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, Response]
     problems: tuple[int, ...]
     body: type[Body] | None = None
     operation: str | None = None
@@ -113,10 +112,10 @@ def _issue(
         body=body,
         keyed=True,
         preferring=True,
-        answers={
-            201: Answer(description="Done, just now.", shape=new),
-            200: Answer(description="A repeat of an order that had been carried out.", shape=new, headers=_REPLAYED),
-            202: Answer(
+        responses={
+            201: Response(description="Done, just now.", shape=new),
+            200: Response(description="A repeat of an order that had been carried out.", shape=new, headers=_REPLAYED),
+            202: Response(
                 description=_OPEN, shape=known, headers=_ASK_AGAIN | {"Preference-Applied": "PreferenceApplied"}
             ),
         },
@@ -132,9 +131,9 @@ def _reverse(function: str, path: str, tag: str, texts: tuple[str, str], known: 
         tag=tag,
         summary=texts[0],
         description=texts[1],
-        answers={
-            200: Answer(description="Reversed: nothing is charged.", shape=known, headers=_REPLAYED),
-            202: Answer(
+        responses={
+            200: Response(description="Reversed: nothing is charged.", shape=known, headers=_REPLAYED),
+            202: Response(
                 description="Noted, for good. Ask again whether it has been carried out.",
                 shape=known,
                 headers=_ASK_AGAIN,
@@ -152,7 +151,7 @@ def _read(function: str, path: str, what: str, known: type[BaseModel], tag: str)
         tag=tag,
         summary=f"Read {what}",
         description="From the ledger alone. Asked for by the id of one that was replaced, it tells of the newest.",
-        answers={200: Answer(description="How it stands.", shape=known)},
+        responses={200: Response(description="How it stands.", shape=known)},
         problems=(503,),
     )
 
@@ -173,9 +172,9 @@ _OPEN: Final = (
 def _control(
     verb: str, summary: str, description: str, *, statuses: tuple[int, ...], body: type[Body] | None = None
 ) -> Route:
-    answers = {
-        200: Answer(description="Done: how the order stands.", shape=bulk_shapes.Order),
-        202: Answer(
+    responses = {
+        200: Response(description="Done: how the order stands.", shape=bulk_shapes.Order),
+        202: Response(
             description="The order is worked on: ask at Location after Retry-After.",
             shape=bulk_shapes.Order,
             headers=_ASK_AGAIN,
@@ -191,7 +190,7 @@ def _control(
         description=description,
         body=body,
         body_required=False,
-        answers={status: answers[status] for status in statuses},
+        responses={status: responses[status] for status in statuses},
         problems=(409, 503),
     )
 
@@ -214,9 +213,9 @@ ROUTES: Final = (
         summary="Read a claim code again",
         description="Asks Amazon for the code of a card that is live. The gateway keeps none; each call is "
         "logged, without the code.",
-        answers={
-            200: Answer(description="The code.", shape=shapes.GiftCardWithCode),
-            202: Answer(
+        responses={
+            200: Response(description="The code.", shape=shapes.GiftCardWithCode),
+            202: Response(
                 description="Amazon did not show it in time; nothing has changed. Ask again after Retry-After.",
                 shape=shapes.GiftCard,
                 headers=_ASK_AGAIN,
@@ -261,7 +260,7 @@ ROUTES: Final = (
         summary="Ask whether a physical card is active",
         description="Asks Amazon; nothing changes. It is a POST because a card number belongs in no URL.",
         body=models.CheckActivationStatusBody,
-        answers={200: Answer(description="The card's state.", shape=shapes.CardState)},
+        responses={200: Response(description="The card's state.", shape=shapes.CardState)},
         problems=(*REFUSALS, 503),
     ),
     _issue(
@@ -293,9 +292,9 @@ ROUTES: Final = (
         "it is started. Safe to repeat: the same Idempotency-Key with the same body never makes a second order.",
         body=models.CreateOrderBody,
         keyed=True,
-        answers={
-            201: Answer(description="Made, just now.", shape=bulk_shapes.NewOrder, headers=_LOCATION),
-            200: Answer(
+        responses={
+            201: Response(description="Made, just now.", shape=bulk_shapes.NewOrder, headers=_LOCATION),
+            200: Response(
                 description="It had been made: how it stands, with a fresh place for its file while one may be put.",
                 shape=bulk_shapes.NewOrder,
                 headers=_LOCATION | _REPLAYED,
@@ -310,7 +309,7 @@ ROUTES: Final = (
         tag="Bulk orders",
         summary="Read a bulk order",
         description="How far it is, what is wrong with its file, and where its result is.",
-        answers={200: Answer(description="How it stands.", shape=bulk_shapes.Order)},
+        responses={200: Response(description="How it stands.", shape=bulk_shapes.Order)},
         problems=(503,),
     ),
     _control(
@@ -363,7 +362,7 @@ ROUTES: Final = (
                 schema={"type": "string"},
             ),
         ),
-        answers={200: Answer(description="A page.", shape=shapes.RequestPage)},
+        responses={200: Response(description="A page.", shape=shapes.RequestPage)},
         problems=(503,),
     ),
     Route(
@@ -374,7 +373,7 @@ ROUTES: Final = (
         summary="Start another round of recovery",
         description="For operators: takes an open or escalated request over, of whatever operation, and starts "
         "finding out what became of it, for another 24 hours if it was escalated.",
-        answers={202: Answer(description="Started.", shape=shapes.RequestNow, headers=_ASK_AGAIN)},
+        responses={202: Response(description="Started.", shape=shapes.RequestNow, headers=_ASK_AGAIN)},
         problems=(409, 503),
     ),
     Route(
@@ -385,7 +384,7 @@ ROUTES: Final = (
         summary="Read the case of an escalated request",
         description="For operators: what Amazon's support asks for. It holds no key, no claim code and no "
         "signature that could still be used.",
-        answers={200: Answer(description="The case.", shape=shapes.CaseFile)},
+        responses={200: Response(description="The case.", shape=shapes.CaseFile)},
         problems=(409, 503),
     ),
     Route(
@@ -397,7 +396,7 @@ ROUTES: Final = (
         description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not answer, the "
         "balance told is up to an hour old; `asOf` says of when it is.",
         query=(_ACCOUNT,),
-        answers={200: Answer(description="The balance.", shape=shapes.Funds)},
+        responses={200: Response(description="The balance.", shape=shapes.Funds)},
         problems=(*REFUSALS, 503),
     ),
     Route(
@@ -417,7 +416,7 @@ ROUTES: Final = (
                 schema={"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
             ),
         ),
-        answers={200: Answer(description="A page.", shape=shapes.ActivityPage)},
+        responses={200: Response(description="A page.", shape=shapes.ActivityPage)},
         problems=(*REFUSALS, 503),
     ),
 )

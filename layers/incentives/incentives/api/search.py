@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from incentives.api.gateway import ApiAnswer, ApiCall
+from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.requests import request
 from incentives.domain.errors import InvalidInput
-from incentives.domain.ledger import Record, Status
+from incentives.domain.single_requests.record import Record, Status
 
 #: Without `from`, a week up to `to`.
 DAYS_DEFAULT = 7
@@ -58,6 +58,6 @@ def read_day(text: str | None, field: str) -> date | None:
     return day
 
 
-def found(records: Sequence[Record], cursor: str | None) -> ApiAnswer:
+def found(records: Sequence[Record], cursor: str | None) -> ApiResponse:
     """200: a page of requests, newest first, and the cursor of the next page."""
-    return ApiAnswer(200, {"requests": [request(record) for record in records], "cursor": cursor})
+    return ApiResponse(200, {"requests": [request(record) for record in records], "cursor": cursor})

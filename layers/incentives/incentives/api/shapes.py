@@ -1,6 +1,6 @@
-"""The shapes of the HTTP API's answers, for its documentation and its tests. No function imports this at run time.
+"""The shapes of the HTTP API's responses, for its documentation and its tests. No function imports this at run time.
 
-What is written is made in `requests`, `questions`, `search` and `problems`; tests hold their answers against these
+What is written is made in `requests`, `queries`, `search` and `problems`; tests hold their responses against these
 shapes, member by member. Every member is always there, null where it does not apply, unless its text says otherwise.
 """
 
@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from incentives.domain.bulk import OrderStatus
-from incentives.domain.ledger import Cause, Intent, Status
+from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import ConflictKind
+from incentives.domain.single_requests.record import Cause, Intent, Status
 
 Amount = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")]
 #: Amazon's own books have corrections, and a balance may be below zero.
@@ -37,11 +37,11 @@ Time = Annotated[
 ]
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Money(_Answer):
+class Money(_Response):
     """An amount that Amazon tells, and its currency.
 
     Attributes:
@@ -53,7 +53,7 @@ class Money(_Answer):
     currencyCode: CurrencyCode
 
 
-class _Request(_Answer):
+class _Request(_Response):
     """What every request has.
 
     Attributes:
@@ -151,7 +151,7 @@ class RequestNow(RootModel[Request]):
     model_config = ConfigDict(frozen=True)
 
 
-class RequestPage(_Answer):
+class RequestPage(_Response):
     """What a search found, newest first.
 
     Attributes:
@@ -163,7 +163,7 @@ class RequestPage(_Answer):
     cursor: str | None
 
 
-class Funds(_Answer):
+class Funds(_Response):
     """What an account has left to spend at Amazon.
 
     Attributes:
@@ -182,7 +182,7 @@ class Funds(_Answer):
     daysRemaining: Annotated[str, Field(pattern=r"^\d+\.\d$")] | None
 
 
-class CardState(_Answer):
+class CardState(_Response):
     """A physical card's state at Amazon.
 
     Attributes:
@@ -200,8 +200,8 @@ class CardState(_Answer):
     gcExpirationDate: Time | None
 
 
-class Activity(_Answer):
-    """One line of Amazon's own book.
+class Activity(_Response):
+    """One line of Amazon's own activity.
 
     Attributes:
         requestId: as Amazon has it: also of requests that were not made by this gateway.
@@ -224,7 +224,7 @@ class Activity(_Answer):
     isRealOp: bool
 
 
-class ActivityPage(_Answer):
+class ActivityPage(_Response):
     """A page of what an account did, at most a thousand lines.
 
     Attributes:
@@ -242,7 +242,7 @@ class ActivityPage(_Answer):
     activities: list[Activity]
 
 
-class FieldError(_Answer):
+class FieldError(_Response):
     """One thing that is wrong with a request.
 
     Attributes:
@@ -254,7 +254,7 @@ class FieldError(_Answer):
     message: str
 
 
-class Problem(_Answer):
+class Problem(_Response):
     """What went wrong, as RFC 9457 has it.
 
     Attributes:
@@ -285,7 +285,7 @@ class Problem(_Answer):
     orderStatus: OrderStatus | SkipJsonSchema[None] = None
 
 
-class LastRequest(_Answer):
+class LastRequest(_Response):
     """What was sent to Amazon last.
 
     Attributes:
@@ -305,14 +305,14 @@ class LastRequest(_Answer):
     signature: str
 
 
-class LastAnswer(_Answer):
+class LastAnswer(_Response):
     """What Amazon answered to it.
 
     Attributes:
-        httpStatus: null if no answer came.
+        httpStatus: null if no response came.
         amazonRequestId: Amazon's own id of the call.
-        members: of the answer, those that are known to be harmless.
-        fault: what happened if no answer came, such as `ReadTimeout`.
+        members: of the response, those that are known to be harmless.
+        fault: what happened if no response came, such as `ReadTimeout`.
     """
 
     httpStatus: int | None
@@ -321,7 +321,7 @@ class LastAnswer(_Answer):
     fault: str | None
 
 
-class CaseFile(_Answer):
+class CaseFile(_Response):
     """What Amazon's support asks for to settle a request that could not be found out.
 
     Attributes:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
 
 if TYPE_CHECKING:
     from incentives.domain.events import Event
@@ -54,13 +54,13 @@ class EventBridgeBus:
             for event in events
         ]
         try:
-            answer = self._client.put_events(Entries=entries)
+            response = self._client.put_events(Entries=entries)
         except AWS_ERRORS as error:
             raise NotPublished([event.event_id for event in events], error_code(error)) from error
-        if answer.get("FailedEntryCount"):
+        if response.get("FailedEntryCount"):
             failed = [
                 (event.event_id, entry["ErrorCode"])
-                for event, entry in zip(events, answer["Entries"], strict=True)
+                for event, entry in zip(events, response["Entries"], strict=True)
                 if entry.get("ErrorCode")
             ]
             raise NotPublished([event_id for event_id, _ in failed], failed[0][1] if failed else "unknown")

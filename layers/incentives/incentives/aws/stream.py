@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from incentives.aws.records import decode_record
+from incentives.aws.single_requests.record_items import decode_record
 
 if TYPE_CHECKING:
-    from incentives.domain.ledger import Record
+    from incentives.domain.single_requests.record import Record
 
 
 def read_stream_record(stream_record: Mapping[str, Any]) -> tuple[Record | None, Record] | None:

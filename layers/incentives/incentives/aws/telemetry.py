@@ -1,7 +1,7 @@
 """Logs and metrics: the one way to say something about a request.
 
 Facts are an allow-list of names with plain values. What is not on it is dropped, so that nobody logs an event, a body
-or an answer by accident; anything shaped like a claim code or a card number is masked on top.
+or a response by accident; anything shaped like a claim code or a card number is masked on top.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Card numbers at rest: sealed by KMS, for as long as a recovery or a deactivation may still need them.
+"""Card numbers at rest: encrypted by KMS, for as long as a recovery or a deactivation may still need them.
 
-An activation whose answer was lost can only be repeated or undone with the card's number, perhaps by another process
+An activation whose response was lost can only be repeated or undone with the card's number, perhaps by another process
 hours later. The ledger therefore holds the number's last four digits in the clear and the whole as a ciphertext that
 is bound to its order: moved to another one's record it cannot be opened.
 """
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from incentives.aws.calls import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
 from incentives.domain.errors import VaultUnavailable
 
 
@@ -28,35 +28,35 @@ class KmsVault:
         self._client = client
         self._key_id = key_id
 
-    def seal(self, key_hash: str, members: Mapping[str, Any]) -> str:
+    def encrypt(self, key_hash: str, members: Mapping[str, Any]) -> str:
         """Encrypt members of an order that must not be readable at rest.
 
         Raises:
             VaultUnavailable: KMS did not do it; nothing was sent or written.
         """
         try:
-            answer = self._client().encrypt(
+            response = self._client().encrypt(
                 KeyId=self._key_id,
                 Plaintext=json.dumps(dict(members), separators=(",", ":")).encode(),
                 EncryptionContext={"order": key_hash},
             )
         except AWS_ERRORS as error:
             raise VaultUnavailable(f"the request could not be sealed ({error_code(error)})") from error
-        return base64.b64encode(answer["CiphertextBlob"]).decode("ascii")
+        return base64.b64encode(response["CiphertextBlob"]).decode("ascii")
 
-    def unseal(self, key_hash: str, sealed: str) -> dict[str, Any]:
-        """The inverse of `seal`.
+    def decrypt(self, key_hash: str, encrypted: str) -> dict[str, Any]:
+        """The inverse of `encrypt`.
 
         Raises:
             VaultUnavailable: KMS did not do it.
         """
         try:
-            answer = self._client().decrypt(
+            response = self._client().decrypt(
                 KeyId=self._key_id,
-                CiphertextBlob=base64.b64decode(sealed),
+                CiphertextBlob=base64.b64decode(encrypted),
                 EncryptionContext={"order": key_hash},
             )
         except AWS_ERRORS as error:
             raise VaultUnavailable(f"the request could not be unsealed ({error_code(error)})") from error
-        members: dict[str, Any] = json.loads(answer["Plaintext"])
+        members: dict[str, Any] = json.loads(response["Plaintext"])
         return members

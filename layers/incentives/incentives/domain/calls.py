@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from incentives.domain.outcomes import Outcome, ReversalOutcome
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
-    from incentives.domain.accounts import Secret
+    from incentives.domain.accounts.account import Secret
     from incentives.domain.money import Money
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome | ReversalOutcome)
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What is asked of Amazon, before it is written as a body and signed.
 
@@ -39,7 +38,7 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What support at Amazon asks for about one attempt. It never holds a claim code, a key or a signature.
 
@@ -47,10 +46,10 @@ class Evidence:
         url: full URL of the call.
         amz_date: x-amz-date of the signature, `YYYYMMDDTHHMMSSZ`.
         string_to_sign: SigV4's string to sign (a hash of the request; no secret).
-        http_status: None when no answer came.
+        http_status: None when no response came.
         amazon_request_id: Amazon's `x-amzn-RequestId`.
-        answer: the readable members of the answer that are known to be harmless.
-        fault: what happened when no answer came, e.g. `ReadTimeout`.
+        response: the readable members of the response that are known to be harmless.
+        fault: what happened when no response came, e.g. `ReadTimeout`.
     """
 
     url: str
@@ -58,18 +57,18 @@ class Evidence:
     string_to_sign: str
     http_status: int | None = None
     amazon_request_id: str | None = None
-    answer: Mapping[str, str] = field(default_factory=dict)
+    response: Mapping[str, str] = field(default_factory=dict)
     fault: str | None = None
 
 
-@frozen(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt(Generic[OutcomeT]):
     """One attempt and what it came back with.
 
     Attributes:
-        outcome: what the answer says about this attempt alone.
+        outcome: what the response says about this attempt alone.
         evidence: for the case file.
-        amazon_date: Amazon's own clock (the answer's Date header); None when no answer came.
+        amazon_date: Amazon's own clock (the response's Date header); None when no response came.
     """
 
     outcome: OutcomeT

@@ -13,11 +13,11 @@
     |                        503  Amazon never looked at it, and a repeat orders again
     +-- AccountUnusable      503  the account has no usable key
     +-- LedgerUnavailable    503  the ledger could not be read or written
-    +-- AmazonUnavailable    503  a question that moves no money was not answered: not reached, no answer, or a fault
+    +-- AmazonUnavailable    503  a query that moves no money was not answered: not reached, no response, or a fault
     |   +-- RateInUse        503  it was not asked: all of the request rate is in use
     |   +-- AmazonThrottled  503  Amazon is asked too often
-    |   +-- AmazonUnreadable 503  Amazon's answer is none to what was asked
-    +-- VaultUnavailable     503  a card number could not be sealed or unsealed
+    |   +-- AmazonUnreadable 503  Amazon's response is none to what was asked
+    +-- VaultUnavailable     503  a card number could not be encrypted or decrypted
     +-- OrderUnavailable     503  a bulk order, its file or its workflow could not be reached
 
 Each carries `http_status`, a stable `code` for programs, and `retryable`: whether trying again later can succeed.
@@ -215,7 +215,7 @@ class LedgerUnavailable(GatewayError):
 
 
 class AmazonUnavailable(GatewayError):
-    """A question that moves no money was not answered."""
+    """A query that moves no money was not answered."""
 
     code = "AmazonUnavailable"
     title = "Amazon did not answer"
@@ -241,14 +241,14 @@ class AmazonThrottled(AmazonUnavailable):
 
 
 class AmazonUnreadable(AmazonUnavailable):
-    """Amazon's answer is none to what was asked. The next one may be."""
+    """Amazon's response is none to what was asked. The next one may be."""
 
     code = "AmazonUnreadable"
     title = "Amazon's answer cannot be read"
 
 
 class VaultUnavailable(GatewayError):
-    """A card number could not be sealed or unsealed."""
+    """A card number could not be encrypted or decrypted."""
 
     code = "VaultUnavailable"
     title = "Card numbers cannot be sealed now"

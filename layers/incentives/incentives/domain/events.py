@@ -6,12 +6,12 @@ record's version, so that a consumer can tell a repeat.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from incentives.domain.ledger import Record, Status
 from incentives.domain.operations import Operation
-from incentives.domain.values import frozen
+from incentives.domain.single_requests.record import Record, Status
 
 #: Of the shape of `detail`; raised when a member changes its meaning or goes away.
 SCHEMA_VERSION: Final = 1
@@ -31,7 +31,7 @@ _OTHERS: Final = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened to a request.
 

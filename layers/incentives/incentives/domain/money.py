@@ -7,11 +7,11 @@ the Incentives API serves.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from incentives.domain.errors import InvalidInput
-from incentives.domain.values import frozen
 
 #: ISO 4217 minor units of every currency an Incentives API marketplace uses.
 CURRENCY_DECIMALS: Final[dict[str, int]] = {
@@ -49,7 +49,7 @@ _NOISE_DIGITS: Final = range(12, 18)
 _NOISE_MAX: Final = Decimal("0.000001")
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Money:
     """A positive amount, quantised to the decimals of its currency."""
 

@@ -1,17 +1,15 @@
 """What one attempt at Amazon's Incentives API came back with.
 
 An attempt is one HTTP call. What it means for the *request* (the ledger's record) is decided elsewhere
-(`incentives.domain.recovery`): the same refusal closes a request that has no open question and reverses one that has.
+(`incentives.domain.recovery.rules`): the same refusal closes a request that has no open query and reverses one that has.
 """
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
-
-from incentives.domain.values import frozen
 
 if TYPE_CHECKING:
     from incentives.domain.money import Money
@@ -29,7 +27,7 @@ class ClaimCode:
         self._value = value
 
     def reveal(self) -> str:
-        """The code itself. Call it only where the answer to the caller is built."""
+        """The code itself. Call it only where the response to the caller is built."""
         return self._value
 
     def __repr__(self) -> str:
@@ -47,7 +45,7 @@ class ClaimCode:
         raise TypeError("a claim code is never serialised")
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class AmazonError:
     """An error as Amazon named it. Every part may be missing in a real answer.
 
@@ -88,8 +86,8 @@ class UnknownBecause(StrEnum):
     CONNECTION_LOST = "connectionLost"
     OVERLOADED = "overloaded"  # something behind Amazon's front door was throttled, perhaps halfway
     NOT_READY = "notReady"  # SUCCESS, but its card is neither live nor ended yet
-    UNREADABLE = "unreadable"  # an answer that is no answer to what was asked
-    NO_ANSWER_RECORDED = "noAnswerRecorded"  # the process died between the send and its record
+    UNREADABLE = "unreadable"  # a response that is no response to what was asked
+    NO_RESPONSE_RECORDED = "noAnswerRecorded"  # the process died between the send and its record
 
 
 class ConflictKind(StrEnum):
@@ -100,7 +98,7 @@ class ConflictKind(StrEnum):
     VALUE = "value"  # another amount or currency than asked for
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Card:
     """A card as Amazon's SUCCESS describes it.
 
@@ -119,14 +117,14 @@ class Card:
     value: Money
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Succeeded:
     """Amazon did what was asked: the card is live, with the amount and currency asked for."""
 
     card: Card
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """SUCCESS, but not of a card that may be delivered."""
 
@@ -135,14 +133,14 @@ class Conflict:
     error: AmazonError = AmazonError()
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Refused:
     """Amazon says no. Closes the request only if no earlier attempt is unknown."""
 
     error: AmazonError
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Nobody can tell whether it happened."""
 
@@ -150,7 +148,7 @@ class Unknown:
     error: AmazonError = AmazonError()
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class NotExecuted:
     """It certainly did not happen."""
 
@@ -161,28 +159,28 @@ class NotExecuted:
 Outcome = Succeeded | Conflict | Refused | Unknown | NotExecuted
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Reversed:
     """The reversal had its effect, now or before."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class NoSuchRequest:
-    """Amazon knows nothing of the request id. Proves nothing before the fence."""
+    """Amazon knows nothing of the request id. Proves nothing before the in-flight window."""
 
     error: AmazonError = AmazonError()
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class TooLate:
     """The window to reverse is over. No proof that the card is alive."""
 
     error: AmazonError = AmazonError()
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Any other answer to a reversal, or none: repeat until the deadline.
+    """Any other response to a reversal, or none: repeat until the deadline.
 
     Attributes:
         not_executed: set when the attempt certainly had no effect, so that pace and key can be mended.

@@ -15,87 +15,91 @@ from incentives.domain.errors import (
     RateInUse,
 )
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause, blames_key
-from incentives.domain.pacing import WAIT_SECONDS_MAX, Allowance, Full, Lane, Slot
-from incentives.usecases.pace import heed, take_slot
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Allowance, Full, Permit, Priority
+from incentives.usecases.permits import on_throttled, take_permit
 from incentives.usecases.refusals import refusal
 
 if TYPE_CHECKING:
-    from incentives.agcod.answers import Failure
-    from incentives.domain.accounts import Account
-    from incentives.usecases.tools import Budget, Tools
+    from incentives.agcod.responses import Failure
+    from incentives.domain.accounts.account import Account
+    from incentives.usecases.dependencies import Budget, Dependencies
 
-#: Amazon answers such questions once a second at most.
+#: Amazon answers such queries once a second at most.
 RETRY_SECONDS = 1.0
 
-#: Between two looks for a slot, at least.
+#: Between two looks for a permit, at least.
 _AGAIN: Final = timedelta(milliseconds=50)
 
-AnswerT = TypeVar("AnswerT")
+ResponseT = TypeVar("ResponseT")
 
 
 def ask(
     account_name: str,
     what: str,
-    question: Callable[[Account], AnswerT | Failure],
-    tools: Tools,
+    query: Callable[[Account], ResponseT | Failure],
+    dependencies: Dependencies,
     budget: Budget,
     *,
     allowance: Allowance | None = None,
-) -> AnswerT:
-    """Ask until there is an answer, once a second while the function's time allows.
+) -> ResponseT:
+    """Ask until there is a response, once a second while the function's time allows.
 
     Args:
         account_name: who asks.
         what: what is asked for, for logs and errors, e.g. `balance`.
-        question: one call to Amazon.
-        tools: the ports.
+        query: one call to Amazon.
+        dependencies: the ports.
         budget: the caller's time.
-        allowance: the rate that Amazon gives this question beside the account's.
+        allowance: the rate that Amazon gives this query beside the account's.
 
     Raises:
         InvalidInput, AccountUnusable
-        AmazonUnavailable: no answer in time, or no slot; its subclasses say which.
+        AmazonUnavailable: no response in time, or no permit; its subclasses say which.
         RefusedByAmazon: Amazon refuses to say.
     """
     fresh = False
     failure: Failure | None = None
     while True:
-        account = tools.accounts.get(account_name, fresh=fresh)
-        full = _wait_for_slot(account_name, tools, allowance)
+        account = dependencies.accounts.get(account_name, fresh=fresh)
+        full = _wait_for_permit(account_name, dependencies, allowance)
         if failure is not None and (full is not None or not budget.allows_a_try()):
-            # No other slot, or one that took the time of another question. The cause is what the first one met with.
+            # No other permit, or one that took the time of another query. The cause is what the first one met with.
             _raise(account_name, what, failure)
         if full is not None:
-            raise _rate_in_use(account_name, what, full, tools, allowance)
-        answer = question(account)
+            raise _rate_in_use(account_name, what, full, dependencies, allowance)
+        response = query(account)
         if allowance is None:
-            # Throttled for its own allowance's sake, a question says nothing about the account's pace.
-            heed(account_name, answer, tools)
-        tools.telemetry.log("asked", operation=what, account=account_name, outcome=type(answer).__name__)
-        if not isinstance(answer, Refused | Unknown | NotExecuted):
-            return answer
-        failure = answer
-        if _is_key_refused(answer) and not fresh:
+            # Throttled for its own allowance's sake, a query says nothing about the account's pace.
+            on_throttled(account_name, response, dependencies)
+        dependencies.telemetry.log("asked", operation=what, account=account_name, outcome=type(response).__name__)
+        if not isinstance(response, Refused | Unknown | NotExecuted):
+            return response
+        failure = response
+        if _is_key_refused(response) and not fresh:
             fresh = True
-        elif isinstance(answer, Refused) or _is_key_refused(answer) or not budget.allows_a_try(RETRY_SECONDS):
-            _raise(account_name, what, answer)
+        elif isinstance(response, Refused) or _is_key_refused(response) or not budget.allows_a_try(RETRY_SECONDS):
+            _raise(account_name, what, response)
         else:
-            tools.clock.sleep(RETRY_SECONDS)
+            dependencies.clock.sleep(RETRY_SECONDS)
 
 
-def _wait_for_slot(account_name: str, tools: Tools, allowance: Allowance | None) -> Full | None:
-    patient_until = tools.clock.now() + timedelta(seconds=WAIT_SECONDS_MAX)
-    while not isinstance(slot := take_slot(account_name, Lane.CALLER, tools, allowance=allowance), Slot):
-        now = tools.clock.now()
-        again_at = max(slot.again_at, now + _AGAIN)
+def _wait_for_permit(account_name: str, dependencies: Dependencies, allowance: Allowance | None) -> Full | None:
+    patient_until = dependencies.clock.now() + timedelta(seconds=WAIT_SECONDS_MAX)
+    while not isinstance(
+        permit := take_permit(account_name, Priority.CALLER, dependencies, allowance=allowance), Permit
+    ):
+        now = dependencies.clock.now()
+        again_at = max(permit.again_at, now + _AGAIN)
         if again_at > patient_until:
-            return slot
-        tools.clock.sleep((again_at - now).total_seconds())
+            return permit
+        dependencies.clock.sleep((again_at - now).total_seconds())
     return None
 
 
-def _rate_in_use(account: str, what: str, full: Full, tools: Tools, allowance: Allowance | None) -> RateInUse:
-    seconds = max(1, math.ceil((full.next_at - tools.clock.now()).total_seconds()))
+def _rate_in_use(
+    account: str, what: str, full: Full, dependencies: Dependencies, allowance: Allowance | None
+) -> RateInUse:
+    seconds = max(1, math.ceil((full.next_at - dependencies.clock.now()).total_seconds()))
     also = f", or of the {what}'s own," if allowance is not None else ""
     return RateInUse(
         f"All of account {account!r}'s request rate{also} is in use: nothing was asked. Ask again in {seconds} s.",
@@ -103,19 +107,19 @@ def _rate_in_use(account: str, what: str, full: Full, tools: Tools, allowance: A
     )
 
 
-def _is_key_refused(answer: Failure) -> bool:
-    return isinstance(answer, NotExecuted) and answer.because is NotExecutedBecause.CREDENTIALS
+def _is_key_refused(response: Failure) -> bool:
+    return isinstance(response, NotExecuted) and response.because is NotExecutedBecause.CREDENTIALS
 
 
-def _raise(account: str, what: str, answer: Failure) -> NoReturn:
+def _raise(account: str, what: str, response: Failure) -> NoReturn:
     """Tell the cause, and no other."""
     asked = f"Asked for the {what} of account {account!r}, Amazon"
-    if isinstance(answer, Refused):
+    if isinstance(response, Refused):
         raise refusal(
-            answer.error, request_id=None, prefix=f"Amazon refused to tell the {what} of account {account!r}."
+            response.error, request_id=None, prefix=f"Amazon refused to tell the {what} of account {account!r}."
         )
-    match answer.because:
-        case NotExecutedBecause.CREDENTIALS if blames_key(answer.error):
+    match response.because:
+        case NotExecutedBecause.CREDENTIALS if blames_key(response.error):
             raise AccountUnusable(account, "has a key that Amazon refuses")
         case NotExecutedBecause.CREDENTIALS:
             raise AmazonUnavailable(f"{asked} found the signature's time wrong: this gateway's clock may be.")
@@ -126,11 +130,11 @@ def _raise(account: str, what: str, answer: Failure) -> NoReturn:
         case UnknownBecause.UNREADABLE | UnknownBecause.NOT_READY:
             raise AmazonUnreadable(f"{asked} gave an answer that cannot be read. Ask again a little later.")
         case UnknownBecause.AMAZON_FAULT | UnknownBecause.RESEND | UnknownBecause.OVERLOADED:
-            named = " ".join(part for part in (answer.error.code, answer.error.type) if part)
+            named = " ".join(part for part in (response.error.code, response.error.type) if part)
             raise AmazonUnavailable(
                 f"{asked} had a fault of its own{named and f' ({named})'}. Ask again a little later."
             )
-        case UnknownBecause.TIMED_OUT | UnknownBecause.CONNECTION_LOST | UnknownBecause.NO_ANSWER_RECORDED:
+        case UnknownBecause.TIMED_OUT | UnknownBecause.CONNECTION_LOST | UnknownBecause.NO_RESPONSE_RECORDED:
             raise AmazonUnavailable(f"{asked} did not answer in time. Ask again a little later.")
         case _:
-            assert_never(answer.because)
+            assert_never(response.because)

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from incentives.agcod.amazon import ActivityAnswer, CardStateAnswer, FundsAnswer, SignedCall
-from incentives.domain.accounts import Account, Secret
-from incentives.domain.alerts import Standing
-from incentives.domain.book_page import BookPage
-from incentives.domain.bulk import (
+from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
+from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.alerts import Standing
+from incentives.domain.accounts.funds import AccountState, Snapshot
+from incentives.domain.accounts.spend import Charge
+from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
     Download,
@@ -25,16 +26,15 @@ from incentives.domain.bulk import (
     Started,
     Upload,
 )
+from incentives.domain.bulk_orders.rows import Row
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.events import Event
-from incentives.domain.funds import AccountState, Snapshot
-from incentives.domain.ledger import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record
+from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
 from incentives.domain.outcomes import Outcome, ReversalOutcome
-from incentives.domain.pacing import Allowance, Full, Lane, Slot
-from incentives.domain.recovery import Reissue
-from incentives.domain.rotation import KeyNotes, Labels, Rotation
-from incentives.domain.rows import Row
-from incentives.domain.spend import Charge
+from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
+from incentives.domain.recovery.kept_page import KeptPage
+from incentives.domain.recovery.rules import Reissue
+from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record
 
 
 class Ledger(Protocol):
@@ -93,21 +93,21 @@ class Index(Protocol):
         """
 
 
-class Pacer(Protocol):
+class RateLimiter(Protocol):
     """Hands out the moments at which calls may leave for Amazon."""
 
-    def reserve(self, account: str, lane: Lane, *, allowance: Allowance | None = None) -> Slot | Full:
-        """Take the next slot if it begins soon enough for the lane. Raises `LedgerUnavailable`."""
+    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
+        """Take the next permit if it begins soon enough for the priority. Raises `LedgerUnavailable`."""
 
     def line_up(self, account: str) -> datetime:
-        """Join the line of requests that wait for a slot; about when it will be due. Raises `LedgerUnavailable`."""
+        """Join the line of requests that wait for a permit; about when it will be due. Raises `LedgerUnavailable`."""
 
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""
 
 
 class Backlog(Protocol):
-    """Requests that wait for their slot, roughly in order. One may come out twice, or get lost and be put again."""
+    """Requests that wait for their permit, roughly in order. One may come out twice, or get lost and be put again."""
 
     def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:
         """Add a request, to come out after the delay, 15 minutes at most. False: it could not be added now."""
@@ -125,27 +125,27 @@ class Amazon(Protocol):
     def attempt_reversal(self, signed: SignedCall, *, seconds: float) -> Attempt[ReversalOutcome]:
         """Send a reversal once."""
 
-    def funds(self, account: Account, *, seconds: float) -> FundsAnswer:
+    def funds(self, account: Account, *, seconds: float) -> FundsResponse:
         """Ask for the account's balance."""
 
     def activation_status(
         self, account: Account, *, request_id: str, card_number: Secret, seconds: float
-    ) -> CardStateAnswer:
+    ) -> CardStateResponse:
         """Ask whether a physical card is active."""
 
     def activity_page(
         self, account: Account, *, request_id: str, query: Mapping[str, object], seconds: float
-    ) -> ActivityAnswer:
+    ) -> ActivityResponse:
         """Ask for a page of the account's activity."""
 
 
-class Books(Protocol):
-    """The last page of Amazon's book that anybody was shown, by account."""
+class KeptPages(Protocol):
+    """The last page of Amazon's activity that anybody was shown, by account."""
 
-    def kept(self, account: str) -> BookPage | None:
+    def kept(self, account: str) -> KeptPage | None:
         """Return it; None if there is none that can be read. Raises `LedgerUnavailable`."""
 
-    def keep(self, account: str, page: BookPage) -> None:
+    def keep(self, account: str, page: KeptPage) -> None:
         """Keep a page, unless the one that is there is newer. Raises `LedgerUnavailable`."""
 
 
@@ -165,13 +165,13 @@ class Accounts(Protocol):
 
 
 class Vault(Protocol):
-    """Seals what must not be readable at rest."""
+    """Encrypts what must not be readable at rest."""
 
-    def seal(self, key_hash: str, members: Mapping[str, Any]) -> str:
+    def encrypt(self, key_hash: str, members: Mapping[str, Any]) -> str:
         """Encrypt members of an order. Raises `VaultUnavailable`."""
 
-    def unseal(self, key_hash: str, sealed: str) -> Mapping[str, Any]:
-        """The inverse of `seal`, for the same order only. Raises `VaultUnavailable`."""
+    def decrypt(self, key_hash: str, encrypted: str) -> Mapping[str, Any]:
+        """The inverse of `encrypt`, for the same order only. Raises `VaultUnavailable`."""
 
 
 class Recoveries(Protocol):
@@ -181,7 +181,7 @@ class Recoveries(Protocol):
         """Start the recovery of one epoch; starting twice is harmless. False: it could not be started now."""
 
 
-class People(Protocol):
+class Notifier(Protocol):
     """Whom a machine cannot replace."""
 
     def mail(self, to: str, subject: str, text: str) -> str | None:
@@ -209,7 +209,7 @@ class Clock(Protocol):
 
 
 class Telemetry(Protocol):
-    """Logs and metrics. Only named, harmless facts go in: never an event, a body or an answer."""
+    """Logs and metrics. Only named, harmless facts go in: never an event, a body or a response."""
 
     def log(self, event: str, **facts: object) -> None:
         """Write one log line."""
@@ -285,7 +285,7 @@ class Rotations(Protocol):
 class Notes(Protocol):
     """What functions note of the keys that they call Amazon with."""
 
-    def key_notes(self, account: str, key_print: str) -> KeyNotes:
+    def key_notes(self, account: str, key_fingerprint: str) -> KeyNotes:
         """Of one key. Raises `LedgerUnavailable`."""
 
 

@@ -25,7 +25,7 @@ def publish_events(stream_records: Sequence[Mapping[str, Any]], bus: Bus, teleme
     """Publish what a batch of the ledger's stream tells.
 
     Returns:
-        Lambda's answer for partial failures: the first record that must come again. Those before it are done; those
+        Lambda's response for partial failures: the first record that must come again. Those before it are done; those
         after it come again with it, and their events are told apart by `eventId`.
     """
     found: list[tuple[str, Event]] = []

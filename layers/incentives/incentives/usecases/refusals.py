@@ -21,10 +21,10 @@ def refusal(error: AmazonError, *, request_id: str | None, prefix: str = "") -> 
         request_id: what was refused.
         prefix: what was refused, as a sentence; empty for the request itself.
     """
-    taxon = NOT_READ if error.code is None and error.type is None else describe(error)
-    http_status, retryable, advice = taxon.http_status, taxon.retryable, taxon.advice
-    if taxon.kind is not Kind.REFUSED:
-        # It was read as a refusal, with more of the answer at hand than is kept.
+    error_spec = NOT_READ if error.code is None and error.type is None else describe(error)
+    http_status, retryable, advice = error_spec.http_status, error_spec.retryable, error_spec.advice
+    if error_spec.kind is not Kind.REFUSED:
+        # It was read as a refusal, with more of the response at hand than is kept.
         http_status, retryable, advice = _REFUSED, False, "Amazon refused the request."
     return RefusedByAmazon(
         " ".join(part for part in (prefix, advice, error.message) if part),

@@ -1,0 +1,1 @@
+"""Partner accounts: funds, spend, alerts."""

@@ -1,0 +1,1 @@
+"""Requests whose outcome is unknown."""

@@ -1,0 +1,301 @@
+"""The ledger's records: states, edges, and the conditional writes that move a record along them.
+
+    PENDING    -> SUCCEEDED | REFUSED | RECOVERING | REVERSING
+    RECOVERING -> SUCCEEDED | REFUSED | REVERSING | ESCALATED
+    SUCCEEDED  -> REVERSING                                   (cancel, deactivate, void)
+    REVERSING  -> REVERSED | SUCCEEDED | REFUSED | ESCALATED  (never back to sending the operation)
+    ESCALATED  -> RECOVERING | REVERSING                      (an operator starts another round)
+    REFUSED    -> REFUSED                                     (only to name the generation that follows it)
+
+A `Change` names the state and the epoch that it leaves. Whoever holds an older epoch, or thinks the record is in
+another state, loses the write and is told how the record stands now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from incentives.domain.calls import Evidence
+    from incentives.domain.money import Money
+    from incentives.domain.operations import Operation
+    from incentives.domain.outcomes import AmazonError, ConflictKind
+
+
+class Status(StrEnum):
+    """Where a request stands."""
+
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    REFUSED = "REFUSED"
+    RECOVERING = "RECOVERING"
+    REVERSING = "REVERSING"
+    REVERSED = "REVERSED"
+    ESCALATED = "ESCALATED"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still has to do something: the record has a `wake_at`."""
+        return self in _OPEN
+
+
+_OPEN: Final = frozenset({Status.PENDING, Status.RECOVERING, Status.REVERSING})
+
+#: Every edge there is. An open state also has an edge to itself: a recorded send, a response that settles nothing,
+#: or the raised epoch of whoever takes over.
+EDGES: Final[Mapping[Status, frozenset[Status]]] = {
+    Status.PENDING: frozenset({Status.PENDING, Status.SUCCEEDED, Status.REFUSED, Status.RECOVERING, Status.REVERSING}),
+    Status.RECOVERING: frozenset(
+        {Status.RECOVERING, Status.SUCCEEDED, Status.REFUSED, Status.REVERSING, Status.ESCALATED}
+    ),
+    Status.SUCCEEDED: frozenset({Status.REVERSING}),
+    Status.REVERSING: frozenset(
+        {Status.REVERSING, Status.REVERSED, Status.SUCCEEDED, Status.REFUSED, Status.ESCALATED}
+    ),
+    # To itself: its case file is completed once the last signature in it is stale.
+    Status.ESCALATED: frozenset({Status.ESCALATED, Status.RECOVERING, Status.REVERSING}),
+    Status.REFUSED: frozenset({Status.REFUSED}),
+    Status.REVERSED: frozenset(),
+}
+
+
+class Intent(StrEnum):
+    """What is to become of a request whose outcome is unknown."""
+
+    RETRY = "retry"  # repeat it under the same id until it is answered
+    REVERSE = "reverse"  # make sure that nothing is charged
+    REISSUE = "reissue"  # reverse it, then issue it under a new id
+
+
+class Cause(StrEnum):
+    """Why a request is being reversed."""
+
+    CANCEL = "cancel"  # a caller asked
+    REVERSE = "reverse"  # unknown, and its intent is reverse
+    REISSUE = "reissue"  # unknown, and its intent is reissue
+    REFUSED = "refused"  # refused after an attempt that may have had its effect
+    REFUNDED = "refunded"  # Amazon says that the card was refunded
+
+
+class TooLateStage(StrEnum):
+    """What is known after Amazon called a reversal too late."""
+
+    ANSWERED = "answered"  # no proof of life: the card must be read
+    ALIVE = "alive"  # read, and Fulfilled: one more reversal, then it stays
+    FINAL = "final"  # too late once more: it is alive, and nobody wants it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One request as the ledger holds it. Times are aware UTC.
+
+    Attributes:
+        request_id: what Amazon knows it by.
+        value: what it charges.
+        intent: fixed by the caller; accepting a cancel sets it to `reverse` for good.
+        epoch: raised by whoever takes the record over; a process with an older one loses every write.
+        version: counts writes, for events.
+        nonce: of the attempt at the last write, so that a repeated write recognises itself.
+        generation: 0 for the first request of its key, one more for each that followed it.
+        renewals: how many of those followed a refusal that Amazon had no part in; the others are reissues.
+        options: optional members of the operation, as Amazon names them.
+        encrypted: members that must not be readable at rest (a card number), encrypted.
+        subject: what of them may be shown: a card number or customer id, masked to its last four characters.
+        attempts: sends of the operation recorded so far, each before it left.
+        in_flight: the last recorded send has no recorded answer.
+        doubt: some attempt may have had its effect without our having read a response that says so.
+        first_sent_at, last_sent_at, last_reversal_sent_at: x-amz-dates, whole seconds.
+        first_unknown_at: when the first attempt ended unknown.
+        answered_at: our clock when Amazon's SUCCESS had been read; the card is no younger than that.
+        card_seen: Amazon has shown us this card.
+        undone: nothing is charged under this id any more; what is left is to issue its successor.
+        no_such_request_at: Amazon's clock when it first said, after the in-flight window, that it knows no such request.
+        phase_started_at: when RECOVERING or REVERSING began, or an operator's new round.
+        wait_seconds: the last wait between two tries.
+        due_at: when the next try is due, for whoever holds the record.
+        wake_at: when the holder is presumed dead and anybody may take the record.
+        deadline_at: when tries end.
+        gave_up: the last try was due and could not even be signed.
+        refusal: Amazon's refusal, if one was read.
+        error: the last error of any kind.
+        history: attempts that did not end the request, oldest first, one line each; the middle of a long one left out.
+        case_file: JSON text for Amazon's support, on escalated records.
+        mailed_at: when the case was mailed.
+    """
+
+    request_id: str
+    operation: Operation
+    account: str
+    partner_id: str
+    value: Money
+    key_hash: str
+    status: Status
+    intent: Intent
+    created_at: datetime
+    updated_at: datetime
+    epoch: int = 0
+    version: int = 1
+    nonce: str = ""
+    generation: int = 0
+    renewals: int = 0
+    replaces: str | None = None
+    replaced_by: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    encrypted: str | None = None
+    subject: str | None = None
+    caller: str | None = None
+    attempts: int = 0
+    in_flight: bool = False
+    doubt: bool = False
+    first_sent_at: datetime | None = None
+    last_sent_at: datetime | None = None
+    first_unknown_at: datetime | None = None
+    answered_at: datetime | None = None
+    card_seen: bool = False
+    gc_id: str | None = None
+    expires_at: datetime | None = None
+    conflict: ConflictKind | None = None
+    cause: Cause | None = None
+    reversal_attempts: int = 0
+    last_reversal_sent_at: datetime | None = None
+    too_late: TooLateStage | None = None
+    undone: bool = False
+    no_such_request_at: datetime | None = None
+    phase_started_at: datetime | None = None
+    wait_seconds: int | None = None
+    due_at: datetime | None = None
+    wake_at: datetime | None = None
+    deadline_at: datetime | None = None
+    gave_up: bool = False
+    refusal: AmazonError | None = None
+    error: AmazonError | None = None
+    evidence: Evidence | None = None
+    history: tuple[str, ...] = ()
+    case_file: str | None = None
+    mailed_at: datetime | None = None
+
+    @property
+    def may_have_executed(self) -> bool:
+        """Whether Amazon may have done something that we have no response for."""
+        return self.doubt or self.in_flight
+
+    @property
+    def reissues(self) -> int:
+        """How many requests of its key before it were reversed and issued again."""
+        return self.generation - self.renewals
+
+    @property
+    def never_sent(self) -> bool:
+        """Whether nothing ever left this side: every send is recorded before it leaves."""
+        return self.attempts == 0
+
+    @property
+    def waits_for_permit(self) -> bool:
+        """Whether nothing but the pace has kept it from being sent."""
+        return self.status is Status.PENDING and self.never_sent and self.wait_seconds is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyItem:
+    """What guards one idempotency key, for good.
+
+    Attributes:
+        request_id: of the first generation, or of the newest that followed a refusal which Amazon had no part in. Its
+            reissues are found by their records' links.
+        fingerprint: of the caller's fields, see `request_ids.fingerprint`.
+    """
+
+    key_hash: str
+    request_id: str
+    account: str
+    operation: Operation
+    fingerprint: Mapping[str, str]
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One conditional write.
+
+    It takes effect only if the record still has the status and epoch of `before`, and every field named in
+    `requires` is still as it was. Only fields that differ are written.
+    """
+
+    before: Record
+    after: Record
+    requires: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.after.status not in EDGES[self.before.status]:
+            raise ValueError(f"there is no edge from {self.before.status} to {self.after.status}")
+        if self.after.status.is_open and self.after.wake_at is None:
+            raise ValueError(f"{self.after.status} without wake_at would never end")
+        if self.before.status is Status.REFUSED and (self.before.replaced_by or not self.after.replaced_by):
+            raise ValueError("a refused record changes once, and only to name the one that follows it")
+
+    @property
+    def changed_fields(self) -> tuple[str, ...]:
+        """Names of the record's fields that the write sets or removes."""
+        return tuple(name for name in _WRITABLE if getattr(self.before, name) != getattr(self.after, name))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTaken:
+    """The idempotency key has its item already."""
+
+    key: KeyItem
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A conditional write whose condition did not hold.
+
+    Attributes:
+        current: the record as it stands; None if there is none.
+    """
+
+    current: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Open requests whose holder is presumed dead.
+
+    Attributes:
+        request_ids: longest silent first.
+        is_whole: whether all of the index could be read.
+    """
+
+    request_ids: tuple[str, ...]
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequests:
+    """How many requests are open.
+
+    Attributes:
+        unknown: of them, those being recovered or reversed.
+        waiting: all others: they wait for their permit, or are being sent at this moment.
+        oldest_unknown: since when the oldest of the unknown ones has been recovered or reversed.
+    """
+
+    unknown: int = 0
+    waiting: int = 0
+    oldest_unknown: datetime | None = None
+
+
+#: `version` and `nonce` belong to the write itself.
+_WRITABLE: Final = tuple(f.name for f in fields(Record) if f.name not in {"request_id", "version", "nonce"})
+
+
+def change(before: Record, *, requires: tuple[str, ...] = (), **updates: Any) -> Change:  # noqa: ANN401 - fields of `Record`, each of its own type
+    """Build a `Change` from the fields that it sets. A closing state has no clocks left."""
+    status = updates.get("status", before.status)
+    if not status.is_open:
+        updates |= {"wake_at": None, "due_at": None}
+    return Change(before=before, after=replace(before, **updates), requires=requires)

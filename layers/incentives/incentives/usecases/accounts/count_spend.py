@@ -1,0 +1,72 @@
+"""Count what accounts spend, from the ledger's stream: each request exactly once, whatever comes twice or out of order.
+
+The same stream says at once when Amazon refuses a request because an account has run out of money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from incentives.aws.stream import read_stream_record
+from incentives.domain.accounts.alerts import Check, after_refusal
+from incentives.domain.accounts.spend import charge_of
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.single_requests.parking import is_unfunded
+from incentives.usecases.accounts.raise_alerts import figures_of, raise_alerts
+
+if TYPE_CHECKING:
+    from incentives.domain.single_requests.record import Record
+    from incentives.usecases.accounts.dependencies import WatchDependencies
+
+
+def count_spend(stream_records: Sequence[Mapping[str, Any]], watch: WatchDependencies) -> dict[str, Any]:
+    """Count what a batch of the ledger's stream tells.
+
+    Returns:
+        Lambda's response for partial failures: the first record that must come again. Those after it come again with it,
+        and those that are counted by then are not counted twice.
+    """
+    telemetry = watch.dependencies.telemetry
+    for stream_record in stream_records:
+        number = str((stream_record.get("dynamodb") or {}).get("SequenceNumber", ""))
+        try:
+            images = read_stream_record(stream_record)
+            if images:
+                _count(*images, watch)
+        except LedgerUnavailable:
+            telemetry.log("spendNotCounted")
+            telemetry.count("SpendNotCounted")
+            return _again_from(number)
+        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
+            # It will not be readable the next time either: bisecting and bounded retries set it aside.
+            telemetry.log("streamRecordUnreadable", exception=type(error).__name__)
+            return _again_from(number)
+    return {"batchItemFailures": []}
+
+
+def _again_from(number: str) -> dict[str, Any]:
+    return {"batchItemFailures": [{"itemIdentifier": number}]}
+
+
+def _count(before: Record | None, after: Record, watch: WatchDependencies) -> None:
+    was = charge_of(before) if before else None
+    if was != charge_of(after):
+        watch.states.count(after, was, watch.dependencies.clock.now())
+    if _is_short(after) and (before is None or not _is_short(before)):
+        _raise_at_once(after, watch)
+
+
+def _is_short(record: Record) -> bool:
+    """Whether Amazon has refused the request for want of money, also one that is still to be tried again."""
+    return is_unfunded(record.refusal) or is_unfunded(record.error)
+
+
+def _raise_at_once(refused: Record, watch: WatchDependencies) -> None:
+    found = figures_of(refused.account, None, watch, check=Check.UNANSWERED)
+    told_since = found.told_at is not None and found.told_at > refused.updated_at
+    if told_since and found.available is not None and found.available.amount >= refused.value.amount:
+        # Old news that has come twice: money is there by now.
+        return
+    now = watch.dependencies.clock.now()
+    raise_alerts(found, lambda standing: after_refusal(standing, refused.value, now), watch)

@@ -1,0 +1,233 @@
+"""Settle a bulk order: wait until each of its requests has ended, then write what became of every row.
+
+Batch after batch, and only those that are not settled yet: with a hundred thousand rows a pass takes more than one
+function's time. The result tells of the newest generation of each row's request, as the ledger had it when its batch
+was settled.
+
+A row that ended without Amazon having looked at it is no result yet, unless the order was stopped: the order is paused,
+and tries it again once it is resumed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from incentives.domain.bulk_orders.bulk_order import (
+    WORKERS_GONE_AFTER,
+    Batch,
+    BulkOrder,
+    Counts,
+    OrderMoved,
+    OrderStatus,
+    RowOutcome,
+    add,
+    moved,
+    row_outcome,
+)
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.single_requests.renewal import is_renewable
+from incentives.usecases.single_requests.find import STEPS_MAX
+
+if TYPE_CHECKING:
+    from incentives.domain.bulk_orders.rows import Row
+    from incentives.domain.single_requests.record import Record
+    from incentives.usecases.bulk_orders.dependencies import OrderDependencies
+    from incentives.usecases.dependencies import Budget
+    from incentives.usecases.ports import Records
+
+#: Between two looks at requests that are still open: doubling, as a recovery's own waits do.
+WAIT_SECONDS_FIRST: Final = 15
+WAIT_SECONDS_MAX: Final = 900
+
+#: A batch takes four calls to AWS, each of which may have to be repeated.
+BATCH_SECONDS: Final = 12.0
+
+#: The result of a hundred thousand rows is read in 20 pages and written in one go.
+RESULT_SECONDS: Final = 35.0
+
+COLUMNS: Final = (
+    "key",
+    "amount",
+    "currency",
+    "reference",
+    "outcome",
+    "requestId",
+    "gcId",
+    "gcExpirationDate",
+    "errorCode",
+    "errorType",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How far settling has come.
+
+    Attributes:
+        batch: the last one that this pass has looked at.
+        waited: seconds that the last pass ended with.
+        wait_seconds: before going on.
+        why_paused: it cannot be settled: rows have ended without Amazon having looked at them.
+    """
+
+    batch: int
+    waited: int
+    wait_seconds: int = 0
+    why_paused: str | None = None
+
+
+def settle_order(order: BulkOrder, here: Settling, dependencies: OrderDependencies, budget: Budget) -> Settling | None:
+    """Settle what can be settled, while the function's time allows.
+
+    Args:
+        order: SETTLING.
+        here: how far it is.
+        dependencies: the ports.
+        budget: the function's time.
+
+    Returns:
+        How far it is now; None if nothing is left to do.
+
+    Raises:
+        LedgerUnavailable, OrderUnavailable: what was settled is settled.
+    """
+    now = dependencies.clock.now()
+    has_rows = order.rows_name is not None
+    if has_rows and order.stopped_at is not None and now < order.stopped_at + WORKERS_GONE_AFTER:
+        # A row that is told as never issued must not be issued after all.
+        seconds = (order.stopped_at + WORKERS_GONE_AFTER - now).total_seconds()
+        return replace(here, wait_seconds=int(seconds) + 1)
+    if has_rows:
+        unsettled = _settle_batches(order, here, dependencies, budget)
+        if unsettled is not None:
+            return unsettled
+        if budget.seconds_left() < RESULT_SECONDS:
+            return replace(here, batch=order.batches, wait_seconds=0)
+        dependencies.files.write_result(order.order_id, _result(order, dependencies))
+    after = moved(order, OrderStatus.FINISHED, now, finished_at=dependencies.clock.now())
+    if not isinstance(dependencies.orders.move(order, after, dependencies.new_nonce()), OrderMoved):
+        dependencies.telemetry.log("orderFinished", orderId=order.order_id, round=order.round, rows=order.rows)
+        dependencies.telemetry.count("OrderFinished")
+    return None
+
+
+def _settle_batches(
+    order: BulkOrder, here: Settling, dependencies: OrderDependencies, budget: Budget
+) -> Settling | None:
+    """How far it is; None once every batch is settled."""
+    kept = {batch.number: batch for batch in dependencies.orders.batches(order.order_id)}
+    settled = {number for number, batch in kept.items() if batch.settled}
+    unlooked_at: list[Record] = []
+    for number in range(here.batch + 1, order.batches + 1):
+        if number in settled:
+            continue
+        if budget.seconds_left() < BATCH_SECONDS:
+            # What was found is told at once: the next function does not know of it.
+            return replace(here, batch=number - 1, wait_seconds=0, why_paused=_why_paused(unlooked_at))
+        if _settle_batch(order, number, dependencies, unlooked_at):
+            settled.add(number)
+    if len(settled) < order.batches:
+        seconds = min(max(2 * here.waited, WAIT_SECONDS_FIRST), WAIT_SECONDS_MAX)
+        return Settling(0, waited=seconds, wait_seconds=seconds, why_paused=_why_paused(unlooked_at))
+    return None
+
+
+def _why_paused(unlooked_at: Sequence[Record]) -> str | None:
+    if not unlooked_at:
+        return None
+    error = unlooked_at[0].refusal
+    return (
+        f"{len(unlooked_at)} or more of the rows ended without Amazon having looked at them; nothing was charged for "
+        f"them. Of the first: {error.message if error else None} A resumed order tries them again, a stopped one tells "
+        "them as refused."
+    )
+
+
+def _settle_batch(order: BulkOrder, number: int, dependencies: OrderDependencies, unlooked_at: list[Record]) -> bool:
+    """Write how a batch's rows stand; whether all of them have ended. Adds those that are to be tried again."""
+    rows = dependencies.files.read_rows(order, order.rows_of(number))
+    found = newest([order.key_hash(row.key) for row in rows], dependencies.records)
+    counts, value, lines = Counts(), dict[str, Decimal](), io.StringIO()
+    writer = csv.writer(lines)
+    for row, record in zip(rows, found, strict=True):
+        outcome = row_outcome(record)
+        if record is not None and is_renewable(record) and order.stopped_at is None:
+            outcome = RowOutcome.OPEN
+            unlooked_at.append(record)
+        counts = counts.plus(outcome)
+        if outcome is RowOutcome.ISSUED:
+            add(value, row.value)
+        writer.writerow(_cells(row, outcome, record))
+    is_settled = counts.open == 0
+    batch = Batch(
+        number=number,
+        counts=counts,
+        issued_value=value,
+        settled=is_settled,
+        round=order.round,
+        updated_at=dependencies.clock.now(),
+    )
+    dependencies.orders.settle(order.order_id, batch, lines.getvalue() if is_settled else None)
+    return is_settled
+
+
+def newest(key_hashes: Sequence[str], records: Records) -> list[Record | None]:
+    """The newest generation of each key's request; None where there is no request.
+
+    Raises:
+        LedgerUnavailable: it cannot be read, or lacks a successor.
+    """
+    at = {key_hash: key.request_id for key_hash, key in records.get_keys(key_hashes).items()}
+    known: dict[str, Record] = {}
+    for _ in range(STEPS_MAX):
+        known |= records.get_many([request_id for request_id in at.values() if request_id not in known])
+        if any(request_id not in known for request_id in at.values()):
+            break
+        newer = {key_hash: known[request_id].replaced_by or request_id for key_hash, request_id in at.items()}
+        if newer == at:
+            return [known[at[key_hash]] if key_hash in at else None for key_hash in key_hashes]
+        at = newer
+    # One transaction wrote both: what is missing here is not ours to guess, and least of all "reversed".
+    raise LedgerUnavailable("the successor of a row's request is missing", in_doubt=False)
+
+
+def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | None]:
+    cells = [_plain(row.key), row.value.amount_text, row.value.currency, _plain(row.reference), outcome.value]
+    if record is None:
+        return [*cells, *[None] * (len(COLUMNS) - len(cells))]
+    error = None if outcome is RowOutcome.ISSUED else record.refusal or record.error
+    return [
+        *cells,
+        record.request_id,
+        record.gc_id,
+        _time(record.expires_at),
+        error.code if error else None,
+        error.type if error else None,
+    ]
+
+
+def _plain(text: str | None) -> str | None:
+    """A caller's text as a text: the people who open the file in a spreadsheet must not run a formula that it holds."""
+    return f"'{text}" if text and text[0] in _BEGIN_A_FORMULA else text
+
+
+#: For the spreadsheets that finance departments use; an apostrophe before it makes a text of the cell.
+_BEGIN_A_FORMULA: Final = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+
+
+def _result(order: BulkOrder, dependencies: OrderDependencies) -> Iterator[str]:
+    header = io.StringIO()
+    csv.writer(header).writerow(COLUMNS)
+    # By this mark spreadsheets know UTF-8.
+    yield f"\ufeff{header.getvalue()}"
+    yield from dependencies.orders.results(order.order_id)

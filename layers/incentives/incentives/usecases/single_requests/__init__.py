@@ -1,0 +1,1 @@
+"""Single cards, activations and balance loads."""

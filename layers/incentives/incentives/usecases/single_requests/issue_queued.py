@@ -1,0 +1,72 @@
+"""Issue a request from the backlog: one that was recorded and answered 202 because there was no permit for it.
+
+The permit is taken when a request is taken up, so the backlog drains at whatever pace Amazon allows just then. A request
+may come out twice, or long after somebody else has issued or cancelled it: the ledger says what is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from incentives.aws.single_requests.backlog import read_message
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Full, Priority
+from incentives.domain.recovery.rules import SendOperation, Settle, next_step
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.permits import take_permit
+from incentives.usecases.single_requests.drive import drive, requeue
+
+if TYPE_CHECKING:
+    from incentives.usecases.dependencies import Budget, Dependencies
+
+#: Between two looks for a permit, at least.
+AGAIN: Final = timedelta(milliseconds=100)
+
+#: At a slow pace chance may give every permit to others: whoever has lost them for this long goes before those.
+LOSES_FOR: Final = timedelta(seconds=5)
+
+
+def issue_messages(messages: Sequence[Mapping[str, Any]], dependencies: Dependencies, budget: Budget) -> None:
+    """Issue the requests that a batch of the backlog's messages names.
+
+    Raises:
+        ValueError: a message is none of ours. It comes again, and in the end is set aside.
+        LedgerUnavailable: the messages come again; what was sent is in the ledger.
+    """
+    for message in messages:
+        issue_queued(read_message(message), dependencies, budget)
+
+
+def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) -> None:
+    """Issue one request, if it is still to be issued; one that has to wait longer is put back.
+
+    Raises:
+        LedgerUnavailable: take it up again; what was sent is in the ledger.
+    """
+    since = dependencies.clock.now()
+    while True:
+        record = dependencies.ledger.get(request_id)
+        if record is None or record.status is not Status.PENDING or record.may_have_executed:
+            return
+        now = dependencies.clock.now()
+        step = next_step(record, now)
+        if not isinstance(step, SendOperation | Settle):
+            # Something else than the pace holds it up, for instance a missing key: not before it is due.
+            requeue(record, dependencies)
+            return
+        if isinstance(step, Settle):
+            drive(record, dependencies, budget)
+            return
+        priority = Priority.BACKLOG if now - since < LOSES_FOR else Priority.RECOVERY
+        permit = take_permit(record.account, priority, dependencies)
+        if not isinstance(permit, Full):
+            # The claim code, if one comes, ends here: its owner fetches it by its own route.
+            drive(record, dependencies, budget, permit=permit, priority=Priority.BACKLOG)
+            return
+        seconds = (max(permit.again_at, now + AGAIN) - now).total_seconds()
+        # A permit may be that much further off, and one that is taken too late for a try is lost to everybody.
+        if not budget.allows_a_try(seconds + WAIT_SECONDS_MAX):
+            requeue(record, dependencies, delay_seconds=seconds)
+            return
+        dependencies.clock.sleep(seconds)
