@@ -1,8 +1,8 @@
 """Makes the virtual environments, one per tool, because their pins of boto3 and botocore exclude each other.
 
-``project`` holds the code, its tests and the dependencies in ``local/``; ``sam`` the AWS SAM command line; ``ministack`` the
-emulated cloud. Each lives in ``.venvs/<name>`` and is filled from ``requirements/<name>.txt``. A stamp of the pins and
-of the interpreter says whether it is up to date, so that a second start costs nothing.
+``project`` holds the code, its tests and the dependencies in ``local/``; ``sam`` the AWS SAM command line;
+``ministack`` the emulated cloud. Each lives in ``.venvs/<name>`` and is filled from ``requirements/<name>.txt``. A
+stamp of the pins and of the interpreter says whether it is up to date, so that a second start costs nothing.
 
 Run with the machine's own Python, before anything is installed: standard library only.
 """

@@ -76,7 +76,7 @@ def true_delivery(response: Response, *, as_xml: bool) -> Delivery:
 
 
 def replaced(world: World, rule: Rule, operation: str, fields: Fields | None, *, as_xml: bool) -> Delivery:
-    """The delivery of a fault that puts something else in the place of the response (or of a late effect's response)."""
+    """The delivery of a fault that puts something else in the place of the response (or of a late effect's)."""
     kind = rule.kind if rule.kind != "lateEffect" else str(rule.text("answer", "drop"))
     match kind:
         case "drop":

@@ -1,4 +1,4 @@
-"""A DynamoDB on the loopback interface that responses from a script, or does not answer."""
+"""A DynamoDB on the loopback interface that answers from a script, or does not answer."""
 
 from __future__ import annotations
 

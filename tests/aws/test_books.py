@@ -1,4 +1,4 @@
-"""The page of Amazon's activity that is kept on the rate limiter's table, on moto; and the one in memory, by the same promises."""
+"""The kept page of Amazon's activity, on moto and in memory, by the same promises."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def lose_connection_then(*behaviours: Behaviour) -> list[Scripted]:
 
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(
-    ("answers", "in_doubt"),
+    ("responses", "in_doubt"),
     [
         pytest.param([refusal("ValidationException")], False, id="a plain no"),
         pytest.param([refusal("AccessDeniedException")], False, id="not allowed"),
@@ -223,7 +223,7 @@ def test_each_try_of_a_transaction_bears_one_token(script: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         pytest.param(cancelled(CONFLICT, NONE), id="conflict on the first item"),
         pytest.param(cancelled(NONE, CONFLICT), id="conflict on the second item"),

@@ -404,7 +404,7 @@ def test_keys_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: str
 
 
 class Grudging:
-    """DynamoDB that responses one key of a call at a time."""
+    """DynamoDB that answers one key of a call at a time."""
 
     def __init__(self, real: Any, gives_up_after: int = 1000) -> None:
         self.real, self.left = real, gives_up_after
@@ -553,7 +553,7 @@ def test_rows_that_are_not_as_they_were_written_are_not_issued(table: str, new: 
 
 
 class Machine:
-    """Step Functions that responses one start."""
+    """Step Functions that answers one start."""
 
     def __init__(self, error: str | None) -> None:
         self.error, self.asked = error, list[dict[str, Any]]()

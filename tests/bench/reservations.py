@@ -20,8 +20,8 @@ WORKERS: Final = (1, 8, 32)
 RUNS: Final = 3
 RESERVATIONS: Final = 320
 
-#: At a clock that stands still the account is always busy, and so many permits are never too far ahead to be taken: what
-#: is measured is the reservation, not the pace.
+#: At a clock that stands still the account is always busy, and so many permits are never too far ahead to be taken:
+#: what is measured is the reservation, not the pace.
 MANY_PERMITS: Final = Pace(requests_per_second=1000)
 
 #: Seconds for which the pace is kept, and by how many.

@@ -49,7 +49,7 @@ class Told:
     """One call and its response.
 
     Attributes:
-        function: that responses the route, as the deployment calls it.
+        function: that answers the route, as the deployment calls it.
         status: HTTP's; None if there was no response at all.
         body: read as JSON; holds claim codes, and so is never written anywhere.
     """

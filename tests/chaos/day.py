@@ -1,8 +1,8 @@
 """The day after: every open request grows older, step by step, until it has ended or 24 hours are over.
 
-Nobody can wait for a in-flight window of 20 minutes, let alone a day. The clocks that a request's life depends on are in its
-record: setting them all back by an hour is, for this request, an hour gone by. Amazon's window for cancelling, which is
-not in the record, is made shorter by as much.
+Nobody can wait for a in-flight window of 20 minutes, let alone a day. The clocks that a request's life depends on are
+in its record: setting them all back by an hour is, for this request, an hour gone by. Amazon's window for cancelling,
+which is not in the record, is made shorter by as much.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every rate limiter does. A class of tests inherits `RateLimiterContract` and supplies the fixture `make_rate_limiter`."""
+"""What every rate limiter does. A class of tests inherits `RateLimiterContract` and supplies `make_rate_limiter`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def busiest_second(*processes: Process) -> int:
 
 
 class RateLimiterContract:
-    """The promises of `incentives.usecases.dependencies.RateLimiter`, at a pace of eight a second unless another is named."""
+    """The promises of `incentives.usecases.ports.RateLimiter`, at eight requests a second unless said otherwise."""
 
     # ---- permits and priorities --------------------------------------------------------------------------
 

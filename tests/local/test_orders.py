@@ -1,4 +1,4 @@
-"""`make order` against an API that responses as documented: each request and each response is held against the document."""
+"""`make order` against an API that answers as documented: each request and each response is held against it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rate limiter promises of a run, each by what the sandbox itself counts. A broken promise is an AssertionError."""
+"""What the rate limiter promises of a run, by what the sandbox counts. A broken promise raises AssertionError."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A DynamoDB table in this process, for runs of ten thousands of conditional updates: moto takes ten times as long.
 
-It knows as much of DynamoDB's language as the rate limiter speaks. `test_table.py` holds it against moto, update by update.
+It knows as much of DynamoDB's language as the rate limiter speaks. `test_table.py` holds it against moto, update by
+update.
 """
 
 from __future__ import annotations

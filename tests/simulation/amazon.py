@@ -2,8 +2,8 @@
 
 Bodies, answers and their reading are the real ones; only signatures are left out, which have tests of their own.
 
-Some things are left out because nobody who has only Amazon's responses to go by could hold them, or because holding them
-costs more than they do:
+Some things are left out because nobody who has only Amazon's responses to go by could hold them, or because holding
+them costs more than they do:
 
 - A copy of a call that Amazon has refused, and takes after all when it comes once more. A refusal is believed, as the
   operation's documentation says; whoever did not believe it could never tell a caller that nothing was charged. Nor,

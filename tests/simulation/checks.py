@@ -32,8 +32,8 @@ from tests.support.fakes import START
 #: Amazon's own limit, of calls in any second.
 PER_SECOND_MAX: Final = 10
 
-#: Of eight a second, a new process's first calls may add two (see the rate limiter), and the way to Amazon lets another slip
-#: in: once in some thousand bursts Amazon throttles one call, which is no response to anything.
+#: Of eight a second, a new process's first calls may add two (see the rate limiter), and the way to Amazon lets another
+#: slip in: once in some thousand bursts Amazon throttles one call, which is no response to anything.
 PER_SECOND_MAX_BEGUN: Final = PER_SECOND_MAX + 1
 
 #: Processes whose clocks differ may pass it until they have heard of each other, by no more than two of them at full

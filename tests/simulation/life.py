@@ -65,7 +65,8 @@ RECEIVED_MAX: Final = 5
 #: After its deadline: the last try's wait, the sweep's turn and its lease.
 OVERDUE_AFTER: Final = timedelta(minutes=20)
 
-#: Once nothing goes wrong any more: the in-flight window, two responses after it and a last wait of 15 minutes, for each generation.
+#: Once nothing goes wrong any more: the in-flight window, two responses after it and a last wait of 15 minutes, for
+#: each generation.
 ENDS_WITHIN: Final = timedelta(hours=3)
 
 #: Whoever is told that his key was refused, or his order not sent, repeats it: so often, and each time a minute later.

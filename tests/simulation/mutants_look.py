@@ -420,7 +420,7 @@ def _look_at_response(told: Told, life: Watched) -> Iterator[str]:
 
 
 def _look_at_delivery(told: Told, record: Record, life: Watched, name: str) -> Iterator[str]:
-    """Between Amazon's response and the delivery, the ledger has to have said SUCCEEDED."""
+    """Between Amazon's answer and the delivery, the ledger has to have said SUCCEEDED."""
     start = life.stage.started
     seconds = (told.at - start).total_seconds()
     responses = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from incentives.domain.recovery.rules import rules as recovery
+from incentives.domain.recovery import rules as recovery
 from incentives.domain.single_requests import renewal
 from tests.simulation.mutants_amazon import LOST, OPERATION, When, amazon
 from tests.simulation.mutants_cut import Mutant, cut

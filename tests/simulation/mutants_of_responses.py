@@ -1,4 +1,4 @@
-"""Guards in reading Amazon's responses, and in what is kept of them, each taken out."""
+"""Guards in reading Amazon's answers, and in what is kept of them, each taken out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.workflow.amazon import PARTNER_ID
 
 
 def _first(fault: Fault) -> Any:
-    """Amazon's first response to each order is that one, and the second would close it for good."""
+    """Amazon's first answer to each order is that one, and the second would close it for good."""
     return amazon(When(OPERATION, [fault], numbers=FIRST), When(OPERATION, [NOT_PERMITTED], numbers=SECOND))
 
 
@@ -158,7 +158,7 @@ UNKNOWN: Final = [
         scene=_first({"kind": "truncatedJson"}),
     ),
     Mutant(
-        "a lost response is unknown",
+        "a lost answer is unknown",
         "I3",
         (
             cut(
@@ -293,7 +293,7 @@ CARDS: Final = [
         scene=_OTHER_AMOUNT,
     ),
     Mutant(
-        "an response about another request is none to this one",
+        "an answer about another request is none to this one",
         "I7",
         (cut(responses.is_ours, "return silence if named is None else named == call.request_id", "return True"),),
         plan=staged(orders=4, within=20, cents=2500),
@@ -324,7 +324,7 @@ KEPT: Final = [
         scene=amazon(When(OPERATION, [{"kind": "garbledCode", "variant": 5}], numbers=FIRST)),
     ),
     Mutant(
-        "what could be spent is encrypted",
+        "what could be spent is sealed",
         "I4",
         (
             cut(

@@ -206,7 +206,7 @@ def faults_of_aws(kind: str, share: float) -> Callable[[Watched], None]:
 
 
 def meanwhile(method: str, visit: What, *, after: bool = False) -> Callable[[Watched], None]:
-    """While a write is on its way to the ledger, or its response on its way back, somebody comes and is served first."""
+    """While a write is on its way to the ledger, or its answer on its way back, somebody comes and is served first."""
 
     def arrange(life: Watched) -> None:
         ledger: Any = life.ledger
@@ -326,7 +326,7 @@ def secret_is(members: Mapping[str, Any], begins: float, ends: float) -> Callabl
 
 
 def secret_missing(begins: float, ends: float) -> Callable[[Watched], None]:
-    """The account's secret is gone; it is put back as soon as notifier are told of a request that suffers from it."""
+    """The account's secret is gone; it is put back as soon as people are told of a request that suffers from it."""
 
     def arrange(life: Watched) -> None:
         keyring: Any = life.keyring
@@ -366,7 +366,7 @@ def key_refused(begins: float, ends: float) -> Callable[[Watched], None]:
 
 
 def responses_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
-    """Some of a request's responses are long on their way."""
+    """Some of a request's answers are long on their way."""
 
     def arrange(life: Watched) -> None:
         shore: Any = life.shore
@@ -385,7 +385,7 @@ def responses_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
 
 
 def responses_crossed(life: Watched) -> None:
-    """Somewhere on the way, an operation's response is taken for the next one's."""
+    """Somewhere on the way, an operation's answer is taken for the next one's."""
     shore: Any = life.shore
     deliver, before = shore.deliver, list[Any]()
 

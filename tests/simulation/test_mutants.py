@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.domain.recovery.rules import waits
+from incentives.domain.recovery import waits
 from tests.simulation.mutants_amazon import amazon
 from tests.simulation.mutants_beside import BESIDE
 from tests.simulation.mutants_cut import RULES, Mutant, cut, play, play_whole, without

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from incentives.domain.recovery.rules import rules as recovery
+from incentives.domain.recovery import rules as recovery
 from incentives.domain.single_requests.record import Record
 from tests.simulation.checks import COUNTS, Report
 from tests.simulation.history import history

@@ -167,7 +167,7 @@ def _item(cloud: Cloud, request_id: str) -> dict[str, Any]:
 
 
 def _hurry(cloud: Cloud, item: Mapping[str, Any]) -> None:
-    """Set an open record's clocks back by what it would wait for: the minute of repeating, then the in-flight window."""
+    """Set an open record's clocks back by what it would wait for: a minute of repeating, then the in-flight window."""
     now = datetime.now(UTC)
     past = {"dueAt": now}
     if "firstUnknownAt" in item and item["status"] == "RECOVERING" and item["intent"] != "retry":

@@ -346,7 +346,7 @@ class Sent:
 
 
 class ScriptedAmazon:
-    """`Amazon` that responses from a script, and when it runs out, as an obliging Amazon does.
+    """`Amazon` that answers from a script, and when it runs out, as an obliging Amazon does.
 
     A scripted answer may be a function of the call: it runs while the call is under way, which is how a test does
     something between a send and its response.

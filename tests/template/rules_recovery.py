@@ -178,7 +178,7 @@ def backlog_is_worked_off(template: Template) -> Iterator[str]:
         "ScalingConfig": {"MaximumConcurrency": {"Ref": "BacklogConcurrency"}},
     }
     found = {name: mapping.get(name) for name in wanted}
-    # With responses by message, a worker that raises would still be right, but one that responses nothing would not.
+    # With responses by message, a worker that raises would still be right, but one that answers nothing would not.
     if found != wanted or mapping.keys() - wanted.keys():
         yield f"requests are taken up otherwise: {mapping}"
     dead_letters = {"deadLetterTargetArn": {"Fn::GetAtt": ["BacklogDeadLetters", "Arn"]}, "maxReceiveCount": 10}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incentives.aws.single_requests import ledger as dynamodb
-from incentives.domain.recovery.rules import rules as recovery
+from incentives.domain.recovery import rules as recovery
 from incentives.domain.single_requests import transitions
 from incentives.usecases import operation_calls as calls
 from incentives.usecases.single_requests import find, issue, issue_queued, reveal
@@ -107,9 +107,9 @@ RULES = [
         sending.an_order_is_repeated_while_there_is_no_permit,
     ),
     Rule(
-        "3 who waits for a permit may be sent before its guess of a time",
+        "3 who waits for a slot may be sent before its guess of a time",
         recovery._is_due,
-        " or record.waits_for_permit",
+        " or record.waits_for_slot",
         "",
         sending.a_permit_is_free_before_it_was_thought_to_be,
     ),
@@ -173,7 +173,7 @@ RULES = [
         sending.a_card_of_another_amount_is_shown,
     ),
     Rule(
-        "4 another amount or currency is for notifier",
+        "4 another amount or currency is for people",
         recovery._next_forward,
         "if record.conflict is not None:",
         "if False:",

@@ -135,7 +135,7 @@ def test_without_the_vault_nothing_is_written_or_sent(monkeypatch: pytest.Monkey
     def refuse(self: FakeVault, key_hash: str, members: object) -> str:
         raise VaultUnavailable("the request could not be sealed (AccessDeniedException)")
 
-    monkeypatch.setattr(FakeVault, "seal", refuse)
+    monkeypatch.setattr(FakeVault, "encrypt", refuse)
     with pytest.raises(VaultUnavailable) as told:
         place(w)
 
@@ -274,7 +274,7 @@ def test_a_card_whose_number_cannot_be_opened_stays_open_for_recovery(monkeypatc
     def refuse(self: FakeVault, key_hash: str, encrypted: str) -> dict[str, str]:
         raise VaultUnavailable("the request could not be unsealed (KMSInvalidStateException)")
 
-    monkeypatch.setattr(FakeVault, "unseal", refuse)
+    monkeypatch.setattr(FakeVault, "decrypt", refuse)
     response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
     assert isinstance(response, Accepted)

@@ -318,7 +318,7 @@ def test_rows_that_are_left_out_count_for_the_length_of_a_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "because"),
+    ("response", "because"),
     [
         (SILENT, "timedOut"),
         (THROTTLED, "throttled"),

@@ -237,7 +237,7 @@ def test_a_callers_own_key_is_another_request_than_a_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "refused", "why"),
+    ("responses", "refused", "why"),
     [
         ([NO_FUNDS], 1, "Top it up at Amazon, then resume."),
         ([BLOCKED], 1, "AccountHasProblems: Amazon has stopped the account; ask the account manager. Blocked. It"),

@@ -9,7 +9,7 @@ import pytest
 
 from incentives.domain.errors import StateConflict
 from incentives.domain.operations import Operation
-from incentives.domain.recovery.rules import waits
+from incentives.domain.recovery import waits
 from incentives.domain.single_requests.record import Intent, Status
 from incentives.usecases.recovery.recover import Task
 from incentives.usecases.single_requests.results import Accepted

@@ -179,7 +179,7 @@ def test_without_a_permit_an_older_balance_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (KEY_REFUSED, AccountUnusable),
         (Refused(AmazonError("F300", "ActiveContractNotFound")), RefusedByAmazon),

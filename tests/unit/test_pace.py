@@ -299,7 +299,7 @@ def test_the_activity_has_an_allowance_of_its_own_and_goes_with_the_recovery() -
 
 
 def asking(query: str, *responses: Any) -> World:
-    """An Amazon that responses one kind of query."""
+    """An Amazon that answers one kind of query."""
     w = world()
     left = list(responses)
     setattr(w.amazon, query, lambda *_, **__: left.pop(0))
@@ -323,7 +323,7 @@ QUERIES: Final[dict[str, tuple[Callable[[World], None], str, Any, list[Allowance
     "the activity": (page_asked, "activity_page", ActivityPage((), 0), [Allowance.ACTIVITY]),
     "the balance": (funds_asked, "funds", BALANCE, [Allowance.FUNDS]),
 }
-each_query = pytest.mark.parametrize(("ask", "port", "answer", "allowances"), QUERIES.values(), ids=QUERIES.keys())
+each_query = pytest.mark.parametrize(("ask", "port", "response", "allowances"), QUERIES.values(), ids=QUERIES.keys())
 
 
 @each_query

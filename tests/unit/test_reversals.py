@@ -315,7 +315,7 @@ def test_an_order_is_reissued_twice_at_most_and_within_its_first_day(operation: 
 
 
 def test_a_physical_card_that_our_own_earlier_generation_holds_is_not_refused() -> None:
-    """Its deactivation is undone by a late activation: the next generation's own is refused, and that is no response."""
+    """Its deactivation is undone by a late activation: the next generation's own is refused, which is no proof."""
     life = reversing(Story((F.LOST_AFTER,), Intent.REISSUE, operation=ACTIVATE))
     life.until(lambda: life.newest.generation == 1)
     older = life.world.ledger.records[str(life.newest.replaces)]

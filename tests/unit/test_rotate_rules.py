@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named_and_not_quoted(updates: dict[str, Any], named: s
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict"),
+    ("response", "verdict"),
     [
         (BALANCE, Verdict.GOOD),
         (KEY_REFUSED, Verdict.REFUSED),

@@ -195,7 +195,7 @@ def _later(build: Callable[[], Any]) -> Any:  # noqa: ANN401 - passes for the ad
 def in_init(*parts: Callable[[], object]) -> None:
     """Build what every invocation of a function needs, as the last thing that its module does.
 
-    Lambda gives a whole processor to a process that starts, and to one that responses its first call a share of one.
+    Lambda gives a whole processor to a process that starts, and to one that answers its first call a share of one.
     What cannot be built is left to the call, which knows how to tell of it. Outside of Lambda nothing happens.
     """
     if not _IN_LAMBDA:

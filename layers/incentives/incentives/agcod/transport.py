@@ -8,7 +8,7 @@ fails after it may have had one.
 
 *Is the time over?* A read time-out is per read: a server that sends a byte a second never runs into it. So the
 exchange runs on a thread of its own while the caller waits for exactly its deadline, then shuts the gate (a name
-resolution that responses minutes later finds it closed and sends nothing) and the socket.
+resolution that answers minutes later finds it closed and sends nothing) and the socket.
 
         caller                     exchange
         ------                     --------

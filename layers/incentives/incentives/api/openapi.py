@@ -271,7 +271,7 @@ def _responses(route: Route) -> Iterator[tuple[int, Json]]:
 
 
 def _content(model: type, accepts: Route | None = None) -> Json:
-    """A body; of a 202, the route that responses it: a request that is open looks different."""
+    """A body; of a 202, the route that answers it: a request that is open looks different."""
     name = model.__name__
     if accepts is None or not _is_request(model):
         shown: Json = {"typical": _ref("examples", name)}

@@ -20,7 +20,8 @@ from incentives.domain.single_requests.record import Status
 
 Schema = Mapping[str, object]
 
-#: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's response may be any of them.
+#: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's response may be any of
+#: them.
 REFUSALS: Final = (402, 403, 409, 422)
 
 

@@ -115,5 +115,5 @@ def error_code(error: BaseException) -> str:
 
 
 def response_of(error: BaseException) -> Mapping[str, Any]:
-    """What AWS said with an error; nothing where there was no response. A time-out's `response` is None, not missing."""
+    """What AWS said with an error; nothing where it said nothing. A time-out's `response` is None, not missing."""
     return error.response if isinstance(error, ClientError) else {}

@@ -51,8 +51,8 @@ USED: Final = "used"
 #: Idle, busy, a clock, a slow-down or a line unheard of, and more for callers that change the state between our looks.
 TRIES_MAX: Final = 6
 
-#: Nobody waits this long for a permit, so a tat this far ahead of everybody's clock is a mistake. Obeying it would close
-#: the account until that time has come.
+#: Nobody waits this long for a permit, so a tat this far ahead of everybody's clock is a mistake. Obeying it would
+#: close the account until that time has come.
 ABSURDLY_FAR: Final = timedelta(hours=1)
 
 #: Writes overtake each other, so a clock a little behind everybody's is none to object to.

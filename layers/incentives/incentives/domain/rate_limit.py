@@ -9,9 +9,9 @@ One number per account says when the next call may leave, the theoretical arriva
 If `tat` is in the past the account is idle: the permit is now, and tat becomes now + interval. All times are
 milliseconds since the epoch, whole numbers, because that is what the update adds up.
 
-How far ahead a caller may take a permit depends on its priority, and that alone decides who goes first when there are more
-callers than permits: whoever may look further ahead finds a permit where the others find none. A share of what is ahead is
-kept for each priority from those below it.
+How far ahead a caller may take a permit depends on its priority, and that alone decides who goes first when there are
+more callers than permits: whoever may look further ahead finds a permit where the others find none. A share of what is
+ahead is kept for each priority from those below it.
 
     now                                            2 s
      |---- bulk ----|-- backlog --|-- caller --|-- recovery --|

@@ -50,8 +50,8 @@ class Budget:
 
     seconds_left: Callable[[], float]
 
-    # One try takes at most 8 s (connect 2, read 6), at worst after 2 s for another permit, and needs its response written:
-    # no try starts with less left.
+    # One try takes at most 8 s (connect 2, read 6), at worst after 2 s for another permit, and needs its response
+    # written: no try starts with less left.
     SECONDS_FOR_A_TRY = 11.0
 
     def allows_a_try(self, after_seconds: float = 0.0) -> bool:

@@ -3,7 +3,8 @@
     {"partnerId", "accessKeyId", "secretAccessKey", "marketplace", "keyCreatedAt"?, "parkWhenUnfunded"?}
 
 Kept in memory for five minutes at most, so that a rotated key reaches warm functions without a deployment. While a
-new key is on trial, its version has the staging label AWSPENDING beside AWSCURRENT (see `incentives.domain.keys.rotation`).
+new key is on trial, its version has the staging label AWSPENDING beside AWSCURRENT (see
+`incentives.domain.keys.rotation`).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     used<print>       when a call that the key signs last took its permit; the rate limiter writes it with the permit
     refused<print>    when Amazon last refused the key, which costs a write of its own
 
-Both are milliseconds since the epoch, the first by everybody's clock (see `incentives.aws.rate_limiter`), the second by the
-clock of whoever met the refusal. A key is written as its print: eight hexadecimal digits of a hash of its id. An item
-that is deleted to start the pace anew loses these notes too.
+Both are milliseconds since the epoch, the first by everybody's clock (see `incentives.aws.rate_limiter`), the second by
+the clock of whoever met the refusal. A key is written as its print: eight hexadecimal digits of a hash of its id. An
+item that is deleted to start the pace anew loses these notes too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The last page of Amazon's activity that anybody was shown, by account: an item of its own on the rate limiter's table.
+"""The last page of Amazon's activity that anybody was shown, by account, in an item on the rate limiter's table.
 
 Its key is `book#` and the account's name, which no account is called. Of the page's rows only the request ids are kept:
 40 characters each and a thousand at most, a tenth of what an item may hold. One that is deleted is asked for anew.

@@ -28,8 +28,8 @@ CLOCKS_APART: Final = timedelta(minutes=15)
 #: A page for one request begins so much earlier than that one needs: most that are due with it need no more.
 ASKED_EARLIER: Final = timedelta(minutes=15)
 
-#: A page too long to be shown whole is no response to a request whose own page would begin that much later: that one may
-#: be short enough.
+#: A page too long to be shown whole is no response to a request whose own page would begin that much later: that one
+#: may be short enough.
 EARLIER_MAX: Final = timedelta(minutes=30)
 
 #: Answers overtake each other. A page that is ahead of one by more has a date that Amazon's clock never showed.

@@ -303,7 +303,7 @@ class ActivityFinding(StrEnum):
 
 
 def asks_activity(record: Record, attempt: Attempt[ReversalOutcome], now: datetime) -> bool:
-    """Whether this response would end the request because Amazon knows nothing of it: then its activity is asked as well."""
+    """Whether this response ends the request because Amazon knows nothing of it: then its activity is asked too."""
     return after_reversal(record, attempt, now) != after_reversal(
         record, attempt, now, activity=ActivityFinding.UNANSWERED
     )

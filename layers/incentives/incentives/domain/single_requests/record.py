@@ -113,8 +113,8 @@ class Record:
         answered_at: our clock when Amazon's SUCCESS had been read; the card is no younger than that.
         card_seen: Amazon has shown us this card.
         undone: nothing is charged under this id any more; what is left is to issue its successor.
-        no_such_request_at: Amazon's clock when it first said, after the in-flight window, that it knows no such request.
-        phase_started_at: when RECOVERING or REVERSING began, or an operator's new round.
+        no_such_request_at: Amazon's clock when it first said, after the in-flight window, that it knows no such
+        request. phase_started_at: when RECOVERING or REVERSING began, or an operator's new round.
         wait_seconds: the last wait between two tries.
         due_at: when the next try is due, for whoever holds the record.
         wake_at: when the holder is presumed dead and anybody may take the record.

@@ -24,8 +24,8 @@ def count_spend(stream_records: Sequence[Mapping[str, Any]], watch: WatchDepende
     """Count what a batch of the ledger's stream tells.
 
     Returns:
-        Lambda's response for partial failures: the first record that must come again. Those after it come again with it,
-        and those that are counted by then are not counted twice.
+        Lambda's response for partial failures: the first record that must come again. Those after it come again with
+        it, and those that are counted by then are not counted twice.
     """
     telemetry = watch.dependencies.telemetry
     for stream_record in stream_records:

@@ -1,8 +1,9 @@
 """Look a request up in Amazon's own activity, the activity page, before believing that Amazon knows nothing of it.
 
-A reversal that finds nothing is told with the same error as an account that may do nothing at all, so that response alone
-proves nothing. The page shows the thousand oldest rows of a time frame and may be asked for once a minute. So each page
-is kept for whoever comes next: to a request that could land no more when it was shown, it is as good as one of its own.
+A reversal that finds nothing is told with the same error as an account that may do nothing at all, so that response
+alone proves nothing. The page shows the thousand oldest rows of a time frame and may be asked for once a minute. So
+each page is kept for whoever comes next: to a request that could land no more when it was shown, it is as good as one
+of its own.
 """
 
 from __future__ import annotations

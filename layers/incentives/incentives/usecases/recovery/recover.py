@@ -1,7 +1,7 @@
 """The tasks of the recovery workflow: each carries out one step, if the policy still says so, and says what comes next.
 
-The workflow waits and calls; the policy (`incentives.domain.recovery.rules`) decides. A task whose epoch is no longer the
-record's does nothing and ends its execution: somebody else has the record.
+The workflow waits and calls; the policy (`incentives.domain.recovery.rules`) decides. A task whose epoch is no longer
+the record's does nothing and ends its execution: somebody else has the record.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Issue a request from the backlog: one that was recorded and answered 202 because there was no permit for it.
 
-The permit is taken when a request is taken up, so the backlog drains at whatever pace Amazon allows just then. A request
-may come out twice, or long after somebody else has issued or cancelled it: the ledger says what is left to do.
+The permit is taken when a request is taken up, so the backlog drains at whatever pace Amazon allows just then. A
+request may come out twice, or long after somebody else has issued or cancelled it: the ledger says what is left to do.
 """
 
 from __future__ import annotations
