@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.domain.caller_fields import shown
 from incentives.domain.errors import NotFound
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
@@ -88,7 +89,7 @@ def request(record: Record) -> dict[str, Any]:
         "account": record.account,
         "amount": record.value.amount_text,
         "currencyCode": record.value.currency,
-        "externalReference": record.options.get("externalReference"),
+        **shown(record.details),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
         "dueAt": format_time(record.due_at) if record.waits_for_permit else None,
