@@ -19,27 +19,9 @@ from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 
 COUNTRIES = [
-    "US",
-    "CA",
-    "MX",
-    "IT",
-    "ES",
-    "DE",
-    "FR",
-    "UK",
-    "TR",
-    "UAE",
-    "KSA",
-    "PL",
-    "NL",
-    "SE",
-    "EG",
-    "BE",
-    "ZA",
-    "JP",
-    "AU",
-    "SG",
-]
+    "US", "CA", "MX", "IT", "ES", "DE", "FR", "UK", "TR", "UAE", "KSA", "PL", "NL", "SE", "EG", "BE", "ZA",
+    "JP", "AU", "SG",
+]  # fmt: skip
 
 
 def test_every_documented_country_is_there_with_known_currencies() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.ledger import Intent
 from incentives.domain.operations import Operation
@@ -54,15 +52,3 @@ def to_be_looked_at_again(scene: Scene) -> None:
     """The ledger cannot be reached when the recovery begins."""
     to_be_repeated(scene)
     scene.ledger.fault = LedgerUnavailable("out of reach", in_doubt=False)
-
-
-def to_be_cancelled_too_late(scene: Scene, intent: Intent) -> None:
-    """A card whose reversals Amazon does not answer before its 15 minutes are over, and that nobody wants."""
-    scene.fault("drop", when="after")
-    scene.fault("resend", "CancelGiftCard", calls={"first": 40}, when="before")
-    request_id = scene.place(intent=intent)
-    if intent is Intent.RETRY:
-        cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.tools, scene.budget())
-        scene.sandbox.script.rules.pop(0)
-    else:
-        scene.after(timedelta(minutes=5), lambda: scene.sandbox.script.rules.pop(0))

@@ -1,7 +1,4 @@
-"""One test's world: the gateway's tools on a virtual clock, the sandbox as Amazon, the real functions, the workflow.
-
-The backlog is the real adapter over a queue that hands each message to its function when it is due.
-"""
+"""One test's world: the gateway's tools on a virtual clock, the sandbox as Amazon, the real functions, the workflow."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ import pytest
 
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
-from incentives.aws.backlog import SqsBacklog
 from incentives.aws.recoveries import StepFunctionsRecoveries
 from incentives.domain.ledger import Change, Intent, Lost, Record, Status
 from incentives.domain.operations import Operation
@@ -29,6 +25,7 @@ from incentives.usecases.tools import Budget, Tools
 from sandbox.report import report
 from tests.support.fakes import (
     FakeAccounts,
+    FakeBacklog,
     FakeBooks,
     FakeClock,
     FakeLedger,
@@ -75,7 +72,6 @@ def load(name: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
 
 
 RECOVER_REQUEST: Final = load("recover_request")
-ISSUE_QUEUED: Final = load("issue_queued")
 SWEEP_REQUESTS: Final = load("sweep_requests")
 
 
@@ -124,46 +120,15 @@ class Telemetry(FakeTelemetry):
 
 
 class Recoveries(StepFunctionsRecoveries):
-    """The real adapter, which also remembers what was started, and can be out of order."""
+    """The real adapter, which also remembers what was started."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(lambda: engine.client, engine.state_machine_arn)
         self.started: list[tuple[str, int]] = []
-        self.works = True
 
     def start(self, request_id: str, epoch: int) -> bool:
-        if not self.works:
-            return False
         self.started.append((request_id, epoch))
         return super().start(request_id, epoch)
-
-
-class Queue:
-    """What an SQS client is used for: messages live on the stage until they are due.
-
-    Attributes:
-        bodies: of all messages that were sent, in order.
-        loses: how many of the next messages never come out.
-    """
-
-    def __init__(self, stage: Stage, take_up: Callable[[str], None]) -> None:
-        self.bodies: list[str] = []
-        self.loses = 0
-        self._stage, self._take_up = stage, take_up
-
-    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> dict[str, Any]:  # noqa: N803
-        assert QueueUrl
-        self.bodies.append(MessageBody)
-        if self.loses:
-            self.loses -= 1
-            return {}
-
-        def live() -> None:
-            self._stage.sleep(DelaySeconds)
-            self._take_up(MessageBody)
-
-        self._stage.enter(live)
-        return {}
 
 
 @dataclass
@@ -199,16 +164,14 @@ class Scene:
         self.people.moment = self._moment
         self.telemetry = Telemetry()
         self.recoveries = Recoveries(self.engine)
-        self.pacer, self.books = FakePacer(self.clock), FakeBooks()
-        self.queue = Queue(self.stage, self._take_up)
         self.settings = SimpleNamespace(support_address=SUPPORT)
         numbers = iter(range(1_000_000))
         self.tools = Tools(
             ledger=self.ledger,
-            pacer=self.pacer,
-            backlog=SqsBacklog(lambda: self.queue, "queue"),
+            pacer=FakePacer(self.clock),
+            backlog=FakeBacklog(),
             amazon=Amazon(self.amazon),
-            books=self.books,
+            books=FakeBooks(),
             accounts=FakeAccounts(account()),
             vault=FakeVault(),
             recoveries=self.recoveries,
@@ -278,7 +241,7 @@ class Scene:
         self.stage.run(until)
 
     def come_home(self) -> None:
-        """Let executions and messages live, and sweep every minute, until all have ended and every request too."""
+        """Let executions live, and sweep every minute, until all have ended and every request too."""
         while not self.stage.is_empty or any(record.status.is_open for record in self.ledger.records.values()):
             self.stage.run(self.clock.now() + SWEEP_EVERY)
             self.swept += SWEEP_REQUESTS({}, None)["taken"]
@@ -337,9 +300,6 @@ class Scene:
     def _context(self) -> SimpleNamespace:
         budget = self.budget()
         return SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
-
-    def _take_up(self, body: str) -> None:
-        ISSUE_QUEUED({"Records": [{"body": body}]}, self._context())
 
     def _run_task(self, event: dict[str, Any]) -> dict[str, Any]:
         context = self._context()

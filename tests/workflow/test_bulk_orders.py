@@ -298,19 +298,6 @@ def test_only_ids_and_numbers_go_from_state_to_state(scene: Scene) -> None:
     assert json.loads(entered[0]["input"]) == {"orderId": order_id, "round": 1}
 
 
-def test_an_invalid_file_ends_the_round_and_another_one_begins_with_a_start(scene: Scene) -> None:
-    order_id = scene.bulk.place("nothing of use", scene.key)
-    scene.come_home()
-    assert scene.bulk.order(order_id).status is S.INVALID
-
-    scene.bulk.files.put(order_id, rows_of(2).encode())
-    scene.bulk.ask(order_id, Action.START)
-    scene.come_home()
-
-    assert (scene.status(order_id), scene.status(order_id, 2)) == ("SUCCEEDED", "SUCCEEDED")
-    assert counts(scene, order_id) == Counts(issued=2)
-
-
 @pytest.mark.parametrize("task", ["Check", "Validate", "Issue", "Settle"])
 @pytest.mark.parametrize("moment", ["begun", "done"])
 def test_a_process_that_dies_costs_nothing_but_time(scene: Scene, task: str, moment: str) -> None:
@@ -350,27 +337,6 @@ def test_a_task_that_always_fails_fails_the_execution_and_a_resume_begins_anothe
     assert counts(scene, order_id) == Counts(issued=3)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"kind": "resend", "when": "after", "calls": {"first": 12}},
-        {"kind": "drop", "when": "before", "calls": {"probability": 0.3, "seed": 7}},
-        {"kind": "timeout", "when": "after", "calls": {"probability": 0.3, "seed": 8}},
-        {"kind": "throttle", "calls": {"probability": 0.3, "seed": 9}},
-    ],
-    ids=lambda fault: fault["kind"],
-)
-def test_rows_that_are_not_known_at_once_are_issued_all_the_same(scene: Scene, fault: dict[str, Any]) -> None:
-    scene.sandbox.script.add({"operation": "CreateGiftCard", **fault})
-    order_id = scene.place(60)
-
-    scene.come_home()
-
-    assert len(scene.sandbox.calls) > 60
-    assert counts(scene, order_id) == Counts(issued=60)
-    scene.check(order_id)
-
-
 def test_a_pause_ends_the_execution_and_a_resume_goes_on_in_another(scene: Scene) -> None:
     order_id = scene.place(120)
     looked = iter(range(1000))
@@ -391,42 +357,6 @@ def test_a_pause_ends_the_execution_and_a_resume_goes_on_in_another(scene: Scene
     scene.come_home()
 
     assert scene.status(order_id, 2) == "SUCCEEDED"
-    assert counts(scene, order_id) == Counts(issued=120)
-    scene.check(order_id)
-
-
-def test_a_stop_settles_what_was_issued(scene: Scene) -> None:
-    order_id = scene.place(120)
-    looked = iter(range(1000))
-
-    def stop(event: dict[str, Any]) -> None:
-        if event["task"] == "Issue" and next(looked) == 1:
-            scene.bulk.ask(order_id, Action.STOP)
-
-    scene.meanwhile = stop
-    scene.come_home()
-
-    issued = counts(scene, order_id).issued
-    assert issued in ONE_BATCH_OF_120
-    assert counts(scene, order_id) == Counts(issued=issued, not_issued=120 - issued)
-    scene.check(order_id)
-
-
-def test_a_round_that_was_superseded_leaves_the_order_alone(scene: Scene) -> None:
-    order_id = scene.place(120)
-    looked = iter(range(1000))
-
-    def supersede(event: dict[str, Any]) -> None:
-        if event["task"] == "Issue" and next(looked) == 0:
-            scene.bulk.ask(order_id, Action.PAUSE)
-            scene.bulk.ask(order_id, Action.RESUME)
-
-    scene.meanwhile = supersede
-    scene.come_home()
-
-    assert (scene.status(order_id), scene.status(order_id, 2)) == ("SUCCEEDED", "SUCCEEDED")
-    assert scene.states(order_id)[-1] == "Done"
-    assert "Settle" not in scene.states(order_id)
     assert counts(scene, order_id) == Counts(issued=120)
     scene.check(order_id)
 
