@@ -102,8 +102,6 @@ class Mortal:
 
 
 class BusyClock(FakeClock):
-    """A clock in whose sleeps other things happen."""
-
     def __init__(self) -> None:
         super().__init__()
         self.meanwhile: Callable[[], None] = lambda: None
@@ -123,8 +121,6 @@ class BusyClock(FakeClock):
 
 @dataclass
 class Bus:
-    """`Bus` that keeps what was published."""
-
     events: list[Event] = field(default_factory=list)
 
     def publish(self, events: Any) -> None:
@@ -133,8 +129,6 @@ class Bus:
 
 @dataclass
 class Aws:
-    """What all rotations of a test module share."""
-
     secrets: Any
     dynamodb: Any
     server: Server
@@ -233,7 +227,6 @@ class Scene:
         return version
 
     def rotate(self, *, life: Life | None = None, watch_for: float = SHORT_WATCH, amazon: Any = None) -> Report:
-        """One invocation."""
         secrets, dynamodb = self._clients(life)
         tools = self.process(life)
         end = self.clock.now() + timedelta(seconds=INVOCATION_SECONDS)
@@ -256,7 +249,6 @@ class Scene:
         return {label: self._key_of(version) for label, version in self.versions().items()}
 
     def versions(self) -> dict[str, str]:
-        """The id of each labelled version, by label."""
         found = self.aws.secrets.describe_secret(SecretId=self.secret_id)["VersionIdsToStages"]
         return {label: version for version, labels in found.items() for label in labels}
 
@@ -304,7 +296,6 @@ class Scene:
                 self.issued.append(error)
 
     def drain(self) -> None:
-        """The backlog's worker takes up what waits there."""
         worker = self.process()
         while self.w.backlog.puts:
             request_id, delay = self.w.backlog.puts.pop(0)
@@ -312,11 +303,9 @@ class Scene:
             issue_queued(request_id, worker, replace(self.w.budget(), seconds_left=lambda: 25.0))
 
     def fates(self) -> set[Status]:
-        """How the orders ended."""
         return {record.status for record in self.w.ledger.records.values()}
 
     def failures(self) -> list[Any]:
-        """Orders that were answered with an error."""
         return [answer for answer in self.issued if isinstance(answer, GatewayError)]
 
     def said(self) -> str:

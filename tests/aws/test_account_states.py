@@ -57,7 +57,6 @@ def states(request: pytest.FixtureRequest, client: Any, table: str) -> States:
 
 @pytest.fixture
 def account() -> str:
-    """One that no other test has."""
     return f"account-{next(_numbers)}"
 
 

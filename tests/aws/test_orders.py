@@ -102,7 +102,6 @@ def orders(request: pytest.FixtureRequest, table: str) -> Orders:
 
 @pytest.fixture
 def new() -> BulkOrder:
-    """An order that no other test has."""
     return replace(NEW, order_id=derive_order_id("default", f"contract-{next(_numbers)}"))
 
 
@@ -169,12 +168,10 @@ def test_an_order_of_a_version_that_knew_no_same_rows_is_read(table: str, new: B
 
 @pytest.fixture
 def claim(new: BulkOrder) -> RowsClaim:
-    """On rows that no other test has."""
     return RowsClaim(account="default", digest=f"{next(_numbers):064}", order_id=new.order_id, claimed_at=START)
 
 
 def began(orders: Orders, claim: RowsClaim, **updates: Any) -> BulkOrder | OrderMoved | RowsTaken:
-    """Have another order begin with these rows."""
     other = replace(NEW, order_id=derive_order_id("default", f"contract-{next(_numbers)}"))
     orders.create(other, "made")
     claim = replace(claim, order_id=other.order_id, **updates)
@@ -302,8 +299,6 @@ def test_results_of_more_than_a_page_are_read_to_the_end(table: str, new: BulkOr
 
 
 class Failing:
-    """A client all of whose calls fail."""
-
     def __init__(self, error: Exception) -> None:
         self.error = error
 
@@ -551,8 +546,6 @@ def test_rows_that_are_not_as_they_were_written_are_not_issued(table: str, new: 
 
 
 class Machine:
-    """Step Functions that answers one start."""
-
     def __init__(self, error: str | None) -> None:
         self.error, self.asked = error, list[dict[str, Any]]()
 

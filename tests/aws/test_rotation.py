@@ -206,10 +206,6 @@ def test_nothing_is_promoted_while_amazon_does_not_answer(scene: Scene) -> None:
     assert scene.rotate().outcome is Outcome.KEPT
 
 
-def no_json(_: Scene) -> str:
-    return "no JSON"
-
-
 def in_use(scene: Scene) -> str:
     return scene.secret(scene.old, OLD_SECRET)
 
@@ -232,7 +228,6 @@ def wrong(**updates: Any) -> Callable[[Scene], str]:
         (NEW_SECRET, wrong(secretAccessKey=None), "without secretAccessKey"),
         (NEW_SECRET, wrong(accessKeyId="AKID\n"), "accessKeyId holds a blank"),
         (NEW_SECRET, in_use, "accessKeyId is that of the key in use"),
-        (NEW_SECRET, no_json, "no JSON document"),
     ],
 )
 def test_a_pending_key_that_is_wrong_is_not_promoted(
@@ -244,3 +239,10 @@ def test_a_pending_key_that_is_wrong_is_not_promoted(
 
     assert named in refused(scene)
     assert ("keyProof", "good") not in [(line, facts.get("outcome")) for line, facts in scene.w.telemetry.lines]
+
+
+def test_a_pending_version_that_is_no_secret_is_not_promoted(scene: Scene) -> None:
+    scene.put_pending("no JSON")
+    report = scene.rotate()
+    assert report.outcome is Outcome.REFUSED
+    assert "no JSON document" in report.detail

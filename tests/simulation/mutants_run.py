@@ -160,13 +160,11 @@ class Played:
 
 
 def play(mutant: Mutant, seed: int) -> Played:
-    """Play one seed without the guard."""
     with without(mutant.cuts):
         return play_whole(mutant, seed)
 
 
 def play_whole(mutant: Mutant, seed: int) -> Played:
-    """Play the same history with nothing taken out."""
     life = Watched(mutant.plan(draw(seed)))
     mutant.scene(life)
     broken: list[str] = []
@@ -204,7 +202,6 @@ class Found:
 
 
 def known_seeds() -> dict[str, int]:
-    """What is known from the last search."""
     seeds: dict[str, int] = json.loads(SEEDS_FILE.read_text(encoding="utf-8"))
     return seeds
 
@@ -256,7 +253,6 @@ def _collect_seldom() -> None:
 
 
 def main(mutants: Sequence[Mutant]) -> int:
-    """Kill them all; 1 if one survives."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.add_argument("--find", action="store_true", help="search anew, and write down the seeds that are found")
     parser.add_argument("--seeds", type=int, default=60, help="how many to try where the known one fails")

@@ -97,7 +97,6 @@ def staged(
 
 
 def block(kind: str, begins: float, ends: float) -> tuple[Trouble, ...]:
-    """The account may do nothing for a while."""
     return (Trouble(begins, ends, kind),)
 
 
@@ -244,8 +243,6 @@ def tells_the_number(life: Life, signed: SignedCall, chance: random.Random) -> M
 
 
 def scenes(*all_of_them: Scene) -> Scene:
-    """One after the other."""
-
     def arrange(life: Watched) -> None:
         for each in all_of_them:
             each(life)
@@ -254,8 +251,6 @@ def scenes(*all_of_them: Scene) -> Scene:
 
 
 def nobody_sweeps(until: float) -> Scene:
-    """The sweep's schedule does not come before then."""
-
     def arrange(life: Watched) -> None:
         mine: Any = life
         swept = life._sweep
@@ -543,7 +538,6 @@ def answers_crossed(life: Watched) -> None:
 
 
 def mails_fail(life: Watched) -> None:
-    """No mail can be sent."""
     life.people.mail_fault = "MailFromDomainNotVerified"
 
 

@@ -34,40 +34,32 @@ class Placed:
 
     @property
     def route(self) -> str:
-        """Where it can be read."""
         return f"/gift-cards/{self.request_id}"
 
     def fault(self, kind: str, *, operation: str = "CreateGiftCard", **members: object) -> None:
-        """Script a fault for this request alone."""
         rule = {"operation": operation, "requestId": self.request_id, "kind": kind, **members}
         self.cloud.sandbox.post("faults", rule)
 
     def place(self, **members: object) -> Answer:
-        """Send it, or send it again."""
         return self.cloud.call("POST", "/gift-cards", {**ORDER, **members}, key=self.key)
 
     def read(self) -> dict[str, Any]:
-        """The ledger's record."""
         item = self.cloud.ledger.get_item(Key={"id": self.request_id}, ConsistentRead=True).get("Item")
         assert item is not None
         return item
 
     def cards(self) -> list[dict[str, Any]]:
-        """What the sandbox has made of it."""
         return [card for card in self.cloud.sandbox.report()["cards"] if card["requestId"] == self.request_id]
 
     def live_cards(self) -> list[dict[str, Any]]:
-        """Its cards that are charged."""
         return [card for card in self.cards() if card["status"] == "Fulfilled"]
 
     def calls(self, operation: str = "CreateGiftCard") -> int:
-        """How often the sandbox was asked for it."""
         report = self.cloud.sandbox.report()["calls"]
         return sum(call["requestId"] == self.request_id and call["operation"] == operation for call in report)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Return once a condition holds."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < end, f"waited in vain until {what}"

@@ -36,7 +36,6 @@ class Issue:
 
     @property
     def request_id(self) -> str:
-        """Derived as the gateway derives it."""
         outputs = self.cloud.outputs
         return derive_request_id(outputs.partnerId, outputs.accountName, self.operation, hash_key(self.key), 0)
 
@@ -50,11 +49,9 @@ class Issue:
 
     @property
     def secret(self) -> str:
-        """The card's number, or the customer's id."""
         return f"6006{self.number:015d}" if self.operation is ACTIVATE else f"amzn1.account.{self.number:015d}"
 
     def place(self, **members: object) -> Answer:
-        """Send it, or send it again."""
         own: dict[str, object] = (
             {"cardNumber": self.secret}
             if self.operation is ACTIVATE
@@ -63,22 +60,18 @@ class Issue:
         return self.cloud.call("POST", self.collection, {**ORDER, **own, **members}, key=self.key)
 
     def undo(self) -> Answer:
-        """Deactivate or void it."""
         return self.cloud.call("POST", f"{self.route}/{'deactivate' if self.operation is ACTIVATE else 'void'}")
 
     def fault(self, kind: str, **members: object) -> None:
-        """Script a fault for this request alone."""
         rule = {"operation": self.operation.value, "requestId": self.request_id, "kind": kind, **members}
         self.cloud.sandbox.post("faults", rule)
 
     def effects(self) -> list[dict[str, Any]]:
-        """What the sandbox has made of it."""
         report = self.cloud.sandbox.report()
         made = report["activations"] if self.operation is ACTIVATE else report["loads"]
         return [each for each in made if each["requestId"] == self.request_id]
 
     def calls(self) -> int:
-        """How often the sandbox was asked for it."""
         report = self.cloud.sandbox.report()["calls"]
         return sum(c["requestId"] == self.request_id and c["operation"] == self.operation.value for c in report)
 
@@ -121,8 +114,6 @@ FAULTS: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """Everything slow, done side by side."""
-
     lives: Mapping[Operation, Life]
     faulted: Mapping[str, tuple[Issue, Answer]]
 

@@ -27,7 +27,6 @@ def ends_as(order: Placed, status: str) -> None:
 
 
 def resume(cloud: Cloud, request_id: str) -> str:
-    """Run the operator's command; what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "local.resume", request_id],
         cwd=settings.ROOT,

@@ -70,16 +70,13 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For the reader of a failure."""
         return f"{self.operation.value}, {self.fault}, {self.intent}"
 
     def request_id(self, cloud: Cloud, generation: int = 0) -> str:
-        """As the gateway derives it."""
         outputs = cloud.outputs
         return derive_request_id(outputs.partnerId, outputs.accountName, self.operation, hash_key(self.key), generation)
 
     def body(self) -> dict[str, Any]:
-        """What is ordered."""
         body: dict[str, Any] = {"amount": "10.00", "currencyCode": "USD", "onUnknown": self.intent}
         if self.operation is Operation.ACTIVATE_GIFT_CARD:
             body["cardNumber"] = f"1{self.number:018d}"
@@ -88,7 +85,6 @@ class Case:
         return body
 
     def place(self, cloud: Cloud) -> Answer:
-        """Send it."""
         return cloud.call("POST", ROUTES[self.operation], self.body(), key=self.key)
 
 
@@ -154,7 +150,6 @@ def _bring_to_its_end(cloud: Cloud, cases: Sequence[Case]) -> None:
 
 
 def _latest(cloud: Cloud, case: Case) -> dict[str, Any]:
-    """The newest generation's record."""
     item = _item(cloud, case.request_id(cloud))
     while "replacedBy" in item:
         item = _item(cloud, item["replacedBy"])

@@ -42,7 +42,6 @@ class Traffic:
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
-        """Place orders until the block ends."""
         over = threading.Event()
         with ThreadPoolExecutor(40) as pool:
 
@@ -74,7 +73,6 @@ class Traffic:
         return {each.result().body["requestId"] for each in self.answers}
 
     def ended(self) -> dict[str, str]:
-        """The state of each order."""
         wanted = self.request_ids()
         return {item["id"]: item["status"] for item in self.cloud.items(self.cloud.ledger) if item["id"] in wanted}
 
@@ -126,7 +124,6 @@ class Rotating:
         return self.cloud.client("secretsmanager")
 
     def current(self) -> str:
-        """The access key id that functions read."""
         key: str = json.loads(self.secrets.get_secret_value(SecretId=self.secret_id)["SecretString"])["accessKeyId"]
         return key
 

@@ -119,7 +119,6 @@ class Stage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every execution has ended."""
         return not self._new and not self._asleep
 
     def _begin(self, execution: Callable[[], None]) -> None:
@@ -202,7 +201,6 @@ def _failed(error_type: str, message: str) -> dict[str, Any]:
 
 @contextmanager
 def running(definition: str) -> Iterator[Engine]:
-    """An engine with its seams in place."""
     with pytest.MonkeyPatch.context() as patch, mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         _plug_in_jsonata(patch)
         patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(cache(AmazonStateLanguageParser.parse)))

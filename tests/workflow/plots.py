@@ -16,7 +16,6 @@ ONE_TRY_SECONDS = 11
 
 
 def to_be_repeated(scene: Scene) -> None:
-    """Amazon says RESEND for a while."""
     scene.fault("resend", calls={"first": MORE_THAN_IN_LINE})
     scene.place()
 
@@ -35,7 +34,6 @@ def to_be_reissued(scene: Scene) -> None:
 
 
 def to_be_escalated(scene: Scene) -> None:
-    """Amazon answers with another amount."""
     scene.fault("wrongAmount")
     scene.place()
 

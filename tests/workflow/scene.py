@@ -61,7 +61,6 @@ _MEMBERS: Final[dict[Operation, dict[str, Any]]] = {
 
 
 def load(name: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-    """A function's handler, as Lambda finds it."""
     spec = importlib.util.spec_from_file_location(f"workflow_test_of_{name}", _FUNCTIONS / name / "handler.py")
     assert spec is not None
     assert spec.loader is not None
@@ -182,7 +181,6 @@ class Scene:
         )
 
     def plug_in(self, patch: pytest.MonkeyPatch) -> None:
-        """Make the functions use this scene."""
         patch.setattr(bootstrap, "tools", lambda: self.tools)
         patch.setattr(bootstrap, "settings", lambda: self.settings)
         patch.setattr(bootstrap, "telemetry", lambda: self.telemetry)
@@ -223,13 +221,10 @@ class Scene:
         return self.request_id(operation)
 
     def budget(self, seconds: float = FUNCTION_SECONDS) -> Budget:
-        """The time of a function that starts now."""
         end = self.clock.now() + timedelta(seconds=seconds)
         return Budget(lambda: (end - self.clock.time).total_seconds())  # noqa: PLW0108 - read anew each time
 
     def after(self, delay: timedelta, action: Callable[[], object]) -> None:
-        """Do something while executions sleep."""
-
         def live() -> None:
             self.stage.sleep(delay.total_seconds())
             action()
@@ -237,7 +232,6 @@ class Scene:
         self.stage.enter(live)
 
     def run(self, until: datetime | None = None) -> None:
-        """Let executions live, without any sweep."""
         self.stage.run(until)
 
     def come_home(self) -> None:
@@ -247,28 +241,23 @@ class Scene:
             self.swept += SWEEP_REQUESTS({}, None)["taken"]
 
     def stop(self, request_id: str, epoch: int) -> None:
-        """Stop an execution by hand."""
         self.engine.client.stop_execution(executionArn=self.engine.arn_of(request_id, epoch))
 
     # ---- what a test looks at ---------------------------------------------------------------------
 
     def record(self, generation: int = 0, operation: Operation = Operation.CREATE_GIFT_CARD) -> Record:
-        """A generation of this scene's order."""
         return self.ledger.records[self.request_id(operation, generation)]
 
     @property
     def records(self) -> Iterable[Record]:
-        """All generations, oldest first."""
         return sorted(self.ledger.records.values(), key=lambda each: each.generation)
 
     @property
     def statuses(self) -> list[Status]:
-        """Of all generations, oldest first."""
         return [record.status for record in self.records]
 
     @property
     def executions(self) -> list[Execution]:
-        """Every execution that was started, oldest first."""
         started = dict.fromkeys(self.recoveries.started)
         return [read_execution(self.engine, request_id, epoch) for request_id, epoch in started]
 
@@ -286,7 +275,6 @@ class Scene:
 
     @property
     def succeeded(self) -> Decimal:
-        """What the ledger says is charged."""
         return sum((r.value.amount for r in self.records if r.status is Status.SUCCEEDED), Decimal())
 
     @property

@@ -60,7 +60,6 @@ def unanswered(shared_scene: Scene) -> Escalated:
 
 @pytest.fixture
 def escalated(unanswered: Escalated) -> Scene:
-    """To be looked at only."""
     return unanswered.scene
 
 
@@ -73,7 +72,6 @@ def disputed(scene: Scene) -> Scene:
 
 
 def case_of(scene: Scene) -> dict[str, Any]:
-    """The case as it was mailed."""
     ((to, _, text),) = scene.people.mails
     assert to == SUPPORT
     case: dict[str, Any] = json.loads(text)
@@ -81,7 +79,6 @@ def case_of(scene: Scene) -> dict[str, Any]:
 
 
 def signatures(scene: Scene) -> list[str]:
-    """Of every call that was sent, in order."""
     claims = [signature.parse_authorization(sent.prepared.headers["Authorization"]) for sent in scene.amazon.sent]
     return [claim.signature for claim in claims if claim is not None]
 
