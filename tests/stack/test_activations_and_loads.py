@@ -6,7 +6,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,80 +14,26 @@ import pytest
 
 from incentives.aws.items import format_time
 from incentives.domain.operations import Operation
-from incentives.domain.request_ids import derive_request_id, hash_key
 from local import settings
 from local.signing import Answer
 from tests.stack.cloud import Cloud
-from tests.stack.orders import ORDER, Placed, wait_until
+from tests.stack.orders import ACTIVATE, COLLECTIONS, LOAD, Placed, wait_until
 
 pytestmark = pytest.mark.stack
-
-ACTIVATE, LOAD = Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE
-
-
-@dataclass(frozen=True)
-class Issue:
-    """An activation or a balance load under a key and of a card or customer of its own."""
-
-    cloud: Cloud
-    operation: Operation
-    key: str = field(default_factory=lambda: f"issue-{uuid.uuid4().hex}")
-    number: int = field(default_factory=lambda: uuid.uuid4().int % 10**15)
-
-    @property
-    def request_id(self) -> str:
-        outputs = self.cloud.outputs
-        return derive_request_id(outputs.partnerId, outputs.accountName, self.operation, hash_key(self.key), 0)
-
-    @property
-    def collection(self) -> str:
-        return "/activations" if self.operation is ACTIVATE else "/balance-loads"
-
-    @property
-    def route(self) -> str:
-        return f"{self.collection}/{self.request_id}"
-
-    @property
-    def secret(self) -> str:
-        return f"6006{self.number:015d}" if self.operation is ACTIVATE else f"amzn1.account.{self.number:015d}"
-
-    def place(self, **members: object) -> Answer:
-        own: dict[str, object] = (
-            {"cardNumber": self.secret}
-            if self.operation is ACTIVATE
-            else {"customerAccount": {"id": self.secret, "type": "2"}}
-        )
-        return self.cloud.call("POST", self.collection, {**ORDER, **own, **members}, key=self.key)
-
-    def undo(self) -> Answer:
-        return self.cloud.call("POST", f"{self.route}/{'deactivate' if self.operation is ACTIVATE else 'void'}")
-
-    def fault(self, kind: str, **members: object) -> None:
-        rule = {"operation": self.operation.value, "requestId": self.request_id, "kind": kind, **members}
-        self.cloud.sandbox.post("faults", rule)
-
-    def effects(self) -> list[dict[str, Any]]:
-        report = self.cloud.sandbox.report()
-        made = report["activations"] if self.operation is ACTIVATE else report["loads"]
-        return [each for each in made if each["requestId"] == self.request_id]
-
-    def calls(self) -> int:
-        report = self.cloud.sandbox.report()["calls"]
-        return sum(c["requestId"] == self.request_id and c["operation"] == self.operation.value for c in report)
 
 
 @dataclass(frozen=True)
 class Life:
     """One activation or load from its beginning to its end, and what was answered on the way."""
 
-    issue: Issue
+    issue: Placed
     answers: Mapping[str, Answer]
     live: Mapping[str, Any]
     undone: Mapping[str, Any]
 
 
 def live(cloud: Cloud, operation: Operation) -> Life:
-    issue = Issue(cloud, operation)
+    issue = Placed(cloud, operation)
     answers = {"first": issue.place(), "repeat": issue.place()}
     other = (
         {"cardNumber": "6006490000000009999"}
@@ -95,16 +41,16 @@ def live(cloud: Cloud, operation: Operation) -> Life:
         else {"customerAccount": {"id": "amzn1.account.SOMEBODYELSE", "type": "2"}}
     )
     answers["another"] = issue.place(**other)
-    (effect,) = issue.effects()
+    (effect,) = issue.cards()
     if operation is ACTIVATE:
         answers["status"] = cloud.call("POST", "/activations/status-check", {"cardNumber": issue.secret})
     answers["read"] = cloud.call("GET", issue.route)
     answers["undo"] = issue.undo()
-    (undone,) = issue.effects()
+    (undone,) = issue.cards()
     return Life(issue, answers, effect, undone)
 
 
-FAULTS: Mapping[str, Mapping[str, object]] = {
+FAULTS: Mapping[str, Mapping[str, Any]] = {
     f"{operation.value}: {kind} {when}": {"operation": operation, "kind": kind, "when": when}
     for operation in (ACTIVATE, LOAD)
     for kind in ("drop", "resend")
@@ -115,16 +61,16 @@ FAULTS: Mapping[str, Mapping[str, object]] = {
 @dataclass(frozen=True)
 class Run:
     lives: Mapping[Operation, Life]
-    faulted: Mapping[str, tuple[Issue, Answer]]
+    faulted: Mapping[str, tuple[Placed, Answer]]
 
 
 @pytest.fixture(scope="module")
 def run(cloud: Cloud) -> Run:
-    def faulted(name: str) -> tuple[str, tuple[Issue, Answer]]:
+    def faulted(name: str) -> tuple[str, tuple[Placed, Answer]]:
         fault = dict(FAULTS[name])
         operation = fault.pop("operation")
         assert isinstance(operation, Operation)
-        issue = Issue(cloud, operation)
+        issue = Placed(cloud, operation)
         issue.fault(**fault, calls={"first": 1})
         return name, (issue, issue.place())
 
@@ -202,7 +148,7 @@ def _set(cloud: Cloud, request_id: str, **moments: datetime) -> None:
 @pytest.mark.parametrize("operation", [ACTIVATE, LOAD])
 def test_it_is_found_by_its_own_route_only(cloud: Cloud, run: Run, operation: Operation) -> None:
     request_id = run.lives[operation].issue.request_id
-    own = run.lives[operation].issue.collection
+    own = COLLECTIONS[operation]
     for collection in ("/gift-cards", "/activations", "/balance-loads"):
         assert cloud.call("GET", f"{collection}/{request_id}").status == (200 if collection == own else 404)
 
@@ -214,7 +160,7 @@ def test_one_fault_is_repeated_in_line_to_one_effect(cloud: Cloud, run: Run, nam
     assert answer.status in (201, 202), answer.text
     wait_until(lambda: cloud.call("GET", issue.route).body["status"] == "SUCCEEDED", "it is done")
     # and it was done once
-    (effect,) = issue.effects()
+    (effect,) = issue.cards()
     assert effect["times"] == 1
     assert issue.calls() >= 2
     assert issue.place().status == 200

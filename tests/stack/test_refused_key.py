@@ -1,10 +1,8 @@
-"""A key that Amazon refuses, on the local cloud: 503, a paused order; and once it is mended, the same keys and rows."""
+"""A key that Amazon refuses, on the local cloud: 503; and once it is mended, one card under the same key."""
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from local import keys
 from local.signing import Answer
 from tests.stack.cloud import Cloud
-from tests.stack.orders import ORDER, wait_until
+from tests.stack.orders import ORDER, OwnAccount, wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -20,28 +18,12 @@ pytestmark = pytest.mark.stack
 REPEATS: Final = 10
 
 
-@dataclass(frozen=True)
-class Broken:
-    """An account of its own, whose key Amazon refuses until it is mended."""
-
-    cloud: Cloud
-    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    @property
-    def account(self) -> str:
-        return f"broken-{self.mark[:8]}"
-
-    @property
-    def partner(self) -> str:
-        return f"B{self.mark[:4]}"
+class Broken(OwnAccount):
+    """An account whose key Amazon refuses until it is mended."""
 
     @property
     def good(self) -> keys.AccountKeys:
-        return keys.AccountKeys(self.partner, "US", f"{self.mark[:8]}GOOD", f"dummy-good-{self.mark}")
-
-    def put(self, key: keys.AccountKeys) -> None:
-        secret_id = self.cloud.outputs.accountSecretId.removesuffix(f"/{self.cloud.outputs.accountName}")
-        keys.put(self.cloud.client("secretsmanager"), f"{secret_id}/{self.account}", key, datetime.now(UTC))
+        return self.key("GOOD")
 
     def mend(self) -> None:
         self.put(self.good)
@@ -79,20 +61,10 @@ FORMS: Final[Mapping[str, Callable[[Broken], None]]] = {
 
 @pytest.fixture(params=FORMS)
 def broken(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Broken]:
-    before = cloud.sandbox.get("options")["wrongSignature"]
     made = Broken(cloud)
-    cloud.sandbox.post(
-        "accounts",
-        {
-            "partnerId": made.partner,
-            "accessKeyId": made.good.access_key_id,
-            "secretAccessKey": made.good.secret_access_key,
-            "currencies": ["USD"],
-        },
-    )
-    FORMS[request.param](made)
-    yield made
-    cloud.sandbox.post("options", {"wrongSignature": before})
+    with made.at_amazon(made.good):
+        FORMS[request.param](made)
+        yield made
 
 
 def test_the_same_key_issues_one_card_once_the_accounts_key_is_mended(broken: Broken) -> None:

@@ -21,11 +21,11 @@ from incentives.domain.operations import Operation
 from incentives.domain.recovery import Reissue
 from incentives.domain.request_ids import derive_request_id, hash_key
 from incentives.usecases.issue import Order, issue
+from incentives.usecases.issue_queued import issue_queued
 from incentives.usecases.tools import Budget, Tools
 from sandbox.report import report
 from tests.support.fakes import (
     FakeAccounts,
-    FakeBacklog,
     FakeBooks,
     FakeClock,
     FakeLedger,
@@ -130,6 +130,22 @@ class Recoveries(StepFunctionsRecoveries):
         return super().start(request_id, epoch)
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """`Backlog` that hands each message to its function when it is due."""
+
+    stage: Stage
+    take_up: Callable[[str], object]
+
+    def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:
+        def live() -> None:
+            self.stage.sleep(delay_seconds)
+            self.take_up(request_id)
+
+        self.stage.enter(live)
+        return True
+
+
 @dataclass
 class Scene:
     """Everything within a test's reach.
@@ -168,7 +184,7 @@ class Scene:
         self.tools = Tools(
             ledger=self.ledger,
             pacer=FakePacer(self.clock),
-            backlog=FakeBacklog(),
+            backlog=Backlog(self.stage, lambda request_id: issue_queued(request_id, self.tools, self.budget())),
             amazon=Amazon(self.amazon),
             books=FakeBooks(),
             accounts=FakeAccounts(account()),
