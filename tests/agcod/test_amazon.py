@@ -17,14 +17,7 @@ from incentives.agcod.activity import ActivityPage, query_of
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
 from incentives.domain.accounts import Secret
-from incentives.domain.outcomes import (
-    NotExecuted,
-    NotExecutedBecause,
-    Succeeded,
-    Unknown,
-    UnknownBecause,
-    Unresolved,
-)
+from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Succeeded, Unknown, UnknownBecause, Unresolved
 from tests.agcod.samples import ACCOUNT, CALLS, CARD_NUMBER, card_info, success, to_json
 from tests.agcod.servers import Behaviour, answering, dropping, http, serving, silent
 

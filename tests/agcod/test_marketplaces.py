@@ -5,15 +5,7 @@ from decimal import Decimal
 import pytest
 
 from incentives.agcod import marketplaces
-from incentives.agcod.marketplaces import (
-    EU,
-    MARKETPLACES,
-    Limit,
-    Marketplace,
-    check_value,
-    endpoint_of,
-    marketplace_of,
-)
+from incentives.agcod.marketplaces import EU, MARKETPLACES, Limit, Marketplace, check_value, endpoint_of, marketplace_of
 from incentives.domain import account_secrets
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, Money

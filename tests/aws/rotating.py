@@ -202,11 +202,7 @@ class Scene:
             accounts=accounts,
             # So fast that nobody waits: what is rotated here is keys.
             pacer=DynamoDbPacer(
-                dynamodb,
-                PACER,
-                pace=Pace(requests_per_second=1000.0),
-                now=clock.now,
-                key_of=accounts.key_at_hand,
+                dynamodb, PACER, pace=Pace(requests_per_second=1000.0), now=clock.now, key_of=accounts.key_at_hand
             ),
             amazon=Amazon(IncentivesClient(self.aws.server.url)),
         )

@@ -119,10 +119,7 @@ def test_the_key_and_the_order_are_named_in_both_directions() -> None:
 )
 def test_a_kms_that_does_not_do_it_is_a_503(error: Exception) -> None:
     vault = KmsVault(lambda: Recorded(error), "the-key")
-    for attempt in (
-        lambda: vault.seal(ORDER, MEMBERS),
-        lambda: vault.unseal(ORDER, base64.b64encode(b"x").decode()),
-    ):
+    for attempt in (lambda: vault.seal(ORDER, MEMBERS), lambda: vault.unseal(ORDER, base64.b64encode(b"x").decode())):
         with pytest.raises(VaultUnavailable) as told:
             attempt()
         assert told.value.retry_after_seconds

@@ -240,8 +240,7 @@ def _with_another_header(document: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
-    [_without_status, _with_another_member, _with_a_member_less, _of_another_type, _with_another_header],
+    "spoil", [_without_status, _with_another_member, _with_a_member_less, _of_another_type, _with_another_header]
 )
 def test_a_wrong_document_is_found_out(api: Api, spoil: Callable[[Json], None]) -> None:
     document = copy.deepcopy(narrowed(api.seeds))
