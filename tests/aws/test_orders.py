@@ -21,6 +21,7 @@ from incentives.aws.many_records import BATCH_GET_MAX, DynamoDbRecords
 from incentives.aws.order_files import FILES_CONFIG, S3OrderFiles
 from incentives.aws.order_workflows import StepFunctionsOrderWorkflows
 from incentives.aws.orders import DynamoDbOrders
+from incentives.aws.recoveries import StepFunctionsRecoveries
 from incentives.domain.bulk import (
     SAME_ROWS_FOR,
     Batch,
@@ -572,3 +573,9 @@ def test_a_round_is_an_execution_of_its_own_name(error: str | None, started: Sta
     (asked,) = machine.asked
     assert (asked["stateMachineArn"], asked["name"]) == ("arn:machine", "ORDER-3")
     assert json.loads(asked["input"]) == {"orderId": "ORDER", "round": 3}
+    # and so is an epoch of a request; there is nothing to do if it has one already
+    assert StepFunctionsRecoveries(lambda: machine, "arn:recovery").start("Test1A", 2) is (
+        started is not Started.FAILED
+    )
+    assert (machine.asked[1]["stateMachineArn"], machine.asked[1]["name"]) == ("arn:recovery", "Test1A-2")
+    assert json.loads(machine.asked[1]["input"]) == {"requestId": "Test1A", "epoch": 2}

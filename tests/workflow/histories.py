@@ -53,10 +53,6 @@ class Execution:
         ]
 
     @property
-    def retries(self) -> int:
-        return sum(event["type"] == "TaskFailed" for event in self.events)
-
-    @property
     def lasted(self) -> timedelta:
         first, last = (datetime.fromisoformat(self.events[at]["timestamp"]) for at in (0, -1))
         return last - first

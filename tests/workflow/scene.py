@@ -16,9 +16,8 @@ import pytest
 from incentives import bootstrap
 from incentives.agcod.amazon import Amazon
 from incentives.aws.recoveries import StepFunctionsRecoveries
-from incentives.domain.ledger import Change, Intent, Lost, Record, Status
+from incentives.domain.ledger import Intent, Record, Status
 from incentives.domain.operations import Operation
-from incentives.domain.recovery import Reissue
 from incentives.domain.request_ids import derive_request_id, hash_key
 from incentives.usecases.issue import Order, issue
 from incentives.usecases.issue_queued import issue_queued
@@ -37,7 +36,7 @@ from tests.support.fakes import (
     usd,
 )
 from tests.workflow.amazon import PARTNER_ID, SandboxClient, make_sandbox
-from tests.workflow.engine import Engine, ProcessDied, Stage
+from tests.workflow.engine import Engine, Stage
 from tests.workflow.histories import Execution, read_execution
 
 SUPPORT: Final = "support@amazon.test"
@@ -75,42 +74,15 @@ SWEEP_REQUESTS: Final = load("sweep_requests")
 
 
 class Ledger(FakeLedger):
-    """The ledger, which can be out of reach, and whose writes are moments at which a process may die."""
+    """The ledger, which can be out of reach once."""
 
-    def __init__(self, moment: Callable[[str], None]) -> None:
-        super().__init__()
-        self.fault: Exception | None = None
-        self._moment = moment
+    fault: Exception | None = None
 
     def get(self, request_id: str) -> Record | None:
         if self.fault is not None:
             fault, self.fault = self.fault, None
             raise fault
         return super().get(request_id)
-
-    def apply(self, change: Change, nonce: str) -> Record | Lost:
-        result = super().apply(change, nonce)
-        self._moment("written")
-        return result
-
-    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
-        # One transaction: no process dies in the middle of it.
-        moment, self._moment = self._moment, lambda _: None
-        result = super().reissue(plan, nonce)
-        self._moment = moment
-        self._moment("reissued")
-        return result
-
-
-class People(FakePeople):
-    """People, of whom a process may die right after it has told them."""
-
-    moment: Callable[[str], None] = staticmethod(lambda _: None)
-
-    def notify(self, subject: str, text: str) -> str | None:
-        untold = super().notify(subject, text)
-        self.moment("told")
-        return untold
 
 
 class Telemetry(FakeTelemetry):
@@ -152,8 +124,6 @@ class Scene:
 
     Attributes:
         name: makes request ids that no other test has: a state machine keeps the names of its executions.
-        deaths: moments at which the process of a task dies, each once, e.g. `Repeat 2 sent`.
-        moments: those that there were while tasks ran, in order: task, number within its run, what had been done.
         tasks: that were run, in order.
         swept: request ids that sweeps have taken.
     """
@@ -161,22 +131,16 @@ class Scene:
     engine: Engine
     name: str
     clock: FakeClock = field(default_factory=FakeClock)
-    deaths: list[str] = field(default_factory=list)
-    moments: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     swept: list[str] = field(default_factory=list)
-    _task: str | None = None
-    _moments_of_task: int = 0
 
     def __post_init__(self) -> None:
         self.stage = Stage(self.clock)
         self.engine.stage, self.engine.function = self.stage, self._run_task
         self.sandbox = make_sandbox(self.clock)
         self.amazon = SandboxClient(self.sandbox, self.clock)
-        self.amazon.on_arrival = lambda: self._moment("sent")
-        self.ledger = Ledger(self._moment)
-        self.people = People()
-        self.people.moment = self._moment
+        self.ledger = Ledger()
+        self.people = FakePeople()
         self.telemetry = Telemetry()
         self.recoveries = Recoveries(self.engine)
         self.settings = SimpleNamespace(support_address=SUPPORT)
@@ -256,9 +220,6 @@ class Scene:
             self.stage.run(self.clock.now() + SWEEP_EVERY)
             self.swept += SWEEP_REQUESTS({}, None)["taken"]
 
-    def stop(self, request_id: str, epoch: int) -> None:
-        self.engine.client.stop_execution(executionArn=self.engine.arn_of(request_id, epoch))
-
     # ---- what a test looks at ---------------------------------------------------------------------
 
     def record(self, generation: int = 0, operation: Operation = Operation.CREATE_GIFT_CARD) -> Record:
@@ -306,23 +267,5 @@ class Scene:
         return SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
 
     def _run_task(self, event: dict[str, Any]) -> dict[str, Any]:
-        context = self._context()
-        self._task, self._moments_of_task = event["task"], 0
         self.tasks.append(event["task"])
-        try:
-            self._moment("begun")
-            answer = RECOVER_REQUEST(event, context)
-            self._moment("done")
-        finally:
-            self._task = None
-        return answer
-
-    def _moment(self, name: str) -> None:
-        if self._task is None:
-            return
-        self._moments_of_task += 1
-        moment = f"{self._task} {self._moments_of_task} {name}"
-        self.moments.append(moment)
-        if moment in self.deaths:
-            self.deaths.remove(moment)
-            raise ProcessDied(moment)
+        return RECOVER_REQUEST(event, self._context())
