@@ -68,31 +68,26 @@ class Died(BaseException):
 
 @dataclass
 class Life:
-    """How many calls to AWS a process has made, and at which it dies; None: it lives on.
+    """What a process has called at AWS.
 
     Attributes:
         deaf_at: a method, and which of its calls takes effect without an answer.
     """
 
-    dies_at: int | None = None
     deaf_at: tuple[str, int] | None = None
-    calls: int = 0
     calls_of: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Mortal:
-    """An AWS client of a process that may die: the call at which it does has no effect."""
+    """An AWS client of a process that may not hear an answer."""
 
     client: Any
     life: Life
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(**members: Any) -> Any:
-            self.life.calls += 1
             self.life.calls_of[name] += 1
-            if self.life.calls == self.life.dies_at:
-                raise Died
             answer = getattr(self.client, name)(**members)
             if self.life.deaf_at == (name, self.life.calls_of[name]):
                 raise ReadTimeoutError(endpoint_url="https://aws.test")

@@ -200,11 +200,8 @@ NO_BOOK: Final = When(PAGE, [NO_PAGE])
 #: Nothing of an operation gets through in its first minutes.
 SILENCE: Final = When(OPERATION, [LOST], ends=130)
 
-#: Amazon shows the first card as another one than was ordered, or as refunded or expired.
+#: Amazon shows the first card as another one than was ordered.
 ANOTHER_CARD: Final = amazon(When(OPERATION, [{"kind": "wrongAmount"}, {"kind": "wrongCurrency"}], numbers=FIRST))
-OTHER_AMOUNT: Final = amazon(When(OPERATION, [{"kind": "wrongAmount"}], numbers=FIRST))
-OTHER_CURRENCY: Final = amazon(When(OPERATION, [{"kind": "wrongCurrency"}], numbers=FIRST))
-NOT_LIVE: Final = amazon(When(OPERATION, [{"kind": "refunded"}, {"kind": "expired"}], numbers=FIRST))
 
 #: The account has no money, and nobody pays in.
 PENNILESS: Final = ((0.0, 0),)
@@ -217,11 +214,6 @@ ROTATED: Final = (Rotation(100, 110, 120),)
 def only_the_book_tells(until: float) -> Scene:
     """Until then each order is charged for unheard, and its reversal is told that there is nothing."""
     return amazon(When(OPERATION, [DONE_AND_LOST], ends=until), When(REVERSAL, [NOT_PERMITTED], ends=until))
-
-
-def first_told(fault: Fault) -> Scene:
-    """Amazon's first answer to each order is that one, and the second would close it for good."""
-    return amazon(When(OPERATION, [fault], numbers=FIRST), REFUSED_SECOND)
 
 
 def _tells(secret: str) -> Mapping[str, Any]:
@@ -520,21 +512,6 @@ def answers_slow(seconds: float, numbers: range) -> Scene:
         shore.deliver = slowly
 
     return arrange
-
-
-def answers_crossed(life: Watched) -> None:
-    """Somewhere on the way, an operation's answer is taken for the next one's."""
-    shore: Any = life.shore
-    deliver, before = shore.deliver, list[Any]()
-
-    def cross(signed: SignedCall) -> Any:
-        delivery = deliver(signed)
-        if signed.call.name not in set(Operation) or life.shore.is_calm:
-            return delivery
-        before.append(delivery)
-        return before[-2] if len(before) > 1 else delivery
-
-    shore.deliver = cross
 
 
 def mails_fail(life: Watched) -> None:

@@ -88,36 +88,6 @@ def test_role_needs_its_ledger_permission(cloud: Cloud) -> None:
     assert allowed.status == 404, allowed.text
 
 
-def test_role_needs_its_permission_to_read_keys(cloud: Cloud) -> None:
-    # given an account whose keys no function has read yet
-    secrets = cloud.client("secretsmanager")
-    account = f"fresh-{uuid.uuid4().hex[:8]}"
-    current = secrets.get_secret_value(SecretId=cloud.outputs.accountSecretId)["SecretString"]
-    prefix = cloud.outputs.accountSecretId.removesuffix(cloud.outputs.accountName)
-    secrets.create_secret(Name=f"{prefix}{account}", SecretString=current)
-    order = {**ORDER, "account": account}
-    function = cloud.outputs.functionNames["CreateGiftCard"]
-    with without_permission(cloud, function, "AccountKeys"):
-        # when an order names it, then the order cannot be sent
-        denied = cloud.call("POST", "/gift-cards", order, key=new_key())
-    assert denied.status == 503, denied.text
-    # and with the permission the same order is
-    assert cloud.call("POST", "/gift-cards", order, key=new_key()).status == 201
-
-
-def test_role_needs_its_permission_on_the_vault(cloud: Cloud) -> None:
-    # given a function whose role may not use the card vault
-    function = cloud.outputs.functionNames["ActivateGiftCard"]
-    card = {**ORDER, "cardNumber": f"6{uuid.uuid4().int % 10**18:018d}"}
-    cloud.sandbox.post("cards", {"cardNumber": card["cardNumber"], "denomination": None})
-    with without_permission(cloud, function, "CardVault"):
-        # when a card is to be activated, then it is not: its number could not be kept for a recovery
-        denied = cloud.call("POST", "/activations", card, key=new_key())
-    assert denied.status == 503, denied.text
-    # and with the permission it is
-    assert cloud.call("POST", "/activations", card, key=new_key()).status == 201
-
-
 def test_vault_opens_in_the_name_of_an_order_only(cloud: Cloud) -> None:
     # given somebody who has the vault permission of a function's role
     iam, name = cloud.client("iam"), f"vault-{uuid.uuid4().hex[:8]}"
