@@ -55,8 +55,6 @@ QUESTIONS: dict[Ask, dict[str, object]] = {
 }
 CALLED: dict[Ask, dict[str, object]] = {operation: success("CreateGiftCard"), reversal: success("CancelGiftCard")}
 
-questions = pytest.mark.parametrize("ask", QUESTIONS)
-
 
 @contextlib.contextmanager
 def amazon_that(behave: Behaviour) -> Iterator[Amazon]:
@@ -64,26 +62,25 @@ def amazon_that(behave: Behaviour) -> Iterator[Amazon]:
         yield Amazon(client)
 
 
-@questions
-def test_a_question_that_never_left_was_not_asked(ask: Ask) -> None:
+def without_answer(ask: Ask, because: UnknownBecause | NotExecutedBecause) -> object:
+    """What a call is that was not answered."""
+    if isinstance(because, UnknownBecause):
+        return Unresolved(unknown=because) if ask is reversal else Unknown(because)
+    return Unresolved(not_executed=because) if ask is reversal else NotExecuted(because)
+
+
+@pytest.mark.parametrize("ask", QUESTIONS | CALLED)
+def test_what_is_not_answered_is_told_by_how_far_it_came(ask: Ask) -> None:
     # given nobody at the address
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     amazon = Amazon(IncentivesClient(f"http://127.0.0.1:{port}"))
-
-    assert ask(amazon, PATIENCE) == NotExecuted(NotExecutedBecause.NOT_SENT)
-
-
-@questions
-def test_a_question_whose_connection_breaks_has_no_answer(ask: Ask) -> None:
+    assert ask(amazon, PATIENCE) == without_answer(ask, NotExecutedBecause.NOT_SENT)
+    # then a connection that breaks, and one that says nothing for longer than there is time
     with amazon_that(dropping) as amazon:
-        assert ask(amazon, PATIENCE) == Unknown(UnknownBecause.CONNECTION_LOST)
-
-
-@questions
-def test_a_question_is_not_waited_for_longer_than_its_time(ask: Ask) -> None:
+        assert ask(amazon, PATIENCE) == without_answer(ask, UnknownBecause.CONNECTION_LOST)
     with amazon_that(silent) as amazon:
-        assert ask(amazon, 0.1) == Unknown(UnknownBecause.TIMED_OUT)
+        assert ask(amazon, 0.1) == without_answer(ask, UnknownBecause.TIMED_OUT)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +107,7 @@ def test_a_bug_of_ours_makes_no_answer_of_a_good_one(
         # when the reader raises
         monkeypatch.setattr(*((room, "open_answer") if breaks == "opening" else (of, reader)), bug)
         # then nobody is told that anything has failed: whether it has is not known
-        unknown = UnknownBecause.UNREADABLE
-        assert ask(amazon, PATIENCE) == (Unresolved(unknown=unknown) if ask is reversal else Unknown(unknown))
+        assert ask(amazon, PATIENCE) == without_answer(ask, UnknownBecause.UNREADABLE)
 
 
 def test_an_attempt_that_ends_unread_keeps_its_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
