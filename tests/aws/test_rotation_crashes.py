@@ -380,3 +380,9 @@ def test_a_watch_whose_key_somebody_else_has_replaced_ends(scene: Scene) -> None
     assert report.outcome is Outcome.OVERTAKEN
     assert scene.labels()["AWSCURRENT"] == "THIRDKEY"
     assert "AWSPENDING" not in scene.labels()
+
+
+def test_labels_that_cannot_be_read_for_a_moment_are_looked_at_again(scene: Scene) -> None:
+    ready(scene)
+    assert scene.rotate(life=Life(deaf_at=("describe_secret", 2))).outcome is Outcome.KEPT
+    assert scene.labels() == {"AWSCURRENT": scene.new, "AWSPREVIOUS": scene.old}
