@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.errors import AccountUnusable, CancelWindowOver, LedgerUnavailable
-from incentives.domain.ledger import EDGES, Cause, Change, Intent, KeyItem, Lost, Record, Status, TooLateStage
+from incentives.domain.ledger import Cause, Change, Intent, KeyItem, Lost, Record, Status, TooLateStage
 from incentives.domain.operations import Operation
 from incentives.domain.parking import INSUFFICIENT_FUNDS
 from incentives.domain.recovery import ALREADY_ACTIVATED, GENERATIONS_MAX, KEY_REFUSED, Reissue
@@ -174,8 +174,6 @@ class Watched(Life):
 
     def _of_write(self, before: Record, written: Record) -> Iterator[str]:
         name = written.request_id
-        if written.status not in EDGES[before.status]:
-            yield f"I3 {name} went from {before.status.value} to {written.status.value}"
         if getattr(self._here, "actor", "") == "sweep":
             yield from self._of_sweep(before, written)
         yield from self._of_holder(before, written)
@@ -193,8 +191,6 @@ class Watched(Life):
         """It leaves alone who is heard of, who only waits, and what is in the backlog."""
         name, now = written.request_id, self.stage.time
         latest = now + timedelta(seconds=max(self.plan.skews))
-        if before.wake_at and before.wake_at > latest:
-            yield f"I8 the sweep took {name} from a holder who is heard of"
         earlier = self.states[name][-3:-2]
         # Whoever has just sent something waits for its answer, and for nothing else.
         has_sent = bool(earlier) and _sends(before) > _sends(earlier[0][1])
@@ -241,8 +237,6 @@ class Watched(Life):
             since = [record.status, *(each.status for _, each in self.states[record.request_id][repeats[1] - 1 :])]
             if all(status.is_open for status in since):
                 self.seen.append(f"I2 a repeat has sent {record.request_id}, which was open")
-        if record.status is Status.RECOVERING and record.reversal_attempts:
-            self.seen.append(f"I7 {record.request_id} was sent again after its reversal")
         # As it was before this send: a death is made out to be an unknown only by whoever sends next.
         unknown_at = next((each.first_unknown_at for _, each in self.states[record.request_id][-2:-1]), None)
         is_unwanted = record.intent is not Intent.RETRY and record.status is Status.RECOVERING
