@@ -39,9 +39,7 @@ PACKAGES: Final = {
     "pydantic": {"api"},
 }
 #: Documents the API; no function loads them, and the layer lacks them.
-DOCUMENTATION: Final = {
-    LAYER / "api" / f"{name}.py" for name in ("bulk_shapes", "examples", "openapi", "routes", "shapes")
-}
+DOCUMENTATION: Final = {LAYER / "api" / f"{name}.py" for name in ("openapi", "routes", "models/case_files")}
 LEVELS: Final = ("debug", "info", "warning", "error", "exception", "critical", "log")
 #: Touches the HTTP library's own logger only to silence it.
 SILENCES: Final = LAYER / "agcod" / "transport.py"

@@ -1,8 +1,8 @@
-"""The HTTP API as an OpenAPI 3.1 document, from the models that read its requests and the shapes of its responses.
+"""The HTTP API as an OpenAPI 3.1 document, from the models of its bodies and responses.
 
     python -m incentives.api.openapi > docs/openapi.json
 
-Nothing of it runs in a function. Descriptions of members are the `Attributes` of their model's docstring.
+Nothing of it runs in a function. Schemas are pydantic's; examples are put together from those of the fields.
 """
 
 from __future__ import annotations
@@ -10,30 +10,38 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
-from inspect import cleandoc
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from incentives import __version__
-from incentives.api import examples
-from incentives.api.bulk import ORDER_ID
 from incentives.api.gateway import BODY_BYTES_MAX
-from incentives.api.models import Body, Member
-from incentives.api.problems import MEDIA_TYPE
+from incentives.api.models.base import Body
+from incentives.api.models.bulk_orders import ORDER_ID, ORDER_ID_PATTERN, NewOrder
+from incentives.api.models.problems import Problem
+from incentives.api.models.single_requests import REQUEST_ID, IssuedResponse, RequestNow
+from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
 from incentives.api.routes import ROUTES, Route
-from incentives.api.shapes import Problem
-from incentives.domain.accounts.account import ACCOUNT_NAME
-from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
+from incentives.domain.errors import (
+    AccountUnusable,
+    BodyTooLarge,
+    GatewayError,
+    InvalidInput,
+    KeyReused,
+    NotFound,
+    RefusedByAmazon,
+    StateConflict,
+)
+from incentives.domain.single_requests.record import Status
 from incentives.domain.single_requests.request_ids import (
     IDEMPOTENCY_KEY_FIELD,
     IDEMPOTENCY_KEY_LENGTH_MAX,
     REQUEST_ID_LENGTH_MAX,
 )
-from incentives.domain.texts import TEXT_PATTERN
 
 Json = dict[str, Any]
 
@@ -68,24 +76,101 @@ Members may be added to answers: a client ignores those that it does not know.
 #: What API Gateway answers by itself, on every route (the template's gateway responses), and some of it the code too.
 GATEWAY_STATUSES: Final = (400, 401, 403, 404, 413, 415, 429, 500, 502, 504)
 
-PROBLEMS: Final[Mapping[int, str]] = {
-    400: "A member, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
-    401: "The request carries no valid authorization.",
-    402: "Amazon refused: the account's funds do not suffice.",
-    403: "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
-    404: "There is no such request, bulk order or route.",
-    409: "The state of the request or bulk order does not allow this; `requestStatus` or `orderStatus` names it.",
-    413: "The body is too large.",
-    415: "The body is not JSON.",
-    422: "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
-    429: "Too many calls; nothing was done.",
-    500: "Something unforeseen happened. Repeat the request with the same key.",
-    502: "The outcome is not known. Repeat the request with the same key.",
-    503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
-    "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
-    "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, with "
-    "the same Idempotency-Key, works once the cause is mended.",
-    504: "The outcome is not known. Repeat the request with the same key.",
+#: By status: what it means, and an error of it. Those that only API Gateway answers are as the template words them:
+#: title, detail, errorType.
+PROBLEMS: Final[Mapping[int, tuple[str, GatewayError | tuple[str, str, str]]]] = {
+    400: (
+        "A member, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
+        InvalidInput("amount", "must be greater than zero"),
+    ),
+    401: (
+        "The request carries no valid authorization.",
+        ("Unauthorized", "The request carries no valid authorization.", "Unauthorized"),
+    ),
+    402: (
+        "Amazon refused: the account's funds do not suffice.",
+        RefusedByAmazon(
+            "Top up the account at Amazon, then send the order under a new key.",
+            request_id=REQUEST_ID,
+            http_status=402,
+            retryable=False,
+            error_code="F300",
+            error_type="InsufficientFunds",
+        ),
+    ),
+    403: (
+        "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
+        ("Forbidden", "The signer may not call this route.", "AccessDenied"),
+    ),
+    404: ("There is no such request, bulk order or route.", NotFound(REQUEST_ID)),
+    409: (
+        "The state of the request or bulk order does not allow this; `requestStatus` or `orderStatus` names it.",
+        StateConflict(
+            "Amazon refused this request: there is nothing to cancel.", request_id=REQUEST_ID, status=Status.REFUSED
+        ),
+    ),
+    413: ("The body is too large.", BodyTooLarge("body", f"must be at most {BODY_BYTES_MAX} bytes")),
+    415: (
+        "The body is not JSON.",
+        ("Unsupported Media Type", "The body has to be application/json.", "UnsupportedMediaType"),
+    ),
+    422: (
+        "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
+        KeyReused(["amount"], request_id=REQUEST_ID),
+    ),
+    429: (
+        "Too many calls; nothing was done.",
+        (
+            "Too Many Requests",
+            "Too many requests; nothing was done. Send the same request again a little later.",
+            "Throttled",
+        ),
+    ),
+    500: ("Something unforeseen happened. Repeat the request with the same key.", Unexpected()),
+    502: (
+        "The outcome is not known. Repeat the request with the same key.",
+        ("Bad Gateway", "The outcome is not known. Send the same request with the same key again.", "Internal"),
+    ),
+    503: (
+        "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
+        "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
+        "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, "
+        "with the same Idempotency-Key, works once the cause is mended.",
+        AccountUnusable("emea", "has no secret"),
+    ),
+    504: (
+        "The outcome is not known. Repeat the request with the same key.",
+        ("Gateway Timeout", "The outcome is not known. Send the same request with the same key again.", "Timeout"),
+    ),
+}
+
+#: What is different in the examples of a request whose outcome is not known, of one that waits for its turn, and of an
+#: order that was only just made.
+UNKNOWN: Final[Json] = {
+    "status": "RECOVERING",
+    "gcId": None,
+    "gcExpirationDate": None,
+    "errorCode": "F400",
+    "errorType": "SystemTemporarilyUnavailable",
+}
+WAITING: Final[Json] = {
+    "status": "PENDING",
+    "updatedAt": "2026-03-01T12:00:00Z",
+    "dueAt": "2026-03-01T12:00:09Z",
+    "gcId": None,
+    "gcExpirationDate": None,
+    "cancellableUntil": None,
+}
+_NEW_ORDER: Final[Json] = {
+    "status": "AWAITING_FILE",
+    "updatedAt": "2026-03-01T12:00:00Z",
+    "rows": None,
+    "totals": [],
+    "leftOut": {"blankRows": 0, "emptyColumns": 0},
+    "issuedTotals": [],
+    "counts": dict.fromkeys(("issued", "refused", "open", "waiting", "reversed", "escalated", "notIssued"), 0),
+    "requestsPerSecond": None,
+    "estimatedEndAt": None,
 }
 
 _TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts")
@@ -142,8 +227,8 @@ _PARAMETERS: Final[Json] = {
         "in": "path",
         "required": True,
         "description": "As the answer named it that made the order.",
-        "schema": {"type": "string", "pattern": f"^{ORDER_ID.pattern}$"},
-        "example": examples.BODIES["Order"]["orderId"],
+        "schema": {"type": "string", "pattern": ORDER_ID_PATTERN},
+        "example": ORDER_ID,
     },
     "Prefer": {
         "name": "Prefer",
@@ -159,7 +244,7 @@ _PARAMETERS: Final[Json] = {
         "required": True,
         "description": "As an answer named it; of a request that was issued again, any of its ids.",
         "schema": {"type": "string", "pattern": f"^[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}$"},
-        "example": examples.BODIES["GiftCard"]["requestId"],
+        "example": REQUEST_ID,
     },
 }
 
@@ -192,8 +277,8 @@ def document() -> Json:
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "responses": {name_of(status): _problem_response(status) for status in PROBLEMS},
-            "examples": {name: {"value": examples.BODIES[name]} for name in _example_names()},
-            "schemas": _schemas(),
+            "examples": {name: {"value": example(name)} for name in _example_names()},
+            "schemas": schemas(),
         },
     }
 
@@ -263,43 +348,38 @@ def _responses(route: Route) -> Iterator[tuple[int, Json]]:
             {
                 "description": response.description,
                 "headers": {name: _ref("headers", component) for name, component in headers.items()},
-                "content": _content(response.shape, route if status == HTTPStatus.ACCEPTED else None),
+                "content": _content(response.model, route if status == HTTPStatus.ACCEPTED else None),
             },
         )
     for status in {*GATEWAY_STATUSES, *route.problems}:
         yield status, _ref("responses", name_of(status))
 
 
-def _content(model: type, accepts: Route | None = None) -> Json:
+def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
     """A body; of a 202, the route that answers it: a request that is open looks different."""
-    name = model.__name__
     if accepts is None or not _is_request(model):
-        shown: Json = {"typical": _ref("examples", name)}
+        shown: Json = {"typical": _ref("examples", model.__name__)}
     else:
-        shown = {"unknown": {"value": _open_example(examples.BODIES[name], examples.UNKNOWN)}}
+        shown = {"unknown": {"value": example(model.__name__, UNKNOWN)}}
         if accepts.preferring:
-            shown["waiting"] = {"value": _open_example(examples.BODIES[name], examples.WAITING)}
-    return {"application/json": {"schema": _ref("schemas", name), "examples": shown}}
+            shown["waiting"] = {"value": example(model.__name__, WAITING)}
+    return {"application/json": {"schema": _ref("schemas", model.__name__), "examples": shown}}
 
 
-def _is_request(model: type) -> bool:
-    return "requestId" in examples.BODIES[model.__name__]
-
-
-def _open_example(closed: Mapping[str, Any], opened: Mapping[str, Any]) -> Json:
-    return {**closed, **{name: value for name, value in opened.items() if name in closed}}
+def _is_request(model: type[BaseModel]) -> bool:
+    return issubclass(model, IssuedResponse | RequestNow)
 
 
 def _example_names() -> list[str]:
     bodies = {route.body for route in ROUTES if route.body is not None}
     # A request that is answered 202 has examples of its own.
     told = {
-        response.shape
+        response.model
         for route in ROUTES
         for status, response in route.responses.items()
-        if status != HTTPStatus.ACCEPTED or not _is_request(response.shape)
+        if status != HTTPStatus.ACCEPTED or not _is_request(response.model)
     }
-    return sorted(_name(model) for model in (*bodies, *told))
+    return sorted(model.__name__ for model in {*bodies, *told})
 
 
 def _problem_response(status: int) -> Json:
@@ -307,9 +387,9 @@ def _problem_response(status: int) -> Json:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "RetryAfterIfAny"
     return {
-        "description": PROBLEMS[status],
+        "description": PROBLEMS[status][0],
         "headers": {name: _ref("headers", component) for name, component in headers.items()},
-        "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem"), "example": examples.problem(status)}},
+        "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem"), "example": problem_example(status)}},
     }
 
 
@@ -317,91 +397,37 @@ def _ref(kind: str, name: str) -> Json:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-# ---- schemas -------------------------------------------------------------------------------------
+# ---- schemas and examples -----------------------------------------------------------------------
 
 
-class _Plain(GenerateJsonSchema):
+class _Untitled(GenerateJsonSchema):
     """Without a title for each member, which repeats its name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - pydantic's own signature
         return False
 
 
-def _schemas() -> Json:
-    bodies = set(_with_parts(route.body for route in ROUTES if route.body is not None))
-    responses = {response.shape for route in ROUTES for response in route.responses.values()} | {Problem}
+@cache
+def schemas() -> Json:
+    """Of every model, by name."""
+    bodies = {route.body for route in ROUTES if route.body is not None}
+    responses = {response.model for route in ROUTES for response in route.responses.values()} | {Problem}
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in sorted(responses, key=_name)],
+        [
+            (model, "validation" if issubclass(model, Body) else "serialization")
+            for model in sorted({*bodies, *responses}, key=lambda model: model.__name__)
+        ],
         ref_template="#/components/schemas/{model}",
-        schema_generator=_Plain,
+        schema_generator=_Untitled,
     )
-    described = _models_by_name(responses) | {body.__name__: body for body in bodies}
-    schemas: Json = {}
-    for name, schema in sorted((definitions["$defs"] | {_name(body): _body_schema(body) for body in bodies}).items()):
-        schemas[name] = _plain(schema)
-        if name in described:
-            _describe(schemas[name], described[name])
-    for body in bodies:
-        _refine(schemas[_name(body)]["properties"])
-    return schemas
-
-
-def _name(model: type) -> str:
-    return model.__name__
-
-
-def _with_parts(bodies: Iterable[type[Body]]) -> Iterator[type[Body]]:
-    for body in bodies:
-        yield body
-        yield from _with_parts(member.body for member in body.MEMBERS.values() if member.body is not None)
-
-
-def _body_schema(body: type[Body]) -> Json:
-    """A body as JSON schema."""
-    schema: Json = {
-        "additionalProperties": False,
-        "description": "",
-        "properties": {name: _member_schema(member) for name, member in body.MEMBERS.items()},
-    }
-    required = [name for name, member in body.MEMBERS.items() if member.required]
-    return schema | ({"required": required} if required else {}) | {"type": "object"}
-
-
-def _member_schema(member: Member) -> Json:
-    default = {} if member.default is None else {"default": member.default}
-    match member.kind:
-        case "text":
-            limits: Json = {} if member.length_max is None else {"maxLength": member.length_max, "minLength": 1}
-            limits |= {"pattern": TEXT_PATTERN} if limits else {}
-            limits |= {} if member.pattern is None else {"pattern": member.pattern}
-            limits |= {"enum": [*member.choices]} if member.choices else {}
-            kind: Json = {**default, **limits, "type": "string"}
-        case "flag":
-            kind = {**default, "type": "boolean"}
-        case "object" if member.body is not None:
-            kind = _ref("schemas", _name(member.body))
-        case "object":
-            kind = {"additionalProperties": True, "type": "object"}
-        case "amount" | "anything":
-            # An amount is refined below.
-            return {}
-        case _:
-            assert_never(member.kind)
-    return {"anyOf": [kind, {"type": "null"}]} if member.may_be_null else kind
-
-
-def _models_by_name(roots: set[type[BaseModel]]) -> dict[str, type]:
-    """The models themselves and every model among their siblings: a module's public models have one name each."""
-    modules = {sys.modules[root.__module__] for root in roots}
-    found = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
-    return {each.__name__: each for each in found if issubclass(each, BaseModel)}
+    return {name: _plain(schema) for name, schema in sorted(definitions["$defs"].items())}
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
     """A schema without pydantic's titles and null defaults, and with `type: [string, null]` for what may be null."""
     match schema:
         case {"anyOf": [{"type": str(kind), **rest}, {"type": "null"}], **others} if "enum" not in rest:
-            return _plain({**others, "type": [kind, "null"], **rest})
+            return _plain({**rest, "type": [kind, "null"], **others})
         case Mapping():
             return {
                 name: _plain(value)
@@ -414,44 +440,51 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
             return schema
 
 
-def _describe(schema: Json, model: type) -> None:
-    schema["description"] = cleandoc(model.__doc__ or "").split("\n\nAttributes:")[0]
-    texts = _attributes(model)
-    for member, definition in schema.get("properties", {}).items():
-        if member in texts:
-            definition["description"] = texts[member]
+def example(name: str, different: Mapping[str, Any] | None = None) -> Json:
+    """Of a model: the examples of its fields, null where there is none; but for some, where it has them."""
+    if different is None:
+        different = _NEW_ORDER if name == NewOrder.__name__ else {}
+    shown: Json = _example(_ref("schemas", name))
+    return shown | {field: value for field, value in different.items() if field in shown}
 
 
-def _attributes(model: type) -> dict[str, str]:
-    """The `Attributes` sections of a model's docstring and its parents', by the member's name in JSON."""
-    texts: dict[str, str] = {}
-    for parent in reversed(model.__mro__):
-        if parent in {BaseModel, Body, object}:
-            continue
-        section = cleandoc(parent.__doc__ or "").partition("Attributes:\n")[2]
-        for match in re.finditer(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
-            field = parent.model_fields.get(match[1]) if issubclass(parent, BaseModel) else None
-            name = (field.alias if field else None) or match[1]
-            text = " ".join(match[2].split())
-            texts[name] = text[0].upper() + text[1:] if text[0] != "`" else text
-    return texts
+def _example(schema: Json) -> Any:  # noqa: ANN401 - any JSON value
+    match schema:
+        case {"examples": [first, *_]} | {"const": first} | {"enum": [first, *_]} | {"default": first}:
+            return first
+        case {"$ref": str(reference)}:
+            return _example(schemas()[reference.rpartition("/")[2]])
+        case {"oneOf": [first, *_]}:
+            return _example(first)
+        case {"type": "array", "items": items}:
+            return [_example(items)]
+        case {"properties": properties}:
+            required = schema.get("required", ())
+            # What may be absent is shown only where its field has an example.
+            return {name: _example(part) for name, part in properties.items() if name in required or "examples" in part}
+        case _:
+            return None
 
 
-def _refine(members: Json) -> None:
-    """What the code checks beyond the models, in the words of JSON schema."""
-    if "amount" in members:
-        members["amount"] = {
-            "description": members["amount"]["description"],
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": int(AMOUNT_MAX)},
-            ],
-        }
-    if "currencyCode" in members:
-        members["currencyCode"]["enum"] = [*CURRENCY_DECIMALS]
-    if "account" in members:
-        members["account"]["pattern"] = f"^{ACCOUNT_NAME.pattern}$"
+def problem_example(status: int) -> Json:
+    """An error of a status."""
+    match PROBLEMS[status][1]:
+        case GatewayError() as error:
+            return problem(error)
+        case title, detail, error_type:
+            return Problem(
+                type="about:blank",
+                title=title,
+                status=status,
+                detail=detail,
+                request_id=None,
+                error_code=None,
+                error_type=error_type,
+                retryable=status in _RETRYABLE,
+            ).dump()
 
+
+_RETRYABLE: Final = frozenset({429, 502, 504})
 
 if __name__ == "__main__":
     sys.stdout.write(text())
