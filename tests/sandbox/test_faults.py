@@ -185,10 +185,10 @@ def test_a_card_shown_as_refunded_is_refunded(model: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "transport"), [("drop", "drop"), ("timeout", "hold"), ("resend", "answer"), ("page", "answer")]
+    ("response", "transport"), [("drop", "drop"), ("timeout", "hold"), ("resend", "answer"), ("page", "answer")]
 )
 def test_a_late_effect_lands_when_its_time_comes(model: Model, response: str, transport: str) -> None:
-    assert spoiled_create(model, LATE, response=response).transport == transport
+    assert spoiled_create(model, LATE, answer=response).transport == transport
     model.time.advance(59.9)
     assert model.net == 0
     assert report(model.sandbox)["pendingEffects"] == 1

@@ -269,14 +269,26 @@ SENDING: Final = [
     Mutant(
         "the fence holds Amazon's 15 minutes",
         "I7",
-        (cut(waits.in_flight_until, "record.last_sent_at + FENCE", "record.last_sent_at + timedelta(minutes=5)"),),
+        (
+            cut(
+                waits.in_flight_until,
+                "record.last_sent_at + IN_FLIGHT_WINDOW",
+                "record.last_sent_at + timedelta(minutes=5)",
+            ),
+        ),
         plan=staged(intents=REVERSE),
         scene=amazon(When(OPERATION, [lands_late(600, 1200)], ends=20 * MINUTE)),
     ),
     Mutant(
         "the fence holds 5 minutes for what was taken at the last moment",
         "I7",
-        (cut(waits.in_flight_until, "record.last_sent_at + FENCE", "record.last_sent_at + timedelta(minutes=15)"),),
+        (
+            cut(
+                waits.in_flight_until,
+                "record.last_sent_at + IN_FLIGHT_WINDOW",
+                "record.last_sent_at + timedelta(minutes=15)",
+            ),
+        ),
         plan=staged(intents=REVERSE),
         scene=amazon(When(OPERATION, [lands_late(1100, 1200)], ends=20 * MINUTE)),
     ),

@@ -60,7 +60,7 @@ def test_what_takes_nothing_out_survives() -> None:
 
 
 def test_what_breaks_off_is_not_missed_for_its_promise() -> None:
-    no_time = cut(waits.in_flight_until, "record.last_sent_at + FENCE", "FENCE")
+    no_time = cut(waits.in_flight_until, "record.last_sent_at + IN_FLIGHT_WINDOW", "IN_FLIGHT_WINDOW")
     mutant = Mutant("a fence is a time", "I", (no_time,), plan=staged(intents=REVERSE), scene=amazon(SILENCE))
 
     found = kill(mutant, None, 1)

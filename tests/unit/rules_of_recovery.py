@@ -82,8 +82,8 @@ RULES = [
     Rule(
         "7 the fence is 20 minutes from the latest attempt, not from the first",
         waits.in_flight_until,
-        "record.last_sent_at + FENCE",
-        "record.first_sent_at + FENCE",
+        "record.last_sent_at + IN_FLIGHT_WINDOW",
+        "record.first_sent_at + IN_FLIGHT_WINDOW",
         sending.a_process_dies_while_it_repeats_and_the_order_is_cancelled_later,
     ),
     Rule(

@@ -23,13 +23,13 @@ from tests.unit.builders import HOUR, MINUTE, SECOND, record, reversing
 
 #: Sent once, at START.
 RECORD: Final = reversing()
-FENCED_AT: Final = START + IN_FLIGHT_WINDOW
-ANSWERED_AT: Final = FENCED_AT + MINUTE
+WINDOW_ENDS_AT: Final = START + IN_FLIGHT_WINDOW
+ANSWERED_AT: Final = WINDOW_ENDS_AT + MINUTE
 NEEDED_SINCE: Final = START - CLOCKS_APART
 
 
 def page(**updates: Any) -> KeptPage:
-    base = KeptPage(partner_id="Test1", as_of=FENCED_AT + SECOND, since=NEEDED_SINCE)
+    base = KeptPage(partner_id="Test1", as_of=WINDOW_ENDS_AT + SECOND, since=NEEDED_SINCE)
     return replace(base, **updates)
 
 
@@ -38,7 +38,7 @@ def page(**updates: Any) -> KeptPage:
     [
         ({}, True),
         # at the in-flight window itself a send may still be on its way
-        ({"as_of": FENCED_AT}, False),
+        ({"as_of": WINDOW_ENDS_AT}, False),
         ({"as_of": START}, False),
         # as far ahead as answers overtake each other
         ({"as_of": ANSWERED_AT + RESPONSES_APART}, True),
@@ -53,7 +53,7 @@ def page(**updates: Any) -> KeptPage:
         ({"is_whole": False, "since": NEEDED_SINCE - HOUR, "request_ids": frozenset({RECORD.request_id})}, True),
         # a page that is not to be had tells nothing by its time frame, but it may be to be had tomorrow
         ({"is_available": False, "since": NEEDED_SINCE + HOUR}, True),
-        ({"is_available": False, "as_of": FENCED_AT}, False),
+        ({"is_available": False, "as_of": WINDOW_ENDS_AT}, False),
         ({"is_available": False, "partner_id": "Test2"}, False),
     ],
 )
@@ -73,7 +73,7 @@ def test_the_in_flight_window_is_counted_from_the_last_send_and_the_time_frame_f
     repeated = replace(RECORD, last_sent_at=START + HOUR)
 
     assert not speaks_for(page(), repeated, ANSWERED_AT + HOUR)
-    assert speaks_for(page(as_of=FENCED_AT + HOUR + SECOND), repeated, ANSWERED_AT + HOUR)
+    assert speaks_for(page(as_of=WINDOW_ENDS_AT + HOUR + SECOND), repeated, ANSWERED_AT + HOUR)
     assert first_row_at(repeated) == NEEDED_SINCE
 
 
@@ -114,7 +114,7 @@ def test_no_page_ever_says_of_a_charge_that_there_is_none(
     sent = replace(RECORD, last_sent_at=START + repeated * SECOND)
     lands = START + ((0 if lands_first else repeated) + under_way) * SECOND
     # and a page that shows what happened in its time frame until it was shown
-    since, as_of = NEEDED_SINCE + begins * SECOND, FENCED_AT + (repeated + ends) * SECOND
+    since, as_of = NEEDED_SINCE + begins * SECOND, WINDOW_ENDS_AT + (repeated + ends) * SECOND
     shown = {sent.request_id} if since <= lands <= as_of else set[str]()
     found = page(since=since, as_of=as_of, request_ids=frozenset(shown))
 

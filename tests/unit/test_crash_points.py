@@ -158,7 +158,7 @@ def test_every_task_and_every_end_is_among_the_stories() -> None:
     assert tasks == set(Task) - {Task.DONE, Task.ESCALATED}
     assert moments_in_backlog > {
         "before ledger.get",
-        "after pacer.reserve",
+        "after rate_limiter.reserve",
         "after ledger.apply",
         "during amazon.attempt",
         "before backlog.put",
@@ -174,8 +174,8 @@ def test_the_moments_are_those_before_and_after_every_call_to_a_port() -> None:
     assert [remains.moment for remains in life.moments] == [
         "before accounts.get",
         "after accounts.get",
-        "before pacer.reserve",
-        "after pacer.reserve",
+        "before rate_limiter.reserve",
+        "after rate_limiter.reserve",
         "before amazon.sign",
         "after amazon.sign",
         "before ledger.open",
