@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.models.base import parse
@@ -19,9 +19,11 @@ from incentives.api.models.bulk_orders import (
     Total,
 )
 from incentives.api.parameters import read_key
-from incentives.domain.bulk_orders.bulk_order import BulkOrder, OrderView
 from incentives.domain.errors import OrderNotFound
 from incentives.domain.money import CURRENCY_DECIMALS, Money
+
+if TYPE_CHECKING:
+    from incentives.domain.bulk_orders.bulk_order import BulkOrder, OrderView
 
 #: An order takes minutes to hours; its counts are written down every few rows.
 RETRY_AFTER_SECONDS: Final = 5

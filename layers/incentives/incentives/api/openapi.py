@@ -132,10 +132,12 @@ PROBLEMS: Final[Mapping[int, tuple[str, GatewayError | tuple[str, str, str]]]] =
         ("Bad Gateway", "The outcome is not known. Send the same request with the same key again.", "Internal"),
     ),
     503: (
-        "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
-        "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
-        "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, "
-        "with the same Idempotency-Key, works once the cause is mended.",
+        (
+            "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
+            "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the "
+            "ledger, Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the "
+            "same call, with the same Idempotency-Key, works once the cause is mended."
+        ),
         AccountUnusable("emea", "has no secret"),
     ),
     504: (
@@ -460,8 +462,12 @@ def _example(schema: Json) -> Any:  # noqa: ANN401 - any JSON value
             return [_example(items)]
         case {"properties": properties}:
             required = schema.get("required", ())
-            # What may be absent is shown only where its field has an example.
-            return {name: _example(part) for name, part in properties.items() if name in required or "examples" in part}
+            # What may be absent is shown where its field has an example, or is never null.
+            return {
+                name: _example(part)
+                for name, part in properties.items()
+                if name in required or not {"examples", "$ref"}.isdisjoint(part)
+            }
         case _:
             return None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.api.gateway import ApiCall
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import InvalidInput
 from incentives.domain.single_requests.request_ids import IDEMPOTENCY_KEY_FIELD, parse_idempotency_key
+
+if TYPE_CHECKING:
+    from incentives.api.gateway import ApiCall
 
 #: No gift card of Amazon's is this old, and nothing before it needs calendars that end.
 FIRST_DAY: Final = date(2000, 1, 1)

@@ -115,7 +115,7 @@ def parse(model: type[BodyT], members: Mapping[str, Any]) -> BodyT:
         return model.model_validate(members)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-    path = ".".join(map(str, first["loc"])) or "body"
+    path = ".".join(map(str, first["loc"])) if first["loc"] else "body"
     told = first["msg"] if first["type"] == _TOLD else _SENTENCES[first["type"]].format(**first.get("ctx", {}))
     raise InvalidInput(path, told)
 
