@@ -16,7 +16,7 @@ LAYERS = ROOT / "layers"
 # What the Lambda runtime brings along: boto3 and what it needs.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 # Unpacked, with bytecode; a quarter more than they have. Both are fetched and unpacked before a cold start can begin.
-DEPENDENCIES_BYTES_MAX = 12_000_000
+DEPENDENCIES_BYTES_MAX = 25_000_000
 INCENTIVES_BYTES_MAX = 2_000_000
 
 

@@ -431,3 +431,9 @@ def test_options_pass_through_as_amazon_names_them() -> None:
         "notification": {"a": [1]},
     }
     assert parse(ActivateGiftCardBody, ACTIVATION).options() == {}
+
+
+def test_a_body_is_shown_without_what_it_holds() -> None:
+    body = parse(ActivateGiftCardBody, ACTIVATION)
+    assert body.card_number == NUMBER
+    assert NUMBER not in f"{body!r}{body}"

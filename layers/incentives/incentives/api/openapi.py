@@ -29,7 +29,6 @@ from incentives.api.routes import ROUTES, Route
 from incentives.domain.errors import (
     AccountUnusable,
     BodyTooLarge,
-    GatewayError,
     InvalidInput,
     KeyReused,
     NotFound,
@@ -76,74 +75,52 @@ Members may be added to answers: a client ignores those that it does not know.
 #: What API Gateway answers by itself, on every route (the template's gateway responses), and some of it the code too.
 GATEWAY_STATUSES: Final = (400, 401, 403, 404, 413, 415, 429, 500, 502, 504)
 
-#: By status: what it means, and an error of it. Those that only API Gateway answers are as the template words them:
-#: title, detail, errorType.
-PROBLEMS: Final[Mapping[int, tuple[str, GatewayError | tuple[str, str, str]]]] = {
-    400: (
-        "A member, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
-        InvalidInput("amount", "must be greater than zero"),
+PROBLEMS: Final[Mapping[int, str]] = {
+    400: "A member, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
+    401: "The request carries no valid authorization.",
+    402: "Amazon refused: the account's funds do not suffice.",
+    403: "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
+    404: "There is no such request, bulk order or route.",
+    409: "The state of the request or bulk order does not allow this; `requestStatus` or `orderStatus` names it.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
+    429: "Too many calls; nothing was done.",
+    500: "Something unforeseen happened. Repeat the request with the same key.",
+    502: "The outcome is not known. Repeat the request with the same key.",
+    503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
+    "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
+    "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, with "
+    "the same Idempotency-Key, works once the cause is mended.",
+    504: "The outcome is not known. Repeat the request with the same key.",
+}
+
+#: The examples of problems: one error of each status that our code answers, and errorType and retryable of those that
+#: only API Gateway does.
+_ERRORS: Final = (
+    InvalidInput("amount", "must be greater than zero"),
+    RefusedByAmazon(
+        "Top up the account at Amazon, then send the order under a new key.",
+        request_id=REQUEST_ID,
+        http_status=402,
+        retryable=False,
+        error_code="F300",
+        error_type="InsufficientFunds",
     ),
-    401: (
-        "The request carries no valid authorization.",
-        ("Unauthorized", "The request carries no valid authorization.", "Unauthorized"),
-    ),
-    402: (
-        "Amazon refused: the account's funds do not suffice.",
-        RefusedByAmazon(
-            "Top up the account at Amazon, then send the order under a new key.",
-            request_id=REQUEST_ID,
-            http_status=402,
-            retryable=False,
-            error_code="F300",
-            error_type="InsufficientFunds",
-        ),
-    ),
-    403: (
-        "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
-        ("Forbidden", "The signer may not call this route.", "AccessDenied"),
-    ),
-    404: ("There is no such request, bulk order or route.", NotFound(REQUEST_ID)),
-    409: (
-        "The state of the request or bulk order does not allow this; `requestStatus` or `orderStatus` names it.",
-        StateConflict(
-            "Amazon refused this request: there is nothing to cancel.", request_id=REQUEST_ID, status=Status.REFUSED
-        ),
-    ),
-    413: ("The body is too large.", BodyTooLarge("body", f"must be at most {BODY_BYTES_MAX} bytes")),
-    415: (
-        "The body is not JSON.",
-        ("Unsupported Media Type", "The body has to be application/json.", "UnsupportedMediaType"),
-    ),
-    422: (
-        "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
-        KeyReused(["amount"], request_id=REQUEST_ID),
-    ),
-    429: (
-        "Too many calls; nothing was done.",
-        (
-            "Too Many Requests",
-            "Too many requests; nothing was done. Send the same request again a little later.",
-            "Throttled",
-        ),
-    ),
-    500: ("Something unforeseen happened. Repeat the request with the same key.", Unexpected()),
-    502: (
-        "The outcome is not known. Repeat the request with the same key.",
-        ("Bad Gateway", "The outcome is not known. Send the same request with the same key again.", "Internal"),
-    ),
-    503: (
-        (
-            "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
-            "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the "
-            "ledger, Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the "
-            "same call, with the same Idempotency-Key, works once the cause is mended."
-        ),
-        AccountUnusable("emea", "has no secret"),
-    ),
-    504: (
-        "The outcome is not known. Repeat the request with the same key.",
-        ("Gateway Timeout", "The outcome is not known. Send the same request with the same key again.", "Timeout"),
-    ),
+    NotFound(REQUEST_ID),
+    StateConflict("There is nothing to cancel.", request_id=REQUEST_ID, status=Status.REFUSED),
+    BodyTooLarge("body", f"must be at most {BODY_BYTES_MAX} bytes"),
+    KeyReused(["amount"], request_id=REQUEST_ID),
+    Unexpected(),
+    AccountUnusable("emea", "has no secret"),
+)
+_BY_API_GATEWAY: Final = {
+    401: ("Unauthorized", False),
+    403: ("AccessDenied", False),
+    415: ("UnsupportedMediaType", False),
+    429: ("Throttled", True),
+    502: ("Internal", True),
+    504: ("Timeout", True),
 }
 
 #: What is different in the examples of a request whose outcome is not known, of one that waits for its turn, and of an
@@ -389,7 +366,7 @@ def _problem_response(status: int) -> Json:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "RetryAfterIfAny"
     return {
-        "description": PROBLEMS[status][0],
+        "description": PROBLEMS[status],
         "headers": {name: _ref("headers", component) for name, component in headers.items()},
         "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem"), "example": problem_example(status)}},
     }
@@ -474,23 +451,20 @@ def _example(schema: Json) -> Any:  # noqa: ANN401 - any JSON value
 
 def problem_example(status: int) -> Json:
     """An error of a status."""
-    match PROBLEMS[status][1]:
-        case GatewayError() as error:
-            return problem(error)
-        case title, detail, error_type:
-            return Problem(
-                type="about:blank",
-                title=title,
-                status=status,
-                detail=detail,
-                request_id=None,
-                error_code=None,
-                error_type=error_type,
-                retryable=status in _RETRYABLE,
-            ).dump()
+    if status not in _BY_API_GATEWAY:
+        return next(body for body in map(problem, _ERRORS) if body["status"] == status)
+    error_type, retryable = _BY_API_GATEWAY[status]
+    return Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=PROBLEMS[status],
+        request_id=None,
+        error_code=None,
+        error_type=error_type,
+        retryable=retryable,
+    ).dump()
 
-
-_RETRYABLE: Final = frozenset({429, 502, 504})
 
 if __name__ == "__main__":
     sys.stdout.write(text())

@@ -75,9 +75,7 @@ class Activity(Response):
     activity_status: str | None = Field(
         validation_alias="status", description="Amazon's word, such as `Success`.", examples=["Success"]
     )
-    activity_time: Time | None = Field(
-        validation_alias="time", description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"]
-    )
+    activity_time: Time | None = Field(validation_alias="time", examples=["2026-03-01T12:00:00Z"])
     value: Money | None = Field(
         description="Null for what has none, such as a cancellation.",
         examples=[{"amount": "25.00", "currencyCode": "USD"}],

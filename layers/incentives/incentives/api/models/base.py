@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +44,10 @@ class Body(BaseModel):
         hide_input_in_errors=True,
     )
 
+    def __repr_args__(self) -> list[tuple[str, object]]:
+        """Nothing: it may hold a card number."""
+        return []
+
 
 def _plain(text: str) -> str:
     why = why_no_text(text)
@@ -68,9 +72,13 @@ Text200 = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_pl
 #: `account_or_default` has the rest of the rule.
 GivenAccount = Annotated[
     str,
-    Field(min_length=1, max_length=64),
+    Field(
+        min_length=1,
+        max_length=64,
+        json_schema_extra={"pattern": f"^{ACCOUNT_NAME.pattern}$"},
+        description="Name of the partner account; the deployment's default one if absent.",
+    ),
     AfterValidator(_plain),
-    Field(json_schema_extra={"pattern": f"^{ACCOUNT_NAME.pattern}$"}),
 ]
 #: `parse_money` has the rest of the rule for both.
 GivenAmount = Annotated[
@@ -84,8 +92,20 @@ GivenAmount = Annotated[
             ]
         }
     ),
+    Field(
+        description="Decimal string or JSON number, more than zero, no more decimals than the currency has.",
+        examples=["25.00"],
+    ),
 ]
-GivenCurrency = Annotated[str, AfterValidator(_plain), Field(json_schema_extra={"enum": [*CURRENCY_DECIMALS]})]
+GivenCurrency = Annotated[
+    str,
+    AfterValidator(_plain),
+    Field(json_schema_extra={"enum": [*CURRENCY_DECIMALS]}, description="ISO 4217.", examples=["USD"]),
+]
+OnUnknown = Annotated[
+    Literal["retry", "reverse", "reissue"],
+    Field(description="What to do if Amazon does not say what became of it."),
+]
 
 BodyT = TypeVar("BodyT", bound=Body)
 
@@ -160,7 +180,11 @@ def _form(pattern: str) -> Any:  # noqa: ANN401 - as pydantic's `Field`
 
 
 #: In a request's response. Amazon's own activity has corrections, and a balance may be below zero: `SignedAmount`.
-Amount = Annotated[str, _form(r"^[0-9]+(\.[0-9]+)?$")]
+Amount = Annotated[
+    str,
+    _form(r"^[0-9]+(\.[0-9]+)?$"),
+    Field(description="Decimal string with all decimals of the currency.", examples=["25.00"]),
+]
 SignedAmount = Annotated[str, _form(r"^-?[0-9]+(\.[0-9]+)?$")]
 Currency = Annotated[str, _form(r"^[A-Z]{3}$"), Field(description="ISO 4217.", examples=["USD"])]
 AccountName = Annotated[str, Field(description="Name of the partner account.", examples=["default"])]
@@ -172,6 +196,7 @@ Time = Annotated[
     PlainSerializer(format_time, return_type=str),
     WithJsonSchema(
         {
+            "description": "RFC 3339, UTC.",
             "type": "string",
             "format": "date-time",
             "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",

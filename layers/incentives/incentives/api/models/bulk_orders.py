@@ -6,7 +6,17 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from incentives.api.models.base import AccountName, Amount, Body, Count, Currency, GivenAccount, Response, Time
+from incentives.api.models.base import (
+    AccountName,
+    Amount,
+    Body,
+    Count,
+    Currency,
+    GivenAccount,
+    OnUnknown,
+    Response,
+    Time,
+)
 from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, FileFormat, OrderStatus
 from incentives.domain.single_requests.record import Intent
 
@@ -23,17 +33,9 @@ _UPLOAD_URL: Final = f"https://example-bucket.s3.us-east-1.amazonaws.com/orders/
 class CreateOrderBody(Body):
     """Body of `POST /orders`."""
 
-    account: GivenAccount | None = Field(
-        None,
-        description="Name of the partner account; the deployment's default one if absent.",
-        examples=["default"],
-    )
+    account: GivenAccount | None = None
     format: Literal["csv", "jsonl"] = Field(description="Of the file: CSV with a header, or JSON Lines.")
-    on_unknown: Literal["retry", "reverse", "reissue"] = Field(
-        "retry",
-        description="What to do with a card if Amazon does not say what became of it.",
-        examples=["retry"],
-    )
+    on_unknown: OnUnknown = "retry"
     allow_same_rows: bool = Field(
         default=False,
         description="Issue the file even if another order of the account has the same rows, on purpose.",
@@ -56,11 +58,7 @@ class StartOrderBody(Body):
 class Total(Response):
     """A sum of amounts in one currency."""
 
-    amount: Amount = Field(
-        validation_alias="amount_text",
-        description="Decimal string with all decimals of the currency.",
-        examples=["250000.00"],
-    )
+    amount: Amount = Field(validation_alias="amount_text")
     currency_code: Currency = Field(validation_alias="currency")
 
 
@@ -152,8 +150,8 @@ class Order(Response):
     allow_same_rows: bool = Field(
         description="Whether it is issued even if another order of the account has the same rows.", examples=[False]
     )
-    created_at: Time = Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])
-    updated_at: Time = Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:10:00Z"])
+    created_at: Time = Field(examples=["2026-03-01T12:00:00Z"])
+    updated_at: Time = Field(examples=["2026-03-01T12:10:00Z"])
     finished_at: Time | None = Field(description="RFC 3339, UTC; null until then.")
     rows: Annotated[int, Field(json_schema_extra={"minimum": 1})] | None = Field(
         description="Cards that the file asks for; null until it was found valid.", examples=[10_000]

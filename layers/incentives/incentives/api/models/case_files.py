@@ -54,7 +54,7 @@ class CaseFile(Response):
     request_id: RequestId = Field(description="What Amazon knows the request by.", examples=[REQUEST_ID])
     operation: Operation = Field(description="Amazon's name of what was asked for.")
     reversal: str = Field(description="Amazon's name of what undoes it.", examples=["CancelGiftCard"])
-    amount: Amount = Field(description="Decimal string with all decimals of the currency.", examples=["25.00"])
+    amount: Amount
     currency_code: Currency
     gc_id: str | None = Field(description="Amazon's id of the card, if it was seen.")
     card_number: str | None = Field(
@@ -68,10 +68,10 @@ class CaseFile(Response):
     replaces: RequestId | None = Field(description="The last of them.")
     attempts: Count = Field(description="How often it was sent.", examples=[130])
     reversal_attempts: Count = Field(description="How often its reversal was sent.", examples=[0])
-    first_sent_at: Time | None = Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])
-    last_sent_at: Time | None = Field(description="RFC 3339, UTC.", examples=["2026-03-02T12:00:00Z"])
-    last_reversal_sent_at: Time | None = Field(description="RFC 3339, UTC.")
-    written_at: Time = Field(description="RFC 3339, UTC.", examples=["2026-03-02T12:16:00Z"])
+    first_sent_at: Time | None = Field(examples=["2026-03-01T12:00:00Z"])
+    last_sent_at: Time | None = Field(examples=["2026-03-02T12:00:00Z"])
+    last_reversal_sent_at: Time | None
+    written_at: Time = Field(examples=["2026-03-02T12:16:00Z"])
     time_zone: Literal["UTC"] = Field(description="Of all times.")
     programming_language: str = Field(description="Of the gateway.", examples=["Python"])
     recent_changes: str = Field(

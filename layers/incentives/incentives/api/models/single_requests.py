@@ -16,6 +16,7 @@ from incentives.api.models.base import (
     GivenAmount,
     GivenCurrency,
     MaskedCard,
+    OnUnknown,
     RequestId,
     Response,
     Text20,
@@ -33,7 +34,6 @@ REQUEST_ID: Final = "ExampMZXW6YTBOI2DSNRQGA3TKNBUGY2DQNJZGE"
 
 #: 16 digits and a checksum of three, whose making is not published. That of the example is no card's.
 CardNumber = Annotated[str, Field(pattern=r"^[0-9]{19}$", examples=["0" * 15 + "1234"])]
-OnUnknown = Literal["retry", "reverse", "reissue"]
 
 
 class TransactionSource(Body):
@@ -47,14 +47,9 @@ class TransactionSource(Body):
 class IssueBody(Body):
     """What every issuing route takes."""
 
-    amount: GivenAmount = Field(
-        description="Decimal string or JSON number, more than zero, no more decimals than the currency has.",
-        examples=["25.00"],
-    )
-    currency_code: GivenCurrency = Field(description="ISO 4217.", examples=["USD"])
-    account: GivenAccount | None = Field(
-        None, description="Name of the partner account; the deployment's default one if absent."
-    )
+    amount: GivenAmount
+    currency_code: GivenCurrency
+    account: GivenAccount | None = None
     external_reference: Text100 | None = Field(
         None, description="The caller's own reference, passed to Amazon.", examples=["invoice 17"]
     )
@@ -65,7 +60,7 @@ class IssueBody(Body):
         None, description="Of a product voucher."
     )
     transaction_source: TransactionSource | None = Field(None, description="Where it was made.")
-    on_unknown: OnUnknown = Field("retry", description="What to do if Amazon does not say what became of it.")
+    on_unknown: OnUnknown = "retry"
 
     @classmethod
     def option_names(cls) -> set[str]:
@@ -110,7 +105,7 @@ class CheckActivationStatusBody(Body):
     """Body of `POST /activations/status-check`."""
 
     card_number: CardNumber = Field(description="19 digits.")
-    account: GivenAccount | None = Field(None, description="Name of the partner account.")
+    account: GivenAccount | None = None
     request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,40}$")] | None = Field(
         None, description="Of the activation that is asked about, if it was made here.", examples=[REQUEST_ID]
     )
@@ -129,11 +124,11 @@ class IssuedResponse(Response):
         examples=["SUCCEEDED"],
     )
     account: AccountName
-    amount: Amount = Field(description="Decimal string with all decimals of the currency.", examples=["25.00"])
+    amount: Amount
     currency_code: Currency
     external_reference: str | None = Field(description="The caller's own reference.", examples=["invoice 17"])
-    created_at: Time = Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])
-    updated_at: Time = Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:01Z"])
+    created_at: Time = Field(examples=["2026-03-01T12:00:00Z"])
+    updated_at: Time = Field(examples=["2026-03-01T12:00:01Z"])
     due_at: Time | None = Field(
         description="RFC 3339, UTC: about when it will be sent to Amazon, while it waits for its turn in the account's "
         "line; null otherwise."
