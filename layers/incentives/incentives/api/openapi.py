@@ -2,7 +2,7 @@
 
     python -m incentives.api.openapi > docs/openapi.json
 
-Nothing of it runs in a function. Schemas are pydantic's; examples are put together from those of the fields.
+Nothing of it runs in a function. Schemas are pydantic's. The examples of their fields make the typical body.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from incentives import __version__
 from incentives.api.gateway import BODY_BYTES_MAX
@@ -125,14 +125,14 @@ _BY_API_GATEWAY: Final = {
 
 #: What is different in the examples of a request whose outcome is not known, of one that waits for its turn, and of an
 #: order that was only just made.
-UNKNOWN: Final[Json] = {
+_UNKNOWN: Final[Json] = {
     "status": "RECOVERING",
     "gcId": None,
     "gcExpirationDate": None,
     "errorCode": "F400",
     "errorType": "SystemTemporarilyUnavailable",
 }
-WAITING: Final[Json] = {
+_WAITING: Final[Json] = {
     "status": "PENDING",
     "updatedAt": "2026-03-01T12:00:00Z",
     "dueAt": "2026-03-01T12:00:09Z",
@@ -140,7 +140,7 @@ WAITING: Final[Json] = {
     "gcExpirationDate": None,
     "cancellableUntil": None,
 }
-_NEW_ORDER: Final[Json] = {
+NEW_ORDER: Final[Json] = {
     "status": "AWAITING_FILE",
     "updatedAt": "2026-03-01T12:00:00Z",
     "rows": None,
@@ -256,7 +256,6 @@ def document() -> Json:
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "responses": {name_of(status): _problem_response(status) for status in PROBLEMS},
-            "examples": {name: {"value": example(name)} for name in _example_names()},
             "schemas": schemas(),
         },
     }
@@ -321,12 +320,11 @@ def _operation(route: Route) -> Json:
 
 def _responses(route: Route) -> Iterator[tuple[int, Json]]:
     for status, response in route.responses.items():
-        headers = {"Cache-Control": "CacheControl", **response.headers}
         yield (
             status,
             {
                 "description": response.description,
-                "headers": {name: _ref("headers", component) for name, component in headers.items()},
+                "headers": {name: _header(name) for name in ("Cache-Control", *response.headers)},
                 "content": _content(response.model, route if status == HTTPStatus.ACCEPTED else None),
             },
         )
@@ -336,40 +334,28 @@ def _responses(route: Route) -> Iterator[tuple[int, Json]]:
 
 def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
     """A body; of a 202, the route that answers it: a request that is open looks different."""
-    if accepts is None or not _is_request(model):
-        shown: Json = {"typical": _ref("examples", model.__name__)}
-    else:
-        shown = {"unknown": {"value": example(model.__name__, UNKNOWN)}}
-        if accepts.preferring:
-            shown["waiting"] = {"value": example(model.__name__, WAITING)}
-    return {"application/json": {"schema": _ref("schemas", model.__name__), "examples": shown}}
-
-
-def _is_request(model: type[BaseModel]) -> bool:
-    return issubclass(model, IssuedResponse | RequestNow)
-
-
-def _example_names() -> list[str]:
-    bodies = {route.body for route in ROUTES if route.body is not None}
-    # A request that is answered 202 has examples of its own.
-    told = {
-        response.model
-        for route in ROUTES
-        for status, response in route.responses.items()
-        if status != HTTPStatus.ACCEPTED or not _is_request(response.model)
-    }
-    return sorted(model.__name__ for model in {*bodies, *told})
+    content: Json = {"schema": _ref("schemas", model.__name__)}
+    shown: dict[str, Json] = {"new": NEW_ORDER} if model is NewOrder else {}
+    if accepts is not None and issubclass(model, IssuedResponse | RequestNow):
+        shown = {"unknown": _UNKNOWN} | ({"waiting": _WAITING} if accepts.preferring else {})
+    if shown:
+        content["examples"] = {name: {"value": example(model, different)} for name, different in shown.items()}
+    return {"application/json": content}
 
 
 def _problem_response(status: int) -> Json:
-    headers = {"Cache-Control": "CacheControl"}
+    headers = {"Cache-Control": _header("Cache-Control")}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "RetryAfterIfAny"
+        headers["Retry-After"] = _ref("headers", "RetryAfterIfAny")
     return {
         "description": PROBLEMS[status],
-        "headers": {name: _ref("headers", component) for name, component in headers.items()},
+        "headers": headers,
         "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem"), "example": problem_example(status)}},
     }
+
+
+def _header(name: str) -> Json:
+    return _ref("headers", name.replace("-", ""))
 
 
 def _ref(kind: str, name: str) -> Json:
@@ -379,25 +365,24 @@ def _ref(kind: str, name: str) -> Json:
 # ---- schemas and examples -----------------------------------------------------------------------
 
 
-class _Untitled(GenerateJsonSchema):
-    """Without a title for each member, which repeats its name."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - pydantic's own signature
-        return False
+def models() -> Iterator[type[BaseModel]]:
+    """Every body that is taken or answered, but problems."""
+    for route in ROUTES:
+        yield from (success.model for success in route.responses.values())
+        if route.body is not None:
+            yield route.body
 
 
 @cache
 def schemas() -> Json:
     """Of every model, by name."""
-    bodies = {route.body for route in ROUTES if route.body is not None}
-    responses = {response.model for route in ROUTES for response in route.responses.values()} | {Problem}
+    known: set[type[BaseModel]] = {*models(), Problem}
     _, definitions = models_json_schema(
         [
             (model, "validation" if issubclass(model, Body) else "serialization")
-            for model in sorted({*bodies, *responses}, key=lambda model: model.__name__)
+            for model in sorted(known, key=lambda model: model.__name__)
         ],
         ref_template="#/components/schemas/{model}",
-        schema_generator=_Untitled,
     )
     return {name: _plain(schema) for name, schema in sorted(definitions["$defs"].items())}
 
@@ -419,12 +404,10 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
             return schema
 
 
-def example(name: str, different: Mapping[str, Any] | None = None) -> Json:
-    """Of a model: the examples of its fields, null where there is none; but for some, where it has them."""
-    if different is None:
-        different = _NEW_ORDER if name == NewOrder.__name__ else {}
-    shown: Json = _example(_ref("schemas", name))
-    return shown | {field: value for field, value in different.items() if field in shown}
+def example(model: type[BaseModel], different: Mapping[str, Any]) -> Json:
+    """Of a model, from the examples of its fields: null where there is none. Of what is different it takes what it has."""
+    shown: Json = _example(_ref("schemas", model.__name__))
+    return shown | {name: value for name, value in different.items() if name in shown}
 
 
 def _example(schema: Json) -> Any:  # noqa: ANN401 - any JSON value

@@ -7,7 +7,7 @@ missing. Every route also answers what API Gateway answers by itself, see `opena
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydantic import BaseModel
@@ -26,21 +26,21 @@ REFUSALS: Final = (402, 403, 409, 422)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Success:
     """A success.
 
     Attributes:
         model: of its body.
-        headers: names of components, by the header's name; `Cache-Control` is on all responses and is not listed.
+        headers: beside `Cache-Control`, which is on all responses.
     """
 
     description: str
     model: type[BaseModel]
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Parameter:
     """A parameter of the query."""
 
     name: str
@@ -72,14 +72,14 @@ class Route:
     tag: str
     summary: str
     description: str
-    responses: Mapping[int, Response]
+    responses: Mapping[int, Success]
     problems: tuple[int, ...]
     body: type[Body] | None = None
     operation: str | None = None
     body_required: bool = True
     keyed: bool = False
     preferring: bool = False
-    query: tuple[Query, ...] = ()
+    query: tuple[Parameter, ...] = ()
 
     @property
     def name(self) -> str:
@@ -87,12 +87,11 @@ class Route:
         return self.operation or self.function
 
 
-_REPLAYED: Final = {"Idempotent-Replayed": "IdempotentReplayed"}
-_LOCATION: Final = {"Location": "Location"}
-_ASK_AGAIN: Final = {"Location": "Location", "Retry-After": "RetryAfter"}
+_REPLAYED: Final = ("Idempotent-Replayed",)
+_ASK_AGAIN: Final = ("Location", "Retry-After")
 
 _DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-_ACCOUNT: Final = Query(
+_ACCOUNT: Final = Parameter(
     name="account",
     description="Name of the partner account; the deployment's default one if absent.",
     schema={"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
@@ -114,11 +113,9 @@ def _issue(
         keyed=True,
         preferring=True,
         responses={
-            201: Response(description="Done, just now.", model=new),
-            200: Response(description="A repeat of an order that had been carried out.", model=new, headers=_REPLAYED),
-            202: Response(
-                description=_OPEN, model=known, headers=_ASK_AGAIN | {"Preference-Applied": "PreferenceApplied"}
-            ),
+            201: Success(description="Done, just now.", model=new),
+            200: Success(description="A repeat of an order that had been carried out.", model=new, headers=_REPLAYED),
+            202: Success(description=_OPEN, model=known, headers=(*_ASK_AGAIN, "Preference-Applied")),
         },
         problems=(*REFUSALS, 503),
     )
@@ -133,8 +130,8 @@ def _reverse(function: str, path: str, tag: str, texts: tuple[str, str], known: 
         summary=texts[0],
         description=texts[1],
         responses={
-            200: Response(description="Reversed: nothing is charged.", model=known, headers=_REPLAYED),
-            202: Response(
+            200: Success(description="Reversed: nothing is charged.", model=known, headers=_REPLAYED),
+            202: Success(
                 description="Noted, for good. Ask again whether it has been carried out.",
                 model=known,
                 headers=_ASK_AGAIN,
@@ -152,7 +149,7 @@ def _read(function: str, path: str, what: str, known: type[BaseModel], tag: str)
         tag=tag,
         summary=f"Read {what}",
         description="From the ledger alone. Asked for by the id of one that was replaced, it tells of the newest.",
-        responses={200: Response(description="How it stands.", model=known)},
+        responses={200: Success(description="How it stands.", model=known)},
         problems=(503,),
     )
 
@@ -174,8 +171,8 @@ def _control(
     verb: str, summary: str, description: str, *, statuses: tuple[int, ...], body: type[Body] | None = None
 ) -> Route:
     responses = {
-        200: Response(description="Done: how the order stands.", model=bulk_orders.Order),
-        202: Response(
+        200: Success(description="Done: how the order stands.", model=bulk_orders.Order),
+        202: Success(
             description="The order is worked on: ask at Location after Retry-After.",
             model=bulk_orders.Order,
             headers=_ASK_AGAIN,
@@ -215,8 +212,8 @@ ROUTES: Final = (
         description="Asks Amazon for the code of a card that is live. The gateway keeps none; each call is "
         "logged, without the code.",
         responses={
-            200: Response(description="The code.", model=single_requests.GiftCardWithCode),
-            202: Response(
+            200: Success(description="The code.", model=single_requests.GiftCardWithCode),
+            202: Success(
                 description="Amazon did not show it in time; nothing has changed. Ask again after Retry-After.",
                 model=single_requests.GiftCard,
                 headers=_ASK_AGAIN,
@@ -261,7 +258,7 @@ ROUTES: Final = (
         summary="Ask whether a physical card is active",
         description="Asks Amazon; nothing changes. It is a POST because a card number belongs in no URL.",
         body=single_requests.CheckActivationStatusBody,
-        responses={200: Response(description="The card's state.", model=accounts.CardState)},
+        responses={200: Success(description="The card's state.", model=accounts.CardState)},
         problems=(*REFUSALS, 503),
     ),
     _issue(
@@ -296,11 +293,11 @@ ROUTES: Final = (
         body=bulk_orders.CreateOrderBody,
         keyed=True,
         responses={
-            201: Response(description="Made, just now.", model=bulk_orders.NewOrder, headers=_LOCATION),
-            200: Response(
+            201: Success(description="Made, just now.", model=bulk_orders.NewOrder, headers=("Location",)),
+            200: Success(
                 description="It had been made: how it stands, with a fresh place for its file while one may be put.",
                 model=bulk_orders.NewOrder,
-                headers=_LOCATION | _REPLAYED,
+                headers=("Location", *_REPLAYED),
             ),
         },
         problems=(422, 503),
@@ -312,7 +309,7 @@ ROUTES: Final = (
         tag="Bulk orders",
         summary="Read a bulk order",
         description="How far it is, what is wrong with its file, and where its result is.",
-        responses={200: Response(description="How it stands.", model=bulk_orders.Order)},
+        responses={200: Success(description="How it stands.", model=bulk_orders.Order)},
         problems=(503,),
     ),
     _control(
@@ -352,20 +349,20 @@ ROUTES: Final = (
         description="Requests of one account, newest first. The index lags behind the ledger by a moment.",
         query=(
             _ACCOUNT,
-            Query(name="status", description="Only requests of this status.", schema={"enum": [*Status]}),
-            Query(
+            Parameter(name="status", description="Only requests of this status.", schema={"enum": [*Status]}),
+            Parameter(
                 name="from",
                 description="First day, UTC. A week up to `to` if absent; at most 91 days before it.",
                 schema=_DAY,
             ),
-            Query(name="to", description="Last day, UTC; today if absent.", schema=_DAY),
-            Query(
+            Parameter(name="to", description="Last day, UTC; today if absent.", schema=_DAY),
+            Parameter(
                 name="cursor",
                 description="Of the page before; the other parameters must be the same.",
                 schema={"type": "string"},
             ),
         ),
-        responses={200: Response(description="A page.", model=single_requests.RequestPage)},
+        responses={200: Success(description="A page.", model=single_requests.RequestPage)},
         problems=(503,),
     ),
     Route(
@@ -376,7 +373,7 @@ ROUTES: Final = (
         summary="Start another round of recovery",
         description="For operators: takes an open or escalated request over, of whatever operation, and starts "
         "finding out what became of it, for another 24 hours if it was escalated.",
-        responses={202: Response(description="Started.", model=single_requests.RequestNow, headers=_ASK_AGAIN)},
+        responses={202: Success(description="Started.", model=single_requests.RequestNow, headers=_ASK_AGAIN)},
         problems=(409, 503),
     ),
     Route(
@@ -387,7 +384,7 @@ ROUTES: Final = (
         summary="Read the case of an escalated request",
         description="For operators: what Amazon's support asks for. It holds no key, no claim code and no "
         "signature that could still be used.",
-        responses={200: Response(description="The case.", model=case_files.CaseFile)},
+        responses={200: Success(description="The case.", model=case_files.CaseFile)},
         problems=(409, 503),
     ),
     Route(
@@ -399,7 +396,7 @@ ROUTES: Final = (
         description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not answer, the "
         "balance told is up to an hour old; `asOf` says of when it is.",
         query=(_ACCOUNT,),
-        responses={200: Response(description="The balance.", model=accounts.Funds)},
+        responses={200: Success(description="The balance.", model=accounts.Funds)},
         problems=(*REFUSALS, 503),
     ),
     Route(
@@ -411,15 +408,15 @@ ROUTES: Final = (
         description="Asks Amazon for a page of its own book, which it shows about once a minute.",
         query=(
             _ACCOUNT,
-            Query(name="from", description="First day, UTC.", schema=_DAY, required=True),
-            Query(name="to", description="Last day, UTC.", schema=_DAY, required=True),
-            Query(
+            Parameter(name="from", description="First day, UTC.", schema=_DAY, required=True),
+            Parameter(name="to", description="Last day, UTC.", schema=_DAY, required=True),
+            Parameter(
                 name="page",
                 description="Amazon's pageIndex, from 0.",
                 schema={"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
             ),
         ),
-        responses={200: Response(description="A page.", model=accounts.ActivityPage)},
+        responses={200: Success(description="A page.", model=accounts.ActivityPage)},
         problems=(*REFUSALS, 503),
     ),
 )
