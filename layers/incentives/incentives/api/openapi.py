@@ -405,7 +405,7 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
 
 
 def example(model: type[BaseModel], different: Mapping[str, Any]) -> Json:
-    """Of a model, from the examples of its fields, null where there is none; with what is different, where it has it."""
+    """Of a model, from the examples of its fields, null where there is none; and what is different in it."""
     shown: Json = _example(_ref("schemas", model.__name__))
     return shown | {name: value for name, value in different.items() if name in shown}
 
