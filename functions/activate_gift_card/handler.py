@@ -8,10 +8,10 @@ from incentives import bootstrap
 from incentives.api import parameters, single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.models.single_requests import ActivateGiftCardBody
+from incentives.domain.caller_fields import CARD_NUMBER
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
-from incentives.usecases.operation_calls import CARD_NUMBER, masked
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted
 
 
@@ -21,19 +21,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         key, value, body = single_requests.read_issue(call, ActivateGiftCardBody)
-        order = Order(
+        request = NewRequest(
             key=key,
             operation=Operation.ACTIVATE_GIFT_CARD,
             account=parameters.account_or_default(body.account, bootstrap.settings().default_account),
             value=value,
             on_unknown=Intent(body.on_unknown),
-            options=body.options(),
-            members={CARD_NUMBER: body.card_number},
-            subject=masked(body.card_number),
+            given=body.options() | {CARD_NUMBER: body.card_number},
             caller=call.caller,
         )
         later = parameters.prefers_async(call)
-        result = issue(order, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
+        result = issue(request, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
         if isinstance(result, Accepted):
             return single_requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
         return single_requests.issued(result.record, result.card, replayed=result.replayed)

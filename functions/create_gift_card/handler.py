@@ -10,7 +10,7 @@ from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.models.single_requests import CreateGiftCardBody
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted
 
 
@@ -20,17 +20,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         key, value, body = single_requests.read_issue(call, CreateGiftCardBody)
-        order = Order(
+        request = NewRequest(
             key=key,
             operation=Operation.CREATE_GIFT_CARD,
             account=parameters.account_or_default(body.account, bootstrap.settings().default_account),
             value=value,
             on_unknown=Intent(body.on_unknown),
-            options=body.options(),
+            given=body.options(),
             caller=call.caller,
         )
         later = parameters.prefers_async(call)
-        result = issue(order, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
+        result = issue(request, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
         if isinstance(result, Accepted):
             return single_requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
         return single_requests.issued(result.record, result.card, replayed=result.replayed)

@@ -457,7 +457,9 @@ def put(files: OrderFiles, order_id: str, data: bytes) -> None:
         s3().put_object(Bucket=BUCKET, Key=f"orders/{order_id}/upload", Body=data)
 
 
-ROWS = [Row(f"key-{n}", parse_money(str(n + 1), "USD"), "\u00e9" * (n % 7) or None) for n in range(120)]
+ROWS = [
+    Row(f"key-{n}", parse_money(str(n + 1), "USD"), {"externalReference": "\u00e9" * (n % 7 + 1)}) for n in range(120)
+]
 
 
 def test_rows_are_found_by_number(files: OrderFiles, new: BulkOrder) -> None:

@@ -122,7 +122,7 @@ def test_zero_is_written_and_not_left_out(field: str) -> None:
     assert encode_field(new_record(), field) == {"N": "0"}
 
 
-@pytest.mark.parametrize(("field", "value"), [("caller", ""), ("gc_id", ""), ("options", {}), ("error", None)])
+@pytest.mark.parametrize(("field", "value"), [("caller", ""), ("gc_id", ""), ("details", {}), ("error", None)])
 def test_nothing_is_left_out(field: str, value: Any) -> None:
     record = new_record(**{field: value})
     assert encode_field(record, field) is None
@@ -136,7 +136,7 @@ def test_an_ended_record_is_not_in_the_sweeps_index() -> None:
 
 def test_decimals_of_options_are_numbers() -> None:
     attribute = encode_field(
-        new_record(options={"a": Decimal("1.50"), "b": {"c": [Decimal("1E+2"), 1, True]}}), "options"
+        new_record(details={"a": Decimal("1.50"), "b": {"c": [Decimal("1E+2"), 1, True]}}), "details"
     )
     assert attribute == {"S": '{"a":1.50,"b":{"c":[1E+2,1,true]}}'}
 
@@ -144,7 +144,7 @@ def test_decimals_of_options_are_numbers() -> None:
 @pytest.mark.parametrize("value", [1.5, object(), Decimal("NaN"), Decimal("Infinity"), b"bytes", {1, 2}])
 def test_options_that_would_not_come_back_are_refused(value: object) -> None:
     with pytest.raises(TypeError, match="keeps no"):
-        encode_field(new_record(options={"a": value}), "options")
+        encode_field(new_record(details={"a": value}), "details")
 
 
 def test_a_key_item_comes_back_as_it_was() -> None:
@@ -154,5 +154,5 @@ def test_a_key_item_comes_back_as_it_was() -> None:
 
 def test_a_record_is_far_from_dynamodbs_limit() -> None:
     # given the longest of everything that the policy writes: DynamoDB takes 400 KB
-    record = replace(new_record(options={"transactionSource": {"sourceDetails": "x" * 4096}}), updated_at=START)
+    record = replace(new_record(details={"transactionSource": {"sourceDetails": "x" * 4096}}), updated_at=START)
     assert len(repr(encode_record(record))) < 20_000

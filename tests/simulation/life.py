@@ -37,7 +37,7 @@ from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.recovery.recover import Task, recover
 from incentives.usecases.recovery.start_recovery import start_recovery, sweep
 from incentives.usecases.single_requests.cancel import cancel
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.issue_queued import issue_messages
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from incentives.usecases.single_requests.reveal import reveal
@@ -269,16 +269,15 @@ class Life:
         """The key item of an order, if it was ever recorded."""
         return self.ledger.keys.get(hash_key(f"order-{number}"))
 
-    def order_of(self, wanted: Wanted, *, cents: int | None = None) -> Order:
+    def order_of(self, wanted: Wanted, *, cents: int | None = None) -> NewRequest:
         members = SUBJECTS[wanted.operation](wanted.number)
-        return Order(
+        return NewRequest(
             key=f"order-{wanted.number}",
             operation=wanted.operation,
             account="default",
             value=parse_money(f"{(cents or wanted.cents) / 100:.2f}", "USD"),
             on_unknown=wanted.intent,
             members=members,
-            subject="*" if members else None,
         )
 
     def play(self) -> Life:

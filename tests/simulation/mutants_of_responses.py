@@ -329,8 +329,8 @@ KEPT: Final = [
         (
             cut(
                 issue.issue,
-                "record = replace(record, encrypted=dependencies.vault.encrypt(key_hash, order.members))",
-                "record = replace(record, options={**order.options, **order.members})",
+                "record = replace(record, encrypted=dependencies.vault.encrypt(key_hash, secrets))",
+                "record = replace(record, details=dict(request.given))",
             ),
         ),
         plan=staged(operations=(ACTIVATE, LOAD)),
@@ -341,8 +341,8 @@ KEPT: Final = [
         (
             cut(
                 issue.issue,
-                "fingerprint=fingerprint(order.key, order.fields()),",
-                "fingerprint={name: text for name, text in order.fields().items() if text},",
+                "fingerprint=fingerprint(request.key, request.fields()),",
+                "fingerprint={name: text for name, text in request.fields().items() if text},",
             ),
         ),
         plan=staged(operations=(ACTIVATE, LOAD)),

@@ -30,7 +30,7 @@ def check(text: str | bytes, file_format: FileFormat = CSV) -> Checked:
 
 def rows(checked: Checked) -> list[tuple[str, str, str | None]]:
     found = decode_rows(b"".join(checked.padded()), checked.width)
-    return [(row.key, str(row.value), row.reference) for row in found]
+    return [(row.key, str(row.value), row.given.get("externalReference")) for row in found]
 
 
 @pytest.mark.parametrize(

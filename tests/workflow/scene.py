@@ -25,7 +25,7 @@ from incentives.domain.recovery.rules import Reissue
 from incentives.domain.single_requests.record import Change, Intent, Lost, Record, Status
 from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from incentives.usecases.dependencies import Budget, Dependencies
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from sandbox.report import report
 from tests.support.fakes import (
     FakeAccounts,
@@ -245,14 +245,13 @@ class Scene:
         """Place the order, as its function does within its time; the request id."""
         members = _MEMBERS[operation]
         issue(
-            Order(
+            NewRequest(
                 key=self.name,
                 operation=operation,
                 account="default",
                 value=usd(AMOUNT),
                 on_unknown=intent,
-                members=members,
-                subject="*" * 4 if members else None,
+                given=members,
             ),
             self.dependencies,
             self.budget(seconds),

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pydantic.alias_generators import to_snake
+
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.models.base import parse
 from incentives.api.models.single_requests import (
-    TOLD_AGAIN,
     Activation,
     BalanceLoad,
     CheckActivationStatusBody,
@@ -20,6 +21,7 @@ from incentives.api.models.single_requests import (
     RequestPage,
 )
 from incentives.api.parameters import read_day, read_key
+from incentives.domain.caller_fields import shown
 from incentives.domain.errors import InvalidInput, NotFound
 from incentives.domain.money import Money, parse_money
 from incentives.domain.operations import Operation
@@ -137,7 +139,7 @@ def told(record: Record) -> GiftCard | Activation | BalanceLoad:
         "due_at": record.due_at if record.waits_for_permit else None,
         "error_code": error.code if error else None,
         "error_type": error.type if error else None,
-        **{name: record.options.get(option) for name, option in TOLD_AGAIN.items()},
+        **{to_snake(name): value for name, value in shown(record.details).items()},
     }
     match record.operation:
         case Operation.CREATE_GIFT_CARD:

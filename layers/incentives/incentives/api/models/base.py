@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
+from annotated_types import GroupedMetadata
 from pydantic import (
     AfterValidator,
     AliasGenerator,
@@ -22,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.caller_fields import FIELDS
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
 from incentives.domain.texts import TEXT_PATTERN, why_no_text
@@ -69,6 +72,23 @@ _PLAIN: Final = Field(json_schema_extra={"pattern": TEXT_PATTERN})
 Text20 = Annotated[str, Field(min_length=1, max_length=20), AfterValidator(_plain), _PLAIN]
 Text100 = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain), _PLAIN]
 Text200 = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain), _PLAIN]
+
+
+@dataclass(frozen=True)
+class Declared(GroupedMetadata):
+    """Makes a text what `domain.caller_fields` declares under this name."""
+
+    name: str
+
+    def __iter__(self) -> Iterator[object]:
+        """What pydantic reads."""
+        declared = FIELDS[self.name]
+        if declared.pattern is not None:
+            yield Field(pattern=f"^{declared.pattern}$")
+        else:
+            yield from (Field(min_length=1, max_length=declared.length_max), AfterValidator(_plain), _PLAIN)
+
+
 #: `account_or_default` has the rest of the rule.
 GivenAccount = Annotated[
     str,

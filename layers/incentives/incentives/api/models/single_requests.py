@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, RootModel
-from pydantic.alias_generators import to_camel
 
 from incentives.api.models.base import (
     AccountName,
     Amount,
     Body,
     Currency,
+    Declared,
     GivenAccount,
     GivenAmount,
     GivenCurrency,
@@ -24,6 +24,7 @@ from incentives.api.models.base import (
     Text200,
     Time,
 )
+from incentives.domain.caller_fields import CARD_NUMBER
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Status
 
@@ -32,8 +33,8 @@ REQUEST_ID: Final = "ExampMZXW6YTBOI2DSNRQGA3TKNBUGY2DQNJZGE"
 
 # ---- bodies --------------------------------------------------------------------------------------
 
-#: 16 digits and a checksum of three, whose making is not published. That of the example is no card's.
-CardNumber = Annotated[str, Field(pattern=r"^[0-9]{19}$", examples=["0" * 15 + "1234"])]
+#: That of the example is no card's.
+CardNumber = Annotated[str, Declared(CARD_NUMBER), Field(examples=["0" * 15 + "1234"])]
 
 
 class TransactionSource(Body):
@@ -50,15 +51,13 @@ class IssueBody(Body):
     amount: GivenAmount
     currency_code: GivenCurrency
     account: GivenAccount | None = None
-    external_reference: Text100 | None = Field(
+    external_reference: Annotated[str, Declared("externalReference")] | None = Field(
         None, description="The caller's own reference, passed to Amazon.", examples=["invoice 17"]
     )
-    program_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,100}$")] | None = Field(
+    program_id: Annotated[str, Declared("programId")] | None = Field(
         None, description="Of a reseller's programme that Amazon has approved."
     )
-    product_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,50}$")] | None = Field(
-        None, description="Of a product voucher."
-    )
+    product_type: Annotated[str, Declared("productType")] | None = Field(None, description="Of a product voucher.")
     transaction_source: TransactionSource | None = Field(None, description="Where it was made.")
     on_unknown: OnUnknown = "retry"
 
@@ -140,10 +139,6 @@ class IssuedResponse(Response):
     replaced_by: RequestId | None = Field(description="The request that this one was issued or ordered again as.")
     error_code: str | None = Field(description="Amazon's F-code of the last error, if it gave one.")
     error_type: str | None = Field(description="The last error's name, Amazon's own or the gateway's.")
-
-
-#: What callers give with a request and are told again: by the field's name, how the record's options call it.
-TOLD_AGAIN: Final = {name: to_camel(name) for name in IssueBody.option_names() & IssuedResponse.model_fields.keys()}
 
 
 class GiftCard(IssuedResponse):
