@@ -285,25 +285,13 @@ def _paths() -> Json:
 
 
 def _operation(route: Route) -> Json:
-    parameters: list[Json] = []
-    for component, applies in (
-        ("RequestId", "{requestId}" in route.path),
-        ("OrderId", "{orderId}" in route.path),
-        ("IdempotencyKey", route.keyed),
-        ("Prefer", route.preferring),
-    ):
-        if applies:
-            parameters.append(_ref("parameters", component))
-    parameters += [
-        {
-            "name": query.name,
-            "in": "query",
-            "required": query.required,
-            "description": query.description,
-            "schema": dict(query.schema),
-        }
-        for query in route.query
-    ]
+    applying = {
+        "RequestId": "{requestId}" in route.path,
+        "OrderId": "{orderId}" in route.path,
+        "IdempotencyKey": route.keyed,
+        "Prefer": route.preferring,
+    }
+    parameters = [*(_ref("parameters", name) for name, applies in applying.items() if applies), *route.query]
     operation: Json = {
         "operationId": operation_id(route.name),
         "tags": [route.tag],

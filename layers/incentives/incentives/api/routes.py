@@ -40,16 +40,6 @@ class Success:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A parameter of the query."""
-
-    name: str
-    description: str
-    schema: Schema
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One route.
 
@@ -64,6 +54,7 @@ class Route:
         preferring: whether it heeds `Prefer: respond-async`.
         responses: its successes, by status.
         problems: statuses that its code answers beyond those of every route.
+        query: its parameters, as OpenAPI writes them.
     """
 
     function: str
@@ -79,7 +70,7 @@ class Route:
     body_required: bool = True
     keyed: bool = False
     preferring: bool = False
-    query: tuple[Parameter, ...] = ()
+    query: tuple[Schema, ...] = ()
 
     @property
     def name(self) -> str:
@@ -91,10 +82,16 @@ _REPLAYED: Final = ("Idempotent-Replayed",)
 _ASK_AGAIN: Final = ("Location", "Retry-After")
 
 _DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-_ACCOUNT: Final = Parameter(
-    name="account",
-    description="Name of the partner account; the deployment's default one if absent.",
-    schema={"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
+
+
+def _parameter(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+
+
+_ACCOUNT: Final = _parameter(
+    "account",
+    "Name of the partner account; the deployment's default one if absent.",
+    {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
 )
 
 
@@ -349,17 +346,17 @@ ROUTES: Final = (
         description="Requests of one account, newest first. The index lags behind the ledger by a moment.",
         query=(
             _ACCOUNT,
-            Parameter(name="status", description="Only requests of this status.", schema={"enum": [*Status]}),
-            Parameter(
-                name="from",
-                description="First day, UTC. A week up to `to` if absent; at most 91 days before it.",
-                schema=_DAY,
+            _parameter("status", "Only requests of this status.", {"enum": [*Status]}),
+            _parameter(
+                "from",
+                "First day, UTC. A week up to `to` if absent; at most 91 days before it.",
+                _DAY,
             ),
-            Parameter(name="to", description="Last day, UTC; today if absent.", schema=_DAY),
-            Parameter(
-                name="cursor",
-                description="Of the page before; the other parameters must be the same.",
-                schema={"type": "string"},
+            _parameter("to", "Last day, UTC; today if absent.", _DAY),
+            _parameter(
+                "cursor",
+                "Of the page before; the other parameters must be the same.",
+                {"type": "string"},
             ),
         ),
         responses={200: Success(description="A page.", model=single_requests.RequestPage)},
@@ -408,12 +405,12 @@ ROUTES: Final = (
         description="Asks Amazon for a page of its own book, which it shows about once a minute.",
         query=(
             _ACCOUNT,
-            Parameter(name="from", description="First day, UTC.", schema=_DAY, required=True),
-            Parameter(name="to", description="Last day, UTC.", schema=_DAY, required=True),
-            Parameter(
-                name="page",
-                description="Amazon's pageIndex, from 0.",
-                schema={"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
+            _parameter("from", "First day, UTC.", _DAY, required=True),
+            _parameter("to", "Last day, UTC.", _DAY, required=True),
+            _parameter(
+                "page",
+                "Amazon's pageIndex, from 0.",
+                {"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
             ),
         ),
         responses={200: Success(description="A page.", model=accounts.ActivityPage)},
