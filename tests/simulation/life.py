@@ -277,7 +277,7 @@ class Life:
             account="default",
             value=parse_money(f"{(cents or wanted.cents) / 100:.2f}", "USD"),
             on_unknown=wanted.intent,
-            members=members,
+            given=members,
         )
 
     def play(self) -> Life:

@@ -118,7 +118,7 @@ def check_options(call: Call) -> None:
             _check_object(name, value)
         elif not isinstance(value, str) or not value:
             raise InvalidInput(name, "must be a text")
-        elif (why := declared.why_not(value)) is not None:
+        elif (why := declared.beyond_limits(value)) is not None:
             raise InvalidInput(name, why)
     if call.name == "LoadAmazonBalance":
         _check_account(call.options.get(CUSTOMER_ACCOUNT))
@@ -145,7 +145,7 @@ def dumps(value: object) -> str:
 
 def _card_number(call: Call) -> str:
     number = call.card_number.reveal() if call.card_number is not None else ""
-    if (why := FIELDS[CARD_NUMBER].why_not(number)) is not None:
+    if (why := FIELDS[CARD_NUMBER].beyond_limits(number)) is not None:
         raise InvalidInput(CARD_NUMBER, why)
     return number
 

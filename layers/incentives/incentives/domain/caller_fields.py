@@ -70,13 +70,17 @@ class CallerField:
         """Whether it is a text; else it is an object whose fields are agreed with Amazon."""
         return self.length_max is not None
 
-    def why_not(self, value: str) -> str | None:
-        """Why a text cannot be the field's value, as the end of a sentence; None if it can."""
+    def beyond_limits(self, value: str) -> str | None:
+        """Which of Amazon's limits a text breaks, as the end of a sentence; None if none."""
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
             return f"must be {self.form}"
         if self.length_max is not None and len(value) > self.length_max:
             return f"must have at most {self.length_max} characters"
-        return why_no_text(value)
+        return None
+
+    def why_not(self, value: str) -> str | None:
+        """Why a caller's text cannot be the field's value, as the end of a sentence; None if it can."""
+        return self.beyond_limits(value) or why_no_text(value)
 
 
 FIELDS: Final = {

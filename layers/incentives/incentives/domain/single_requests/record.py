@@ -210,7 +210,7 @@ class Record:
 def successor_of(record: Record, **own: Any) -> Record:  # noqa: ANN401 - fields of a record
     """The request that follows another: what is passed on, and what is its own."""
     kept = {each.name: getattr(record, each.name) for each in fields(Record) if each.metadata["passed_on"]}
-    return Record(**kept | {"details": passed_on(record.details)}, **own)
+    return Record(**kept | {"details": passed_on(record.details)} | own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
