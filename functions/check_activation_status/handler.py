@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import orders, queries
+from incentives.api import accounts, parameters, single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.accounts.account import Secret
 from incentives.domain.caller_fields import masked
@@ -17,12 +17,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        body = orders.read_status_check(call)
-        account = orders.account_or_default(body.account, bootstrap.settings().default_account)
+        body = single_requests.read_status_check(call)
+        account = parameters.account_or_default(body.account, bootstrap.settings().default_account)
         state = check_activation_status(
-            account, Secret(body.cardNumber), body.requestId, bootstrap.dependencies(), bootstrap.budget_of(context)
+            account, Secret(body.card_number), body.request_id, bootstrap.dependencies(), bootstrap.budget_of(context)
         )
-        return queries.card_state(account, masked(body.cardNumber), state)
+        return accounts.card_state(account, masked(body.card_number), state)
 
     return bootstrap.response(event, respond)
 

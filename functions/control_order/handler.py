@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import bulk
+from incentives.api import bulk_orders
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.usecases.bulk_orders.control_order import Action, control_order
 
@@ -15,15 +15,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        order_id = bulk.read_order_id(call)
+        order_id = bulk_orders.read_order_id(call)
         action = Action(str(event["resource"]).rpartition("/")[2])
         dry_run = False
         if action is Action.START:
-            dry_run = bulk.read_start(call)
+            dry_run = bulk_orders.read_start(call)
         else:
             call.refuse_body()
         view = control_order(order_id, action, bootstrap.order_dependencies(), dry_run=dry_run)
-        return bulk.standing(view, call, accepted=view.order.status.is_worked_on)
+        return bulk_orders.standing(view, call, accepted=view.order.status.is_worked_on)
 
     return bootstrap.response(event, respond)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import orders, requests
+from incentives.api import parameters, single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.api.models.single_requests import CreateGiftCardBody
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
 from incentives.usecases.single_requests.issue import NewRequest, issue
@@ -18,21 +19,21 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        key, value, body = orders.read_create(call)
+        key, value, body = single_requests.read_issue(call, CreateGiftCardBody)
         request = NewRequest(
             key=key,
             operation=Operation.CREATE_GIFT_CARD,
-            account=orders.account_or_default(body.account, bootstrap.settings().default_account),
+            account=parameters.account_or_default(body.account, bootstrap.settings().default_account),
             value=value,
-            on_unknown=Intent(body.onUnknown),
+            on_unknown=Intent(body.on_unknown),
             given=body.options(),
             caller=call.caller,
         )
-        later = orders.prefers_async(call)
+        later = parameters.prefers_async(call)
         result = issue(request, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
         if isinstance(result, Accepted):
-            return requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
-        return requests.issued(result.record, result.card, replayed=result.replayed)
+            return single_requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
+        return single_requests.issued(result.record, result.card, replayed=result.replayed)
 
     return bootstrap.response(event, respond)
 

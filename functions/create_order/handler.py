@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import bulk, orders
+from incentives.api import bulk_orders, parameters
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.bulk_orders.bulk_order import FileFormat
 from incentives.domain.single_requests.record import Intent
@@ -17,18 +17,18 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        key, body = bulk.read_order(call)
+        key, body = bulk_orders.read_order(call)
         view = create_order(
             key=key,
-            account=orders.account_or_default(body.account, bootstrap.settings().default_account),
+            account=parameters.account_or_default(body.account, bootstrap.settings().default_account),
             file_format=FileFormat(body.format),
-            on_unknown=Intent(body.onUnknown),
-            allow_same_rows=body.allowSameRows,
+            on_unknown=Intent(body.on_unknown),
+            allow_same_rows=body.allow_same_rows,
             caller=call.caller,
             dependencies=bootstrap.order_dependencies(),
             accounts=bootstrap.accounts(),
         )
-        return bulk.created(view, call)
+        return bulk_orders.created(view, call)
 
     return bootstrap.response(event, respond)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import orders, queries
+from incentives.api import accounts, parameters
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.usecases.accounts.get_activity import get_activity
 
@@ -14,12 +14,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     """Read a page of Amazon's own activity of the account."""
 
     def respond(call: ApiCall) -> ApiResponse:
-        named, first, last, page = queries.read_activity(call)
-        account = orders.account_or_default(named, bootstrap.settings().default_account)
+        named, first, last, page = accounts.read_activity(call)
+        account = parameters.account_or_default(named, bootstrap.settings().default_account)
         found = get_activity(
             account, first, last, index=page, dependencies=bootstrap.dependencies(), budget=bootstrap.budget_of(context)
         )
-        return queries.activity(account, page, found.rows, found.total, len(found.left_out))
+        return accounts.activity(account, page, found.rows, found.total, len(found.left_out))
 
     return bootstrap.response(event, respond)
 

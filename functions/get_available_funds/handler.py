@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import orders, queries
+from incentives.api import accounts, parameters
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.usecases.accounts.funds import funds_outlook
 
@@ -15,8 +15,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         named = call.query_of("account").get("account")
-        account = orders.account_or_default(named, bootstrap.settings().default_account)
-        return queries.funds(
+        account = parameters.account_or_default(named, bootstrap.settings().default_account)
+        return accounts.funds(
             funds_outlook(account, bootstrap.dependencies(), bootstrap.account_states(), bootstrap.budget_of(context))
         )
 

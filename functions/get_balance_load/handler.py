@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import requests
+from incentives.api import single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.operations import Operation
 from incentives.usecases.single_requests.find import find
@@ -16,8 +16,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        return requests.standing(
-            find(requests.read_request_id(call), bootstrap.ledger(), operation=Operation.LOAD_AMAZON_BALANCE)
+        return single_requests.standing(
+            find(single_requests.read_request_id(call), bootstrap.ledger(), operation=Operation.LOAD_AMAZON_BALANCE)
         )
 
     return bootstrap.response(event, respond)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import requests
+from incentives.api import single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.usecases.recovery.escalate import get_case_file
 
@@ -15,7 +15,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        return requests.case(get_case_file(requests.read_request_id(call), bootstrap.ledger()))
+        return single_requests.case(get_case_file(single_requests.read_request_id(call), bootstrap.ledger()))
 
     return bootstrap.response(event, respond)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import bulk
+from incentives.api import bulk_orders
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.usecases.bulk_orders.order_status import order_status
 
@@ -15,7 +15,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
 
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
-        return bulk.standing(order_status(bulk.read_order_id(call), bootstrap.order_dependencies()), call)
+        return bulk_orders.standing(order_status(bulk_orders.read_order_id(call), bootstrap.order_dependencies()), call)
 
     return bootstrap.response(event, respond)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import requests
+from incentives.api import single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.usecases.single_requests.results import Accepted
 from incentives.usecases.single_requests.reveal import reveal
@@ -17,11 +17,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     def respond(call: ApiCall) -> ApiResponse:
         call.query_of()
         call.refuse_body()
-        request_id = requests.read_request_id(call)
+        request_id = single_requests.read_request_id(call)
         result = reveal(request_id, call.caller, bootstrap.dependencies(), bootstrap.budget_of(context))
         if isinstance(result, Accepted):
-            return requests.accepted(result.record, result.retry_after_seconds, call)
-        return requests.revealed(result.record, result.card)
+            return single_requests.accepted(result.record, result.retry_after_seconds, call)
+        return single_requests.revealed(result.record, result.card)
 
     return bootstrap.response(event, respond)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from incentives import bootstrap
-from incentives.api import orders, search
+from incentives.api import parameters, single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.usecases.single_requests.search import Query
 from incentives.usecases.single_requests.search import search as find_requests
@@ -15,11 +15,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     """Find the requests of an account by day and status."""
 
     def respond(call: ApiCall) -> ApiResponse:
-        named, status, first, last, cursor = search.read_search(call, bootstrap.SystemClock().now())
-        account = orders.account_or_default(named, bootstrap.settings().default_account)
+        named, status, first, last, cursor = single_requests.read_search(call, bootstrap.SystemClock().now())
+        account = parameters.account_or_default(named, bootstrap.settings().default_account)
         query = Query(account=account, first=first, last=last, status=status, cursor=cursor)
         page = find_requests(query, bootstrap.index())
-        return search.found(page.records, page.cursor)
+        return single_requests.found(page.records, page.cursor)
 
     return bootstrap.response(event, respond)
 

@@ -7,6 +7,16 @@ from dataclasses import fields, replace
 
 import pytest
 
+from incentives.api.models.single_requests import (
+    ActivateGiftCardBody,
+    Activation,
+    BalanceLoad,
+    CreateGiftCardBody,
+    GiftCard,
+    IssueBody,
+    IssuedResponse,
+    LoadAmazonBalanceBody,
+)
 from incentives.domain import caller_fields
 from incentives.domain.bulk_orders.bulk_order import FileFormat
 from incentives.domain.bulk_orders.rows import decode_row, digest_of
@@ -56,6 +66,24 @@ def test_each_policy_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caller_fields.sent_with("CreateGiftCard", given) == usual
     assert caller_fields.shown(given) == usual
     assert caller_fields.readable(given) == given
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "response"),
+    [
+        (Operation.CREATE_GIFT_CARD, CreateGiftCardBody, GiftCard),
+        (Operation.ACTIVATE_GIFT_CARD, ActivateGiftCardBody, Activation),
+        (Operation.LOAD_AMAZON_BALANCE, LoadAmazonBalanceBody, BalanceLoad),
+    ],
+)
+def test_a_field_is_taken_and_shown_by_the_api(
+    operation: Operation, body: type[IssueBody], response: type[IssuedResponse]
+) -> None:
+    readable = {each.name for each in FIELDS.values() if operation in each.taken_with and not each.is_encrypted}
+    shown = {each.name for each in FIELDS.values() if each.is_shown}
+
+    assert {body.model_fields[name].alias for name in body.option_names()} == readable
+    assert shown <= {field.serialization_alias for field in response.model_fields.values()}
 
 
 def test_what_may_be_spent_is_not_readable_at_rest() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incentives.api.gateway import ApiCall
-from incentives.api.orders import read_key
+from incentives.api.parameters import read_key
 from incentives.domain.bulk_orders.bulk_order import FileFormat
 from incentives.domain.bulk_orders.rows import Checked, check_file, decode_rows, digest_of
 from incentives.domain.errors import InvalidInput
