@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local import processes, services
+from local.cloud import processes, services
 from local.settings import Settings
 from tests.bench import cloud
 from tests.chaos.trouble import StateLostError, restart_emulator
