@@ -16,7 +16,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import outputs
-from local.target import NoTargetError, Target, find, functions
+from local.target import NoTargetError, Target, find
 
 NAMESPACE: Final = "IncentivesGateway"
 REFRESH_SECONDS: Final = 5.0
@@ -147,7 +147,7 @@ class Screen:
         unknown, waiting = of("OpenUnknown", "Maximum"), of("OpenWaiting", "Maximum")
         yield f"open           {unknown} unknown (oldest {age}), {waiting} waiting or being sent"
         yield f"recoveries     {self._recoveries()} under way"
-        queued, dead, failures = (self._length(f"{queue}Url") for queue in QUEUES)
+        queued, dead, failures = (self._length(queue) for queue in QUEUES)
         yield f"backlog        {queued} in the queue, {dead} dead letters, {failures} failures of schedules"
         yield f"paced wait     {of('PermitWait', 'p50', ' ms')} median, {of('PermitWait', 'p99', ' ms')} p99"
         yield f"the pace       {of('PermitMissed', 'Sum')} slots missed, {of('Throttled', 'Sum')} throttled by Amazon"
@@ -177,18 +177,20 @@ class Screen:
                         found.add(named[dimension])
         return sorted(found)
 
-    def _length(self, output: str) -> int:
+    def _length(self, queue: str) -> int:
         """How many messages there are in a queue, those in hand included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self._target.client("sqs").get_queue_attributes(
-            QueueUrl=self._target.outputs[output], AttributeNames=names
+            QueueUrl=self._target.resources()[queue], AttributeNames=names
         )["Attributes"]
         return sum(int(found.get(name, 0)) for name in names)
 
     def _recoveries(self) -> str:
         """How many recoveries there are; more than a page of them is many."""
         page = self._target.client("stepfunctions").list_executions(
-            stateMachineArn=self._target.outputs["StateMachineArn"], statusFilter="RUNNING", maxResults=1000
+            stateMachineArn=self._target.resources()["RecoverRequestStateMachine"],
+            statusFilter="RUNNING",
+            maxResults=1000,
         )
         return f"{len(page['executions'])}{'+' if page.get('nextToken') else ''}"
 
@@ -199,7 +201,7 @@ def _text(value: float | None, unit: str = "", digits: int = 0) -> str:
 
 def watch_accounts_once(target: Target) -> None:
     """Have the local cloud watch its accounts now: its schedule would come in an hour."""
-    name = functions(target.client("cloudformation"), target.stack)["WatchAccount"]
+    name = target.resources()["WatchAccountFunction"]
     target.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
 
 

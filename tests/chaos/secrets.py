@@ -23,7 +23,7 @@ def found_at_rest(cloud: Cloud, report: Mapping[str, Any]) -> list[str]:
         "rate_limiter": cloud.items(cloud.rate_limiter),
         "bulk orders": cloud.items(cloud.table(cloud.outputs.ordersTableName)),
         "files": _files(cloud),
-        "logs": logs_of(cloud),
+        "logs": cloud.logs(),
         "metrics": cloud.client("cloudwatch").list_metrics()["Metrics"],
         "events": cloud.events(),
         "notices": cloud.notices(),
@@ -31,14 +31,6 @@ def found_at_rest(cloud: Cloud, report: Mapping[str, Any]) -> list[str]:
         "workflows": [cloud.history(each["executionArn"]) for each in (*cloud.executions(), *orders)],
     }
     return sorted(name for name, content in places.items() if _holds(json.dumps(content, default=str), canaries))
-
-
-def logs_of(cloud: Cloud) -> list[str]:
-    """Log lines of all functions; the emulator's restart may forget the log of one that nobody has called since."""
-    known = cloud.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/aws/lambda/")
-    groups = {each["logGroupName"] for page in known for each in page["logGroups"]}
-    names = [name for name in cloud.outputs.functionNames.values() if cloud.log_group(name) in groups]
-    return [line for name in names for line in cloud.logs(name)]
 
 
 def _holds(text: str, canaries: set[str]) -> bool:

@@ -1,7 +1,7 @@
 """Each role of the stack tries everything that any role may do, and much that none may: it can do what it needs, only.
 
-What a role needs is the table of the template's tests, not the policy that was deployed. The calls are made with the
-role's own credentials and do nothing; see `attempts`.
+What a role needs is what `tests/template/rights.txt` says, not the policy that was deployed. The calls are made
+with the role's own credentials and do nothing; see `attempts`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,15 @@ from local.settings import ACCOUNT_NAME, ACCOUNT_SECRET_PREFIX, MAIL_SENDER
 from local.signing import Caller
 from tests.stack.attempts import ATTEMPTS, CONTEXT, DENIED, NOBODY, ONLY_DENIED, TAKEN, Clients, Hand
 from tests.stack.cloud import Cloud
-from tests.template.needs import FUNCTIONS, arn_of
-from tests.template.rules import LOG_DELIVERY, SENDER, api_document, wanted_grants
+from tests.template.rights import SENDER, Grants, agreed
+from tests.template.rules import api_document
 from tests.template.transformed import resolve, source, transform
 
 pytestmark = pytest.mark.stack
 
 #: A role's name in the template -> actions by patterns of resources.
-Grants = dict[str, dict[str, set[str]]]
+Needed = dict[str, Grants]
 
-# What workflows and schedules need, as the template's tests hold them to it.
-_INVOKES: Final = {
-    "RecoverRequestStateMachineRole": "RecoverRequest",
-    "ProcessOrderStateMachineRole": "ProcessOrder",
-    "SweepScheduleRole": "SweepRequests",
-    "WatchScheduleRole": "WatchAccount",
-}
 #: No program calls these: only the services themselves do, in the name of a state machine.
 UNCALLABLE: Final = {
     "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
@@ -120,20 +113,11 @@ class Stack:
                 return physical
 
     def pattern(self, resource: str) -> str:
-        """A resource as the table names it, in terms of what is deployed."""
-        if not resource.startswith("{"):
-            text = resource.replace("us-east-1:123456789012", self._here).replace(SENDER, MAIL_SENDER)
-            return text.replace("stack-process-order", f"{self._cloud.outputs.stackName}-process-order")
-        match json.loads(resource):
-            case {"Fn::GetAtt": [name, attribute]}:
-                return self.arn(name, attribute)
-            case {"Ref": name}:
-                return self.arn(name)
-            case {"Fn::Sub": text}:
-                name, _, rest = text.removeprefix("${").partition(".Arn}")
-                return self.arn(name) + str(rest)
-            case other:
-                raise AssertionError(other)
+        """A resource as it was agreed to, in terms of what is deployed."""
+        if (found := re.fullmatch(r"\$\{(\w+)\.?(\w*)\}(.*)", resource)) is not None:
+            return self.arn(found[1], found[2]) + found[3]
+        text = resource.replace("us-east-1:123456789012", self._here).replace(SENDER, MAIL_SENDER)
+        return text.replace("stack-process-order", f"{self._cloud.outputs.stackName}-process-order")
 
 
 @pytest.fixture(scope="module")
@@ -142,34 +126,20 @@ def stack(cloud: Cloud) -> Stack:
 
 
 @pytest.fixture(scope="module")
-def needed(stack: Stack) -> Grants:
-    """What each role needs, by the tables of the template's tests."""
-    orders = "arn:aws:states:us-east-1:123456789012:{}:stack-process-order"
-    wanted = {f"{name}Role": wanted_grants(name, needs) for name, needs in FUNCTIONS.items()}
-    for role, function in _INVOKES.items():
-        wanted[role] = {arn_of(f"{function}Function"): {"lambda:InvokeFunction"}}
-        wanted[role] |= (
-            {"*": set(LOG_DELIVERY)} if "StateMachine" in role else {arn_of("FailuresQueue"): {"sqs:SendMessage"}}
-        )
-    wanted["ProcessOrderStateMachineRole"] |= {
-        orders.format("stateMachine"): {"states:StartExecution"},
-        **{
-            orders.format("execution") + each: {"states:DescribeExecution", "states:StopExecution"}
-            for each in (":*", "/*")
-        },
-    }
+def needed(stack: Stack) -> Needed:
+    """What each role needs: of what was agreed to all that is set up here."""
     return {
         role: {
-            stack.pattern(resource): set(actions)
+            stack.pattern(resource): {action for action in actions if not action.startswith("xray:")}
             for resource, actions in grants.items()
-            if resource != arn_of(ONLY_VIA_SNS)
+            if resource != f"${{{ONLY_VIA_SNS}.Arn}}" and not resource.startswith("taken by ")
         }
-        for role, grants in wanted.items()
+        for role, grants in agreed().items()
     }
 
 
 @pytest.fixture(scope="module")
-def cells(needed: Grants, stack: Stack) -> list[tuple[str, str]]:
+def cells(needed: Needed, stack: Stack) -> list[tuple[str, str]]:
     """Every action on every resource that some role needs it on, and what nobody needs on all of these."""
     everything = {
         (action, _example(pattern))
@@ -177,9 +147,8 @@ def cells(needed: Grants, stack: Stack) -> list[tuple[str, str]]:
         for pattern, actions in grants.items()
         for action in actions - UNCALLABLE - DENIED_TO_ALL
     }
-    # Of log groups and roles there is one for each function: these stand for all.
-    one_of_many = {stack.arn("CreateGiftCardLogGroup"), stack.arn("RecoverRequestRole")}
-    resources = {arn for _, arn in everything} | one_of_many
+    # Of roles there is one for each function: this stands for all.
+    resources = {arn for _, arn in everything} | {stack.arn("FunctionsLogGroup"), stack.arn("RecoverRequestRole")}
     forbidden = {
         (f"{_service(arn)}:{action}", arn)
         for arn in resources
@@ -252,13 +221,13 @@ def _assume(iam: Any, sts: Any, role_arn: str) -> Caller:
     return Caller(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
-def test_every_action_is_tried(cells: list[tuple[str, str]], needed: Grants, stack: Stack) -> None:
+def test_every_action_is_tried(cells: list[tuple[str, str]], needed: Needed, stack: Stack) -> None:
     assert {action for action, _ in cells} == ATTEMPTS.keys() - DENIED_TO_ALL
     assert set(stack.of_type("AWS::IAM::Role")) == needed.keys()
 
 
 def test_each_role_can_do_what_it_needs_and_nothing_else(
-    cells: list[tuple[str, str]], needed: Grants, hands: dict[str, Hand]
+    cells: list[tuple[str, str]], needed: Needed, hands: dict[str, Hand]
 ) -> None:
     # given everything that any role may do, and much that none may
     wrong: list[str] = []
@@ -287,7 +256,7 @@ def test_who_may_do_anything_is_denied_nothing(
     assert [(action, arn) for action, arn in tried if developer.is_denied(action, arn)] == []
 
 
-def test_what_is_not_tried_could_not_be_told(needed: Grants, hands: dict[str, Hand]) -> None:
+def test_what_is_not_tried_could_not_be_told(needed: Needed, hands: dict[str, Hand]) -> None:
     for role, grants in needed.items():
         for pattern, actions in grants.items():
             for action in actions & DENIED_TO_ALL:
