@@ -31,8 +31,6 @@ _PINS = {
     "uv": (ROOT / "requirements" / "uv.txt",),
     # Made by `make audit` only.
     "audit": (ROOT / "requirements" / "audit.txt",),
-    # Made by `make bench` only.
-    "bench": (ROOT / "requirements" / "bench.txt",),
 }
 
 

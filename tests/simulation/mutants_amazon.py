@@ -43,7 +43,7 @@ def lands_late(low: float, high: float) -> Fault:
     def fault(life: Life, signed: SignedCall, chance: random.Random) -> Mapping[str, Any]:
         latest = (signed.sent_at + LANDS_WITHIN - life.stage.time).total_seconds()
         seconds = max(0.0, min(chance.uniform(low, high), latest))
-        return {"kind": "lateEffect", "delaySeconds": seconds, "response": "drop"}
+        return {"kind": "lateEffect", "delaySeconds": seconds, "answer": "drop"}
 
     return fault
 

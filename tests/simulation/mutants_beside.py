@@ -18,14 +18,14 @@ BESIDE: Final[Mapping[str, str]] = {
         "It keeps the line's length, by which callers are told when to ask again, from growing with their repeats. "
         "Permits are given out without looking at it."
     ),
-    "3 who waits for a permit may be sent before its guess of a time": (
+    "3 who waits for a slot may be sent before its guess of a time": (
         "Without it an order waits for the time that was guessed for it although a permit is free: later, and no more."
     ),
     "3 the backlog issues nothing that may have been sent": (
         "Alone it saves a call and a doubt. A refusal that names the attempts that it knows of keeps the money; both "
         "are taken out together here."
     ),
-    "7 one page of the activity serves all requests that it can speak for": (
+    "7 one page of the book serves all requests that it can speak for": (
         "Without it each request asks for a page of its own. A history has a few dozen requests, and a day pages for "
         "all of them; thousands would wait for theirs until notifier must decide."
     ),
@@ -43,7 +43,7 @@ BESIDE: Final[Mapping[str, str]] = {
         "The simulation's Amazon writes each row of its activity whole, with the request that it is of: there is none that "
         "could be anybody's."
     ),
-    "6 there is a poll at the in_flight_until itself": (
+    "6 there is a poll at the fence itself": (
         "The next poll comes within a minute. It is taken out together with that minute here."
     ),
 }

@@ -202,7 +202,7 @@ SENDING: Final = [
         scene=amazon(When(OPERATION, [LOST], ends=3 * MINUTE), When(REVERSAL, [LOST], ends=3 * MINUTE)),
     ),
     Mutant(
-        "an unknown response leaves a doubt",
+        "an unknown answer leaves a doubt",
         "I3",
         (cut(recovery._unknown, "read, doubt=True, first", "read, first"),),
         plan=staged(),
@@ -254,7 +254,7 @@ SENDING: Final = [
         ),
     ),
     Mutant(
-        "only an account without a activity does without it",
+        "only an account without a book does without it",
         "I3",
         (
             cut(
@@ -267,7 +267,7 @@ SENDING: Final = [
         scene=amazon(When(OPERATION, [DONE_AND_LOST], ends=3)),
     ),
     Mutant(
-        "the in_flight_until holds Amazon's 15 minutes",
+        "the fence holds Amazon's 15 minutes",
         "I7",
         (
             cut(
@@ -280,7 +280,7 @@ SENDING: Final = [
         scene=amazon(When(OPERATION, [lands_late(600, 1200)], ends=20 * MINUTE)),
     ),
     Mutant(
-        "the in_flight_until holds 5 minutes for what was taken at the last moment",
+        "the fence holds 5 minutes for what was taken at the last moment",
         "I7",
         (
             cut(
@@ -309,7 +309,7 @@ SENDING: Final = [
 
 PACING: Final = [
     Mutant(
-        "an order takes a permit",
+        "an order takes a slot",
         "I5",
         (
             cut(
@@ -321,7 +321,7 @@ PACING: Final = [
         plan=staged(orders=16, within=0.5),
     ),
     Mutant(
-        "whoever has a permit waits for it",
+        "whoever has a slot waits for it",
         "I5",
         # A call that is early is none that is late.
         (
@@ -334,7 +334,7 @@ PACING: Final = [
         plan=staged(orders=16, within=0.5),
     ),
     Mutant(
-        "a repeat and a reversal take a permit",
+        "a repeat and a reversal take a slot",
         "I5",
         (
             cut(
@@ -346,7 +346,7 @@ PACING: Final = [
         plan=staged(orders=24, within=4, later=[(What.CANCEL, 20, 20.1)]),
     ),
     Mutant(
-        "a reading of a code takes a permit",
+        "a reading of a code takes a slot",
         "I5",
         (
             cut(
@@ -358,13 +358,13 @@ PACING: Final = [
         plan=staged(orders=24, within=4, later=[(What.REVEAL, 20, 20.1)]),
     ),
     Mutant(
-        "permits are an interval apart",
+        "slots are an interval apart",
         "I5",
         (cut(DynamoDbRateLimiter.reserve, 'values |= {"interval": interval,', 'values |= {"interval": 1,'),),
         plan=staged(orders=24, within=0.5),
     ),
     Mutant(
-        "a call that was held up takes another permit",
+        "a call that was held up takes another slot",
         "I5",
         (cut(pace.reacquire_if_late, "if not is_late(permit, dependencies):", "if True:"),),
         plan=staged(orders=30, within=3),

@@ -167,7 +167,7 @@ SENDING: Final = [
         scene=amazon(When(OPERATION, [{"kind": "refunded"}], numbers=FIRST)),
     ),
     rule("4 another amount or currency is never a success", "I7", plan=staged(), scene=ANOTHER_CARD),
-    rule("4 another amount or currency is for notifier", "I7", plan=staged(), scene=ANOTHER_CARD),
+    rule("4 another amount or currency is for people", "I7", plan=staged(), scene=ANOTHER_CARD),
     rule(
         "4 a reversal never refuses by itself",
         "I3",
@@ -226,7 +226,7 @@ RECOVERING: Final = [
         ),
     ),
     Mutant(
-        "6 there is a poll at the in_flight_until, and none of the waits before and after is longer than a minute",
+        "6 there is a poll at the fence, and none of the waits before and after is longer than a minute",
         "I8",
         # Either alone finds a late card in time.
         (
@@ -234,7 +234,7 @@ RECOVERING: Final = [
                 waits.next_wait_seconds,
                 "cap = WAIT_INSIDE_WINDOW_SECONDS_MAX if inside else WAIT_SECONDS_MAX\n"
                 "    wait = min(2 * (record.wait_seconds or FIRST_WAIT_SECONDS), cap)\n"
-                "    # One second past the in_flight_until: Amazon's Date header counts whole seconds and must be beyond it.\n"
+                "    # One second past the in-flight window: Amazon's Date header counts whole seconds and must be beyond it.\n"
                 "    marks = [deadline(record)] if window_end is None else [window_end + timedelta(seconds=1), "
                 "deadline(record)]",
                 "cap = WAIT_SECONDS_MAX\n"
@@ -262,13 +262,13 @@ RECOVERING: Final = [
         scene=scenes(amazon(SILENCE), faults_of_aws("throttled", 0.2)),
     ),
     rule(
-        "7 no such request proves nothing before the in_flight_until",
+        "7 no such request proves nothing before the fence",
         "I7",
         plan=staged(intents=REVERSE),
         scene=amazon(When(OPERATION, [LOST, lands_late(300, 1200)], ends=20 * MINUTE)),
     ),
     rule(
-        "7 the in_flight_until is 20 minutes from the latest attempt, not from the first",
+        "7 the fence is 20 minutes from the latest attempt, not from the first",
         "I7",
         plan=staged(later=[(What.CANCEL, 16 * MINUTE, 18 * MINUTE)]),
         scene=amazon(
@@ -277,7 +277,7 @@ RECOVERING: Final = [
         ),
     ),
     rule(
-        "7 the in_flight_until is compared with Amazon's own clock",
+        "7 the fence is compared with Amazon's own clock",
         "I7",
         plan=staged(intents=REVERSE, orders=4, skews=(600.0, -300.0, 0.0)),
         scene=amazon(When(OPERATION, [LOST, lands_late(600, 1200)], ends=20 * MINUTE)),
@@ -320,7 +320,7 @@ RECOVERING: Final = [
         scene=amazon(When(REVERSAL, [NOT_PERMITTED], ends=30 * MINUTE), When(PAGE, [NO_PAGE])),
     ),
     rule(
-        "7 reversed counts for activations and loads only after the in_flight_until",
+        "7 reversed counts for activations and loads only after the fence",
         "I7",
         plan=staged(intents=REVERSE, operations=(LOAD, ACTIVATE)),
         scene=amazon(When(OPERATION, [DONE_AND_LOST, lands_late(100, 1200)], ends=20 * MINUTE)),
@@ -350,13 +350,13 @@ RECOVERING: Final = [
         scene=amazon(When(REVERSAL, [DONE_AND_LOST], numbers=FIRST)),
     ),
     rule(
-        "7 where Amazon's activity is to be had, it must agree",
+        "7 where Amazon's book is to be had, it must agree",
         "I3",
         plan=staged(intents=REVERSE),
         scene=amazon(UNHEARD, When(REVERSAL, [NOT_PERMITTED], ends=30 * MINUTE)),
     ),
     rule(
-        "7 a activity that does not response agrees with nothing",
+        "7 a book that does not answer agrees with nothing",
         "I3",
         plan=staged(intents=REVERSE),
         scene=amazon(UNHEARD, When(REVERSAL, [NOT_PERMITTED], ends=30 * MINUTE), When(PAGE, [LOST], ends=30 * MINUTE)),
@@ -368,7 +368,7 @@ RECOVERING: Final = [
         scene=only_the_activity_tells(50 * MINUTE),
     ),
     rule(
-        "7 a page that was kept speaks only for what was past its in_flight_until by then",
+        "7 a page that was kept speaks only for what was past its fence by then",
         "I3",
         plan=staged(orders=4, intents=REVERSE, within=50 * MINUTE, calm_at=2 * HOUR),
         scene=only_the_activity_tells(100 * MINUTE),

@@ -158,7 +158,7 @@ UNKNOWN: Final = [
         scene=_first({"kind": "truncatedJson"}),
     ),
     Mutant(
-        "a lost response is unknown",
+        "a lost answer is unknown",
         "I3",
         (
             cut(
@@ -293,7 +293,7 @@ CARDS: Final = [
         scene=_OTHER_AMOUNT,
     ),
     Mutant(
-        "an response about another request is none to this one",
+        "an answer about another request is none to this one",
         "I7",
         (cut(responses.is_ours, "return silence if named is None else named == call.request_id", "return True"),),
         plan=staged(orders=4, within=20, cents=2500),
@@ -324,7 +324,7 @@ KEPT: Final = [
         scene=amazon(When(OPERATION, [{"kind": "garbledCode", "variant": 5}], numbers=FIRST)),
     ),
     Mutant(
-        "what could be spent is encrypted",
+        "what could be spent is sealed",
         "I4",
         (
             cut(

@@ -51,7 +51,7 @@ MUTANTS: Final = [
         scene=scenes(messages_lost(1), secret_missing(30, 30 * HOUR)),
     ),
     rule(
-        "9 a cancel is refused here only 15 minutes after the last create response",
+        "9 a cancel is refused here only 15 minutes after the last create answer",
         "I6",
         plan=staged(within=5, later=[(What.CANCEL, 23 * MINUTE, 28 * MINUTE)]),
         scene=amazon(When(OPERATION, [LOST], ends=18 * MINUTE)),
@@ -118,7 +118,7 @@ MUTANTS: Final = [
         "9 503 only if the record was certainly not written",
         "I6",
         plan=staged(orders=4),
-        scene=faults_of_aws("response lost", 0.3),
+        scene=faults_of_aws("answer lost", 0.3),
     ),
     rule("10 the case is stored with the state, before any mail", "I8", plan=staged(), scene=ANOTHER_CARD),
     Mutant(

@@ -51,7 +51,7 @@ RULES = [
         recovering.a_card_lands_late_while_answers_are_lost,
     ),
     Rule(
-        "6 there is a poll at the in_flight_until itself",
+        "6 there is a poll at the fence itself",
         waits.next_wait_seconds,
         "[window_end + timedelta(seconds=1), deadline(record)]",
         "[deadline(record)]",
@@ -73,21 +73,21 @@ RULES = [
     ),
     # 7. The in-flight window
     Rule(
-        "7 no such request proves nothing before the in_flight_until",
+        "7 no such request proves nothing before the fence",
         recovery.is_after_in_flight_window,
         "return limit is None or (amazon_date is not None and amazon_date > limit)",
         "return True",
         recovering.a_card_lands_after_amazon_knew_nothing_of_it,
     ),
     Rule(
-        "7 the in_flight_until is 20 minutes from the latest attempt, not from the first",
+        "7 the fence is 20 minutes from the latest attempt, not from the first",
         waits.in_flight_until,
         "record.last_sent_at + IN_FLIGHT_WINDOW",
         "record.first_sent_at + IN_FLIGHT_WINDOW",
         sending.a_process_dies_while_it_repeats_and_the_order_is_cancelled_later,
     ),
     Rule(
-        "7 the in_flight_until is compared with Amazon's own clock",
+        "7 the fence is compared with Amazon's own clock",
         recovery.after_reversal,
         "if record.card_seen or not is_after_in_flight_window(record, attempt.amazon_date):",
         "if record.card_seen or now <= (in_flight_until(record) or now):",
@@ -122,7 +122,7 @@ RULES = [
         recovering.a_success_is_read_by_whoever_has_just_lost_the_record,
     ),
     Rule(
-        "7 reversed counts for activations and loads only after the in_flight_until",
+        "7 reversed counts for activations and loads only after the fence",
         recovery.after_reversal,
         "if may_revive and not is_after_in_flight_window(record, attempt.amazon_date):",
         "if False:",
@@ -158,21 +158,21 @@ RULES = [
         recovering.an_unresolved_reversal_of_a_live_card,
     ),
     Rule(
-        "7 where Amazon's activity is to be had, it must agree",
+        "7 where Amazon's book is to be had, it must agree",
         recovery._by_activity,
         "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE:",
         "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE | ActivityFinding.DISAGREES:",
         recovering.a_card_is_in_the_activity_that_its_cancel_does_not_find,
     ),
     Rule(
-        "7 a activity that does not response agrees with nothing",
+        "7 a book that does not answer agrees with nothing",
         recovery._by_activity,
         "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE:",
         "case ActivityFinding.AGREES | ActivityFinding.UNAVAILABLE | ActivityFinding.UNANSWERED:",
         recovering.an_account_may_do_nothing_and_its_activity_is_closed,
     ),
     Rule(
-        "7 one page of the activity serves all requests that it can speak for",
+        "7 one page of the book serves all requests that it can speak for",
         activity._kept,
         "return said_of(page, record) if page is not None and speaks_for(page, record, answered_at) else None",
         "return None",
@@ -186,7 +186,7 @@ RULES = [
         booked.a_page_for_one_request_shows_another,
     ),
     Rule(
-        "7 a page that was kept speaks only for what was past its in_flight_until by then",
+        "7 a page that was kept speaks only for what was past its fence by then",
         kept_page.speaks_for,
         "if not is_after_in_flight_window(record, page.as_of):",
         "if False:",
@@ -287,7 +287,7 @@ RULES = [
         recovering.an_order_never_gets_a_permit,
     ),
     Rule(
-        "9 a cancel is refused here only 15 minutes after the last create response",
+        "9 a cancel is refused here only 15 minutes after the last create answer",
         transitions.cancel_surely_over_at,
         "record.answered_at + CANCEL_WINDOW",
         "record.first_sent_at + CANCEL_WINDOW",

@@ -107,7 +107,7 @@ RULES = [
         sending.an_order_is_repeated_while_there_is_no_permit,
     ),
     Rule(
-        "3 who waits for a permit may be sent before its guess of a time",
+        "3 who waits for a slot may be sent before its guess of a time",
         recovery._is_due,
         " or record.waits_for_permit",
         "",
@@ -173,7 +173,7 @@ RULES = [
         sending.a_card_of_another_amount_is_shown,
     ),
     Rule(
-        "4 another amount or currency is for notifier",
+        "4 another amount or currency is for people",
         recovery._next_forward,
         "if record.conflict is not None:",
         "if False:",
