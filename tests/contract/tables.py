@@ -16,9 +16,14 @@ _CREATE = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "Billi
 
 
 @cache
+def _resources() -> dict[str, Any]:
+    resources: dict[str, Any] = read(TEMPLATE)["Resources"]
+    return resources
+
+
 def table_properties(logical_id: str) -> dict[str, Any]:
     """A table's properties in template.yaml."""
-    properties: dict[str, Any] = read(TEMPLATE)["Resources"][logical_id]["Properties"]
+    properties: dict[str, Any] = _resources()[logical_id]["Properties"]
     return properties
 
 
