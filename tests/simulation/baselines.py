@@ -29,8 +29,6 @@ TRIES_MAX: Final = 5
 
 
 class Client(StrEnum):
-    """How it comes by its request ids."""
-
     NEW_ID = "a new id per try"
     IN_MEMORY = "an id kept in memory"
 

@@ -91,8 +91,6 @@ Answered = Delivered | Accepted | Standing | Record | GatewayError | None
 
 @dataclass(frozen=True)
 class Told:
-    """What somebody was answered."""
-
     visit: Visit
     asked_at: datetime
     at: datetime
@@ -191,7 +189,6 @@ class Life:
             raise Died
 
     def aws_fault(self) -> str | None:
-        """What goes wrong with one call to AWS."""
         if self.shore.is_calm or self.chance.random() >= self.plan.aws:
             return None
         fault = self.chance.choice(["throttled", "request lost", "answer lost", "sent twice", "conflict"])
@@ -281,7 +278,6 @@ class Life:
         )
 
     def play(self) -> Life:
-        """Let it all happen."""
         for visit in self.plan.visits:
             self.begin(partial(self.come, visit), after_seconds=visit.at)
         for rotation in self.plan.rotations:
@@ -293,12 +289,10 @@ class Life:
         return self
 
     def _employ(self) -> None:
-        """Whoever else works here."""
         self.staff = Staff(self)
         self.bulk = BulkDesk(self, self.plan.bulk) if self.plan.bulk else None
 
     def come(self, visit: Visit) -> Told | None:
-        """Somebody comes and is answered, or not."""
         asked_at = self.stage.time
         wanted = self.plan.orders[visit.order]
         first = self.key_of(visit.order)
@@ -336,7 +330,6 @@ class Life:
         return told
 
     def _on_throttled(self, visit: Visit, response: Answered) -> None:
-        """Repeat an order as its response says."""
         if not (
             isinstance(response, RefusedByAmazon) and response.retryable and visit.what in {What.ORDER, What.LATER}
         ):

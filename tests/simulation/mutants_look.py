@@ -83,7 +83,6 @@ class Watched(Life):
 
     @property
     def apart(self) -> float:
-        """Seconds between the clocks that differ most."""
         return max(self.plan.skews) - min(self.plan.skews)
 
     # ---- who acts ---------------------------------------------------------------------------------

@@ -42,8 +42,6 @@ class EventsWay(Way, Protocol):
 
 
 class PeopleWay(Way, Protocol):
-    """The way to people."""
-
     def notifier_fault(self) -> str | None:
         """Why they cannot be reached, if they cannot."""
 
@@ -53,8 +51,6 @@ class Died(BaseException):
 
 
 class ProcessClock:
-    """`Clock` of one process."""
-
     def __init__(self, stage: Stage, skew: float) -> None:
         self._stage, self.skew = stage, timedelta(seconds=skew)
 
@@ -72,7 +68,6 @@ def ledger_unavailable(in_doubt: bool) -> Exception:
 
 
 def secret_unread(_in_doubt: bool) -> Exception:
-    """What reading or labelling an account's secret raises."""
     return AccountUnusable("default", "has a secret that cannot be read now")
 
 
@@ -172,8 +167,6 @@ class Notifier(FakeNotifier):
 
 
 class Telemetry(FakeTelemetry):
-    """`Telemetry` that knows when."""
-
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage

@@ -42,10 +42,7 @@ def test_a_valid_csv_file_is_its_rows_and_its_total() -> None:
 
     assert found.errors == ()
     assert found.totals == {"USD": Decimal("25.15")}
-    assert kept(found) == (
-        Row("a", parse_money("25.00", "USD"), 'x, "y"'),
-        Row("b", parse_money("0.15", "USD"), None),
-    )
+    assert kept(found) == (Row("a", parse_money("25.00", "USD"), 'x, "y"'), Row("b", parse_money("0.15", "USD"), None))
 
 
 def test_a_valid_json_lines_file_is_its_rows_and_its_total() -> None:
@@ -211,9 +208,7 @@ def _holds(found: Checked, rows: list[dict[str, str | None]]) -> None:
 
 @settings(deadline=None)
 @given(_rows)
-def test_any_csv_file_is_valid_as_a_whole_or_says_where_it_is_not(
-    rows: list[tuple[str, str, str, str | None]],
-) -> None:
+def test_any_csv_file_is_valid_as_a_whole_or_says_where_it_is_not(rows: list[tuple[str, str, str, str | None]]) -> None:
     named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS)
