@@ -47,6 +47,7 @@ from tests.unit.builders import (
     SUCCESS,
     THROTTLED,
     TIMED_OUT,
+    holding,
     order,
     record,
     reversing,
@@ -209,12 +210,6 @@ def slowly(w: World, method: str) -> None:
 # ---- who goes first -----------------------------------------------------------------------------
 
 
-def holding(kept: Record, *script: Any) -> World:
-    w = world(*script)
-    w.ledger.records[kept.request_id] = kept
-    return w
-
-
 def issued(*script: Any) -> World:
     """An order that has succeeded; the permits that it took are forgotten."""
     w = world()
@@ -372,12 +367,7 @@ def test_only_a_query_without_an_allowance_tells_of_the_accounts_pace(
 
 @pytest.mark.parametrize(
     "outcome",
-    [
-        THROTTLED,
-        THROTTLED_REVERSAL,
-        Unknown(UnknownBecause.OVERLOADED),
-        Unresolved(unknown=UnknownBecause.OVERLOADED),
-    ],
+    [THROTTLED, THROTTLED_REVERSAL, Unknown(UnknownBecause.OVERLOADED), Unresolved(unknown=UnknownBecause.OVERLOADED)],
     ids=["operation", "reversal", "overloaded", "overloaded reversal"],
 )
 def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unknown | Unresolved) -> None:
