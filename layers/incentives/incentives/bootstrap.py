@@ -210,10 +210,10 @@ def in_init(*parts: Callable[[], object]) -> None:
 
 
 @cache
-def _client(service: str) -> Any:  # noqa: ANN401 - botocore makes its clients' classes at run time
-    from incentives.aws.clients import CLIENT_CONFIG, make_client
+def _client(service: Any) -> Any:  # noqa: ANN401 - of `make_client`
+    from incentives.aws.clients import make_client
 
-    return make_client(service, CLIENT_CONFIG)
+    return make_client(service)
 
 
 @cache

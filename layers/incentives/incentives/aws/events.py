@@ -6,9 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AWS_ERRORS, error_code
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
     from incentives.domain.events import Event
 
 SOURCE: Final = "incentives-gateway"
@@ -32,7 +35,7 @@ class NotPublished(Exception):  # noqa: N818 - says what happened
 class EventBridgeBus:
     """`Bus` on one EventBridge event bus."""
 
-    def __init__(self, client: AwsClient, bus: str) -> None:
+    def __init__(self, client: EventBridgeClient, bus: str) -> None:
         self._client = client
         self._bus = bus
 
@@ -42,7 +45,7 @@ class EventBridgeBus:
         Raises:
             NotPublished: names the events that did not get there: a call can half succeed.
         """
-        entries = [
+        entries: list[PutEventsRequestEntryTypeDef] = [
             {
                 "Source": SOURCE,
                 "DetailType": event.type,
