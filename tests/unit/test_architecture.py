@@ -28,10 +28,10 @@ BEYOND: Final = {
     LAYER / "usecases" / name: {"aws"}
     for name in ("publish_events.py", "issue_queued.py", "count_spend.py", "raise_alerts.py")
 }
-#: Third-party packages, each in the one room that needs it. boto3 would cost each cold start more than it is good for.
+#: Third-party packages, each in the one room that needs it.
 PACKAGES: Final = {
     "aws_lambda_powertools": {"aws"},
-    "boto3": set[str](),
+    "boto3": {"aws"},
     "botocore": {"aws"},
     "requests": {"agcod"},
     "requests_aws4auth": {"agcod"},

@@ -23,11 +23,9 @@ FUNCTIONS: Final = ROOT / "functions"
 HTTP: Final = frozenset({"requests", "requests_aws4auth", "charset_normalizer"})
 #: What reading and writing bodies takes.
 BODIES: Final = frozenset({"pydantic", "pydantic_core"})
-#: Heavy, and of no use to any function. The clients are botocore's own.
+#: Heavy, and of no use to any function.
 NEVER: Final = frozenset(
     {
-        "boto3",
-        "s3transfer",
         "multiprocessing",
         "aws_xray_sdk",
     }
@@ -78,7 +76,7 @@ import json, sys
 sys.path[:0] = {path!r}
 from incentives.aws import clients as calls
 made, make = [], calls.make_client
-calls.make_client = lambda service, config: [made.append(service), make(service, config)][1]
+calls.make_client = lambda service, *config: [made.append(service), make(service, *config)][1]
 import handler, gc
 told = dict(modules=sorted(sys.modules), services=made, collects=gc.isenabled(), frozen=gc.get_freeze_count() > 0)
 {then}
