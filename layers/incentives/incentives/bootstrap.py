@@ -423,7 +423,7 @@ def order_files() -> S3OrderFiles:
     from incentives.aws.bulk_orders.order_files import FILES_CONFIG, S3OrderFiles
     from incentives.aws.clients import make_client
 
-    client = make_client("s3", FILES_CONFIG)
+    client = make_client("s3", config=FILES_CONFIG)
     return S3OrderFiles(lambda: client, _required("ORDERS_BUCKET"), now=SystemClock().now)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ContextDecorator
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.client import BaseClient
@@ -16,17 +16,6 @@ from botocore.parsers import ResponseParserError
 from incentives import __version__
 from incentives.domain.errors import GatewayError, LedgerUnavailable
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_kms import KMSClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_sesv2 import SESV2Client
-    from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_stepfunctions import SFNClient
-
 #: A function of 25 s cannot wait a minute for DynamoDB.
 CLIENT_CONFIG: Final = Config(
     connect_timeout=1,
@@ -36,28 +25,14 @@ CLIENT_CONFIG: Final = Config(
     user_agent_extra=f"incentives-gateway/{__version__}",
 )
 
+if TYPE_CHECKING:
+    # Its stubs know the class of each service's client.
+    make_client = boto3.client
+else:
 
-@overload
-def make_client(service: Literal["dynamodb"], config: Config = ...) -> DynamoDBClient: ...
-@overload
-def make_client(service: Literal["events"], config: Config = ...) -> EventBridgeClient: ...
-@overload
-def make_client(service: Literal["kms"], config: Config = ...) -> KMSClient: ...
-@overload
-def make_client(service: Literal["s3"], config: Config = ...) -> S3Client: ...
-@overload
-def make_client(service: Literal["secretsmanager"], config: Config = ...) -> SecretsManagerClient: ...
-@overload
-def make_client(service: Literal["sesv2"], config: Config = ...) -> SESV2Client: ...
-@overload
-def make_client(service: Literal["sns"], config: Config = ...) -> SNSClient: ...
-@overload
-def make_client(service: Literal["sqs"], config: Config = ...) -> SQSClient: ...
-@overload
-def make_client(service: Literal["stepfunctions"], config: Config = ...) -> SFNClient: ...
-def make_client(service: Any, config: Config = CLIENT_CONFIG) -> object:
-    """A client of an AWS service, with this project's limits."""
-    return boto3.client(service, config=config)
+    def make_client(service: str, config: Config = CLIENT_CONFIG) -> BaseClient:
+        """A client of an AWS service, with our limits."""
+        return boto3.client(service, config=config)
 
 
 #: botocore has two errors outside its tree: a response that it cannot parse is one of them.

@@ -10,7 +10,6 @@ from incentives.aws.clients import AWS_ERRORS, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
     from incentives.domain.events import Event
 
@@ -45,19 +44,20 @@ class EventBridgeBus:
         Raises:
             NotPublished: names the events that did not get there: a call can half succeed.
         """
-        entries: list[PutEventsRequestEntryTypeDef] = [
-            {
-                "Source": SOURCE,
-                "DetailType": event.type,
-                "Time": event.time,
-                "Resources": [event.event_id],
-                "Detail": json.dumps(event.detail, separators=(",", ":")),
-                "EventBusName": self._bus,
-            }
-            for event in events
-        ]
         try:
-            response = self._client.put_events(Entries=entries)
+            response = self._client.put_events(
+                Entries=[
+                    {
+                        "Source": SOURCE,
+                        "DetailType": event.type,
+                        "Time": event.time,
+                        "Resources": [event.event_id],
+                        "Detail": json.dumps(event.detail, separators=(",", ":")),
+                        "EventBusName": self._bus,
+                    }
+                    for event in events
+                ]
+            )
         except AWS_ERRORS as error:
             raise NotPublished([event.event_id for event in events], error_code(error)) from error
         if response.get("FailedEntryCount"):

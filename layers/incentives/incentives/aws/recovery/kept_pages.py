@@ -26,14 +26,7 @@ _KEY: Final = "book#"
 #: A page with a date that Amazon's clock never showed speaks for nobody, and must not stay.
 _NEVER_SHOWN_MILLISECONDS: Final = RESPONSES_APART // timedelta(milliseconds=1)
 
-_TYPES: Final = {
-    "partnerId": str,
-    "asOf": int,
-    "since": int,
-    "isAvailable": bool,
-    "isWhole": bool,
-    "requestIds": set,
-}
+_TYPES: Final = {"partnerId": str, "asOf": int, "since": int, "isAvailable": bool, "isWhole": bool, "requestIds": set}
 
 
 class DynamoDbKeptPages:

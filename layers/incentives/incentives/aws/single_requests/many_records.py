@@ -12,7 +12,6 @@ from incentives.domain.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesOutputTypeDef, KeysAndAttributesTypeDef
 
     from incentives.aws.items import Item
     from incentives.domain.single_requests.record import KeyItem, Record
@@ -62,9 +61,7 @@ class DynamoDbRecords:
             yield from self._batch([encode({"id": each}) for each in ids[start : start + BATCH_GET_MAX]])
 
     def _batch(self, keys: Sequence[Item]) -> Iterator[Mapping[str, Any]]:
-        asked: Mapping[str, KeysAndAttributesTypeDef | KeysAndAttributesOutputTypeDef] = {
-            self._table: {"Keys": keys, "ConsistentRead": True}
-        }
+        asked: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
         for number in range(UNPROCESSED_TRIES_MAX):
             with unavailable("the ledger could not be read"):
                 response = self._client.batch_get_item(RequestItems=asked)
