@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from incentives.agcod.amazon import FundsResponse, SignedCall
-from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
@@ -30,6 +30,7 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
+from incentives.domain.secret_text import Secret
 from tests.support.fakes import FakeClock, ScriptedAmazon, evidence
 
 CANCEL_WINDOW = timedelta(minutes=15)

@@ -16,9 +16,10 @@ def ours():
 
     from incentives.agcod.amazon import Amazon
     from incentives.agcod.client import IncentivesClient
-    from incentives.domain.accounts.account import Account, Secret
+    from incentives.domain.accounts.account import Account
     from incentives.domain.calls import Call
     from incentives.domain.money import Money
+    from incentives.domain.secret_text import Secret
 
     account = Account(
         name="default",
