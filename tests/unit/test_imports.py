@@ -26,7 +26,6 @@ BODIES: Final = frozenset({"pydantic", "pydantic_core"})
 #: Heavy, and of no use to any function.
 NEVER: Final = frozenset(
     {
-        "multiprocessing",
         "aws_xray_sdk",
     }
 )
