@@ -71,7 +71,7 @@ import json, sys
 sys.path[:0] = {path!r}
 from incentives.aws import clients as calls
 made, make = [], calls.make_client
-calls.make_client = lambda service, *config: [made.append(service), make(service, *config)][1]
+calls.make_client = lambda service, **more: [made.append(service), make(service, **more)][1]
 import handler, gc
 told = dict(modules=sorted(sys.modules), services=made, collects=gc.isenabled(), frozen=gc.get_freeze_count() > 0)
 {then}
