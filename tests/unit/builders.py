@@ -56,13 +56,11 @@ ORDERS: dict[Operation, dict[str, Any]] = {
     Operation.CREATE_GIFT_CARD: {},
     Operation.ACTIVATE_GIFT_CARD: {
         "operation": Operation.ACTIVATE_GIFT_CARD,
-        "members": {"cardNumber": CARD_NUMBER},
-        "subject": "*" * 15 + "4321",
+        "given": {"cardNumber": CARD_NUMBER},
     },
     Operation.LOAD_AMAZON_BALANCE: {
         "operation": Operation.LOAD_AMAZON_BALANCE,
-        "members": {"account": {"id": CUSTOMER, "type": "2"}},
-        "subject": "*" * 21 + "TEST",
+        "given": {"account": {"id": CUSTOMER, "type": "2"}},
     },
 }
 

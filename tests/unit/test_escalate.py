@@ -14,11 +14,11 @@ import pytest
 
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.signatures import signature_of
-from incentives.domain.accounts.account import Secret
 from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, ConflictKind, Unknown, UnknownBecause, Unresolved
 from incentives.domain.recovery.case_file import is_stale, stale_at
+from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Cause, Change, Lost, Record, Status
 from incentives.usecases.recovery.escalate import get_case_file
 from incentives.usecases.recovery.recover import Task, recover

@@ -88,7 +88,7 @@ def test_what_must_not_be_readable_is_encrypted_also_while_it_waits() -> None:
     place(w, **ORDERS[Operation.ACTIVATE_GIFT_CARD])
 
     assert only(w).encrypted is not None
-    assert ORDERS[Operation.ACTIVATE_GIFT_CARD]["members"]["cardNumber"] not in repr(only(w))
+    assert ORDERS[Operation.ACTIVATE_GIFT_CARD]["given"]["cardNumber"] not in repr(only(w))
 
 
 def test_a_permit_that_was_missed_and_no_other_is_no_permit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.responses import Funds
-from incentives.domain.accounts.account import CardState, Secret
+from incentives.domain.accounts.account import CardState
 from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
@@ -25,6 +25,7 @@ from incentives.domain.outcomes import (
     Unresolved,
 )
 from incentives.domain.rate_limit import LATE_SECONDS, Allowance, Full, Permit, Priority
+from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status, TooLateStage
 from incentives.usecases.accounts.funds import available_funds
 from incentives.usecases.accounts.get_activity import get_activity

@@ -20,10 +20,11 @@ from incentives.api.models.single_requests import (
     CreateGiftCardBody,
     LoadAmazonBalanceBody,
 )
-from incentives.domain.accounts.account import AccountFunds, Activity, CardState, Secret
+from incentives.domain.accounts.account import AccountFunds, Activity, CardState
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, InvalidInput, LedgerUnavailable
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause
+from incentives.domain.secret_text import Secret
 from incentives.usecases.accounts.funds import available_funds
 from incentives.usecases.accounts.get_activity import get_activity
 from incentives.usecases.single_requests.check_activation_status import check_activation_status
