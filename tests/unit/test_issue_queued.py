@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from incentives import bootstrap
+from incentives.api.problems import status_of
 from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Priority
@@ -101,7 +102,7 @@ def test_a_refusal_is_stored_and_told_to_whoever_repeats_the_order() -> None:
     assert only(w).status is S.REFUSED
     with pytest.raises(RefusedByAmazon) as told:
         issue(order(), w.dependencies, w.budget())
-    assert told.value.http_status == 422
+    assert status_of(told.value) == 422
 
 
 def test_what_stays_unknown_goes_to_a_recovery_and_not_back() -> None:
@@ -306,7 +307,7 @@ def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_cha
     assert (w.rate_limiter.reserved, w.amazon.sent, w.backlog.puts) == (0, [], [])
     with pytest.raises(RefusedByAmazon) as told:
         reveal(only(w).request_id, None, w.dependencies, w.budget())
-    assert (told.value.http_status, told.value.error_type) == (503, "notSent")
+    assert (status_of(told.value), told.value.error_type) == (503, "notSent")
     assert "Nothing was charged" in told.value.detail
 
 

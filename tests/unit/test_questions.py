@@ -19,6 +19,7 @@ from incentives.api.models import (
     LoadAmazonBalanceBody,
     parse,
 )
+from incentives.api.problems import status_of
 from incentives.domain.accounts.account import AccountFunds, Activity, CardState, Secret
 from incentives.domain.errors import (
     AccountUnusable,
@@ -168,7 +169,7 @@ def is_told(ask: Any, w: World, told: Told) -> None:
     with pytest.raises(GatewayError) as failed:
         ask(w)
     error = failed.value
-    assert (error.code, error.http_status, error.retry_after_seconds, error.retryable) == (
+    assert (error.code, status_of(error), error.retry_after_seconds, error.retryable) == (
         told.code, told.http_status, told.retry_after, told.retryable,
     )  # fmt: skip
     assert told.words in error.detail
@@ -225,7 +226,7 @@ def test_a_refusal_is_told_in_amazons_words(ask: Any, response: Any) -> None:
     w, amazon = listening(Refused(AmazonError("F300", "AccountHasProblems")))
     with pytest.raises(RefusedByAmazon) as told:
         ask(w)
-    assert (told.value.http_status, told.value.error_type) == (403, "AccountHasProblems")
+    assert (status_of(told.value), told.value.error_type) == (403, "AccountHasProblems")
     assert len(amazon.asked) == 1
 
 

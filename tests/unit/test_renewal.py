@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Refused
@@ -216,7 +217,7 @@ def test_who_repeats_it_while_another_is_refused_again_is_told_so(monkeypatch: p
     with pytest.raises(RefusedByAmazon) as told:
         place(w)
 
-    assert (told.value.http_status, told.value.retryable) == (503, True)
+    assert (status_of(told.value), told.value.retryable) == (503, True)
     assert told.value.request_id == generations(w)[-1].request_id
     assert len(w.amazon.sent) == 2
 

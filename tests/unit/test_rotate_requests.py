@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, RefusedByAmazon
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Unresolved
@@ -73,7 +74,7 @@ def test_without_a_trial_a_key_refused_twice_still_closes_the_order() -> None:
     with pytest.raises(RefusedByAmazon) as told:
         issue(order(), w.dependencies, w.budget())
 
-    assert told.value.http_status == 503
+    assert status_of(told.value) == 503
     assert only(w).status is Status.REFUSED
 
 
