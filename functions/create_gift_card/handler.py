@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
-from incentives.api import orders, requests
+from incentives.bootstrap import container, in_init
+from incentives.api import orders
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.operations import Operation
-from incentives.domain.single_requests.record import Intent
-from incentives.usecases.single_requests.issue import Order, issue
-from incentives.usecases.single_requests.results import Accepted
+from incentives.invocation import api_function
+from incentives.operations import issued
+from incentives.usecases.dependencies import Budget
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+@api_function
+def handler(call: ApiCall, budget: Budget) -> ApiResponse:
     """Issue one gift card: 201 new, 200 repeated, 202 not known yet."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        call.query_of()
-        key, value, body = orders.read_create(call)
-        order = Order(
-            key=key,
-            operation=Operation.CREATE_GIFT_CARD,
-            account=orders.account_or_default(body.account, bootstrap.settings().default_account),
-            value=value,
-            on_unknown=Intent(body.onUnknown),
-            options=body.options(),
-            caller=call.caller,
-        )
-        later = orders.prefers_async(call)
-        result = issue(order, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
-        if isinstance(result, Accepted):
-            return requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
-        return requests.issued(result.record, result.card, replayed=result.replayed)
-
-    return bootstrap.response(event, respond)
+    call.query_of()
+    return issued(call, budget, Operation.CREATE_GIFT_CARD, orders.read_create(call), members={})
 
 
-bootstrap.in_init(bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon, bootstrap.authorities)
+in_init(lambda: (container.ledger, container.ready_for_amazon()))

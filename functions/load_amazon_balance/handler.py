@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
-from incentives.api import orders, requests
+from incentives.bootstrap import client, container, in_init
+from incentives.api import orders
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.operations import Operation
-from incentives.domain.single_requests.record import Intent
+from incentives.invocation import api_function
+from incentives.operations import issued
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.operation_calls import CUSTOMER_ACCOUNT, masked
-from incentives.usecases.single_requests.issue import Order, issue
-from incentives.usecases.single_requests.results import Accepted
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+@api_function
+def handler(call: ApiCall, budget: Budget) -> ApiResponse:
     """Load one customer's balance: 201 new, 200 repeated, 202 not known yet."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        call.query_of()
-        key, value, body = orders.read_balance_load(call)
-        order = Order(
-            key=key,
-            operation=Operation.LOAD_AMAZON_BALANCE,
-            account=orders.account_or_default(body.account, bootstrap.settings().default_account),
-            value=value,
-            on_unknown=Intent(body.onUnknown),
-            options=body.options(),
-            members={CUSTOMER_ACCOUNT: body.customerAccount.given()},
-            subject=masked(body.customerAccount.id),
-            caller=call.caller,
-        )
-        later = orders.prefers_async(call)
-        result = issue(order, bootstrap.dependencies(), bootstrap.budget_of(context), later=later)
-        if isinstance(result, Accepted):
-            return requests.accepted(result.record, result.retry_after_seconds, call, preferred=later)
-        return requests.issued(result.record, result.card, replayed=result.replayed)
-
-    return bootstrap.response(event, respond)
+    call.query_of()
+    given = orders.read_balance_load(call)
+    customer = given[2].customerAccount
+    members = {CUSTOMER_ACCOUNT: customer.given()}
+    return issued(call, budget, Operation.LOAD_AMAZON_BALANCE, given, members=members, subject=masked(customer.id))
 
 
-bootstrap.in_init(bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon, bootstrap.authorities, bootstrap.vault)
+in_init(lambda: (container.ledger, container.ready_for_amazon(), container.vault, client("kms")))

@@ -36,6 +36,7 @@ class ApiCall:
         body: undecoded.
         caller: ARN of who signed the call.
         base_path: what precedes the route in a URL path, e.g. `/prod`.
+        route: as API Gateway names it, e.g. `/orders/{orderId}/start`.
     """
 
     headers: Mapping[str, str]
@@ -44,6 +45,7 @@ class ApiCall:
     body: bytes = field(repr=False)
     caller: str | None
     base_path: str
+    route: str = ""
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object; numbers with a point become `Decimal`.
@@ -142,6 +144,7 @@ def decode(event: Mapping[str, Any]) -> ApiCall:
         body=_body(event),
         caller=identity.get("userArn") or identity.get("caller"),
         base_path=_base_path(context, path),
+        route=str(event.get("resource") or ""),
     )
 
 

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.domain.events import NotPublished
 
 if TYPE_CHECKING:
     from incentives.domain.events import Event
 
 SOURCE: Final = "incentives-gateway"
 
-#: EventBridge's limit of one PutEvents call.
-ENTRIES_MAX: Final = 10
-
-
-class NotPublished(Exception):  # noqa: N818 - says what happened
-    """Some events of a call did not reach the bus.
-
-    Attributes:
-        event_ids: of those that did not.
-    """
-
-    def __init__(self, event_ids: Sequence[str], why: str) -> None:
-        super().__init__(why)
-        self.event_ids = tuple(event_ids)
-
 
 class EventBridgeBus:
     """`Bus` on one EventBridge event bus."""
 
-    def __init__(self, client: AwsClient, bus: str) -> None:
+    def __init__(self, client: Callable[[], AwsClient], bus: str) -> None:
         self._client = client
         self._bus = bus
 
@@ -54,7 +40,7 @@ class EventBridgeBus:
             for event in events
         ]
         try:
-            response = self._client.put_events(Entries=entries)
+            response = self._client().put_events(Entries=entries)
         except AWS_ERRORS as error:
             raise NotPublished([event.event_id for event in events], error_code(error)) from error
         if response.get("FailedEntryCount"):
