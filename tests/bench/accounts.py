@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from tests.bench import account
 from tests.bench.events import create, issued, streamed
 from tests.bench.operations import OPERATIONS, Operation, measure
@@ -114,7 +114,7 @@ def _create_of(name: str) -> Operation:
     plain = OPERATIONS[0]
 
     def event(_: Stand) -> dict[str, object]:
-        bootstrap.dependencies().accounts.get(name)
+        container.accounts.get(name)
         return create(account=name)
 
     return Operation(_OF_THE_LAST, plain.function, plain.aws, plain.amazon, plain.why, event)

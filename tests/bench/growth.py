@@ -23,7 +23,7 @@ from typing import Any, Final
 import pytest
 from moto.core.botocore_stubber import BotocoreStubber
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from local.settings import PARTNER_ID
 from tests.bench.events import Event, create, issued, item_of, request, streamed
 from tests.bench.ground import Base, lay_under, like
@@ -173,7 +173,7 @@ def _measure(stand: Stand, function: str, make: Callable[[Stand], Event], emulat
     for _ in range(times):
         event = make(stand)
         # The secret is cached, and no balance is asked for but by the watch.
-        bootstrap.dependencies().accounts.get("default")
+        container.accounts.get("default")
         calls = stand.fresh_count()
         emulator.clear()
         # What the emulator leaves behind would be looked for whenever enough of it has come together.

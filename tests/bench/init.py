@@ -64,7 +64,7 @@ def cost_of_init(artifact: Artifact) -> Iterable[Line]:
             measured["full floor", key].append(_begin(artifact.floor, common | {"way": "floor", "requests": True}))
             measured["usual", key].append(_begin(artifact.usual_way, common | {"way": "usual"}))
             for name in names:
-                spec = {"way": "ours", "services": services, "makes": taken_of_bootstrap(name)}
+                spec = {"way": "ours", "services": services, "makes": taken_of_container(name)}
                 measured["ours", name].append(_begin(artifact.ours(name), spec, _NO_TLS))
                 if name == _READS_AUTHORITIES:
                     measured["ours, with authorities", name].append(_begin(artifact.ours(name), spec))
@@ -93,18 +93,13 @@ def cost_of_init(artifact: Artifact) -> Iterable[Line]:
 
 
 @cache
-def taken_of_bootstrap(name: str) -> Sequence[str]:
-    """What a function's handler takes of the bootstrap, in its own order: `bootstrap.tools()` and the like."""
+def taken_of_container(name: str) -> Sequence[str]:
+    """What a function's handler takes of the container, in its own order: `container.ledger` and the like."""
     source = (ROOT / "functions" / name / "handler.py").read_text(encoding="utf-8")
     taken = [
-        node.func.attr
+        node.attr
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "bootstrap"
-        and node.func.attr.islower()
-        and not (node.args or node.keywords)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "container"
     ]
     return list(dict.fromkeys([*taken, "telemetry"]))
 

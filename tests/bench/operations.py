@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from tests.bench import events
 from tests.bench.events import Event
@@ -57,7 +57,7 @@ def measure(operation: Operation, stand: Stand) -> Calls:
     if operation.is_cold:
         forget()
     else:
-        bootstrap.dependencies().accounts.get("default")
+        container.accounts.get("default")
     stand.fresh_count()
     stand.run(operation.function, event)
     # Whatever is done for the next one is none of this one's.

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from types import SimpleNamespace
 from typing import Any
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
@@ -30,6 +30,7 @@ from incentives.usecases.dependencies import Dependencies
 from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
 from tests.bench import cloud
 from tests.support.fakes import FakeAccounts, FakeKeptPages, FakeLedger, FakeNotifier, FakeTelemetry, FakeVault, account
+from tests.support.ports import Ports
 from tests.support.workflow import run_execution
 from tests.workflow.scene import load
 
@@ -174,7 +175,7 @@ class Process:
             "secret_access_key": type(account().secret_access_key)(PARTNER_SECRET_ACCESS_KEY),
         }
         recoveries = _Recoveries()
-        self.dependencies = recoveries.dependencies = Dependencies(
+        self.dependencies = recoveries.dependencies = Ports(
             ledger=self.ledger,
             rate_limiter=self.rate_limiter,
             backlog=self.backlog,
@@ -188,10 +189,10 @@ class Process:
             telemetry=self.telemetry,
             new_nonce=lambda: uuid.uuid4().hex,
         )
-        vars(bootstrap).update(
-            dependencies=lambda: self.dependencies,
-            settings=lambda: SimpleNamespace(default_account="default", support_address=None),
-            telemetry=lambda: self.telemetry,
+        vars(container).update(
+            dependencies=self.dependencies,
+            settings=SimpleNamespace(default_account="default", support_address=None),
+            telemetry=self.telemetry,
         )
         self._issue, self._cancel = load("create_gift_card"), load("cancel_gift_card")
         self._issue_queued = load("issue_queued")

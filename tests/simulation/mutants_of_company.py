@@ -25,7 +25,7 @@ STREAM: Final = [
         (
             cut(
                 count_spend.count_spend,
-                'telemetry.count("SpendNotCounted")\n            return _again_from(number)',
+                'telemetry.count("SpendNotCounted")\n            return write.number',
                 'telemetry.count("SpendNotCounted")',
             ),
         ),
@@ -38,7 +38,7 @@ STREAM: Final = [
         (
             cut(
                 publish_events._published,
-                'return {"batchItemFailures": [{"itemIdentifier": first}]}',
+                "return next((number for number, event in batch if event.event_id in error.event_ids), batch[0][0])",
                 "continue",
             ),
         ),

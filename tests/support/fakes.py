@@ -28,6 +28,7 @@ from incentives.domain.recovery.rules import Reissue
 from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
 from incentives.usecases.dependencies import Budget, Dependencies
 from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests
+from tests.support.ports import Ports
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 CODE = "TEST-CANARY-CODE"
@@ -332,6 +333,12 @@ class FakeTelemetry:
     def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
         self.counts[metric] = self.counts.get(metric, 0) + value
 
+    def begin(self, context: object, api_request_id: str | None) -> None:
+        """The lines of an invocation are no others' here."""
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
 
 Scripted = Outcome | ReversalOutcome | Callable[["Sent"], Outcome | ReversalOutcome]
 
@@ -464,7 +471,7 @@ def world(*script: Scripted) -> World:
     vault, recoveries, notifier = FakeVault(), FakeRecoveries(), FakeNotifier()
     amazon = ScriptedAmazon(clock, script)
     numbers = iter(range(1_000_000))
-    dependencies = Dependencies(
+    dependencies = Ports(
         ledger=ledger,
         rate_limiter=rate_limiter,
         backlog=backlog,

@@ -9,7 +9,6 @@ Moments that leave exactly the same behind have the same future, which is then p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -29,7 +28,7 @@ from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.issue import Order, issue
-from incentives.usecases.single_requests.issue_queued import issue_messages
+from incentives.usecases.single_requests.issue_queued import issue_queued
 from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT
 from tests.unit.amazon_model import Fault, ModelAmazon, ModelCard
@@ -360,8 +359,7 @@ class Life:
 
     def _take_up(self, message: Message) -> None:
         self.messages.remove(message)
-        body = json.dumps({"requestId": message.request_id})
-        issue_messages([{"body": body}], self.world.dependencies, self.world.budget(self.seconds))
+        issue_queued(message.request_id, self.world.dependencies, self.world.budget(self.seconds))
 
     # ---- what is left ---------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from tests.support.bulk import Bulk, bulk, rows_of
 from tests.support.fakes import FakeTelemetry
 from tests.workflow.scene import load
@@ -25,11 +25,10 @@ class Telemetry(FakeTelemetry):
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Bulk:
     here = bulk()
-    monkeypatch.setattr(bootstrap, "dependencies", lambda: here.world.dependencies)
-    monkeypatch.setattr(bootstrap, "accounts", lambda: here.world.dependencies.accounts)
-    monkeypatch.setattr(bootstrap, "order_dependencies", lambda: here.dependencies)
-    monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
-    monkeypatch.setattr(bootstrap, "telemetry", Telemetry)
+    monkeypatch.setitem(vars(container), "dependencies", here.world.dependencies)
+    monkeypatch.setitem(vars(container), "order_dependencies", here.dependencies)
+    monkeypatch.setitem(vars(container), "settings", SimpleNamespace(default_account="default"))
+    monkeypatch.setitem(vars(container), "telemetry", Telemetry())
     return here
 
 

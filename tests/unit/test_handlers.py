@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.agcod.responses import Funds
 from incentives.domain.outcomes import Reversed
 from incentives.domain.single_requests.record import Status
@@ -90,16 +90,16 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     class Telemetry:
         log = staticmethod(w.telemetry.log)
         count = staticmethod(w.telemetry.count)
+        begin = staticmethod(w.telemetry.begin)
 
         @staticmethod
         def flush() -> None:
             flushed.append(True)
 
-    monkeypatch.setattr(bootstrap, "settings", lambda: settings)
-    monkeypatch.setattr(bootstrap, "telemetry", Telemetry)
-    monkeypatch.setattr(bootstrap, "dependencies", lambda: w.dependencies)
-    monkeypatch.setattr(bootstrap, "ledger", lambda: w.ledger)
-    monkeypatch.setattr(bootstrap, "account_states", lambda: states)
+    monkeypatch.setitem(vars(container), "settings", settings)
+    monkeypatch.setitem(vars(container), "telemetry", Telemetry())
+    monkeypatch.setitem(vars(container), "dependencies", w.dependencies)
+    monkeypatch.setitem(vars(container), "account_states", states)
     yield Api(w)
     assert flushed, "what was counted is written out"
     assert CODE not in repr(w.telemetry.lines)
@@ -349,7 +349,7 @@ def test_the_code_of_a_cancelled_card_is_a_409(api: Api) -> None:
 
 
 def test_without_a_default_account_each_request_has_to_name_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account=None))
+    monkeypatch.setitem(vars(container), "settings", SimpleNamespace(default_account=None))
 
     created, funds = api.create(), api.call("get_available_funds", {})
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import in_init
 from tests.support.deployed import DEPLOYED
 
 ROOT: Final = Path(__file__).parents[2]
@@ -21,14 +21,12 @@ FUNCTIONS: Final = ROOT / "functions"
 
 #: What calling Amazon takes.
 HTTP: Final = frozenset({"requests", "requests_aws4auth", "charset_normalizer"})
-#: Heavy, and of no use to any function. The clients are botocore's own, and pydantic only writes the API's documents.
+#: Heavy, and of no use to any function. The clients are botocore's own.
 NEVER: Final = frozenset(
     {
         "boto3",
         "s3transfer",
         "multiprocessing",
-        "pydantic",
-        "pydantic_core",
         "aws_xray_sdk",
     }
 )
@@ -141,30 +139,15 @@ except RuntimeError as error:
     assert "LEDGER_TABLE" in started["answer"]
 
 
-def test_what_few_calls_need_is_there_when_they_do() -> None:
-    # given a recovery that wants Amazon's activity
-    wants = """
-from incentives import bootstrap
-from incentives.usecases.recovery import look_up_activity as activity
-books = bootstrap.tools().books
-told["books"] = [callable(books.kept), callable(books.keep)]
-"""
-    # then it has it, and has loaded it only now
-    assert start("recover_request", DEPLOYED, wants)["kept_pages"] == [True, True]
-    assert not {"incentives.aws.recovery.kept_pages", "incentives.usecases.recovery.look_up_activity"} & set(
-        start("recover_request", DEPLOYED)["modules"]
-    )
-
-
 @pytest.mark.parametrize("handler", sorted(FUNCTIONS.glob("*/handler.py")), ids=lambda path: path.parent.name)
 def test_every_function_ends_its_init(handler: Path) -> None:
     # The collector of garbage pauses until then.
     *_, last = ast.parse(handler.read_text(encoding="utf-8")).body
     assert isinstance(last, ast.Expr)
     assert isinstance(last.value, ast.Call)
-    assert ast.unparse(last.value.func) == "bootstrap.in_init"
+    assert ast.unparse(last.value.func) == "in_init"
     assert last.value.args
 
 
 def test_in_init_builds_nothing_here() -> None:
-    bootstrap.in_init(lambda: pytest.fail("this is not Lambda"))
+    in_init(lambda: pytest.fail("this is not Lambda"))

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.agcod.amazon import Amazon
 from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 from incentives.aws.single_requests.backlog import SqsBacklog
@@ -24,7 +24,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.recovery.rules import Reissue
 from incentives.domain.single_requests.record import Change, Intent, Lost, Record, Status
 from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
-from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.single_requests.issue import Order, issue
 from sandbox.report import report
 from tests.support.fakes import (
@@ -39,6 +39,7 @@ from tests.support.fakes import (
     account,
     usd,
 )
+from tests.support.ports import Ports
 from tests.workflow.amazon import PARTNER_ID, SandboxClient, make_sandbox
 from tests.workflow.engine import Engine, ProcessDied, Stage
 from tests.workflow.histories import Execution, read_execution
@@ -203,7 +204,7 @@ class Scene:
         self.queue = Queue(self.stage, self._take_up)
         self.settings = SimpleNamespace(support_address=SUPPORT)
         numbers = iter(range(1_000_000))
-        self.dependencies = Dependencies(
+        self.dependencies = Ports(
             ledger=self.ledger,
             rate_limiter=self.rate_limiter,
             backlog=SqsBacklog(lambda: self.queue, "queue"),
@@ -220,9 +221,9 @@ class Scene:
 
     def plug_in(self, patch: pytest.MonkeyPatch) -> None:
         """Make the functions use this scene."""
-        patch.setattr(bootstrap, "dependencies", lambda: self.dependencies)
-        patch.setattr(bootstrap, "settings", lambda: self.settings)
-        patch.setattr(bootstrap, "telemetry", lambda: self.telemetry)
+        patch.setitem(vars(container), "dependencies", self.dependencies)
+        patch.setitem(vars(container), "settings", self.settings)
+        patch.setitem(vars(container), "telemetry", self.telemetry)
 
     # ---- what a test does -------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.agcod.amazon import Amazon
 from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
 from incentives.domain.bulk_orders.bulk_order import Counts, OrderStatus
@@ -151,9 +151,9 @@ class Scene:
         self.key = f"order-{next(_numbers)}"
 
     def plug_in(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(bootstrap, "dependencies", lambda: self.world.dependencies)
-        patch.setattr(bootstrap, "order_dependencies", lambda: self.bulk.dependencies)
-        patch.setattr(bootstrap, "telemetry", lambda: self.telemetry)
+        patch.setitem(vars(container), "dependencies", self.world.dependencies)
+        patch.setitem(vars(container), "order_dependencies", self.bulk.dependencies)
+        patch.setitem(vars(container), "telemetry", self.telemetry)
 
     def place(self, rows: int) -> str:
         """Make an order, put its file and start it."""
