@@ -26,13 +26,20 @@ def function(work: Callable[[Event, Budget], Result]) -> Function[Result]:
     @wraps(work)
     def handler(event: Event, context: LambdaContext) -> Result:
         telemetry = container.telemetry
-        telemetry.begin(context, (event.get("requestContext") or {}).get("requestId"))
+        telemetry.begin(context, _api_request_id(event))
         try:
             return work(event, Budget(lambda: context.get_remaining_time_in_millis() / 1000))
         finally:
             telemetry.flush()
 
     return handler
+
+
+def _api_request_id(event: object) -> str | None:
+    match event:
+        case {"requestContext": {"requestId": str(request_id)}}:
+            return request_id
+    return None
 
 
 def api_function(respond: Callable[[ApiCall, Budget], ApiResponse]) -> Function[dict[str, Any]]:

@@ -46,7 +46,7 @@ class PowertoolsTelemetry:
         self._is_cold = True
 
     def begin(self, context: LambdaContext, api_request_id: str | None) -> None:
-        """Name the invocation in the lines to come. Powertools' own decorator would not mask what a caller may choose."""
+        """Name the invocation in the lines to come. Powertools' decorator would not mask what a caller may choose."""
         named = {
             "function_name": context.function_name,
             "function_request_id": context.aws_request_id,
