@@ -15,7 +15,7 @@ from incentives.usecases.dependencies import Budget
 def handler(call: ApiCall, budget: Budget) -> ApiResponse:
     """Issue one gift card: 201 new, 200 repeated, 202 not known yet."""
     call.query_of()
-    return issued(call, budget, Operation.CREATE_GIFT_CARD, orders.read_create(call), members={})
+    return issued(call, budget, Operation.CREATE_GIFT_CARD, orders.read_create(call))
 
 
 in_init(lambda: (container.ledger, container.ready_for_amazon()))

@@ -29,7 +29,7 @@ def issued(
     operation: Operation,
     given: tuple[str, Money, CreateGiftCardBody | ActivateGiftCardBody | LoadAmazonBalanceBody],
     *,
-    members: Mapping[str, Any],
+    members: Mapping[str, Any] | None = None,
     subject: str | None = None,
 ) -> ApiResponse:
     """Issue what a call asks for (idempotency key, amount and body): 201 new, 200 repeated, 202 not known yet."""
@@ -41,7 +41,7 @@ def issued(
         value=value,
         on_unknown=Intent(body.onUnknown),
         options=body.options(),
-        members=members,
+        members=members or {},
         subject=subject,
         caller=call.caller,
     )
