@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incentives.bootstrap import client, container, in_init
-from incentives.api import bulk, orders
+from incentives.api import bulk_orders, parameters
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.bulk_orders.bulk_order import FileFormat
 from incentives.domain.single_requests.record import Intent
@@ -16,18 +16,18 @@ from incentives.usecases.dependencies import Budget
 def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Make an order: 201 new, 200 repeated."""
     call.query_of()
-    key, body = bulk.read_order(call)
+    key, body = bulk_orders.read_order(call)
     view = create_order(
         key=key,
-        account=orders.account_or_default(body.account, container.settings.default_account),
+        account=parameters.account_or_default(body.account, container.settings.default_account),
         file_format=FileFormat(body.format),
-        on_unknown=Intent(body.onUnknown),
-        allow_same_rows=body.allowSameRows,
+        on_unknown=Intent(body.on_unknown),
+        allow_same_rows=body.allow_same_rows,
         caller=call.caller,
         dependencies=container.order_dependencies,
         accounts=container.dependencies.accounts,
     )
-    return bulk.created(view, call)
+    return bulk_orders.created(view, call)
 
 
 in_init(lambda: (container.order_dependencies, container.accounts, client("secretsmanager"), client("s3")))

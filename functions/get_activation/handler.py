@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incentives.bootstrap import container, in_init
-from incentives.api import requests
+from incentives.api import single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.operations import Operation
 from incentives.invocation import api_function
@@ -15,8 +15,10 @@ from incentives.usecases.single_requests.find import find
 def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Read one activation."""
     call.query_of()
-    request_id = requests.read_request_id(call)
-    return requests.standing(find(request_id, container.dependencies.ledger, operation=Operation.ACTIVATE_GIFT_CARD))
+    request_id = single_requests.read_request_id(call)
+    return single_requests.standing(
+        find(request_id, container.dependencies.ledger, operation=Operation.ACTIVATE_GIFT_CARD)
+    )
 
 
 in_init(lambda: container.ledger)

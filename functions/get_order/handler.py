@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incentives.bootstrap import container, in_init
-from incentives.api import bulk
+from incentives.api import bulk_orders
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.invocation import api_function
 from incentives.usecases.bulk_orders.order_status import order_status
@@ -14,7 +14,7 @@ from incentives.usecases.dependencies import Budget
 def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Read one order: its state, its counts, what is wrong with its file, where its result is."""
     call.query_of()
-    return bulk.standing(order_status(bulk.read_order_id(call), container.order_dependencies), call)
+    return bulk_orders.standing(order_status(bulk_orders.read_order_id(call), container.order_dependencies), call)
 
 
 in_init(lambda: container.order_dependencies)

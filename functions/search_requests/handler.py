@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incentives.bootstrap import container, in_init
-from incentives.api import orders, search
+from incentives.api import parameters, single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.invocation import api_function
 from incentives.usecases.dependencies import Budget
@@ -14,11 +14,11 @@ from incentives.usecases.single_requests.search import search as find_requests
 @api_function
 def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Find the requests of an account by day and status."""
-    named, status, first, last, cursor = search.read_search(call, container.dependencies.clock.now())
-    account = orders.account_or_default(named, container.settings.default_account)
+    named, status, first, last, cursor = single_requests.read_search(call, container.dependencies.clock.now())
+    account = parameters.account_or_default(named, container.settings.default_account)
     query = Query(account=account, first=first, last=last, status=status, cursor=cursor)
     page = find_requests(query, container.index)
-    return search.found(page.records, page.cursor)
+    return single_requests.found(page.records, page.cursor)
 
 
 in_init(lambda: container.index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from incentives.bootstrap import client, container, in_init
-from incentives.api import requests
+from incentives.api import single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.invocation import api_function
 from incentives.usecases.dependencies import Budget
@@ -17,9 +17,9 @@ def handler(call: ApiCall, _: Budget) -> ApiResponse:
     call.query_of()
     call.refuse_body()
     dependencies = container.dependencies
-    record = start_recovery(requests.read_request_id(call), call.caller, dependencies)
+    record = start_recovery(single_requests.read_request_id(call), call.caller, dependencies)
     told = accepted(record, dependencies.clock.now())
-    return requests.accepted(told.record, told.retry_after_seconds, call)
+    return single_requests.accepted(told.record, told.retry_after_seconds, call)
 
 
 in_init(lambda: (container.ledger, container.recoveries, client("stepfunctions")))

@@ -56,7 +56,6 @@ def card_info(status: str, **changes: object) -> dict[str, Any]:
 
 
 def success(name: str) -> dict[str, Any]:
-    """The members of a true SUCCESS."""
     members: dict[str, Any] = {ID_MEMBERS[name]: REQUEST_ID, "status": "SUCCESS"}
     match name:
         case "CreateGiftCard":

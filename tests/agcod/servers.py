@@ -57,8 +57,6 @@ def read_request(conn: socket.socket, seen: Seen) -> bool:
 
 
 def answering(response: bytes) -> Behaviour:
-    """Answers every request of a connection alike."""
-
     def behave(conn: socket.socket, seen: Seen) -> bool:
         if not read_request(conn, seen):
             return False
@@ -83,13 +81,11 @@ def dripping(start: bytes) -> Behaviour:
 
 
 def dropping(conn: socket.socket, seen: Seen) -> bool:
-    """Reads the request and hangs up."""
     read_request(conn, seen)
     return False
 
 
 def silent(conn: socket.socket, seen: Seen) -> bool:
-    """Reads the request and says nothing."""
     read_request(conn, seen)
     seen.stopping.wait()
     return False

@@ -17,14 +17,7 @@ from incentives.agcod.activity import ActivityPage, query_of
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
 from incentives.domain.accounts.account import Secret
-from incentives.domain.outcomes import (
-    NotExecuted,
-    NotExecutedBecause,
-    Succeeded,
-    Unknown,
-    UnknownBecause,
-    Unresolved,
-)
+from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Succeeded, Unknown, UnknownBecause, Unresolved
 from tests.agcod.samples import ACCOUNT, CALLS, CARD_NUMBER, card_info, success, to_json
 from tests.agcod.servers import Behaviour, answering, dropping, http, serving, silent
 
@@ -62,8 +55,6 @@ QUERIES: dict[Ask, dict[str, object]] = {
 }
 CALLED: dict[Ask, dict[str, object]] = {operation: success("CreateGiftCard"), reversal: success("CancelGiftCard")}
 
-queries = pytest.mark.parametrize("ask", QUERIES)
-
 
 @contextlib.contextmanager
 def amazon_that(behave: Behaviour) -> Iterator[Amazon]:
@@ -71,26 +62,25 @@ def amazon_that(behave: Behaviour) -> Iterator[Amazon]:
         yield Amazon(client)
 
 
-@queries
-def test_a_query_that_never_left_was_not_asked(ask: Ask) -> None:
+def without_response(ask: Ask, because: UnknownBecause | NotExecutedBecause) -> object:
+    """What a call is that was not answered."""
+    if isinstance(because, UnknownBecause):
+        return Unresolved(unknown=because) if ask is reversal else Unknown(because)
+    return Unresolved(not_executed=because) if ask is reversal else NotExecuted(because)
+
+
+@pytest.mark.parametrize("ask", QUERIES | CALLED)
+def test_what_is_not_answered_is_told_by_how_far_it_came(ask: Ask) -> None:
     # given nobody at the address
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     amazon = Amazon(IncentivesClient(f"http://127.0.0.1:{port}"))
-
-    assert ask(amazon, PATIENCE) == NotExecuted(NotExecutedBecause.NOT_SENT)
-
-
-@queries
-def test_a_query_whose_connection_breaks_has_no_response(ask: Ask) -> None:
+    assert ask(amazon, PATIENCE) == without_response(ask, NotExecutedBecause.NOT_SENT)
+    # then a connection that breaks, and one that says nothing for longer than there is time
     with amazon_that(dropping) as amazon:
-        assert ask(amazon, PATIENCE) == Unknown(UnknownBecause.CONNECTION_LOST)
-
-
-@queries
-def test_a_query_is_not_waited_for_longer_than_its_time(ask: Ask) -> None:
+        assert ask(amazon, PATIENCE) == without_response(ask, UnknownBecause.CONNECTION_LOST)
     with amazon_that(silent) as amazon:
-        assert ask(amazon, 0.1) == Unknown(UnknownBecause.TIMED_OUT)
+        assert ask(amazon, 0.1) == without_response(ask, UnknownBecause.TIMED_OUT)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +107,7 @@ def test_a_bug_of_ours_makes_no_response_of_a_good_one(
         # when the reader raises
         monkeypatch.setattr(*((room, "open_response") if breaks == "opening" else (of, reader)), bug)
         # then nobody is told that anything has failed: whether it has is not known
-        unknown = UnknownBecause.UNREADABLE
-        assert ask(amazon, PATIENCE) == (Unresolved(unknown=unknown) if ask is reversal else Unknown(unknown))
+        assert ask(amazon, PATIENCE) == without_response(ask, UnknownBecause.UNREADABLE)
 
 
 def test_an_attempt_that_ends_unread_keeps_its_evidence(monkeypatch: pytest.MonkeyPatch) -> None:

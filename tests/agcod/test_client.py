@@ -30,7 +30,6 @@ from incentives.agcod.transport import (
     make_tls_context,
 )
 from incentives.domain.outcomes import (
-    NotExecuted,
     NotExecutedBecause,
     Reversed,
     Succeeded,
@@ -39,7 +38,7 @@ from incentives.domain.outcomes import (
     Unresolved,
 )
 from tests.agcod.samples import ACCOUNT, CALLS, CLAIM_CODE, success, to_json
-from tests.agcod.servers import answering, dripping, dropping, http, read_request, serving, silent
+from tests.agcod.servers import answering, dripping, dropping, http, read_request, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,17 +93,6 @@ def test_reversal_and_funds(clients: Callable[..., IncentivesClient]) -> None:
     assert isinstance(funds, Funds)
     assert str(funds.value) == "0 JPY"
     assert funds.timestamp == datetime(2022, 6, 10, 8, 54, 50, tzinfo=UTC)
-
-
-def test_a_refused_connection_was_not_sent(clients: Callable[..., IncentivesClient]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    amazon = Amazon(clients(f"http://127.0.0.1:{port}"))
-    attempt = amazon.attempt(amazon.sign(CALLS["CreateGiftCard"], ACCOUNT), seconds=PATIENCE)
-    assert attempt.outcome == NotExecuted(NotExecutedBecause.NOT_SENT)
-    assert attempt.evidence.fault == "NewConnectionError"
-    reversal = amazon.attempt_reversal(amazon.sign(CALLS["CancelGiftCard"], ACCOUNT), seconds=PATIENCE)
-    assert reversal.outcome == Unresolved(not_executed=NotExecutedBecause.NOT_SENT)
 
 
 def test_an_unknown_host_was_not_sent(
@@ -203,14 +191,6 @@ def test_a_dripping_server_cannot_outlast_the_deadline(clients: Callable[..., In
             if thread.name == "incentives-exchange":
                 thread.join(PATIENCE)
                 assert not thread.is_alive()
-
-
-def test_silence_times_out(clients: Callable[..., IncentivesClient]) -> None:
-    with serving(silent) as seen:
-        client = clients(f"http://127.0.0.1:{seen.port}")
-        result = client.send(create(client), seconds=0.1)
-    assert isinstance(result, Fault)
-    assert result.because is UnknownBecause.TIMED_OUT
 
 
 def test_a_redirect_is_an_response_and_not_followed(clients: Callable[..., IncentivesClient]) -> None:

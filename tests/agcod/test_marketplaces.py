@@ -5,41 +5,15 @@ from decimal import Decimal
 import pytest
 
 from incentives.agcod import marketplaces
-from incentives.agcod.marketplaces import (
-    EU,
-    MARKETPLACES,
-    Limit,
-    Marketplace,
-    check_value,
-    endpoint_of,
-    marketplace_of,
-)
+from incentives.agcod.marketplaces import EU, MARKETPLACES, Limit, Marketplace, check_value, endpoint_of, marketplace_of
 from incentives.domain.errors import InvalidInput
 from incentives.domain.keys import account_secret as account_secrets
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 
 COUNTRIES = [
-    "US",
-    "CA",
-    "MX",
-    "IT",
-    "ES",
-    "DE",
-    "FR",
-    "UK",
-    "TR",
-    "UAE",
-    "KSA",
-    "PL",
-    "NL",
-    "SE",
-    "EG",
-    "BE",
-    "ZA",
-    "JP",
-    "AU",
-    "SG",
-]
+    "US", "CA", "MX", "IT", "ES", "DE", "FR", "UK", "TR", "UAE", "KSA", "PL", "NL", "SE", "EG", "BE", "ZA",
+    "JP", "AU", "SG",
+]  # fmt: skip
 
 
 def test_every_documented_country_is_there_with_known_currencies() -> None:

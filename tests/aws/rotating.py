@@ -68,31 +68,26 @@ class Died(BaseException):
 
 @dataclass
 class Life:
-    """How many calls to AWS a process has made, and at which it dies; None: it lives on.
+    """What a process has called at AWS.
 
     Attributes:
         deaf_at: a method, and which of its calls takes effect without a response.
     """
 
-    dies_at: int | None = None
     deaf_at: tuple[str, int] | None = None
-    calls: int = 0
     calls_of: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
 class Mortal:
-    """An AWS client of a process that may die: the call at which it does has no effect."""
+    """An AWS client of a process that may not hear a response."""
 
     client: Any
     life: Life
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(**members: Any) -> Any:
-            self.life.calls += 1
             self.life.calls_of[name] += 1
-            if self.life.calls == self.life.dies_at:
-                raise Died
             response = getattr(self.client, name)(**members)
             if self.life.deaf_at == (name, self.life.calls_of[name]):
                 raise ReadTimeoutError(endpoint_url="https://aws.test")
@@ -102,8 +97,6 @@ class Mortal:
 
 
 class BusyClock(FakeClock):
-    """A clock in whose sleeps other things happen."""
-
     def __init__(self) -> None:
         super().__init__()
         self.meanwhile: Callable[[], None] = lambda: None
@@ -123,8 +116,6 @@ class BusyClock(FakeClock):
 
 @dataclass
 class Bus:
-    """`Bus` that keeps what was published."""
-
     events: list[Event] = field(default_factory=list)
 
     def publish(self, events: Any) -> None:
@@ -133,8 +124,6 @@ class Bus:
 
 @dataclass
 class Aws:
-    """What all rotations of a test module share."""
-
     secrets: Any
     dynamodb: Any
     server: Server
@@ -233,7 +222,6 @@ class Scene:
         return version
 
     def rotate(self, *, life: Life | None = None, watch_for: float = SHORT_WATCH, amazon: Any = None) -> Report:
-        """One invocation."""
         secrets, dynamodb = self._clients(life)
         dependencies = self.process(life)
         end = self.clock.now() + timedelta(seconds=INVOCATION_SECONDS)
@@ -256,7 +244,6 @@ class Scene:
         return {label: self._key_of(version) for label, version in self.versions().items()}
 
     def versions(self) -> dict[str, str]:
-        """The id of each labelled version, by label."""
         found = self.aws.secrets.describe_secret(SecretId=self.secret_id)["VersionIdsToStages"]
         return {label: version for version, labels in found.items() for label in labels}
 
@@ -304,7 +291,6 @@ class Scene:
                 self.issued.append(error)
 
     def drain(self) -> None:
-        """The backlog's worker takes up what waits there."""
         worker = self.process()
         while self.w.backlog.puts:
             request_id, delay = self.w.backlog.puts.pop(0)
@@ -312,11 +298,9 @@ class Scene:
             issue_queued(request_id, worker, replace(self.w.budget(), seconds_left=lambda: 25.0))
 
     def fates(self) -> set[Status]:
-        """How the orders ended."""
         return {record.status for record in self.w.ledger.records.values()}
 
     def failures(self) -> list[Any]:
-        """Orders that were answered with an error."""
         return [response for response in self.issued if isinstance(response, GatewayError)]
 
     def said(self) -> str:

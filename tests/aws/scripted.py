@@ -16,8 +16,6 @@ Arrived = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Response:
-    """What comes back: HTTP status and body."""
-
     status: int
     body: bytes
 
@@ -47,7 +45,6 @@ def refusal(code: str, **members: Any) -> Response:
 
 
 def cancelled(*reasons: dict[str, Any]) -> Response:
-    """A transaction that was not carried out."""
     return refusal("TransactionCanceledException", CancellationReasons=list(reasons))
 
 
@@ -87,7 +84,6 @@ class Script:
 
 @contextmanager
 def scripted_dynamodb() -> Iterator[Script]:
-    """A server for one test."""
     script = Script(url="")
 
     class Handler(BaseHTTPRequestHandler):

@@ -57,7 +57,6 @@ def states(request: pytest.FixtureRequest, client: Any, table: str) -> States:
 
 @pytest.fixture
 def account() -> str:
-    """One that no other test has."""
     return f"account-{next(_numbers)}"
 
 
@@ -251,9 +250,7 @@ def test_what_is_remembered_expires(client: Any, table: str, account: str) -> No
     DynamoDbAccountStates(client, table).count(issued(account), None, START)
 
     items = client.query(
-        TableName=table,
-        KeyConditionExpression="account = :a",
-        ExpressionAttributeValues={":a": {"S": account}},
+        TableName=table, KeyConditionExpression="account = :a", ExpressionAttributeValues={":a": {"S": account}}
     )["Items"]
     days = {
         item["part"]["S"].partition("#")[0]: (int(item["expiresAt"]["N"]) - START.timestamp()) / 86_400

@@ -21,10 +21,7 @@ from tests.support.fakes import START, FakeClock, FakeKeptPages
 
 SECOND: Final = timedelta(seconds=1)
 PAGE: Final = KeptPage(
-    partner_id="Test1",
-    as_of=START,
-    since=START - timedelta(hours=1),
-    request_ids=frozenset({"Test1AAAA", "Test1BBBB"}),
+    partner_id="Test1", as_of=START, since=START - timedelta(hours=1), request_ids=frozenset({"Test1AAAA", "Test1BBBB"})
 )
 
 _numbers = itertools.count()

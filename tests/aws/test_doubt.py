@@ -50,13 +50,10 @@ def script() -> Iterator[Script]:
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK repeats at once."""
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
 
 
 class _Sleeps:
-    """Counts the waits instead of waiting."""
-
     def __init__(self) -> None:
         self.seconds: list[float] = []
 

@@ -69,7 +69,7 @@ def test_a_day_is_told_newest_first_with_its_sort_keys(table: Table) -> None:
 
 
 def test_a_record_comes_back_whole(table: Table) -> None:
-    kept = made(1, options={"externalReference": "po-7"}, gc_id="G1", subject="*1234", encrypted="x")
+    kept = made(1, details={"externalReference": "po-7"}, gc_id="G1", subject="*1234", encrypted="x")
     table.put(kept)
     (row,), _ = table.index.day("default", TODAY, None, 10)
     assert row[1] == as_kept(kept)

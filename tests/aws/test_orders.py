@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from incentives.aws.bulk_orders.order_files import FILES_CONFIG, S3OrderFiles
 from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
+from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.many_records import BATCH_GET_MAX, DynamoDbRecords
 from incentives.domain.bulk_orders.bulk_order import (
@@ -102,7 +103,6 @@ def orders(request: pytest.FixtureRequest, table: str) -> Orders:
 
 @pytest.fixture
 def new() -> BulkOrder:
-    """An order that no other test has."""
     return replace(NEW, order_id=derive_order_id("default", f"contract-{next(_numbers)}"))
 
 
@@ -171,12 +171,10 @@ def test_an_order_of_a_version_that_knew_no_same_rows_is_read(table: str, new: B
 
 @pytest.fixture
 def claim(new: BulkOrder) -> RowsClaim:
-    """On rows that no other test has."""
     return RowsClaim(account="default", digest=f"{next(_numbers):064}", order_id=new.order_id, claimed_at=START)
 
 
 def began(orders: Orders, claim: RowsClaim, **updates: Any) -> BulkOrder | OrderMoved | RowsTaken:
-    """Have another order begin with these rows."""
     other = replace(NEW, order_id=derive_order_id("default", f"contract-{next(_numbers)}"))
     orders.create(other, "made")
     claim = replace(claim, order_id=other.order_id, **updates)
@@ -304,8 +302,6 @@ def test_results_of_more_than_a_page_are_read_to_the_end(table: str, new: BulkOr
 
 
 class Failing:
-    """A client all of whose calls fail."""
-
     def __init__(self, error: Exception) -> None:
         self.error = error
 
@@ -457,7 +453,9 @@ def put(files: OrderFiles, order_id: str, data: bytes) -> None:
         s3().put_object(Bucket=BUCKET, Key=f"orders/{order_id}/upload", Body=data)
 
 
-ROWS = [Row(f"key-{n}", parse_money(str(n + 1), "USD"), "\u00e9" * (n % 7) or None) for n in range(120)]
+ROWS = [
+    Row(f"key-{n}", parse_money(str(n + 1), "USD"), {"externalReference": "\u00e9" * (n % 7 + 1)}) for n in range(120)
+]
 
 
 def test_rows_are_found_by_number(files: OrderFiles, new: BulkOrder) -> None:
@@ -553,8 +551,6 @@ def test_rows_that_are_not_as_they_were_written_are_not_issued(table: str, new: 
 
 
 class Machine:
-    """Step Functions that answers one start."""
-
     def __init__(self, error: str | None) -> None:
         self.error, self.asked = error, list[dict[str, Any]]()
 
@@ -581,3 +577,9 @@ def test_a_round_is_an_execution_of_its_own_name(error: str | None, started: Sta
     (asked,) = machine.asked
     assert (asked["stateMachineArn"], asked["name"]) == ("arn:machine", "ORDER-3")
     assert json.loads(asked["input"]) == {"orderId": "ORDER", "round": 3}
+    # and so is an epoch of a request; there is nothing to do if it has one already
+    assert StepFunctionsRecoveries(lambda: machine, "arn:recovery").start("Test1A", 2) is (
+        started is not Started.FAILED
+    )
+    assert (machine.asked[1]["stateMachineArn"], machine.asked[1]["name"]) == ("arn:recovery", "Test1A-2")
+    assert json.loads(machine.asked[1]["input"]) == {"requestId": "Test1A", "epoch": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,38 +11,12 @@ import pytest
 from incentives.aws.keys.key_versions import SecretsManagerVersions
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.keys.rotation import Outcome
-from incentives.domain.single_requests.record import Status
 from tests.aws.rotating import NEW_SECRET, OLD_SECRET, PREFIX, WHOLE_WATCH, Aws, Scene, ready
 
 MINUTE = timedelta(minutes=1)
 
 
 # ---- a rotation that goes well ------------------------------------------------------------------
-
-
-def test_no_order_fails_while_the_key_is_rotated_and_the_old_one_revoked(scene: Scene) -> None:
-    # given functions that go on issuing, and an old key that is revoked as soon as the new one is promoted
-    ready(scene)
-
-    def meanwhile() -> None:
-        if scene.labels()["AWSCURRENT"] == scene.new and scene.old in scene.keys_at_amazon:
-            scene.deactivate(scene.old)
-        scene.traffic()
-
-    scene.clock.meanwhile = meanwhile
-    # when
-    report = scene.rotate(watch_for=WHOLE_WATCH)
-    # then the new key is in use, its trial is over, and no order has noticed
-    assert report.outcome is Outcome.KEPT
-    assert scene.labels() == {"AWSCURRENT": scene.new, "AWSPREVIOUS": scene.old}
-    assert list(scene.keys_at_amazon) == [scene.new]
-    assert len(scene.issued) > 50
-    assert scene.failures() == []
-    assert scene.fates() == {Status.SUCCEEDED}
-    # and neither secret is in anything that was said or kept
-    for text in (scene.said(), repr(report)):
-        assert OLD_SECRET not in text
-        assert NEW_SECRET not in text
 
 
 def test_warm_functions_take_the_new_key_by_themselves_within_five_minutes(scene: Scene) -> None:
@@ -203,52 +178,6 @@ def refused(scene: Scene) -> str:
     return report.detail
 
 
-def test_a_key_that_amazon_does_not_know_is_not_promoted(scene: Scene) -> None:
-    scene.put_pending()
-    assert f"...{scene.new[-4:]} (UnrecognizedClientException)" in refused(scene)
-
-
-def test_a_key_with_another_secret_is_not_promoted(scene: Scene) -> None:
-    scene.create_key(secret="another-secret-at-amazon")
-    scene.put_pending()
-    assert "(InvalidSignatureException)" in refused(scene)
-
-
-@pytest.mark.parametrize(
-    ("updates", "named"),
-    [
-        ({"partnerId": "Other"}, "partnerId is another"),
-        ({"marketplace": "UK"}, "marketplace is another"),
-        ({"keyCreatedAt": None}, "keyCreatedAt is missing"),
-        ({"keyCreatedAt": "2025-12-31T00:00:00Z"}, "keyCreatedAt is before"),
-        ({"keyCreatedAt": "soon"}, "keyCreatedAt is no RFC 3339 time"),
-        ({"secretAccessKey": None}, "without secretAccessKey"),
-        ({"accessKeyId": "AKID\n"}, "accessKeyId holds a blank"),
-    ],
-)
-def test_a_pending_secret_that_is_wrong_is_refused_by_the_member(
-    scene: Scene, updates: dict[str, Any], named: str
-) -> None:
-    scene.create_key()
-    scene.put_pending(scene.secret(scene.new, NEW_SECRET, **updates))
-    # refused before Amazon is asked
-    assert named in refused(scene)
-    assert ("keyProof", "good") not in [(line, facts.get("outcome")) for line, facts in scene.w.telemetry.lines]
-
-
-def test_the_key_in_use_is_no_new_key(scene: Scene) -> None:
-    scene.put_pending(scene.secret(scene.old, OLD_SECRET))
-    assert "accessKeyId is that of the key in use" in refused(scene)
-
-
-def test_a_pending_version_that_is_no_secret_is_refused(scene: Scene) -> None:
-    scene.put_pending("no JSON")
-    scene.traffic()
-    report = scene.rotate()
-    assert report.outcome is Outcome.REFUSED
-    assert "no JSON document" in report.detail
-
-
 def test_a_key_put_right_is_promoted_the_next_time(scene: Scene) -> None:
     scene.put_pending(scene.secret(scene.new, "a-slip-of-the-pen"))
     scene.create_key()
@@ -275,3 +204,45 @@ def test_nothing_is_promoted_while_amazon_does_not_answer(scene: Scene) -> None:
     assert scene.labels() == {"AWSCURRENT": scene.old, "AWSPENDING": scene.new}
     # and it goes on the next time
     assert scene.rotate().outcome is Outcome.KEPT
+
+
+def in_use(scene: Scene) -> str:
+    return scene.secret(scene.old, OLD_SECRET)
+
+
+def wrong(**updates: Any) -> Callable[[Scene], str]:
+    return lambda scene: scene.secret(scene.new, NEW_SECRET, **updates)
+
+
+@pytest.mark.parametrize(
+    ("at_amazon", "pending", "named"),
+    [
+        (None, wrong(), "(UnrecognizedClientException)"),
+        ("another-secret-at-amazon", wrong(), "(InvalidSignatureException)"),
+        # refused before Amazon is asked
+        (NEW_SECRET, wrong(partnerId="Other"), "partnerId is another"),
+        (NEW_SECRET, wrong(marketplace="UK"), "marketplace is another"),
+        (NEW_SECRET, wrong(keyCreatedAt=None), "keyCreatedAt is missing"),
+        (NEW_SECRET, wrong(keyCreatedAt="2025-12-31T00:00:00Z"), "keyCreatedAt is before"),
+        (NEW_SECRET, wrong(keyCreatedAt="soon"), "keyCreatedAt is no RFC 3339 time"),
+        (NEW_SECRET, wrong(secretAccessKey=None), "without secretAccessKey"),
+        (NEW_SECRET, wrong(accessKeyId="AKID\n"), "accessKeyId holds a blank"),
+        (NEW_SECRET, in_use, "accessKeyId is that of the key in use"),
+    ],
+)
+def test_a_pending_key_that_is_wrong_is_not_promoted(
+    scene: Scene, at_amazon: str | None, pending: Callable[[Scene], str], named: str
+) -> None:
+    if at_amazon:
+        scene.create_key(secret=at_amazon)
+    scene.put_pending(pending(scene))
+
+    assert named in refused(scene)
+    assert ("keyProof", "good") not in [(line, facts.get("outcome")) for line, facts in scene.w.telemetry.lines]
+
+
+def test_a_pending_version_that_is_no_secret_is_not_promoted(scene: Scene) -> None:
+    scene.put_pending("no JSON")
+    report = scene.rotate()
+    assert report.outcome is Outcome.REFUSED
+    assert "no JSON document" in report.detail

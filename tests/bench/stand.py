@@ -195,7 +195,9 @@ def standing() -> Iterator[Stand]:
 
 def forget() -> None:
     """Whatever has been made once for all: it knows another environment."""
-    vars(container).clear()
+    for name in [*vars(container)]:
+        if name != "clock":
+            del vars(container)[name]
     for each in (client, *vars(calls).values()):
         if hasattr(each, "cache_clear"):
             each.cache_clear()

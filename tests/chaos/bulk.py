@@ -21,8 +21,6 @@ STUCK_SECONDS: Final = 20.0
 
 
 class BulkOrder:
-    """One file of gift cards."""
-
     def __init__(self, cloud: Cloud, crowd: Crowd, key: str, rows: int) -> None:
         self.order: dict[str, Any] = {}
         self.restarted = 0
@@ -35,7 +33,6 @@ class BulkOrder:
 
     @property
     def finished(self) -> bool:
-        """Whether every row has ended."""
         return bool(self.order.get("status") == "FINISHED")
 
     def watch(self, stop: threading.Event) -> None:

@@ -65,7 +65,6 @@ class Told:
 
     @property
     def failed(self) -> bool:
-        """No response, or a server's error."""
         return self.status is None or self.status >= 500
 
     @property
@@ -126,12 +125,10 @@ class Crowd:
                 future.result()
 
     def ask_again(self, orders: Iterable[Order]) -> None:
-        """Send orders once more, when all is quiet."""
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda order: self.call(What.REPEAT, order), orders))
 
     def call(self, what: What, order: Order | None) -> Told:
-        """One call."""
         return self.tell(what, order, *self._request(what, order))
 
     def tell(
@@ -144,7 +141,6 @@ class Crowd:
         body: object,
         key: str | None,
     ) -> Told:
-        """Send one request and remember its response."""
         asked_at = datetime.now(UTC)
         status, answered, retry_after = None, None, None
         try:

@@ -33,8 +33,6 @@ _MADE_AT: Final = {"cards": "createdAt", "activations": "activatedAt", "loads": 
 
 @dataclass(frozen=True)
 class Charge:
-    """One effect in Amazon's activity."""
-
     request_id: str
     operation: str
     amount: Decimal
@@ -85,7 +83,6 @@ def charges_of(report: Mapping[str, Any]) -> dict[str, Charge]:
 
 
 def records_of(items: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The requests among a ledger's items."""
     return {item["id"]: item for item in items if "status" in item}
 
 

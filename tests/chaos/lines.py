@@ -27,7 +27,6 @@ LATE_SECONDS_MAX: Final = 1.0
 
 
 def lines_of(result: Result) -> list[Line]:
-    """Every figure, and every promise."""
     return [*_load(result), *_trouble(result), *_money(result), *_responses(result)]
 
 

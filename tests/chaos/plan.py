@@ -15,8 +15,6 @@ from local.outputs import Outputs
 
 
 class What(StrEnum):
-    """What one caller asks for."""
-
     ORDER = "order"
     REPEAT = "repeat"
     RACE = "race"
@@ -76,7 +74,6 @@ class Order:
 
     @property
     def body(self) -> dict[str, Any]:
-        """What is ordered."""
         body: dict[str, Any] = {
             "amount": f"{self.cents / 100:.2f}",
             "currencyCode": "USD",
@@ -91,7 +88,6 @@ class Order:
         return body
 
     def request_id(self, outputs: Outputs) -> str:
-        """As the gateway derives it."""
         return derive_request_id(outputs.partnerId, outputs.accountName, self.operation, hash_key(self.key), 0)
 
 
@@ -106,8 +102,6 @@ class Visit:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that will be asked for, by time."""
-
     orders: Sequence[Order]
     visits: Sequence[Visit]
 
@@ -133,7 +127,6 @@ def make_plan(seed: int, seconds: float, per_second: float) -> Plan:
 
 
 def calls_of(visit: Visit) -> int:
-    """How many API calls a visit is."""
     return RACERS if visit.what is What.RACE else 1
 
 
@@ -240,8 +233,6 @@ def fault_rules(seed: int, share: float) -> list[dict[str, object]]:
 
 
 class Blow(StrEnum):
-    """What happens to the system itself."""
-
     KILL = "kill one process"
     KILL_ALL = "kill all processes"
     MISS_SCHEDULE = "switch the sweep's schedule off"

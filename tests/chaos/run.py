@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from local.settings import Settings
@@ -18,9 +19,9 @@ from tests.chaos.bulk import BulkOrder
 from tests.chaos.callers import Crowd, Told, unsettled
 from tests.chaos.day import Day, effects_have_landed, let_a_day_go_by
 from tests.chaos.plan import Plan, fault_rules, make_plan
-from tests.chaos.secrets import found_at_rest, logs_of
 from tests.chaos.trouble import Trouble
 from tests.stack.cloud import Cloud
+from tests.stack.places import read_logs, read_places
 
 #: Bulk orders: one at the beginning, one that the emulator's restart finds on its way.
 BULK_ROWS: Final = 20
@@ -129,7 +130,7 @@ def run(cloud: Cloud, settings: Settings, wanted: Wanted, say: Say, stop: thread
         facts=facts,
         request_ids={order.number: order.request_id(cloud.outputs) for order in plan.orders},
         executions=Counter(each["status"] for each in cloud.executions()),
-        leaks=found_at_rest(cloud, report),
+        leaks=_found_at_rest(cloud, report),
         unforeseen=_unforeseen(cloud),
         bulk_wrong=[text for each in bulk for text in _bulk_wrong(each, facts)],
         trouble_failed=trouble_failed,
@@ -184,10 +185,21 @@ def _look_after(bulk: Sequence[BulkOrder]) -> bool:
     return all(each.finished for each in bulk)
 
 
+def _found_at_rest(cloud: Cloud, report: Mapping[str, Any]) -> list[str]:
+    """Places that hold any of what Amazon's activity says must not be kept; never the secret itself."""
+    codes = {card["claimCode"] for card in report["cards"]}
+    canaries = codes | {code.replace("-", "") for code in codes}
+    canaries |= {each["cardNumber"] for each in report["activations"]}
+    canaries |= {each["customer"]["id"] for each in report["loads"]}
+    # The emulator's files hold what it was asked to keep: the other places.
+    places = {name: text for name, text in read_places(cloud).items() if name != "files"}
+    return sorted(name for name, text in places.items() if any(canary.lower() in text for canary in canaries))
+
+
 def _unforeseen(cloud: Cloud) -> Counter[str]:
     """Errors that the functions' code did not foresee, by class and place, as their logs tell them."""
     found: Counter[str] = Counter()
-    for line in logs_of(cloud):
+    for line in chain.from_iterable(read_logs(cloud).values()):
         if '"exception"' in line and line.startswith("{"):
             said = json.loads(line)
             found[f"{said.get('exception')} at {said.get('where')}"] += 1

@@ -24,7 +24,6 @@ class Line:
 
 
 def as_text(lines: Sequence[Line]) -> str:
-    """For a terminal."""
     width, broad = (
         max(len(part) for part in parts) for parts in zip(*((x.what, x.figure) for x in lines), strict=True)
     )
@@ -35,7 +34,6 @@ def as_text(lines: Sequence[Line]) -> str:
 
 
 def as_markdown(lines: Sequence[Line]) -> str:
-    """For a page of the documentation."""
     rows = [f"| {line.what} | {line.figure} | {line.must and f'{line.must}: {_mark(line)}'} |" for line in lines]
     return "\n".join(["| What | Figure | Promise |", "|---|---|---|", *rows, ""])
 

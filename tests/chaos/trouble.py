@@ -25,8 +25,6 @@ SWEEP: Final = "SweepRequests"
 
 @dataclass(frozen=True)
 class Kill:
-    """One process of a function that was ended."""
-
     at: datetime
     pid: int
     function: str
@@ -36,8 +34,6 @@ class Kill:
 
 @dataclass(frozen=True)
 class Outage:
-    """The emulator was away: nobody could answer anything."""
-
     since: datetime
     until: datetime
 

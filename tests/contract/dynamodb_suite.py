@@ -20,7 +20,7 @@ from incentives.domain.outcomes import ClaimCode, Outcome, Refused, Unknown, Unk
 from incentives.domain.single_requests.record import Intent, Lost, Record, Status, change
 from incentives.domain.single_requests.request_ids import hash_key
 from incentives.usecases.single_requests.cancel import cancel
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Delivered
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
@@ -226,7 +226,7 @@ class DynamoDbLedgerContract(LedgerContract):
         for script in outcomes:
             w = world(*script)
             dependencies = replace(w.dependencies, ledger=subject.ledger, new_nonce=new_nonce)
-            order = Order(
+            order = NewRequest(
                 key=new_record().key_hash,
                 operation=Operation.CREATE_GIFT_CARD,
                 account="default",
@@ -254,7 +254,7 @@ class DynamoDbLedgerContract(LedgerContract):
         assert "claim" not in repr(items).lower()
 
     def test_an_option_that_hides_a_secret_cannot_be_written(self, subject: Subject, shop: Shop) -> None:
-        record = new_record(options={"externalReference": ClaimCode(CODE)})
+        record = new_record(details={"externalReference": ClaimCode(CODE)})
         with pytest.raises(TypeError, match="ClaimCode"):
             subject.ledger.open(record, key_of(record), new_nonce())
         assert subject.ledger.get(record.request_id) is None

@@ -107,12 +107,12 @@ class KeepingContract:
     def test_options_keep_their_order_and_their_digits(self, subject: Subject) -> None:
         # given options that Amazon must be sent again byte by byte
         details = {"zebra": Decimal("1.50"), "apple": [None, True, "", "käse"], "middle": 7}
-        record = opened(subject.ledger, new_record(options={"transactionSource": details, "externalReference": "x"}))
+        record = opened(subject.ledger, new_record(details={"transactionSource": details, "externalReference": "x"}))
         # when
         kept = subject.ledger.get(record.request_id)
         # then
         assert kept is not None
-        source = kept.options["transactionSource"]
+        source = kept.details["transactionSource"]
         assert source == details
         assert list(source) == ["zebra", "apple", "middle"]
         assert str(source["zebra"]) == "1.50"
@@ -130,7 +130,7 @@ class KeepingContract:
             version=9,
             generation=2,
             replaces="Test1A",
-            options={"externalReference": "order 7"},
+            details={"externalReference": "order 7"},
             caller="arn:aws:iam::000000000000:user/x",
         )
         full = replace(full, **{f.name: next(moments) for f in fields(full) if f.name.endswith("_at")})  # type: ignore[arg-type]

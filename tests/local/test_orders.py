@@ -12,14 +12,15 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.api import examples
+from incentives.api import openapi
+from incentives.api.models.bulk_orders import NewOrder, Order
 from local import order_texts
 from local.orders import TRIES_MAX, Desk, Gateway, OrderError, arguments, run
 from local.signing import Caller, Response
 from tests.openapi.contract import contract
 
 BASE: Final = "https://api.test/v1"
-NEW: Final[dict[str, Any]] = dict(examples.BODIES["NewOrder"])
+NEW: Final[dict[str, Any]] = openapi.example(NewOrder, openapi.NEW_ORDER)
 ID: Final = NEW["orderId"]
 UPLOAD: Final = NEW["upload"]
 NOON: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -30,11 +31,11 @@ ROWS: Final = {"rows": 2, "totals": [{"amount": "65.00", "currencyCode": "USD"}]
 def order(status: str, **members: Any) -> dict[str, Any]:
     """An order of two rows as the API tells it; `waiting=1` and the like are its counts."""
     counts = {name: members.pop(name, 0) for name in NEW["counts"]}
-    return {**examples.BODIES["Order"], "status": status, **ROWS, "counts": counts, "estimatedEndAt": None, **members}
+    return {**openapi.example(Order, {}), "status": status, **ROWS, "counts": counts, "estimatedEndAt": None, **members}
 
 
 def problem(status: int, **members: Any) -> dict[str, Any]:
-    return {**examples.problem(status), **members}
+    return {**openapi.problem_example(status), **members}
 
 
 Step = dict[str, Any] | Exception | Callable[[], dict[str, Any]]

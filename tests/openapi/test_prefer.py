@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.api import orders
+from incentives.api import parameters
 from incentives.api.gateway import decode
 from tests.openapi.served import served
 from tests.support.fakes import CODE
@@ -38,11 +38,11 @@ ASYNC = {"Prefer": "respond-async"}
 )
 def test_the_header_is_a_list_of_preferences(values: list[str], asked: bool) -> None:
     call = decode({"path": "/gift-cards", "multiValueHeaders": {"PREFER": values}})
-    assert orders.prefers_async(call) is asked
+    assert parameters.prefers_async(call) is asked
 
 
 def test_one_value_is_enough_where_there_are_no_lists() -> None:
-    assert orders.prefers_async(decode({"path": "/gift-cards", "headers": {"prefer": "respond-async"}}))
+    assert parameters.prefers_async(decode({"path": "/gift-cards", "headers": {"prefer": "respond-async"}}))
 
 
 @pytest.mark.parametrize("function", ISSUES)

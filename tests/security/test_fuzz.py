@@ -159,7 +159,6 @@ def _event(route: Route, known: str, key: str = "fuzz-1") -> Event:
 
 
 def _call(here: Served, function: str, event: object) -> tuple[int, Mapping[str, str], Any, str]:
-    """Answered by an obliging Amazon."""
     here.world.amazon.script = list(OBLIGING.get(function, ()))
     response = handler_of(function)(event, here._context())  # type: ignore[arg-type]
     assert response.keys() == {"statusCode", "headers", "body", "isBase64Encoded"}

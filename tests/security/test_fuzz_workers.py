@@ -49,8 +49,6 @@ REFUSALS: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowE
 
 
 class Bus:
-    """An event bus that keeps what it got."""
-
     def __init__(self) -> None:
         self.events: list[Event] = []
 
@@ -68,7 +66,6 @@ class Stage:
     raised: list[str] = field(default_factory=list)
 
     def call(self, function: str, event: object) -> Any:
-        """Its response, or what it raised."""
         budget = self.world.budget()
         context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
         try:
@@ -97,7 +94,6 @@ class NoSecrets:
 
 @contextmanager
 def stage(of: World | None = None, company: Company | None = None) -> Iterator[Stage]:
-    """The functions for the length of a `with`."""
     found = company.world if company else of or world()
     orders, bus = bulk(found), Bus()
     watch = (company or Company(world=found)).watch

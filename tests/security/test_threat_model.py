@@ -15,13 +15,11 @@ PROVEN: Final = {"## Who might try, and what stops them": 4, "## Limits of a req
 
 @cache
 def code() -> str:
-    """All tests, rules and the template."""
     files = [*(ROOT / "tests").rglob("*.py"), ROOT / "template.yaml"]
     return "\n".join(file.read_text("utf-8") for file in files)
 
 
 def named() -> set[str]:
-    """What stands in backticks."""
     return set(re.findall(r"`([^`]+)`", DOCUMENT))
 
 

@@ -68,8 +68,6 @@ DOUBLED_PROBABILITY: Final = 0.03
 
 
 class Clock(Protocol):
-    """`Clock` of a process."""
-
     def now(self) -> datetime:
         """As this process believes."""
 
@@ -115,11 +113,9 @@ class Shore:
 
     @property
     def is_calm(self) -> bool:
-        """Whether nothing goes wrong any more."""
         return self.stage.seconds >= self.plan.calm_at
 
     def deliver(self, signed: SignedCall) -> Delivery:
-        """One call reaches Amazon, or does not."""
         script = self.sandbox.script
         script.clear()
         fault = self._fault(signed)
@@ -229,11 +225,9 @@ class Shore:
         self.faults["balance changed"] += 1
 
     def allow(self, name: str) -> None:
-        """Somebody has made or activated a key."""
         self._keys({*self._names, name})
 
     def revoke(self, name: str) -> None:
-        """Somebody has deactivated a key."""
         self._keys({*self._names} - {name})
 
     def _keys(self, names: set[str]) -> None:
@@ -242,13 +236,10 @@ class Shore:
         self.sandbox.world.put_account(replace(account, keys={access_key(name): secret_key(name) for name in names}))
 
     def takes(self, name: str) -> bool:
-        """Whether a key is active."""
         return name in self._names
 
 
 class Wire(IncentivesClient):
-    """One process's way to Amazon."""
-
     def __init__(
         self, shore: Shore, clock: Clock, step: Callable[[float], None], on_arrival: Callable[..., None]
     ) -> None:
@@ -264,7 +255,6 @@ class Wire(IncentivesClient):
         self._shore, self._clock, self._step, self._on_arrival = shore, clock, step, on_arrival
 
     def sign(self, call: Call, account: Account, now: datetime | None = None) -> SignedCall:
-        """Everything but the signature."""
         sent_at = self._clock.now().replace(microsecond=0)
         amz_date = sent_at.strftime("%Y%m%dT%H%M%SZ")
         scope = f"{amz_date[:8]}/us-east-1/AGCODService/aws4_request"
@@ -282,7 +272,6 @@ class Wire(IncentivesClient):
         )
 
     def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
-        """There and back again."""
         self._step(0.08)
         self._on_arrival(signed)
         delivery = self._shore.deliver(signed)

@@ -78,7 +78,6 @@ def check_alerts(life: Life) -> Iterator[str]:
 
 
 def cents_charged(life: Life) -> int:
-    """What the ledger's records say is charged."""
     return sum(
         int(each.value.amount * 100)
         for each in life.ledger.records.values()

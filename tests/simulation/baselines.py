@@ -29,8 +29,6 @@ TRIES_MAX: Final = 5
 
 
 class Client(StrEnum):
-    """How it comes by its request ids."""
-
     NEW_ID = "a new id per try"
     IN_MEMORY = "an id kept in memory"
 
@@ -74,7 +72,7 @@ class Bare(Life):
             if not budget.allows_a_try():
                 return
             take_permit("default", Priority.RECOVERY, dependencies)
-            call = Call(name=order.operation, request_id=request_id, value=order.value, **_members(order.members))
+            call = Call(name=order.operation, request_id=request_id, value=order.value, **_members(order.given))
             keys = dependencies.accounts.get("default", fresh=True)
             outcome = dependencies.amazon.attempt(dependencies.amazon.sign(call, keys), seconds=8).outcome
             match outcome:

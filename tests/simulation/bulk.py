@@ -35,7 +35,6 @@ PAUSES_MAX: Final = 100
 
 
 def order_unavailable(_in_doubt: bool) -> Exception:
-    """What the ports of bulk orders raise."""
     return OrderUnavailable("the simulation says so")
 
 
@@ -58,7 +57,6 @@ class BulkDesk:
 
     @property
     def order(self) -> BulkOrder | None:
-        """As it stands."""
         return self.orders.get(self.order_id) if self.order_id else None
 
     def key_of(self, row: Wanted) -> KeyItem | None:
@@ -122,7 +120,6 @@ class BulkDesk:
         self._until_done(work)
 
     def _until_done(self, work: Callable[[Dependencies, OrderDependencies], _T]) -> _T:
-        """Repeat a call until it is answered."""
         while True:
             try:
                 done: _T = self._life.invoke(
@@ -207,5 +204,4 @@ class BulkDesk:
 
 
 def name_of(row: Wanted) -> str:
-    """The row's key in its file."""
     return f"row-{row.number}"

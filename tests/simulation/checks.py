@@ -50,8 +50,6 @@ _ORDERING: Final = frozenset({What.ORDER, What.LATER, What.OTHER_BODY})
 
 @dataclass
 class Report:
-    """What became of a history, or of many."""
-
     histories: int = 0
     orders: int = 0
     calls: int = 0
@@ -67,7 +65,6 @@ class Report:
     broken: list[str] = field(default_factory=list)
 
     def add(self, other: Report) -> None:
-        """Add what became of others."""
         for name in ("histories", "orders", "calls", *COUNTS):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.fastest_second = max(self.fastest_second, other.fastest_second)
@@ -121,7 +118,6 @@ def examine(life: Life) -> Report:
 
 
 def take_the_time(life: Life, report: Report) -> None:
-    """Note the fastest second of the life's calls."""
     fastest = fastest_second(at for at, *_ in life.shore.arrived)
     plan = life.plan
     if max(plan.skews) - min(plan.skews) <= CLOCKS_AGREE and not plan.aws and not plan.crashes:
@@ -146,7 +142,6 @@ def charged_twice(world: World, key_of: dict[str, str]) -> list[str]:
 
 
 def live_charges(world: World) -> set[str]:
-    """Request ids that Amazon charges for."""
     balance: Counter[str] = Counter()
     for charge in world.charges:
         balance[charge.request_id] += 1 if charge.value.amount > 0 else -1
@@ -154,7 +149,6 @@ def live_charges(world: World) -> set[str]:
 
 
 def fastest_second(moments: Iterable[float]) -> int:
-    """The most calls in any second."""
     window: list[float] = []
     most = 0
     for at in sorted(moments):

@@ -59,7 +59,6 @@ class SecretStore:
 
     @property
     def current(self) -> str:
-        """Whose version has AWSCURRENT."""
         return self.stages[CURRENT]
 
     def get_secret_value(self, **params: Any) -> dict[str, Any]:
@@ -118,8 +117,6 @@ class PacerTable(Table):
 
 @dataclass
 class Rotations:
-    """`Rotations` in memory."""
-
     kept: dict[str, Rotation] = field(default_factory=dict)
 
     def read(self, account: str) -> Rotation | None:

@@ -36,7 +36,7 @@ from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.recovery.recover import Task, recover
 from incentives.usecases.recovery.start_recovery import start_recovery, sweep
 from incentives.usecases.single_requests.cancel import cancel
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from incentives.usecases.single_requests.reveal import reveal
@@ -92,8 +92,6 @@ Answered = Delivered | Accepted | Standing | Record | GatewayError | None
 
 @dataclass(frozen=True)
 class Told:
-    """What somebody was answered."""
-
     visit: Visit
     asked_at: datetime
     at: datetime
@@ -192,7 +190,6 @@ class Life:
             raise Died
 
     def aws_fault(self) -> str | None:
-        """What goes wrong with one call to AWS."""
         if self.shore.is_calm or self.chance.random() >= self.plan.aws:
             return None
         fault = self.chance.choice(["throttled", "request lost", "answer lost", "sent twice", "conflict"])
@@ -269,20 +266,18 @@ class Life:
         """The key item of an order, if it was ever recorded."""
         return self.ledger.keys.get(hash_key(f"order-{number}"))
 
-    def order_of(self, wanted: Wanted, *, cents: int | None = None) -> Order:
+    def order_of(self, wanted: Wanted, *, cents: int | None = None) -> NewRequest:
         members = SUBJECTS[wanted.operation](wanted.number)
-        return Order(
+        return NewRequest(
             key=f"order-{wanted.number}",
             operation=wanted.operation,
             account="default",
             value=parse_money(f"{(cents or wanted.cents) / 100:.2f}", "USD"),
             on_unknown=wanted.intent,
-            members=members,
-            subject="*" if members else None,
+            given=members,
         )
 
     def play(self) -> Life:
-        """Let it all happen."""
         for visit in self.plan.visits:
             self.begin(partial(self.come, visit), after_seconds=visit.at)
         for rotation in self.plan.rotations:
@@ -294,12 +289,10 @@ class Life:
         return self
 
     def _employ(self) -> None:
-        """Whoever else works here."""
         self.staff = Staff(self)
         self.bulk = BulkDesk(self, self.plan.bulk) if self.plan.bulk else None
 
     def come(self, visit: Visit) -> Told | None:
-        """Somebody comes and is answered, or not."""
         asked_at = self.stage.time
         wanted = self.plan.orders[visit.order]
         first = self.key_of(visit.order)
@@ -337,7 +330,6 @@ class Life:
         return told
 
     def _on_throttled(self, visit: Visit, response: Answered) -> None:
-        """Repeat an order as its response says."""
         if not (
             isinstance(response, RefusedByAmazon) and response.retryable and visit.what in {What.ORDER, What.LATER}
         ):

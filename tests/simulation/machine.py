@@ -113,7 +113,6 @@ class Machine:
 
 
 def _selected(selector: Mapping[str, Any], at_hand: Input, item: Any) -> dict[str, Any]:
-    """A child's input, in JSONPath."""
     found = {}
     for key, value in selector.items():
         if value == "$$.Map.Item.Value":

@@ -20,7 +20,6 @@ from incentives.domain.recovery.rules import ALREADY_ACTIVATED, GENERATIONS_MAX,
 from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.parking import INSUFFICIENT_FUNDS
 from incentives.domain.single_requests.record import (
-    EDGES,
     Cause,
     Change,
     Intent,
@@ -83,7 +82,6 @@ class Watched(Life):
 
     @property
     def apart(self) -> float:
-        """Seconds between the clocks that differ most."""
         return max(self.plan.skews) - min(self.plan.skews)
 
     # ---- who acts ---------------------------------------------------------------------------------
@@ -185,8 +183,6 @@ class Watched(Life):
 
     def _of_write(self, before: Record, written: Record) -> Iterator[str]:
         name = written.request_id
-        if written.status not in EDGES[before.status]:
-            yield f"I3 {name} went from {before.status.value} to {written.status.value}"
         if getattr(self._here, "actor", "") == "sweep":
             yield from self._of_sweep(before, written)
         yield from self._of_holder(before, written)
@@ -204,8 +200,6 @@ class Watched(Life):
         """It leaves alone who is heard of, who only waits, and what is in the backlog."""
         name, now = written.request_id, self.stage.time
         latest = now + timedelta(seconds=max(self.plan.skews))
-        if before.wake_at and before.wake_at > latest:
-            yield f"I8 the sweep took {name} from a holder who is heard of"
         earlier = self.states[name][-3:-2]
         # Whoever has just sent something waits for its response, and for nothing else.
         has_sent = bool(earlier) and _sends(before) > _sends(earlier[0][1])
@@ -252,8 +246,6 @@ class Watched(Life):
             since = [record.status, *(each.status for _, each in self.states[record.request_id][repeats[1] - 1 :])]
             if all(status.is_open for status in since):
                 self.seen.append(f"I2 a repeat has sent {record.request_id}, which was open")
-        if record.status is Status.RECOVERING and record.reversal_attempts:
-            self.seen.append(f"I7 {record.request_id} was sent again after its reversal")
         # As it was before this send: a death is made out to be an unknown only by whoever sends next.
         unknown_at = next((each.first_unknown_at for _, each in self.states[record.request_id][-2:-1]), None)
         is_unwanted = record.intent is not Intent.RETRY and record.status is Status.RECOVERING

@@ -10,29 +10,33 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from incentives.agcod.amazon import SignedCall
+from incentives.agcod.client import SignedCall
 from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Change, Due, Intent, Status
-from incentives.usecases.single_requests.issue import issue
+from incentives.usecases.single_requests import issue as issuing
 from sandbox.gateway import make_account
 from sandbox.options import changed
 from tests.simulation.keyring import OLD
-from tests.simulation.mutants_amazon import OPERATION
+from tests.simulation.life import Life
 from tests.simulation.mutants_look import Watched
-from tests.simulation.plan import HOUR, MINUTE, Plan, Trouble, Visit, Wanted, What
+from tests.simulation.plan import HOUR, MINUTE, Plan, Rotation, Trial, Trouble, Visit, Wanted, What
 from tests.simulation.ports import Died
+from tests.workflow.amazon import PARTNER_ID
 
 CREATE: Final = Operation.CREATE_GIFT_CARD
 ACTIVATE: Final = Operation.ACTIVATE_GIFT_CARD
 LOAD: Final = Operation.LOAD_AMAZON_BALANCE
+
+#: Arranges what a plan cannot say.
+Scene = Callable[[Watched], None]
 
 #: What somebody does about each order, and between which seconds after it was placed.
 Later = tuple[What, float, float]
@@ -93,16 +97,144 @@ def staged(
 
 
 def block(kind: str, begins: float, ends: float) -> tuple[Trouble, ...]:
-    """The account may do nothing for a while."""
     return (Trouble(begins, ends, kind),)
+
+
+# ---- what Amazon does ------------------------------------------------------------------------------
+
+#: Amazon takes a call for 15 minutes from its x-amz-date, and 5 more may go by until it has its effect.
+LANDS_WITHIN: Final = timedelta(minutes=20)
+
+Fault = Mapping[str, Any] | Callable[[Life, SignedCall, random.Random], Mapping[str, Any]] | None
+
+#: Nothing goes wrong.
+FINE: Final[Fault] = None
+LOST: Final[Fault] = {"kind": "drop"}
+#: Nobody at Amazon has seen the call.
+SHUT: Final[Fault] = {"kind": "error503", "when": "before"}
+DONE_AND_LOST: Final[Fault] = {"kind": "drop", "when": "after"}
+THROTTLED: Final[Fault] = {"kind": "throttle"}
+#: Of an operation: a plain refusal. Of a reversal: Amazon knows no such request, or the account may not do this.
+NOT_PERMITTED: Final[Fault] = {"kind": "refuse", "errorType": "OperationNotPermitted"}
+TOO_LATE: Final[Fault] = {"kind": "refuse", "errorType": "CancelRequestArrivedAfterTimeLimit"}
+NO_PAGE: Final[Fault] = {"kind": "refuse", "errorType": "APIGetGiftCardActivityPageIsDisabled"}
+
+#: What a call is to Amazon.
+OPERATION: Final = "operation"
+REVERSAL: Final = "reversal"
+PAGE: Final = "page"
+
+
+def lands_late(low: float, high: float) -> Fault:
+    """It has its effect after so many seconds, as long as Amazon takes it; and is not answered."""
+
+    def fault(life: Life, signed: SignedCall, chance: random.Random) -> Mapping[str, Any]:
+        latest = (signed.sent_at + LANDS_WITHIN - life.stage.time).total_seconds()
+        seconds = max(0.0, min(chance.uniform(low, high), latest))
+        return {"kind": "lateEffect", "delaySeconds": seconds, "answer": "drop"}
+
+    return fault
+
+
+@dataclass(frozen=True)
+class When:
+    """What Amazon does with calls of one sort.
+
+    Attributes:
+        calls: `OPERATION`, `REVERSAL` or `PAGE`.
+        faults: one of them, by chance.
+        begins, ends: seconds between which it does so.
+        numbers: of a request's calls of this sort, counted from 1, only those; none: all.
+        generations: of which the request is one, counted by reissues.
+    """
+
+    calls: str
+    faults: Sequence[Fault]
+    begins: float = 0.0
+    ends: float = float("inf")
+    numbers: range | None = None
+    generations: range = range(3)
+
+
+def amazon(*does: When) -> Scene:
+    """Whatever is first said of a call is what happens to it."""
+
+    def arrange(life: Watched) -> None:
+        chance, counts = random.Random(f"amazon's {life.plan.seed}"), Counter[tuple[str, str]]()
+
+        def fault(signed: SignedCall) -> dict[str, Any] | None:
+            name = signed.call.name
+            sort = PAGE if name == "GetGiftCardActivityPage" else OPERATION if name in set(Operation) else REVERSAL
+            counts[sort, signed.call.request_id] += 1
+            number, seconds = counts[sort, signed.call.request_id], life.stage.seconds
+            record = life.ledger.records.get(signed.call.request_id)
+            generation = record.reissues if record else 0
+            for each in does:
+                if each.calls != sort or not each.begins <= seconds < each.ends or generation not in each.generations:
+                    continue
+                if each.numbers is None or number in each.numbers:
+                    found = chance.choice(each.faults)
+                    found = found(life, signed, chance) if callable(found) else found
+                    return dict(found) if found is not None else None
+            return None
+
+        shore: Any = life.shore
+        shore._fault = fault
+
+    return arrange
+
+
+FIRST: Final = range(1, 2)
+SECOND: Final = range(2, 3)
+THIRD: Final = range(3, 4)
+NEVER: Final = float("inf")
+
+REVERSE: Final = (Intent.REVERSE,)
+REISSUE: Final = (Intent.REISSUE,)
+
+#: The operation takes effect, and nobody hears of it.
+UNHEARD: Final = When(OPERATION, [DONE_AND_LOST], ends=2 * MINUTE)
+UNHEARD_FIRST: Final = When(OPERATION, [DONE_AND_LOST], numbers=FIRST)
+REFUSED_SECOND: Final = When(OPERATION, [NOT_PERMITTED], numbers=SECOND)
+NO_ACTIVITY: Final = When(PAGE, [NO_PAGE])
+#: Nothing of an operation gets through in its first minutes.
+SILENCE: Final = When(OPERATION, [LOST], ends=130)
+
+#: Amazon shows the first card as another one than was ordered.
+ANOTHER_CARD: Final = amazon(When(OPERATION, [{"kind": "wrongAmount"}, {"kind": "wrongCurrency"}], numbers=FIRST))
+
+#: The account has no money, and nobody pays in.
+PENNILESS: Final = ((0.0, 0),)
+#: A new key is promoted, and somebody deactivates it while it is on trial.
+SPOILED: Final = Trial(put_at=10, rotated_at=(20,), watch_seconds=600, known=True, spoiled_at=120)
+#: The account's key is replaced: for some minutes processes still have the old one.
+ROTATED: Final = (Rotation(100, 110, 120),)
+
+
+def only_the_activity_tells(until: float) -> Scene:
+    """Until then each order is charged for unheard, and its reversal is told that there is nothing."""
+    return amazon(When(OPERATION, [DONE_AND_LOST], ends=until), When(REVERSAL, [NOT_PERMITTED], ends=until))
+
+
+def _tells(secret: str) -> Mapping[str, Any]:
+    """A reversal is refused for now, in words that hold a secret."""
+    message = f"Card {secret} belongs to a blocked account"
+    return {"kind": "refuse", "errorType": "CustomerAccountBlocked", "message": message}
+
+
+def tells_the_code(life: Life, signed: SignedCall, chance: random.Random) -> Mapping[str, Any]:
+    return _tells(life.shore.sandbox.world.claim_code(PARTNER_ID, signed.call.request_id))
+
+
+def tells_the_number(life: Life, signed: SignedCall, chance: random.Random) -> Mapping[str, Any]:
+    number = signed.call.card_number
+    return _tells(number.reveal() if number else "")
 
 
 # ---- what others do ---------------------------------------------------------------------------------
 
 
-def scenes(*all_of_them: Callable[[Watched], None]) -> Callable[[Watched], None]:
-    """One after the other."""
-
+def scenes(*all_of_them: Scene) -> Scene:
     def arrange(life: Watched) -> None:
         for each in all_of_them:
             each(life)
@@ -110,9 +242,7 @@ def scenes(*all_of_them: Callable[[Watched], None]) -> Callable[[Watched], None]
     return arrange
 
 
-def nobody_sweeps(until: float) -> Callable[[Watched], None]:
-    """The sweep's schedule does not come before then."""
-
+def nobody_sweeps(until: float) -> Scene:
     def arrange(life: Watched) -> None:
         mine: Any = life
         swept = life._sweep
@@ -121,7 +251,7 @@ def nobody_sweeps(until: float) -> Callable[[Watched], None]:
     return arrange
 
 
-def workflows_fail(until: float, *, begun: bool = False) -> Callable[[Watched], None]:
+def workflows_fail(until: float, *, begun: bool = False) -> Scene:
     """No workflow can be started before then; or all that begin are aborted by somebody."""
 
     def arrange(life: Watched) -> None:
@@ -142,7 +272,7 @@ def workflows_fail(until: float, *, begun: bool = False) -> Callable[[Watched], 
     return arrange
 
 
-def dies_at_amazon(calls: str, numbers: range) -> Callable[[Watched], None]:
+def dies_at_amazon(calls: str, numbers: range) -> Scene:
     """A process dies while Amazon carries out its call."""
 
     def arrange(life: Watched) -> None:
@@ -163,7 +293,7 @@ def dies_at_amazon(calls: str, numbers: range) -> Callable[[Watched], None]:
     return arrange
 
 
-def messages_doubled(apart: float) -> Callable[[Watched], None]:
+def messages_doubled(apart: float) -> Scene:
     """Every message of the backlog comes out twice, so many seconds apart."""
 
     def arrange(life: Watched) -> None:
@@ -178,7 +308,7 @@ def messages_doubled(apart: float) -> Callable[[Watched], None]:
     return arrange
 
 
-def messages_lost(first: int) -> Callable[[Watched], None]:
+def messages_lost(first: int) -> Scene:
     """The first messages about each request are never seen again."""
 
     def arrange(life: Watched) -> None:
@@ -194,7 +324,7 @@ def messages_lost(first: int) -> Callable[[Watched], None]:
     return arrange
 
 
-def faults_of_aws(kind: str, share: float) -> Callable[[Watched], None]:
+def faults_of_aws(kind: str, share: float) -> Scene:
     """Calls to AWS go wrong in one way only."""
 
     def arrange(life: Watched) -> None:
@@ -205,7 +335,7 @@ def faults_of_aws(kind: str, share: float) -> Callable[[Watched], None]:
     return arrange
 
 
-def meanwhile(method: str, visit: What, *, after: bool = False) -> Callable[[Watched], None]:
+def meanwhile(method: str, visit: What, *, after: bool = False) -> Scene:
     """While a write is on its way to the ledger, or its answer on its way back, somebody comes and is served first."""
 
     def arrange(life: Watched) -> None:
@@ -246,7 +376,7 @@ def index_lags(life: Watched) -> None:
     ledger.due = due
 
 
-def writes_are_slow(actor: str, seconds: float) -> Callable[[Watched], None]:
+def writes_are_slow(actor: str, seconds: float) -> Scene:
     """Between its reading and its write, somebody is held up."""
 
     def arrange(life: Watched) -> None:
@@ -263,7 +393,7 @@ def writes_are_slow(actor: str, seconds: float) -> Callable[[Watched], None]:
     return arrange
 
 
-def dies_after(method: str) -> Callable[[Watched], None]:
+def dies_after(method: str) -> Scene:
     """A process dies when its write has been carried out, the first time for each."""
 
     def arrange(life: Watched) -> None:
@@ -283,7 +413,7 @@ def dies_after(method: str) -> Callable[[Watched], None]:
     return arrange
 
 
-def sweeps_are_slow(seconds: float, *, twice: bool = False) -> Callable[[Watched], None]:
+def sweeps_are_slow(seconds: float, *, twice: bool = False) -> Scene:
     """Between its reading of a record and its write, a sweep is held up; perhaps two come at once."""
 
     def arrange(life: Watched) -> None:
@@ -307,7 +437,7 @@ def sweeps_are_slow(seconds: float, *, twice: bool = False) -> Callable[[Watched
     return arrange
 
 
-def secret_is(members: Mapping[str, Any], begins: float, ends: float) -> Callable[[Watched], None]:
+def secret_is(members: Mapping[str, Any], begins: float, ends: float) -> Scene:
     """For a while the account's secret says something else."""
 
     def arrange(life: Watched) -> None:
@@ -325,7 +455,7 @@ def secret_is(members: Mapping[str, Any], begins: float, ends: float) -> Callabl
     return arrange
 
 
-def secret_missing(begins: float, ends: float) -> Callable[[Watched], None]:
+def secret_missing(begins: float, ends: float) -> Scene:
     """The account's secret is gone; it is put back as soon as people are told of a request that suffers from it."""
 
     def arrange(life: Watched) -> None:
@@ -355,7 +485,7 @@ def another_partner(life: Watched) -> None:
     world.options = changed(world.options, {"strictIds": False})
 
 
-def key_refused(begins: float, ends: float) -> Callable[[Watched], None]:
+def key_refused(begins: float, ends: float) -> Scene:
     """Somebody deactivates the account's key at Amazon, and activates it again."""
 
     def arrange(life: Watched) -> None:
@@ -365,8 +495,8 @@ def key_refused(begins: float, ends: float) -> Callable[[Watched], None]:
     return arrange
 
 
-def responses_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
-    """Some of a request's answers are long on their way."""
+def responses_slow(seconds: float, numbers: range) -> Scene:
+    """Some of a request's responses are long on their way."""
 
     def arrange(life: Watched) -> None:
         shore: Any = life.shore
@@ -384,27 +514,11 @@ def responses_slow(seconds: float, numbers: range) -> Callable[[Watched], None]:
     return arrange
 
 
-def responses_crossed(life: Watched) -> None:
-    """Somewhere on the way, an operation's answer is taken for the next one's."""
-    shore: Any = life.shore
-    deliver, before = shore.deliver, list[Any]()
-
-    def cross(signed: SignedCall) -> Any:
-        delivery = deliver(signed)
-        if signed.call.name not in set(Operation) or life.shore.is_calm:
-            return delivery
-        before.append(delivery)
-        return before[-2] if len(before) > 1 else delivery
-
-    shore.deliver = cross
-
-
 def mails_fail(life: Watched) -> None:
-    """No mail can be sent."""
     life.notifier.mail_fault = "MailFromDomainNotVerified"
 
 
-def under_another(account: str) -> Callable[[Watched], None]:
+def under_another(account: str) -> Scene:
     """Each order is placed once more under its key, for another account: nobody may get an response."""
 
     def arrange(life: Watched) -> None:
@@ -413,7 +527,7 @@ def under_another(account: str) -> Callable[[Watched], None]:
                 return
             order = replace(life.order_of(life.plan.orders[number]), account=account)
             try:
-                life.invoke(lambda dependencies, budget: issue(order, dependencies, budget))
+                life.invoke(lambda dependencies, budget: issuing.issue(order, dependencies, budget))
             except (KeyReused, LedgerUnavailable, Died):
                 return
             except GatewayError:

@@ -25,8 +25,6 @@ ROWS_FROM: Final = 1000
 
 
 class What(StrEnum):
-    """What somebody does about an order."""
-
     ORDER = "order"
     LATER = "order, and not wait"
     OTHER_BODY = "order with another amount under the same key"
@@ -47,8 +45,6 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Visit:
-    """Somebody comes, so many seconds after the beginning."""
-
     at: float
     what: What
     order: int
@@ -237,12 +233,10 @@ _BLOCKS: Final = ("CustomerAccountBlocked", "AccountHasProblems", "OperationNotP
 
 
 def draw(seed: int) -> Plan:
-    """The history of a seed."""
     return _more(_common(seed))
 
 
 def _common(seed: int) -> Plan:
-    """Callers, and what goes wrong in every history."""
     chance = random.Random(f"plan {seed}")
     day_long = chance.random() < 0.015
     burst = not day_long and chance.random() < 0.06

@@ -41,8 +41,6 @@ class EventsWay(Way, Protocol):
 
 
 class PeopleWay(Way, Protocol):
-    """The way to people."""
-
     def notifier_fault(self) -> str | None:
         """Why they cannot be reached, if they cannot."""
 
@@ -52,8 +50,6 @@ class Died(BaseException):
 
 
 class ProcessClock:
-    """`Clock` of one process."""
-
     def __init__(self, stage: Stage, skew: float) -> None:
         self._stage, self.skew = stage, timedelta(seconds=skew)
 
@@ -71,7 +67,6 @@ def ledger_unavailable(in_doubt: bool) -> Exception:
 
 
 def secret_unread(_in_doubt: bool) -> Exception:
-    """What reading or labelling an account's secret raises."""
     return AccountUnusable("default", "has a secret that cannot be read now")
 
 
@@ -171,8 +166,6 @@ class Notifier(FakeNotifier):
 
 
 class Telemetry(FakeTelemetry):
-    """`Telemetry` that knows when."""
-
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage

@@ -94,7 +94,6 @@ class Played:
 
     @property
     def ours(self) -> Report:
-        """The gateway's."""
         return next(iter(self.reports.values()))
 
 
@@ -105,7 +104,6 @@ def rows(reports: Mapping[str, Report]) -> Iterator[tuple[str, list[str]]]:
 
 
 def as_text(played: Played) -> Iterator[str]:
-    """For the terminal."""
     yield f"{'':44}" + "".join(f"{name:>24}" for name in played.reports)
     for title, counts in rows(played.reports):
         yield f"{title:44}" + "".join(f"{count:>24}" for count in counts)
@@ -114,7 +112,6 @@ def as_text(played: Played) -> Iterator[str]:
 
 
 def as_page(played: Played) -> Iterator[str]:
-    """For the documentation, in Markdown."""
     yield _HEAD + _left_out() + _CHECKED
     yield "## What came of it\n"
     last = played.first + played.count - 1
@@ -151,7 +148,6 @@ def commit() -> str:
 
 
 def _left_out() -> str:
-    """As the module says that leaves it out."""
     return (amazon.__doc__ or "").partition("Some things are left out")[2].partition(":\n\n")[2]
 
 

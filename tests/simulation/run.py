@@ -54,7 +54,6 @@ def in_memory(seed: int) -> Report:
 
 
 def play(seeds: Sequence[int], one: Callable[[int], Report]) -> Report:
-    """Play seeds one after the other."""
     total = Report()
     for seed in seeds:
         total.add(one(seed))

@@ -50,7 +50,6 @@ class Staff:
                 life.begin(lambda: life.shore.revoke(PROVEN), after_seconds=trial.spoiled_at)
 
     def watch(self) -> None:
-        """One run of the schedule."""
         life = self._life
         assert life.stream is not None
         stream = life.stream

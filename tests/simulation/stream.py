@@ -65,12 +65,10 @@ class Stream:
         ]
 
     def watch_dependencies(self, dependencies: Dependencies) -> WatchDependencies:
-        """What watching accounts needs, in one process."""
         states: Any = Port(self.states, self._life)
         return WatchDependencies(dependencies=dependencies, states=states, bus=Bus(self._life), limits=Limits())
 
     def write(self, record: Record) -> None:
-        """A record was written."""
         image = encode_record(record)
         told: dict[str, Any] = {"NewImage": image, "SequenceNumber": str(len(self.images))}
         if record.request_id in self._newest:

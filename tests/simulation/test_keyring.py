@@ -19,8 +19,6 @@ NAME = "default"
 
 
 class Moto:
-    """The same secret in moto's Secrets Manager."""
-
     def __init__(self, client: Any, store: SecretStore) -> None:
         self._client, self._store = client, store
         text = self._text(OLD)

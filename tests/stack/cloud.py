@@ -52,23 +52,18 @@ class SandboxControl:
     url: str
 
     def get(self, path: str) -> Any:
-        """GET `/_sandbox/<path>`, the response read as JSON."""
         return self._send("GET", path, None)
 
     def post(self, path: str, body: object = None) -> Any:
-        """POST `/_sandbox/<path>`."""
         return self._send("POST", path, {} if body is None else body)
 
     def delete(self, path: str) -> Any:
-        """DELETE `/_sandbox/<path>`."""
         return self._send("DELETE", path, None)
 
     def reset(self) -> None:
-        """Forget cards, calls, faults and the clock."""
         self.post("reset")
 
     def report(self) -> Any:
-        """Cards, charges and calls so far."""
         return self.get("report")
 
     def _send(self, method: str, path: str, body: object) -> Any:
@@ -96,17 +91,14 @@ class Cloud:
 
     @cached_property
     def developer(self) -> Caller:
-        """May do anything in the emulated account."""
         return Caller(self.outputs.accessKeyId, self.outputs.secretAccessKey)
 
     @cached_property
     def invoker(self) -> Caller:
-        """May call the API, and nothing else."""
         return Caller(self.outputs.invokerAccessKeyId, self.outputs.invokerSecretAccessKey)
 
     @cached_property
     def sandbox(self) -> SandboxControl:
-        """Amazon's stand-in."""
         assert self.outputs.sandboxUrl is not None
         return SandboxControl(self.outputs.sandboxUrl)
 
@@ -141,21 +133,17 @@ class Cloud:
         return aws.new_client(service, self.outputs.awsEndpointUrl, self.developer)
 
     def table(self, name: str) -> Any:
-        """A boto3 Table."""
         return aws.resource("dynamodb", self.outputs.awsEndpointUrl, self.developer).Table(name)
 
     @cached_property
     def ledger(self) -> Any:
-        """The ledger's Table."""
         return self.table(self.outputs.tableName)
 
     @cached_property
     def rate_limiter(self) -> Any:
-        """The rate limiter's Table."""
         return self.table(self.outputs.pacerTableName)
 
     def items(self, table: Any) -> list[dict[str, Any]]:
-        """Everything in a table."""
         found: list[dict[str, Any]] = []
         page = table.scan(ConsistentRead=True)
         found += page["Items"]
@@ -170,7 +158,6 @@ class Cloud:
         return [line for name in names for line in self._log_lines(self.log_group(name))]
 
     def log_group(self, function_name: str) -> str:
-        """Where a function's log lines go."""
         configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
         group: str = configuration["LoggingConfig"]["LogGroup"]
         return group
@@ -196,7 +183,6 @@ class Cloud:
         return [each for page in pages.paginate(stateMachineArn=arn, **chosen) for each in page["executions"]]
 
     def history(self, execution_arn: str) -> list[dict[str, Any]]:
-        """All events of an execution, oldest first."""
         pages = self.client("stepfunctions").get_paginator("get_execution_history")
         return [event for page in pages.paginate(executionArn=execution_arn) for event in page["events"]]
 
@@ -252,7 +238,6 @@ class Cloud:
         return [each for each in found if function_name in (None, each.function_name)]
 
     def role_name(self, function_name: str) -> str:
-        """The name of a function's role."""
         role: str = self.client("lambda").get_function_configuration(FunctionName=function_name)["Role"]
         return role.rsplit("/", 1)[-1]
 

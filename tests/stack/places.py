@@ -28,7 +28,7 @@ def _table_names(cloud: Cloud) -> list[str]:
     return [out.tableName, out.pacerTableName, out.accountTableName, out.ordersTableName]
 
 
-def _logs(cloud: Cloud) -> object:
+def read_logs(cloud: Cloud) -> dict[str, list[str]]:
     """All groups: of functions, of workflows, and any other."""
     logs = cloud.client("logs")
     groups = [
@@ -105,7 +105,7 @@ def _files(cloud: Cloud) -> object:
 
 PLACES: Final[Mapping[str, Callable[[Cloud], object]]] = {
     "tables": _tables,
-    "logs": _logs,
+    "logs": read_logs,
     "metrics": _metrics,
     "alarms": _alarms,
     "workflows": _workflows,
@@ -119,7 +119,6 @@ PLACES: Final[Mapping[str, Callable[[Cloud], object]]] = {
 
 
 def read_places(cloud: Cloud) -> dict[str, str]:
-    """What is in every place, in small letters."""
     return {name: json.dumps(read(cloud), default=str, ensure_ascii=False).lower() for name, read in PLACES.items()}
 
 

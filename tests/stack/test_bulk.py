@@ -58,7 +58,6 @@ class Bulk:
 
     @property
     def id(self) -> str:
-        """Derived as the gateway derives it."""
         return derive_order_id(self.cloud.outputs.accountName, self.key)
 
     @property
@@ -92,7 +91,6 @@ class Bulk:
         ]
 
     def fault(self, number: int, **rule: object) -> None:
-        """Script a fault for one row."""
         self.cloud.sandbox.post(
             "faults", {"operation": "CreateGiftCard", "requestId": self.request_ids[number], **rule}
         )
@@ -116,7 +114,6 @@ class Bulk:
         return found
 
     def start(self) -> None:
-        """Make it, put its file, start it."""
         made = self.make()
         assert made.status == 201, made.text
         assert self.put(made, self.csv).status == 200
@@ -333,60 +330,6 @@ def _running(cloud: Cloud, bulk: Bulk) -> list[str]:
     machine = cloud.client("stepfunctions")
     found = machine.list_executions(stateMachineArn=cloud.outputs.orderStateMachineArn, statusFilter="RUNNING")
     return [each["name"] for each in found["executions"] if each["name"].startswith(bulk.id)]
-
-
-def test_an_order_can_be_stopped_before_it_began(cloud: Cloud) -> None:
-    bulk = Bulk(cloud, 3)
-    bulk.make()
-    stopped = bulk.do("stop")
-    assert (stopped.status, stopped.body["status"], stopped.body["result"]) == (200, "FINISHED", None)
-    assert bulk.do("start").status == 409
-
-
-def test_a_file_that_was_never_put_is_told(cloud: Cloud) -> None:
-    bulk = Bulk(cloud, 3)
-    bulk.make()
-    assert bulk.do("start").status == 202
-    order = bulk.wait_for(lambda order: order["status"] != "VALIDATING", "it was looked for")
-    assert (order["status"], order["errorCount"]) == ("INVALID", 1)
-    # and it can be put now
-    assert bulk.put(bulk.make(), bulk.csv).status == 200
-    assert bulk.do("start", {"dryRun": True}).status == 202
-    order = bulk.wait_for(lambda order: order["status"] != "VALIDATING", "it was checked")
-    assert (order["status"], order["rows"]) == ("VALIDATED", 3)
-    assert bulk.cards() == []
-
-
-def test_rows_that_a_spreadsheet_saved_anew_are_issued_again_only_on_purpose(cloud: Cloud) -> None:
-    # given an order of three cards, and its file as a spreadsheet saves it: the same rows in other bytes
-    first = Bulk(cloud, 3)
-    first.start()
-    first.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
-    cells = [row.split(",") for row in first.csv.splitlines()]
-    saved = "\ufeffsep=;\r\n" + "".join(";".join(f'"{cell}"' for cell in row) + ";\r\n" for row in cells) + ";;;;\r\n"
-    before = len(cloud.sandbox.report()["cards"])
-    # when it is sent again under another key, then nothing is issued
-    again = Bulk(cloud, 3)
-    again.put(again.make(), saved)
-    again.do("start")
-    order = again.wait_for(lambda order: order["status"] != "VALIDATING", "it was checked")
-    assert (order["status"], order["sameRowsAs"], order["errorCount"]) == ("INVALID", first.id, 1)
-    assert order["leftOut"] == {"blankRows": 1, "emptyColumns": 1}
-    assert len(cloud.sandbox.report()["cards"]) == before
-    # and when that is on purpose, all of it is
-    meant = Bulk(cloud, 3)
-    meant.put(meant.make(allowSameRows=True), saved)
-    meant.do("start")
-    order = meant.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
-    assert order["counts"]["issued"] == 3
-    assert len(cloud.sandbox.report()["cards"]) == before + 3
-
-
-@pytest.mark.parametrize("order_id", ["order-17", "A" * 26])
-def test_an_unknown_order_is_not_found(cloud: Cloud, order_id: str) -> None:
-    for response in (cloud.call("GET", f"/orders/{order_id}"), cloud.call("POST", f"/orders/{order_id}/start")):
-        assert response.status == 404
-        assert [each["field"] for each in response.body["errors"]] == ["orderId"]
 
 
 # ---- from a terminal -----------------------------------------------------------------------------

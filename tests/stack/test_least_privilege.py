@@ -1,317 +1,95 @@
-"""Each role of the stack tries everything that any role may do, and much that none may: it can do what it needs, only.
+"""The rights of the deployed roles hold: none does what no function needs, takes another role or calls the API.
 
-What a role needs is the table of the template's tests, not the policy that was deployed. The calls are made with the
-role's own credentials and do nothing; see `attempts`.
+What each role may do is asked of the template, as data. Here the same credentials are refused by what is deployed.
 """
 
-from __future__ import annotations
-
 import contextlib
-import fnmatch
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
-from local.settings import ACCOUNT_NAME, ACCOUNT_SECRET_PREFIX, MAIL_SENDER
 from local.signing import Caller
-from tests.stack.attempts import ATTEMPTS, CONTEXT, DENIED, NOBODY, ONLY_DENIED, TAKEN, Clients, Hand
 from tests.stack.cloud import Cloud
-from tests.template.needs import FUNCTIONS, arn_of
-from tests.template.rules import LOG_DELIVERY, SENDER, api_document, wanted_grants
+from tests.template.rules import api_document
 from tests.template.transformed import resolve, source, transform
 
 pytestmark = pytest.mark.stack
 
-#: A role's name in the template -> actions by patterns of resources.
-Grants = dict[str, dict[str, set[str]]]
 
-# What workflows and schedules need, as the template's tests hold them to it.
-_INVOKES: Final = {
-    "RecoverRequestStateMachineRole": "RecoverRequest",
-    "ProcessOrderStateMachineRole": "ProcessOrder",
-    "SweepScheduleRole": "SweepRequests",
-    "WatchScheduleRole": "WatchAccount",
-}
-#: No program calls these: only the services themselves do, in the name of a state machine.
-UNCALLABLE: Final = {
-    "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
-    "logs:ListLogDeliveries",
-}  # fmt: skip
-#: Not tried: the emulator asks for another resource than AWS does, as it names no stream of a table or of a log, and
-#: denies even those who may. The template's tests hold each role to these, too.
-DENIED_TO_ALL: Final = {
-    "dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords", "logs:CreateLogStream",
-    "logs:PutLogEvents",
-}  # fmt: skip
-#: Lent for what SNS does with it when a role publishes; by itself none may use it.
-ONLY_VIA_SNS: Final = "OperatorsKey"
-#: What nobody needs, by what the ARNs look like that it is tried on.
-FORBIDDEN: Final[Mapping[str, tuple[str, ...]]] = {
-    ":table/[^/]+$": ("Scan", "DeleteItem", "BatchWriteItem", "DescribeTable"),
-    ":secret:": ("PutSecretValue", "DeleteSecret", "TagResource", "ListSecrets"),
-    ":key/": ("ScheduleKeyDeletion", "PutKeyPolicy", "GetKeyPolicy"),
-    ":stateMachine:": ("ListExecutions", "DescribeStateMachine", "UpdateStateMachine"),
-    ":execution:": ("GetExecutionHistory",),
-    ":function:": ("GetFunction", "UpdateFunctionCode"),
-    ":s3:::[^/]+$": ("GetBucketPolicy", "PutBucketPolicy"),
-    ":s3:::.+/": ("DeleteObject",),
-    ":sns:": ("Subscribe",),
-    ":sqs:": ("SetQueueAttributes",),
-    ":event-bus/": ("PutRule",),
-    ":log-group:": ("FilterLogEvents",),
-    ":role/": ("PutRolePolicy", "GetRolePolicy", "UpdateAssumeRolePolicy"),
-}
-ANYWHERE: Final = (
-    "iam:CreateAccessKey", "cloudformation:DescribeStacks", "cloudwatch:ListMetrics", "scheduler:ListSchedules",
-    "apigateway:GET",
-)  # fmt: skip
+def _account(cloud: Cloud) -> str:
+    account: str = cloud.client("sts").get_caller_identity()["Account"]
+    return account
 
 
-class Stack:
-    """The deployed resources, by their names in the template."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        pages = cloud.client("cloudformation").get_paginator("list_stack_resources")
-        found = [
-            each
-            for page in pages.paginate(StackName=cloud.outputs.stackName)
-            for each in page["StackResourceSummaries"]
-        ]
-        self._cloud = cloud
-        self.ids: dict[str, str] = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
-        self.types: dict[str, str] = {each["LogicalResourceId"]: each["ResourceType"] for each in found}
-        identity = cloud.client("sts").get_caller_identity()
-        self.account: str = identity["Account"]
-        self._here = f"{cloud.outputs.region}:{self.account}"
-
-    def of_type(self, kind: str) -> list[str]:
-        """Names of the resources of a type."""
-        return sorted(name for name, each in self.types.items() if each == kind)
-
-    def arn(self, name: str, attribute: str = "Arn") -> str:  # noqa: PLR0911 - one return a type
-        """The ARN of a resource."""
-        physical = self.ids[name]
-        if attribute == "StreamArn":
-            table = self._cloud.client("dynamodb").describe_table(TableName=physical)["Table"]
-            return str(table["LatestStreamArn"])
-        match self.types[name]:
-            case "AWS::DynamoDB::Table":
-                return f"arn:aws:dynamodb:{self._here}:table/{physical}"
-            case "AWS::Logs::LogGroup":
-                return f"arn:aws:logs:{self._here}:log-group:{physical}:*"
-            case "AWS::Lambda::Function":
-                return f"arn:aws:lambda:{self._here}:function:{physical}"
-            case "AWS::KMS::Key":
-                return f"arn:aws:kms:{self._here}:key/{physical}"
-            case "AWS::SQS::Queue":
-                return f"arn:aws:sqs:{self._here}:{physical.rpartition('/')[2]}"
-            case "AWS::S3::Bucket":
-                return f"arn:aws:s3:::{physical}"
-            case "AWS::Events::EventBus":
-                return f"arn:aws:events:{self._here}:event-bus/{physical.rpartition('/')[2]}"
-            case "AWS::IAM::Role":
-                return f"arn:aws:iam::{self.account}:role/{physical.rpartition('/')[2]}"
-            case _:
-                assert physical.startswith("arn:"), (name, physical)
-                return physical
-
-    def pattern(self, resource: str) -> str:
-        """A resource as the table names it, in terms of what is deployed."""
-        if not resource.startswith("{"):
-            text = resource.replace("us-east-1:123456789012", self._here).replace(SENDER, MAIL_SENDER)
-            return text.replace("stack-process-order", f"{self._cloud.outputs.stackName}-process-order")
-        match json.loads(resource):
-            case {"Fn::GetAtt": [name, attribute]}:
-                return self.arn(name, attribute)
-            case {"Ref": name}:
-                return self.arn(name)
-            case {"Fn::Sub": text}:
-                name, _, rest = text.removeprefix("${").partition(".Arn}")
-                return self.arn(name) + str(rest)
-            case other:
-                raise AssertionError(other)
+def _as(cloud: Cloud, service: str, caller: Caller) -> Any:
+    return boto3.client(  # type: ignore[call-overload] # a service's name that is no literal
+        service,
+        region_name=cloud.outputs.region,
+        endpoint_url=cloud.outputs.awsEndpointUrl,
+        aws_access_key_id=caller.access_key_id,
+        aws_secret_access_key=caller.secret_access_key,
+        aws_session_token=caller.session_token,
+        config=Config(retries={"total_max_attempts": 1}, proxies={}, parameter_validation=False),
+    )
 
 
 @pytest.fixture(scope="module")
-def stack(cloud: Cloud) -> Stack:
-    return Stack(cloud)
-
-
-@pytest.fixture(scope="module")
-def needed(stack: Stack) -> Grants:
-    """What each role needs, by the tables of the template's tests."""
-    orders = "arn:aws:states:us-east-1:123456789012:{}:stack-process-order"
-    wanted = {f"{name}Role": wanted_grants(name, needs) for name, needs in FUNCTIONS.items()}
-    for role, function in _INVOKES.items():
-        wanted[role] = {arn_of(f"{function}Function"): {"lambda:InvokeFunction"}}
-        wanted[role] |= (
-            {"*": set(LOG_DELIVERY)} if "StateMachine" in role else {arn_of("FailuresQueue"): {"sqs:SendMessage"}}
-        )
-    wanted["ProcessOrderStateMachineRole"] |= {
-        orders.format("stateMachine"): {"states:StartExecution"},
-        **{
-            orders.format("execution") + each: {"states:DescribeExecution", "states:StopExecution"}
-            for each in (":*", "/*")
-        },
-    }
-    return {
-        role: {
-            stack.pattern(resource): set(actions)
-            for resource, actions in grants.items()
-            if resource != arn_of(ONLY_VIA_SNS)
-        }
-        for role, grants in wanted.items()
-    }
-
-
-@pytest.fixture(scope="module")
-def cells(needed: Grants, stack: Stack) -> list[tuple[str, str]]:
-    """Every action on every resource that some role needs it on, and what nobody needs on all of these."""
-    everything = {
-        (action, _example(pattern))
-        for grants in needed.values()
-        for pattern, actions in grants.items()
-        for action in actions - UNCALLABLE - DENIED_TO_ALL
-    }
-    # Of log groups and roles there is one for each function: these stand for all.
-    one_of_many = {stack.arn("CreateGiftCardLogGroup"), stack.arn("RecoverRequestRole")}
-    resources = {arn for _, arn in everything} | one_of_many
-    forbidden = {
-        (f"{_service(arn)}:{action}", arn)
-        for arn in resources
-        for pattern, actions in FORBIDDEN.items()
-        if re.search(pattern, arn)
-        for action in actions
-    }
-    directly = {(f"kms:{action}", stack.arn(ONLY_VIA_SNS)) for action in ("Encrypt", "Decrypt", "GenerateDataKey")}
-    return sorted(everything | forbidden | directly | {(action, "*") for action in ANYWHERE})
-
-
-def _example(pattern: str) -> str:
-    """A resource that a pattern fits."""
-    if f":secret:{ACCOUNT_SECRET_PREFIX}/" in pattern:
-        return pattern.replace("*", ACCOUNT_NAME)
-    if pattern == "*" or ":log-group:" in pattern:
-        return pattern
-    return pattern.replace("*", NOBODY)
-
-
-def _service(arn: str) -> str:
-    return arn.split(":")[2]
-
-
-def _fits(action: str, arn: str, grants: Mapping[str, set[str]]) -> bool:
-    return any(action in actions and fnmatch.fnmatchcase(arn, pattern) for pattern, actions in grants.items())
-
-
-@pytest.fixture(scope="module")
-def hands(cloud: Cloud, stack: Stack) -> Iterator[dict[str, Hand]]:
-    """Somebody with the credentials of each role. For that moment its trust takes the developer in."""
-    kms = cloud.client("kms")
-    encrypted = {
-        arn: kms.encrypt(KeyId=arn, Plaintext=b"dummy", EncryptionContext=CONTEXT)["CiphertextBlob"]
-        for arn in map(stack.arn, stack.of_type("AWS::KMS::Key"))
-    }
-    states = cloud.client("stepfunctions")
-    for machine in (cloud.outputs.stateMachineArn, cloud.outputs.orderStateMachineArn):
-        # Of nobody's request and nobody's order: it ends at once.
-        nobody = {"requestId": NOBODY, "epoch": 0, "orderId": NOBODY, "round": 0}
-        with contextlib.suppress(states.exceptions.ExecutionAlreadyExists):
-            states.start_execution(stateMachineArn=machine, name=TAKEN, input=json.dumps(nobody))
-    clients = Clients(cloud)
+def roles(cloud: Cloud) -> dict[str, Caller]:
+    """The credentials of each role, by its name in the template. For that moment its trust takes the developer in."""
+    pages = cloud.client("cloudformation").get_paginator("list_stack_resources")
+    found = [
+        each for page in pages.paginate(StackName=cloud.outputs.stackName) for each in page["StackResourceSummaries"]
+    ]
     iam, sts = cloud.client("iam"), cloud.client("sts")
-    found = {
-        name: Hand(cloud, _assume(iam, sts, stack.arn(name)), clients, encrypted)
-        for name in stack.of_type("AWS::IAM::Role")
+    return {
+        each["LogicalResourceId"]: _assume(iam, sts, each["PhysicalResourceId"].rpartition("/")[2])
+        for each in found
+        if each["ResourceType"] == "AWS::IAM::Role"
     }
-    yield found
-    bucket = cloud.client("s3")
-    for each in bucket.list_objects_v2(Bucket=cloud.outputs.ordersBucketName).get("Contents", []):
-        if NOBODY in each["Key"]:
-            bucket.delete_object(Bucket=cloud.outputs.ordersBucketName, Key=each["Key"])
 
 
-def _assume(iam: Any, sts: Any, role_arn: str) -> Caller:
-    name = role_arn.rpartition("/")[2]
-    trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-    developer = sts.get_caller_identity()["Arn"]
+def _assume(iam: Any, sts: Any, name: str) -> Caller:
+    role = iam.get_role(RoleName=name)["Role"]
+    trust, developer = role["AssumeRolePolicyDocument"], sts.get_caller_identity()["Arn"]
     # Unless its trust says so, nobody takes it: not even who may do anything in the account.
     with pytest.raises(sts.exceptions.ClientError, match="AccessDenied"):
-        sts.assume_role(RoleArn=role_arn, RoleSessionName="tries")
+        sts.assume_role(RoleArn=role["Arn"], RoleSessionName="tries")
     statement = {"Effect": "Allow", "Principal": {"AWS": developer}, "Action": "sts:AssumeRole"}
     opened = {**trust, "Statement": [*trust["Statement"], statement]}
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
     try:
-        given: Any = sts.assume_role(RoleArn=role_arn, RoleSessionName="tries")["Credentials"]
+        given: Any = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="tries")["Credentials"]
     finally:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
     return Caller(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
-def test_every_action_is_tried(cells: list[tuple[str, str]], needed: Grants, stack: Stack) -> None:
-    assert {action for action, _ in cells} == ATTEMPTS.keys() - DENIED_TO_ALL
-    assert set(stack.of_type("AWS::IAM::Role")) == needed.keys()
-
-
-def test_each_role_can_do_what_it_needs_and_nothing_else(
-    cells: list[tuple[str, str]], needed: Grants, hands: dict[str, Hand]
+def test_no_role_may_read_a_table_whole_take_another_role_or_call_the_api(
+    cloud: Cloud, roles: dict[str, Caller]
 ) -> None:
-    # given everything that any role may do, and much that none may
-    wrong: list[str] = []
-    denied_count = allowed_count = 0
-    # when each role tries it
-    for role, grants in needed.items():
-        for action, arn in cells:
-            needs = _fits(action, arn, grants)
-            denied = hands[role].is_denied(action, arn)
-            denied_count += denied
-            allowed_count += not denied
-            # then it can do what it needs, and nothing else
-            if denied == needs:
-                wrong.append(f"{role}: {action} on {arn} is {'denied' if denied else 'allowed'}")
-    print(f"\n{len(needed)} roles x {len(cells)} actions: {denied_count} denied, {allowed_count} allowed")  # noqa: T201 - the size of the proof
-    assert "\n".join(wrong) == ""
-
-
-def test_who_may_do_anything_is_denied_nothing(
-    cloud: Cloud, cells: list[tuple[str, str]], hands: dict[str, Hand]
-) -> None:
-    # given somebody who may do anything
-    developer = replace(next(iter(hands.values())), caller=cloud.developer)
-    tried = [(action, arn) for action, arn in cells if action not in ONLY_DENIED]
-    # when the same calls are theirs, then none is denied: it is the role that makes the difference
-    assert [(action, arn) for action, arn in tried if developer.is_denied(action, arn)] == []
-
-
-def test_what_is_not_tried_could_not_be_told(needed: Grants, hands: dict[str, Hand]) -> None:
-    for role, grants in needed.items():
-        for pattern, actions in grants.items():
-            for action in actions & DENIED_TO_ALL:
-                assert hands[role].is_denied(action, pattern), f"{action} can be told by now: take it off the list"
+    assert len(roles) > 20
+    other = cloud.client("iam").get_role(RoleName=cloud.role_name(cloud.outputs.functionNames["CreateGiftCard"]))
+    for role, caller in roles.items():
+        assert cloud.call("GET", "/requests", caller=caller).status == 403, role
+        sts, dynamodb = _as(cloud, "sts", caller), _as(cloud, "dynamodb", caller)
+        with pytest.raises(sts.exceptions.ClientError, match="AccessDenied"):
+            sts.assume_role(RoleArn=other["Role"]["Arn"], RoleSessionName="tries")
+        with pytest.raises(dynamodb.exceptions.ClientError, match="AccessDenied"):
+            dynamodb.scan(TableName=cloud.outputs.tableName)
+    assert cloud.call("GET", "/requests").status == 200
 
 
 @pytest.mark.parametrize("sender", ["somebody@example.com", "gateway@mail.example.com"])
-def test_cases_are_mailed_as_their_sender_only(hands: dict[str, Hand], sender: str) -> None:
-    ses = hands["RecoverRequestRole"].client("sesv2")
-    # when who may mail cases does so in somebody else's name, even of the same domain
-    with pytest.raises(ses.exceptions.ClientError) as refused:
+def test_cases_are_mailed_as_their_sender_only(cloud: Cloud, roles: dict[str, Caller], sender: str) -> None:
+    ses = _as(cloud, "sesv2", roles["RecoverRequestRole"])
+    # when who may mail cases does so in somebody else's name, even of the same domain, then it is not allowed to
+    with pytest.raises(ses.exceptions.ClientError, match="AccessDenied"):
         ses.send_email(FromEmailAddress=sender, Destination={}, Content={})
-    # then it is not allowed to
-    assert refused.value.response["Error"]["Code"] in DENIED
-
-
-def test_no_role_may_call_the_api_or_take_another_role(cloud: Cloud, stack: Stack, hands: dict[str, Hand]) -> None:
-    other = stack.arn("CreateGiftCardRole")
-    for role, hand in hands.items():
-        assert cloud.call("GET", "/requests", caller=hand.caller).status == 403, role
-        sts = hand.client("sts")
-        with pytest.raises(sts.exceptions.ClientError, match="AccessDenied"):
-            sts.assume_role(RoleArn=other, RoleSessionName="tries")
-    assert cloud.call("GET", "/requests").status == 200
 
 
 @contextlib.contextmanager
@@ -334,20 +112,18 @@ def _under_policy(cloud: Cloud, account: str, **given: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("networks", "status"), [("", 200), ("127.0.0.0/8,198.51.100.0/24", 200), ("198.51.100.0/24", 403)]
 )
-def test_policy_lets_this_accounts_callers_in_from_where_they_may_be(
-    cloud: Cloud, stack: Stack, networks: str, status: int
-) -> None:
-    with _under_policy(cloud, stack.account, ApiCallerNetworks=networks):
+def test_policy_lets_this_accounts_callers_in_from_where_they_may_be(cloud: Cloud, networks: str, status: int) -> None:
+    with _under_policy(cloud, _account(cloud), ApiCallerNetworks=networks):
         response = cloud.call("GET", "/requests")
         assert response.status == status, response.text
         # and it opens nothing: who does not sign is refused as before
         assert cloud.call("GET", "/requests", signed=False).status == 403
 
 
-def test_policy_denies_who_is_of_another_account_whatever_iam_says(cloud: Cloud, stack: Stack) -> None:
+def test_policy_denies_who_is_of_another_account_whatever_iam_says(cloud: Cloud) -> None:
     # given an API whose account is another one than its callers', who have the leave of IAM
     with _under_policy(cloud, "222222222222"):
         assert cloud.call("GET", "/requests").status == 403
     # when their account is named, then they are let in
-    with _under_policy(cloud, "222222222222", ApiCallerAccounts=stack.account):
+    with _under_policy(cloud, "222222222222", ApiCallerAccounts=_account(cloud)):
         assert cloud.call("GET", "/requests").status == 200

@@ -10,10 +10,8 @@ import pytest
 
 from local import deployment, settings
 from local.processes import belongs_to
-from local.settings import MAIL_SENDER, SUPPORT_ADDRESS
 from local.signing import Caller
 from tests.stack.cloud import Cloud
-from tests.stack.orders import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -90,36 +88,6 @@ def test_role_needs_its_ledger_permission(cloud: Cloud) -> None:
     assert allowed.status == 404, allowed.text
 
 
-def test_role_needs_its_permission_to_read_keys(cloud: Cloud) -> None:
-    # given an account whose keys no function has read yet
-    secrets = cloud.client("secretsmanager")
-    account = f"fresh-{uuid.uuid4().hex[:8]}"
-    current = secrets.get_secret_value(SecretId=cloud.outputs.accountSecretId)["SecretString"]
-    prefix = cloud.outputs.accountSecretId.removesuffix(cloud.outputs.accountName)
-    secrets.create_secret(Name=f"{prefix}{account}", SecretString=current)
-    order = {**ORDER, "account": account}
-    function = cloud.outputs.functionNames["CreateGiftCard"]
-    with without_permission(cloud, function, "AccountKeys"):
-        # when an order names it, then the order cannot be sent
-        denied = cloud.call("POST", "/gift-cards", order, key=new_key())
-    assert denied.status == 503, denied.text
-    # and with the permission the same order is
-    assert cloud.call("POST", "/gift-cards", order, key=new_key()).status == 201
-
-
-def test_role_needs_its_permission_on_the_vault(cloud: Cloud) -> None:
-    # given a function whose role may not use the card vault
-    function = cloud.outputs.functionNames["ActivateGiftCard"]
-    card = {**ORDER, "cardNumber": f"6{uuid.uuid4().int % 10**18:018d}"}
-    cloud.sandbox.post("cards", {"cardNumber": card["cardNumber"], "denomination": None})
-    with without_permission(cloud, function, "CardVault"):
-        # when a card is to be activated, then it is not: its number could not be kept for a recovery
-        denied = cloud.call("POST", "/activations", card, key=new_key())
-    assert denied.status == 503, denied.text
-    # and with the permission it is
-    assert cloud.call("POST", "/activations", card, key=new_key()).status == 201
-
-
 def test_vault_opens_in_the_name_of_an_order_only(cloud: Cloud) -> None:
     # given somebody who has the vault permission of a function's role
     iam, name = cloud.client("iam"), f"vault-{uuid.uuid4().hex[:8]}"
@@ -140,34 +108,6 @@ def test_vault_opens_in_the_name_of_an_order_only(cloud: Cloud) -> None:
         kms.decrypt(CiphertextBlob=encrypted, EncryptionContext={"order": "another"})
 
 
-def test_every_end_is_told_on_the_bus(cloud: Cloud) -> None:
-    # when a card is issued
-    request_id = cloud.call("POST", "/gift-cards", ORDER, key=new_key()).body["requestId"]
-    # then the bus has its event, by way of the table's stream
-    wait_until(lambda: any(event["detail"].get("requestId") == request_id for event in cloud.events()), "it is told")
-    (event,) = [event for event in cloud.events() if event["detail"].get("requestId") == request_id]
-    assert event["detail-type"] == "GiftCardIssued"
-    assert event["source"] == "incentives-gateway"
-
-
-def test_wait_under_way_can_be_shortened(cloud: Cloud) -> None:
-    # given a workflow that waits for an hour
-    states = cloud.client("stepfunctions")
-    waiting = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}}}
-    role = cloud.client("lambda").get_function_configuration(FunctionName=cloud.outputs.functionNames["GetGiftCard"])
-    machine = states.create_state_machine(
-        name=f"wait-{uuid.uuid4().hex[:8]}", definition=json.dumps(waiting), roleArn=role["Role"]
-    )["stateMachineArn"]
-    arn = states.start_execution(stateMachineArn=machine)["executionArn"]
-    assert states.describe_execution(executionArn=arn)["status"] == "RUNNING"
-    # when waits are to take no time, then it ends
-    cloud.set_wait_scale(0)
-    try:
-        wait_until(lambda: states.describe_execution(executionArn=arn)["status"] == "SUCCEEDED", "the wait is over")
-    finally:
-        cloud.set_wait_scale(1)
-
-
 def test_sweep_is_scheduled_and_can_be_called_by_hand(cloud: Cloud) -> None:
     schedules = cloud.client("scheduler").list_schedules()["Schedules"]
     arn_ends_with = f":function:{cloud.outputs.functionNames['SweepRequests']}"
@@ -176,31 +116,11 @@ def test_sweep_is_scheduled_and_can_be_called_by_hand(cloud: Cloud) -> None:
     assert isinstance(cloud.invoke("SweepRequests"), dict)
 
 
-def test_mails_and_notices_can_be_seen(cloud: Cloud) -> None:
-    mark = uuid.uuid4().hex
-    # when a mail is sent, and the operators are told
-    cloud.client("sesv2").send_email(
-        FromEmailAddress=MAIL_SENDER,
-        Destination={"ToAddresses": [SUPPORT_ADDRESS]},
-        Content={"Simple": {"Subject": {"Data": mark}, "Body": {"Text": {"Data": "text"}}}},
-    )
-    cloud.client("sns").publish(TopicArn=cloud.outputs.operatorsTopicArn, Subject=mark, Message="message")
-    # then both are seen
-    (mail,) = [mail for mail in cloud.mails() if mail["Subject"] == mark]
-    assert (mail["Source"], mail["To"], mail["BodyText"]) == (MAIL_SENDER, [SUPPORT_ADDRESS], "text")
-    wait_until(lambda: any(notice["Subject"] == mark for notice in cloud.notices()), "the notice is there")
-
-
 def test_nothing_is_built_twice(cloud: Cloud) -> None:
     # given the build that this cloud was deployed from
     built = settings.Settings(cloud.directory)
     # when it is asked for again, then there is nothing to do
     assert deployment.build(built) is False
-
-
-def test_functions_write_logs(cloud: Cloud) -> None:
-    cloud.call("POST", "/gift-cards", ORDER, key=new_key())
-    assert any("START" in line for line in cloud.logs(cloud.outputs.functionNames["CreateGiftCard"]))
 
 
 def test_function_survives_the_death_of_its_process(cloud: Cloud) -> None:

@@ -7,10 +7,9 @@ import contextlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -19,7 +18,6 @@ import pytest
 
 from incentives.aws.items import format_time
 from incentives.domain.operations import Operation
-from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from local.signing import Response
 from tests.stack.cloud import Cloud
 from tests.stack.orders import PATIENCE_SECONDS, Placed, wait_until
@@ -28,17 +26,12 @@ pytestmark = pytest.mark.stack
 
 ENDED = ("SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED")
 INTENTS = ("retry", "reverse", "reissue")
-FAULTS: Mapping[str, dict[str, object]] = {
+FAULTS: Mapping[str, dict[str, Any]] = {
     "RESEND before": {"kind": "resend", "when": "before"},
     "RESEND after": {"kind": "resend", "when": "after"},
     "time-out after": {"kind": "timeout", "when": "after", "holdSeconds": 7},
     "drop after": {"kind": "drop", "when": "after"},
     "late effect": {"kind": "lateEffect", "delaySeconds": 20, "answer": "drop"},
-}
-ROUTES = {
-    Operation.CREATE_GIFT_CARD: "/gift-cards",
-    Operation.ACTIVATE_GIFT_CARD: "/activations",
-    Operation.LOAD_AMAZON_BALANCE: "/balance-loads",
 }
 #: All of them by `make recovery`, and in the workflow's own tests each time; here each operation with each intent, and
 #: gift cards with each fault.
@@ -60,36 +53,15 @@ LOOK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Case:
-    """One order of one operation, with one fault and one intent."""
+    """One order, with one fault and one intent."""
 
-    operation: Operation
+    order: Placed
     fault: str
     intent: str
-    key: str = field(default_factory=lambda: f"recovery-{uuid.uuid4().hex}")
-    number: int = field(default_factory=lambda: uuid.uuid4().int % 10**18)
 
     @property
     def name(self) -> str:
-        """For the reader of a failure."""
-        return f"{self.operation.value}, {self.fault}, {self.intent}"
-
-    def request_id(self, cloud: Cloud, generation: int = 0) -> str:
-        """As the gateway derives it."""
-        outputs = cloud.outputs
-        return derive_request_id(outputs.partnerId, outputs.accountName, self.operation, hash_key(self.key), generation)
-
-    def body(self) -> dict[str, Any]:
-        """What is ordered."""
-        body: dict[str, Any] = {"amount": "10.00", "currencyCode": "USD", "onUnknown": self.intent}
-        if self.operation is Operation.ACTIVATE_GIFT_CARD:
-            body["cardNumber"] = f"1{self.number:018d}"
-        if self.operation is Operation.LOAD_AMAZON_BALANCE:
-            body["customerAccount"] = {"id": f"amz1.account.{self.number:018d}", "type": "2"}
-        return body
-
-    def place(self, cloud: Cloud) -> Response:
-        """Send it."""
-        return cloud.call("POST", ROUTES[self.operation], self.body(), key=self.key)
+        return f"{self.order.operation.value}, {self.fault}, {self.intent}"
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +72,9 @@ def recovered(cloud: Cloud) -> dict[str, tuple[Case, Response]]:
     cloud.sandbox.post("throttle", {"activityPerMinute": None})
     with in_a_hurry(cloud):
         for first in range(0, len(CASES), AT_A_TIME):
-            cases = [Case(*each) for each in CASES[first : first + AT_A_TIME]]
+            cases = [Case(Placed(cloud, each[0]), *each[1:]) for each in CASES[first : first + AT_A_TIME]]
             with ThreadPoolExecutor(len(cases)) as pool:
-                responses = list(pool.map(lambda case: _place(cloud, case), cases))
+                responses = list(pool.map(_place, cases))
             found |= {case.name: (case, response) for case, response in zip(cases, responses, strict=True)}
             _bring_to_its_end(cloud, cases)
     cloud.sandbox.post("throttle", {"activityPerMinute": 1})
@@ -111,11 +83,10 @@ def recovered(cloud: Cloud) -> dict[str, tuple[Case, Response]]:
     return found
 
 
-def _place(cloud: Cloud, case: Case) -> Response:
+def _place(case: Case) -> Response:
     calls: dict[str, object] = {"first": REPEATS_IN_LINE} if case.intent == "retry" else {"every": True}
-    rule = {"operation": case.operation.value, "requestId": case.request_id(cloud), "calls": calls}
-    cloud.sandbox.post("faults", {**FAULTS[case.fault], **rule})
-    return case.place(cloud)
+    case.order.fault(**FAULTS[case.fault], calls=calls)
+    return case.order.place(amount="10.00", onUnknown=case.intent)
 
 
 @contextlib.contextmanager
@@ -154,8 +125,7 @@ def _bring_to_its_end(cloud: Cloud, cases: Sequence[Case]) -> None:
 
 
 def _latest(cloud: Cloud, case: Case) -> dict[str, Any]:
-    """The newest generation's record."""
-    item = _item(cloud, case.request_id(cloud))
+    item = case.order.read()
     while "replacedBy" in item:
         item = _item(cloud, item["replacedBy"])
     return item
@@ -203,18 +173,18 @@ def test_every_unknown_ends_as_it_should(
     assert item["status"] == ends
     assert item["generation"] == (1 if case.intent == "reissue" else 0)
     # and it is told so under every one of its ids
-    told = cloud.call("GET", f"{ROUTES[case.operation]}/{case.request_id(cloud)}")
+    told = cloud.call("GET", case.order.route)
     assert told.body["status"] == ends
     # and no id was used once it had been reversed
     report = cloud.sandbox.report()
-    for request_id in {case.request_id(cloud), item["id"]}:
+    for request_id in {case.order.request_id, item["id"]}:
         asked = [call["operation"] for call in report["calls"] if call["requestId"] == request_id]
-        if case.operation.reversal in asked:
-            assert case.operation.value not in asked[asked.index(case.operation.reversal) :]
+        if case.order.operation.reversal in asked:
+            assert case.order.operation.value not in asked[asked.index(case.order.operation.reversal) :]
 
 
 def test_what_is_charged_is_what_the_ledger_says(cloud: Cloud, recovered: Mapping[str, tuple[Case, Response]]) -> None:
-    ids = {case.request_id(cloud, generation) for case, _ in recovered.values() for generation in range(3)}
+    ids = {case.order.id_of(generation=generation) for case, _ in recovered.values() for generation in range(3)}
     ledger = sum(
         item["amount"] for item in cloud.items(cloud.ledger) if item["id"] in ids and item["status"] == "SUCCEEDED"
     )
@@ -231,8 +201,8 @@ def test_what_is_charged_is_what_the_ledger_says(cloud: Cloud, recovered: Mappin
 
 def test_no_history_holds_a_code_or_a_number(cloud: Cloud, recovered: Mapping[str, tuple[Case, Response]]) -> None:
     secrets = {card["claimCode"] for card in cloud.sandbox.report()["cards"]}
-    secrets |= {case.body().get("cardNumber", "-" * 19) for case, _ in recovered.values()}
-    ids = tuple(case.request_id(cloud) for case, _ in recovered.values())
+    secrets |= {case.order.secret for case, _ in recovered.values()}
+    ids = tuple(case.order.request_id for case, _ in recovered.values())
     executions = [each for each in cloud.executions() if each["name"].startswith(ids)]
     # One that found no permit in time is issued from the backlog, perhaps without any recovery.
     assert executions
@@ -321,7 +291,7 @@ def test_every_end_is_an_event_with_ids_and_amounts_only(
     cloud: Cloud, recovered: Mapping[str, tuple[Case, Response]]
 ) -> None:
     case, _ = recovered["CreateGiftCard, drop after, reissue"]
-    request_id = case.request_id(cloud)
+    request_id = case.order.request_id
 
     def seen() -> dict[str, dict[str, Any]]:
         return {

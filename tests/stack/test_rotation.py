@@ -18,7 +18,7 @@ from incentives.domain.accounts.account import Account, Secret
 from local import keys
 from local.signing import Response
 from tests.stack.cloud import Cloud
-from tests.stack.orders import ORDER, wait_until
+from tests.stack.orders import ORDER, OwnAccount, wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -42,7 +42,6 @@ class Traffic:
 
     @contextmanager
     def flowing(self) -> Iterator[None]:
-        """Place orders until the block ends."""
         over = threading.Event()
         with ThreadPoolExecutor(40) as pool:
 
@@ -76,59 +75,31 @@ class Traffic:
         return {each.result().body["requestId"] for each in self.responses}
 
     def ended(self) -> dict[str, str]:
-        """The state of each order."""
         wanted = self.request_ids()
         return {item["id"]: item["status"] for item in self.cloud.items(self.cloud.ledger) if item["id"] in wanted}
 
 
-@dataclass(frozen=True)
-class Rotating:
-    """An account of its own, so that no other test meets its keys."""
+class Rotating(OwnAccount):
+    """An account whose keys are rotated."""
 
-    cloud: Cloud
-    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    @property
-    def account(self) -> str:
-        return f"rotating-{self.mark[:8]}"
-
-    @property
-    def partner(self) -> str:
-        return f"R{self.mark[:4]}"
-
-    @property
-    def secret_id(self) -> str:
-        return f"{self.cloud.outputs.accountSecretId.removesuffix(f'/{self.cloud.outputs.accountName}')}/{self.account}"
-
-    def key(self, name: str) -> keys.AccountKeys:
-        return keys.AccountKeys(self.partner, "US", f"{self.mark[:8]}{name}", self.secret_of(name))
-
-    def secret_of(self, name: str) -> str:
-        return f"dummy-{name}-{self.mark}"
-
-    def at_amazon(self, **members: object) -> None:
+    def _keys(self, **members: object) -> None:
         self.cloud.sandbox.post("keys", {"account": self.partner, **members})
 
     def create(self, name: str) -> None:
         key = self.key(name)
-        self.at_amazon(add={"accessKeyId": key.access_key_id, "secretAccessKey": key.secret_access_key})
+        self._keys(add={"accessKeyId": key.access_key_id, "secretAccessKey": key.secret_access_key})
 
     def revoke(self, name: str) -> None:
-        self.at_amazon(revoke=self.key(name).access_key_id)
+        self._keys(revoke=self.key(name).access_key_id)
 
     def spoil(self, name: str) -> None:
         self.cloud.sandbox.post("options", {"wrongSignature": "F200"})
-        self.at_amazon(add={"accessKeyId": self.key(name).access_key_id, "secretAccessKey": "dummy-another"})
+        self._keys(add={"accessKeyId": self.key(name).access_key_id, "secretAccessKey": "dummy-another"})
 
     def put_pending(self, name: str) -> None:
         keys.put_pending(self.secrets, self.secret_id, self.key(name), datetime.now(UTC))
 
-    @property
-    def secrets(self) -> Any:
-        return self.cloud.client("secretsmanager")
-
     def current(self) -> str:
-        """The access key id that functions read."""
         key: str = json.loads(self.secrets.get_secret_value(SecretId=self.secret_id)["SecretString"])["accessKeyId"]
         return key
 
@@ -149,22 +120,11 @@ class Rotating:
 @pytest.fixture
 def rotating(cloud: Cloud) -> Iterator[Rotating]:
     """An account with a key in use, and a new one made at Amazon."""
-    before = cloud.sandbox.get("options")["wrongSignature"]
     made = Rotating(cloud)
-    old = made.key("OLD")
-    cloud.sandbox.post(
-        "accounts",
-        {
-            "partnerId": made.partner,
-            "accessKeyId": old.access_key_id,
-            "secretAccessKey": old.secret_access_key,
-            "currencies": ["USD"],
-        },
-    )
-    keys.put(made.secrets, made.secret_id, old, datetime.now(UTC))
-    made.create("NEW")
-    yield made
-    cloud.sandbox.post("options", {"wrongSignature": before})
+    with made.at_amazon(made.key("OLD")):
+        made.put(made.key("OLD"))
+        made.create("NEW")
+        yield made
 
 
 def assert_all_issued(traffic: Traffic) -> None:
@@ -185,7 +145,7 @@ def assert_secrets_unsaid(rotating: Rotating) -> None:
         json.dumps(rotating.cloud.items(rotating.cloud.table(rotating.cloud.outputs.accountTableName)), default=str),
     ]
     for name in ("OLD", "NEW"):
-        assert not any(rotating.secret_of(name) in place for place in places)
+        assert not any(rotating.key(name).secret_access_key in place for place in places)
 
 
 def test_no_order_fails_while_the_key_is_rotated_and_the_old_one_revoked(rotating: Rotating) -> None:

@@ -75,7 +75,6 @@ def as_place(text: str) -> Place:
 
 
 def places_of(canaries: set[str], left_behind: dict[str, Place], *, but: str = "") -> dict[str, list[str]]:
-    """Where any of them is."""
     assert canaries
     found = {
         name: [canary for canary in sorted(canaries) if place.holds(canary)]

@@ -16,7 +16,7 @@ LAYERS = ROOT / "layers"
 # What the Lambda runtime brings along: boto3 and what it needs.
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 # Unpacked, with bytecode; a quarter more than they have. Both are fetched and unpacked before a cold start can begin.
-DEPENDENCIES_BYTES_MAX = 12_000_000
+DEPENDENCIES_BYTES_MAX = 25_000_000
 INCENTIVES_BYTES_MAX = 2_000_000
 
 
@@ -128,7 +128,7 @@ def modules_of(package: Path) -> list[str]:
 
 def test_the_layer_lacks_nothing_but_the_documentation(host_layers: list[Path]) -> None:
     left_out = {*modules_of(LAYERS / "incentives")} - {*modules_of(host_layers[1])}
-    assert left_out == {f"incentives.api.{name}" for name in ("bulk_shapes", "examples", "openapi", "routes", "shapes")}
+    assert left_out == {f"incentives.api.{name}" for name in ("models.case_files", "openapi", "routes")}
 
 
 @pytest.mark.parametrize(("layer", "bytes_max"), [(0, DEPENDENCIES_BYTES_MAX), (1, INCENTIVES_BYTES_MAX)])
@@ -149,14 +149,18 @@ def test_dependencies_layer_holds_no_boto3_and_no_ballast(host_layers: list[Path
     packages = {name for name in names if not name.endswith((".dist-info", "__pycache__"))}
     # What is added here is paid for at every cold start.
     assert packages == {
+        "annotated_types",
         "aws_lambda_powertools",
         "certifi",
         "charset_normalizer",
         "idna",
         "jmespath",
+        "pydantic",
+        "pydantic_core",
         "requests",
         "requests_aws4auth",
         "typing_extensions.py",
+        "typing_inspection",
         "urllib3",
     }
     ballast = {"RECORD", "INSTALLER", "direct_url.json"}

@@ -27,7 +27,7 @@ from incentives.domain.outcomes import (
 from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE
-from incentives.usecases.single_requests.issue import Order
+from incentives.usecases.single_requests.issue import NewRequest
 from incentives.usecases.single_requests.results import Delivered
 from tests.support.fakes import CODE, START, usd
 
@@ -52,8 +52,8 @@ LIVE = Card(gc_id="GC1", claim_code=ClaimCode(CODE), expires_at=None, status="Fu
 SUCCESS = Succeeded(LIVE)
 
 
-def order(**updates: Any) -> Order:
-    base = Order(key="order-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("25.00"))
+def order(**updates: Any) -> NewRequest:
+    base = NewRequest(key="order-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("25.00"))
     return replace(base, **updates)
 
 

@@ -27,7 +27,7 @@ from incentives.usecases.recovery.recover import Task, recover
 from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.find import find
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
 from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT
@@ -218,7 +218,7 @@ class Life:
     # ---- who is in it ---------------------------------------------------------------------------
 
     @property
-    def order(self) -> Order:
+    def order(self) -> NewRequest:
         return order(on_unknown=self.story.intent, **ORDERS[self.story.operation])
 
     @property
@@ -466,12 +466,10 @@ ORDERS: dict[Operation, dict[str, Any]] = {
     Operation.CREATE_GIFT_CARD: {},
     Operation.ACTIVATE_GIFT_CARD: {
         "operation": Operation.ACTIVATE_GIFT_CARD,
-        "members": {"cardNumber": CARD_NUMBER},
-        "subject": "*" * 15 + "4321",
+        "given": {"cardNumber": CARD_NUMBER},
     },
     Operation.LOAD_AMAZON_BALANCE: {
         "operation": Operation.LOAD_AMAZON_BALANCE,
-        "members": {"account": {"id": CUSTOMER, "type": "2"}},
-        "subject": "*" * 21 + "TEST",
+        "given": {"account": {"id": CUSTOMER, "type": "2"}},
     },
 }

@@ -10,14 +10,15 @@ import pytest
 
 from incentives.agcod.bodies import body_of
 from incentives.api.problems import status_of
+from incentives.domain.caller_fields import CARD_NUMBER, masked
 from incentives.domain.errors import InvalidInput, KeyReused, NotFound, StateConflict, VaultUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Refused, Reversed, Succeeded
 from incentives.domain.single_requests.record import Intent, Record, Status
-from incentives.usecases.operation_calls import CARD_NUMBER, masked, operation_call, reversal_call
+from incentives.usecases.operation_calls import operation_call, reversal_call
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.find import find
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.support.fakes import START, FakeVault, Scripted, Sent, World, card, usd, world
 from tests.unit.builders import RESEND, TIMED_OUT, order, record
@@ -28,8 +29,8 @@ MASKED: Final = "***************1234"
 S = Status
 
 
-def activation(number: str = NUMBER, **updates: Any) -> Order:
-    base = order(operation=ACTIVATE, members={CARD_NUMBER: number}, subject=masked(number))
+def activation(number: str = NUMBER, **updates: Any) -> NewRequest:
+    base = order(operation=ACTIVATE, given={CARD_NUMBER: number})
     return replace(base, **updates)
 
 
@@ -189,7 +190,7 @@ def test_an_amount_beyond_the_marketplaces_is_refused_here(amount: str) -> None:
 def test_an_option_of_another_operation_is_refused_here() -> None:
     w = world()
     with pytest.raises(InvalidInput) as told:
-        place(w, options={"notification": {}})
+        place(w, given={"notification": {}})
     assert told.value.field == "notification"
     assert not w.ledger.writes
 
@@ -300,7 +301,7 @@ def test_an_activation_is_found_by_its_own_route_only() -> None:
 
 
 def test_operation_and_reversal_name_the_same_request_and_card() -> None:
-    kept = record(operation=ACTIVATE, options={"programId": "P1"})
+    kept = record(operation=ACTIVATE, details={"programId": "P1"})
     there = json.loads(body_of(operation_call(kept, {CARD_NUMBER: NUMBER}), "Test1"))
     back = json.loads(body_of(reversal_call(kept, {CARD_NUMBER: NUMBER}), "Test1"))
 

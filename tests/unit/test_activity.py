@@ -25,7 +25,7 @@ from incentives.domain.recovery.rules import ActivityFinding
 from incentives.domain.recovery.waits import IN_FLIGHT_WINDOW
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status
 from incentives.usecases.recovery.look_up_activity import look_up_activity
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from tests.support.fakes import START, World, account, usd, world
 from tests.support.workflow import run_execution
 from tests.unit.builders import HOUR, MINUTE, SECOND, reversing
@@ -44,7 +44,7 @@ def lost_order() -> tuple[World, Record]:
         return NOTHING if sent.call.name == "CancelGiftCard" else SILENT
 
     w = world(*[response] * 2000)
-    order = Order(
+    order = NewRequest(
         key="order-1",
         operation=Operation.CREATE_GIFT_CARD,
         account="default",

@@ -9,14 +9,15 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.bodies import body_of
+from incentives.domain.caller_fields import CUSTOMER_ACCOUNT, masked
 from incentives.domain.errors import KeyReused
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Reversed, Succeeded
 from incentives.domain.single_requests.record import Intent, Record, Status
-from incentives.usecases.operation_calls import CUSTOMER_ACCOUNT, masked, operation_call, reversal_call
+from incentives.usecases.operation_calls import operation_call, reversal_call
 from incentives.usecases.single_requests.cancel import cancel
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.support.fakes import Scripted, Sent, World, world
 from tests.unit.builders import RESEND, order, record
@@ -26,9 +27,9 @@ CUSTOMER: Final = "amzn1.account.CANARYCUSTOMER"
 SOURCE: Final = {"sourceId": "shop-7"}
 
 
-def load(customer: str = CUSTOMER, **updates: Any) -> Order:
-    base = order(operation=LOAD, members={CUSTOMER_ACCOUNT: {"id": customer, "type": "2"}}, subject=masked(customer))
-    return replace(base, **updates)
+def load(customer: str = CUSTOMER, **updates: Any) -> NewRequest:
+    given = {CUSTOMER_ACCOUNT: {"id": customer, "type": "2"}} | updates.pop("given", {})
+    return replace(order(operation=LOAD, given=given), **updates)
 
 
 def loaded(sent: Sent) -> Succeeded:
@@ -57,7 +58,7 @@ def sent_body(sent: Sent) -> dict[str, Any]:
 def test_a_load_names_amount_and_customer_to_amazon_and_keeps_neither_in_the_clear() -> None:
     w = world(loaded)
 
-    response = place(w, options={"transactionSource": SOURCE, "notification": {"channel": "MAIL"}})
+    response = place(w, given={"transactionSource": SOURCE, "notification": {"channel": "MAIL"}})
 
     assert isinstance(response, Delivered)
     assert response.card is not None
@@ -97,7 +98,7 @@ def test_another_customer_under_the_same_key_is_refused_by_name(customer: str) -
 
 
 def test_a_void_names_the_amount_the_customer_and_the_source_of_what_it_voids() -> None:
-    w, kept = holding(options={"transactionSource": SOURCE, "externalReference": "po-7"})
+    w, kept = holding(given={"transactionSource": SOURCE, "externalReference": "po-7"})
 
     response = cancel(kept.request_id, LOAD, None, w.dependencies, w.budget())
 

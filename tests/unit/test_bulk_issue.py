@@ -17,7 +17,7 @@ from incentives.domain.single_requests.record import Status
 from incentives.usecases.bulk_orders.control_order import Action
 from incentives.usecases.bulk_orders.issue_batch import SAVE_EVERY, Next
 from incentives.usecases.bulk_orders.process_order import OrderProgress, Task
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import START, Scripted, Sent, account, card, usd
 from tests.unit.builders import KEY_REFUSED, REFUSED, THROTTLED, TIMED_OUT
@@ -49,8 +49,8 @@ def test_the_reference_and_the_orders_wish_reach_the_record() -> None:
     here.run(order_id)
 
     records = {key: here.world.ledger.records[row_id(here.order(order_id), key)] for key in "ab"}
-    assert records["a"].options == {"externalReference": "Jane"}
-    assert records["b"].options == {}
+    assert records["a"].details == {"externalReference": "Jane"}
+    assert records["b"].details == {}
     assert {each.caller for each in records.values()} == {"caller"}
 
 
@@ -225,7 +225,7 @@ def test_a_row_that_is_under_way_while_the_order_is_stopped_is_told_as_issued() 
 
 def test_a_callers_own_key_is_another_request_than_a_rows() -> None:
     here, order_id = issuing(1)
-    own = Order(key="row-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("10.00"))
+    own = NewRequest(key="row-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("10.00"))
     issue(own, here.world.dependencies, here.world.budget())
 
     here.issue(order_id)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from incentives.agcod.marketplaces import check_value
 from incentives.domain.bulk_orders.bulk_order import FileError, FileFormat
-from incentives.domain.bulk_orders.row_files import COLUMNS, ERRORS_KEPT
+from incentives.domain.bulk_orders.row_files import ERRORS_KEPT
 from incentives.domain.bulk_orders.rows import ROWS_MAX, Checked, Row, check_file, decode_rows, encode_row
 from incentives.domain.money import parse_money
 from tests.support.bulk import rows_of
@@ -43,8 +43,8 @@ def test_a_valid_csv_file_is_its_rows_and_its_total() -> None:
     assert found.errors == ()
     assert found.totals == {"USD": Decimal("25.15")}
     assert kept(found) == (
-        Row("a", parse_money("25.00", "USD"), 'x, "y"'),
-        Row("b", parse_money("0.15", "USD"), None),
+        Row("a", parse_money("25.00", "USD"), {"externalReference": 'x, "y"'}),
+        Row("b", parse_money("0.15", "USD")),
     )
 
 
@@ -54,7 +54,7 @@ def test_a_valid_json_lines_file_is_its_rows_and_its_total() -> None:
 
     assert found.errors == ()
     assert found.totals == {"USD": Decimal("27.10")}
-    assert [(row.key, row.value.amount_text, row.reference) for row in kept(found)] == [
+    assert [(row.key, row.value.amount_text, row.given.get("externalReference")) for row in kept(found)] == [
         ("a", "25.10", None),
         ("b", "2.00", "\u00e9"),
     ]
@@ -195,6 +195,9 @@ _references = st.one_of(st.none(), st.text(max_size=8), st.just("r" * 101))
 _rows = st.lists(st.tuples(_keys, _amounts, _currencies, _references), max_size=8)
 
 
+_COLUMNS = ("key", "amount", "currency", "reference")
+
+
 def _holds(found: Checked, rows: list[dict[str, str | None]]) -> None:
     """Either all rows are valid, or there is an error, with a line of the file and a known field."""
     if found.error_count:
@@ -202,7 +205,7 @@ def _holds(found: Checked, rows: list[dict[str, str | None]]) -> None:
         assert all(error.line >= 1 and error.problem for error in found.errors)
         return
     rows = [row for row in rows if any((cell or "").strip() for cell in row.values())]
-    assert [(row.key, row.value.amount, row.reference or "") for row in kept(found)] == [
+    assert [(row.key, row.value.amount, row.given.get("externalReference", "")) for row in kept(found)] == [
         (row["key"], Decimal((row["amount"] or "").strip()), (row["reference"] or "").strip()) for row in rows
     ]
     assert len({row["key"] for row in rows}) == len(rows)
@@ -214,9 +217,9 @@ def _holds(found: Checked, rows: list[dict[str, str | None]]) -> None:
 def test_any_csv_file_is_valid_as_a_whole_or_says_where_it_is_not(
     rows: list[tuple[str, str, str, str | None]],
 ) -> None:
-    named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    named = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
+    writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
     writer.writerows(named)
 
@@ -228,7 +231,7 @@ def test_any_csv_file_is_valid_as_a_whole_or_says_where_it_is_not(
 def test_any_json_lines_file_is_valid_as_a_whole_or_says_where_it_is_not(
     rows: list[tuple[str, str, str, str | None]],
 ) -> None:
-    named = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    named = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
 
     _holds(check("".join(json.dumps(row) + "\n" for row in named), JSONL), named)
 
@@ -248,7 +251,7 @@ def test_no_bytes_are_too_odd_to_be_refused_by_line(data: bytes) -> None:
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_rows_of_any_width_are_found_again(first: str, second: str) -> None:
-    rows = [Row(text, parse_money("1", "USD"), text or None) for text in (first, second)]
+    rows = [Row(text, parse_money("1", "USD"), {"externalReference": text}) for text in (first, second)]
     checked = Checked(rows=[encode_row(row) for row in rows])
 
     assert kept(checked) == tuple(rows)

@@ -22,8 +22,9 @@ from incentives.api.gateway import (
     encode,
     serve,
 )
+from incentives.api.models.base import format_time
 from incentives.api.problems import status_of
-from incentives.api.requests import format_time, read_request_id
+from incentives.api.single_requests import read_request_id
 from incentives.domain.errors import (
     AccountUnusable,
     BodyTooLarge,
@@ -393,4 +394,3 @@ def test_text_in_any_script_survives() -> None:
 
 def test_times_are_rfc_3339_in_whole_seconds() -> None:
     assert format_time(START.replace(microsecond=999_999)) == "2026-03-01T12:00:00Z"
-    assert format_time(None) is None

@@ -21,6 +21,8 @@ FUNCTIONS: Final = ROOT / "functions"
 
 #: What calling Amazon takes.
 HTTP: Final = frozenset({"requests", "requests_aws4auth", "charset_normalizer"})
+#: What reading and writing bodies takes.
+BODIES: Final = frozenset({"pydantic", "pydantic_core"})
 #: Heavy, and of no use to any function. The clients are botocore's own.
 NEVER: Final = frozenset(
     {
@@ -39,27 +41,29 @@ class Limits:
     Attributes:
         services: AWS clients, exactly.
         calls_amazon: whether it loads what that takes.
+        serves_api: whether it reads or writes bodies of the API.
     """
 
     services: frozenset[str]
     calls_amazon: bool = False
+    serves_api: bool = False
 
 
 KEYS: Final = frozenset({"dynamodb", "secretsmanager"})
 LEDGER: Final = frozenset({"dynamodb"})
 
 TABLE: Final = {
-    "create_gift_card": Limits(KEYS, calls_amazon=True),
-    "activate_gift_card": Limits(KEYS | {"kms"}, calls_amazon=True),
-    "reveal_claim_code": Limits(KEYS, calls_amazon=True),
+    "create_gift_card": Limits(KEYS, calls_amazon=True, serves_api=True),
+    "activate_gift_card": Limits(KEYS | {"kms"}, calls_amazon=True, serves_api=True),
+    "reveal_claim_code": Limits(KEYS, calls_amazon=True, serves_api=True),
     "recover_request": Limits(KEYS, calls_amazon=True),
-    "get_gift_card": Limits(LEDGER),
-    "search_requests": Limits(LEDGER),
+    "get_gift_card": Limits(LEDGER, serves_api=True),
+    "search_requests": Limits(LEDGER, serves_api=True),
     "sweep_requests": Limits(LEDGER),
     "count_spend": Limits(LEDGER),
     "publish_events": Limits(frozenset({"events"})),
     "watch_account": Limits(KEYS, calls_amazon=True),
-    "create_order": Limits(KEYS | {"s3"}),
+    "create_order": Limits(KEYS | {"s3"}, serves_api=True),
     "process_order": Limits(KEYS | {"s3"}, calls_amazon=True),
 }
 

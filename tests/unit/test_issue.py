@@ -60,7 +60,7 @@ def place(w: World, seconds: float = 25.0, **updates: object) -> Delivered | Acc
 def test_an_order_is_recorded_sent_once_closed_and_delivered() -> None:
     w = world()
 
-    response = place(w, caller="arn:caller", options={"externalReference": "po-7"})
+    response = place(w, caller="arn:caller", given={"externalReference": "po-7"})
 
     assert isinstance(response, Delivered)
     assert code_of(response) == CODE
@@ -311,8 +311,8 @@ def test_in_line_repeats_are_a_second_apart() -> None:
         (order(account="nobody"), AccountUnusable, "account"),
         (order(value=usd("2000.01")), InvalidInput, "amount"),
         (order(value=usd("0.14")), InvalidInput, "amount"),
-        (order(options={"externalReference": "x" * 101}), InvalidInput, "externalReference"),
-        (order(options={"creationRequestId": "mine"}), InvalidInput, "creationRequestId"),
+        (order(given={"externalReference": "x" * 101}), InvalidInput, "externalReference"),
+        (order(given={"creationRequestId": "mine"}), InvalidInput, "creationRequestId"),
     ],
     ids=["unknown account", "above the limit", "below the limit", "long reference", "foreign member"],
 )

@@ -149,7 +149,7 @@ def test_an_event_holds_ids_amounts_and_states_only() -> None:
         S.REFUSED,
         version=3,
         gc_id="GC1",
-        options={"externalReference": "po-7", "notification": {"email": "someone@example.test"}},
+        details={"externalReference": "po-7", "notification": {"email": "someone@example.test"}},
         caller="arn:caller",
         encrypted="sealed-1",
         subject="*4321",

@@ -10,14 +10,15 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
-from incentives.api import orders, queries
+from incentives.api import accounts, parameters
 from incentives.api.gateway import ApiCall
-from incentives.api.models import (
+from incentives.api.models.accounts import Money as ToldMoney
+from incentives.api.models.base import parse
+from incentives.api.models.single_requests import (
     ActivateGiftCardBody,
     CheckActivationStatusBody,
     CreateGiftCardBody,
     LoadAmazonBalanceBody,
-    parse,
 )
 from incentives.api.problems import status_of
 from incentives.domain.accounts.account import AccountFunds, Activity, CardState, Secret
@@ -288,7 +289,7 @@ def call(**parameters: str) -> ApiCall:
 
 
 def test_days_are_whole_and_both_included() -> None:
-    found = queries.read_activity(call(**{"from": "2026-03-01", "to": "2026-03-02", "page": "7"}))
+    found = accounts.read_activity(call(**{"from": "2026-03-01", "to": "2026-03-02", "page": "7"}))
     assert found == (None, datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC), 7)
 
 
@@ -313,14 +314,14 @@ MARCH: Final = {"from": "2026-03-01", "to": "2026-03-01"}
 )
 def test_a_bad_parameter_is_named(parameters: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidInput) as told:
-        queries.read_activity(call(**parameters))
+        accounts.read_activity(call(**parameters))
     assert told.value.field == field
 
 
 def test_a_page_is_told_in_amazons_words() -> None:
     row = Activity("Test1A", "GCCreation", "Success", START, usd("25.00"), "G1", None, is_real=True)
     blank = Activity("Test1B", None, None, None, None, None, "InvalidAmountValue", is_real=False)
-    body = queries.activity("default", 0, (row, blank), None, left_out=3).body
+    body = accounts.activity("default", 0, (row, blank), None, left_out=3).body
     assert (body["page"], body["total"], body["rowsLeftOut"]) == (0, None, 3)
     assert body["activities"][0]["value"] == {"amount": "25.00", "currencyCode": "USD"}
     assert body["activities"][0]["activityTime"] == "2026-03-01T12:00:00Z"
@@ -328,21 +329,21 @@ def test_a_page_is_told_in_amazons_words() -> None:
 
 
 def test_a_state_is_told_masked() -> None:
-    told = queries.card_state("default", "*" * 15 + "1234", CardState("AwaitingActivation", None, None)).body
+    told = accounts.card_state("default", "*" * 15 + "1234", CardState("AwaitingActivation", None, None)).body
     assert told["value"] is None
     assert told["cardNumber"] == "***************1234"
 
 
 def test_a_balance_below_zero_is_told() -> None:
-    assert queries.money(Money(-usd("12.50").amount, "USD")) == {"amount": "-12.50", "currencyCode": "USD"}
+    assert ToldMoney.of(Money(-usd("12.50").amount, "USD")).dump() == {"amount": "-12.50", "currencyCode": "USD"}
 
 
 # ---- who is meant -------------------------------------------------------------------------------
 
 
 def test_the_account_is_the_named_one_or_the_default() -> None:
-    assert orders.account_or_default("jp", "default") == "jp"
-    assert orders.account_or_default(None, "default") == "default"
+    assert parameters.account_or_default("jp", "default") == "jp"
+    assert parameters.account_or_default(None, "default") == "default"
 
 
 @pytest.mark.parametrize(
@@ -360,7 +361,7 @@ def test_the_account_is_the_named_one_or_the_default() -> None:
 )
 def test_an_account_that_cannot_be_is_named(name: str | None, default: str | None) -> None:
     with pytest.raises(InvalidInput) as told:
-        orders.account_or_default(name, default)
+        parameters.account_or_default(name, default)
     assert told.value.field == "account"
 
 
@@ -431,3 +432,9 @@ def test_options_pass_through_as_amazon_names_them() -> None:
         "notification": {"a": [1]},
     }
     assert parse(ActivateGiftCardBody, ACTIVATION).options() == {}
+
+
+def test_a_body_is_shown_without_what_it_holds() -> None:
+    body = parse(ActivateGiftCardBody, ACTIVATION)
+    assert body.card_number == NUMBER
+    assert NUMBER not in f"{body!r}{body}"

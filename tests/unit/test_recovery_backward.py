@@ -330,13 +330,13 @@ def test_a_confirmed_reversal_is_written_first_and_closed_only_with_the_next_gen
 
 def test_what_is_encrypted_and_who_asked_goes_with_the_reissue() -> None:
     before = reversing(
-        Cause.REISSUE, encrypted="sealed-1", subject="*1234", caller="arn:caller", options={"programId": "p"}
+        Cause.REISSUE, encrypted="sealed-1", subject="*1234", caller="arn:caller", details={"programId": "p"}
     )
 
     successor = plan_of(before).successor
 
     assert (successor.encrypted, successor.subject, successor.caller) == ("sealed-1", "*1234", "arn:caller")
-    assert successor.options == {"programId": "p"}
+    assert successor.details == {"programId": "p"}
 
 
 def test_no_such_request_twice_after_the_in_flight_window_reissues_too_unless_the_card_is_seen_meanwhile() -> None:

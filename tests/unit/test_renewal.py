@@ -131,8 +131,7 @@ def test_a_wrong_partner_id_that_was_mended_is_no_obstacle() -> None:
 def test_members_that_are_encrypted_are_encrypted_in_the_next_generation_too() -> None:
     activation = {
         "operation": Operation.ACTIVATE_GIFT_CARD,
-        "members": {"cardNumber": CARD_NUMBER},
-        "subject": "*" * 15 + "4321",
+        "given": {"cardNumber": CARD_NUMBER},
     }
     w = refused(**activation)
 

@@ -14,7 +14,7 @@ from incentives.domain.outcomes import AmazonError, Outcome, Succeeded
 from incentives.domain.single_requests.record import Intent, Record, Status
 from incentives.domain.single_requests.transitions import accept_cancel
 from incentives.usecases.single_requests.find import find
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import CODE, Sent, World, account, card, usd, world
 from tests.unit.builders import (
@@ -104,8 +104,8 @@ def test_a_repeat_of_what_has_ended_gets_the_same_response_each_time_and_sends_n
         ({"value": usd("50.00")}, ("amount",)),
         ({"value": replace(usd("25.00"), currency="CAD")}, ("currencyCode",)),
         ({"on_unknown": Intent.REVERSE}, ("onUnknown",)),
-        ({"options": {"externalReference": "po-8"}}, ("externalReference",)),
-        ({"value": usd("50.00"), "options": {"externalReference": "x"}}, ("amount", "externalReference")),
+        ({"given": {"externalReference": "po-8"}}, ("externalReference",)),
+        ({"value": usd("50.00"), "given": {"externalReference": "x"}}, ("amount", "externalReference")),
         ({"account": "other"}, ("account",)),
         ({"account": "other", "value": usd("50.00")}, ("account", "amount")),
     ],
@@ -141,11 +141,11 @@ def source(*details: object) -> dict[str, object]:
 def test_options_that_are_written_otherwise_are_the_same_order() -> None:
     # given an order whose options hold numbers and lists
     w = world()
-    first = issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.dependencies, w.budget())
+    first = issue(order(given=source(Decimal(10), Decimal("0.5"), [None, True])), w.dependencies, w.budget())
     # when a library of the caller's writes the same numbers and members otherwise
     same = source(Decimal("1E+1"), Decimal("0.50"), (None, True))
     turned = {"transactionSource": dict(reversed(same["transactionSource"].items()))}  # type: ignore[attr-defined]
-    second = again(w, options=turned)
+    second = again(w, given=turned)
     # then it is a repeat
     assert isinstance(first, Delivered)
     assert isinstance(second, Delivered)
@@ -166,17 +166,19 @@ def test_options_that_are_written_otherwise_are_the_same_order() -> None:
 )
 def test_options_that_say_something_else_are_another_order(details: tuple[object, ...]) -> None:
     w = world()
-    issue(order(options=source(Decimal(10), Decimal("0.5"), [None, True])), w.dependencies, w.budget())
+    issue(order(given=source(Decimal(10), Decimal("0.5"), [None, True])), w.dependencies, w.budget())
 
     with pytest.raises(KeyReused) as told:
-        again(w, options=source(*details))
+        again(w, given=source(*details))
 
     assert told.value.differing == ("transactionSource",)
 
 
 def test_a_key_used_for_another_operation_names_it() -> None:
     w = issued()
-    activation = Order(key="order-1", operation=Operation.ACTIVATE_GIFT_CARD, account="default", value=usd("25.00"))
+    activation = NewRequest(
+        key="order-1", operation=Operation.ACTIVATE_GIFT_CARD, account="default", value=usd("25.00")
+    )
 
     with pytest.raises(KeyReused) as told:
         issue(activation, w.dependencies, w.budget())

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incentives.api.gateway import ApiCall
-from incentives.api.orders import read_key
+from incentives.api.parameters import read_key
 from incentives.domain.bulk_orders.bulk_order import FileFormat
 from incentives.domain.bulk_orders.rows import Checked, check_file, decode_rows, digest_of
 from incentives.domain.errors import InvalidInput
@@ -30,7 +30,7 @@ def check(text: str | bytes, file_format: FileFormat = CSV) -> Checked:
 
 def rows(checked: Checked) -> list[tuple[str, str, str | None]]:
     found = decode_rows(b"".join(checked.padded()), checked.width)
-    return [(row.key, str(row.value), row.reference) for row in found]
+    return [(row.key, str(row.value), row.given.get("externalReference")) for row in found]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 import incentives
 from incentives.api.gateway import ApiCall
-from incentives.api.search import DAYS_DEFAULT, read_search
+from incentives.api.single_requests import DAYS_DEFAULT, read_search
 from incentives.domain.errors import InvalidInput
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.single_requests.search import DAYS_MAX, LOOKED_AT_MAX, PAGE_SIZE, Page, Query, search

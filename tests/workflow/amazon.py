@@ -5,7 +5,6 @@ The real signer, the real bodies and the real reader, on the bytes that would be
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from email.utils import format_datetime
 from urllib.parse import urlsplit
 
@@ -37,7 +36,6 @@ class SandboxClient(IncentivesClient):
     Attributes:
         seconds_per_call: how long a call takes that is answered.
         sent: what was sent, in order.
-        on_arrival: called when Amazon has taken a call and its response is still to come.
     """
 
     def __init__(self, sandbox: Sandbox, clock: FakeClock) -> None:
@@ -45,7 +43,6 @@ class SandboxClient(IncentivesClient):
         self.sandbox = sandbox
         self.seconds_per_call = 0.2
         self.sent: list[SignedCall] = []
-        self.on_arrival: Callable[[], None] = lambda: None
         self._clock = clock
 
     def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
@@ -53,7 +50,6 @@ class SandboxClient(IncentivesClient):
         self._clock.sleep(self.seconds_per_call)
         self.sent.append(signed)
         delivery = self.sandbox.exchange(self._arrival(signed))
-        self.on_arrival()
         if delivery.transport in {"hold", "drip"}:
             self._clock.sleep(min(delivery.seconds, seconds) - self.seconds_per_call)
             if delivery.seconds >= seconds:

@@ -15,13 +15,10 @@ START: Final = "(start)"
 
 @dataclass(frozen=True)
 class Definition:
-    """The definition, in Amazon States Language."""
-
     text: str
 
     @cached_property
     def states(self) -> Mapping[str, Mapping[str, Any]]:
-        """By name."""
         states: Mapping[str, Mapping[str, Any]] = self._all["States"]
         return states
 
@@ -33,7 +30,6 @@ class Definition:
 
     @property
     def timeout(self) -> timedelta:
-        """Of an execution."""
         return timedelta(seconds=self._all["TimeoutSeconds"])
 
     @cached_property

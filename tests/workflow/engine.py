@@ -27,7 +27,6 @@ from typing import Any, Final
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from jsonata import Jsonata  # type: ignore[import-untyped] # no types are published for it
 from moto import mock_aws
 from moto.stepfunctions.parser.asl.component.common.path import result_path
@@ -52,10 +51,6 @@ _ROLE_ARN: Final = "arn:aws:iam::123456789012:role/workflow"
 Function = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class ProcessDied(BaseException):
-    """The process that ran a task is gone: nothing catches this but the engine, as Lambda would."""
-
-
 @dataclass(order=True)
 class _Sleeper:
     """An execution that waits.
@@ -68,7 +63,6 @@ class _Sleeper:
     due: datetime
     number: int
     woken: threading.Event = field(compare=False, default_factory=threading.Event)
-    is_running: Callable[[], bool] = field(compare=False, default=lambda: True)
 
 
 class Stage:
@@ -91,9 +85,9 @@ class Stage:
         """Take in an execution; it begins at its next turn."""
         self._new.append(execution)
 
-    def sleep(self, seconds: float, is_running: Callable[[], bool] = lambda: True) -> None:
-        """Called by an execution: give way until the time has passed, or until somebody stops it."""
-        sleeper = _Sleeper(self.clock.now() + timedelta(seconds=seconds), next(self._numbers), is_running=is_running)
+    def sleep(self, seconds: float) -> None:
+        """Called by an execution: give way until the time has passed."""
+        sleeper = _Sleeper(self.clock.now() + timedelta(seconds=seconds), next(self._numbers))
         heapq.heappush(self._asleep, sleeper)
         self._turn_over.release()
         assert sleeper.woken.wait(STUCK_AFTER_SECONDS), "the test left an execution asleep"
@@ -104,14 +98,10 @@ class Stage:
             if self._new:
                 self._begin(self._new.popleft())
                 continue
-            stopped = [each for each in self._asleep if not each.is_running()]
-            due = stopped[0] if stopped else self._asleep[0] if self._asleep else None
-            if due is None or (until is not None and not stopped and due.due > until):
+            if not self._asleep or (until is not None and self._asleep[0].due > until):
                 break
-            self._asleep.remove(due)
-            heapq.heapify(self._asleep)
-            if not stopped:
-                self.clock.time = max(self.clock.time, due.due)
+            due = heapq.heappop(self._asleep)
+            self.clock.time = max(self.clock.time, due.due)
             due.woken.set()
             self._wait_for_turn()
         if until is not None:
@@ -119,7 +109,6 @@ class Stage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every execution has ended."""
         return not self._new and not self._asleep
 
     def _begin(self, execution: Callable[[], None]) -> None:
@@ -170,26 +159,21 @@ class Engine:
         self.executions[execution.exec_arn] = execution
         self.stage.enter(worker._execution_logic)
 
-    def wait(self, seconds: int, is_running: Callable[[], bool]) -> None:
+    def wait(self, seconds: int) -> None:
         assert self.stage is not None
         self.stage.waits.append(seconds)
-        self.stage.sleep(seconds, is_running)
+        self.stage.sleep(seconds)
 
     def sleep(self, seconds: float) -> None:
         assert self.stage is not None
         self.stage.sleep(seconds)
 
     def invoke(self, parameters: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        """`lambda:invoke`: JSON in, JSON out; an error as Lambda reports it, a dead process too."""
+        """`lambda:invoke`: JSON in, JSON out; an error as Lambda reports it."""
         assert self.function is not None
         assert parameters["FunctionName"] == FUNCTION_ARN
         try:
             payload = self.function(json.loads(parameters["Payload"]))
-        except ClientError:
-            # Lambda itself refuses the call: there is no instance for it.
-            raise
-        except ProcessDied:
-            return _failed("Runtime.ExitError", "RequestId: 0 Error: Runtime exited with error: signal: killed")
         except Exception as error:  # noqa: BLE001 - as Lambda's runtime does
             return _failed(type(error).__name__, str(error))
         return {"StatusCode": 200, "ExecutedVersion": "1", "Payload": json.loads(json.dumps(payload))}
@@ -202,7 +186,6 @@ def _failed(error_type: str, message: str) -> dict[str, Any]:
 
 @contextmanager
 def running(definition: str) -> Iterator[Engine]:
-    """An engine with its seams in place."""
     with pytest.MonkeyPatch.context() as patch, mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         _plug_in_jsonata(patch)
         patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(cache(AmazonStateLanguageParser.parse)))
@@ -213,7 +196,7 @@ def running(definition: str) -> Iterator[Engine]:
 
 def _plug_in(engine: Engine, patch: pytest.MonkeyPatch) -> None:
     def wait(_: WaitFunction, env: Any, wait_seconds: int) -> None:
-        engine.wait(wait_seconds, env.is_running)
+        engine.wait(wait_seconds)
 
     def start(worker: ExecutionWorker) -> None:
         engine.begin(worker)

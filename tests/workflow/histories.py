@@ -29,8 +29,6 @@ _CLAIM_CODE: Final = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{6}-[A-Z0-9]{4}")
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution, as its history tells it."""
-
     request_id: str
     epoch: int
     status: str
@@ -44,12 +42,10 @@ class Execution:
 
     @property
     def edges(self) -> set[tuple[str, str]]:
-        """Pairs of states that followed each other."""
         return set(pairwise(self.states))
 
     @property
     def waits(self) -> list[int]:
-        """Seconds of each wait, in order."""
         return [
             json.loads(event["stateEnteredEventDetails"]["input"])["waitSeconds"]
             for event in self.events
@@ -57,19 +53,12 @@ class Execution:
         ]
 
     @property
-    def retries(self) -> int:
-        """Tasks that failed."""
-        return sum(event["type"] == "TaskFailed" for event in self.events)
-
-    @property
     def lasted(self) -> timedelta:
-        """From its first event to its last."""
         first, last = (datetime.fromisoformat(self.events[at]["timestamp"]) for at in (0, -1))
         return last - first
 
     @cached_property
     def text(self) -> str:
-        """The whole history."""
         return json.dumps(self.events, default=str)
 
     def data(self) -> Iterator[Mapping[str, Any]]:
@@ -80,7 +69,6 @@ class Execution:
                     yield json.loads(event[details][member])
 
     def calls(self) -> Iterator[Mapping[str, Any]]:
-        """What functions were called with."""
         for event in self.events:
             if event["type"] == "TaskScheduled":
                 payload: Mapping[str, Any] = json.loads(event["taskScheduledEventDetails"]["parameters"])["Payload"]
@@ -88,7 +76,6 @@ class Execution:
 
 
 def read_execution(engine: Engine, request_id: str, epoch: int) -> Execution:
-    """One execution, finished or not."""
     execution = engine.executions[engine.arn_of(request_id, epoch)]
     events = execution.exec_worker.env.event_manager._history_event_list
     return Execution(request_id, epoch, execution.status, execution.error, tuple(events))

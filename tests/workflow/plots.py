@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
@@ -18,7 +16,6 @@ ONE_TRY_SECONDS = 11
 
 
 def to_be_repeated(scene: Scene) -> None:
-    """Amazon says RESEND for a while."""
     scene.fault("resend", calls={"first": MORE_THAN_IN_LINE})
     scene.place()
 
@@ -37,7 +34,6 @@ def to_be_reissued(scene: Scene) -> None:
 
 
 def to_be_escalated(scene: Scene) -> None:
-    """Amazon answers with another amount."""
     scene.fault("wrongAmount")
     scene.place()
 
@@ -54,15 +50,3 @@ def to_be_looked_at_again(scene: Scene) -> None:
     """The ledger cannot be reached when the recovery begins."""
     to_be_repeated(scene)
     scene.ledger.fault = LedgerUnavailable("out of reach", in_doubt=False)
-
-
-def to_be_cancelled_too_late(scene: Scene, intent: Intent) -> None:
-    """A card whose reversals Amazon does not answer before its 15 minutes are over, and that nobody wants."""
-    scene.fault("drop", when="after")
-    scene.fault("resend", "CancelGiftCard", calls={"first": 40}, when="before")
-    request_id = scene.place(intent=intent)
-    if intent is Intent.RETRY:
-        cancel(request_id, Operation.CREATE_GIFT_CARD, "caller", scene.dependencies, scene.budget())
-        scene.sandbox.script.rules.pop(0)
-    else:
-        scene.after(timedelta(minutes=5), lambda: scene.sandbox.script.rules.pop(0))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from incentives.usecases.bulk_orders import process_order
 from incentives.usecases.recovery.recover import Pause, Task
 from tests.workflow.definition import START, Definition
 from tests.workflow.plots import (
@@ -17,14 +19,10 @@ from tests.workflow.plots import (
 )
 from tests.workflow.scene import Scene
 
+BULK_ORDER: Final = Path(__file__).parents[2] / "functions" / "process_order" / "process_order.asl.json"
+
 #: Between them they come through every state by every way.
-PLOTS: Final = (
-    to_be_repeated,
-    to_be_repeated_for_24_hours,
-    to_be_reissued,
-    to_be_probed,
-    to_be_looked_at_again,
-)
+PLOTS: Final = (to_be_repeated, to_be_repeated_for_24_hours, to_be_reissued, to_be_probed, to_be_looked_at_again)
 
 
 def test_every_state_and_every_edge_is_visited(make_scene: Callable[[], Scene], definition: Definition) -> None:
@@ -61,3 +59,15 @@ def test_the_operators_page_explains_every_state(definition: Definition) -> None
     page = (Path(__file__).parents[2] / "docs" / "recovery.md").read_text(encoding="utf-8")
 
     assert not [name for name in definition.states if f"`{name}`" not in page]
+
+
+def test_bulk_orders_and_their_function_speak_of_the_same_and_a_child_ends_with_its_number_alone() -> None:
+    states = json.loads(BULK_ORDER.read_text(encoding="utf-8"))["States"]
+    child = states["IssueBatches"]["ItemProcessor"]["States"]
+
+    assert {name for name in (*states, *child) if name in set(process_order.Task)} == set(process_order.Task)
+    for name, state in {**states, **child}.items():
+        assert state["Type"] != "Task" or state["Arguments"]["Payload"]["task"] == name
+    # Two thousand of them have to fit into one state's data.
+    assert child["Issued"]["Output"] == "{% $states.input.batch %}"
+    assert states["IssueBatches"]["ResultPath"] is None

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from incentives.domain.operations import Operation
-from incentives.domain.single_requests.record import Record, Status
-from incentives.usecases.recovery.start_recovery import start_recovery
-from sandbox import signature
-from tests.support.fakes import START
-from tests.workflow.amazon import PARTNER_ID, SECRET_KEY
+from incentives.domain.single_requests.record import Status
 from tests.workflow.plots import to_be_escalated, to_be_repeated_for_24_hours
 from tests.workflow.scene import SUPPORT, Scene
 
@@ -36,34 +30,12 @@ UNTIL_STALE = 26 * 60
 PAUSES = {1: "WaitASecond", 60: "WaitAMinute"}
 
 
-@dataclass(frozen=True)
-class Escalated:
-    """A scene whose order was answered with nothing but RESEND.
-
-    Attributes:
-        before_mail: the record a second before its case could be mailed.
-        told_before: what people had been sent by then.
-    """
-
-    scene: Scene
-    before_mail: Record
-    told_before: int
-
-
 @pytest.fixture(scope="module")
-def unanswered(shared_scene: Scene) -> Escalated:
-    scene = shared_scene
-    to_be_repeated_for_24_hours(scene)
-    scene.run(START + timedelta(hours=24, seconds=UNTIL_STALE - 1))
-    before = scene.record(), len(scene.notifier.mails) + len(scene.notifier.notices)
-    scene.run()
-    return Escalated(scene, *before)
-
-
-@pytest.fixture
-def escalated(unanswered: Escalated) -> Scene:
-    """To be looked at only."""
-    return unanswered.scene
+def escalated(shared_scene: Scene) -> Scene:
+    """A scene whose order was answered with nothing but RESEND; to be looked at only."""
+    to_be_repeated_for_24_hours(shared_scene)
+    shared_scene.run()
+    return shared_scene
 
 
 @pytest.fixture
@@ -75,17 +47,10 @@ def disputed(scene: Scene) -> Scene:
 
 
 def case_of(scene: Scene) -> dict[str, Any]:
-    """The case as it was mailed."""
     ((to, _, text),) = scene.notifier.mails
     assert to == SUPPORT
     case: dict[str, Any] = json.loads(text)
     return case
-
-
-def signatures(scene: Scene) -> list[str]:
-    """Of every call that was sent, in order."""
-    claims = [signature.parse_authorization(sent.prepared.headers["Authorization"]) for sent in scene.amazon.sent]
-    return [claim.signature for claim in claims if claim is not None]
 
 
 def test_24_hours_of_resend_end_escalated_with_exactly_the_waits_of_the_protocol(escalated: Scene) -> None:
@@ -115,101 +80,6 @@ def test_the_execution_of_an_escalated_request_fails(escalated: Scene) -> None:
     assert execution.states[-len(end) :] == end
 
 
-def test_the_mail_holds_all_that_support_asks_for(escalated: Scene) -> None:
-    last = escalated.amazon.sent[-1]
-    case = case_of(escalated)
-    request, response = case["lastRequest"], case["lastAnswer"]
-
-    # Partner id, also where a person sees it first.
-    assert case["partnerId"] == PARTNER_ID
-    assert PARTNER_ID in escalated.notifier.mails[0][1]
-    # The complete request and its response.
-    assert (request["method"], request["body"]) == ("POST", last.body.decode())
-    assert response["httpStatus"] == 400
-    assert response["x-amzn-RequestId"].endswith("000146")
-    assert response["members"] == {
-        "creationRequestId": escalated.request_id(),
-        "errorCode": "F400",
-        "errorType": "SystemTemporarilyUnavailable",
-        "message": "System Temporarily Unavailable",
-        "status": "RESEND",
-    }
-    # The full URL, the string to sign and its signature.
-    assert request["url"] == last.url
-    assert request["stringToSign"] == last.string_to_sign
-    assert request["signature"] == signatures(escalated)[-1]
-    # The time with its zone, the language, recent changes.
-    assert (case["lastSentAt"], case["timeZone"]) == ("2026-03-02T12:00:00Z", "UTC")
-    assert case["programmingLanguage"] == "Python"
-    assert "version" in case["recentChanges"]
-    # How it went: the first tries and the last ones.
-    assert (case["attempts"], len(case["history"])) == (146, 60)
-    assert case["history"][0].startswith("20260301T120000Z CreateGiftCard Unknown resend HTTP 400 F400")
-
-
-def test_no_signature_leaves_before_it_is_stale(unanswered: Escalated) -> None:
-    # given a request that has been escalated, whose last signature can still be used
-    scene, stored = unanswered.scene, unanswered.before_mail.case_file
-    assert unanswered.before_mail.status is Status.ESCALATED
-
-    # then its case can be read, without any signature, and nobody has been sent it
-    assert stored is not None
-    assert "withheld" in stored
-    assert not [each for each in signatures(scene) if each in stored]
-    assert unanswered.told_before == 0
-
-    # and what is mailed later holds none that is younger than 26 minutes
-    case = case_of(scene)
-    signed_at = datetime.strptime(case["lastRequest"]["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    assert scene.clock.now() - signed_at >= timedelta(minutes=26)
-    everything = "".join((*scene.notifier.mails[0], *scene.notifier.notices[0]))
-    assert [each for each in signatures(scene) if each in everything] == signatures(scene)[-1:]
-
-
-@pytest.mark.parametrize("operation", Operation)
-def test_no_secret_key_no_claim_code_and_no_card_number_is_mailed(scene: Scene, operation: Operation) -> None:
-    # given answers that hold the code and cannot be read
-    scene.fault("garbledCode", operation)
-    scene.place(operation)
-
-    scene.run()
-
-    everything = "".join(
-        (*scene.notifier.mails[0], *scene.notifier.notices[0], scene.record(0, operation).case_file or "")
-    )
-    assert scene.statuses == [Status.ESCALATED]
-    assert not [secret for secret in (*scene.secrets, SECRET_KEY) if secret in everything]
-
-
-def test_operators_are_told_once_and_how_to_go_on(escalated: Scene) -> None:
-    ((subject, text),) = escalated.notifier.notices
-
-    request_id = escalated.request_id()
-    assert request_id in subject
-    assert f"POST /requests/{request_id}/recover" in text
-    assert f"GET /requests/{request_id}/case-file" in text
-    assert "was mailed to Amazon's support" in text
-
-
-@pytest.mark.parametrize("fault", ["MessageRejected", None], ids=["refused", "no address"])
-def test_a_case_that_cannot_be_mailed_is_told_to_operators_and_kept(scene: Scene, fault: str | None) -> None:
-    # given
-    scene.notifier.mail_fault = fault
-    scene.settings.support_address = SUPPORT if fault else None
-    to_be_escalated(scene)
-
-    # when
-    scene.run()
-
-    # then
-    (execution,) = scene.executions
-    ((_, text),) = scene.notifier.notices
-    assert (execution.status, execution.error) == ("FAILED", "Escalated")
-    assert "NOT mailed" in text
-    assert not scene.notifier.mails
-    assert scene.record().case_file is not None
-
-
 def test_a_request_with_another_amount_is_escalated_at_once(disputed: Scene) -> None:
     # then nobody waits for 24 hours, only for the signature
     (execution,) = disputed.executions
@@ -217,40 +87,3 @@ def test_a_request_with_another_amount_is_escalated_at_once(disputed: Scene) -> 
     assert len(execution.waits) == 1
     assert execution.waits[0] <= UNTIL_STALE
     assert case_of(disputed)["conflict"] == "value"
-
-
-def test_an_operators_round_begins_anew_and_settles_what_amazon_has_mended(disputed: Scene) -> None:
-    # given Amazon is well again
-    disputed.sandbox.script.clear()
-    first = disputed.record()
-
-    # when
-    start_recovery(first.request_id, "operator", disputed.dependencies)
-    disputed.run()
-
-    # then
-    _, second = disputed.executions
-    assert (second.epoch, second.status) == (first.epoch + 1, "SUCCEEDED")
-    assert second.states[-1] == "Done"
-    assert disputed.statuses == [Status.SUCCEEDED]
-    assert disputed.charged == disputed.succeeded > 0
-    assert disputed.record().case_file is None
-
-
-def test_an_operators_round_that_settles_nothing_ends_as_the_first_did(disputed: Scene) -> None:
-    # given Amazon now says nothing at all
-    disputed.sandbox.script.clear()
-    disputed.fault("drop")
-    begun = disputed.clock.now()
-
-    # when
-    start_recovery(disputed.request_id(), "operator", disputed.dependencies)
-    disputed.run()
-
-    # then it had 24 hours of its own, and a case of its own
-    _, second = disputed.executions
-    assert (second.status, second.error) == ("FAILED", "Escalated")
-    last_sent_at = disputed.record().last_sent_at
-    assert last_sent_at is not None
-    assert last_sent_at - begun >= timedelta(hours=23, minutes=59, seconds=59)
-    assert len(disputed.notifier.mails) == 2

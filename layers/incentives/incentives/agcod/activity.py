@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from incentives.agcod.dates import parse_date
 from incentives.agcod.envelope import Envelope, error_type
+from incentives.agcod.models import ActivityResponse, ActivityRow, WithGcId, read_model
 from incentives.agcod.responses import balance_of, is_ours
-from incentives.agcod.shapes import ActivityRow, ActivityShape, WithGcId, read_shape
 from incentives.domain.accounts.account import Activity
 from incentives.domain.errors import InvalidInput
 
@@ -72,7 +72,7 @@ def query_of(
 
 def judge_activity(envelope: Envelope | None, call: Call) -> ActivityPage | None:
     """The page in a SUCCESS; None if it cannot be read."""
-    shape = read_shape(ActivityShape, envelope.members) if envelope is not None else None
+    shape = read_model(ActivityResponse, envelope.members) if envelope is not None else None
     if shape is None or envelope is None or not is_ours(envelope, call):
         return None
     if shape.card_activity_list is None and shape.total is None:
@@ -107,7 +107,7 @@ def _is_telling(row: Activity, raw: object) -> bool:
 
 
 def _activity(raw: Mapping[str, Any], secrets: tuple[str, ...]) -> Activity:
-    row, identified = ActivityRow(raw), read_shape(WithGcId, raw)
+    row, identified = ActivityRow.model_validate(raw), read_model(WithGcId, raw)
     return Activity(
         request_id=row.request_id or "",
         type=row.activity_type,

@@ -12,12 +12,12 @@ plausible and 4,000 exceed Amazon's largest card, so minor units are the default
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from incentives.domain.caller_fields import CARD_NUMBER, CUSTOMER_ACCOUNT, FIELDS
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 
@@ -41,33 +41,14 @@ REQUEST_ID_MEMBERS: Final[Mapping[str, str | None]] = MappingProxyType(
     }
 )
 
-_GIFT_CARD: Final = frozenset({"externalReference", "productType", "programId", "transactionSource"})
-#: Optional members by operation. A name that is not listed is refused, so that no option can replace the id or value.
-_OPTIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {
-        "CreateGiftCard": _GIFT_CARD,
-        "CancelGiftCard": frozenset(),
-        "ActivateGiftCard": _GIFT_CARD,
-        "DeactivateGiftCard": frozenset(),
-        "ActivationStatusCheck": frozenset(),
-        "LoadAmazonBalance": _GIFT_CARD | {"account", "notification"},
-        # Amazon's barcode test script voids with an amount and a token and expects another one to be refused.
-        "VoidAmazonBalanceLoad": frozenset({"account", "transactionSource"}),
-        "GetAvailableFunds": frozenset(),
-        "GetGiftCardActivityPage": frozenset({"utcStartDate", "utcEndDate", "pageIndex", "pageSize", "showNoOps"}),
-    }
+#: Options of the queries, which are not callers' fields. A name that is not listed is refused, so that no option can
+#: replace the id or value.
+_QUERY_OPTIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"GetGiftCardActivityPage": frozenset({"utcStartDate", "utcEndDate", "pageIndex", "pageSize", "showNoOps"})}
 )
 
 _VALUE_NEEDED: Final = frozenset({"CreateGiftCard", "ActivateGiftCard", "LoadAmazonBalance"})
 _CARD_NEEDED: Final = frozenset({"ActivateGiftCard", "DeactivateGiftCard", "ActivationStatusCheck"})
-
-#: 16 digits and a checksum of three. How the checksum is made is not published: only the length is checked.
-_CARD_NUMBER: Final = re.compile(r"[0-9]{19}")
-
-#: Amazon's limits: externalReference 100 Unicode characters, programId 100 and productType 50 letters or digits.
-_EXTERNAL_REFERENCE_LENGTH_MAX: Final = 100
-_PROGRAM_ID: Final = re.compile(r"[A-Za-z0-9]{1,100}")
-_PRODUCT_TYPE: Final = re.compile(r"[A-Za-z0-9]{1,50}")
 
 #: Of an optional object's JSON. Amazon names no limit; the gateway takes bodies of 10 KB, and these are a part of one.
 _OBJECT_LENGTH_MAX: Final = 4096
@@ -121,30 +102,26 @@ def load_amount_value(text: Decimal, currency: str, units: LoadUnits) -> Decimal
     return text.scaleb(-CURRENCY_DECIMALS[currency]) if units == "minor" else text
 
 
-def check_options(call: Call) -> None:  # noqa: C901 - one case per member
-    """Check a call's optional members.
+def check_options(call: Call) -> None:
+    """Check a call's optional fields.
 
     Raises:
-        InvalidInput: names the first member that this operation does not have or that breaks Amazon's limits.
+        InvalidInput: names the first field that this operation does not have or that breaks Amazon's limits.
     """
-    allowed = _OPTIONS[call.name]
     for name, value in call.options.items():
-        if name not in allowed:
-            raise InvalidInput(name, f"is not a member of {call.name}")
-        match name:
-            case "externalReference":
-                if not isinstance(value, str) or not 1 <= len(value) <= _EXTERNAL_REFERENCE_LENGTH_MAX:
-                    raise InvalidInput(name, f"must be 1 to {_EXTERNAL_REFERENCE_LENGTH_MAX} characters")
-            case "programId":
-                if not isinstance(value, str) or not _PROGRAM_ID.fullmatch(value):
-                    raise InvalidInput(name, "must be 1 to 100 letters or digits")
-            case "productType":
-                if not isinstance(value, str) or not _PRODUCT_TYPE.fullmatch(value):
-                    raise InvalidInput(name, "must be 1 to 50 letters or digits")
-            case "transactionSource" | "notification" | "account":
-                _check_object(name, value)
+        if name in _QUERY_OPTIONS.get(call.name, ()):
+            continue
+        declared = FIELDS.get(name)
+        if declared is None or call.name not in declared.sent_with:
+            raise InvalidInput(name, f"is not a field of {call.name}")
+        if not declared.is_text:
+            _check_object(name, value)
+        elif not isinstance(value, str) or not value:
+            raise InvalidInput(name, "must be a text")
+        elif (why := declared.beyond_limits(value)) is not None:
+            raise InvalidInput(name, why)
     if call.name == "LoadAmazonBalance":
-        _check_account(call.options.get("account"))
+        _check_account(call.options.get(CUSTOMER_ACCOUNT))
 
 
 def dumps(value: object) -> str:
@@ -167,9 +144,10 @@ def dumps(value: object) -> str:
 
 
 def _card_number(call: Call) -> str:
-    if call.card_number is None or not _CARD_NUMBER.fullmatch(call.card_number.reveal()):
-        raise InvalidInput("cardNumber", "must be 19 digits")
-    return call.card_number.reveal()
+    number = call.card_number.reveal() if call.card_number is not None else ""
+    if (why := FIELDS[CARD_NUMBER].beyond_limits(number)) is not None:
+        raise InvalidInput(CARD_NUMBER, why)
+    return number
 
 
 def _check_account(account: object) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from incentives.agcod.bodies import REQUEST_ID_MEMBERS
 from incentives.agcod.dates import parse_date
-from incentives.agcod.shapes import SomeMoney, WithCard, read_shape
+from incentives.agcod.models import SomeMoney, WithCard, read_model
 from incentives.agcod.transport import Fault, Response
 from incentives.domain.calls import Call, Evidence
 
@@ -71,7 +71,7 @@ def _facts(response: Response, envelope: Envelope | None, call: Call) -> Mapping
 
 
 def _card_facts(envelope: Envelope) -> dict[str, str | None]:
-    carrier = read_shape(WithCard, envelope.members)
+    carrier = read_model(WithCard, envelope.members)
     info = carrier.card_info if carrier is not None else None
     expiration = envelope.members.get("gcExpirationDate")
     return {
@@ -87,7 +87,7 @@ def _word(word: str | None, known: frozenset[str]) -> str | None:
 
 
 def _value(raw: object) -> str | None:
-    money = read_shape(SomeMoney, raw)
+    money = read_model(SomeMoney, raw)
     if money is None or money.amount is None or money.currency_code is None:
         return None
     text = f"{money.amount:f}"

@@ -23,17 +23,17 @@ from incentives.agcod.bodies import REQUEST_ID_MEMBERS, LoadUnits, load_amount_v
 from incentives.agcod.dates import parse_date
 from incentives.agcod.envelope import Envelope, open_envelope
 from incentives.agcod.errors import TABLE, Kind, ReversalKind
-from incentives.agcod.parsing import Document, parse
-from incentives.agcod.shapes import (
+from incentives.agcod.models import (
     CardInfo,
     CreatedCard,
-    FundsShape,
+    FundsResponse,
     LoadedBalance,
     SomeMoney,
     WithCard,
     WithGcId,
-    read_shape,
+    read_model,
 )
+from incentives.agcod.parsing import Document, parse
 from incentives.agcod.verdict import kind_of_failure
 from incentives.domain.accounts.account import CardState
 from incentives.domain.money import CURRENCY_DECIMALS, Money, without_noise
@@ -241,7 +241,7 @@ def _judge_card(envelope: Envelope, call: Call) -> Outcome:
         return conflict
     if card_info.card_status != _LIVE[call.name]:
         return Unknown(UnknownBecause.NOT_READY)
-    created = read_shape(CreatedCard, envelope.members) if call.name == "CreateGiftCard" else None
+    created = read_model(CreatedCard, envelope.members) if call.name == "CreateGiftCard" else None
     gc_id, value = _gc_id(envelope), _money(card_info.value)
     if (
         not _is_same_card(card_info, call)
@@ -260,7 +260,7 @@ def _judge_card(envelope: Envelope, call: Call) -> Outcome:
 
 
 def _judge_load(envelope: Envelope, call: Call, load_units: LoadUnits) -> Outcome:
-    loaded = read_shape(LoadedBalance, envelope.members)
+    loaded = read_model(LoadedBalance, envelope.members)
     if loaded is None or call.value is None or not is_ours(envelope, call):
         return UNREADABLE
     status = loaded.card_info.card_status if loaded.card_info is not None else None
@@ -322,7 +322,7 @@ def judge_funds(envelope: Envelope | None, http_status: int, call: Call, date: d
     failure = judge_failure(envelope, http_status, call)
     if failure is not None or envelope is None:
         return failure or UNREADABLE
-    shape = read_shape(FundsShape, envelope.members)
+    shape = read_model(FundsResponse, envelope.members)
     value = balance_of(shape.available_funds) if shape is not None else None
     if shape is None or value is None:
         return UNREADABLE
@@ -368,12 +368,12 @@ def balance_of(raw: object) -> Money | None:
 
 
 def _card_info(envelope: Envelope) -> CardInfo | None:
-    carrier = read_shape(WithCard, envelope.members)
+    carrier = read_model(WithCard, envelope.members)
     return carrier.card_info if carrier is not None else None
 
 
 def _gc_id(envelope: Envelope) -> str | None:
-    carrier = read_shape(WithGcId, envelope.members)
+    carrier = read_model(WithGcId, envelope.members)
     gc_id = carrier.gc_id if carrier is not None else None
     # An id is stored and logged: one that is the claim code, with or without its hyphens, is none.
     return None if gc_id is None or _bare(gc_id) in map(_bare, envelope.secrets) else gc_id
@@ -384,7 +384,7 @@ def _bare(text: str) -> str:
 
 
 def _money(raw: object, *, load_units: LoadUnits | None = None) -> tuple[Decimal, str] | None:
-    shape = read_shape(SomeMoney, raw)
+    shape = read_model(SomeMoney, raw)
     if shape is None or shape.currency_code is None:
         return None
     amount, currency = shape.amount, shape.currency_code

@@ -1,8 +1,8 @@
-"""The HTTP API as an OpenAPI 3.1 document, from the models that read its requests and the shapes of its responses.
+"""The HTTP API as an OpenAPI 3.1 document, from the models of its bodies and responses.
 
     python -m incentives.api.openapi > docs/openapi.json
 
-Nothing of it runs in a function. Descriptions of members are the `Attributes` of their model's docstring.
+Nothing of it runs in a function. Schemas are pydantic's. The examples of their fields make the typical body.
 """
 
 from __future__ import annotations
@@ -10,30 +10,38 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
-from inspect import cleandoc
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from incentives import __version__
-from incentives.api import examples
-from incentives.api.bulk import ORDER_ID
 from incentives.api.gateway import BODY_BYTES_MAX
-from incentives.api.models import Body, Member
-from incentives.api.problems import MEDIA_TYPE
+from incentives.api.models.base import Body
+from incentives.api.models.bulk_orders import ORDER_ID, ORDER_ID_PATTERN, NewOrder
+from incentives.api.models.problems import Problem
+from incentives.api.models.single_requests import REQUEST_ID, IssuedResponse, RequestNow
+from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
 from incentives.api.routes import ROUTES, Route
-from incentives.api.shapes import Problem
-from incentives.domain.accounts.account import ACCOUNT_NAME
-from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
+from incentives.domain.errors import (
+    AccountUnusable,
+    BodyTooLarge,
+    InvalidInput,
+    KeyReused,
+    NotFound,
+    RefusedByAmazon,
+    RefusedFor,
+    StateConflict,
+)
+from incentives.domain.single_requests.record import Status
 from incentives.domain.single_requests.request_ids import (
     IDEMPOTENCY_KEY_FIELD,
     IDEMPOTENCY_KEY_LENGTH_MAX,
     REQUEST_ID_LENGTH_MAX,
 )
-from incentives.domain.texts import TEXT_PATTERN
 
 Json = dict[str, Any]
 
@@ -86,6 +94,63 @@ PROBLEMS: Final[Mapping[int, str]] = {
     "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, with "
     "the same Idempotency-Key, works once the cause is mended.",
     504: "The outcome is not known. Repeat the request with the same key.",
+}
+
+#: The examples of problems: one error of each status that our code answers, and errorType and retryable of those that
+#: only API Gateway does.
+_ERRORS: Final = (
+    InvalidInput("amount", "must be greater than zero"),
+    RefusedByAmazon(
+        "Top up the account at Amazon, then send the order under a new key.",
+        request_id=REQUEST_ID,
+        refused_for=RefusedFor.FUNDS,
+        retryable=False,
+        error_code="F300",
+        error_type="InsufficientFunds",
+    ),
+    NotFound(REQUEST_ID),
+    StateConflict("There is nothing to cancel.", request_id=REQUEST_ID, status=Status.REFUSED),
+    BodyTooLarge("body", f"must be at most {BODY_BYTES_MAX} bytes"),
+    KeyReused(["amount"], request_id=REQUEST_ID),
+    Unexpected(),
+    AccountUnusable("emea", "has no secret"),
+)
+_BY_API_GATEWAY: Final = {
+    401: ("Unauthorized", False),
+    403: ("AccessDenied", False),
+    415: ("UnsupportedMediaType", False),
+    429: ("Throttled", True),
+    502: ("Internal", True),
+    504: ("Timeout", True),
+}
+
+#: What is different in the examples of a request whose outcome is not known, of one that waits for its turn, and of an
+#: order that was only just made.
+_UNKNOWN: Final[Json] = {
+    "status": "RECOVERING",
+    "gcId": None,
+    "gcExpirationDate": None,
+    "errorCode": "F400",
+    "errorType": "SystemTemporarilyUnavailable",
+}
+_WAITING: Final[Json] = {
+    "status": "PENDING",
+    "updatedAt": "2026-03-01T12:00:00Z",
+    "dueAt": "2026-03-01T12:00:09Z",
+    "gcId": None,
+    "gcExpirationDate": None,
+    "cancellableUntil": None,
+}
+NEW_ORDER: Final[Json] = {
+    "status": "AWAITING_FILE",
+    "updatedAt": "2026-03-01T12:00:00Z",
+    "rows": None,
+    "totals": [],
+    "leftOut": {"blankRows": 0, "emptyColumns": 0},
+    "issuedTotals": [],
+    "counts": dict.fromkeys(("issued", "refused", "open", "waiting", "reversed", "escalated", "notIssued"), 0),
+    "requestsPerSecond": None,
+    "estimatedEndAt": None,
 }
 
 _TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts")
@@ -142,8 +207,8 @@ _PARAMETERS: Final[Json] = {
         "in": "path",
         "required": True,
         "description": "As the answer named it that made the order.",
-        "schema": {"type": "string", "pattern": f"^{ORDER_ID.pattern}$"},
-        "example": examples.BODIES["Order"]["orderId"],
+        "schema": {"type": "string", "pattern": ORDER_ID_PATTERN},
+        "example": ORDER_ID,
     },
     "Prefer": {
         "name": "Prefer",
@@ -159,7 +224,7 @@ _PARAMETERS: Final[Json] = {
         "required": True,
         "description": "As an answer named it; of a request that was issued again, any of its ids.",
         "schema": {"type": "string", "pattern": f"^[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}$"},
-        "example": examples.BODIES["GiftCard"]["requestId"],
+        "example": REQUEST_ID,
     },
 }
 
@@ -192,8 +257,7 @@ def document() -> Json:
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "responses": {name_of(status): _problem_response(status) for status in PROBLEMS},
-            "examples": {name: {"value": examples.BODIES[name]} for name in _example_names()},
-            "schemas": _schemas(),
+            "schemas": schemas(),
         },
     }
 
@@ -222,25 +286,13 @@ def _paths() -> Json:
 
 
 def _operation(route: Route) -> Json:
-    parameters: list[Json] = []
-    for component, applies in (
-        ("RequestId", "{requestId}" in route.path),
-        ("OrderId", "{orderId}" in route.path),
-        ("IdempotencyKey", route.keyed),
-        ("Prefer", route.preferring),
-    ):
-        if applies:
-            parameters.append(_ref("parameters", component))
-    parameters += [
-        {
-            "name": query.name,
-            "in": "query",
-            "required": query.required,
-            "description": query.description,
-            "schema": dict(query.schema),
-        }
-        for query in route.query
-    ]
+    applying = {
+        "RequestId": "{requestId}" in route.path,
+        "OrderId": "{orderId}" in route.path,
+        "IdempotencyKey": route.keyed,
+        "Prefer": route.preferring,
+    }
+    parameters = [*(_ref("parameters", name) for name, applies in applying.items() if applies), *route.query]
     operation: Json = {
         "operationId": operation_id(route.name),
         "tags": [route.tag],
@@ -257,151 +309,78 @@ def _operation(route: Route) -> Json:
 
 def _responses(route: Route) -> Iterator[tuple[int, Json]]:
     for status, response in route.responses.items():
-        headers = {"Cache-Control": "CacheControl", **response.headers}
         yield (
             status,
             {
                 "description": response.description,
-                "headers": {name: _ref("headers", component) for name, component in headers.items()},
-                "content": _content(response.shape, route if status == HTTPStatus.ACCEPTED else None),
+                "headers": {name: _header(name) for name in ("Cache-Control", *response.headers)},
+                "content": _content(response.model, route if status == HTTPStatus.ACCEPTED else None),
             },
         )
     for status in {*GATEWAY_STATUSES, *route.problems}:
         yield status, _ref("responses", name_of(status))
 
 
-def _content(model: type, accepts: Route | None = None) -> Json:
+def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
     """A body; of a 202, the route that answers it: a request that is open looks different."""
-    name = model.__name__
-    if accepts is None or not _is_request(model):
-        shown: Json = {"typical": _ref("examples", name)}
-    else:
-        shown = {"unknown": {"value": _open_example(examples.BODIES[name], examples.UNKNOWN)}}
-        if accepts.preferring:
-            shown["waiting"] = {"value": _open_example(examples.BODIES[name], examples.WAITING)}
-    return {"application/json": {"schema": _ref("schemas", name), "examples": shown}}
-
-
-def _is_request(model: type) -> bool:
-    return "requestId" in examples.BODIES[model.__name__]
-
-
-def _open_example(closed: Mapping[str, Any], opened: Mapping[str, Any]) -> Json:
-    return {**closed, **{name: value for name, value in opened.items() if name in closed}}
-
-
-def _example_names() -> list[str]:
-    bodies = {route.body for route in ROUTES if route.body is not None}
-    # A request that is answered 202 has examples of its own.
-    told = {
-        response.shape
-        for route in ROUTES
-        for status, response in route.responses.items()
-        if status != HTTPStatus.ACCEPTED or not _is_request(response.shape)
-    }
-    return sorted(_name(model) for model in (*bodies, *told))
+    content: Json = {"schema": _ref("schemas", model.__name__)}
+    shown: dict[str, Json] = {"new": NEW_ORDER} if model is NewOrder else {}
+    if accepts is not None and issubclass(model, IssuedResponse | RequestNow):
+        shown = {"unknown": _UNKNOWN} | ({"waiting": _WAITING} if accepts.preferring else {})
+    if shown:
+        content["examples"] = {name: {"value": example(model, different)} for name, different in shown.items()}
+    return {"application/json": content}
 
 
 def _problem_response(status: int) -> Json:
-    headers = {"Cache-Control": "CacheControl"}
+    headers = {"Cache-Control": _header("Cache-Control")}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "RetryAfterIfAny"
+        headers["Retry-After"] = _ref("headers", "RetryAfterIfAny")
     return {
         "description": PROBLEMS[status],
-        "headers": {name: _ref("headers", component) for name, component in headers.items()},
-        "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem"), "example": examples.problem(status)}},
+        "headers": headers,
+        "content": {MEDIA_TYPE: {"schema": _ref("schemas", "Problem"), "example": problem_example(status)}},
     }
+
+
+def _header(name: str) -> Json:
+    return _ref("headers", name.replace("-", ""))
 
 
 def _ref(kind: str, name: str) -> Json:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-# ---- schemas -------------------------------------------------------------------------------------
+# ---- schemas and examples -----------------------------------------------------------------------
 
 
-class _Plain(GenerateJsonSchema):
-    """Without a title for each member, which repeats its name."""
+def models() -> Iterator[type[BaseModel]]:
+    """Every body that is taken or answered, but problems."""
+    for route in ROUTES:
+        yield from (success.model for success in route.responses.values())
+        if route.body is not None:
+            yield route.body
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - pydantic's own signature
-        return False
 
-
-def _schemas() -> Json:
-    bodies = set(_with_parts(route.body for route in ROUTES if route.body is not None))
-    responses = {response.shape for route in ROUTES for response in route.responses.values()} | {Problem}
+@cache
+def schemas() -> Json:
+    """Of every model, by name."""
+    known: set[type[BaseModel]] = {*models(), Problem}
     _, definitions = models_json_schema(
-        [(model, "serialization") for model in sorted(responses, key=_name)],
+        [
+            (model, "validation" if issubclass(model, Body) else "serialization")
+            for model in sorted(known, key=lambda model: model.__name__)
+        ],
         ref_template="#/components/schemas/{model}",
-        schema_generator=_Plain,
     )
-    described = _models_by_name(responses) | {body.__name__: body for body in bodies}
-    schemas: Json = {}
-    for name, schema in sorted((definitions["$defs"] | {_name(body): _body_schema(body) for body in bodies}).items()):
-        schemas[name] = _plain(schema)
-        if name in described:
-            _describe(schemas[name], described[name])
-    for body in bodies:
-        _refine(schemas[_name(body)]["properties"])
-    return schemas
-
-
-def _name(model: type) -> str:
-    return model.__name__
-
-
-def _with_parts(bodies: Iterable[type[Body]]) -> Iterator[type[Body]]:
-    for body in bodies:
-        yield body
-        yield from _with_parts(member.body for member in body.MEMBERS.values() if member.body is not None)
-
-
-def _body_schema(body: type[Body]) -> Json:
-    """A body as JSON schema."""
-    schema: Json = {
-        "additionalProperties": False,
-        "description": "",
-        "properties": {name: _member_schema(member) for name, member in body.MEMBERS.items()},
-    }
-    required = [name for name, member in body.MEMBERS.items() if member.required]
-    return schema | ({"required": required} if required else {}) | {"type": "object"}
-
-
-def _member_schema(member: Member) -> Json:
-    default = {} if member.default is None else {"default": member.default}
-    match member.kind:
-        case "text":
-            limits: Json = {} if member.length_max is None else {"maxLength": member.length_max, "minLength": 1}
-            limits |= {"pattern": TEXT_PATTERN} if limits else {}
-            limits |= {} if member.pattern is None else {"pattern": member.pattern}
-            limits |= {"enum": [*member.choices]} if member.choices else {}
-            kind: Json = {**default, **limits, "type": "string"}
-        case "flag":
-            kind = {**default, "type": "boolean"}
-        case "object" if member.body is not None:
-            kind = _ref("schemas", _name(member.body))
-        case "object":
-            kind = {"additionalProperties": True, "type": "object"}
-        case "amount" | "anything":
-            # An amount is refined below.
-            return {}
-        case _:
-            assert_never(member.kind)
-    return {"anyOf": [kind, {"type": "null"}]} if member.may_be_null else kind
-
-
-def _models_by_name(roots: set[type[BaseModel]]) -> dict[str, type]:
-    """The models themselves and every model among their siblings: a module's public models have one name each."""
-    modules = {sys.modules[root.__module__] for root in roots}
-    found = [each for module in modules for each in vars(module).values() if isinstance(each, type)]
-    return {each.__name__: each for each in found if issubclass(each, BaseModel)}
+    return {name: _plain(schema) for name, schema in sorted(definitions["$defs"].items())}
 
 
 def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
     """A schema without pydantic's titles and null defaults, and with `type: [string, null]` for what may be null."""
     match schema:
         case {"anyOf": [{"type": str(kind), **rest}, {"type": "null"}], **others} if "enum" not in rest:
-            return _plain({**others, "type": [kind, "null"], **rest})
+            return _plain({**rest, "type": [kind, "null"], **others})
         case Mapping():
             return {
                 name: _plain(value)
@@ -414,43 +393,49 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON schema
             return schema
 
 
-def _describe(schema: Json, model: type) -> None:
-    schema["description"] = cleandoc(model.__doc__ or "").split("\n\nAttributes:")[0]
-    texts = _attributes(model)
-    for member, definition in schema.get("properties", {}).items():
-        if member in texts:
-            definition["description"] = texts[member]
+def example(model: type[BaseModel], different: Mapping[str, Any]) -> Json:
+    """Of a model, from the examples of its fields, null where there is none; and what is different in it."""
+    shown: Json = _example(_ref("schemas", model.__name__))
+    return shown | {name: value for name, value in different.items() if name in shown}
 
 
-def _attributes(model: type) -> dict[str, str]:
-    """The `Attributes` sections of a model's docstring and its parents', by the member's name in JSON."""
-    texts: dict[str, str] = {}
-    for parent in reversed(model.__mro__):
-        if parent in {BaseModel, Body, object}:
-            continue
-        section = cleandoc(parent.__doc__ or "").partition("Attributes:\n")[2]
-        for match in re.finditer(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE):
-            field = parent.model_fields.get(match[1]) if issubclass(parent, BaseModel) else None
-            name = (field.alias if field else None) or match[1]
-            text = " ".join(match[2].split())
-            texts[name] = text[0].upper() + text[1:] if text[0] != "`" else text
-    return texts
+def _example(schema: Json) -> Any:  # noqa: ANN401 - any JSON value
+    match schema:
+        case {"examples": [first, *_]} | {"const": first} | {"enum": [first, *_]} | {"default": first}:
+            return first
+        case {"$ref": str(reference)}:
+            return _example(schemas()[reference.rpartition("/")[2]])
+        case {"oneOf": [first, *_]}:
+            return _example(first)
+        case {"type": "array", "items": items}:
+            return [_example(items)]
+        case {"properties": properties}:
+            required = schema.get("required", ())
+            # What may be absent is shown where its field has an example, or is never null.
+            return {
+                name: _example(part)
+                for name, part in properties.items()
+                if name in required or not {"examples", "$ref"}.isdisjoint(part)
+            }
+        case _:
+            return None
 
 
-def _refine(members: Json) -> None:
-    """What the code checks beyond the models, in the words of JSON schema."""
-    if "amount" in members:
-        members["amount"] = {
-            "description": members["amount"]["description"],
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": int(AMOUNT_MAX)},
-            ],
-        }
-    if "currencyCode" in members:
-        members["currencyCode"]["enum"] = [*CURRENCY_DECIMALS]
-    if "account" in members:
-        members["account"]["pattern"] = f"^{ACCOUNT_NAME.pattern}$"
+def problem_example(status: int) -> Json:
+    """An error of a status."""
+    if status not in _BY_API_GATEWAY:
+        return next(body for body in map(problem, _ERRORS) if body["status"] == status)
+    error_type, retryable = _BY_API_GATEWAY[status]
+    return Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=PROBLEMS[status],
+        request_id=None,
+        error_code=None,
+        error_type=error_type,
+        retryable=retryable,
+    ).dump()
 
 
 if __name__ == "__main__":

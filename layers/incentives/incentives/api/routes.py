@@ -1,20 +1,20 @@
 """Every route of the HTTP API as data: what it takes, what it answers. For its documentation; no function imports this.
 
-A route added to the template is added here, with the shapes of its responses in `shapes` and an example of each in
-`examples`; tests say what is missing. Every route also answers what API Gateway answers by itself, see `openapi`.
+A route added to the template is added here, with the models of its body and responses in `models`; tests say what is
+missing. Every route also answers what API Gateway answers by itself, see `openapi`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydantic import BaseModel
 
-from incentives.api import bulk_shapes, models, shapes
-from incentives.api.models import Body
-from incentives.api.queries import PAGE_MAX
+from incentives.api.accounts import PAGE_MAX
+from incentives.api.models import accounts, bulk_orders, case_files, single_requests
+from incentives.api.models.base import Body
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.single_requests.record import Status
 
@@ -26,27 +26,17 @@ REFUSALS: Final = (402, 403, 409, 422)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Success:
     """A success.
 
     Attributes:
-        shape: of its body.
-        headers: names of components, by the header's name; `Cache-Control` is on all responses and is not listed.
+        model: of its body.
+        headers: beside `Cache-Control`, which is on all responses.
     """
 
     description: str
-    shape: type[BaseModel]
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A parameter of the query."""
-
-    name: str
-    description: str
-    schema: Schema
-    required: bool = False
+    model: type[BaseModel]
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +54,7 @@ class Route:
         preferring: whether it heeds `Prefer: respond-async`.
         responses: its successes, by status.
         problems: statuses that its code answers beyond those of every route.
+        query: its parameters, as OpenAPI writes them.
     """
 
     function: str
@@ -72,14 +63,14 @@ class Route:
     tag: str
     summary: str
     description: str
-    responses: Mapping[int, Response]
+    responses: Mapping[int, Success]
     problems: tuple[int, ...]
     body: type[Body] | None = None
     operation: str | None = None
     body_required: bool = True
     keyed: bool = False
     preferring: bool = False
-    query: tuple[Query, ...] = ()
+    query: tuple[Schema, ...] = ()
 
     @property
     def name(self) -> str:
@@ -87,22 +78,27 @@ class Route:
         return self.operation or self.function
 
 
-_REPLAYED: Final = {"Idempotent-Replayed": "IdempotentReplayed"}
-_LOCATION: Final = {"Location": "Location"}
-_ASK_AGAIN: Final = {"Location": "Location", "Retry-After": "RetryAfter"}
+_REPLAYED: Final = ("Idempotent-Replayed",)
+_ASK_AGAIN: Final = ("Location", "Retry-After")
 
 _DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-_ACCOUNT: Final = Query(
-    name="account",
-    description="Name of the partner account; the deployment's default one if absent.",
-    schema={"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
+
+
+def _parameter(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
+    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+
+
+_ACCOUNT: Final = _parameter(
+    "account",
+    "Name of the partner account; the deployment's default one if absent.",
+    {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
 )
 
 
 def _issue(
     function: str, path: str, tag: str, texts: tuple[str, str], *, body: type[Body], new: type[BaseModel]
 ) -> Route:
-    known = shapes.GiftCard if new is shapes.GiftCardWithCode else new
+    known = single_requests.GiftCard if new is single_requests.GiftCardWithCode else new
     return Route(
         function=function,
         method="post",
@@ -114,11 +110,9 @@ def _issue(
         keyed=True,
         preferring=True,
         responses={
-            201: Response(description="Done, just now.", shape=new),
-            200: Response(description="A repeat of an order that had been carried out.", shape=new, headers=_REPLAYED),
-            202: Response(
-                description=_OPEN, shape=known, headers=_ASK_AGAIN | {"Preference-Applied": "PreferenceApplied"}
-            ),
+            201: Success(description="Done, just now.", model=new),
+            200: Success(description="A repeat of an order that had been carried out.", model=new, headers=_REPLAYED),
+            202: Success(description=_OPEN, model=known, headers=(*_ASK_AGAIN, "Preference-Applied")),
         },
         problems=(*REFUSALS, 503),
     )
@@ -133,10 +127,10 @@ def _reverse(function: str, path: str, tag: str, texts: tuple[str, str], known: 
         summary=texts[0],
         description=texts[1],
         responses={
-            200: Response(description="Reversed: nothing is charged.", shape=known, headers=_REPLAYED),
-            202: Response(
+            200: Success(description="Reversed: nothing is charged.", model=known, headers=_REPLAYED),
+            202: Success(
                 description="Noted, for good. Ask again whether it has been carried out.",
-                shape=known,
+                model=known,
                 headers=_ASK_AGAIN,
             ),
         },
@@ -152,7 +146,7 @@ def _read(function: str, path: str, what: str, known: type[BaseModel], tag: str)
         tag=tag,
         summary=f"Read {what}",
         description="From the ledger alone. Asked for by the id of one that was replaced, it tells of the newest.",
-        responses={200: Response(description="How it stands.", shape=known)},
+        responses={200: Success(description="How it stands.", model=known)},
         problems=(503,),
     )
 
@@ -174,10 +168,10 @@ def _control(
     verb: str, summary: str, description: str, *, statuses: tuple[int, ...], body: type[Body] | None = None
 ) -> Route:
     responses = {
-        200: Response(description="Done: how the order stands.", shape=bulk_shapes.Order),
-        202: Response(
+        200: Success(description="Done: how the order stands.", model=bulk_orders.Order),
+        202: Success(
             description="The order is worked on: ask at Location after Retry-After.",
-            shape=bulk_shapes.Order,
+            model=bulk_orders.Order,
             headers=_ASK_AGAIN,
         ),
     }
@@ -202,10 +196,10 @@ ROUTES: Final = (
         "/gift-cards",
         "Gift cards",
         ("Issue a gift card", "Issues one card and returns its claim code."),
-        body=models.CreateGiftCardBody,
-        new=shapes.GiftCardWithCode,
+        body=single_requests.CreateGiftCardBody,
+        new=single_requests.GiftCardWithCode,
     ),
-    _read("get_gift_card", "/gift-cards/{requestId}", "a gift card", shapes.GiftCard, "Gift cards"),
+    _read("get_gift_card", "/gift-cards/{requestId}", "a gift card", single_requests.GiftCard, "Gift cards"),
     Route(
         function="reveal_claim_code",
         method="post",
@@ -215,10 +209,10 @@ ROUTES: Final = (
         description="Asks Amazon for the code of a card that is live. The gateway keeps none; each call is "
         "logged, without the code.",
         responses={
-            200: Response(description="The code.", shape=shapes.GiftCardWithCode),
-            202: Response(
+            200: Success(description="The code.", model=single_requests.GiftCardWithCode),
+            202: Success(
                 description="Amazon did not show it in time; nothing has changed. Ask again after Retry-After.",
-                shape=shapes.GiftCard,
+                model=single_requests.GiftCard,
                 headers=_ASK_AGAIN,
             ),
         },
@@ -232,7 +226,7 @@ ROUTES: Final = (
             "Cancel a gift card",
             "Amazon cancels a card within 15 minutes of its creation; later it answers 409 and names the deadline.",
         ),
-        shapes.GiftCard,
+        single_requests.GiftCard,
     ),
     _issue(
         "activate_gift_card",
@@ -242,16 +236,16 @@ ROUTES: Final = (
             "Activate a physical card",
             "Activates one printed card. Its number is kept sealed and is shown by its last four digits only.",
         ),
-        body=models.ActivateGiftCardBody,
-        new=shapes.Activation,
+        body=single_requests.ActivateGiftCardBody,
+        new=single_requests.Activation,
     ),
-    _read("get_activation", "/activations/{requestId}", "an activation", shapes.Activation, "Activations"),
+    _read("get_activation", "/activations/{requestId}", "an activation", single_requests.Activation, "Activations"),
     _reverse(
         "deactivate_gift_card",
         "/activations/{requestId}/deactivate",
         "Activations",
         ("Deactivate a physical card", "Undoes an activation."),
-        shapes.Activation,
+        single_requests.Activation,
     ),
     Route(
         function="check_activation_status",
@@ -260,8 +254,8 @@ ROUTES: Final = (
         tag="Activations",
         summary="Ask whether a physical card is active",
         description="Asks Amazon; nothing changes. It is a POST because a card number belongs in no URL.",
-        body=models.CheckActivationStatusBody,
-        responses={200: Response(description="The card's state.", shape=shapes.CardState)},
+        body=single_requests.CheckActivationStatusBody,
+        responses={200: Success(description="The card's state.", model=accounts.CardState)},
         problems=(*REFUSALS, 503),
     ),
     _issue(
@@ -272,16 +266,18 @@ ROUTES: Final = (
             "Load a customer's Amazon balance",
             "Adds an amount to the balance of an Amazon customer, whose id is kept sealed.",
         ),
-        body=models.LoadAmazonBalanceBody,
-        new=shapes.BalanceLoad,
+        body=single_requests.LoadAmazonBalanceBody,
+        new=single_requests.BalanceLoad,
     ),
-    _read("get_balance_load", "/balance-loads/{requestId}", "a balance load", shapes.BalanceLoad, "Balance loads"),
+    _read(
+        "get_balance_load", "/balance-loads/{requestId}", "a balance load", single_requests.BalanceLoad, "Balance loads"
+    ),
     _reverse(
         "void_amazon_balance_load",
         "/balance-loads/{requestId}/void",
         "Balance loads",
         ("Take a balance load back", "Voids a balance load."),
-        shapes.BalanceLoad,
+        single_requests.BalanceLoad,
     ),
     Route(
         function="create_order",
@@ -291,14 +287,14 @@ ROUTES: Final = (
         summary="Make a bulk order",
         description="Makes an order of up to 100,000 gift cards and says where its file goes. Nothing is issued before "
         "it is started. Safe to repeat: the same Idempotency-Key with the same body never makes a second order.",
-        body=models.CreateOrderBody,
+        body=bulk_orders.CreateOrderBody,
         keyed=True,
         responses={
-            201: Response(description="Made, just now.", shape=bulk_shapes.NewOrder, headers=_LOCATION),
-            200: Response(
+            201: Success(description="Made, just now.", model=bulk_orders.NewOrder, headers=("Location",)),
+            200: Success(
                 description="It had been made: how it stands, with a fresh place for its file while one may be put.",
-                shape=bulk_shapes.NewOrder,
-                headers=_LOCATION | _REPLAYED,
+                model=bulk_orders.NewOrder,
+                headers=("Location", *_REPLAYED),
             ),
         },
         problems=(422, 503),
@@ -310,7 +306,7 @@ ROUTES: Final = (
         tag="Bulk orders",
         summary="Read a bulk order",
         description="How far it is, what is wrong with its file, and where its result is.",
-        responses={200: Response(description="How it stands.", shape=bulk_shapes.Order)},
+        responses={200: Success(description="How it stands.", model=bulk_orders.Order)},
         problems=(503,),
     ),
     _control(
@@ -319,7 +315,7 @@ ROUTES: Final = (
         "Checks the whole file, then issues its cards; with `dryRun` it only checks. An order that was found INVALID "
         "or VALIDATED may be given another file and be started again.",
         statuses=(202,),
-        body=models.StartOrderBody,
+        body=bulk_orders.StartOrderBody,
     ),
     _control(
         "pause",
@@ -350,20 +346,20 @@ ROUTES: Final = (
         description="Requests of one account, newest first. The index lags behind the ledger by a moment.",
         query=(
             _ACCOUNT,
-            Query(name="status", description="Only requests of this status.", schema={"enum": [*Status]}),
-            Query(
-                name="from",
-                description="First day, UTC. A week up to `to` if absent; at most 91 days before it.",
-                schema=_DAY,
+            _parameter("status", "Only requests of this status.", {"enum": [*Status]}),
+            _parameter(
+                "from",
+                "First day, UTC. A week up to `to` if absent; at most 91 days before it.",
+                _DAY,
             ),
-            Query(name="to", description="Last day, UTC; today if absent.", schema=_DAY),
-            Query(
-                name="cursor",
-                description="Of the page before; the other parameters must be the same.",
-                schema={"type": "string"},
+            _parameter("to", "Last day, UTC; today if absent.", _DAY),
+            _parameter(
+                "cursor",
+                "Of the page before; the other parameters must be the same.",
+                {"type": "string"},
             ),
         ),
-        responses={200: Response(description="A page.", shape=shapes.RequestPage)},
+        responses={200: Success(description="A page.", model=single_requests.RequestPage)},
         problems=(503,),
     ),
     Route(
@@ -374,7 +370,7 @@ ROUTES: Final = (
         summary="Start another round of recovery",
         description="For operators: takes an open or escalated request over, of whatever operation, and starts "
         "finding out what became of it, for another 24 hours if it was escalated.",
-        responses={202: Response(description="Started.", shape=shapes.RequestNow, headers=_ASK_AGAIN)},
+        responses={202: Success(description="Started.", model=single_requests.RequestNow, headers=_ASK_AGAIN)},
         problems=(409, 503),
     ),
     Route(
@@ -385,7 +381,7 @@ ROUTES: Final = (
         summary="Read the case of an escalated request",
         description="For operators: what Amazon's support asks for. It holds no key, no claim code and no "
         "signature that could still be used.",
-        responses={200: Response(description="The case.", shape=shapes.CaseFile)},
+        responses={200: Success(description="The case.", model=case_files.CaseFile)},
         problems=(409, 503),
     ),
     Route(
@@ -397,7 +393,7 @@ ROUTES: Final = (
         description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not answer, the "
         "balance told is up to an hour old; `asOf` says of when it is.",
         query=(_ACCOUNT,),
-        responses={200: Response(description="The balance.", shape=shapes.Funds)},
+        responses={200: Success(description="The balance.", model=accounts.Funds)},
         problems=(*REFUSALS, 503),
     ),
     Route(
@@ -409,15 +405,15 @@ ROUTES: Final = (
         description="Asks Amazon for a page of its own book, which it shows about once a minute.",
         query=(
             _ACCOUNT,
-            Query(name="from", description="First day, UTC.", schema=_DAY, required=True),
-            Query(name="to", description="Last day, UTC.", schema=_DAY, required=True),
-            Query(
-                name="page",
-                description="Amazon's pageIndex, from 0.",
-                schema={"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
+            _parameter("from", "First day, UTC.", _DAY, required=True),
+            _parameter("to", "Last day, UTC.", _DAY, required=True),
+            _parameter(
+                "page",
+                "Amazon's pageIndex, from 0.",
+                {"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
             ),
         ),
-        responses={200: Response(description="A page.", shape=shapes.ActivityPage)},
+        responses={200: Success(description="A page.", model=accounts.ActivityPage)},
         problems=(*REFUSALS, 503),
     ),
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from incentives.domain.caller_fields import shown
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Record, Status
 
@@ -88,14 +89,10 @@ def event_of(before: Record | None, after: Record) -> Event | None:
             "amount": after.value.amount_text,
             "currencyCode": after.value.currency,
             "gcId": after.gc_id,
-            "externalReference": _text(after.options.get("externalReference")),
+            **shown(after.details),
             "replaces": after.replaces,
             "replacedBy": after.replaced_by,
             "errorCode": error.code if error else None,
             "errorType": error.type if error else None,
         },
     )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

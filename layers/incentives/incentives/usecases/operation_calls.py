@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.caller_fields import CARD_NUMBER, sent_with
 from incentives.domain.calls import Call
 from incentives.domain.errors import AccountUnusable
 from incentives.domain.operations import Operation
 
 if TYPE_CHECKING:
+    from incentives.domain.money import Money
     from incentives.domain.single_requests.record import Record
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.ports import Vault
-
-#: Members of a request that are encrypted in the ledger: whoever holds them can spend.
-CARD_NUMBER: Final = "cardNumber"
-CUSTOMER_ACCOUNT: Final = "account"
-
-_SHOWN: Final = 4
-
-
-def masked(text: str) -> str:
-    """A card number or customer id of which the last four characters show at most, and four at least do not."""
-    hidden = max(len(text) - _SHOWN, min(len(text), _SHOWN))
-    return "*" * hidden + text[hidden:]
 
 
 def account_of(record: Record, dependencies: Dependencies, *, fresh: bool = False) -> Account:
@@ -41,7 +31,7 @@ def account_of(record: Record, dependencies: Dependencies, *, fresh: bool = Fals
 
 
 def decrypted(record: Record, vault: Vault) -> Mapping[str, Any]:
-    """The members of a record that are not readable at rest; none for most.
+    """The fields of a record that are not readable at rest; none for most.
 
     Raises:
         VaultUnavailable: they cannot be read now.
@@ -49,35 +39,24 @@ def decrypted(record: Record, vault: Vault) -> Mapping[str, Any]:
     return vault.decrypt(record.key_hash, record.encrypted) if record.encrypted else {}
 
 
-def operation_call(record: Record, members: Mapping[str, Any]) -> Call:
+def operation_call(record: Record, secrets: Mapping[str, Any]) -> Call:
     """The operation."""
-    options = dict(record.options)
-    if CUSTOMER_ACCOUNT in members:
-        options[CUSTOMER_ACCOUNT] = members[CUSTOMER_ACCOUNT]
+    return _call(record, record.operation.value, record.value, secrets)
+
+
+def reversal_call(record: Record, secrets: Mapping[str, Any]) -> Call:
+    """The reversal, with the request id of what it reverses. A void names what it voids: Amazon refuses another one."""
+    names_value = record.operation is Operation.LOAD_AMAZON_BALANCE
+    return _call(record, record.operation.reversal, record.value if names_value else None, secrets)
+
+
+def _call(record: Record, name: str, value: Money | None, secrets: Mapping[str, Any]) -> Call:
+    options = sent_with(name, {**record.details, **secrets})
+    card_number = options.pop(CARD_NUMBER, None)
     return Call(
-        name=record.operation.value,
+        name=name,
         request_id=record.request_id,
-        value=record.value,
-        card_number=_card_number(members),
+        value=value,
+        card_number=Secret(card_number) if card_number is not None else None,
         options=options,
     )
-
-
-def reversal_call(record: Record, members: Mapping[str, Any]) -> Call:
-    """The reversal, with the request id of what it reverses. A void names what it voids: Amazon refuses another one."""
-    match record.operation:
-        case Operation.CREATE_GIFT_CARD | Operation.ACTIVATE_GIFT_CARD:
-            return Call(name=record.operation.reversal, request_id=record.request_id, card_number=_card_number(members))
-        case Operation.LOAD_AMAZON_BALANCE:
-            source = record.options.get("transactionSource")
-            options = {CUSTOMER_ACCOUNT: members[CUSTOMER_ACCOUNT]} if CUSTOMER_ACCOUNT in members else {}
-            return Call(
-                name=record.operation.reversal,
-                request_id=record.request_id,
-                value=record.value,
-                options=options | ({"transactionSource": source} if source is not None else {}),
-            )
-
-
-def _card_number(members: Mapping[str, Any]) -> Secret | None:
-    return Secret(members[CARD_NUMBER]) if CARD_NUMBER in members else None

@@ -159,7 +159,7 @@ _CODECS: Final[dict[str, _Codec]] = {
     "renewals": _int("renewals"),
     "replaces": _str("replaces"),
     "replaced_by": _str("replacedBy"),
-    "options": ("options", _options, lambda a: json.loads(a["S"], parse_float=Decimal)),
+    "details": ("options", _options, lambda a: json.loads(a["S"], parse_float=Decimal)),
     "encrypted": _str("encrypted"),
     "subject": _str("subject"),
     "caller": _str("caller"),

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
+from incentives.domain import caller_fields
 from incentives.domain.bulk_orders.bulk_order import FileError, FileFormat
 from incentives.domain.texts import shown
 
@@ -24,7 +25,7 @@ from incentives.domain.texts import shown
 ERRORS_KEPT: Final = 100
 
 REQUIRED: Final = ("key", "amount", "currency")
-COLUMNS: Final = (*REQUIRED, "reference")
+COLUMNS: Final = (*REQUIRED, *caller_fields.COLUMNS)
 
 Members = Mapping[str, object]
 

@@ -1,8 +1,8 @@
 """The rows of a bulk order's file: read, checked one and all, and written anew in a form in which any can be found.
 
-A CSV file has a header with the columns `key`, `amount`, `currency` and, if wanted, `reference`, in any order; a JSON
-Lines file has an object a line with members of these names. `row_files` reads both leniently. What money hangs on is
-not: a key stands in its cell as it is, and amounts and currencies are read as they are anywhere else.
+A CSV file has a header with the columns `key`, `amount`, `currency` and, if wanted, those of the caller's fields, in
+any order; a JSON Lines file has an object a line with fields of these names. `row_files` reads both leniently. What
+money hangs on is not: a key stands in its cell as it is, and amounts and currencies are read as they are anywhere else.
 
 Valid rows are written as JSON, all padded to one width, so that row `n` begins at byte `n * width`.
 """
@@ -18,10 +18,11 @@ from typing import Final
 
 from incentives.domain.bulk_orders.bulk_order import FileError, FileFormat, add
 from incentives.domain.bulk_orders.row_files import Findings, Members, UnreadableError, read_members
+from incentives.domain.caller_fields import COLUMNS, CallerField
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money, parse_money
 from incentives.domain.single_requests.request_ids import parse_idempotency_key
-from incentives.domain.texts import BLANKS, shown, why_no_text
+from incentives.domain.texts import BLANKS, shown
 
 #: With BulkConcurrency at 8, eight a second: three and a half hours of issuing.
 ROWS_MAX: Final = 100_000
@@ -29,8 +30,9 @@ ROWS_MAX: Final = 100_000
 #: Of the file: 250 bytes a row, which only long keys and references need.
 FILE_BYTES_MAX: Final = 25 * 1024 * 1024
 
-#: As Amazon limits externalReference.
-REFERENCE_LENGTH_MAX: Final = 100
+#: Of the form in which valid rows are kept. Rows outlive a deployment: one of version 1 is a list of key, amount,
+#: currency and reference.
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,20 @@ class Row:
     """One valid row.
 
     Attributes:
-        reference: Amazon's externalReference.
+        given: the caller's fields, as `domain.caller_fields` declares them.
     """
 
     key: str
     value: Money
-    reference: str | None
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def canonical(self) -> bytes:
+        """What the row is known by, in whatever form it is kept: without newer fields as it was before them."""
+        given = dict(self.given)
+        reference = given.pop("externalReference", None)
+        known: list[object] = [self.key, self.value.amount_text, self.value.currency, reference]
+        return _json([*known, given] if given else known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +87,12 @@ class Checked:
 
     @property
     def digest(self) -> str:
-        """What these rows are known by, in whatever bytes they came: key, value and reference of each.
+        """What these rows are known by, in whatever bytes they came: key, value and the caller's fields of each.
 
         In whatever order, too: a file that was sorted asks for the same cards.
         """
         digest = hashlib.sha256()
-        for row in sorted(self.rows):
+        for row in sorted(decode_row(row).canonical for row in self.rows):
             digest.update(row + b"\n")
         return digest.hexdigest()
 
@@ -128,14 +138,22 @@ def digest_of(data: bytes, file_format: FileFormat) -> str | None:
 
 def encode_row(row: Row) -> bytes:
     """A row as JSON in ASCII."""
-    members = [row.key, row.value.amount_text, row.value.currency, row.reference]
-    return json.dumps(members, separators=(",", ":")).encode("ascii")
+    return _json([_VERSION, row.key, row.value.amount_text, row.value.currency, dict(row.given)])
 
 
 def decode_row(text: bytes) -> Row:
     """The inverse of `encode_row`; padding is ignored."""
-    key, amount, currency, reference = json.loads(text)
-    return Row(key, parse_money(amount, currency), reference)
+    match json.loads(text):
+        case [int(), key, amount, currency, given]:
+            return Row(key, parse_money(amount, currency), given)
+        case [key, amount, currency, reference]:
+            return Row(key, parse_money(amount, currency), {"externalReference": reference} if reference else {})
+        case _:
+            raise ValueError("a row is in no form that is known")
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode("ascii")
 
 
 def decode_rows(data: bytes, width: int) -> tuple[Row, ...]:
@@ -156,10 +174,10 @@ def _check_row(
     before = found.error_count
     key = _key(line, members.get("key"), lines, found)
     value = _value(line, members, check_value, found)
-    reference = _reference(line, members.get("reference"), found)
+    given = {each.name: _text(line, column, members.get(column), each, found) for column, each in COLUMNS.items()}
     if found.error_count > before or key is None or value is None:
         return None
-    return Row(key, value, reference)
+    return Row(key, value, {name: text for name, text in given.items() if text is not None})
 
 
 def _key(line: int, key: object, lines: dict[str, int], found: Findings) -> str | None:
@@ -196,21 +214,17 @@ def _value(line: int, members: Members, check_value: Callable[[Money], None], fo
     return value
 
 
-def _reference(line: int, cell: object, found: Findings) -> str | None:
-    reference = _trimmed(cell)
-    if reference is None or reference == "":
+def _text(line: int, column: str, cell: object, declared: CallerField, found: Findings) -> str | None:
+    text = _trimmed(cell)
+    if text is None or text == "":
         return None
-    if not isinstance(reference, str):
-        found.add(line, "reference", "must be a text")
-        return None
-    if len(reference) > REFERENCE_LENGTH_MAX:
-        why: str | None = f"must have at most {REFERENCE_LENGTH_MAX} characters"
+    if not isinstance(text, str):
+        found.add(line, column, "must be a text")
+    elif (why := declared.why_not(text)) is not None:
+        found.add(line, column, f"{why}: {shown(text)}")
     else:
-        why = why_no_text(reference)
-    if why is not None:
-        found.add(line, "reference", f"{why}: {shown(reference)}")
-        return None
-    return reference
+        return text
+    return None
 
 
 def _trimmed(cell: object) -> object:

@@ -42,7 +42,17 @@ from incentives.domain.recovery.waits import (
 )
 from incentives.domain.single_requests.history import noted
 from incentives.domain.single_requests.parking import PARKED_SECONDS_FIRST, is_unfunded
-from incentives.domain.single_requests.record import EDGES, Cause, Change, Intent, Record, Status, TooLateStage, change
+from incentives.domain.single_requests.record import (
+    EDGES,
+    Cause,
+    Change,
+    Intent,
+    Record,
+    Status,
+    TooLateStage,
+    change,
+    successor_of,
+)
 from incentives.domain.single_requests.request_ids import derive_request_id
 from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG, LEASE, begin_reversal
 
@@ -434,28 +444,18 @@ def _reissue(record: Record, now: datetime) -> Reissue:
             replaced_by=request_id,
             updated_at=now,
         ),
-        successor=Record(
+        # The deadline is among what is passed on: however often it is reissued, a request ends within the first one's
+        # 24 hours.
+        successor=successor_of(
+            record,
             request_id=request_id,
-            operation=record.operation,
-            account=record.account,
-            partner_id=record.partner_id,
-            value=record.value,
-            key_hash=record.key_hash,
             status=Status.PENDING,
-            intent=record.intent,
             created_at=now,
             updated_at=now,
             generation=generation,
-            renewals=record.renewals,
             replaces=record.request_id,
-            options=record.options,
-            encrypted=record.encrypted,
-            subject=record.subject,
-            caller=record.caller,
             due_at=now,
             wake_at=now + LEASE,
-            # Inherited: however often it is reissued, the caller's order ends within the first one's 24 hours.
-            deadline_at=record.deadline_at,
         ),
     )
 

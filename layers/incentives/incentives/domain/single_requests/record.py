@@ -17,7 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+
+from incentives.domain.caller_fields import passed_on
 
 if TYPE_CHECKING:
     from incentives.domain.calls import Evidence
@@ -89,6 +92,11 @@ class TooLateStage(StrEnum):
     FINAL = "final"  # too late once more: it is alive, and nobody wants it
 
 
+#: What of a record the request that follows it has, too, and what is each request's own. Every field says which.
+PASSED_ON: Final = MappingProxyType({"passed_on": True})
+OWN: Final = MappingProxyType({"passed_on": False})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One request as the ledger holds it. Times are aware UTC.
@@ -102,8 +110,8 @@ class Record:
         nonce: of the attempt at the last write, so that a repeated write recognises itself.
         generation: 0 for the first request of its key, one more for each that followed it.
         renewals: how many of those followed a refusal that Amazon had no part in; the others are reissues.
-        options: optional members of the operation, as Amazon names them.
-        encrypted: members that must not be readable at rest (a card number), encrypted.
+        details: the caller's fields that are readable at rest, as `domain.caller_fields` declares them.
+        encrypted: those that are not (a card number), encrypted.
         subject: what of them may be shown: a card number or customer id, masked to its last four characters.
         attempts: sends of the operation recorded so far, each before it left.
         in_flight: the last recorded send has no recorded answer.
@@ -127,56 +135,56 @@ class Record:
         mailed_at: when the case was mailed.
     """
 
-    request_id: str
-    operation: Operation
-    account: str
-    partner_id: str
-    value: Money
-    key_hash: str
-    status: Status
-    intent: Intent
-    created_at: datetime
-    updated_at: datetime
-    epoch: int = 0
-    version: int = 1
-    nonce: str = ""
-    generation: int = 0
-    renewals: int = 0
-    replaces: str | None = None
-    replaced_by: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    encrypted: str | None = None
-    subject: str | None = None
-    caller: str | None = None
-    attempts: int = 0
-    in_flight: bool = False
-    doubt: bool = False
-    first_sent_at: datetime | None = None
-    last_sent_at: datetime | None = None
-    first_unknown_at: datetime | None = None
-    answered_at: datetime | None = None
-    card_seen: bool = False
-    gc_id: str | None = None
-    expires_at: datetime | None = None
-    conflict: ConflictKind | None = None
-    cause: Cause | None = None
-    reversal_attempts: int = 0
-    last_reversal_sent_at: datetime | None = None
-    too_late: TooLateStage | None = None
-    undone: bool = False
-    no_such_request_at: datetime | None = None
-    phase_started_at: datetime | None = None
-    wait_seconds: int | None = None
-    due_at: datetime | None = None
-    wake_at: datetime | None = None
-    deadline_at: datetime | None = None
-    gave_up: bool = False
-    refusal: AmazonError | None = None
-    error: AmazonError | None = None
-    evidence: Evidence | None = None
-    history: tuple[str, ...] = ()
-    case_file: str | None = None
-    mailed_at: datetime | None = None
+    request_id: str = field(metadata=OWN)
+    operation: Operation = field(metadata=PASSED_ON)
+    account: str = field(metadata=PASSED_ON)
+    partner_id: str = field(metadata=PASSED_ON)
+    value: Money = field(metadata=PASSED_ON)
+    key_hash: str = field(metadata=PASSED_ON)
+    status: Status = field(metadata=OWN)
+    intent: Intent = field(metadata=PASSED_ON)
+    created_at: datetime = field(metadata=OWN)
+    updated_at: datetime = field(metadata=OWN)
+    epoch: int = field(default=0, metadata=OWN)
+    version: int = field(default=1, metadata=OWN)
+    nonce: str = field(default="", metadata=OWN)
+    generation: int = field(default=0, metadata=OWN)
+    renewals: int = field(default=0, metadata=PASSED_ON)
+    replaces: str | None = field(default=None, metadata=OWN)
+    replaced_by: str | None = field(default=None, metadata=OWN)
+    details: Mapping[str, Any] = field(default_factory=dict, metadata=PASSED_ON)
+    encrypted: str | None = field(default=None, metadata=PASSED_ON)
+    subject: str | None = field(default=None, metadata=PASSED_ON)
+    caller: str | None = field(default=None, metadata=PASSED_ON)
+    attempts: int = field(default=0, metadata=OWN)
+    in_flight: bool = field(default=False, metadata=OWN)
+    doubt: bool = field(default=False, metadata=OWN)
+    first_sent_at: datetime | None = field(default=None, metadata=OWN)
+    last_sent_at: datetime | None = field(default=None, metadata=OWN)
+    first_unknown_at: datetime | None = field(default=None, metadata=OWN)
+    answered_at: datetime | None = field(default=None, metadata=OWN)
+    card_seen: bool = field(default=False, metadata=OWN)
+    gc_id: str | None = field(default=None, metadata=OWN)
+    expires_at: datetime | None = field(default=None, metadata=OWN)
+    conflict: ConflictKind | None = field(default=None, metadata=OWN)
+    cause: Cause | None = field(default=None, metadata=OWN)
+    reversal_attempts: int = field(default=0, metadata=OWN)
+    last_reversal_sent_at: datetime | None = field(default=None, metadata=OWN)
+    too_late: TooLateStage | None = field(default=None, metadata=OWN)
+    undone: bool = field(default=False, metadata=OWN)
+    no_such_request_at: datetime | None = field(default=None, metadata=OWN)
+    phase_started_at: datetime | None = field(default=None, metadata=OWN)
+    wait_seconds: int | None = field(default=None, metadata=OWN)
+    due_at: datetime | None = field(default=None, metadata=OWN)
+    wake_at: datetime | None = field(default=None, metadata=OWN)
+    deadline_at: datetime | None = field(default=None, metadata=PASSED_ON)
+    gave_up: bool = field(default=False, metadata=OWN)
+    refusal: AmazonError | None = field(default=None, metadata=OWN)
+    error: AmazonError | None = field(default=None, metadata=OWN)
+    evidence: Evidence | None = field(default=None, metadata=OWN)
+    history: tuple[str, ...] = field(default=(), metadata=OWN)
+    case_file: str | None = field(default=None, metadata=OWN)
+    mailed_at: datetime | None = field(default=None, metadata=OWN)
 
     @property
     def may_have_executed(self) -> bool:
@@ -197,6 +205,12 @@ class Record:
     def waits_for_permit(self) -> bool:
         """Whether nothing but the pace has kept it from being sent."""
         return self.status is Status.PENDING and self.never_sent and self.wait_seconds is None
+
+
+def successor_of(record: Record, **own: Any) -> Record:  # noqa: ANN401 - fields of a record
+    """The request that follows another: what is passed on, and what is its own."""
+    kept = {each.name: getattr(record, each.name) for each in fields(Record) if each.metadata["passed_on"]}
+    return Record(**kept | {"details": passed_on(record.details)} | own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ from incentives.usecases.bulk_orders.pause_order import pause_order
 from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.permits import take_permit
 from incentives.usecases.single_requests.find import find
-from incentives.usecases.single_requests.issue import Order, issue
+from incentives.usecases.single_requests.issue import NewRequest, issue
 
 if TYPE_CHECKING:
     from incentives.domain.accounts.account import Account
@@ -232,13 +232,13 @@ class _Worker:
     def _issue(self, order: BulkOrder, row: Row, permit: Permit) -> RowOutcome:
         try:
             response = issue(
-                Order(
+                NewRequest(
                     key=row_idempotency_key(order.order_id, row.key),
                     operation=Operation.CREATE_GIFT_CARD,
                     account=order.account,
                     value=row.value,
                     on_unknown=order.on_unknown,
-                    options={"externalReference": row.reference} if row.reference else {},
+                    given=row.given,
                     caller=order.caller,
                 ),
                 self._dependencies,

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -30,6 +31,8 @@ from incentives.domain.bulk_orders.bulk_order import (
     moved,
     row_outcome,
 )
+from incentives.domain.caller_fields import COLUMNS as FIELD_COLUMNS
+from incentives.domain.caller_fields import in_columns
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.single_requests.renewal import is_renewable
 from incentives.usecases.single_requests.find import STEPS_MAX
@@ -51,7 +54,9 @@ BATCH_SECONDS: Final = 12.0
 #: The result of a hundred thousand rows is read in 20 pages and written in one go.
 RESULT_SECONDS: Final = 35.0
 
-COLUMNS: Final = (
+#: Of results that were written before parts said themselves which they have. Readers may go by their places, so what is
+#: new comes behind them.
+_FIRST_COLUMNS: Final = (
     "key",
     "amount",
     "currency",
@@ -63,6 +68,7 @@ COLUMNS: Final = (
     "errorCode",
     "errorType",
 )
+COLUMNS: Final = (*_FIRST_COLUMNS, *(column for column in FIELD_COLUMNS if column not in _FIRST_COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +159,7 @@ def _settle_batch(order: BulkOrder, number: int, dependencies: OrderDependencies
     """Write how a batch's rows stand; whether all of them have ended. Adds those that are to be tried again."""
     rows = dependencies.files.read_rows(order, order.rows_of(number))
     found = newest([order.key_hash(row.key) for row in rows], dependencies.records)
-    counts, value, lines = Counts(), dict[str, Decimal](), io.StringIO()
-    writer = csv.writer(lines)
+    counts, value, results = Counts(), dict[str, Decimal](), list[list[str | None]]()
     for row, record in zip(rows, found, strict=True):
         outcome = row_outcome(record)
         if record is not None and is_renewable(record) and order.stopped_at is None:
@@ -163,7 +168,7 @@ def _settle_batch(order: BulkOrder, number: int, dependencies: OrderDependencies
         counts = counts.plus(outcome)
         if outcome is RowOutcome.ISSUED:
             add(value, row.value)
-        writer.writerow(_cells(row, outcome, record))
+        results.append(_cells(row, outcome, record))
     is_settled = counts.open == 0
     batch = Batch(
         number=number,
@@ -173,7 +178,7 @@ def _settle_batch(order: BulkOrder, number: int, dependencies: OrderDependencies
         round=order.round,
         updated_at=dependencies.clock.now(),
     )
-    dependencies.orders.settle(order.order_id, batch, lines.getvalue() if is_settled else None)
+    dependencies.orders.settle(order.order_id, batch, _encode_part(results) if is_settled else None)
     return is_settled
 
 
@@ -198,18 +203,37 @@ def newest(key_hashes: Sequence[str], records: Records) -> list[Record | None]:
 
 
 def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | None]:
-    cells = [_plain(row.key), row.value.amount_text, row.value.currency, _plain(row.reference), outcome.value]
-    if record is None:
-        return [*cells, *[None] * (len(COLUMNS) - len(cells))]
-    error = None if outcome is RowOutcome.ISSUED else record.refusal or record.error
-    return [
-        *cells,
-        record.request_id,
-        record.gc_id,
-        _time(record.expires_at),
-        error.code if error else None,
-        error.type if error else None,
-    ]
+    """A row of the result, by `COLUMNS`."""
+    cells: dict[str, str | None] = {
+        "key": _plain(row.key),
+        "amount": row.value.amount_text,
+        "currency": row.value.currency,
+        "outcome": outcome.value,
+        **{column: _plain(text) for column, text in in_columns(row.given).items()},
+    }
+    if record is not None:
+        error = None if outcome is RowOutcome.ISSUED else record.refusal or record.error
+        cells |= {
+            "requestId": record.request_id,
+            "gcId": record.gc_id,
+            "gcExpirationDate": _time(record.expires_at),
+            "errorCode": error.code if error else None,
+            "errorType": error.type if error else None,
+        }
+    return [cells.get(column) for column in COLUMNS]
+
+
+def _encode_part(results: list[list[str | None]]) -> str:
+    """A batch's part of the result as it is kept. It outlives a deployment, so it says which columns it has."""
+    return json.dumps({"version": 2, "columns": COLUMNS, "rows": results}, separators=(",", ":"))
+
+
+def _decode_part(text: str) -> Iterator[dict[str, str | None]]:
+    """The rows of a part, each by column. Version 1 is CSV without a header."""
+    if not text.startswith("{"):
+        return csv.DictReader(io.StringIO(text, newline=""), _FIRST_COLUMNS)
+    part = json.loads(text)
+    return (dict(zip(part["columns"], row, strict=True)) for row in part["rows"])
 
 
 def _plain(text: str | None) -> str | None:
@@ -226,8 +250,13 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def _result(order: BulkOrder, dependencies: OrderDependencies) -> Iterator[str]:
-    header = io.StringIO()
-    csv.writer(header).writerow(COLUMNS)
     # By this mark spreadsheets know UTF-8.
-    yield f"\ufeff{header.getvalue()}"
-    yield from dependencies.orders.results(order.order_id)
+    yield "\ufeff" + _csv([COLUMNS])
+    for part in dependencies.orders.results(order.order_id):
+        yield _csv([row.get(column) for column in COLUMNS] for row in _decode_part(part))
+
+
+def _csv(rows: Iterable[Sequence[str | None]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

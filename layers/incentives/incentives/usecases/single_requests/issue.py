@@ -1,12 +1,12 @@
-"""Issue an order: one live card per idempotency key, whatever is retried, duplicated, delayed, killed or raced.
+"""Issue a request: one live card per idempotency key, whatever is retried, duplicated, delayed, killed or raced.
 
     take a permit -> sign -> write key + PENDING + first send -> send -> close
 
 Three calls to DynamoDB and one to Amazon. Nothing is sent that is not written; nothing is handed out that is not
 found SUCCEEDED by a write or read made after Amazon's response.
 
-A repeat sends nothing, but for one that finds that Amazon never looked at the order: it goes the same way again, as the
-next generation (`incentives.domain.single_requests.renewal`).
+A repeat sends nothing, but for one that finds that Amazon never looked at the request: it goes the same way again, as
+the next generation (`incentives.domain.single_requests.renewal`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
+from incentives.domain.caller_fields import check_given, fingerprinted, readable, secret, subject
 from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, LedgerUnavailable, RefusedByAmazon
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Full, Permit, Priority
@@ -42,14 +43,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class NewRequest:
     """What a caller asks for, validated.
 
     Attributes:
         key: the idempotency key as the caller sent it.
-        options: optional members of the operation, as Amazon names them.
-        members: what must not be readable at rest: a card number, a customer's account.
-        subject: what of `members` may be shown.
+        given: the caller's fields, as `domain.caller_fields` declares them.
         caller: who asks, for the record.
     """
 
@@ -58,23 +57,21 @@ class Order:
     account: str
     value: Money
     on_unknown: Intent = Intent.RETRY
-    options: Mapping[str, Any] = field(default_factory=dict)
-    members: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    subject: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False)
     caller: str | None = None
 
     def fields(self) -> dict[str, str | None]:
-        """What makes a repeat the same order, canonical: `"25"` and `"25.00"` are one amount."""
+        """What makes a repeat the same request, canonical: `"25"` and `"25.00"` are one amount."""
         return {
             "amount": self.value.amount_text,
             "currencyCode": self.value.currency,
             "onUnknown": self.on_unknown.value,
-            **{name: canonical(value) for name, value in (*self.options.items(), *self.members.items())},
+            **{name: canonical(value) for name, value in fingerprinted(self.given).items()},
         }
 
 
 def issue(
-    order: Order,
+    request: NewRequest,
     dependencies: Dependencies,
     budget: Budget,
     *,
@@ -83,41 +80,42 @@ def issue(
     later: bool = False,
     wants_card: bool = True,
 ) -> Delivered | Accepted:
-    """Issue an order, or tell a repeat of it how it stands.
+    """Issue a request, or tell a repeat of it how it stands.
 
     Without a permit in time it is recorded, and issued from the backlog without its caller doing more.
 
     Args:
-        order: what is ordered.
+        request: what is asked for.
         dependencies: the ports.
         budget: the caller's time.
         permit: taken already.
-        priority: of whoever orders.
+        priority: of whoever asks.
         later: the caller does not want to wait: record it, issue it from the backlog.
-        wants_card: whether a repeat of an issued order shall read its code again.
+        wants_card: whether a repeat of an issued request shall read its code again.
 
     Raises:
         InvalidInput, AccountUnusable: nothing was sent, nothing written.
-        KeyReused: the key belongs to another order; nothing was sent.
-        RefusedByAmazon, StateConflict: how the order ended.
+        KeyReused: the key belongs to another request; nothing was sent.
+        RefusedByAmazon, StateConflict: how the request ended.
         LedgerUnavailable: it was certainly not written.
     """
-    account = dependencies.accounts.get(order.account)
+    check_given(request.given, request.operation)
+    account = dependencies.accounts.get(request.account)
     now = dependencies.clock.now()
-    key_hash = hash_key(order.key)
-    request_id = derive_request_id(account.partner_id, account.name, order.operation, key_hash, 0)
+    key_hash = hash_key(request.key)
+    request_id = derive_request_id(account.partner_id, account.name, request.operation, key_hash, 0)
     record = Record(
         request_id=request_id,
-        operation=order.operation,
+        operation=request.operation,
         account=account.name,
         partner_id=account.partner_id,
-        value=order.value,
+        value=request.value,
         key_hash=key_hash,
         status=Status.PENDING,
-        intent=order.on_unknown,
-        options=order.options,
-        subject=order.subject,
-        caller=order.caller,
+        intent=request.on_unknown,
+        details=readable(request.given),
+        subject=subject(request.given),
+        caller=request.caller,
         created_at=now,
         updated_at=now,
     )
@@ -125,19 +123,20 @@ def issue(
         key_hash=key_hash,
         request_id=record.request_id,
         account=account.name,
-        operation=order.operation,
-        fingerprint=fingerprint(order.key, order.fields()),
+        operation=request.operation,
+        fingerprint=fingerprint(request.key, request.fields()),
     )
-    call = operation_call(record, order.members)
-    check(call, order.value, account)
-    if order.members:
-        record = replace(record, encrypted=dependencies.vault.encrypt(key_hash, order.members))
+    secrets = secret(request.given)
+    call = operation_call(record, secrets)
+    check(call, request.value, account)
+    if secrets:
+        record = replace(record, encrypted=dependencies.vault.encrypt(key_hash, secrets))
 
     reserved = permit
     if reserved is None and not later:
         found = take_permit(account.name, priority, dependencies)
         reserved = None if isinstance(found, Full) else found
-    asked = _Asked(order, account, record, reserved, priority, wants_card)
+    asked = _Asked(request, account, record, reserved, priority, wants_card)
     if reserved is None:
         return _record_only(asked, key, dependencies, budget)
     signed = dependencies.amazon.sign(call, account)
@@ -154,14 +153,14 @@ def issue(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """An order on its way.
+    """A request on its way.
 
     Attributes:
         record: of its first generation, unsent, as it would be written now.
         permit: taken for it; None: it is only to be recorded.
     """
 
-    order: Order
+    request: NewRequest
     account: Account
     record: Record
     permit: Permit | None
@@ -249,7 +248,7 @@ def _record_only(asked: _Asked, key: KeyItem, dependencies: Dependencies, budget
 def _in_doubt(record: Record, error: LedgerUnavailable, dependencies: Dependencies) -> Accepted:
     if not error.in_doubt:
         raise error
-    # It may have been written, and then its wake_at brings it back. Saying "failed" could make the caller order twice.
+    # It may have been written, and then its wake_at brings it back. Saying "failed" could make the caller ask for two.
     dependencies.telemetry.log("openInDoubt", requestId=record.request_id)
     return accepted(record, dependencies.clock.now(), due_at=None)
 
@@ -257,7 +256,7 @@ def _in_doubt(record: Record, error: LedgerUnavailable, dependencies: Dependenci
 def _response(progress: Progress, dependencies: Dependencies) -> Delivered | Accepted:
     record = progress.record
     if record.replaced_by is not None:
-        # A recovery took it over meanwhile, and reissued it: "reversed" would make its caller order again.
+        # A recovery took it over meanwhile, and reissued it: "reversed" would make its caller ask for another.
         return accepted(find(record.replaced_by, dependencies.ledger), dependencies.clock.now())
     if record.status is Status.SUCCEEDED and (progress.card is not None or not _has_code(record)):
         return Delivered(record, progress.card, replayed=False)
@@ -267,15 +266,15 @@ def _response(progress: Progress, dependencies: Dependencies) -> Delivered | Acc
 
 
 def repeat(key: KeyItem, asked: _Asked, dependencies: Dependencies, budget: Budget) -> Delivered | Accepted:
-    """Answer an order whose key is taken: the same order gets how it stands, another one is refused.
+    """Answer a request whose key is taken: the same request gets how it stands, another one is refused.
 
     A repeat in any open state sends nothing.
     """
-    order = asked.order
-    differing = differing_fields(fingerprint(order.key, order.fields()), key.fingerprint)
-    if key.operation is not order.operation:
+    request = asked.request
+    differing = differing_fields(fingerprint(request.key, request.fields()), key.fingerprint)
+    if key.operation is not request.operation:
         differing = ["operation"]
-    if key.account != order.account:
+    if key.account != request.account:
         differing = ["account", *differing]
     if differing:
         raise KeyReused(differing, request_id=key.request_id)
@@ -296,17 +295,17 @@ def _standing(record: Record, asked: _Asked, dependencies: Dependencies, budget:
     try:
         return read_card(record, dependencies, budget, permit=asked.permit)
     except RefusedByAmazon:
-        # The order did succeed: only its code cannot be read now.
+        # The request did succeed: only its code cannot be read now.
         return accepted(record, dependencies.clock.now())
 
 
 def _renew(refused: Record, asked: _Asked, dependencies: Dependencies, budget: Budget) -> Delivered | Accepted:
-    """Order again what Amazon never looked at. Of many who do so at once, the others get how the one stands."""
+    """Request again what Amazon never looked at. Of many who do so at once, the others get how the one stands."""
     record, signed = next_generation(refused, asked.record), None
     if asked.permit is None:
         record = queued_until(record, dependencies.rate_limiter.line_up(record.account))
     else:
-        signed = dependencies.amazon.sign(operation_call(record, asked.order.members), asked.account)
+        signed = dependencies.amazon.sign(operation_call(record, secret(asked.request.given)), asked.account)
         record = first_send(record, signed.sent_at, dependencies.clock.now())
     try:
         opened = dependencies.ledger.reissue(

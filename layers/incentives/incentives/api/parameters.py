@@ -1,26 +1,22 @@
-"""Reading an order from an API call."""
+"""What comes in headers and in the query, and the account that is meant."""
 
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from incentives.api.models import (
-    ActivateGiftCardBody,
-    CheckActivationStatusBody,
-    CreateGiftCardBody,
-    LoadAmazonBalanceBody,
-    parse,
-)
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import InvalidInput
-from incentives.domain.money import Money, parse_money
 from incentives.domain.single_requests.request_ids import IDEMPOTENCY_KEY_FIELD, parse_idempotency_key
 
 if TYPE_CHECKING:
     from incentives.api.gateway import ApiCall
 
-KEY_HEADER: Final = "idempotency-key"
+#: No gift card of Amazon's is this old, and nothing before it needs calendars that end.
+FIRST_DAY: Final = date(2000, 1, 1)
+
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 #: A key in quotes, as the IETF's draft of this header has it: a string of RFC 8941, without parameters.
 _QUOTED_KEY: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
@@ -38,7 +34,7 @@ def read_key(call: ApiCall) -> str:
     Raises:
         InvalidInput: names the header.
     """
-    header = call.headers.get(KEY_HEADER)
+    header = call.headers.get("idempotency-key")
     text = None if header is None else header.strip(" \t")
     if text is None or not text.startswith('"'):
         return parse_idempotency_key(text)
@@ -50,36 +46,6 @@ def read_key(call: ApiCall) -> str:
             'characters only, with a backslash before each \\ and " of the key',
         )
     return parse_idempotency_key(re.sub(r"\\(.)", r"\1", quoted[1]))
-
-
-def read_create(call: ApiCall) -> tuple[str, Money, CreateGiftCardBody]:
-    """The idempotency key, the amount and the rest of a `POST /gift-cards`.
-
-    Raises:
-        InvalidInput: names the field.
-    """
-    key = read_key(call)
-    body = parse(CreateGiftCardBody, call.json_object())
-    return key, parse_money(body.amount, body.currencyCode), body
-
-
-def read_activation(call: ApiCall) -> tuple[str, Money, ActivateGiftCardBody]:
-    """The same of a `POST /activations`."""
-    key = read_key(call)
-    body = parse(ActivateGiftCardBody, call.json_object())
-    return key, parse_money(body.amount, body.currencyCode), body
-
-
-def read_balance_load(call: ApiCall) -> tuple[str, Money, LoadAmazonBalanceBody]:
-    """The same of a `POST /balance-loads`."""
-    key = read_key(call)
-    body = parse(LoadAmazonBalanceBody, call.json_object())
-    return key, parse_money(body.amount, body.currencyCode), body
-
-
-def read_status_check(call: ApiCall) -> CheckActivationStatusBody:
-    """The body of a `POST /activations/status-check`."""
-    return parse(CheckActivationStatusBody, call.json_object())
 
 
 def prefers_async(call: ApiCall) -> bool:
@@ -103,3 +69,23 @@ def account_or_default(account: str | None, default: str | None) -> str:
     if account is None and default is None:
         raise InvalidInput("account", "is required: this deployment has no default account")
     return account or default or ""
+
+
+def read_day(text: str | None, field: str) -> date | None:
+    """A day as `YYYY-MM-DD`; None if there is none.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    if text is None:
+        return None
+    try:
+        # The form is checked by itself: the parser also takes other forms of the standard, and other scripts' digits.
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise InvalidInput(field, "must be a day such as 2026-03-01")
+    if day < FIRST_DAY:
+        raise InvalidInput(field, f"must not be before {FIRST_DAY.isoformat()}")
+    return day

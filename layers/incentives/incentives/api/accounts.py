@@ -6,14 +6,13 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Final
 
 from incentives.api.gateway import ApiCall, ApiResponse
-from incentives.api.requests import format_time
-from incentives.api.search import read_day
+from incentives.api.models import accounts as models
+from incentives.api.parameters import read_day
 from incentives.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from incentives.domain.accounts.account import Activity, CardState
     from incentives.domain.accounts.funds import Outlook
-    from incentives.domain.money import Money
 
 #: Pages of a thousand rows: no account has as many.
 PAGE_MAX: Final = 999_999
@@ -22,30 +21,17 @@ PAGE_MAX: Final = 999_999
 def funds(outlook: Outlook) -> ApiResponse:
     """200: what the account has left at Amazon, and how long it lasts."""
     days = outlook.days_remaining
-    return ApiResponse(
-        200,
-        {
-            "account": outlook.funds.account,
-            "availableFunds": money(outlook.funds.available),
-            "asOf": format_time(outlook.funds.as_of),
-            "averageDailySpend": money(outlook.average_daily_spend),
-            "daysRemaining": None if days is None else f"{days:f}",
-        },
+    told = models.Funds.of(
+        outlook.funds,
+        average_daily_spend=outlook.average_daily_spend,
+        days_remaining=None if days is None else f"{days:f}",
     )
+    return ApiResponse(200, told.dump())
 
 
 def card_state(account: str, masked_card_number: str, state: CardState) -> ApiResponse:
     """200: a physical card's state."""
-    return ApiResponse(
-        200,
-        {
-            "account": account,
-            "cardNumber": masked_card_number,
-            "cardStatus": state.status,
-            "value": money(state.value),
-            "gcExpirationDate": format_time(state.expires_at),
-        },
-    )
+    return ApiResponse(200, models.CardState.of(state, account=account, card_number=masked_card_number).dump())
 
 
 def read_activity(call: ApiCall) -> tuple[str | None, datetime, datetime, int]:
@@ -63,41 +49,21 @@ def read_activity(call: ApiCall) -> tuple[str | None, datetime, datetime, int]:
     page = query.get("page", "0")
     if not (page.isascii() and page.isdigit() and len(page) <= len(str(PAGE_MAX))):
         raise InvalidInput("page", f"must be a number from 0 to {PAGE_MAX}")
-    last_second = time(23, 59, 59, tzinfo=UTC)
     return (
         query.get("account"),
         datetime.combine(first, time(0, tzinfo=UTC)),
-        datetime.combine(last, last_second),
+        datetime.combine(last, time(23, 59, 59, tzinfo=UTC)),
         int(page),
     )
 
 
 def activity(account: str, page: int, rows: tuple[Activity, ...], total: int | None, left_out: int = 0) -> ApiResponse:
     """200: a page of what the account did, in Amazon's words."""
-    return ApiResponse(
-        200,
-        {
-            "account": account,
-            "page": page,
-            "total": total,
-            "rowsLeftOut": left_out,
-            "activities": [
-                {
-                    "requestId": row.request_id,
-                    "activityType": row.type,
-                    "activityStatus": row.status,
-                    "activityTime": format_time(row.time),
-                    "value": money(row.value),
-                    "gcId": row.gc_id,
-                    "failureCode": row.failure,
-                    "isRealOp": row.is_real,
-                }
-                for row in rows
-            ],
-        },
+    told = models.ActivityPage(
+        account=account,
+        page=page,
+        total=total,
+        rows_left_out=left_out,
+        activities=[models.Activity.of(row) for row in rows],
     )
-
-
-def money(value: Money | None) -> dict[str, str] | None:
-    """An amount as a decimal string, with its currency."""
-    return {"amount": value.amount_text, "currencyCode": value.currency} if value else None
+    return ApiResponse(200, told.dump())

@@ -1,0 +1,1 @@
+"""The bodies that callers send and are sent: each one model, for the code and for the document."""
