@@ -30,7 +30,7 @@ PACKAGES: Final = {
     "requests": {"agcod"},
     "requests_aws4auth": {"agcod"},
     "urllib3": {"agcod"},
-    "pydantic": {"api", "domain", "settings"},
+    "pydantic": {"agcod", "api", "domain", "settings"},
 }
 #: Documents the API; no function loads them, and the layer lacks them.
 DOCUMENTATION: Final = {LAYER / "api" / f"{name}.py" for name in ("openapi", "routes", "models/case_files")}
