@@ -8,7 +8,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from local import processes, settings
+from local import settings
+from local.cloud import processes
 
 # Before anything imports them: what they assert is told in full, as in files of tests.
 pytest.register_assert_rewrite(

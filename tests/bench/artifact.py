@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from local.environments import ensure_all, python_of
-from local.settings import ROOT, from_environment
+from local.settings import ROOT, from_environment, python_of
 from local.template import read
 
 #: What the Lambda runtime brings along, and no layer may hold.
@@ -63,7 +62,6 @@ class Artifact:
 
 def make(folder: Path) -> Artifact:
     """Build everything in an empty folder."""
-    ensure_all(["bench"])
     here = from_environment({})
     target = f"{here.runtime}-{here.architecture}"
     dependencies, incentives = (build_layer(name, source, target, folder / source) for name, source in _LAYERS)

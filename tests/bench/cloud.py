@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 
 from incentives.aws.clients import CLIENT_CONFIG
-from local import processes, services
+from local.cloud import processes, services
 from local.settings import (
     HOST,
     OWNER_ACCESS_KEY_ID,

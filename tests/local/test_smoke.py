@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from local.commands.smoke import FailedError, SkippedError, Smoke, run
 from local.signing import Caller, Response
-from local.smoke import FailedError, SkippedError, Smoke, run
 from local.target import Target
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:stack-operators"

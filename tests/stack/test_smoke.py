@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from local.smoke import FailedError, SkippedError, Smoke, main, run
+from local.__main__ import main
+from local.commands.smoke import FailedError, SkippedError, Smoke, run
 from local.target import Target, of_local
 from tests.stack.cloud import Cloud
 
@@ -162,6 +163,6 @@ def test_a_real_card_is_not_ordered_by_mistake(
     target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     production = replace(target, parameters={**target.parameters, "AmazonEnvironment": "production"})
-    monkeypatch.setattr("local.smoke.find", lambda _: production)
-    assert main({}) == 2
-    assert "REALLY=yes" in capsys.readouterr().out
+    monkeypatch.setattr("local.commands.smoke.reach", lambda _: production)
+    assert main(["smoke"]) == 2
+    assert "REALLY=yes" in capsys.readouterr().err

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from local import deployment, environments, keys, outputs, people, processes, services, target
+from local import keys, outputs, target
 from local.aws import client
+from local.cloud import deployment, people, processes, services
 from local.settings import (
     ACCOUNT_NAME,
     MAIL_SENDER,
@@ -28,22 +29,14 @@ Say = Callable[[str], None]
 
 # The order in which they end: first what sends, then what is sent to.
 SERVICES = ("ministack", "sandbox")
+#: How many lines a start says at most, one for each step.
+STEPS = 5
 
 
-def quiet(_line: str) -> None:
-    """Say nothing."""
-
-
-def aloud(line: str) -> None:
-    """Print a progress line."""
-    print(line, flush=True)
-
-
-def up(settings: Settings, say: Say = aloud) -> outputs.Outputs:
+def up(settings: Settings, say: Say) -> outputs.Outputs:
     """Start everything and deploy; what an earlier start left running is ended first.
 
     Raises:
-        environments.EnvironmentFailedError: an environment could not be made.
         processes.ServiceFailedError: a service or a step failed; nothing is left running then.
     """
     settings.directory.mkdir(parents=True, exist_ok=True)
@@ -83,7 +76,6 @@ def is_current(settings: Settings, deployed: outputs.Outputs) -> bool:
 
 
 def _up(settings: Settings, say: Say) -> outputs.Outputs:
-    _step(say, "environments", environments.ensure_all)
     ministack, ministack_url = _step(say, "MiniStack", lambda: services.start_ministack(settings))
     sandbox: processes.Service | None = None
     sandbox_url: str | None = None
