@@ -66,8 +66,10 @@ resume: env-project ## take up an open request by hand: REQUEST_ID=
 ## Checks
 
 .PHONY: test
-test: env lint ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
-	@$(PY) -m pytest -n 3 $(PYTEST_ARGS)
+test: env ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
+	@said=$$(mktemp); $(MAKE) --no-print-directory lint > $$said 2>&1 & lint=$$!; \
+	  $(PY) -m pytest -n 3 $(PYTEST_ARGS); tested=$$?; \
+	  wait $$lint; linted=$$?; cat $$said; rm $$said; exit $$((tested | linted))
 
 .PHONY: coverage
 coverage: env-project ## do tests in one process go through 95 % of the branches of each layer of rules? (minutes)
@@ -107,7 +109,7 @@ load: env ## more orders than Amazon takes, in real time: is every promise of th
 	@PYTHONPATH=layers/incentives $(PY) -m tests.bench.load $(LOAD_ARGS)
 
 .PHONY: bench
-bench: env env-bench ## measure starts, calls, pace, growth and dollars, each beside its baseline (BENCH=name: only this one)
+bench: env ## measure starts, calls, pace, growth and dollars, each beside its baseline (BENCH=name: only this one)
 	@PYTHONPATH=layers/incentives $(PY) -m tests.bench $(if $(BENCH),$(BENCH),--write docs/performance.md)
 
 .PHONY: lint
@@ -140,8 +142,8 @@ UV := .venvs/uv/bin/uv
 env: env-project env-sam env-ministack ## make or update all environments
 	@:
 
-.PHONY: env-project env-sam env-ministack env-audit env-bench
-env-project env-sam env-ministack env-audit env-bench: env-%: .venvs/%.$(MADE_BY)
+.PHONY: env-project env-sam env-ministack env-audit
+env-project env-sam env-ministack env-audit: env-%: .venvs/%.$(MADE_BY)
 	@:
 
 # Every process of an emulated function imports boto3 from MiniStack's environment, hence its bytecode.
@@ -159,7 +161,7 @@ env-project env-sam env-ministack env-audit env-bench: env-%: .venvs/%.$(MADE_BY
 
 .PHONY: requirements
 requirements: env-project ## pin the newest versions that fit (rewrites requirements/*.txt)
-	@for part in layers/dependencies/requirements requirements/project requirements/sam requirements/ministack requirements/audit requirements/bench; do \
+	@for part in layers/dependencies/requirements requirements/project requirements/sam requirements/ministack requirements/audit; do \
 	  .venvs/uv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make requirements' $$part.in -o $$part.txt || exit 1; done
 

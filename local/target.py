@@ -27,7 +27,8 @@ class Target:
         caller: who signs, asked each time: keys for a while are renewed under way.
         client: makes a boto3 client of a service; `config=` merges something into how it calls.
         outputs: the stack's.
-        parameters: likewise.
+        resources: finds what `resources` tells of the stack; not everybody who uses a tool may ask for that.
+        parameters: the stack's.
         is_local: whether this is the emulated cloud.
     """
 
@@ -37,6 +38,7 @@ class Target:
     caller: Callable[[], Caller] = field(repr=False)
     client: Callable[..., Any] = field(repr=False)
     outputs: Mapping[str, str]
+    resources: Callable[[], Mapping[str, str]]
     parameters: Mapping[str, str]
     is_local: bool
 
@@ -68,15 +70,20 @@ def reach(stack: str | None) -> Target:
         raise RefusedError(f"AWS refused, or was not reached: {error}") from error
 
 
-def functions(cloudformation: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client
-    """The names that CloudFormation gave to a stack's functions, by theirs in the template: `CreateGiftCard` ..."""
+def resources(cloudformation: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client
+    """The names (of queues the URLs, of workflows and topics the ARNs) of a stack's resources, by their names here."""
+    # By pages: a stack has more resources than DescribeStackResources tells of.
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
     return {
-        each["LogicalResourceId"].removesuffix("Function"): each["PhysicalResourceId"]
+        each["LogicalResourceId"]: each["PhysicalResourceId"]
         for page in pages
         for each in page["StackResourceSummaries"]
-        if each["ResourceType"] == "AWS::Lambda::Function"
     }
+
+
+def functions_of(resources: Mapping[str, str]) -> dict[str, str]:
+    """Of a stack's resources the functions, without the word: `CreateGiftCard` ..."""
+    return {name.removesuffix("Function"): each for name, each in resources.items() if name.endswith("Function")}
 
 
 def of_local(deployed: outputs.Outputs) -> Target:
@@ -89,10 +96,10 @@ def of_local(deployed: outputs.Outputs) -> Target:
             return aws.new_client(service, deployed.awsEndpointUrl, caller, config)
         return aws.client(service, deployed.awsEndpointUrl, caller)
 
-    found, parameters = _described(client("cloudformation"), deployed.stackName)
+    described = _described(client("cloudformation"), deployed.stackName)
     # The stack's own URL leads to AWS.
     return Target(
-        deployed.stackName, deployed.region, deployed.apiUrl, lambda: caller, client, found, parameters, is_local=True
+        deployed.stackName, deployed.region, deployed.apiUrl, lambda: caller, client, *described, is_local=True
     )
 
 
@@ -111,16 +118,21 @@ def _deployed(stack: str) -> Target:
         merged = _CONFIG.merge(config) if config else _CONFIG
         return session.client(service, config=merged)  # type: ignore[call-overload] # typed per literal name only
 
-    found, parameters = _described(client("cloudformation"), stack)
-    url = found.get("ApiUrl", "").rstrip("/")
+    described = _described(client("cloudformation"), stack)
+    url = described[0].get("ApiUrl", "").rstrip("/")
     if not url:
         raise RefusedError(f"The stack {stack} has no output ApiUrl: is it an Incentives Gateway?")
-    return Target(stack, session.region_name, url, signer, client, found, parameters, is_local=False)
+    return Target(stack, session.region_name, url, signer, client, *described, is_local=False)
 
 
-def _described(cloudformation: Any, stack: str) -> tuple[dict[str, str], dict[str, str]]:  # noqa: ANN401 - a boto3 client
+def _described(
+    cloudformation: Any,  # noqa: ANN401 - a boto3 client
+    stack: str,
+) -> tuple[dict[str, str], Callable[[], dict[str, str]], dict[str, str]]:
+    """Outputs, resources and parameters of a stack."""
     found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     return (
         {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])},
+        cache(lambda: resources(cloudformation, stack)),
         {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])},
     )

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.settings import RefusedError
 from local.signing import Response
-from local.target import Target, functions, reach
+from local.target import Target, functions_of, reach
 from local.terminal import StackVariable, bar
 
 #: For a request that was answered 202, or a workflow, to end.
@@ -71,7 +71,7 @@ class Smoke:
     def parameters(self) -> str:
         """What the stack was deployed with last has come to every function, as it is called."""
         cloudformation = self.target.client("cloudformation")
-        names = functions(cloudformation, self.target.stack)
+        names = functions_of(self.target.resources())
         wanted = self._by_variable(cloudformation)
         old = [
             f"{parameter} of {called}"
@@ -161,7 +161,7 @@ class Smoke:
         request_id = self.card["requestId"]
         workflows = self.target.client("stepfunctions")
         started = workflows.start_execution(
-            stateMachineArn=self.target.outputs["StateMachineArn"],
+            stateMachineArn=self.target.resources()["RecoverRequestStateMachine"],
             name=f"{request_id}-{self.key}"[:80],
             input=json.dumps({"requestId": request_id, "epoch": 0}),
         )

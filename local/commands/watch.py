@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from local.target import Target, find, functions
+from local.target import Target, find
 from local.terminal import AsJson, StackVariable, console, print_json, table
 
 NAMESPACE: Final = "IncentivesGateway"
@@ -103,9 +103,9 @@ class Screen:
             "open": each_of("unknown", "oldestSeconds", "waiting"),
             "recoveries": self._recoveries(),
             "backlog": {
-                "queued": self._length("BacklogQueueUrl"),
-                "deadLetters": self._length("BacklogDeadLettersUrl"),
-                "failuresOfSchedules": self._length("FailuresQueueUrl"),
+                "queued": self._length("BacklogQueue"),
+                "deadLetters": self._length("BacklogDeadLetters"),
+                "failuresOfSchedules": self._length("FailuresQueue"),
             },
             "pacedWaitMilliseconds": each_of("median", "p99"),
             "pace": each_of("slotsMissed", "throttled"),
@@ -152,25 +152,27 @@ class Screen:
                         found.add(named[dimension])
         return sorted(found)
 
-    def _length(self, output: str) -> int:
+    def _length(self, queue: str) -> int:
         """How many messages there are in a queue, those in hand included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self._target.client("sqs").get_queue_attributes(
-            QueueUrl=self._target.outputs[output], AttributeNames=names
+            QueueUrl=self._target.resources()[queue], AttributeNames=names
         )["Attributes"]
         return sum(int(found.get(name, 0)) for name in names)
 
     def _recoveries(self) -> int:
         """How many recoveries are under way; more than a page of them are not counted."""
         page = self._target.client("stepfunctions").list_executions(
-            stateMachineArn=self._target.outputs["StateMachineArn"], statusFilter="RUNNING", maxResults=RECOVERIES_MAX
+            stateMachineArn=self._target.resources()["RecoverRequestStateMachine"],
+            statusFilter="RUNNING",
+            maxResults=RECOVERIES_MAX,
         )
         return len(page["executions"])
 
 
 def watch_accounts_once(target: Target) -> None:
     """Have the local cloud watch its accounts now: its schedule would come in an hour."""
-    name = functions(target.client("cloudformation"), target.stack)["WatchAccount"]
+    name = target.resources()["WatchAccountFunction"]
     target.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
 
 

@@ -116,7 +116,7 @@ def command(secrets_manager: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     def find(stack: str) -> Target:
         outputs = {"AccountSecretPrefix": "prefix"} if stack == "stack" else {}
         signer = Caller("AKIDEXAMPLE", "dummy")
-        return Target(stack, "", "", lambda: signer, lambda _: secrets_manager, outputs, {}, is_local=False)
+        return Target(stack, "", "", lambda: signer, lambda _: secrets_manager, outputs, dict, {}, is_local=False)
 
     monkeypatch.setattr("local.commands.put_keys.find", find)
     for name in ("ACCOUNT", "STACK", "PARTNER_ID", "MARKETPLACE", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PENDING"):

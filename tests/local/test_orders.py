@@ -125,7 +125,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def run(*given: str, steps: Iterable[Step], puts: Iterable[int] = ()) -> Run:
         api = Api([*steps], put_responses=[*puts])
         target = Target(
-            "stack", "us-east-1", BASE, lambda: Caller("KEY", "dummy"), lambda _: None, {}, {}, is_local=True
+            "stack", "us-east-1", BASE, lambda: Caller("KEY", "dummy"), lambda _: None, {}, dict, {}, is_local=True
         )
         monkeypatch.setattr("local.commands.order.reach", lambda stack: target)
         monkeypatch.setattr("local.target.send", api.call)

@@ -46,7 +46,7 @@ def command(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Callable[.
             return functions
 
         return Target(
-            stack, "", "", lambda: Caller("AKIDEXAMPLE", "dummy"), client, functions.outputs, {}, is_local=False
+            stack, "", "", lambda: Caller("AKIDEXAMPLE", "dummy"), client, functions.outputs, dict, {}, is_local=False
         )
 
     monkeypatch.setattr("local.commands.rotate_keys.find", find)

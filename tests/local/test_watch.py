@@ -72,11 +72,12 @@ def lines(metrics: dict[Key, dict[float, float]]) -> list[str]:
         api_url="https://api.example",
         caller=lambda: Caller("AKIDEXAMPLE", "dummy"),
         client=lambda _: cloud,
-        outputs={
-            "StateMachineArn": "machine",
-            "BacklogQueueUrl": "backlog",
-            "BacklogDeadLettersUrl": "dead",
-            "FailuresQueueUrl": "failures",
+        outputs={},
+        resources=lambda: {
+            "RecoverRequestStateMachine": "machine",
+            "BacklogQueue": "backlog",
+            "BacklogDeadLetters": "dead",
+            "FailuresQueue": "failures",
         },
         parameters={},
         is_local=True,

@@ -120,9 +120,10 @@ def test_a_version_that_keeps_its_environment_is_told(cloud: Cloud, target: Targ
 
 
 def test_a_step_that_fails_says_what_to_do_and_the_card_is_cancelled_all_the_same(cloud: Cloud, target: Target) -> None:
-    # given a deployment whose workflow is not where its outputs say
-    gone = target.outputs["StateMachineArn"] + "-gone"
-    broken = replace(target, outputs={**target.outputs, "StateMachineArn": gone})
+    # given a deployment whose workflow is not where its resources say
+    found = target.resources()
+    gone = {**found, "RecoverRequestStateMachine": found["RecoverRequestStateMachine"] + "-gone"}
+    broken = replace(target, resources=lambda: gone)
     said: list[str] = []
 
     class Impatient(Smoke):
