@@ -189,7 +189,7 @@ class _Process:
                     self.backlog.put(request_id, delay_seconds=1.0)
 
     @staticmethod
-    def _recover(request_id: str, epoch: int, dependencies: Dependencies) -> bool:
+    def _recover(request_id: str, epoch: int, dependencies: Ports) -> bool:
         threading.Thread(target=run_execution, args=(request_id, epoch, dependencies), daemon=True).start()
         return True
 
