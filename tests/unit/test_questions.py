@@ -400,18 +400,19 @@ def test_a_wrong_member_is_named_with_its_path_and_not_quoted(model: Any, member
     assert NUMBER not in str(told.value)
 
 
-def test_options_pass_through_as_amazon_names_them() -> None:
+def test_what_is_given_passes_through_as_the_ledger_names_it() -> None:
     body = parse(
         LoadAmazonBalanceBody,
         LOAD | {"programId": "P1", "productType": "V1", "transactionSource": SOURCE, "notification": {"a": [1]}},
     )
-    assert body.options() == {
+    assert body.given() == {
+        "account": LOAD["customerAccount"],
         "programId": "P1",
         "productType": "V1",
         "transactionSource": SOURCE,
         "notification": {"a": [1]},
     }
-    assert parse(ActivateGiftCardBody, ACTIVATION).options() == {}
+    assert parse(ActivateGiftCardBody, ACTIVATION).given() == {"cardNumber": NUMBER}
 
 
 def test_a_body_is_shown_without_what_it_holds() -> None:

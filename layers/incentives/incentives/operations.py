@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from incentives.bootstrap import container
 from incentives.api import parameters, single_requests
@@ -13,27 +13,15 @@ from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from incentives.api.gateway import ApiCall, ApiResponse
     from incentives.api.models.single_requests import IssueBody
     from incentives.domain.operations import Operation
     from incentives.invocation import Function
     from incentives.usecases.dependencies import Budget
 
-Body = TypeVar("Body", bound="IssueBody")
 
-
-def issue_of(
-    operation: Operation, model: type[Body], given: Callable[[Body], Mapping[str, Any]]
-) -> Function[dict[str, Any]]:
-    """The function that carries out an operation: 201 new, 200 repeated, 202 not known yet.
-
-    Args:
-        operation: which.
-        model: of the call's body.
-        given: what of a body is kept beside its amount, see `NewRequest`.
-    """
+def issue_of(operation: Operation, model: type[IssueBody]) -> Function[dict[str, Any]]:
+    """The function that carries out an operation: 201 new, 200 repeated, 202 not known yet."""
 
     @api_function
     def handler(call: ApiCall, budget: Budget) -> ApiResponse:
@@ -45,7 +33,7 @@ def issue_of(
             account=parameters.account_or_default(body.account, container.settings.default_account),
             value=value,
             on_unknown=Intent(body.on_unknown),
-            given=given(body),
+            given=body.given(),
             caller=call.caller,
         )
         later = parameters.prefers_async(call)
