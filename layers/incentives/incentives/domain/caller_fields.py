@@ -94,6 +94,14 @@ FIELDS: Final = {
             length_max=100,  # Unicode characters, as Amazon limits it
         ),
         CallerField(
+            name="costCenter",
+            sent_with=frozenset(),
+            is_shown=True,
+            column="cost_center",
+            pattern="[A-Za-z0-9-]{1,32}",
+            form="1 to 32 letters, digits and hyphens",
+        ),
+        CallerField(
             name="programId",
             sent_with=_ISSUING,
             pattern="[A-Za-z0-9]{1,100}",

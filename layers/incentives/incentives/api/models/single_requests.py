@@ -54,6 +54,9 @@ class IssueBody(Body):
     external_reference: Annotated[str, Declared("externalReference")] | None = Field(
         None, description="The caller's own reference, passed to Amazon.", examples=["invoice 17"]
     )
+    cost_center: Annotated[str, Declared("costCenter")] | None = Field(
+        None, description="What finance allocates the amount to; not passed to Amazon.", examples=["EMEA-4711"]
+    )
     program_id: Annotated[str, Declared("programId")] | None = Field(
         None, description="Of a reseller's programme that Amazon has approved."
     )
@@ -126,6 +129,7 @@ class IssuedResponse(Response):
     amount: Amount
     currency_code: Currency
     external_reference: str | None = Field(description="The caller's own reference.", examples=["invoice 17"])
+    cost_center: str | None = Field(description="What finance allocates the amount to.", examples=["EMEA-4711"])
     created_at: Time = Field(examples=["2026-03-01T12:00:00Z"])
     updated_at: Time = Field(examples=["2026-03-01T12:00:01Z"])
     due_at: Time | None = Field(
