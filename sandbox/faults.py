@@ -61,7 +61,7 @@ LATE_RESPONSES = ("drop", "resend", "timeout", "connectionLost", "page")
 
 
 class FaultError(ValueError):
-    """A fault that cannot be scripted; the text says which member is wrong."""
+    """A fault that cannot be scripted; the text says which field is wrong."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ _COMMON = {"operation", "calls", "kind", "when", "requestId"}
 
 
 def parse_rule(number: int, description: Mapping[str, object]) -> Rule:
-    """The rule that a JSON object describes. Raises FaultError, naming the member that is wrong."""
+    """The rule that a JSON object describes. Raises FaultError, naming the field that is wrong."""
     kind = description.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise FaultError(f"kind is one of {', '.join(sorted(KINDS))}")

@@ -61,7 +61,7 @@ class Account:
 
     @property
     def home_currency(self) -> str:
-        """The currency that GetAvailableFunds answers in."""
+        """The currency that GetAvailableFunds responds in."""
         return next(iter(self.limits))
 
 

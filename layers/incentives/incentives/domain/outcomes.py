@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ClaimCode:
-    """A gift card's claim code: it lives in memory and in the one HTTP answer that asked for it.
+    """A gift card's claim code: it lives in memory and in the one HTTP response that delivers it.
 
     Text conversion never shows it, so that a log line, a traceback or an f-string cannot leak it.
     """
@@ -48,7 +48,7 @@ class ClaimCode:
 
 @dataclass(frozen=True, slots=True)
 class AmazonError:
-    """An error as Amazon named it. Every part may be missing in a real answer.
+    """An error as Amazon named it. Every part may be missing in a real response.
 
     Attributes:
         code: F-code, e.g. `F200`.
@@ -87,7 +87,7 @@ class UnknownBecause(StrEnum):
     CONNECTION_LOST = "connectionLost"
     OVERLOADED = "overloaded"  # something behind Amazon's front door was throttled, perhaps halfway
     NOT_READY = "notReady"  # SUCCESS, but its card is neither live nor ended yet
-    UNREADABLE = "unreadable"  # a response that is no response to what was asked
+    UNREADABLE = "unreadable"  # a response, but none to what was asked
     NO_RESPONSE_RECORDED = "noAnswerRecorded"  # the process died between the send and its record
 
 
@@ -167,7 +167,7 @@ class Reversed:
 
 @dataclass(frozen=True, slots=True)
 class NoSuchRequest:
-    """Amazon knows nothing of the request id. Proves nothing before the in-flight window."""
+    """Amazon knows nothing of the request id. Proves nothing before the in-flight window is over."""
 
     error: AmazonError = AmazonError()
 

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 #: Two responses "no such request" count only this far apart: one read may be stale.
 NO_SUCH_REQUEST_APART: Final = timedelta(seconds=60)
 
-#: Generation 0, 1 and 2: an order that fails to settle three times is for people.
+#: Generation 0, 1 and 2: a request that fails to settle three times is for people.
 GENERATIONS_MAX: Final = 3
 
 #: The errorTypes with which Amazon says that a card was activated under another request id (F2010).
@@ -224,7 +224,7 @@ def after_operation(  # noqa: C901, PLR0911 - one branch per row of the table of
                 begin_reversal(replace(read, card_seen=True, gc_id=gc_id), Cause.REFUNDED, now),
             )
         case Conflict(kind=kind, gc_id=gc_id, error=error):
-            # Something is charged that nobody ordered. Not ours to reverse by guess, never ours to deliver. Should
+            # Something is charged that nobody asked for. Not ours to reverse by guess, never ours to deliver. Should
             # operators start another round, a refusal of the repeat does not mean that nothing is charged.
             return change_from(
                 record,

@@ -39,7 +39,7 @@ def issue_messages(messages: Sequence[Mapping[str, Any]], dependencies: Dependen
 
 
 def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) -> None:
-    """Issue one request, if it is still to be issued; one that has to wait longer is put back.
+    """Issue one request, if it is still to be issued; one that has to wait longer is requeued.
 
     Raises:
         LedgerUnavailable: take it up again; what was sent is in the ledger.
@@ -52,7 +52,7 @@ def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) ->
         now = dependencies.clock.now()
         step = next_step(record, now)
         if not isinstance(step, SendOperation | Settle):
-            # Something else than the pace holds it up, for instance a missing key: not before it is due.
+            # Something else than the rate limit delays it, for instance a missing key: not before it is due.
             requeue(record, dependencies)
             return
         if isinstance(step, Settle):
