@@ -25,49 +25,51 @@ help: ## show this list
 
 .PHONY: run
 run: env ## start everything, issue one gift card, stay until Ctrl-C
-	@exec $(PY) -m local.run
+	@exec $(PY) -m local run
 
 .PHONY: up
 up: env ## the same in the background (INCENTIVES_ENDPOINT=URL: against another Incentives API)
-	@$(PY) -m local.run --background
+	@$(PY) -m local run --background
 
 .PHONY: down
 down: env-project ## stop what `make up` started
-	@$(PY) -m local.down
+	@$(PY) -m local down
 
 .PHONY: call
 call: env-project ## sign and send one request: METHOD=POST ROUTE=/gift-cards KEY=order-1 BODY='{"amount": "25.00", ...}'
-	@$(PY) -m local.call
+	@$(PY) -m local call
 
 .PHONY: put-keys
 put-keys: env-project ## store an account's keys: ACCOUNT= PARTNER_ID= MARKETPLACE= ACCESS_KEY_ID= [STACK=] [PENDING=1] [PARK_WHEN_UNFUNDED=1], the secret is asked for
-	@$(PY) -m local.put_keys
+	@$(PY) -m local put-keys
 
 .PHONY: rotate-keys
 rotate-keys: env-project ## prove and promote a pending key, watch it, tell when the old one may go: ACCOUNT= [STACK=]
-	@$(PY) -m local.rotate_keys
+	@$(PY) -m local rotate-keys
 
 .PHONY: order
 order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea"]; ARGS="--order ID" watches one
-	@$(PY) -m local.orders $(if $(FILE),"$(FILE)") $(ARGS)
+	@$(PY) -m local order $(if $(FILE),"$(FILE)") $(ARGS)
 
 .PHONY: watch
 watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C ([STACK=name], ARGS=--once)
-	@$(PY) -m local.watch $(ARGS)
+	@$(PY) -m local watch $(ARGS)
 
 .PHONY: smoke
 smoke: env-project ## try a deployment: its parameters, one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=]
-	@$(PY) -m local.smoke
+	@$(PY) -m local smoke
 
 .PHONY: resume
 resume: env-project ## take up an open request by hand: REQUEST_ID=
-	@$(PY) -m local.resume "$(REQUEST_ID)"
+	@$(PY) -m local resume "$(REQUEST_ID)"
 
 ## Checks
 
 .PHONY: test
-test: env lint ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
-	@$(PY) -m pytest -n 3 $(PYTEST_ARGS)
+test: env ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
+	@said=$$(mktemp); $(MAKE) --no-print-directory lint > $$said 2>&1 & lint=$$!; \
+	  $(PY) -m pytest -n 3 $(PYTEST_ARGS); tested=$$?; \
+	  wait $$lint; linted=$$?; cat $$said; rm $$said; exit $$((tested | linted))
 
 .PHONY: coverage
 coverage: env-project ## do tests in one process go through 95 % of the branches of each layer of rules? (minutes)
@@ -96,7 +98,7 @@ chaos: env ## five minutes of mixed load on the local cloud, with kills and faul
 
 .PHONY: audit
 audit: env-project env-audit ## known vulnerabilities in every pinned package, and a scan of the template
-	@$(PY) -m local.audit
+	@$(PY) -m local audit
 
 .PHONY: bulk
 bulk: env ## a bulk order of a thousand cards on the local cloud, with faults; prints the pace that it reached
@@ -107,7 +109,7 @@ load: env ## more orders than Amazon takes, in real time: is every promise of th
 	@PYTHONPATH=layers/incentives $(PY) -m tests.bench.load $(LOAD_ARGS)
 
 .PHONY: bench
-bench: env env-bench ## measure starts, calls, pace, growth and dollars, each beside its baseline (BENCH=name: only this one)
+bench: env ## measure starts, calls, pace, growth and dollars, each beside its baseline (BENCH=name: only this one)
 	@PYTHONPATH=layers/incentives $(PY) -m tests.bench $(if $(BENCH),$(BENCH),--write docs/performance.md)
 
 .PHONY: lint
@@ -131,22 +133,40 @@ openapi: env-project ## write docs/openapi.json, docs/errors.md and docs/marketp
 
 ## Environments
 
-.PHONY: env
-env: ## make or update all environments
-	@$(PYTHON) -m local.environments
+# One for each tool, because their pins of boto3 exclude each other. A stamp is made anew for newer pins; its name tells the
+# interpreter and the folder, neither of which an environment survives.
+MADE_BY := $(shell $(PYTHON) -c 'import os, sys, zlib; print(zlib.crc32(repr((sys.version, sys.base_prefix, os.getcwd())).encode()))')
+UV := .venvs/uv/bin/uv
 
-.PHONY: env-project env-sam env-audit env-bench
-env-project env-sam env-audit env-bench: env-%:
-	@$(PYTHON) -m local.environments $*
+.PHONY: env
+env: env-project env-sam env-ministack ## make or update all environments
+	@:
+
+.PHONY: env-project env-sam env-ministack env-audit
+env-project env-sam env-ministack env-audit: env-%: .venvs/%.$(MADE_BY)
+	@:
+
+# Every process of an emulated function imports boto3 from MiniStack's environment, hence its bytecode.
+.venvs/%.$(MADE_BY): requirements/%.txt | .venvs/uv.$(MADE_BY)
+	@echo "environment $* ..."
+	@$(UV) venv --quiet --clear --python .venvs/uv/bin/python .venvs/$*
+	@$(UV) pip sync --quiet --python .venvs/$* $(if $(filter ministack,$*),--compile-bytecode) $<
+	@rm -f .venvs/$*.* && touch $@
+
+.venvs/uv.$(MADE_BY): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.")'
+	@$(PYTHON) -m venv --clear .venvs/uv
+	@.venvs/uv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@rm -f .venvs/uv.* && touch $@
 
 .PHONY: requirements
 requirements: env-project ## pin the newest versions that fit (rewrites requirements/*.txt)
-	@for part in layers/dependencies/requirements requirements/project requirements/sam requirements/ministack requirements/audit requirements/bench; do \
+	@for part in layers/dependencies/requirements requirements/project requirements/sam requirements/ministack requirements/audit; do \
 	  .venvs/uv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make requirements' $$part.in -o $$part.txt || exit 1; done
 
 .PHONY: clean
 clean: ## stop the local cloud and remove all that was made here
-	@if [ -x $(PY) ]; then $(PY) -m local.down; fi
+	@if [ -x $(PY) ]; then $(PY) -m local down; fi
 	@rm -rf .venvs .local .local-* .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Starts the whole system on one machine: environments, emulated cloud, sandbox, deployment, first card."""
+"""One machine's cloud, and the command line: `python -m local`, which the Makefile's targets call."""
 
 import sys
 from pathlib import Path

@@ -9,7 +9,7 @@ from botocore.config import Config
 from local.settings import REGION
 from local.signing import Caller
 
-# Nothing on the loopback interface takes long; a repeat hides what a test wants to see.
+# Nothing on the loopback interface takes long; a repeat hides what a test wants to see. No proxy leads there.
 _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2, "mode": "standard"}, proxies={})
 
 
@@ -19,10 +19,10 @@ def client(service: str, endpoint_url: str, caller: Caller) -> Any:  # noqa: ANN
     return new_client(service, endpoint_url, caller)
 
 
-def new_client(service: str, endpoint_url: str, caller: Caller) -> Any:  # noqa: ANN401 - as above
+def new_client(service: str, endpoint_url: str, caller: Caller, config: Config | None = None) -> Any:  # noqa: ANN401 - as above
     """A boto3 client that signs as ``caller`` and knows nothing of this machine's AWS settings."""
     session: Any = _session(caller)
-    return session.client(service, endpoint_url=endpoint_url, config=_CONFIG)
+    return session.client(service, endpoint_url=endpoint_url, config=_CONFIG.merge(config) if config else _CONFIG)
 
 
 def resource(service: str, endpoint_url: str, caller: Caller) -> Any:  # noqa: ANN401 - as above

@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local.settings import RefusedError
+
 
 @dataclass(frozen=True)
 class AccountKeys:
@@ -31,10 +33,6 @@ class AccountKeys:
                 **parks,
             }
         )
-
-
-class NothingToRotateError(Exception):
-    """There is no key yet that a pending one could take the place of."""
 
 
 def parks_now(secrets_manager: Any, secret_id: str) -> bool:  # noqa: ANN401 - a boto3 client
@@ -62,7 +60,7 @@ def put_pending(secrets_manager: Any, secret_id: str, keys: AccountKeys, created
 
     Raises:
         ClientError: Secrets Manager refused.
-        NothingToRotateError: there is no secret.
+        RefusedError: there is no secret.
     """
     try:
         # Without the label named, the key would be live at once.
@@ -72,7 +70,7 @@ def put_pending(secrets_manager: Any, secret_id: str, keys: AccountKeys, created
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
-        raise NothingToRotateError("The account has no keys yet: leave out PENDING=1.") from error
+        raise RefusedError("The account has no keys yet: leave out PENDING=1.") from error
 
 
 def put(secrets_manager: Any, secret_id: str, keys: AccountKeys, created_at: datetime) -> str:  # noqa: ANN401 - a boto3 client

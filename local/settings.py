@@ -38,6 +38,10 @@ PARTNER_ACCESS_KEY_ID = "LOCALPARTNERDUMMYKEY"
 PARTNER_SECRET_ACCESS_KEY = "local-partner-dummy-secret"  # noqa: S105 - an obvious dummy
 
 
+class RefusedError(Exception):
+    """What was asked for cannot be done; the message says why, and what to do."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """One local cloud. Ports are None where any free one will do.
@@ -88,7 +92,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings.
 
     Raises:
-        ValueError: a port is no number.
+        RefusedError: a port is no number.
     """
     return Settings(
         directory=(ROOT / environment.get("INCENTIVES_LOCAL_DIR", ".local")).resolve(),
@@ -96,6 +100,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         sandbox_port=_port(environment, "SANDBOX_PORT"),
         incentives_endpoint=environment.get("INCENTIVES_ENDPOINT", "").rstrip("/") or None,
     )
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of an environment, which `make env` and the targets that need it make."""
+    return ROOT / ".venvs" / name / "bin" / "python"
 
 
 def free_port() -> int:
@@ -111,5 +120,5 @@ def _port(environment: Mapping[str, str], name: str) -> int | None:
     if not value:
         return None
     if not value.isdigit() or not 0 < int(value) < 2**16:
-        raise ValueError(f"{name} must be a port number, not {value!r}.")
+        raise RefusedError(f"{name} must be a port number, not {value!r}.")
     return int(value)

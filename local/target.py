@@ -7,16 +7,14 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local import aws, outputs, settings
+from local.settings import RefusedError
 from local.signing import Caller, Response, send
 
 # A person waits: what does not answer within seconds is told, not waited for.
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 4, "mode": "standard"})
-
-
-class NoTargetError(Exception):
-    """There is no such deployment, or nobody can sign; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +25,10 @@ class Target:
         stack: its name.
         api_url: without the route.
         caller: who signs, asked each time: keys for a while are renewed under way.
-        client: makes a boto3 client of a service.
+        client: makes a boto3 client of a service; `config=` merges something into how it calls.
         outputs: the stack's.
-        parameters: likewise.
+        resources: finds what `resources` tells of the stack; not everybody who uses a tool may ask for that.
+        parameters: the stack's.
         is_local: whether this is the emulated cloud.
     """
 
@@ -37,8 +36,9 @@ class Target:
     region: str
     api_url: str
     caller: Callable[[], Caller] = field(repr=False)
-    client: Callable[[str], Any] = field(repr=False)
+    client: Callable[..., Any] = field(repr=False)
     outputs: Mapping[str, str]
+    resources: Callable[[], Mapping[str, str]]
     parameters: Mapping[str, str]
     is_local: bool
 
@@ -53,7 +53,8 @@ def find(stack: str | None) -> Target:
     """The deployed stack of that name; the local cloud without one.
 
     Raises:
-        NoTargetError, outputs.NotDeployedError
+        RefusedError: it is no Incentives Gateway, or nobody can sign.
+        outputs.NotDeployedError: there is no local cloud.
         botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: AWS refused, or was not reached.
     """
     if stack:
@@ -61,15 +62,28 @@ def find(stack: str | None) -> Target:
     return of_local(outputs.load(settings.from_environment().outputs_file))
 
 
-def functions(cloudformation: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client
-    """The names that CloudFormation gave to a stack's functions, by theirs in the template: `CreateGiftCard` ..."""
+def reach(stack: str | None) -> Target:
+    """`find`, but `RefusedError` when AWS refuses: for commands in which it has no other part."""
+    try:
+        return find(stack)
+    except (ClientError, BotoCoreError) as error:
+        raise RefusedError(f"AWS refused, or was not reached: {error}") from error
+
+
+def resources(cloudformation: Any, stack: str) -> dict[str, str]:  # noqa: ANN401 - a boto3 client
+    """The names (of queues the URLs, of workflows and topics the ARNs) of a stack's resources, by their names here."""
+    # By pages: a stack has more resources than DescribeStackResources tells of.
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
     return {
-        each["LogicalResourceId"].removesuffix("Function"): each["PhysicalResourceId"]
+        each["LogicalResourceId"]: each["PhysicalResourceId"]
         for page in pages
         for each in page["StackResourceSummaries"]
-        if each["ResourceType"] == "AWS::Lambda::Function"
     }
+
+
+def functions_of(resources: Mapping[str, str]) -> dict[str, str]:
+    """Of a stack's resources the functions, without the word: `CreateGiftCard` ..."""
+    return {name.removesuffix("Function"): each for name, each in resources.items() if name.endswith("Function")}
 
 
 def of_local(deployed: outputs.Outputs) -> Target:
@@ -77,13 +91,15 @@ def of_local(deployed: outputs.Outputs) -> Target:
     caller = Caller(deployed.accessKeyId, deployed.secretAccessKey)
 
     @cache
-    def client(service: str) -> Any:  # noqa: ANN401 - made at run time
+    def client(service: str, config: Config | None = None) -> Any:  # noqa: ANN401 - made at run time
+        if config:
+            return aws.new_client(service, deployed.awsEndpointUrl, caller, config)
         return aws.client(service, deployed.awsEndpointUrl, caller)
 
-    found, parameters = _described(client("cloudformation"), deployed.stackName)
+    described = _described(client("cloudformation"), deployed.stackName)
     # The stack's own URL leads to AWS.
     return Target(
-        deployed.stackName, deployed.region, deployed.apiUrl, lambda: caller, client, found, parameters, is_local=True
+        deployed.stackName, deployed.region, deployed.apiUrl, lambda: caller, client, *described, is_local=True
     )
 
 
@@ -91,26 +107,32 @@ def _deployed(stack: str) -> Target:
     session = boto3.Session()
     credentials = session.get_credentials()
     if credentials is None or session.region_name is None:
-        raise NoTargetError("AWS credentials and a region are needed: set AWS_PROFILE and AWS_REGION.")
+        raise RefusedError("AWS credentials and a region are needed: set AWS_PROFILE and AWS_REGION.")
 
     def signer() -> Caller:
         frozen = credentials.get_frozen_credentials()
         return Caller(frozen.access_key or "", frozen.secret_key or "", frozen.token)
 
     @cache
-    def client(service: str) -> Any:  # noqa: ANN401 - made at run time
-        return session.client(service, config=_CONFIG)  # type: ignore[call-overload] # typed per literal name only
+    def client(service: str, config: Config | None = None) -> Any:  # noqa: ANN401 - made at run time
+        merged = _CONFIG.merge(config) if config else _CONFIG
+        return session.client(service, config=merged)  # type: ignore[call-overload] # typed per literal name only
 
-    found, parameters = _described(client("cloudformation"), stack)
-    url = found.get("ApiUrl", "").rstrip("/")
+    described = _described(client("cloudformation"), stack)
+    url = described[0].get("ApiUrl", "").rstrip("/")
     if not url:
-        raise NoTargetError(f"The stack {stack} has no output ApiUrl: is it an Incentives Gateway?")
-    return Target(stack, session.region_name, url, signer, client, found, parameters, is_local=False)
+        raise RefusedError(f"The stack {stack} has no output ApiUrl: is it an Incentives Gateway?")
+    return Target(stack, session.region_name, url, signer, client, *described, is_local=False)
 
 
-def _described(cloudformation: Any, stack: str) -> tuple[dict[str, str], dict[str, str]]:  # noqa: ANN401 - a boto3 client
+def _described(
+    cloudformation: Any,  # noqa: ANN401 - a boto3 client
+    stack: str,
+) -> tuple[dict[str, str], Callable[[], dict[str, str]], dict[str, str]]:
+    """Outputs, resources and parameters of a stack."""
     found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     return (
         {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])},
+        cache(lambda: resources(cloudformation, stack)),
         {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])},
     )

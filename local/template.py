@@ -1,5 +1,6 @@
-"""Reads template.yaml as data: CloudFormation's short forms become their long ones."""
+"""Reads template.yaml as data: CloudFormation's short forms become their long ones, and an alias becomes a copy."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import yaml
 _PLAIN = {"Ref", "Condition"}
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # ten times as fast, where it is
     """YAML with CloudFormation's tags."""
 
 
@@ -29,9 +30,10 @@ _Loader.add_multi_constructor("!", _construct)
 
 
 def read(file: Path) -> dict[str, Any]:
-    """The template, intrinsic functions in their long form."""
+    """The template, intrinsic functions in their long form. No two parts of it are the same object."""
     # The loader is SafeLoader with constructors that make plain data only.
-    return cast("dict[str, Any]", yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader))  # noqa: S506
+    shared = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    return cast("dict[str, Any]", json.loads(json.dumps(shared)))
 
 
 def gateway_responses(template: dict[str, Any]) -> dict[str, dict[str, Any]]:

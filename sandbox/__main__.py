@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import ssl
@@ -11,8 +12,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from sandbox.gateway import Settings, make_account
-from sandbox.options import OptionError, Options, changed
+from sandbox.models import told
+from sandbox.options import Options, changed
 from sandbox.server import running
 from sandbox.values import CURRENCIES
 
@@ -62,7 +66,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def settings_of(given: argparse.Namespace) -> Settings:
-    """The settings that the command line asks for. Raises OptionError."""
+    """The settings that the command line asks for. Raises ValueError, pydantic's for an option."""
     wanted = dict(_named(each) for each in given.option)
     named = {"lateActivate": given.late_activate, "lateLoad": given.late_load, "pageIndex": given.page_index}
     wanted.update({name: value for name, value in named.items() if value is not None})
@@ -74,16 +78,11 @@ def settings_of(given: argparse.Namespace) -> Settings:
 def _named(text: str) -> tuple[str, object]:
     name, separator, value = text.partition("=")
     if not separator:
-        raise OptionError(f"--option takes NAME=VALUE, not {text!r}")
-    words: dict[str, object] = {"true": True, "false": False, "null": None, "none": None}
-    if value.lower() in words:
-        return name, words[value.lower()]
-    for number in (int, float):
-        try:
-            return name, number(value)
-        except ValueError:
-            continue
-    return name, value
+        raise ValueError(f"--option takes NAME=VALUE, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def make_tls(host: str, ca_file: Path | None) -> ssl.SSLContext:
@@ -106,8 +105,8 @@ def main(argv: Sequence[str]) -> int:
     given = arguments(argv)
     try:
         settings = settings_of(given)
-    except OptionError as problem:
-        print(f"error: {problem}", file=sys.stderr)
+    except ValueError as problem:
+        print(f"error: {told(problem) if isinstance(problem, ValidationError) else problem}", file=sys.stderr)
         return 2
     stopped = threading.Event()
 

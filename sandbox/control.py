@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
-from typing import TypeAlias
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from sandbox.activations import CARD_NUMBER_LENGTH, with_check_digits
 from sandbox.clock import Clock
 from sandbox.errors import ERRORS
-from sandbox.faults import FaultError
 from sandbox.gateway import Sandbox, make_account
 from sandbox.loads import CUSTOMER_STATES
-from sandbox.options import OptionError, as_json, changed
+from sandbox.models import Amount, Body, Count, Seconds, Text, one_of, told
+from sandbox.options import as_json, changed
 from sandbox.report import report
 from sandbox.values import CURRENCIES, Money, iso, parse_iso, quantised
 from sandbox.world import Account, Limits, PhysicalCard
 
 PREFIX = "/_sandbox/"
-# About 30 years: further away, dates no longer fit into the formats of the API.
-CLOCK_SECONDS_MAX = 10**9
-Body: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,18 @@ class Desk:
 
     sandbox: Sandbox
     clock: Clock
-    body: Body
+    body: Mapping[str, object]
 
 
 Handler: TypeAlias = Callable[[Desk], object]
+B = TypeVar("B", bound=Body)
 
 
 class ControlError(ValueError):
     """A control request that cannot be followed; the text says why. Answered with 400."""
 
 
-def handle(sandbox: Sandbox, clock: Clock, method: str, path: str, body: Body) -> tuple[int, object]:
+def handle(sandbox: Sandbox, clock: Clock, method: str, path: str, body: Mapping[str, object]) -> tuple[int, object]:
     """Follow one control request; returns HTTP status and JSON. `path` is without the prefix."""
     handler = _HANDLERS.get((method, path))
     if handler is None:
@@ -48,8 +48,136 @@ def handle(sandbox: Sandbox, clock: Clock, method: str, path: str, body: Body) -
         return 404, {"error": f"no such control: {method} {PREFIX}{path}", "controls": known}
     try:
         return 200, handler(Desk(sandbox, clock, body))
-    except (ControlError, FaultError, OptionError) as problem:
+    except ValidationError as error:
+        return 400, {"error": told(error)}
+    except ControlError as problem:
         return 400, {"error": str(problem)}
+
+
+# ---- bodies ----------------------------------------------------------------------------------------
+
+
+def _moment(value: object) -> object:
+    return parse_iso(value) or value if isinstance(value, str) else value
+
+
+# About 30 years: further away, dates no longer fit into the formats of the API.
+ClockSeconds = Annotated[float, Field(ge=-(10**9), le=10**9)]
+Currency = Annotated[str, one_of(CURRENCIES)]
+
+
+class _GivenBody(Body):
+    @model_validator(mode="after")
+    def _is_any(self) -> _GivenBody:
+        if not self.model_fields_set:
+            raise ValueError(f"give {', '.join(sorted(str(each.alias) for each in type(self).model_fields.values()))}")
+        return self
+
+
+class _ClockBody(Body):
+    """Exactly one of these; `frozen_at` is true for now."""
+
+    offset_seconds: ClockSeconds = 0.0
+    advance_seconds: ClockSeconds = 0.0
+    frozen_at: Literal[True] | Annotated[datetime, BeforeValidator(_moment)] = True
+    running: Literal[True] = True
+
+    @model_validator(mode="after")
+    def _is_one(self) -> _ClockBody:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of offsetSeconds, advanceSeconds, frozenAt (a time, or true), running")
+        return self
+
+
+class _ThrottleBody(_GivenBody):
+    per_second: Count | None = None
+    funds_per_second: Count | None = None
+    activity_per_minute: Count | None = None
+
+
+class _LatencyBody(_GivenBody):
+    # `seconds` delays every response after its effect, `before_seconds` every call before its effect.
+    seconds: Seconds = 0.0
+    before_seconds: Seconds = 0.0
+
+
+class _FundsBody(Body):
+    amount: Amount
+    currency_code: str | None = None
+    account: str | None = None
+
+
+class _LimitsBody(Body):
+    least: Amount
+    most: Amount
+
+
+class _AccountBody(Body):
+    """A new account with its key, or what is to change of one."""
+
+    partner_id: Text
+    access_key_id: str = ""
+    secret_access_key: str = ""
+    currencies: list[Currency] | dict[Currency, _LimitsBody | None] = Field(["USD"], min_length=1)
+    blocked: Annotated[str, one_of(ERRORS)] | None = None
+    activity_disabled: bool = False
+    region: str = ""
+    funds: dict[str, Amount] = Field(default_factory=dict)
+
+    def limits(self) -> dict[str, Limits | None]:
+        """The currencies with their limits; None for the usual ones."""
+        if isinstance(self.currencies, list):
+            return dict.fromkeys(self.currencies)
+        return {code: Limits(each.least, each.most) if each else None for code, each in self.currencies.items()}
+
+
+class _KeyBody(Body):
+    access_key_id: Text
+    secret_access_key: Text
+
+
+class _KeysBody(Body):
+    add: _KeyBody | None = None
+    revoke: str | None = None
+    account: str | None = None
+
+
+class _ClaimBody(Body):
+    request_id: str
+    account: str | None = None
+
+
+class _MoneyBody(Body):
+    amount: Amount
+    currency_code: Currency
+
+
+class _CardBody(Body):
+    """A printed card, by its number or by its code without check digits."""
+
+    card_number: Annotated[str, Field(pattern=rf"^[0-9]{{{CARD_NUMBER_LENGTH}}}$")] = ""
+    wac: Annotated[str, Field(pattern=rf"^[0-9]{{{CARD_NUMBER_LENGTH - 3}}}$")] = ""
+    denomination: _MoneyBody | None = None
+    blocked: bool = False
+    redeemed: bool = False
+
+    @model_validator(mode="after")
+    def _is_named(self) -> _CardBody:
+        if not self.card_number and not self.wac:
+            raise ValueError("give cardNumber, or wac")
+        return self
+
+
+class _CustomerBody(Body):
+    id: Text
+    state: Annotated[str, one_of(CUSTOMER_STATES)] | None = None
+
+
+# ---- handlers --------------------------------------------------------------------------------------
+
+
+def _read(desk: Desk, body: type[B]) -> B:
+    return body.model_validate(dict(desk.body), by_alias=True, by_name=False)
 
 
 def _reset(desk: Desk) -> object:
@@ -63,27 +191,17 @@ def _report(desk: Desk) -> object:
 
 
 def _clock(desk: Desk) -> object:
-    """One of offsetSeconds, advanceSeconds, frozenAt (a time, or true for now), running."""
-    if len(desk.body) != 1:
-        raise ControlError("give exactly one of offsetSeconds, advanceSeconds, frozenAt, running")
-    match desk.body:
-        case {"offsetSeconds": int() | float() as seconds} if abs(seconds) <= CLOCK_SECONDS_MAX:
+    match _read(desk, _ClockBody).given:
+        case {"offset_seconds": seconds}:
             desk.clock.shift_to(seconds)
-        case {"advanceSeconds": int() | float() as seconds} if abs(seconds) <= CLOCK_SECONDS_MAX:
+        case {"advance_seconds": seconds}:
             desk.clock.advance(seconds)
-        case {"frozenAt": True}:
+        case {"frozen_at": True}:
             desk.clock.freeze()
-        case {"frozenAt": str(text)}:
-            at = parse_iso(text)
-            if at is None:
-                raise ControlError("frozenAt is an RFC 3339 time, or true")
+        case {"frozen_at": at}:
             desk.clock.freeze(at)
-        case {"running": True}:
-            desk.clock.run()
         case _:
-            raise ControlError(
-                "give one of offsetSeconds (number), advanceSeconds (number), frozenAt (time or true), running (true)"
-            )
+            desk.clock.run()
     desk.sandbox.settle(desk.clock.now())
     return _clock_now(desk)
 
@@ -98,7 +216,7 @@ def _clock_now(desk: Desk) -> object:
 
 def _set_options(desk: Desk) -> object:
     desk.sandbox.world.options = changed(desk.sandbox.world.options, dict(desk.body))
-    return as_json(desk.sandbox.world.options)
+    return _options(desk)
 
 
 def _options(desk: Desk) -> object:
@@ -106,18 +224,13 @@ def _options(desk: Desk) -> object:
 
 
 def _throttle(desk: Desk) -> object:
-    allowed = {"perSecond", "fundsPerSecond", "activityPerMinute"}
-    if not desk.body or not set(desk.body) <= allowed:
-        raise ControlError(f"give {', '.join(sorted(allowed))}")
-    return _set_options(desk)
+    return _set_options(replace(desk, body=_read(desk, _ThrottleBody).given_as_json()))
 
 
 def _latency(desk: Desk) -> object:
-    """`seconds` delays every response after its effect, `beforeSeconds` every call before its effect."""
-    names = {"seconds": "latencySeconds", "beforeSeconds": "latencyBeforeSeconds"}
-    if not desk.body or not set(desk.body) <= set(names):
-        raise ControlError(f"give {', '.join(sorted(names))}")
-    return _set_options(replace(desk, body={names[name]: value for name, value in desk.body.items()}))
+    names = {"seconds": "latencySeconds", "before_seconds": "latencyBeforeSeconds"}
+    given = _read(desk, _LatencyBody).given
+    return _set_options(replace(desk, body={names[name]: seconds for name, seconds in given.items()}))
 
 
 def _add_fault(desk: Desk) -> object:
@@ -139,12 +252,12 @@ def _clear_faults(desk: Desk) -> object:
 
 
 def _funds(desk: Desk) -> object:
-    """Set a balance: amount, and where there is a choice account and currencyCode."""
-    account = _account_of(desk)
-    currency = desk.body.get("currencyCode", account.home_currency)
-    if not isinstance(currency, str) or currency not in account.limits:
+    body = _read(desk, _FundsBody)
+    account = _account_of(desk, body.account)
+    currency = body.currency_code or account.home_currency
+    if currency not in account.limits:
         raise ControlError(f"currencyCode is one of {', '.join(account.limits)}")
-    balance = quantised(_decimal(desk.body.get("amount"), "amount"), currency)
+    balance = quantised(body.amount, currency)
     desk.sandbox.world.put_account(replace(account, funds={**account.funds, currency: balance}))
     return {"account": account.partner_id, "currencyCode": currency, "amount": str(balance)}
 
@@ -154,171 +267,85 @@ def _accounts(desk: Desk) -> object:
 
 
 def _set_account(desk: Desk) -> object:
-    """Add an account, or change one.
-
-    Blocked (an error type or null), activityDisabled, currencies with their limits, funds, region.
-    """
-    partner_id = desk.body.get("partnerId")
-    if not isinstance(partner_id, str) or not partner_id:
-        raise ControlError("partnerId is a text")
-    known = desk.sandbox.world.accounts.get(partner_id)
+    body = _read(desk, _AccountBody)
+    known = desk.sandbox.world.accounts.get(body.partner_id)
     if known is None:
-        key, secret = desk.body.get("accessKeyId"), desk.body.get("secretAccessKey")
-        if not isinstance(key, str) or not isinstance(secret, str) or not key or not secret:
+        if not body.access_key_id or not body.secret_access_key:
             raise ControlError("a new account needs accessKeyId and secretAccessKey")
-        if desk.sandbox.world.account_of_key(key) is not None:
+        if desk.sandbox.world.account_of_key(body.access_key_id) is not None:
             raise ControlError("accessKeyId belongs to another account")
-        known = make_account(partner_id, key, secret, _currencies(desk.body.get("currencies", ["USD"])))
-    elif "currencies" in desk.body:
-        fresh = make_account(partner_id, "-", "-", _currencies(desk.body["currencies"]))
+        known = make_account(body.partner_id, body.access_key_id, body.secret_access_key, body.limits())
+    elif "currencies" in body.given:
+        fresh = make_account(body.partner_id, "-", "-", body.limits())
         known = replace(known, limits=fresh.limits, region=fresh.region, funds={**fresh.funds, **known.funds})
-    blocked = desk.body.get("blocked", known.blocked)
-    if blocked is not None and blocked not in ERRORS:
-        raise ControlError("blocked is an error type, or null")
-    disabled, region = desk.body.get("activityDisabled", known.activity_disabled), desk.body.get("region", known.region)
-    if not isinstance(disabled, bool) or not isinstance(region, str):
-        raise ControlError("activityDisabled is true or false, region a text")
-    funds = desk.body.get("funds", {})
-    if not isinstance(funds, dict) or not set(funds) <= set(known.limits):
+    if not body.funds.keys() <= known.limits.keys():
         raise ControlError(f"funds is an object by currency, of {', '.join(known.limits)}")
-    balances = {code: quantised(_decimal(amount, "funds"), code) for code, amount in funds.items()}
-    account = replace(
-        known,
-        blocked=str(blocked) if blocked is not None else None,
-        activity_disabled=disabled,
-        region=region,
-        funds={**known.funds, **balances},
-    )
+    balances = {code: quantised(amount, code) for code, amount in body.funds.items()}
+    as_given = {name: body.given[name] for name in ("blocked", "activity_disabled", "region") if name in body.given}
+    account = replace(known, **as_given, funds={**known.funds, **balances})
     desk.sandbox.world.put_account(account)
     return _account_json(account)
 
 
 def _keys(desk: Desk) -> object:
-    """`add` {accessKeyId, secretAccessKey} and/or `revoke` an access key id, of `account` where there is a choice."""
-    account = _account_of(desk)
+    body = _read(desk, _KeysBody)
+    account = _account_of(desk, body.account)
     keys = dict(account.keys)
-    add, revoke = desk.body.get("add"), desk.body.get("revoke")
-    if add is None and revoke is None:
+    if body.add is None and body.revoke is None:
         raise ControlError("give add or revoke")
-    if add is not None:
-        match add:
-            case {"accessKeyId": str(key), "secretAccessKey": str(secret)} if key and secret:
-                owner = desk.sandbox.world.account_of_key(key)
-                if owner is not None and owner.partner_id != account.partner_id:
-                    raise ControlError("accessKeyId belongs to another account")
-                keys[key] = secret
-            case _:
-                raise ControlError("add is an object with accessKeyId and secretAccessKey")
-    if revoke is not None:
-        if revoke not in keys:
-            raise ControlError("revoke is one of the account's access key ids")
-        del keys[str(revoke)]
+    if body.add is not None:
+        owner = desk.sandbox.world.account_of_key(body.add.access_key_id)
+        if owner is not None and owner.partner_id != account.partner_id:
+            raise ControlError("accessKeyId belongs to another account")
+        keys[body.add.access_key_id] = body.add.secret_access_key
+    if body.revoke is not None and keys.pop(body.revoke, None) is None:
+        raise ControlError("revoke is one of the account's access key ids")
     desk.sandbox.world.put_account(replace(account, keys=keys))
     return {"account": account.partner_id, "accessKeyIds": list(keys)}
 
 
 def _claim(desk: Desk) -> object:
-    """A customer redeems the claim code of `requestId`."""
-    key = _owned(desk, "requestId", desk.sandbox.world.cards)
-    card = desk.sandbox.world.cards[key]
+    body, cards = _read(desk, _ClaimBody), desk.sandbox.world.cards
+    found = [key for key in cards if key[1] == body.request_id and body.account in {None, key[0]}]
+    if len(found) != 1:
+        raise ControlError("several accounts have it: give account" if found else "requestId is the id of no card")
+    card = cards[found[0]]
     status = card.status(desk.clock.now())
     if status != "Fulfilled" or card.claimed:
         raise ControlError(f"the card is {'claimed already' if card.claimed else status}")
-    desk.sandbox.world.cards[key] = replace(card, claimed=True)
+    cards[found[0]] = replace(card, claimed=True)
     return {"requestId": card.request_id, "claimed": True}
 
 
 def _cards(desk: Desk) -> object:
-    """Seed or change printed cards.
-
-    CardNumber (or wac, 16 digits), denomination {amount, currencyCode}, blocked, redeemed.
-    """
-    wac, number = desk.body.get("wac"), desk.body.get("cardNumber")
-    if isinstance(wac, str) and wac.isdigit() and len(wac) == CARD_NUMBER_LENGTH - 3:
-        number = with_check_digits(wac)
-    if not isinstance(number, str) or not number.isdigit() or len(number) != CARD_NUMBER_LENGTH:
-        raise ControlError("cardNumber is a text of 19 digits (or wac one of 16)")
-    card = desk.sandbox.world.physical.get(number, PhysicalCard(number))
-    match desk.body.get("denomination", card.denomination):
-        case None:
-            denomination = None
-        case Money() as kept:
-            denomination = kept
-        case {"amount": amount, "currencyCode": str(currency)} if currency in CURRENCIES:
-            denomination = Money(quantised(_decimal(amount, "denomination"), currency), currency)
-        case _:
-            raise ControlError("denomination is {amount, currencyCode}, or null")
-    blocked, redeemed = desk.body.get("blocked", card.blocked), desk.body.get("redeemed", card.redeemed)
-    if not isinstance(blocked, bool) or not isinstance(redeemed, bool):
-        raise ControlError("blocked and redeemed are true or false")
-    desk.sandbox.world.physical[number] = replace(card, denomination=denomination, blocked=blocked, redeemed=redeemed)
-    return {"cardNumber": number, "blocked": blocked, "redeemed": redeemed}
+    body = _read(desk, _CardBody)
+    number = with_check_digits(body.wac) if body.wac else body.card_number
+    known = desk.sandbox.world.physical.get(number, PhysicalCard(number))
+    as_given = {name: body.given[name] for name in ("blocked", "redeemed") if name in body.given}
+    card = replace(known, **as_given)
+    if "denomination" in body.given:
+        asked = body.denomination
+        money = Money(quantised(asked.amount, asked.currency_code), asked.currency_code) if asked else None
+        card = replace(card, denomination=money)
+    desk.sandbox.world.physical[number] = card
+    return {"cardNumber": number, "blocked": card.blocked, "redeemed": card.redeemed}
 
 
 def _customers(desk: Desk) -> object:
-    """Make the customer `id` of balance loads unknown, blocked, accountBlocked or velocity.
-
-    Null makes it usable again.
-    """
-    name, state = desk.body.get("id"), desk.body.get("state")
-    if not isinstance(name, str) or not name:
-        raise ControlError("id is a text")
-    if state is None:
-        desk.sandbox.world.customers.pop(name, None)
-    elif isinstance(state, str) and state in CUSTOMER_STATES:
-        desk.sandbox.world.customers[name] = state
+    body, customers = _read(desk, _CustomerBody), desk.sandbox.world.customers
+    if body.state is None:
+        customers.pop(body.id, None)
     else:
-        raise ControlError(f"state is null or one of {', '.join(CUSTOMER_STATES)}")
-    return {"id": name, "state": state}
+        customers[body.id] = body.state
+    return {"id": body.id, "state": body.state}
 
 
-def _account_of(desk: Desk) -> Account:
+def _account_of(desk: Desk, name: str | None) -> Account:
     accounts = desk.sandbox.world.accounts
-    name = desk.body.get("account", next(iter(accounts)))
-    if not isinstance(name, str) or name not in accounts:
+    name = next(iter(accounts)) if name is None else name
+    if name not in accounts:
         raise ControlError(f"account is one of {', '.join(accounts)}")
     return accounts[name]
-
-
-def _owned(desk: Desk, name: str, table: Mapping[tuple[str, str], object]) -> tuple[str, str]:
-    found = [key for key in table if key[1] == desk.body.get(name) and desk.body.get("account", key[0]) == key[0]]
-    if len(found) != 1:
-        raise ControlError(f"{name} is the id of no card" if not found else "several accounts have it: give account")
-    return found[0]
-
-
-def _decimal(value: object, name: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ControlError(f"{name} is a number")
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise ControlError(f"{name} is a number") from None
-    # Balances beyond this would lose cents in the JSON floats of the API.
-    if not number.is_finite() or abs(number) > 10**12:
-        raise ControlError(f"{name} is a number up to 10^12")
-    return number
-
-
-def _currencies(value: object) -> dict[str, Limits | None]:
-    """["USD", ...] or {"USD": {"least": "0.15", "most": "2000"}, ...}."""
-    wanted: dict[str, object] = {}
-    if isinstance(value, list):
-        wanted = {str(code): None for code in value}
-    elif isinstance(value, dict):
-        wanted = {str(code): limits for code, limits in value.items()}
-    if not wanted or not set(wanted) <= set(CURRENCIES):
-        raise ControlError(f"currencies is a list, or an object with limits, of {', '.join(CURRENCIES)}")
-    found: dict[str, Limits | None] = {}
-    for code, limits in wanted.items():
-        match limits:
-            case None:
-                found[code] = None
-            case {"least": least, "most": most}:
-                found[code] = Limits(_decimal(least, "least"), _decimal(most, "most"))
-            case _:
-                raise ControlError("limits are {least, most}")
-    return found
 
 
 def _account_json(account: Account) -> dict[str, object]:

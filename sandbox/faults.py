@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
 
 from sandbox.amazon import OPERATIONS
+from sandbox.models import Body, Count, Seconds, one_of
 from sandbox.wire import FORMS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 # The response, or its absence, does not depend on the effect: may be scripted before or after it.
 REPLACING = frozenset(
@@ -60,52 +61,112 @@ KINDS = REPLACING | BEFORE_ONLY | AFTER_ONLY | {LATE}
 LATE_RESPONSES = ("drop", "resend", "timeout", "connectionLost", "page")
 
 
-class FaultError(ValueError):
-    """A fault that cannot be scripted; the text says which field is wrong."""
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-@dataclass(frozen=True)
-class First:
-    """The first `count` matching calls."""
+class Calls(Body):
+    """Which of the matching calls, counted from 1, are hit: exactly one of these; `seed` is for `probability`."""
 
-    count: int
+    first: Count = 1
+    nth: Annotated[list[Count], BeforeValidator(_as_list)] = Field(default_factory=list, min_length=1)
+    every: Literal[True] = True
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Calls:
+        named = self.model_fields_set - {"seed"}
+        if len(named) != 1 or (named != {"probability"} and "seed" in self.model_fields_set):
+            raise ValueError('is {"first": n}, {"nth": [n, ...]}, {"every": true} or {"probability": p, "seed": n}')
+        return self
+
+    def hit(self, number: int) -> bool:
+        """Whether the matching call with that number is one of them."""
+        if "first" in self.model_fields_set:
+            return number <= self.first
+        if "nth" in self.model_fields_set:
+            return number in self.nth
+        # Repeatable on purpose: a failure must replay from its seed.
+        return self.every if "every" in self.model_fields_set else self._chance(number)
+
+    def _chance(self, number: int) -> bool:
+        return random.Random(f"{self.seed}|{number}").random() < self.probability  # noqa: S311
 
 
-@dataclass(frozen=True)
-class Nth:
-    """The matching calls with these numbers, counted from 1."""
-
-    numbers: frozenset[int]
-
-
-@dataclass(frozen=True)
-class Every:
-    """Every matching call."""
-
-
-@dataclass(frozen=True)
-class Sometimes:
-    """Each matching call with `probability`, decided by `seed` and the call's number alone."""
-
-    probability: float
-    seed: int
-
-
-Calls: TypeAlias = First | Nth | Every | Sometimes
+_EXCEPTION = frozenset({"errorType", "message", "httpStatus", "form"})
+_PARAMETERS = {
+    "timeout": {"holdSeconds"},
+    LATE: {"delaySeconds", "answer", "holdSeconds"},
+    "slowDrip": {"dripSeconds"},
+    "garbledCode": {"variant"},
+    "generalError": {"errorCode"},
+    "xmlError": {"errorCode", "errorType", "message", "httpStatus"},
+    "refuse": {"errorCode", "errorType", "message", "httpStatus"},
+    "emptyBody": {"httpStatus"},
+    "message": {"message", "httpStatus"},
+    "page": {"httpStatus"},
+    "wrongSignature": {"errorType", "message", "httpStatus"},
+    **dict.fromkeys(("connectionLost", "internalFault", "capacity", "throttle"), _EXCEPTION),
+}
+_REQUIRED = {LATE: {"delaySeconds"}, "refuse": {"errorType"}}
+_COMMON = {"kind", "operation", "calls", "when", "requestId"}
+# What can stand in a header and be the name of an XML element.
+_EXCEPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,99}")
 
 
-def hits(calls: Calls, number: int) -> bool:
-    """Whether the matching call with that number (from 1) is one of `calls`."""
-    match calls:
-        case First(count=count):
-            return number <= count
-        case Nth(numbers=numbers):
-            return number in numbers
-        case Every():
-            return True
-        case Sometimes(probability=probability, seed=seed):
-            # Repeatable on purpose: a failure must replay from its seed.
-            return random.Random(f"{seed}|{number}").random() < probability  # noqa: S311
+class Fault(Body):
+    """A fault as the control API takes it: what all have, and every parameter that some kind has."""
+
+    kind: Annotated[str, one_of(sorted(KINDS))]
+    operation: Annotated[str, one_of(("*", *OPERATIONS))] = "*"
+    calls: Calls = Calls(every=True)
+    when: Literal["before", "after"] | None = None
+    request_id: str | None = None
+    hold_seconds: Seconds = 0.0
+    delay_seconds: Seconds = 0.0
+    drip_seconds: Seconds = 0.0
+    answer: Annotated[str, one_of(LATE_RESPONSES)] = "drop"
+    variant: Annotated[int, Field(ge=0)] = 0
+    error_code: str = ""
+    error_type: str = ""
+    message: str = ""
+    http_status: Annotated[int, Field(ge=200, le=599)] = 400
+    form: Annotated[str, one_of(FORMS)] = ""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those that were given, by their names in JSON."""
+        return {name: value for name, value in self.given_as_json().items() if name not in _COMMON}
+
+    @property
+    def comes(self) -> str:
+        """Before or after the effect."""
+        return "after" if self.kind in AFTER_ONLY or self.kind == LATE else self.when or "before"
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Fault:
+        allowed: Collection[str] = _PARAMETERS.get(self.kind, ())
+        for name in self.parameters:
+            if name not in allowed:
+                raise ValueError(f"{self.kind} has no parameter {name}")
+        if missing := _REQUIRED.get(self.kind, set()) - self.parameters.keys():
+            raise ValueError(f"{self.kind} needs {', '.join(missing)}")
+        if self.kind == "generalError" and self.error_code not in {"", "F100", "F500"}:
+            raise ValueError("errorCode of generalError is F100 or F500")
+        if "form" in allowed and self.error_type and not _EXCEPTION_NAME.fullmatch(self.error_type):
+            raise ValueError(f"errorType of {self.kind} is a name of letters and digits")
+        if self.when not in {None, self.comes} or (self.when == "after" and self.kind in BEFORE_ONLY):
+            raise ValueError(f"{self.kind} cannot come {self.when} the effect")
+        return self
+
+
+def parse_rule(number: int, description: Mapping[str, object]) -> Rule:
+    """The rule that a JSON object describes; raises pydantic's ValidationError, which names what is wrong."""
+    fault = Fault.model_validate(dict(description), by_alias=True, by_name=False)
+    return Rule(
+        number, fault.operation, fault.calls, fault.kind, fault.comes, fault.request_id, parameters=fault.parameters
+    )
 
 
 @dataclass(frozen=True)
@@ -121,7 +182,7 @@ class Rule:
     kind: str
     when: str
     request_id: str | None = None
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def matches(self, operation: str, request_id: str | None) -> bool:
         """Whether the call counts for this rule at all."""
@@ -129,13 +190,12 @@ class Rule:
 
     def seconds(self, name: str, default: float) -> float:
         """A parameter in seconds."""
-        value = self.parameters.get(name, default)
-        return float(value) if isinstance(value, int | float) else default
+        return float(self.parameters.get(name, default))
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """A text parameter."""
-        value = self.parameters.get(name, default)
-        return value if isinstance(value, str) else default
+        value: str | None = self.parameters.get(name, default)
+        return value
 
 
 def decide(
@@ -150,7 +210,7 @@ def decide(
     for rule in rules:
         if rule.matches(operation, request_id):
             counts[rule.number] = counts.get(rule.number, 0) + 1
-            if chosen is None and hits(rule.calls, counts[rule.number]):
+            if chosen is None and rule.calls.hit(counts[rule.number]):
                 chosen = rule
     return chosen, counts
 
@@ -165,7 +225,7 @@ class Script:
     next_number: int = 1
 
     def add(self, description: Mapping[str, object]) -> Rule:
-        """Add the rule that the control API's JSON describes. Raises FaultError."""
+        """Add the rule that the control API's JSON describes; raises as `parse_rule`."""
         rule = parse_rule(self.next_number, description)
         self.rules.append(rule)
         self.next_number += 1
@@ -194,129 +254,9 @@ class Script:
                 "kind": rule.kind,
                 "when": rule.when,
                 "requestId": rule.request_id,
-                "calls": _calls_json(rule.calls),
+                "calls": rule.calls.given_as_json(),
                 "seen": self.seen.get(rule.number, 0),
                 "hits": self.hit.get(rule.number, 0),
             }
             for rule in self.rules
         ]
-
-
-# Parameters by kind, each with the types it may have.
-_NUMBER: tuple[type, ...] = (int, float)
-_EXCEPTION: dict[str, tuple[type, ...]] = {
-    "errorType": (str,),
-    "message": (str,),
-    "httpStatus": (int,),
-    "form": (str,),
-}
-_PARAMETERS: dict[str, dict[str, tuple[type, ...]]] = {
-    "timeout": {"holdSeconds": _NUMBER},
-    "lateEffect": {"delaySeconds": _NUMBER, "answer": (str,), "holdSeconds": _NUMBER},
-    "slowDrip": {"dripSeconds": _NUMBER},
-    "garbledCode": {"variant": (int,)},
-    "generalError": {"errorCode": (str,)},
-    "xmlError": {"errorCode": (str,), "errorType": (str,), "message": (str,), "httpStatus": (int,)},
-    "refuse": {"errorCode": (str,), "errorType": (str,), "message": (str,), "httpStatus": (int,)},
-    "emptyBody": {"httpStatus": (int,)},
-    "message": {"message": (str,), "httpStatus": (int,)},
-    "page": {"httpStatus": (int,)},
-    "wrongSignature": {"errorType": (str,), "message": (str,), "httpStatus": (int,)},
-    **dict.fromkeys(("connectionLost", "internalFault", "capacity", "throttle"), _EXCEPTION),
-}
-_REQUIRED = {"lateEffect": frozenset({"delaySeconds"}), "refuse": frozenset({"errorType"})}
-_PARAMETER_CHOICES = {
-    ("lateEffect", "answer"): LATE_RESPONSES,
-    ("generalError", "errorCode"): ("F100", "F500"),
-    **{(kind, "form"): FORMS for kind, allowed in _PARAMETERS.items() if "form" in allowed},
-}
-# What can stand in a header and be the name of an XML element.
-_EXCEPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,99}")
-_HTTP_STATUSES = range(200, 600)
-# The longest time in seconds that a parameter may name: about four months.
-_NUMBER_MAX = 10_000_000
-_COMMON = {"operation", "calls", "kind", "when", "requestId"}
-
-
-def parse_rule(number: int, description: Mapping[str, object]) -> Rule:
-    """The rule that a JSON object describes. Raises FaultError, naming the field that is wrong."""
-    kind = description.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise FaultError(f"kind is one of {', '.join(sorted(KINDS))}")
-    operation = description.get("operation", "*")
-    if not isinstance(operation, str) or (operation != "*" and operation not in OPERATIONS):
-        raise FaultError(f"operation is * or one of {', '.join(OPERATIONS)}")
-    request_id = description.get("requestId")
-    if request_id is not None and not isinstance(request_id, str):
-        raise FaultError("requestId is a text")
-    parameters = {name: value for name, value in description.items() if name not in _COMMON}
-    for name, value in parameters.items():
-        _check_parameter(kind, name, value)
-    missing = _REQUIRED.get(kind, frozenset()) - set(parameters)
-    if missing:
-        raise FaultError(f"{kind} needs {', '.join(sorted(missing))}")
-    calls = _parse_calls(description.get("calls", {"every": True}))
-    return Rule(number, operation, calls, kind, _when(kind, description), request_id, parameters)
-
-
-def _check_parameter(kind: str, name: str, value: object) -> None:
-    allowed = _PARAMETERS.get(kind, {})
-    if name not in allowed:
-        raise FaultError(f"{kind} has no parameter {name!r}")
-    choices = _PARAMETER_CHOICES.get((kind, name))
-    fits = isinstance(value, allowed[name]) and not isinstance(value, bool)
-    fits = fits and (choices is None or value in choices)
-    if name == "errorType" and "form" in allowed:
-        fits = fits and isinstance(value, str) and _EXCEPTION_NAME.fullmatch(value) is not None
-    # A bound keeps not-a-number and infinity out as well.
-    fits = fits and (not isinstance(value, int | float) or 0 <= value <= _NUMBER_MAX)
-    if not fits or (name == "httpStatus" and value not in _HTTP_STATUSES):
-        raise FaultError(f"{name} of {kind} cannot be {value!r}")
-
-
-def _when(kind: str, description: Mapping[str, object]) -> str:
-    when = description.get("when")
-    if when not in {None, "before", "after"}:
-        raise FaultError("when is before or after")
-    if kind in AFTER_ONLY or kind == LATE:
-        if when == "before":
-            raise FaultError(f"{kind} cannot come before the effect")
-        return "after"
-    if kind in BEFORE_ONLY and when == "after":
-        raise FaultError(f"{kind} cannot come after the effect")
-    return "after" if when == "after" else "before"
-
-
-def _parse_calls(value: object) -> Calls:
-    if not isinstance(value, dict):
-        raise FaultError("calls is an object")
-    match value:
-        case {"first": int(count), **rest} if not rest and not isinstance(count, bool) and count > 0:
-            return First(count)
-        case {"nth": list(numbers), **rest} if not rest and numbers and all(_is_count(each) for each in numbers):
-            return Nth(frozenset(numbers))
-        case {"nth": int(single), **rest} if not rest and _is_count(single):
-            return Nth(frozenset({single}))
-        case {"every": True, **rest} if not rest:
-            return Every()
-        case {"probability": int() | float() as probability, **rest} if 0 <= probability <= 1 and set(rest) <= {"seed"}:
-            seed = rest.get("seed", 0)
-            if isinstance(seed, int):
-                return Sometimes(float(probability), seed)
-    raise FaultError('calls is {"first": n}, {"nth": [n, ...]}, {"every": true} or {"probability": p, "seed": n}')
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _calls_json(calls: Calls) -> dict[str, object]:
-    match calls:
-        case First(count=count):
-            return {"first": count}
-        case Nth(numbers=numbers):
-            return {"nth": sorted(numbers)}
-        case Every():
-            return {"every": True}
-        case Sometimes(probability=probability, seed=seed):
-            return {"probability": probability, "seed": seed}

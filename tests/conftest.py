@@ -8,7 +8,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from local import processes, settings
+from local import settings
+from local.cloud import processes
 
 # Before anything imports them: what they assert is told in full, as in files of tests.
 pytest.register_assert_rewrite(
@@ -21,11 +22,19 @@ hypothesis.settings.load_profile("patient")
 
 STACK = "tests/stack"
 
+# What takes longest is begun first, however few tests it has. The cloud's share mostly waits.
+FIRST = (
+    STACK,
+    "tests/simulation/test_simulation.py",
+    "tests/unit/test_bulk_crash_points.py",
+    "tests/pacing/test_under_load.py",
+)
+
 
 class _Shares(LoadScopeScheduling):
     """A file's tests stay together and in order; those of the local cloud with all their files, as there is only one.
 
-    The cloud's share takes longest and mostly waits, so it is begun before all others; then the files with most tests.
+    After those that take longest come the files with most tests.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -33,8 +42,9 @@ class _Shares(LoadScopeScheduling):
         return STACK if file.startswith(f"{STACK}/") else file
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if STACK in self.workqueue:
-            self.workqueue.move_to_end(STACK, last=False)
+        for scope in reversed(FIRST):
+            if scope in self.workqueue:
+                self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)
 
 

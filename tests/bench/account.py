@@ -3,16 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from local.settings import MARKETPLACE, PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY, REGION
+from local.settings import (
+    MARKETPLACE,
+    OWNER_ACCESS_KEY_ID,
+    OWNER_SECRET_ACCESS_KEY,
+    PARTNER_ACCESS_KEY_ID,
+    PARTNER_ID,
+    PARTNER_SECRET_ACCESS_KEY,
+    REGION,
+)
 from tests.contract.tables import create_table
 
-#: No permit is ever waited for at this pace: what is measured is the work, not the wait.
-UNPACED: Final = {"PACE_REQUESTS_PER_SECOND": "1000", "PACE_BURST": "1", "PACE_SHARE_KEPT": "0"}
+SECRET_PREFIX: Final = "bench/accounts"
+SERVICE: Final = "bench"
 
-_SECRET_PREFIX: Final = "bench/accounts"
+#: What a function's process has besides the names of what is furnished. No permit is ever waited for at this pace: what
+#: is measured is the work, not the wait.
+_SETTINGS: Final[Mapping[str, str]] = {
+    "AMAZON_ENVIRONMENT": "sandbox",
+    "ACCOUNT_SECRET_PREFIX": SECRET_PREFIX,
+    "DEFAULT_ACCOUNT": "default",
+    "ALERT_BALANCE_BELOW": "",
+    "ALERT_DAYS_BELOW": "7",
+    "ALERT_SPEND_MULTIPLE": "3",
+    "PACE_REQUESTS_PER_SECOND": "1000",
+    "PACE_BURST": "1",
+    "PACE_SHARE_KEPT": "0",
+    "POWERTOOLS_SERVICE_NAME": SERVICE,
+    "POWERTOOLS_METRICS_NAMESPACE": "IncentivesGateway",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_NAMES: Final = (
+    "LEDGER_TABLE",
+    "RATE_LIMITER_TABLE",
+    "ACCOUNT_TABLE",
+    "ORDERS_TABLE",
+    "ORDERS_BUCKET",
+    "BACKLOG_QUEUE",
+    "CARD_VAULT_KEY",
+    "EVENT_BUS",
+    "OPERATORS_TOPIC",
+    "RECOVERY_STATE_MACHINE",
+    "ORDER_STATE_MACHINE",
+)
 _MACHINE: Final = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86_400, "End": True}}}
 
 Client = Callable[[str], Any]
@@ -25,48 +64,45 @@ def furnish(client: Client) -> dict[str, str]:
         client: makes a client of a service.
     """
     dynamodb, machines = client("dynamodb"), client("stepfunctions")
-    client("secretsmanager").create_secret(Name=f"{_SECRET_PREFIX}/default", SecretString=json.dumps(secret()))
+    client("secretsmanager").create_secret(Name=f"{SECRET_PREFIX}/default", SecretString=json.dumps(secret()))
     client("s3").create_bucket(Bucket="bench-orders")
     client("events").create_event_bus(Name="bench-bus")
     trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
 
-    def machine(name: str) -> str:
-        made = machines.create_state_machine(name=name, definition=json.dumps(_MACHINE), roleArn=role)
-        arn: str = made["stateMachineArn"]
-        return arn
+    def machine(name: str) -> Any:
+        return machines.create_state_machine(name=name, definition=json.dumps(_MACHINE), roleArn=role)
 
-    return UNPACED | {
-        "LEDGER_TABLE": create_table(dynamodb, "LedgerTable"),
-        "RATE_LIMITER_TABLE": create_table(dynamodb, "PacerTable"),
-        "ACCOUNT_TABLE": create_table(dynamodb, "AccountTable"),
-        "ORDERS_TABLE": create_table(dynamodb, "OrdersTable"),
-        "ORDERS_BUCKET": "bench-orders",
-        "ACCOUNT_SECRET_PREFIX": _SECRET_PREFIX,
-        "BACKLOG_QUEUE": client("sqs").create_queue(QueueName="bench-backlog")["QueueUrl"],
-        "CARD_VAULT_KEY": client("kms").create_key()["KeyMetadata"]["Arn"],
-        "EVENT_BUS": "bench-bus",
-        "OPERATORS_TOPIC": client("sns").create_topic(Name="bench-operators")["TopicArn"],
-        "RECOVERY_STATE_MACHINE": machine("bench-recovery"),
-        "ORDER_STATE_MACHINE": machine("bench-orders"),
-        **SETTINGS,
+    made = (
+        *(create_table(dynamodb, name) for name in ("LedgerTable", "PacerTable", "AccountTable", "OrdersTable")),
+        "bench-orders",
+        client("sqs").create_queue(QueueName="bench-backlog")["QueueUrl"],
+        client("kms").create_key()["KeyMetadata"]["Arn"],
+        "bench-bus",
+        client("sns").create_topic(Name="bench-operators")["TopicArn"],
+        *(machine(name)["stateMachineArn"] for name in ("bench-recovery", "bench-orders")),
+    )
+    return dict(zip(_NAMES, made, strict=True)) | _SETTINGS
+
+
+def unfurnished() -> dict[str, str]:
+    """The same variables where nothing is called: names only."""
+    return dict.fromkeys(_NAMES, "bench") | {"BACKLOG_QUEUE": "https://queue.test/bench"} | _SETTINGS
+
+
+def in_lambda(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a function's process: nothing of this machine's but the way to its programs."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LAMBDA_TASK_ROOT": "/var/task",
+        "AWS_LAMBDA_FUNCTION_NAME": SERVICE,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_ACCESS_KEY_ID": OWNER_ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": OWNER_SECRET_ACCESS_KEY,
+        **more,
     }
-
-
-#: What is set but leads nowhere.
-SETTINGS: Final[Mapping[str, str]] = {
-    "AMAZON_ENVIRONMENT": "sandbox",
-    "DEFAULT_ACCOUNT": "default",
-    "ALERT_BALANCE_BELOW": "",
-    "ALERT_DAYS_BELOW": "7",
-    "ALERT_SPEND_MULTIPLE": "3",
-    "POWERTOOLS_SERVICE_NAME": "bench",
-    "POWERTOOLS_METRICS_NAMESPACE": "IncentivesGateway",
-    "AWS_REGION": REGION,
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
 
 
 def secret(partner_id: str = PARTNER_ID) -> dict[str, str]:
@@ -77,11 +113,3 @@ def secret(partner_id: str = PARTNER_ID) -> dict[str, str]:
         "secretAccessKey": PARTNER_SECRET_ACCESS_KEY,
         "marketplace": MARKETPLACE,
     }
-
-
-#: What Lambda itself sets. Powertools' Tracer does nothing without; nor is anything made before the first call.
-IN_LAMBDA: Final[Mapping[str, str]] = {
-    "LAMBDA_TASK_ROOT": "/var/task",
-    "AWS_LAMBDA_FUNCTION_NAME": "bench",
-    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -16,19 +13,8 @@ from typing import Any
 import boto3
 
 from incentives.aws.clients import CLIENT_CONFIG
-from local import processes, services
-from local.settings import (
-    HOST,
-    OWNER_ACCESS_KEY_ID,
-    OWNER_SECRET_ACCESS_KEY,
-    PARTNER_ACCESS_KEY_ID,
-    PARTNER_ID,
-    PARTNER_SECRET_ACCESS_KEY,
-    REGION,
-    ROOT,
-    Settings,
-    free_port,
-)
+from local.cloud import processes, services
+from local.settings import OWNER_ACCESS_KEY_ID, OWNER_SECRET_ACCESS_KEY, REGION, Settings
 
 
 @contextmanager
@@ -55,38 +41,11 @@ def sandbox() -> Iterator[str]:
             processes.stop("sandbox", directory)
 
 
-@contextmanager
-def secure_sandbox() -> Iterator[tuple[str, Path]]:
-    """The same over TLS and without a pace; its URL, and the file of the authority that vouches for it."""
-    with tempfile.TemporaryDirectory() as folder:
-        directory, port = Path(folder), free_port()
-        ca_file = directory / "ca.pem"
-        options = ["--tls", "--ca-file", str(ca_file), "--port", str(port), "--option", "perSecond=null"]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "SANDBOX_PARTNER_ID": PARTNER_ID,
-            "SANDBOX_ACCESS_KEY": PARTNER_ACCESS_KEY_ID,
-            "SANDBOX_SECRET_KEY": PARTNER_SECRET_ACCESS_KEY,
-        }
-        try:
-            command = [sys.executable, "-m", "sandbox", *options]
-            service = processes.start("sandbox", command, directory, environment, ROOT)
-            processes.wait_until(service, lambda: _listens(port), services.START_SECONDS_MAX)
-            yield f"https://{HOST}:{port}", ca_file
-        finally:
-            processes.stop("sandbox", directory)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) == 0
-
-
-def client(url: str) -> Any:
-    """A DynamoDB client as the functions have it."""
+def client(url: str, service: str = "dynamodb") -> Any:
+    """A client of a service there, as the functions have it."""
     make: Any = boto3
     return make.client(
-        "dynamodb",
+        service,
         endpoint_url=url,
         region_name=REGION,
         config=CLIENT_CONFIG,

@@ -17,6 +17,7 @@ _KEYS: Final = (f"key-{number}" for number in itertools.count())
 MONEY: Final = {"amount": "25.00", "currencyCode": "USD"}
 CARDS: Final = (f"600649{number:013}" for number in itertools.count(1))
 _CUSTOMER: Final = {"id": "amzn1.account.BENCH", "type": "2"}
+_LOST: Final = {"operation": "CreateGiftCard", "kind": "resend", "when": "after", "calls": {"every": True}}
 
 
 def request(route: str, body: object = None, *, key: str | None = None, **path: str) -> Event:
@@ -46,8 +47,7 @@ def create(key: str | None = None, **more: object) -> Event:
 
 def issued(stand: Stand) -> str:
     """A card that has been issued; its request id."""
-    request_id: str = stand.call("create_gift_card", create())["requestId"]
-    return request_id
+    return _made(stand, "create_gift_card", create())
 
 
 def activate() -> Event:
@@ -82,44 +82,58 @@ def later(stand: Stand) -> Event:
     return event
 
 
+def check_status() -> Event:
+    """POST /activations/status-check, each of another card."""
+    return request("/activations/status-check", {"cardNumber": next(CARDS)})
+
+
+def new_order() -> Event:
+    """POST /orders."""
+    return request("/orders", {"format": "csv"}, key=new_key())
+
+
 def on(route: str, make: Callable[[Stand], str]) -> Callable[[Stand], Event]:
     """A route of one record that is made first."""
     return lambda stand: request(route, requestId=make(stand))
 
 
-def activated(stand: Stand) -> str:
-    """An activated card; its request id."""
-    request_id: str = stand.call("activate_gift_card", activate())["requestId"]
-    return request_id
+def on_card(action: str) -> Callable[[Stand], Event]:
+    """A route of a card."""
+    return on("/gift-cards/{requestId}" + action, issued)
 
 
-def loaded(stand: Stand) -> str:
-    """A balance that was loaded; its request id."""
-    request_id: str = stand.call("load_amazon_balance", top_up())["requestId"]
+def on_activation(action: str) -> Callable[[Stand], Event]:
+    """A route of an activated card."""
+    return on("/activations/{requestId}" + action, lambda stand: _made(stand, "activate_gift_card", activate()))
+
+
+def on_load(action: str) -> Callable[[Stand], Event]:
+    """A route of a balance that was loaded."""
+    return on("/balance-loads/{requestId}" + action, lambda stand: _made(stand, "load_amazon_balance", top_up()))
+
+
+def _made(stand: Stand, function: str, event: Event) -> str:
+    request_id: str = stand.call(function, event)["requestId"]
     return request_id
 
 
 def unknown(stand: Stand) -> str:
     """A card whose responses were all lost; its recovery has begun, and died."""
-    stand.sandbox.script.add(
-        {"operation": "CreateGiftCard", "kind": "resend", "when": "after", "calls": {"every": True}}
-    )
-    request_id: str = stand.call("create_gift_card", create(), seconds=ONE_TRY_SECONDS)["requestId"]
+    stand.sandbox.script.add(_LOST)
+    told = stand.call("create_gift_card", create(), seconds=ONE_TRY_SECONDS)
     stand.sandbox.script.clear()
+    request_id: str = told["requestId"]
     return request_id
 
 
 def escalated(stand: Stand) -> str:
     """A card that nobody knows of after a day; its request id."""
     request_id = unknown(stand)
-    stand.sandbox.script.add(
-        {"operation": "CreateGiftCard", "kind": "resend", "when": "after", "calls": {"every": True}}
-    )
+    stand.sandbox.script.add(_LOST)
     task, epoch = "Look", int(item_of(stand, request_id)["epoch"]["N"])
     while task not in {"Escalated", "Done"}:
         event = {"task": task, "requestId": request_id, "epoch": epoch}
-        told = stand.run("recover_request", event, seconds=ONE_TRY_SECONDS)
-        task = told["next"]
+        task = stand.run("recover_request", event, seconds=ONE_TRY_SECONDS)["next"]
         # Far faster than the workflow would, to whom the day is more than a hundred tries.
         stand.clock.sleep(6 * 3600)
     stand.sandbox.script.clear()
@@ -140,8 +154,7 @@ def recovered(task: str) -> Callable[[Stand], Event]:
 
 def queued(stand: Stand) -> Event:
     """The message of a request that waits in the backlog."""
-    request_id = stand.call("create_gift_card", later(stand))["requestId"]
-    return {"Records": [{"body": json.dumps({"requestId": request_id})}]}
+    return {"Records": [{"body": json.dumps({"requestId": _made(stand, "create_gift_card", later(stand))})}]}
 
 
 def streamed(stand: Stand) -> Event:
@@ -161,16 +174,10 @@ def item_of(stand: Stand, request_id: str) -> dict[str, Any]:
     return item
 
 
-def funds_were_asked(stand: Stand) -> Event:
-    """GET /funds, and the balance was told just now."""
+def funds_were_asked(stand: Stand, seconds: float = 0.0) -> Event:
+    """GET /funds, and the balance was told so long ago."""
     stand.call("get_available_funds", request("/funds"))
-    return request("/funds")
-
-
-def funds_are_old(stand: Stand) -> Event:
-    """GET /funds, and the balance was told two minutes ago."""
-    stand.call("get_available_funds", request("/funds"))
-    stand.clock.sleep(120)
+    stand.clock.sleep(seconds)
     return request("/funds")
 
 
@@ -191,8 +198,7 @@ def activity(stand: Stand) -> Event:
 
 def an_order(stand: Stand, rows: int = 3) -> str:
     """A bulk order whose file is there; its id."""
-    body = {"format": "csv", "account": "default"}
-    order_id: str = stand.call("create_order", request("/orders", body, key=new_key()))["orderId"]
+    order_id: str = stand.call("create_order", new_order())["orderId"]
     lines = "key,amount,currency\n" + "".join(f"{order_id}-{number},10.00,USD\n" for number in range(rows))
     stand.client("s3").put_object(
         Bucket=stand.environment["ORDERS_BUCKET"], Key=f"orders/{order_id}/upload", Body=lines.encode()
@@ -202,12 +208,7 @@ def an_order(stand: Stand, rows: int = 3) -> str:
 
 def on_order(action: str) -> Callable[[Stand], Event]:
     """A route of a bulk order that is made first."""
-
-    def event(stand: Stand) -> Event:
-        order_id = an_order(stand)
-        return request("/orders/{orderId}" + action, orderId=order_id)
-
-    return event
+    return lambda stand: request("/orders/{orderId}" + action, orderId=an_order(stand))
 
 
 def progress(order_id: str, task: str, **more: object) -> Event:

@@ -1,8 +1,7 @@
-"""Tables with a million items under moto: kept in a file, with an index, and read only where they are asked for.
+"""Tables with a million items under moto: kept in SQLite, with an index, and read only where they are asked for.
 
-By itself moto keeps some ten kilobytes an item and looks at each of them for every query of an index. Here the items
-that were there before lie in SQLite, ordered by partition and sort key as in DynamoDB; what is written meanwhile lies
-above them, in moto's own way.
+By itself moto keeps some ten kilobytes an item and looks at each of them for every query of an index. What is written
+while something is measured lies above the items that were there before, in moto's own way.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -26,18 +24,11 @@ Attributes = dict[str, Any]
 #: More than any page that is asked for without a limit.
 _ITEMS_MAX: Final = 1000
 
+#: Of a query's sort key, as moto names them.
 _CONDITIONS: Final = {
     None: "",
-    "=": " AND sk = ?",
-    "EQ": " AND sk = ?",
-    "<": " AND sk < ?",
-    "LT": " AND sk < ?",
-    "<=": " AND sk <= ?",
-    "LE": " AND sk <= ?",
-    ">": " AND sk > ?",
-    "GT": " AND sk > ?",
-    ">=": " AND sk >= ?",
-    "GE": " AND sk >= ?",
+    **{name: f" AND sk {name} ?" for name in ("=", "<", "<=", ">", ">=")},
+    **{name: f" AND sk {sign} ?" for name, sign in {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}.items()},
     "BETWEEN": " AND sk BETWEEN ? AND ?",
 }
 
@@ -46,7 +37,6 @@ class Base:
     """Items that were there before.
 
     Args:
-        file: of the database.
         keys: of each item: partition key and sort key of the order that queries go by.
         item_of: makes an item of the two.
         find: the number of an item, from 0, by its table's own key; None if no such item was there before.
@@ -55,7 +45,6 @@ class Base:
 
     def __init__(
         self,
-        file: Path,
         keys: Iterable[tuple[str, str]],
         item_of: Callable[[str, str], Attributes],
         find: Callable[[str, str | None], int | None],
@@ -63,17 +52,12 @@ class Base:
     ) -> None:
         self.index = index
         self._item_of, self._find = item_of, find
-        self._database = sqlite3.connect(file)
-        self._database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE item (n INTEGER PRIMARY KEY, pk TEXT, sk TEXT)")
         self._database.executemany(
             "INSERT INTO item VALUES (?, ?, ?)", ((number, *each) for number, each in enumerate(keys))
         )
         self._database.execute("CREATE INDEX by_key ON item (pk, sk)")
-
-    def __deepcopy__(self, _memo: object) -> Base:
-        # moto copies whole tables, to undo transactions; nothing here ever changes.
-        return self
 
     def get(self, partition: str, sort: str | None) -> Attributes | None:
         """One item by its table's own key."""
@@ -101,11 +85,6 @@ class _Items(dict[Any, Any]):
     def __init__(self, base: Base, *, ranged: bool) -> None:
         super().__init__()
         self.base, self.ranged = base, ranged
-
-    def __deepcopy__(self, _memo: object) -> _Items:
-        copied = _Items(self.base, ranged=self.ranged)
-        copied.update({key: dict(value) if self.ranged else value for key, value in self.items()})
-        return copied
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or (not self.ranged and self._below(key) is not None)

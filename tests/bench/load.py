@@ -1,135 +1,253 @@
-"""`make load`: more orders than Amazon takes, in real time, from several processes; exits 1 if a promise is broken."""
+"""`make load`: more orders than Amazon takes, in real time, from several processes; exits 1 if a promise is broken.
+
+Real functions, a real rate limiter and a real client in each process. Its ledger and its queue are in memory: the
+emulated cloud could not carry them beside the rate limiter's table.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
+import queue
 import sys
+import threading
+import time
+import uuid
 from collections import Counter
-from multiprocessing.connection import Connection
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final
 
-from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Pace
-from sandbox.throttle import most_in_any_second
-from tests.bench import cloud
-from tests.bench.processes import Result, Task, live
-from tests.bench.report import Line, percentile, show
+from incentives import bootstrap
+from incentives.agcod.amazon import Amazon
+from incentives.agcod.client import IncentivesClient
+from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Allowance, Full, Pace, Permit, Priority
+from incentives.domain.single_requests.record import Status
+from incentives.usecases.dependencies import Dependencies
+from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
+from tests.bench import cloud, events
+from tests.bench.pacing import rate_lines
+from tests.bench.report import Line, show
 from tests.contract.tables import create_table
+from tests.support.fakes import FakeAccounts, FakeKeptPages, FakeLedger, FakeNotifier, FakeTelemetry, FakeVault, account
+from tests.support.workflow import run_execution
+from tests.workflow.scene import load
 
 #: Seconds by which the processes' clocks are ahead.
-SKEWS = (-0.2, 0.0, 0.2)
+SKEWS: Final = (-0.2, 0.0, 0.2)
 
-CALLS_IN_A_SECOND_MAX = 10
-RATE_USED_LEAST = 0.95
+FUNCTION_SECONDS: Final = 25.0
 
-#: Draining takes as long as it takes; a process that is silent for this long hangs.
-RESPONSE_SECONDS_MAX = 900.0
+#: Threads of each process. Most callers are answered at once: there is no permit for them.
+CALLERS: Final = 40
+WORKERS: Final = 3
+
+#: Of a call to Amazon, more than it ever takes: whatever is under way ends meanwhile.
+UNDER_WAY_SECONDS: Final = 30.0
+
+
+@dataclass
+class Result:
+    """What came of a process.
+
+    Attributes:
+        responses: HTTP statuses; to reversals.
+        told_of_throttle: answers that speak of it.
+        reversal_waits: seconds for a permit; None where there was none.
+        late: seconds by which the last order was placed later than planned.
+        records: request id, card id, status.
+    """
+
+    responses: Counter[int] = field(default_factory=Counter)
+    told_of_throttle: int = 0
+    reversals: Counter[int] = field(default_factory=Counter)
+    reversal_waits: list[float | None] = field(default_factory=list)
+    late: float = 0.0
+    records: list[tuple[str, str | None, str]] = field(default_factory=list)
+
+
+class _RateLimiter(DynamoDbRateLimiter):
+    """Tells `waits.here`, a list of the thread that reverses a card, for how long it waits for its permit."""
+
+    waits = threading.local()
+
+    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
+        asked_at = self._now()
+        result = super().reserve(account, priority, allowance=allowance)
+        if hasattr(self.waits, "here"):
+            permit = isinstance(result, Permit)
+            self.waits.here.append(max(0.0, (result.at - asked_at).total_seconds()) if permit else None)
+        return result
+
+
+class _Backlog(queue.Queue[Any]):
+    def put(self, request_id: str, *, delay_seconds: float = 0.0) -> bool:  # type: ignore[override] # it is a port
+        timer = threading.Timer(delay_seconds, super().put, [request_id])
+        timer.daemon = True
+        timer.start()
+        return True
+
+
+class _Telemetry(FakeTelemetry):
+    def flush(self) -> None:
+        self.lines.clear()
+
+
+class _Process:
+    """Callers and workers of one process, the first of which reverses a card each second."""
+
+    def __init__(self, number: int, dynamodb: str, table: str, sandbox: str) -> None:
+        self.number, self.result = number, Result()
+        self.ledger, self.backlog, self.telemetry = FakeLedger(), _Backlog(), _Telemetry()
+        clock = SimpleNamespace(
+            now=lambda: datetime.now(UTC) + timedelta(seconds=SKEWS[number]),
+            sleep=lambda seconds: time.sleep(max(0.0, seconds)),
+        )
+        keys: dict[str, Any] = {
+            "partner_id": PARTNER_ID,
+            "access_key_id": PARTNER_ACCESS_KEY_ID,
+            "secret_access_key": type(account().secret_access_key)(PARTNER_SECRET_ACCESS_KEY),
+        }
+        dependencies = Dependencies(
+            ledger=self.ledger,
+            rate_limiter=_RateLimiter(cloud.client(dynamodb), table, pace=Pace(), now=clock.now),
+            backlog=self.backlog,
+            amazon=Amazon(IncentivesClient(sandbox, wall=clock.now)),
+            kept_pages=FakeKeptPages(),
+            accounts=FakeAccounts(account(**keys)),
+            vault=FakeVault(),
+            recoveries=SimpleNamespace(start=lambda request_id, epoch: self._recover(request_id, epoch, dependencies)),  # type: ignore[arg-type]
+            notifier=FakeNotifier(),
+            clock=clock,
+            telemetry=self.telemetry,
+            new_nonce=lambda: uuid.uuid4().hex,
+        )
+        vars(bootstrap).update(
+            dependencies=lambda: dependencies,
+            settings=lambda: SimpleNamespace(default_account="default", support_address=None),
+            telemetry=lambda: self.telemetry,
+        )
+        self._issue, self._cancel, self._issue_queued = map(
+            load, ("create_gift_card", "cancel_gift_card", "issue_queued")
+        )
+
+    def live(self, per_second: float, seconds: float) -> Result:
+        """Place orders at their times, whether or not earlier ones have been answered, and work meanwhile."""
+        begin, over = time.monotonic(), threading.Event()
+        with ThreadPoolExecutor(WORKERS) as workers, ThreadPoolExecutor(CALLERS) as callers:
+            under_way = [workers.submit(self._work, over) for _ in range(WORKERS)]
+            if not self.number:
+                threading.Thread(target=self._reverse_each_second, args=(begin, seconds), daemon=True).start()
+            for order in range(int(seconds * per_second)):
+                due = begin + order / per_second
+                time.sleep(max(0.0, due - time.monotonic()))
+                under_way.append(callers.submit(self._place, due))
+            time.sleep(max(0.0, begin + seconds - time.monotonic()))
+            over.set()
+        for each in under_way:
+            each.result()
+        end = time.monotonic() + UNDER_WAY_SECONDS
+        while any(r.status.is_open and r.in_flight for r in self.ledger.records.values()) and time.monotonic() < end:
+            time.sleep(0.2)
+        self.result.records = [(r.request_id, r.gc_id, r.status.value) for r in self.ledger.records.values()]
+        return self.result
+
+    def _place(self, due: float) -> None:
+        self.result.late = max(self.result.late, time.monotonic() - due)
+        response = self._call(self._issue, events.create(uuid.uuid4().hex))
+        self.result.responses[response["statusCode"]] += 1
+        self.result.told_of_throttle += "throttl" in response["body"].lower()
+
+    def _reverse_each_second(self, begin: float, seconds: float) -> None:
+        taken: set[str] = set()
+        for second in range(1, int(seconds)):
+            time.sleep(max(0.0, begin + second - time.monotonic()))
+            issued = {r.request_id for r in list(self.ledger.records.values()) if r.status is Status.SUCCEEDED} - taken
+            for request_id in sorted(issued)[:1]:
+                taken.add(request_id)
+                threading.Thread(target=self._reverse, args=(request_id,), daemon=True).start()
+
+    def _reverse(self, request_id: str) -> None:
+        _RateLimiter.waits.here = self.result.reversal_waits
+        event = events.request("/gift-cards/{requestId}/cancel", requestId=request_id)
+        self.result.reversals[self._call(self._cancel, event)["statusCode"]] += 1
+
+    def _work(self, over: threading.Event) -> None:
+        while not over.is_set():
+            with suppress(queue.Empty):
+                request_id = self.backlog.get(timeout=0.2)
+                try:
+                    self._call(self._issue_queued, {"Records": [{"body": json.dumps({"requestId": request_id})}]})
+                except LedgerUnavailable:
+                    self.backlog.put(request_id, delay_seconds=1.0)
+
+    @staticmethod
+    def _recover(request_id: str, epoch: int, dependencies: Dependencies) -> bool:
+        threading.Thread(target=run_execution, args=(request_id, epoch, dependencies), daemon=True).start()
+        return True
+
+    def _call(self, handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> Any:
+        end = time.monotonic() + FUNCTION_SECONDS
+        return handler(event, SimpleNamespace(get_remaining_time_in_millis=lambda: (end - time.monotonic()) * 1000))
+
+
+def _live(task: tuple[Any, ...]) -> Result:
+    number, dynamodb, table, sandbox, per_second, seconds = task
+    return _Process(number, dynamodb, table, sandbox).live(per_second / len(SKEWS), seconds)
 
 
 def main(arguments: list[str]) -> int:
     """Run the load and print what was measured."""
-    parser = argparse.ArgumentParser(prog="make load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make load", description=__doc__.partition("\n")[0])
     parser.add_argument("--per-second", type=float, default=100.0, help="orders a second, of all processes together")
     parser.add_argument("--seconds", type=float, default=60.0, help="for which orders come")
     options = parser.parse_args(arguments)
     with cloud.dynamodb() as dynamodb, cloud.sandbox() as sandbox:
-        measured, results, cards = _run(dynamodb, sandbox, options.per_second, options.seconds)
-    return 0 if show(_lines(options, measured, results, cards)) else 1
-
-
-def _run(
-    dynamodb: str, sandbox: str, per_second: float, seconds: float
-) -> tuple[list[dict[str, Any]], list[Result], list[dict[str, Any]]]:
-    """The calls that Amazon counted while orders came; what each process says; Amazon's activity in the end."""
-    table = create_table(cloud.client(dynamodb), "PacerTable")
-    spawn = multiprocessing.get_context("spawn")
-    ends: list[Connection] = []
-    children = []
-    for number, skew in enumerate(SKEWS):
-        ours, theirs = spawn.Pipe()
-        task = Task(
-            number=number,
-            dynamodb=dynamodb,
-            table=table,
-            sandbox=sandbox,
-            skew=skew,
-            per_second=per_second / len(SKEWS),
-            seconds=seconds,
-            reversals=number == 0,
-        )
-        children.append(spawn.Process(target=live, args=(task, theirs), daemon=True))
-        ends.append(ours)
-    for child in children:
-        child.start()
-    try:
-        _gather(ends)
-        _tell(ends)
-        _gather(ends)
-        measured = cloud.ask_sandbox(sandbox, "report")["calls"]
-        # From here on nothing is measured: what is left is issued as fast as this machine can.
-        cloud.ask_sandbox(sandbox, "throttle", {"perSecond": None})
-        _tell(ends)
-        results = _gather(ends)
-        return measured, results, cloud.ask_sandbox(sandbox, "report")["cards"]
-    finally:
-        for child in children:
-            child.terminate()
-            child.join()
-
-
-def _tell(ends: list[Connection]) -> None:
-    for end in ends:
-        end.send("go on")
-
-
-def _gather(ends: list[Connection]) -> list[Any]:
-    for end in ends:
-        if not end.poll(RESPONSE_SECONDS_MAX):
-            raise TimeoutError("a process of the load is silent")
-    return [end.recv() for end in ends]
-
-
-def _lines(
-    options: argparse.Namespace, measured: list[dict[str, Any]], results: list[Result], cards: list[dict[str, Any]]
-) -> list[Line]:
-    ticks = sorted(call["tick"] for call in measured)
-    busiest = most_in_any_second(ticks)
-    throttled = sum(call["outcome"] == "ThrottlingException" for call in measured)
-    rate = (len(ticks) - 1) / (ticks[-1] - ticks[0])
-    allowed = Pace().requests_per_second
-    responses = sum((result.responses for result in results), Counter[int]())
-    placed = responses.total()
+        table = create_table(cloud.client(dynamodb), "PacerTable")
+        tasks = [(n, dynamodb, table, sandbox, options.per_second, options.seconds) for n in range(len(SKEWS))]
+        with multiprocessing.get_context("spawn").Pool(len(SKEWS)) as pool:
+            results = pool.map(_live, tasks, chunksize=1)
+        report = cloud.ask_sandbox(sandbox, "report")
     planned = sum(int(options.seconds * options.per_second / len(SKEWS)) for _ in SKEWS)
-    told = sum(result.told_of_throttle for result in results)
+    return 0 if show(_lines(planned, results, report)) else 1
+
+
+def _lines(planned: int, results: list[Result], report: dict[str, Any]) -> Iterable[Line]:
+    responses, reversals = (
+        sum((getattr(r, name) for r in results), Counter[int]()) for name in ("answers", "reversals")
+    )
+    told, placed = sum(result.told_of_throttle for result in results), responses.total()
+    yield Line("orders placed", f"{placed} of {planned}", "all", placed == planned)
+    yield Line("the last one later than planned by", f"{max(result.late for result in results):.1f} s")
+    yield Line("answers", _counts(responses), "201 or 202", set(responses) <= {201, 202})
+    yield Line("answers that speak of a throttle", str(told), "none", not told)
+    yield from rate_lines("calls while orders came", (call["tick"] for call in report["calls"]))
+    throttled = sum(call["outcome"] == "ThrottlingException" for call in report["calls"])
+    yield Line("  throttled", str(throttled), "none", not throttled)
     waits = [wait for result in results for wait in result.reversal_waits]
-    found = [wait for wait in waits if wait is not None]
-    records = sorted(record for result in results for record in result.records)
+    longest = max((wait for wait in waits if wait is not None), default=0.0)
+    yield Line("reversals", _counts(reversals))
+    yield Line("  longest wait for a slot", f"{longest:.2f} s", "at most 2 s", longest <= WAIT_SECONDS_MAX)
+    yield Line("  without a slot", str(waits.count(None)), "none", None not in waits)
+    records = sorted(record for result in results for record in result.records if not Status(record[2]).is_open)
     activity = sorted(
         (card["requestId"], card["gcId"], "REVERSED" if card["status"] == "RefundedToPurchaser" else "SUCCEEDED")
-        for card in cards
+        for card in report["cards"]
     )
-    once = records == activity and len(records) == planned
-    longest = max(found, default=0.0)
-    return [
-        Line("orders placed", f"{placed} of {planned}", "all", placed == planned),
-        Line("the last one later than planned by", f"{max(result.late for result in results):.1f} s"),
-        Line("answers", ", ".join(f"{count} x {status}" for status, count in sorted(responses.items()))),
-        Line("answers that speak of a throttle", str(told), "none", not told and set(responses) <= {201, 202}),
-        Line("calls while orders came", str(len(ticks))),
-        Line("  most in any second", str(busiest), "at most 10", busiest <= CALLS_IN_A_SECOND_MAX),
-        Line("  throttled", str(throttled), "none", not throttled),
-        Line("  achieved / allowed a second", f"{rate:.2f} / {allowed:.0f}", "95 %", rate >= RATE_USED_LEAST * allowed),
-        Line("  slots missed, this machine being busy", str(sum(result.permits_missed for result in results))),
-        Line("reversals", ", ".join(f"{n} x {s}" for r in results for s, n in sorted(r.reversals.items()))),
-        Line(
-            "  waits for a slot, p50 / p99 / max",
-            f"{percentile(found, 0.5):.2f} / {percentile(found, 0.99):.2f} / {longest:.2f} s",
-            "at most 2 s",
-            longest <= WAIT_SECONDS_MAX,
-        ),
-        Line("  without a slot", str(len(waits) - len(found)), "none", len(waits) == len(found)),
-        Line("orders in the ledger / cards at Amazon", f"{len(records)} / {len(activity)}", "each once", once),
-    ]
+    yield Line(
+        "closed in the ledger / cards at Amazon", f"{len(records)} / {len(activity)}", "the same", records == activity
+    )
+
+
+def _counts(statuses: Counter[int]) -> str:
+    return ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
 
 
 if __name__ == "__main__":

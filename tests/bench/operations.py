@@ -1,32 +1,38 @@
 """Every operation, and what it may cost in calls: to AWS, to Amazon. The one table of it; a test holds it.
 
-The secret is cached and the process warm, but for one line. What a call is for stands beside it: a number that rises
-needs a reason as good.
+The secret is cached and the process warm, but for one line. What a call is for stands beside it: one more needs a
+reason as good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from incentives import bootstrap
 from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from tests.bench import events
 from tests.bench.events import Event
-from tests.bench.stand import Calls, Stand, forget
+from tests.bench.stand import Calls, Stand, forget, know_account
 
-_GET: Final = "dynamodb.GetItem"
-_PUT: Final = "dynamodb.PutItem"
-_QUERY: Final = "dynamodb.Query"
-_UPDATE: Final = "dynamodb.UpdateItem"
-_TRANSACT: Final = "dynamodb.TransactWriteItems"
-_SECRET: Final = "secretsmanager.GetSecretValue"
-_START: Final = "stepfunctions.StartExecution"
+_CREATE: Final = ("CreateGiftCard",)
 
-_ISSUE: Final = "slot; key, record and first send; close"
-_READ: Final = "the record"
-_REVERSE: Final = "the record; begin to reverse; slot; note the send; close"
+_PERMIT: Final = "dynamodb.UpdateItem: slot"
+_RECORD: Final = "dynamodb.GetItem: the record"
+_NEW: Final = "dynamodb.TransactWriteItems: key, record and first send"
+_NOTE: Final = "dynamodb.UpdateItem: note the send"
+_CLOSE: Final = "dynamodb.UpdateItem: close"
+_ORDER: Final = "dynamodb.GetItem: the order"
+_FILE: Final = "s3.GetObject: its file"
+_KNOWN: Final = "dynamodb.Query: what is known"
+_KEEP: Final = "dynamodb.UpdateItem: keep the balance"
+
+_ISSUE: Final = (_PERMIT, _NEW, _CLOSE)
+_REPEAT: Final = (_RECORD, _PERMIT, _NOTE, _CLOSE)
+_REVERSE: Final = (_RECORD, "dynamodb.UpdateItem: begin to reverse", _PERMIT, _NOTE, _CLOSE)
+_ENCRYPT: Final = "kms.Encrypt: the number"
+_DECRYPT: Final = "kms.Decrypt: the number"
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,28 @@ class Operation:
     Attributes:
         name: as people say it.
         function: its folder.
-        aws, amazon: the calls that it makes.
-        why: what each call is for.
+        steps: each call to AWS, and what it is for.
+        amazon: the operations asked of Amazon.
         event: makes the event of one more such operation, and whatever must have happened before.
         is_cold: as a process's first.
     """
 
     name: str
     function: str
-    aws: Mapping[str, int]
+    steps: Sequence[str]
     amazon: Sequence[str]
-    why: str
     event: Callable[[Stand], Event] = field(repr=False)
     is_cold: bool = False
+
+    @property
+    def aws(self) -> Counter[str]:
+        """How often each call to AWS is made."""
+        return Counter(step.partition(":")[0] for step in self.steps)
+
+    @property
+    def why(self) -> str:
+        """What the calls are for."""
+        return "; ".join(dict.fromkeys(step.partition(": ")[2] for step in self.steps))
 
 
 def measure(operation: Operation, stand: Stand) -> Calls:
@@ -57,7 +72,7 @@ def measure(operation: Operation, stand: Stand) -> Calls:
     if operation.is_cold:
         forget()
     else:
-        bootstrap.dependencies().accounts.get("default")
+        know_account()
     stand.fresh_count()
     stand.run(operation.function, event)
     # Whatever is done for the next one is none of this one's.
@@ -79,281 +94,188 @@ NOT_COUNTED: Final = {"create_order": frozenset({"s3", "secretsmanager"})}
 
 
 OPERATIONS: Final[Sequence[Operation]] = (
-    Operation(
-        "POST /gift-cards",
-        "create_gift_card",
-        {_UPDATE: 2, _TRANSACT: 1},
-        ("CreateGiftCard",),
-        _ISSUE,
-        lambda _: events.create(),
-    ),
+    Operation("POST /gift-cards", "create_gift_card", _ISSUE, _CREATE, lambda _: events.create()),
     Operation(
         "POST /gift-cards, a process's first",
         "create_gift_card",
-        {_SECRET: 1, _UPDATE: 2, _TRANSACT: 1},
-        ("CreateGiftCard",),
-        "the secret, kept for five minutes; then as above",
+        ("secretsmanager.GetSecretValue: the secret, kept for five minutes", *_ISSUE),
+        _CREATE,
         events.after_a_rest,
         is_cold=True,
     ),
     Operation(
         "POST /gift-cards, repeated",
         "create_gift_card",
-        {_UPDATE: 1, _TRANSACT: 1, _GET: 2},
-        ("CreateGiftCard",),
-        "slot; the key is taken; its record; the code, which only Amazon keeps; the record once more",
+        (
+            _PERMIT,
+            "dynamodb.TransactWriteItems: the key is taken",
+            _RECORD,
+            "dynamodb.GetItem: once more, after Amazon has told the code",
+        ),
+        _CREATE,
         events.created_again,
     ),
     Operation(
         "POST /gift-cards, respond-async",
         "create_gift_card",
-        {_GET: 1, _UPDATE: 1, _TRANSACT: 1, "sqs.SendMessage": 1},
+        (
+            "dynamodb.GetItem: is it a repeat",
+            "dynamodb.UpdateItem: place in line",
+            "dynamodb.TransactWriteItems: key and record",
+            "sqs.SendMessage: into the backlog",
+        ),
         (),
-        "is it a repeat; place in line; key and record; into the backlog",
         events.later,
     ),
-    Operation(
-        "GET /gift-cards/{id}",
-        "get_gift_card",
-        {_GET: 1},
-        (),
-        _READ,
-        events.on("/gift-cards/{requestId}", events.issued),
-    ),
+    Operation("GET /gift-cards/{id}", "get_gift_card", (_RECORD,), (), events.on_card("")),
     Operation(
         "POST /gift-cards/{id}/claim-code",
         "reveal_claim_code",
-        {_GET: 2, _UPDATE: 1},
-        ("CreateGiftCard",),
-        "the record; slot; the record once more, since a cancel may have come between",
-        events.on("/gift-cards/{requestId}/claim-code", events.issued),
+        (_RECORD, _PERMIT, "dynamodb.GetItem: once more, since a cancel may have come between"),
+        _CREATE,
+        events.on_card("/claim-code"),
     ),
     Operation(
-        "POST /gift-cards/{id}/cancel",
-        "cancel_gift_card",
-        {_GET: 1, _UPDATE: 4},
-        ("CancelGiftCard",),
-        _REVERSE,
-        events.on("/gift-cards/{requestId}/cancel", events.issued),
+        "POST /gift-cards/{id}/cancel", "cancel_gift_card", _REVERSE, ("CancelGiftCard",), events.on_card("/cancel")
     ),
     Operation(
         "POST /activations",
         "activate_gift_card",
-        {"kms.Encrypt": 1, _UPDATE: 2, _TRANSACT: 1},
+        (_ENCRYPT, *_ISSUE),
         ("ActivateGiftCard",),
-        "seal the card number; " + _ISSUE,
         lambda _: events.activate(),
     ),
-    Operation(
-        "GET /activations/{id}",
-        "get_activation",
-        {_GET: 1},
-        (),
-        _READ,
-        events.on("/activations/{requestId}", events.activated),
-    ),
+    Operation("GET /activations/{id}", "get_activation", (_RECORD,), (), events.on_activation("")),
     Operation(
         "POST /activations/{id}/deactivate",
         "deactivate_gift_card",
-        {"kms.Decrypt": 1, _GET: 1, _UPDATE: 4},
+        (_DECRYPT, *_REVERSE),
         ("DeactivateGiftCard",),
-        "the card number; " + _REVERSE,
-        events.on("/activations/{requestId}/deactivate", events.activated),
+        events.on_activation("/deactivate"),
     ),
     Operation(
         "POST /activations/status-check",
         "check_activation_status",
-        {_UPDATE: 1},
+        (_PERMIT,),
         ("ActivationStatusCheck",),
-        "permit",
-        lambda _: events.request("/activations/status-check", {"cardNumber": next(events.CARDS)}),
+        lambda _: events.check_status(),
     ),
     Operation(
         "POST /balance-loads",
         "load_amazon_balance",
-        {"kms.Encrypt": 1, _UPDATE: 2, _TRANSACT: 1},
+        (_ENCRYPT, *_ISSUE),
         ("LoadAmazonBalance",),
-        "seal the customer's account; " + _ISSUE,
         lambda _: events.top_up(),
     ),
-    Operation(
-        "GET /balance-loads/{id}",
-        "get_balance_load",
-        {_GET: 1},
-        (),
-        _READ,
-        events.on("/balance-loads/{requestId}", events.loaded),
-    ),
+    Operation("GET /balance-loads/{id}", "get_balance_load", (_RECORD,), (), events.on_load("")),
     Operation(
         "POST /balance-loads/{id}/void",
         "void_amazon_balance_load",
-        {"kms.Decrypt": 1, _GET: 1, _UPDATE: 4},
+        (_DECRYPT, *_REVERSE),
         ("VoidAmazonBalanceLoad",),
-        "the customer's account; " + _REVERSE,
-        events.on("/balance-loads/{requestId}/void", events.loaded),
+        events.on_load("/void"),
     ),
     Operation(
         "GET /requests, one page of a day",
         "search_requests",
-        {_QUERY: 1},
+        ("dynamodb.Query: the index of the day",),
         (),
-        "the index of the day",
         events.a_search,
     ),
     Operation(
         "GET /funds",
         "get_available_funds",
-        {_QUERY: 2, _UPDATE: 2},
+        (_KNOWN, _PERMIT, _KEEP, "dynamodb.Query: what is known now"),
         ("GetAvailableFunds",),
-        "what is known; slot; keep it; what is known now",
-        events.funds_are_old,
+        lambda stand: events.funds_were_asked(stand, seconds=120),
     ),
-    Operation(
-        "GET /funds within a minute",
-        "get_available_funds",
-        {_QUERY: 1},
-        (),
-        "what is known",
-        events.funds_were_asked,
-    ),
-    Operation(
-        "GET /activity",
-        "get_activity",
-        {_UPDATE: 1},
-        ("GetGiftCardActivityPage",),
-        "permit",
-        events.activity,
-    ),
+    Operation("GET /funds within a minute", "get_available_funds", (_KNOWN,), (), events.funds_were_asked),
+    Operation("GET /activity", "get_activity", (_PERMIT,), ("GetGiftCardActivityPage",), events.activity),
     Operation(
         "POST /requests/{id}/recover",
         "start_recovery",
-        {_GET: 1, _UPDATE: 1, _START: 1},
+        (_RECORD, "dynamodb.UpdateItem: take it over", "stepfunctions.StartExecution: the workflow"),
         (),
-        "the record; take it over; the workflow",
         events.on("/requests/{requestId}/recover", events.unknown),
     ),
     Operation(
         "GET /requests/{id}/case-file",
         "get_case_file",
-        {_GET: 1},
+        (_RECORD,),
         (),
-        _READ,
         events.on("/requests/{requestId}/case-file", events.escalated),
     ),
-    Operation(
-        "recovery, a retry that is answered",
-        "recover_request",
-        {_GET: 1, _UPDATE: 3},
-        ("CreateGiftCard",),
-        "the record; slot; note the send; close",
-        events.recovered("Repeat"),
-    ),
-    Operation(
-        "recovery, a look",
-        "recover_request",
-        {_GET: 1},
-        (),
-        _READ,
-        events.recovered("Look"),
-    ),
+    Operation("recovery, a retry that is answered", "recover_request", _REPEAT, _CREATE, events.recovered("Repeat")),
+    Operation("recovery, a look", "recover_request", (_RECORD,), (), events.recovered("Look")),
     Operation(
         "sweep, nothing to take up",
         "sweep_requests",
-        {_QUERY: 2 * len(WAKE_PARTITIONS)},
+        ("dynamodb.Query: of each partition what is due", "dynamodb.Query: what is open") * len(WAKE_PARTITIONS),
         (),
-        "of each partition of the index: what is due; what is open",
         events.swept,
     ),
-    Operation(
-        "backlog, one message",
-        "issue_queued",
-        {_GET: 1, _UPDATE: 3},
-        ("CreateGiftCard",),
-        "the record; slot; note the send; close",
-        events.queued,
-    ),
-    Operation(
-        "stream to events, one record",
-        "publish_events",
-        {"events.PutEvents": 1},
-        (),
-        "up to ten events",
-        events.streamed,
-    ),
+    Operation("backlog, one message", "issue_queued", _REPEAT, _CREATE, events.queued),
+    Operation("stream to events, one record", "publish_events", ("events.PutEvents: up to ten",), (), events.streamed),
     Operation(
         "stream to spend, one record",
         "count_spend",
-        {_GET: 1, _TRANSACT: 1},
+        ("dynamodb.GetItem: what was counted", "dynamodb.TransactWriteItems: count"),
         (),
-        "what was counted; count",
         events.streamed,
     ),
     Operation(
         "watch, one account",
         "watch_account",
-        {_QUERY: 3, _UPDATE: 2},
+        ("dynamodb.Query: the accounts", _PERMIT, _KEEP, "dynamodb.Query: what is known now", "dynamodb.Query: alerts"),
         ("GetAvailableFunds",),
-        "the accounts; slot; keep the balance; what is known now; which alerts stand",
         events.watched,
     ),
     Operation(
         "rotate keys, nothing pending",
         "rotate_keys",
-        {"secretsmanager.DescribeSecret": 1, _GET: 1},
+        ("secretsmanager.DescribeSecret: the key's versions", "dynamodb.GetItem: how far a rotation is"),
         (),
-        "the key's versions; how far a rotation is",
         lambda _: {},
     ),
-    Operation(
-        "POST /orders",
-        "create_order",
-        {_PUT: 1},
-        (),
-        "the order",
-        lambda _: events.request("/orders", {"format": "csv"}, key=events.new_key()),
-    ),
-    Operation(
-        "GET /orders/{id}",
-        "get_order",
-        {_GET: 1},
-        (),
-        "the order",
-        events.on_order(""),
-    ),
+    Operation("POST /orders", "create_order", ("dynamodb.PutItem: the order",), (), lambda _: events.new_order()),
+    Operation("GET /orders/{id}", "get_order", (_ORDER,), (), events.on_order("")),
     Operation(
         "POST /orders/{id}/start",
         "control_order",
-        {_GET: 1, _PUT: 1, _START: 1},
+        (_ORDER, "dynamodb.PutItem: that it is to start", "stepfunctions.StartExecution: the workflow"),
         (),
-        "the order; that it is to start; the workflow",
         events.on_order("/start"),
     ),
     Operation(
         "bulk order, issue three rows",
         "process_order",
-        {"s3.GetObject": 1, _GET: 11, _UPDATE: 6, _TRANSACT: 3, _PUT: 1},
         (
-            "CreateGiftCard",
-            "CreateGiftCard",
-            "CreateGiftCard",
+            _ORDER,
+            "dynamodb.GetItem: the batch",
+            _FILE,
+            *("dynamodb.GetItem: of each row the order", "dynamodb.GetItem: is its key known", *_ISSUE, _RECORD) * 3,
+            "dynamodb.PutItem: progress",
         ),
-        "the batch and its rows; of each row: the order, the record, then as POST /gift-cards; progress",
+        _CREATE * 3,
         lambda stand: events.progress(events.validated(stand), "Issue", batch=1, secondsLeft=200),
     ),
     Operation(
         "bulk order, validate",
         "process_order",
-        {"s3.GetObject": 1, "s3.PutObject": 1, _GET: 1, _TRANSACT: 1},
+        (
+            _ORDER,
+            _FILE,
+            "s3.PutObject: its rows",
+            "dynamodb.TransactWriteItems: that it is issued, with the claim on its rows",
+        ),
         (),
-        "the order; its file; its rows; that it is issued, with the claim on its rows",
         lambda stand: events.progress(events.started(stand), "Validate"),
     ),
     Operation(
         "bulk order, check",
         "process_order",
-        {_GET: 1, _QUERY: 1},
+        (_ORDER, "dynamodb.Query: its batches"),
         (),
-        "the order; its batches",
         lambda stand: events.progress(events.validated(stand), "Check"),
     ),
 )

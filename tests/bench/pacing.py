@@ -39,19 +39,14 @@ RATE_USED_LEAST: Final = 0.95
 CALLS_IN_A_SECOND_MAX: Final = 10
 
 
-def rates_achieved() -> Iterable[Line]:
-    """Of a rush of callers, and of a bulk order."""
-    yield from _lines("calls, more orders than slots", Shop(RUSH).run(), int(RUSH.seconds * RUSH.per_second))
-    yield from _lines("rows of a bulk order", _bulk(), ROWS)
-
-
-def _lines(what: str, shop: Shop, expected: int) -> Iterable[Line]:
-    ticks = sorted(call.tick for call in shop.sandbox.calls)
-    rate = (len(ticks) - 1) / (ticks[-1] - ticks[0])
-    allowed = Pace().requests_per_second
-    statuses = Counter(record.status for record in shop.records)
-    if statuses != {Status.SUCCEEDED: expected}:
-        raise RuntimeError(f"{what}: not every card was issued: {statuses}")
+def rate_lines(what: str, ticks: Iterable[float]) -> Iterable[Line]:
+    """What is promised of calls to Amazon at these times, in seconds."""
+    times = sorted(ticks)
+    rate, allowed, busiest = (
+        (len(times) - 1) / (times[-1] - times[0]),
+        Pace().requests_per_second,
+        most_in_any_second(times),
+    )
     yield Line(
         f"{what}, a second",
         f"{rate:.2f}",
@@ -59,7 +54,6 @@ def _lines(what: str, shop: Shop, expected: int) -> Iterable[Line]:
         rate >= RATE_USED_LEAST * allowed,
         baseline=f"allowed {allowed:.0f}: {rate / allowed:.0%}",
     )
-    busiest = most_in_any_second(ticks)
     yield Line(
         "  most in any second",
         str(busiest),
@@ -67,6 +61,19 @@ def _lines(what: str, shop: Shop, expected: int) -> Iterable[Line]:
         busiest <= CALLS_IN_A_SECOND_MAX,
         baseline=f"Amazon's limit {CALLS_IN_A_SECOND_MAX}",
     )
+
+
+def rates_achieved() -> Iterable[Line]:
+    """Of a rush of callers, and of a bulk order."""
+    rush = int(RUSH.seconds * RUSH.per_second)
+    for what, shop, expected in (
+        ("calls, more orders than slots", Shop(RUSH).run(), rush),
+        ("rows of a bulk order", _bulk(), ROWS),
+    ):
+        statuses = Counter(record.status for record in shop.records)
+        if statuses != {Status.SUCCEEDED: expected}:
+            raise RuntimeError(f"{what}: not every card was issued: {statuses}")
+        yield from rate_lines(what, (call.tick for call in shop.sandbox.calls))
 
 
 def _bulk() -> Shop:

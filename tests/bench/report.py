@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+_MARKS: Final = {None: "", True: "ok", False: "BROKEN"}
 
 
 @dataclass(frozen=True)
@@ -22,35 +25,23 @@ class Line:
     holds: bool | None = None
     baseline: str = ""
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Of its row."""
+        return self.what, self.value, self.baseline, self.promise, _MARKS[self.holds]
+
 
 def show(lines: Iterable[Line]) -> bool:
     """Print a table; whether every promise holds."""
     lines = list(lines)
-    width, broad, beside, says = (
-        max((len(text) for text in column), default=0)
-        for column in zip(*((line.what, line.value, line.baseline, line.promise) for line in lines), strict=True)
-    )
+    widths = [max(map(len, column)) for column in zip(*(line.cells for line in lines), strict=True)]
     for line in lines:
-        columns = [f"{line.what:<{width}}", f"{line.value:>{broad}}", f"{line.promise:<{says}}", _mark(line)]
-        if beside:
-            columns.insert(2, f"{line.baseline:<{beside}}")
-        print("  ".join(columns).rstrip())  # noqa: T201 - a command line prints
+        cells = [f"{cell:<{width}}" for cell, width in zip(line.cells, widths, strict=True)]
+        print("  ".join(cells).rstrip())  # noqa: T201 - a command line prints
     return all(line.holds is not False for line in lines)
 
 
 def as_markdown(lines: Iterable[Line]) -> str:
     """The same as a table of a document."""
-    rows = [
-        f"| {line.what.strip()} | {line.value} | {line.baseline} | {line.promise} | {_mark(line)} |" for line in lines
-    ]
-    return "\n".join(["| What | Measured | Beside | Promised | |", "|---|---|---|---|---|", *rows])
-
-
-def _mark(line: Line) -> str:
-    return {None: "", True: "ok", False: "BROKEN"}[line.holds]
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that this share of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+    rows = [("What", "Measured", "Beside", "Promised", ""), ("---",) * 5, *(line.cells for line in lines)]
+    return "\n".join(f"| {' | '.join(cell.strip() for cell in row)} |" for row in rows)

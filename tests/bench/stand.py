@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import Any, Final
 import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
+from moto.dynamodb.models.table import Table
 
 from incentives import bootstrap
 from incentives.agcod.client import IncentivesClient
@@ -60,6 +63,7 @@ class Calls:
         items: that DynamoDB's responses held, read for a query included.
         bytes_read: of DynamoDB's items.
         puts: items of transactions, in order.
+        cpu: seconds within the calls to AWS, the emulator's included.
     """
 
     aws: Counter[str] = field(default_factory=Counter)
@@ -67,6 +71,7 @@ class Calls:
     items: int = 0
     bytes_read: int = 0
     puts: list[dict[str, Any]] = field(default_factory=list)
+    cpu: float = 0.0
 
 
 class Stand:
@@ -76,7 +81,6 @@ class Stand:
         calls: since the last `fresh_count`.
         environment: of the functions.
         log: what the functions have written since then.
-        response: of the last invocation.
         is_running: whether a function is; only its calls are counted.
     """
 
@@ -96,7 +100,6 @@ class Stand:
         self._wire = SandboxClient(self.sandbox, self.clock)  # type: ignore[arg-type] # it asks for no more than a clock
         self._wire.seconds_per_call = 0.0
         self.is_running = False
-        self.response: Any = None
         self._handlers: dict[str, Callable[[dict[str, Any], Any], Any]] = {}
 
     def run(self, function: str, event: dict[str, Any], *, seconds: float | None = None) -> Any:
@@ -107,13 +110,12 @@ class Stand:
         )
         self.is_running = True
         try:
-            for each in logging.getLogger(account.SETTINGS["POWERTOOLS_SERVICE_NAME"]).handlers:
+            for each in logging.getLogger(account.SERVICE).handlers:
                 # The stdout of whenever it was made, otherwise: perhaps another stand's log.
                 each.setStream(self.log)  # type: ignore[attr-defined] # Powertools has stream handlers only
             with contextlib.redirect_stdout(self.log):
                 handler = self._handlers.get(function) or self._handlers.setdefault(function, load(function))
-                self.response = handler(event, left)
-                return self.response
+                return handler(event, left)
         finally:
             self.is_running = False
 
@@ -177,18 +179,30 @@ def standing() -> Iterator[Stand]:
 
         def counted(client: Any, operation: str, params: dict[str, Any]) -> Any:
             response: dict[str, Any] = {}
+            begun = time.process_time()
             try:
                 response = make_call(client, operation, params)
             finally:
                 if stand.is_running:
+                    stand.calls.cpu += time.process_time() - begun
                     stand.note(client.meta.service_model.service_name, operation, params, response)
             return response
 
         patch.setattr(BaseClient, "_make_api_call", counted)
+        patch.setattr(Table, "__deepcopy__", _copied, raising=False)
         try:
             yield stand
         finally:
             forget()
+
+
+def _copied(table: Table, _memo: object) -> Table:
+    """For moto, which copies whole tables to undo transactions: here none is undone but those that only put items."""
+    copied = copy.copy(table)
+    copied.items = copy.copy(table.items)
+    if table.has_range_key:
+        copied.items.update({key: copy.copy(items) for key, items in table.items.items()})
+    return copied
 
 
 def forget() -> None:
@@ -196,3 +210,8 @@ def forget() -> None:
     for each in (*vars(bootstrap).values(), *vars(calls).values()):
         if hasattr(each, "cache_clear"):
             each.cache_clear()
+
+
+def know_account(name: str = "default") -> None:
+    """Read an account's secret, which is then kept for five minutes."""
+    bootstrap.dependencies().accounts.get(name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from local import processes, services
+from local.cloud import processes, services
 from local.settings import Settings
 from tests.chaos.plan import Blow, blows
 from tests.stack.cloud import Cloud, LambdaProcess

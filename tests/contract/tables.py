@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from local.template import read
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
@@ -15,28 +15,15 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 _CREATE = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions, of which none matters here."""
-
-
-def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    match node:
-        case yaml.ScalarNode():
-            return {suffix: loader.construct_scalar(node)}
-        case yaml.SequenceNode():
-            return {suffix: loader.construct_sequence(node, deep=True)}
-        case _:
-            raise TypeError(f"!{suffix} of a {type(node).__name__}")
-
-
-_Loader.add_multi_constructor("!", _intrinsic)
-
-
 @cache
+def _resources() -> dict[str, Any]:
+    resources: dict[str, Any] = read(TEMPLATE)["Resources"]
+    return resources
+
+
 def table_properties(logical_id: str) -> dict[str, Any]:
     """A table's properties in template.yaml."""
-    template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader, extended
-    properties: dict[str, Any] = template["Resources"][logical_id]["Properties"]
+    properties: dict[str, Any] = _resources()[logical_id]["Properties"]
     return properties
 
 

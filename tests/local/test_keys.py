@@ -13,7 +13,11 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from incentives.aws.accounts.accounts import read_secret
-from local import keys, put_keys
+from local import keys
+from local.__main__ import main
+from local.settings import RefusedError
+from local.signing import Caller
+from local.target import Target
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 GIVEN = keys.AccountKeys("Local", "UK", "DUMMYKEY", "dummy-secret")
@@ -61,7 +65,7 @@ def test_pending_key_is_put_beside_the_one_in_use(secrets_manager: Any) -> None:
 
 
 def test_without_a_key_in_use_nothing_can_be_pending(secrets_manager: Any) -> None:
-    with pytest.raises(keys.NothingToRotateError, match="leave out PENDING=1"):
+    with pytest.raises(RefusedError, match="leave out PENDING=1"):
         keys.put_pending(secrets_manager, "prefix/default", GIVEN, NOW)
     assert secrets_manager.list_secrets()["SecretList"] == []
 
@@ -105,19 +109,16 @@ def test_secret_key_does_not_show() -> None:
     assert "dummy-secret" not in repr(GIVEN)
 
 
-class Stacks:
-    """CloudFormation with one deployed stack."""
-
-    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        outputs = [{"OutputKey": "AccountSecretPrefix", "OutputValue": "prefix"}] if StackName == "stack" else []
-        return {"Stacks": [{"Outputs": outputs}]}
-
-
 @pytest.fixture
 def command(secrets_manager: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str], str], int]:
     """Runs the command with an environment and a standard input, in an AWS account with one stack."""
-    clients = {"secretsmanager": secrets_manager, "cloudformation": Stacks()}
-    monkeypatch.setattr("local.put_keys.boto3.client", clients.__getitem__)
+
+    def find(stack: str) -> Target:
+        outputs = {"AccountSecretPrefix": "prefix"} if stack == "stack" else {}
+        signer = Caller("AKIDEXAMPLE", "dummy")
+        return Target(stack, "", "", lambda: signer, lambda _: secrets_manager, outputs, dict, {}, is_local=False)
+
+    monkeypatch.setattr("local.commands.put_keys.find", find)
     for name in ("ACCOUNT", "STACK", "PARTNER_ID", "MARKETPLACE", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "PENDING"):
         monkeypatch.delenv(name, raising=False)
 
@@ -125,7 +126,7 @@ def command(secrets_manager: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[
         for name, given in environment.items():
             monkeypatch.setenv(name, given)
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        return put_keys.main()
+        return main(["put-keys"])
 
     return run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local import processes
+from local.cloud import processes
 
 # Starts a child of its own, tells its id, and waits for ever; the child does not even mind being asked to end.
 STUBBORN = """

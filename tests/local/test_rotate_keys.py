@@ -3,13 +3,15 @@
 import io
 import json
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from local import rotate_keys
+from local.__main__ import main
+from local.signing import Caller
+from local.target import Target
 
 
 class Functions:
@@ -37,8 +39,17 @@ def functions() -> Functions:
 @pytest.fixture
 def command(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs the command for a deployed stack."""
-    monkeypatch.setattr("local.rotate_keys.boto3.client", lambda service, config: functions)
-    monkeypatch.setattr("local.rotate_keys.find", lambda stack: SimpleNamespace(outputs=functions.outputs))
+
+    def find(stack: str) -> Target:
+        def client(service: str, config: Config) -> Functions:
+            assert config.retries == {"total_max_attempts": 1}
+            return functions
+
+        return Target(
+            stack, "", "", lambda: Caller("AKIDEXAMPLE", "dummy"), client, functions.outputs, dict, {}, is_local=False
+        )
+
+    monkeypatch.setattr("local.commands.rotate_keys.find", find)
     for name in ("ACCOUNT", "WATCH_SECONDS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STACK", "gateway")
@@ -46,7 +57,7 @@ def command(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     def run(**environment: str) -> int:
         for name, given in environment.items():
             monkeypatch.setenv(name, given)
-        return rotate_keys.main()
+        return main(["rotate-keys"])
 
     return run
 

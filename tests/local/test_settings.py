@@ -71,7 +71,7 @@ def test_environment_decides() -> None:
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "1.5"])
 def test_port_must_be_one(port: str) -> None:
-    with pytest.raises(ValueError, match="MINISTACK_PORT must be a port number"):
+    with pytest.raises(settings.RefusedError, match="MINISTACK_PORT must be a port number"):
         settings.from_environment({"MINISTACK_PORT": port})
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from local.commands.smoke import FailedError, SkippedError, Smoke, run
 from local.signing import Caller, Response
-from local.smoke import FailedError, SkippedError, Smoke, run
 from local.target import Target
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:stack-operators"
@@ -55,7 +55,8 @@ def target(*responses: Response, arns: tuple[str, ...] = (), is_local: bool = Fa
         api_url="https://api.example",
         caller=lambda: Caller("AKIDEXAMPLE", "dummy"),
         client=client,
-        outputs={"OperatorsTopicArn": TOPIC, "StateMachineArn": ""},
+        outputs={"OperatorsTopicArn": TOPIC},
+        resources=lambda: {"RecoverRequestStateMachine": ""},
         parameters={},
         is_local=is_local,
         responses=list(responses),

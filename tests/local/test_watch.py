@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from local.commands.watch import Screen, shown
 from local.signing import Caller
 from local.target import Target
-from local.watch import Screen
+from local.terminal import console
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Key = tuple[str, tuple[tuple[str, str], ...], str]
@@ -62,6 +64,7 @@ class Cloud:
 
 
 def lines(metrics: dict[Key, dict[float, float]]) -> list[str]:
+    """What is shown where there is no terminal."""
     cloud = Cloud(metrics)
     target = Target(
         stack="stack",
@@ -69,51 +72,54 @@ def lines(metrics: dict[Key, dict[float, float]]) -> list[str]:
         api_url="https://api.example",
         caller=lambda: Caller("AKIDEXAMPLE", "dummy"),
         client=lambda _: cloud,
-        outputs={
-            "StateMachineArn": "machine",
-            "BacklogQueueUrl": "backlog",
-            "BacklogDeadLettersUrl": "dead",
-            "FailuresQueueUrl": "failures",
+        outputs={},
+        resources=lambda: {
+            "RecoverRequestStateMachine": "machine",
+            "BacklogQueue": "backlog",
+            "BacklogDeadLetters": "dead",
+            "FailuresQueue": "failures",
         },
         parameters={},
         is_local=True,
     )
-    return Screen(target, lambda: NOW).lines()
+    said = io.StringIO()
+    console(said).print(shown(Screen(target, lambda: NOW).figures()))
+    return [line.rstrip() for line in said.getvalue().splitlines()]
 
 
 def test_requests_are_added_up_over_operations_and_minutes() -> None:
     card, load = ((("operation", name),) for name in ("CreateGiftCard", "LoadAmazonBalance"))
-    shown = lines(
+    seen = lines(
         {
             ("RequestSucceeded", card, "Sum"): {0.5: 3, 1.5: 4, 5: 10, 11: 100},
             ("RequestSucceeded", load, "Sum"): {1: 1},
             ("RequestRefused", card, "Sum"): {9: 2},
         }
     )
-    assert [line.split() for line in shown[3:5]] == [["issued", "4.0", "18"], ["refused", "0.0", "2"]]
+    assert [line.split() for line in seen[3:5]] == [["issued", "4.0", "18"], ["refused", "0.0", "2"]]
 
 
 def test_the_latest_of_a_gauge_counts() -> None:
-    shown = lines(
+    seen = lines(
         {
             ("OpenUnknown", (), "Maximum"): {8: 90, 1: 2, 3: 5},
             ("OpenUnknownOldest", (), "Maximum"): {1: 3723},
             ("OpenWaiting", (), "Maximum"): {1: 40},
         }
     )
-    assert "open           2 unknown (oldest 1:02:03), 40 waiting or being sent" in shown
+    assert "open         2 unknown (oldest 1:02:03), 40 waiting or being sent" in seen
 
 
 def test_what_nobody_has_counted_is_not_zero() -> None:
-    shown = lines({})
-    assert "open           - unknown (oldest -), - waiting or being sent" in shown
-    assert "recoveries     2 under way" in shown
-    assert "backlog        4 in the queue, 1 dead letters, 1 failures of schedules" in shown
-    assert shown[-1] == "  none watched yet: the watch comes every hour"
+    seen = lines({})
+    assert "open         - unknown (oldest -), - waiting or being sent" in seen
+    assert "recoveries   2 under way" in seen
+    assert "backlog      4 in the queue, 1 dead letters, 1 failures of schedules" in seen
+    assert seen[-1] == "  none watched yet: the watch comes every hour"
 
 
 def test_accounts_have_the_figures_of_their_last_watch() -> None:
-    shown = lines(
+    seen = lines(
         {
             ("AvailableFunds", (("account", "default"),), "Average"): {200: 1, 100: 1234.5, 40: 999.5},
             ("AverageDailySpend", (("account", "default"),), "Average"): {40: 100},
@@ -121,7 +127,7 @@ def test_accounts_have_the_figures_of_their_last_watch() -> None:
             ("AccessKeyAgeDays", (("account", "japan"),), "Average"): {40: 171},
         }
     )
-    assert [line.split() for line in shown[-2:]] == [
+    assert [line.split() for line in seen[-2:]] == [
         ["default", "999.50", "100.00", "9.9", "-"],
         ["japan", "-", "-", "-", "171", "d"],
     ]

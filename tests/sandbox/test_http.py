@@ -209,20 +209,14 @@ def test_a_call_without_signature_is_turned_away(api: Api) -> None:
     assert b"MissingAuthenticationTokenException" in response.content
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(-890, 200), (890, 200), (-910, 400), (910, 400)])
-def test_a_signature_holds_fifteen_minutes_either_way(api: Api, seconds: int, status: int) -> None:
-    response = api.create(at=datetime.now(UTC) + timedelta(seconds=seconds))
+@pytest.mark.parametrize(("seconds", "status"), [(900, 200), (901, 400), (-900, 200), (-901, 400)])
+def test_a_signature_holds_fifteen_minutes_to_the_second_either_way(api: Api, seconds: int, status: int) -> None:
+    api.control("clock", {"frozenAt": "2031-01-01T00:00:00Z"})
+    response = api.create(at=datetime(2031, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
     assert response.status_code == status
     if status == 400:
         assert response.json() == {"__type": "RequestExpired", "message": "Request has expired."}
         assert api.report()["calls"][-1]["outcome"] == "RequestExpired"
-
-
-@pytest.mark.parametrize(("seconds", "status"), [(900, 200), (901, 400), (-900, 200), (-901, 400)])
-def test_the_exact_boundary_of_the_signature_window(api: Api, seconds: int, status: int) -> None:
-    api.control("clock", {"frozenAt": "2031-01-01T00:00:00Z"})
-    at = datetime(2031, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    assert api.create(at=at).status_code == status
 
 
 def test_the_date_header_tells_the_sandbox_time(api: Api) -> None:
@@ -239,10 +233,6 @@ def test_the_date_header_tells_the_sandbox_time(api: Api) -> None:
     api.control("clock", {"offsetSeconds": -3600})
     shown = parsedate_to_datetime(api.session.get(f"{api.url}/sping", timeout=5).headers["Date"])
     assert abs(shown + timedelta(hours=1) - datetime.now(UTC)) < timedelta(minutes=1)
-
-
-def test_health_needs_no_signature(api: Api) -> None:
-    assert (api.session.get(f"{api.url}/sping", timeout=5).status_code) == 200
 
 
 @pytest.mark.parametrize(
@@ -372,17 +362,6 @@ def test_a_dripping_answer_arrives_in_pieces_and_whole(api: Api) -> None:
     ) as response:
         pieces = list(response.raw.stream(1))
     assert json.loads(b"".join(pieces))["status"] == "SUCCESS"
-
-
-@pytest.mark.parametrize(
-    ("kind", "status"), [("error500html", 500), ("error503", 503), ("emptyBody", 200), ("resend", 400)]
-)
-def test_faulty_responses_over_the_wire(api: Api, kind: str, status: int) -> None:
-    api.control("faults", {"kind": kind, "calls": {"first": 1}})
-    response = api.create()
-    assert response.status_code == status
-    assert 'gcClaimCode":"' not in response.text
-    assert api.create().json()["status"] == "SUCCESS"
 
 
 def test_a_late_effect_lands_by_advancing_the_clock(api: Api) -> None:

@@ -34,12 +34,6 @@ def test_the_age_of_a_signature_is_checked_without_http_too(model: Model, age: f
     assert delivery.executed == (status == 200)
 
 
-def test_a_late_arrival_with_an_expired_signature_has_no_effect(model: Model) -> None:
-    model.time.advance(901)
-    assert model.sandbox.exchange(Arrival("CreateGiftCard", BODY, KEY, signed_at=START)).http_status == 400
-    assert model.net == 0
-
-
 def test_the_throttle_comes_before_the_signature(model: Model) -> None:
     model.set(perSecond=1)
     wrong = Arrival("CreateGiftCard", BODY, KEY, prove=lambda _secret: "wrong")

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -41,23 +39,3 @@ def test_a_caller_that_never_shakes_hands_holds_nobody_up(secure: Api) -> None:
     address = urlsplit(secure.url)
     with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5):
         assert secure.create().status_code == 200
-
-
-def test_older_versions_of_tls_are_refused(secure: Api) -> None:
-    address = urlsplit(secure.url)
-    versions = {}
-    for newest in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        # The library itself refuses version 1.1 at its usual level of security.
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning, match="TLSv1_1") if newest is ssl.TLSVersion.TLSv1_1 else nullcontext():
-            context.minimum_version = context.maximum_version = newest
-        with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5) as connection:
-            try:
-                with context.wrap_socket(connection) as wrapped:
-                    versions[newest] = wrapped.version()
-            except (ssl.SSLError, ConnectionError):
-                versions[newest] = None
-    assert versions == {ssl.TLSVersion.TLSv1_1: None, ssl.TLSVersion.TLSv1_2: "TLSv1.2"}

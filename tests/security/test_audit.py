@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from local.audit import FOUND, REASONS, SERVICES, UNKNOWN, Reason, audit, pinned_files
-from local.environments import ROOT
+from local.commands.audit import FOUND, REASONS, SERVICES, UNKNOWN, Reason, audit, pinned_files
+from local.settings import ROOT
 
 PINS = [ROOT / "requirements" / "project.txt", ROOT / "requirements" / "sam.txt"]
 CLEAN = {"name": "one", "version": "1.0", "vulns": []}
@@ -62,7 +62,7 @@ def test_nothing_found_is_clean() -> None:
 
 def test_findings_with_reasons_are_clean() -> None:
     status, said = outcome(Dependencies(scanner(BUCKET), pypi=[CLEAN, VULNERABLE]), BUCKETS, PACKAGE)
-    assert (status, said.splitlines()[-1]) == (0, "clean: each finding has one of 2 reasons (local/audit.py)")
+    assert (status, said.splitlines()[-1]) == (0, "clean: each finding has one of 2 reasons (local/commands/audit.py)")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -154,13 +154,18 @@ class Cloud:
 
     def logs(self, function_name: str | None = None) -> list[str]:
         """All log lines of all functions, or of one; metrics are among them, in their embedded format."""
-        names = [function_name] if function_name else list(self.outputs.functionNames.values())
-        return [line for name in names for line in self._log_lines(self.log_group(name))]
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
+        return [
+            event["message"]
+            for page in pages
+            for event in page["events"]
+            if f"{function_name or ''}[" in event["logStreamName"]
+        ]
 
-    def log_group(self, function_name: str) -> str:
-        configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
-        group: str = configuration["LoggingConfig"]["LogGroup"]
-        return group
+    @property
+    def log_group(self) -> str:
+        """Where the log lines of all functions go; the stream of a line names its function."""
+        return f"/aws/lambda/{self.outputs.stackName}"
 
     def invoke(self, function_name: str, payload: object = None) -> Any:
         """Call a function without the API, as schedule and workflow do: `SweepRequests`, or a function's whole name.
@@ -257,9 +262,3 @@ class Cloud:
         response = send(method, url, caller=self.developer, region=self.outputs.region, body=body)
         assert response.status == 200, f"{method} {path}: HTTP {response.status} {response.text}"
         return response.body
-
-    def _log_lines(self, group: str) -> Iterator[str]:
-        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-        for page in pages:
-            for event in page["events"]:
-                yield event["message"]

@@ -10,7 +10,7 @@ import pytest
 
 from local import cloud as local_cloud
 from local import settings
-from local.processes import tail
+from local.cloud.processes import tail
 from tests.stack.cloud import Cloud
 
 

@@ -130,7 +130,14 @@ class OwnAccount:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Return once a condition holds.
+
+    What takes long to see is looked at less often: looking is work for the cloud whose work is waited for.
+    """
     end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
+    while True:
+        begun = time.monotonic()
+        if condition():
+            return
         assert time.monotonic() < end, f"waited in vain until {what}"
-        time.sleep(0.05)
+        time.sleep(max(0.05, 2 * (time.monotonic() - begun)))

@@ -134,10 +134,9 @@ def put_marks(cloud: Cloud, mark: str) -> dict[str, list[str]]:
         keys = cloud.client("dynamodb").describe_table(TableName=name)["Table"]["KeySchema"]
         cloud.table(name).put_item(Item={key["AttributeName"]: new("tables") for key in keys})
     logs = cloud.client("logs")
-    for function in ("CreateGiftCard", "PublishEvents"):
-        at = {"logGroupName": cloud.log_group(cloud.outputs.functionNames[function]), "logStreamName": mark}
-        logs.create_log_stream(**at)
-        logs.put_log_events(**at, logEvents=[{"timestamp": int(time.time() * 1000), "message": new("logs")}])
+    at = {"logGroupName": cloud.log_group, "logStreamName": mark}
+    logs.create_log_stream(**at)
+    logs.put_log_events(**at, logEvents=[{"timestamp": int(time.time() * 1000), "message": new("logs")}])
     metrics = cloud.client("cloudwatch")
     dimensions = [{"Name": "of", "Value": new("metrics")}]
     metrics.put_metric_data(Namespace=mark, MetricData=[{"MetricName": "m", "Dimensions": dimensions, "Value": 1.0}])

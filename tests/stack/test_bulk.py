@@ -11,7 +11,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -25,8 +25,9 @@ from incentives.domain.bulk_orders.bulk_order import derive_order_id, row_idempo
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import REQUESTS_PER_SECOND_DEFAULT
 from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
-from local.orders import Desk, Gateway, arguments, run
+from local.__main__ import main
 from local.signing import Response, send
+from local.target import of_local
 from sandbox.throttle import most_in_any_second
 from tests.stack.cloud import Cloud
 from tests.stack.orders import PATIENCE_SECONDS, wait_until
@@ -127,6 +128,16 @@ class Bulk:
             time.sleep(0.5)
         return order
 
+    def wait_for_the_end(self) -> dict[str, Any]:
+        """What is still open is taken up now, not when the schedule's minute is over; return it as it then was."""
+
+        def is_finished(order: dict[str, Any]) -> bool:
+            if order["status"] != "FINISHED":
+                self.sweep()
+            return bool(order["status"] == "FINISHED")
+
+        return self.wait_for(is_finished, "it is finished")
+
     def result(self) -> list[dict[str, str]]:
         url = self.read()["result"]["url"]
         response = send("GET", url, caller=None, region="")
@@ -202,13 +213,7 @@ def finished(cloud: Cloud) -> Finished:
             killed += 1
     # and what they were at is taken up
     bulk.wait_for(lambda order: order["status"] in {"SETTLING", "FINISHED"}, "all rows were asked for")
-
-    def is_finished(order: dict[str, Any]) -> bool:
-        if order["status"] != "FINISHED":
-            bulk.sweep()
-        return bool(order["status"] == "FINISHED")
-
-    order = bulk.wait_for(is_finished, "it is finished")
+    order = bulk.wait_for_the_end()
     return Finished(bulk, order, cloud.sandbox.report()["calls"][before:], killed)
 
 
@@ -316,7 +321,7 @@ def test_pause_resume_and_stop(cloud: Cloud) -> None:
     stopped = bulk.do("stop")
     assert (stopped.status, stopped.body["stopped"]) == (202, True)
     bulk.hurry()
-    order = bulk.wait_for(lambda order: order["status"] == "FINISHED", "it is finished")
+    order = bulk.wait_for_the_end()
     issued = {card["requestId"] for card in bulk.cards()}
     assert order["counts"]["issued"] == len(issued) < bulk.rows
     assert order["counts"]["notIssued"] == bulk.rows - len(issued)
@@ -335,35 +340,44 @@ def _running(cloud: Cloud, bulk: Bulk) -> list[str]:
 # ---- from a terminal -----------------------------------------------------------------------------
 
 
-def ordered(cloud: Cloud, file: Path, *given: str) -> tuple[int, str]:
-    """`python -m local.orders FILE ...`: its exit code and what it wrote."""
-    said = io.StringIO()
-    gateway = Gateway(cloud.outputs.apiUrl, cloud.outputs.region, lambda: cloud.invoker)
-    code = run(Desk(gateway, said), arguments([str(file), *given]))
-    return code, said.getvalue()
+Command = Callable[..., tuple[int, str]]
 
 
-def test_the_command_checks_then_issues_then_shows_the_same_order(cloud: Cloud, tmp_path: Path) -> None:
+@pytest.fixture
+def ordered(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`python -m local order FILE ...`, signed by who may only call: its exit code and what it wrote."""
+    target = replace(of_local(cloud.outputs), caller=lambda: cloud.invoker)
+    monkeypatch.setattr("local.commands.order.reach", lambda stack: target)
+
+    def run(file: Path, *given: str) -> tuple[int, str]:
+        return main(["order", str(file), *given]), capsys.readouterr().out
+
+    return run
+
+
+def test_the_command_checks_then_issues_then_shows_the_same_order(
+    cloud: Cloud, ordered: Command, tmp_path: Path
+) -> None:
     file, saved = tmp_path / "cards.jsonl", tmp_path / "saved.jsonl"
     stamp = uuid.uuid4().hex
     rows = [{"key": f"{stamp}-{n}", "amount": 2, "currency": "USD"} for n in range(3)]
     file.write_text("\n".join(map(json.dumps, rows)))
     before = len(cloud.sandbox.report()["cards"])
-    assert ordered(cloud, file, "--dry-run")[0] == 0
+    assert ordered(file, "--dry-run")[0] == 0
     assert len(cloud.sandbox.report()["cards"]) == before
-    code, said = ordered(cloud, file)
+    code, said = ordered(file)
     assert code == 0, said
     assert "Finished: 3 cards, 6.00 USD" in said
     saved.write_text("\r\n".join(json.dumps({**row, "amount": "2.00"}) for row in reversed(rows)))
-    again, said_again = ordered(cloud, saved)
+    again, said_again = ordered(saved)
     assert (again, said_again.splitlines()[0]) == (0, said.splitlines()[0])
     assert len(cloud.sandbox.report()["cards"]) == before + 3
 
 
-def test_the_command_shows_what_is_wrong_line_by_line(cloud: Cloud, tmp_path: Path) -> None:
+def test_the_command_shows_what_is_wrong_line_by_line(ordered: Command, tmp_path: Path) -> None:
     file = tmp_path / "cards.csv"
     file.write_text(f"key,amount,currency\n{uuid.uuid4().hex},0,USD\nb,1,JPY\nb,1.00,USD\n")
-    code, said = ordered(cloud, file)
+    code, said = ordered(file)
     assert code == 1
     assert [line.split(" ")[2:5] for line in said.splitlines() if line.startswith("  line")] == [
         ["line", "2,", "amount"],

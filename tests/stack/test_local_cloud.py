@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from local import deployment, settings
-from local.processes import belongs_to
+from local import settings
+from local.cloud import deployment
+from local.cloud.processes import belongs_to
 from local.signing import Caller
 from tests.stack.cloud import Cloud
 

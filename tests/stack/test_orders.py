@@ -28,7 +28,7 @@ def ends_as(order: Placed, status: str) -> None:
 
 def resume(cloud: Cloud, request_id: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "local.resume", request_id],
+        [sys.executable, "-m", "local", "resume", request_id],
         cwd=settings.ROOT,
         env={"PATH": "/usr/bin:/bin", "INCENTIVES_LOCAL_DIR": str(cloud.directory)},
         capture_output=True,

@@ -22,7 +22,7 @@ from tests.stack.orders import ORDER, OwnAccount, wait_until
 
 pytestmark = pytest.mark.stack
 
-ORDERS_PER_SECOND = 10
+ORDERS_PER_SECOND = 6
 
 #: As short as a few looks at the new key are.
 WATCH_SECONDS = 8
@@ -149,7 +149,7 @@ def assert_secrets_unsaid(rotating: Rotating) -> None:
 
 
 def test_no_order_fails_while_the_key_is_rotated_and_the_old_one_revoked(rotating: Rotating) -> None:
-    # given ten orders a second
+    # given six orders a second
     traffic = Traffic(rotating.cloud, rotating.account)
     rotating.put_pending("NEW")
     with traffic.flowing():

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from local.smoke import FailedError, SkippedError, Smoke, main, run
+from local.__main__ import main
+from local.commands.smoke import FailedError, SkippedError, Smoke, run
 from local.target import Target, of_local
 from tests.stack.cloud import Cloud
 
@@ -119,9 +120,10 @@ def test_a_version_that_keeps_its_environment_is_told(cloud: Cloud, target: Targ
 
 
 def test_a_step_that_fails_says_what_to_do_and_the_card_is_cancelled_all_the_same(cloud: Cloud, target: Target) -> None:
-    # given a deployment whose workflow is not where its outputs say
-    gone = target.outputs["StateMachineArn"] + "-gone"
-    broken = replace(target, outputs={**target.outputs, "StateMachineArn": gone})
+    # given a deployment whose workflow is not where its resources say
+    found = target.resources()
+    gone = {**found, "RecoverRequestStateMachine": found["RecoverRequestStateMachine"] + "-gone"}
+    broken = replace(target, resources=lambda: gone)
     said: list[str] = []
 
     class Impatient(Smoke):
@@ -162,6 +164,6 @@ def test_a_real_card_is_not_ordered_by_mistake(
     target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     production = replace(target, parameters={**target.parameters, "AmazonEnvironment": "production"})
-    monkeypatch.setattr("local.smoke.find", lambda _: production)
-    assert main({}) == 2
-    assert "REALLY=yes" in capsys.readouterr().out
+    monkeypatch.setattr("local.commands.smoke.reach", lambda _: production)
+    assert main(["smoke"]) == 2
+    assert "REALLY=yes" in capsys.readouterr().err

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from local.commands.watch import NAMESPACE, Screen, watch_accounts_once
 from local.target import Target, of_local
-from local.watch import NAMESPACE, Screen, watch_accounts_once
 from tests.stack.cloud import Cloud
 from tests.stack.orders import Placed, wait_until
 
@@ -17,30 +17,25 @@ def target(cloud: Cloud) -> Target:
     return of_local(cloud.outputs)
 
 
-def _number(lines: list[str], label: str) -> int:
-    (line,) = [line for line in lines if line.split()[:1] == [label]]
-    return int(line.split()[-1].replace(",", ""))
-
-
 def test_figures_follow_what_happens(cloud: Cloud, target: Target) -> None:
     # given a look at one and the same stretch of time: what others did before must not slip out of it meanwhile
     soon = datetime.now(UTC) + timedelta(minutes=2)
     screen = Screen(target, lambda: soon)
-    before = screen.lines()
+    before = screen.figures()["requests"]
     # when two cards are issued, and one of them cancelled
     orders = [Placed(cloud), Placed(cloud)]
     for order in orders:
         assert order.place().status == 201
     assert cloud.call("POST", f"{orders[0].route}/cancel").status in {200, 202}
     # then the figures say so
-    wait_until(
-        lambda: (
-            _number(screen.lines(), "issued") >= _number(before, "issued") + 2
-            and _number(screen.lines(), "reversed") >= _number(before, "reversed") + 1
-        ),
-        "both cards and the cancellation are counted",
-    )
-    assert any(re.match(r"paced wait +[0-9,]+ ms median", line) for line in screen.lines())
+
+    def counted() -> bool:
+        now = screen.figures()["requests"]
+        more = {name: now[name]["inTenMinutes"] - before[name]["inTenMinutes"] for name in ("issued", "reversed")}
+        return more["issued"] >= 2 and more["reversed"] >= 1
+
+    wait_until(counted, "both cards and the cancellation are counted")
+    assert screen.figures()["pacedWaitMilliseconds"]["median"] is not None
 
 
 def test_accounts_are_shown_with_funds_and_key_age(cloud: Cloud, target: Target) -> None:
@@ -49,8 +44,8 @@ def test_accounts_are_shown_with_funds_and_key_age(cloud: Cloud, target: Target)
     account = cloud.outputs.accountName
 
     def shown() -> bool:
-        rows = [line.split() for line in screen.lines() if line.startswith(f"  {account} ")]
-        return bool(rows) and rows[0][1] != "-" and rows[0][-1] == "d"
+        told = screen.figures()["accounts"].get(account, {})
+        return None not in {told.get("funds"), told.get("keyAgeDays")}
 
     wait_until(shown, "the account's row has its funds and its key's age")
 
@@ -60,7 +55,7 @@ def test_open_requests_are_counted_by_the_sweep(cloud: Cloud, target: Target) ->
     cloud.invoke("SweepRequests")
     # then
     wait_until(
-        lambda: any(re.match(r"open +[0-9]+ unknown", line) for line in Screen(target).lines()),
+        lambda: Screen(target).figures()["open"]["unknown"] is not None,
         "the sweep's count of open requests is shown",
     )
 

@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.template.needs import FUNCTIONS, INVOKED_BY_OPERATORS, arn_of, ref
-from tests.template.rules import LOG_DELIVERY, OF_THIS_ACCOUNT, TRACING, Rule, Template, role_grants
+from tests.template.rules import OF_THIS_ACCOUNT, Template, called_by_routes
 from tests.template.transformed import of_type, resolve
 
 # The longest that SQS keeps a message.
@@ -19,6 +18,8 @@ SCHEDULES = {
     "SweepRequests": ("EveryMinute", "SweepScheduleRole", "rate(1 minute)", 60),
     "WatchAccount": ("EveryHour", "WatchScheduleRole", "rate(1 hour)", 3600),
 }
+# What people invoke, and nothing else does.
+INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
 # What of the ledger's stream each of its readers is called for: an item that has one of these attributes.
 READERS = {"PublishEvents": ["status"], "CountSpend": ["answeredAt", "refusal", "error"]}
 
@@ -61,52 +62,6 @@ def workflows_are_quiet(template: Template) -> Iterator[str]:
         for tracing in ("off", "on"):
             if resolve(template, properties["TracingConfiguration"], Tracing=tracing) != {"Enabled": tracing == "on"}:
                 yield f"tracing of {machine} is not {tracing}"
-
-
-def services_may_do_just_enough(template: Template) -> Iterator[str]:
-    """Workflows and schedule have roles of their own, which nobody else takes and which allow just their calls."""
-    orders = "arn:aws:states:us-east-1:123456789012:{}:stack-process-order"
-    called = {
-        "RecoverRequestStateMachineRole": (
-            "states.amazonaws.com",
-            {arn_of("RecoverRequestFunction"): {"lambda:InvokeFunction"}, "*": LOG_DELIVERY},
-        ),
-        "ProcessOrderStateMachineRole": (
-            "states.amazonaws.com",
-            {
-                arn_of("ProcessOrderFunction"): {"lambda:InvokeFunction"},
-                # A distributed map starts its children as executions of its own machine.
-                orders.format("stateMachine"): {"states:StartExecution"},
-                orders.format("execution") + ":*": {"states:DescribeExecution", "states:StopExecution"},
-                orders.format("execution") + "/*": {"states:DescribeExecution", "states:StopExecution"},
-                "*": LOG_DELIVERY,
-            },
-        ),
-        "SweepScheduleRole": (
-            "scheduler.amazonaws.com",
-            {
-                arn_of("SweepRequestsFunction"): {"lambda:InvokeFunction"},
-                arn_of("FailuresQueue"): {"sqs:SendMessage"},
-            },
-        ),
-        "WatchScheduleRole": (
-            "scheduler.amazonaws.com",
-            {
-                arn_of("WatchAccountFunction"): {"lambda:InvokeFunction"},
-                arn_of("FailuresQueue"): {"sqs:SendMessage"},
-            },
-        ),
-    }
-    for name, (service, wanted) in called.items():
-        role = template["Resources"][name]
-        if (found := role_grants(template, role)) != wanted:
-            yield f"{name} allows other things than it needs: {found}"
-        traced = role_grants(template, role, Tracing="on")
-        if service == "states.amazonaws.com" and traced.get("*") != LOG_DELIVERY | TRACING:
-            yield f"{name} cannot trace"
-        statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-        if role["Properties"]["AssumeRolePolicyDocument"]["Statement"] != [{**statement, "Condition": OF_THIS_ACCOUNT}]:
-            yield f"{name} may be taken by others"
 
 
 def schedules_are_kept(template: Template) -> Iterator[str]:
@@ -268,34 +223,16 @@ def operators_can_be_reached(template: Template) -> Iterator[str]:
         yield "nobody is subscribed by an empty address"
 
 
-def unasked_functions_are_called_by_one_thing(template: Template) -> Iterator[str]:
-    """What no route calls is called by a workflow, a schedule, the stream or the backlog, or by operators alone."""
-    unasked = {f"{name}Function" for name, needs in FUNCTIONS.items() if not needs.routes}
+def functions_are_called_by_one_thing(template: Template) -> Iterator[str]:
+    """A function is called by routes, a workflow, a schedule, the stream or the backlog, or by operators alone."""
+    routed = {*called_by_routes(template).values()}
     callers = [
-        *of_type(template, "AWS::StepFunctions::StateMachine").values(),
-        *of_type(template, "AWS::Scheduler::Schedule").values(),
-        *of_type(template, "AWS::Lambda::EventSourceMapping").values(),
+        json.dumps(each)
+        for kind in ("StepFunctions::StateMachine", "Scheduler::Schedule", "Lambda::EventSourceMapping")
+        for each in of_type(template, f"AWS::{kind}").values()
     ]
-    for name in sorted(unasked):
-        wanted = 0 if name.removesuffix("Function") in INVOKED_BY_OPERATORS else 1
-        texts = [json.dumps(caller) for caller in callers]
-        if sum(ref(name) in text or arn_of(name) in text for text in texts) != wanted:
+    for name in of_type(template, "AWS::Lambda::Function"):
+        refs = (json.dumps({"Ref": name}), json.dumps({"Fn::GetAtt": [name, "Arn"]}))
+        found = (name in routed) + sum(any(ref in text for ref in refs) for text in callers)
+        if found != (name not in INVOKED_BY_OPERATORS):
             yield f"{name} is called by others than it is meant for, or by none"
-    for permission in of_type(template, "AWS::Lambda::Permission").values():
-        if permission["Properties"]["FunctionName"] in [{"Ref": name} for name in unasked]:
-            yield f"{permission['Properties']['FunctionName']} may be called by others"
-
-
-RULES: tuple[Rule, ...] = (
-    workflows_are_known,
-    workflows_are_quiet,
-    services_may_do_just_enough,
-    schedules_are_kept,
-    scheduled_calls_are_heard_of,
-    queues_are_private_and_keep,
-    backlog_is_worked_off,
-    stream_is_read_at_least_once,
-    buckets_are_private,
-    operators_can_be_reached,
-    unasked_functions_are_called_by_one_thing,
-)

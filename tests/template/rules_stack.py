@@ -6,76 +6,49 @@ No tool here refuses what breaks these: the emulator and the linter take names o
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from tests.template.rules import Rule, Template, role_grants
+from tests.template.rights import statements
+from tests.template.rules import Template
 from tests.template.transformed import ROOT, of_type, resolve
 
 # Whoever needs a longer name for a stack is told so by CloudFormation, in the middle of a deployment.
 STACK_NAME = "s" * 60
 # How long a name may be that this template gives. Sources: the quotas in each service's guide; of the API's name its
-# reference says nothing, so that the least of the long ones is taken.
+# reference says nothing, so that the least of the long ones is taken. CloudFormation's names fit any stack: only what
+# something outside addresses, what the resource demands, or what is needed before it exists has a name of ours.
 CHARACTERS_MAX = {
-    ("AWS::ApiGateway::RestApi", "Name"): 255,
-    ("AWS::CloudWatch::Alarm", "AlarmName"): 255,
-    ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
-    ("AWS::DynamoDB::Table", "TableName"): 255,
-    ("AWS::Events::EventBus", "Name"): 256,
-    ("AWS::IAM::Role", "RoleName"): 64,
-    ("AWS::KMS::Alias", "AliasName"): 256,
-    ("AWS::Lambda::Function", "FunctionName"): 64,
-    ("AWS::Logs::LogGroup", "LogGroupName"): 512,
-    ("AWS::S3::Bucket", "BucketName"): 63,
-    ("AWS::SNS::Topic", "TopicName"): 256,
-    ("AWS::SQS::Queue", "QueueName"): 80,
-    ("AWS::Scheduler::Schedule", "Name"): 64,
-    ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
+    "AWS::ApiGateway::RestApi": 255,
+    "AWS::CloudWatch::Alarm": 255,
+    "AWS::CloudWatch::Dashboard": 255,
+    "AWS::Events::EventBus": 256,
+    "AWS::KMS::Alias": 256,
+    "AWS::Logs::LogGroup": 512,
+    "AWS::SQS::Queue": 80,
+    "AWS::StepFunctions::StateMachine": 80,
 }
-# CloudFormation's names fit any stack. Only what something outside addresses, what the resource demands, or what is
-# needed before it exists has a name of ours.
-NAMED_BY_US = {
-    "AWS::ApiGateway::RestApi",
-    "AWS::CloudWatch::Alarm",
-    "AWS::CloudWatch::Dashboard",
-    "AWS::Events::EventBus",
-    "AWS::KMS::Alias",
-    "AWS::Logs::LogGroup",
-    "AWS::StepFunctions::StateMachine",
-}
+# Properties that end so and name nothing of their own; a layer's versions have numbers, and may have one name.
+NO_NAMES = {"StageName", "DisplayName", "MetricName", "LayerName"}
 ENVIRONMENTS = ("local", "dev", "prod")
 RUNBOOK = ROOT / "docs" / "operate.md"
 
 
-def names(template: Template) -> Iterator[tuple[str, str, str, Any]]:
-    """Every name that the template gives: resource, type, property, and the name in a stack of a long name."""
+def names_fit_a_long_stack(template: Template) -> Iterator[str]:
+    """Only some kinds have names of ours, which in a stack of a long name are within the service's limit."""
     for resource, each in template["Resources"].items():
         for key, value in each.get("Properties", {}).items():
-            if (each["Type"], key) in CHARACTERS_MAX or (
-                key.endswith("Name") and "AWS::StackName" in json.dumps(value)
-            ):
-                text = json.dumps(value).replace("${AWS::StackName}", STACK_NAME)
-                text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps(STACK_NAME))
-                yield resource, each["Type"], key, resolve(template, json.loads(text))
-
-
-def names_fit_a_long_stack(template: Template) -> Iterator[str]:
-    """In a stack whose name has 60 characters every name is within its service's limit."""
-    for resource, kind, key, name in names(template):
-        most = CHARACTERS_MAX.get((kind, key))
-        if most is None:
-            yield f"{resource}: how long may {key} be?"
-        elif not isinstance(name, str) or len(name) > most:
-            yield f"{resource}: {key} has more than {most} characters: {name}"
-        if STACK_NAME not in str(name):
-            yield f"{resource}: two stacks of one account cannot both have {name}"
-
-
-def names_are_cloudformations(template: Template) -> Iterator[str]:
-    """CloudFormation names whatever nothing needs by name: functions, schedules, roles, tables, buckets, topics ..."""
-    for resource, kind, key, _ in names(template):
-        # The backlog's dead letters have to know the backlog before it exists.
-        if kind not in NAMED_BY_US and resource != "BacklogQueue":
-            yield f"{resource} has a {key} of ours"
+            text = json.dumps(value)
+            # What only refers to another resource is that one's name.
+            if not key.endswith("Name") or key in NO_NAMES or ("Ref" in text and "AWS::StackName" not in text):
+                continue
+            text = text.replace("${AWS::StackName}", STACK_NAME)
+            text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps(STACK_NAME))
+            name = str(resolve(template, json.loads(text)))
+            most = CHARACTERS_MAX.get(each["Type"], 0)
+            # The backlog's dead letters have to know the backlog before it exists.
+            if len(name) > most or (each["Type"] == "AWS::SQS::Queue" and resource != "BacklogQueue"):
+                yield f"{resource}: {key} is of ours, or has more than {most} characters: {name}"
+            if STACK_NAME not in name:
+                yield f"{resource}: two stacks of one account cannot both have {name}"
 
 
 def what_is_guarded_is_retained(template: Template) -> Iterator[str]:
@@ -120,9 +93,9 @@ def loops_are_meant(template: Template) -> Iterator[str]:
     for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():
         function = mapping["Properties"]["FunctionName"]["Ref"]
         role = template["Resources"][function]["Properties"]["Role"]["Fn::GetAtt"][0]
-        grants = role_grants(template, template["Resources"][role])
-        if "sqs:SendMessage" in grants.get(json.dumps(mapping["Properties"]["EventSourceArn"]), set()):
-            refills.add(function)
+        for each in statements(template, template["Resources"][role]):
+            if each["Resource"] == mapping["Properties"]["EventSourceArn"] and "sqs:SendMessage" in each["Action"]:
+                refills.add(function)
     allowed = {
         name
         for name, function in of_type(template, "AWS::Lambda::Function").items()
@@ -130,13 +103,3 @@ def loops_are_meant(template: Template) -> Iterator[str]:
     }
     if allowed != refills or not refills:
         yield f"stopped after sixteen rounds, or running without end: {sorted(allowed ^ refills)}"
-
-
-RULES: tuple[Rule, ...] = (
-    names_fit_a_long_stack,
-    names_are_cloudformations,
-    what_is_guarded_is_retained,
-    what_outlives_the_stack_is_told,
-    layers_go_with_their_stack,
-    loops_are_meant,
-)

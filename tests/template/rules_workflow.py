@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.template.needs import FUNCTIONS
+from tests.template.rules import SECONDS_FOR_A_CALLER, SECONDS_FOR_NOBODY
 from tests.template.transformed import ROOT, source
 
 Definition = dict[str, Any]
@@ -55,20 +55,9 @@ WORKFLOWS = (RECOVERY, ORDERS)
 Rule = Callable[[Definition, Workflow], Iterator[str]]
 # Fields of Amazon's older query language, which a JSONata workflow does not know.
 JSONPATH_FIELDS = {
-    "InputPath",
-    "OutputPath",
-    "ResultPath",
-    "ResultSelector",
-    "Parameters",
-    "ItemsPath",
-    "SecondsPath",
-    "TimestampPath",
-    "TimeoutSecondsPath",
-    "HeartbeatSecondsPath",
-    "Variable",
-    "CausePath",
-    "ErrorPath",
-}
+    "InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath", "SecondsPath",
+    "TimestampPath", "TimeoutSecondsPath", "HeartbeatSecondsPath", "Variable", "CausePath", "ErrorPath",
+}  # fmt: skip
 # And of the newer one, which a JSONPath state does not know.
 JSONATA_FIELDS = {"Arguments", "Items", "Output"}
 ENDS = {"Succeed", "Fail"}
@@ -122,29 +111,28 @@ def successors(state: Definition) -> list[str]:
     return following + ([state["Default"]] if "Default" in state else [])
 
 
+def _inside(node: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """What is in it at any depth, with the name of the member that it is or is in."""
+    yield name, node
+    match node:
+        case dict():
+            for key, inner in node.items():
+                yield from _inside(inner, key)
+        case list():
+            for inner in node:
+                yield from _inside(inner)
+
+
 def expressions(node: Any) -> Iterator[str]:
     """All JSONata expressions in it."""
-    match node:
-        case str() if node.startswith("{%"):
-            yield node.removeprefix("{%").removesuffix("%}").strip()
-        case dict():
-            for inner in node.values():
-                yield from expressions(inner)
-        case list():
-            for inner in node:
-                yield from expressions(inner)
+    for _, each in _inside(node):
+        if isinstance(each, str) and each.startswith("{%"):
+            yield each.removeprefix("{%").removesuffix("%}").strip()
 
 
-def fields(node: Any) -> Iterator[str]:
+def fields(node: Any) -> set[str]:
     """All names of members, at any depth."""
-    match node:
-        case dict():
-            for name, inner in node.items():
-                yield name
-                yield from fields(inner)
-        case list():
-            for inner in node:
-                yield from fields(inner)
+    return {name for name, _ in _inside(node)}
 
 
 def it_is_jsonata(workflow: Definition, _of: Workflow) -> Iterator[str]:
@@ -171,55 +159,34 @@ def it_is_jsonata(workflow: Definition, _of: Workflow) -> Iterator[str]:
 
 
 @of_each_level
-def every_next_exists(level: Definition) -> Iterator[str]:
-    """No transition leads nowhere."""
-    for name, state in states(level).items():
-        for following in successors(state):
-            if following not in states(level):
-                yield f"{name} leads to {following}, which is not there"
-    if level["StartAt"] not in states(level):
-        yield "it starts nowhere"
+def every_state_leads_to_an_end(level: Definition) -> Iterator[str]:
+    """Each transition leads to a state, each state is come to, has one way on and leads to an end.
 
-
-@of_each_level
-def every_state_is_reachable(level: Definition) -> Iterator[str]:
-    """From the start every state can be come to, and from every state an end."""
-    reached: set[str] = set()
-    waiting = [level["StartAt"]]
-    while waiting:
-        name = waiting.pop()
-        if name in states(level) and name not in reached:
-            reached.add(name)
-            waiting += successors(states(level)[name])
-    for name in states(level).keys() - reached:
-        yield f"{name} is never come to"
-    ending = {name for name, state in states(level).items() if state["Type"] in ENDS or state.get("End") is True}
-    while more := {n for n, s in states(level).items() if n not in ending and ending & set(successors(s))}:
-        ending |= more
-    for name in states(level).keys() - ending:
-        yield f"{name} leads to no end"
-
-
-@of_each_level
-def every_state_leads_on(level: Definition) -> Iterator[str]:
-    """A state has one way on, an end has none, and a choice has a way for what nobody thought of."""
-    for name, state in states(level).items():
+    A choice has a way for what nobody thought of.
+    """
+    known = states(level)
+    following = {name: {*successors(state)} for name, state in known.items()}
+    for name in {level["StartAt"]}.union(*following.values()) - known.keys():
+        yield f"{name} is not there"
+    reached = {level["StartAt"]}
+    ending = {name for name, state in known.items() if state["Type"] in ENDS or state.get("End") is True}
+    for _ in known:
+        reached = reached.union(*(following.get(name, set()) for name in reached))
+        ending |= {name for name, ways in following.items() if ending & ways}
+    for name, state in known.items():
+        if name not in reached & ending:
+            yield f"{name} is never come to, or leads to no end"
         ways = ("Next" in state) + (state.get("End") is True)
-        match state["Type"]:
-            case "Choice":
-                if "Default" not in state or ways or not state.get("Choices"):
-                    yield f"{name} has no way on for some input"
-            case "Succeed" | "Fail":
-                if successors(state):
-                    yield f"{name} is an end and leads on"
-            case _ if ways != 1:
-                yield f"{name} leads on {ways} ways"
+        if state["Type"] == "Choice" and ("Default" not in state or not state.get("Choices")):
+            yield f"{name} has no way on for some input"
+        if ways != (state["Type"] not in ENDS | {"Choice"}):
+            yield f"{name} leads on {ways} ways"
 
 
 def every_task_is_bounded(workflow: Definition, of: Workflow) -> Iterator[str]:
     """A task has a time-out longer than its function's, and a bounded number of retries with growing waits."""
     # The function ends before its task does: a response that nobody waits for any more would still have had its effect.
-    seconds = FUNCTIONS[of.worker].seconds
+    seconds = SECONDS_FOR_NOBODY.get(of.worker, SECONDS_FOR_A_CALLER)
     tasks = {name: state for name, state in all_states(workflow) if state["Type"] == "Task"}
     if not tasks:
         yield "it does nothing"
@@ -343,9 +310,7 @@ def data_carries_no_secrets(workflow: Definition, of: Workflow) -> Iterator[str]
 
 RULES: tuple[Rule, ...] = (
     it_is_jsonata,
-    every_next_exists,
-    every_state_is_reachable,
-    every_state_leads_on,
+    every_state_leads_to_an_end,
     every_task_is_bounded,
     every_task_waits_for_an_instance,
     every_map_is_bounded,

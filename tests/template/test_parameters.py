@@ -10,17 +10,13 @@ import pytest
 from incentives.domain.accounts.alerts import Limits, read_limits
 from incentives.domain.rate_limit import Pace
 from local.settings import ACCOUNT_SECRET_PREFIX
-from tests.template.needs import INVOKED_BY_OPERATORS
+from tests.template.rules_recovery import INVOKED_BY_OPERATORS
 from tests.template.transformed import ROOT, of_type, resolve, source, transform
 
 
 @pytest.fixture(scope="module")
 def transformed() -> dict[str, Any]:
     return transform(source())
-
-
-def _allows(name: str, value: str) -> bool:
-    return re.fullmatch(source()["Parameters"][name]["AllowedPattern"], value) is not None
 
 
 @pytest.mark.parametrize(("runtime", "architecture"), [("python3.13", "arm64"), ("python3.11", "x86_64")])
@@ -45,13 +41,12 @@ def test_layers_can_be_built_for_every_runtime_and_architecture() -> None:
     parameters = source()["Parameters"]
     for runtime in parameters["FunctionRuntime"]["AllowedValues"]:
         for architecture in parameters["FunctionArchitecture"]["AllowedValues"]:
-            assert (ROOT / "layers" / "targets" / f"{runtime}-{architecture}" / "Makefile").is_file()
-
-
-def test_layer_is_built_for_the_runtime_that_functions_have(transformed: dict[str, Any]) -> None:
-    for name in ("DependenciesLayer", "IncentivesLayer"):
-        metadata = resolve(source(), source()["Resources"][name]["Metadata"], FunctionRuntime="python3.12")
-        assert metadata == {"BuildMethod": "makefile", "ContextPath": "layers/targets/python3.12-arm64"}
+            given = {"FunctionRuntime": runtime, "FunctionArchitecture": architecture}
+            for name in ("DependenciesLayer", "IncentivesLayer"):
+                metadata = resolve(source(), source()["Resources"][name]["Metadata"], **given)
+                assert metadata["BuildMethod"] == "makefile"
+                assert (ROOT / metadata["ContextPath"] / "Makefile").is_file()
+                assert metadata["ContextPath"].endswith(f"/{runtime}-{architecture}")
 
 
 def test_backlog_and_bulk_orders_leave_a_new_account_instances_for_callers(transformed: dict[str, Any]) -> None:
@@ -134,25 +129,6 @@ def test_callers_are_this_accounts_unless_others_are_named() -> None:
     assert not before & after
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "allowed"),
-    [
-        ("ApiCallerAccounts", "", True),
-        ("ApiCallerAccounts", "111111111111", True),
-        ("ApiCallerAccounts", "111111111111,222222222222", True),
-        ("ApiCallerAccounts", "*", False),
-        ("ApiCallerAccounts", "111111111111, 222222222222", False),
-        ("ApiCallerAccounts", "111111111111,", False),
-        ("ApiCallerNetworks", "", True),
-        ("ApiCallerNetworks", "198.51.100.0/24,2001:db8::/32", True),
-        ("ApiCallerNetworks", "198.51.100.7", False),
-        ("ApiCallerNetworks", "198.51.100.0/24,", False),
-    ],
-)
-def test_callers_are_named_without_mistakes(name: str, value: str, allowed: bool) -> None:
-    assert _allows(name, value) is allowed
-
-
 def test_access_logs_are_off_unless_asked_for_and_hold_no_body(transformed: dict[str, Any]) -> None:
     (stage,) = of_type(transformed, "AWS::ApiGateway::Stage").values()
     assert "AccessLogSetting" not in resolve(transformed, stage["Properties"])
@@ -161,30 +137,43 @@ def test_access_logs_are_off_unless_asked_for_and_hold_no_body(transformed: dict
     assert "header" not in setting["Format"].lower()
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "allowed"),
-    [
-        ("", True),
-        ("https://incentives.example", True),
-        ("https://incentives.example:8443", True),
-        ("http://127.0.0.1:8080", True),
-        ("http://localhost", True),
-        ("http://incentives.example", False),
-        ("http://127.0.0.1.example", False),
-        ("https://incentives.example/path", False),
-        ("ftp://incentives.example", False),
-    ],
-)
-def test_plain_http_is_for_loopback_only(endpoint: str, allowed: bool) -> None:
-    assert _allows("IncentivesEndpoint", endpoint) is allowed
+#: Values by parameter: those that are taken, and those that are not.
+PATTERNS = {
+    "ApiCallerAccounts": (
+        ["", "111111111111", "111111111111,222222222222"],
+        ["*", "111111111111, 222222222222", "111111111111,"],
+    ),
+    "ApiCallerNetworks": (["", "198.51.100.0/24,2001:db8::/32"], ["198.51.100.7", "198.51.100.0/24,"]),
+    # Plain http is for loopback only.
+    "IncentivesEndpoint": (
+        [
+            "",
+            "https://incentives.example",
+            "https://incentives.example:8443",
+            "http://127.0.0.1:8080",
+            "http://localhost",
+        ],
+        ["http://incentives.example", "http://127.0.0.1.example", "https://incentives.example/path", "ftp://a.example"],
+    ),
+    # None can widen the permission.
+    "AccountSecretPrefix": (["incentives-gateway/accounts", "a"], ["a/", "/a", "", "*"]),
+    "AlertBalanceBelow": (
+        ["", "500", "500.50", "default=500", "default=500,japan=50000", "500,japan=50000"],
+        ["0", "-5", "1e3", "default=", "=500", "default=500;japan=50000", "default=500,", "default:500"],
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("prefix", "allowed"),
-    [("incentives-gateway/accounts", True), ("a", True), ("a/", False), ("/a", False), ("", False), ("*", False)],
-)
-def test_secret_prefix_cannot_widen_the_permission(prefix: str, allowed: bool) -> None:
-    assert _allows("AccountSecretPrefix", prefix) is allowed
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_parameter_takes_what_makes_sense_and_nothing_else(name: str) -> None:
+    pattern = source()["Parameters"][name]["AllowedPattern"]
+    taken, refused = PATTERNS[name]
+    assert [value for value in (*taken, *refused) if re.fullmatch(pattern, value)] == taken
+
+
+def test_balance_limits_that_are_taken_are_those_that_the_code_reads() -> None:
+    for balance in PATTERNS["AlertBalanceBelow"][0]:
+        read_limits(balance, "", "")
 
 
 def test_pace_can_be_set_to_nothing_that_the_code_refuses() -> None:
@@ -195,31 +184,6 @@ def test_pace_can_be_set_to_nothing_that_the_code_refuses() -> None:
         Pace(requests_per_second=requests_per_second, burst=at_once, share_kept=share_kept)
     # and unless it is set, it is the code's own
     assert Pace() == Pace(requests_per_second=rate["Default"], burst=burst["Default"], share_kept=share["Default"])
-
-
-@pytest.mark.parametrize(
-    ("balance", "allowed"),
-    [
-        ("", True),
-        ("500", True),
-        ("500.50", True),
-        ("default=500", True),
-        ("default=500,japan=50000", True),
-        ("500,japan=50000", True),
-        ("0", False),
-        ("-5", False),
-        ("1e3", False),
-        ("default=", False),
-        ("=500", False),
-        ("default=500;japan=50000", False),
-        ("default=500,", False),
-        ("default:500", False),
-    ],
-)
-def test_balance_limits_that_are_allowed_are_those_that_the_code_reads(balance: str, allowed: bool) -> None:
-    assert _allows("AlertBalanceBelow", balance) is allowed
-    if allowed:
-        read_limits(balance, "", "")
 
 
 def test_alert_limits_can_be_set_to_nothing_that_the_code_refuses() -> None:
@@ -252,23 +216,56 @@ def test_every_parameter_is_described_grouped_and_used() -> None:
 def test_operators_find_what_they_invoke_by_an_output() -> None:
     outputs = source()["Outputs"]
     found = {name: each["Value"] for name, each in outputs.items() if name.endswith("FunctionName")}
-    assert found == {f"{name}FunctionName": {"Ref": f"{name}Function"} for name in INVOKED_BY_OPERATORS}
+    assert found == {f"{name}Name": {"Ref": name} for name in INVOKED_BY_OPERATORS}
+
+
+# ---- what samconfig.toml, README and docs say of stacks ------------------------------------------
+
+
+CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+
+
+def _given(environment: str, command: str) -> dict[str, str]:
+    pairs = CONFIG[environment][command]["parameters"].get("parameter_overrides", "").split()
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def test_environments_build_and_deploy_for_the_same_runtime() -> None:
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    parameters = source()["Parameters"]
     for environment in ("local", "dev", "prod"):
-        commands = config[environment]
-        given = {
-            command: dict(
-                pair.split("=", 1) for pair in commands[command]["parameters"].get("parameter_overrides", "").split()
-            )
-            for command in ("build", "deploy")
-        }
-        assert given["deploy"].keys() <= parameters.keys()
+        deployed = _given(environment, "deploy")
+        assert deployed.keys() <= source()["Parameters"].keys()
         for name in ("FunctionRuntime", "FunctionArchitecture"):
-            assert given["build"].get(name) == given["deploy"].get(name)
-        if environment != "local":
-            assert given["deploy"]["Environment"] == environment
-    assert "AmazonEnvironment=production" in config["prod"]["deploy"]["parameters"]["parameter_overrides"]
+            assert _given(environment, "build").get(name) == deployed.get(name)
+        assert deployed.get("Environment", "local") == environment
+    assert _given("prod", "deploy")["AmazonEnvironment"] == "production"
+
+
+def _stack_and_parameters() -> dict[str, tuple[str, dict[str, str]]]:
+    """Of each environment that is deployed into AWS: its stack's name and what it is deployed with."""
+    defaults = {name: str(each.get("Default", "")) for name, each in source()["Parameters"].items()}
+    return {
+        name: (CONFIG[name]["global"]["parameters"]["stack_name"], defaults | _given(name, "deploy"))
+        for name in CONFIG.keys() - {"version", "local"}
+    }
+
+
+def test_no_two_stacks_read_each_others_keys() -> None:
+    for one, other in itertools.combinations(_stack_and_parameters().items(), 2):
+        (name, (stack, given)), (name_2, (stack_2, given_2)) = one, other
+        if stack == stack_2:
+            # Then a deployment without --config-env must not turn it into something else.
+            assert given == given_2, f"{name} and {name_2} are one stack with two sets of parameters"
+        else:
+            assert given["AccountSecretPrefix"] != given_2["AccountSecretPrefix"], f"{name} and {name_2} share keys"
+
+
+def test_stacks_have_the_same_names_everywhere() -> None:
+    stacks = {stack for stack, _ in _stack_and_parameters().values()}
+    named = {
+        (file.name, name)
+        for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        for name in re.findall(r"(?:STACK=|--stack |--stack-name )([\w-]+)", file.read_text(encoding="utf-8"))
+    }
+    assert {name for _, name in named} & stacks
+    # `name` stands for whatever a stack is called, `ID` for the id of a deleted one.
+    assert {(file, name) for file, name in named if name not in stacks | {"name", "ID"}} == set()

@@ -28,8 +28,8 @@ SOURCE: Final = {"sourceId": "shop-7"}
 
 
 def load(customer: str = CUSTOMER, **updates: Any) -> NewRequest:
-    base = order(operation=LOAD, given={CUSTOMER_ACCOUNT: {"id": customer, "type": "2"}})
-    return replace(base, **updates)
+    given = {CUSTOMER_ACCOUNT: {"id": customer, "type": "2"}} | updates.pop("given", {})
+    return replace(order(operation=LOAD, given=given), **updates)
 
 
 def loaded(sent: Sent) -> Succeeded:
@@ -98,7 +98,7 @@ def test_another_customer_under_the_same_key_is_refused_by_name(customer: str) -
 
 
 def test_a_void_names_the_amount_the_customer_and_the_source_of_what_it_voids() -> None:
-    w, kept = holding(details={"transactionSource": SOURCE, "externalReference": "po-7"})
+    w, kept = holding(given={"transactionSource": SOURCE, "externalReference": "po-7"})
 
     response = cancel(kept.request_id, LOAD, None, w.dependencies, w.budget())
 

@@ -1,7 +1,7 @@
-"""A bare handler: the same three DynamoDB calls and one signed POST as `POST /gift-cards`, and nothing else.
+"""A bare handler: body and Amazon's response by pydantic, the three DynamoDB calls and the signed POST of a create.
 
-No validation, no pace, no log, no metric, no reading of Amazon's response beyond its JSON, no thought of what may go
-wrong. What it writes has the attributes and conditions of what the real function writes.
+No pace, no log, no metric, no thought of what may go wrong. What it writes has the attributes and conditions of what
+the real function writes.
 """
 
 # ruff: noqa: ANN001, ANN201 - a program as somebody writes it in an hour
@@ -10,12 +10,15 @@ import json
 import os
 import time
 import uuid
+from decimal import Decimal
 
 import boto3
 import requests
+from boto3.dynamodb.types import TypeSerializer
+from pydantic import BaseModel, ConfigDict, Field
 from requests_aws4auth import AWS4Auth
 
-DYNAMODB = boto3.client("dynamodb")
+DYNAMODB, SERIALIZER = boto3.client("dynamodb"), TypeSerializer()
 SECRET = json.loads(os.environ["BENCH_SECRET"])
 LEDGER, RATE_LIMITER, AMAZON = (
     os.environ["LEDGER_TABLE"],
@@ -35,38 +38,57 @@ NEW = {"ConditionExpression": "attribute_not_exists(id)", "ReturnValuesOnConditi
 EVIDENCE = json.dumps({"answer": "SUCCESS", "amz_date": "20260101T000000Z", "string_to_sign": "x" * 500})
 
 
+class Order(BaseModel):
+    """What callers send."""
+
+    model_config = ConfigDict(extra="forbid")
+    amount: Decimal = Field(gt=0, max_digits=12)
+    currencyCode: str = Field(pattern=r"^[A-Z]{3}$")  # noqa: N815 - as the API names it
+    account: str | None = Field(default=None, pattern=r"^[a-z0-9-]{1,40}$")
+    externalReference: str | None = Field(default=None, max_length=100)  # noqa: N815 - as above
+
+
+class Card(BaseModel):
+    """What Amazon answers."""
+
+    gcId: str = Field(min_length=1)  # noqa: N815 - as above
+    gcClaimCode: str = Field(min_length=1)  # noqa: N815 - as above
+    status: str
+
+
+class Response(BaseModel):
+    """What callers get."""
+
+    requestId: str  # noqa: N815 - as above
+    status: str
+    gcId: str  # noqa: N815 - as above
+    gcClaimCode: str  # noqa: N815 - as above
+
+
 def handler(event, _context):
     """Issue one card."""
-    body, key = json.loads(event["body"]), event["headers"]["Idempotency-Key"]
-    key_hash = hashlib.sha256(key.encode()).hexdigest()
+    body = Order.model_validate_json(event["body"])
+    key_hash = hashlib.sha256(event["headers"]["Idempotency-Key"].encode()).hexdigest()
     request_id = SECRET["partnerId"] + key_hash[:35].upper()
     nonce, now = uuid.uuid4().hex, int(time.time() * 1000)
     at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now / 1000))
     take_permit(now)
-    key_item = {
-        "id": {"S": f"KEY#{key_hash}"},
-        "requestId": {"S": request_id},
-        "account": {"S": "default"},
-        "operation": {"S": "CreateGiftCard"},
-        "fingerprint": {"S": '{"amount":"8505cd8081a52542","currencyCode":"215e282c0d45600a","onUnknown":"5f2ed2bd"}'},
-        "nonce": {"S": nonce},
-    }
+    key = {"id": f"KEY#{key_hash}", "requestId": request_id, "account": "default", "operation": "CreateGiftCard"}
+    key |= {"nonce": nonce, "fingerprint": '{"amount":"8505cd8081a52542","currencyCode":"215e282c0d45600a"}'}
+    items = (key, record(request_id, key_hash, nonce, at, body))
     DYNAMODB.transact_write_items(
-        TransactItems=[
-            {"Put": {"TableName": LEDGER, "Item": key_item, **NEW}},
-            {"Put": {"TableName": LEDGER, "Item": record(request_id, key_hash, nonce, at, body), **NEW}},
-        ],
+        TransactItems=[{"Put": {"TableName": LEDGER, "Item": encoded(item), **NEW}} for item in items],
         ClientRequestToken=nonce,
     )
     card = call_amazon(request_id, body)
-    close(request_id, nonce, at, card["gcId"])
-    response = {
-        "requestId": request_id,
-        "status": "SUCCEEDED",
-        "gcId": card["gcId"],
-        "gcClaimCode": card["gcClaimCode"],
-    }
-    return {"statusCode": 201, "headers": {"Content-Type": "application/json"}, "body": json.dumps(response)}
+    close(request_id, nonce, at, card.gcId)
+    made = Response(requestId=request_id, status="SUCCEEDED", gcId=card.gcId, gcClaimCode=card.gcClaimCode)
+    return {"statusCode": 201, "headers": {"Content-Type": "application/json"}, "body": made.model_dump_json()}
+
+
+def encoded(plain):
+    """As DynamoDB's client takes it."""
+    return {name: SERIALIZER.serialize(value) for name, value in plain.items()}
 
 
 def take_permit(now):
@@ -75,7 +97,7 @@ def take_permit(now):
     values |= {":soon": now + 2000, ":forgotten": now - 85_000, ":apart_from": now + 1000}
     DYNAMODB.update_item(
         TableName=RATE_LIMITER,
-        Key={"id": {"S": "default"}},
+        Key=encoded({"id": "default"}),
         UpdateExpression="SET clockBefore = if_not_exists(clockAt, :now), clockAt = :now, tat = :next, used = :now",
         ConditionExpression=(
             "(attribute_not_exists(tat) OR tat < :idle OR tat > :absurd)"
@@ -83,7 +105,7 @@ def take_permit(now):
             " AND (attribute_not_exists(slowedAt) OR slowedAt < :forgotten)"
             " AND (attribute_not_exists(clockAt) OR clockAt <= :apart_from)"
         ),
-        ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+        ExpressionAttributeValues=encoded(values),
         ReturnValues="ALL_NEW",
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
     )
@@ -91,87 +113,43 @@ def take_permit(now):
 
 def record(request_id, key_hash, nonce, at, body):
     """The request's item."""
-    return {
-        "id": {"S": request_id},
-        "operation": {"S": "CreateGiftCard"},
-        "account": {"S": "default"},
-        "partnerId": {"S": SECRET["partnerId"]},
-        "keyHash": {"S": key_hash},
-        "status": {"S": "PENDING"},
-        "intent": {"S": "retry"},
-        "createdAt": {"S": at},
-        "updatedAt": {"S": at},
-        "epoch": {"N": "0"},
-        "version": {"N": "1"},
-        "generation": {"N": "0"},
-        "caller": {"S": "arn:aws:iam::0:user/bench"},
-        "attempts": {"N": "1"},
-        "inFlight": {"BOOL": True},
-        "doubt": {"BOOL": False},
-        "firstSentAt": {"S": at},
-        "lastSentAt": {"S": at},
-        "cardSeen": {"BOOL": False},
-        "reversalAttempts": {"N": "0"},
-        "undone": {"BOOL": False},
-        "wakeAt": {"S": at},
-        "gaveUp": {"BOOL": False},
-        "history": {"L": []},
-        "amount": {"N": body["amount"]},
-        "currencyCode": {"S": body["currencyCode"]},
-        "accountDay": {"S": f"default#{at[:10]}"},
-        "createdKey": {"S": f"{at}#{request_id}"},
-        "wakePartition": {"S": "open"},
-        "nonce": {"S": nonce},
-    }
+    item = {"id": request_id, "operation": "CreateGiftCard", "account": "default", "partnerId": SECRET["partnerId"]}
+    item |= {"keyHash": key_hash, "status": "PENDING", "intent": "retry", "createdAt": at, "updatedAt": at}
+    item |= {"epoch": 0, "version": 1, "generation": 0, "attempts": 1, "caller": "arn:aws:iam::0:user/bench"}
+    item |= {"inFlight": True, "doubt": False, "cardSeen": False, "undone": False, "gaveUp": False, "history": []}
+    item |= {"firstSentAt": at, "lastSentAt": at, "reversalAttempts": 0, "wakeAt": at, "wakePartition": "open"}
+    item |= {"amount": body.amount, "currencyCode": body.currencyCode, "nonce": nonce}
+    return item | {"accountDay": f"default#{at[:10]}", "createdKey": f"{at}#{request_id}"}
 
 
 def call_amazon(request_id, body):
     """One signed POST."""
+    value = {"currencyCode": body.currencyCode, "amount": float(body.amount)}
+    asked = {"creationRequestId": request_id, "partnerId": SECRET["partnerId"], "value": value}
+    target = "com.amazonaws.agcod.AGCODService.CreateGiftCard"
+    headers = {"accept": "application/json", "content-type": "application/json", "x-amz-target": target}
     response = SESSION.post(
-        f"{AMAZON}/CreateGiftCard",
-        data=json.dumps(
-            {
-                "creationRequestId": request_id,
-                "partnerId": SECRET["partnerId"],
-                "value": {"currencyCode": body["currencyCode"], "amount": float(body["amount"])},
-            }
-        ),
-        headers={
-            "accept": "application/json",
-            "content-type": "application/json",
-            "x-amz-target": "com.amazonaws.agcod.AGCODService.CreateGiftCard",
-        },
-        auth=AUTH,
-        timeout=(2, 6),
+        f"{AMAZON}/CreateGiftCard", data=json.dumps(asked), headers=headers, auth=AUTH, timeout=(2, 6)
     )
     response.raise_for_status()
-    return response.json()
+    return Card.model_validate_json(response.content)
 
 
 def close(request_id, nonce, at, gc_id):
     """The closing write."""
     names = ("status", "epoch", "version", "nonce", "updatedAt", "inFlight", "answeredAt", "cardSeen", "gcId")
+    values = {":open": "PENDING", ":zero": 0, ":one": 1, ":nonce": nonce, ":done": "SUCCEEDED", ":at": at}
+    values |= {":no": False, ":yes": True, ":card": gc_id, ":evidence": EVIDENCE}
     DYNAMODB.update_item(
         TableName=LEDGER,
-        Key={"id": {"S": request_id}},
+        Key=encoded({"id": request_id}),
         UpdateExpression=(
             "SET #version = #version + :one, #nonce = :nonce, #status = :done, #updatedAt = :at, #inFlight = :no,"
             " #answeredAt = :at, #cardSeen = :yes, #gcId = :card, #evidence = :evidence REMOVE #wakeAt, #wakePartition"
         ),
         ConditionExpression="#status = :open AND (#epoch = :zero OR attribute_not_exists(#epoch))",
         ExpressionAttributeNames={f"#{name}": name for name in (*names, "evidence", "wakeAt", "wakePartition")},
-        ExpressionAttributeValues={
-            ":open": {"S": "PENDING"},
-            ":zero": {"N": "0"},
-            ":one": {"N": "1"},
-            ":nonce": {"S": nonce},
-            ":done": {"S": "SUCCEEDED"},
-            ":at": {"S": at},
-            ":no": {"BOOL": False},
-            ":yes": {"BOOL": True},
-            ":card": {"S": gc_id},
-            ":evidence": {"S": EVIDENCE},
-        },
+        ExpressionAttributeValues=encoded(values),
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
         ReturnValues="ALL_NEW",
     )

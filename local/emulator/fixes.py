@@ -84,8 +84,10 @@ def dispatch_to_lambda(arn: str, payload: str) -> None:
 
 
 def emit_lambda_logs(func: Any, request_id: Any, log_text: str | None, *args: Any, **kwargs: Any) -> None:
-    """Write a function's log, and take the metrics out of it."""
-    _emit_logs(func, request_id, log_text, *args, **kwargs)
+    """Write a function's log, in a stream that names it as on AWS, and take the metrics out of it."""
+    config = func.get("config") or func
+    named = {"config": {**config, "Version": f"{config['FunctionName']}[$LATEST]"}}
+    _emit_logs(named, request_id, log_text, *args, **kwargs)
     embedded = [line for line in (log_text or "").splitlines() if '"_aws"' in line]
     for line in embedded:
         try:

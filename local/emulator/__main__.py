@@ -1,4 +1,4 @@
-"""MiniStack, with three small additions, and what it does otherwise than AWS put right (`local.emulator_fixes`).
+"""MiniStack, with three small additions, and what it does otherwise than AWS put right (`local.emulator.fixes`).
 
 Run by MiniStack's own interpreter, not by the project's.
 
@@ -76,10 +76,10 @@ stepfunctions._scaled_sleep = scaled_sleep  # noqa: SLF001 - there is no other w
 
 if __name__ == "__main__":
     # Run as a file, by an interpreter that does not know where this project is.
-    sys.path.append(str(Path(__file__).parents[1]))
-    from local import emulator_fixes
+    sys.path.append(str(Path(__file__).parents[2]))
+    from local.emulator import fixes
 
-    emulator_fixes.install()
+    fixes.install()
 
     from ministack.app import main
 

@@ -8,18 +8,19 @@ its local cloud in its environment, and only processes that carry it are ended.
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 MARKER = "INCENTIVES_LOCAL_DIR"
 # A service that has not ended by itself after this time is ended by force.
 STOP_GRACE_SECONDS = 5.0
 # Between two looks at whether something has come about; short beside everything that is waited for.
 POLL_SECONDS = 0.05
-_PROC = Path("/proc")
 # Services that this very process started: only their parent can take note of their end.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -39,18 +40,7 @@ class Service:
 
 def start(name: str, command: Sequence[str], directory: Path, environment: Mapping[str, str], cwd: Path) -> Service:
     """Start a service of the local cloud in ``directory``; its output goes to ``logs/<name>.log``."""
-    log = directory / "logs" / f"{name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env={**environment, MARKER: str(directory)},
-            start_new_session=True,
-        )
+    process, log = _launch(name, command, directory, environment, cwd)
     _children[process.pid] = process
     (directory / f"{name}.pid").write_text(f"{process.pid}\n", encoding="utf-8")
     return Service(name, process.pid, log)
@@ -64,7 +54,7 @@ def wait_until(service: Service, is_ready: Callable[[], bool], seconds: float) -
     """
     give_up = time.monotonic() + seconds
     while not is_ready():
-        if not _is_running(service.pid):
+        if _children[service.pid].poll() is not None:
             raise ServiceFailedError(f"{service.name} ended while starting:\n{tail(service.log)}")
         if time.monotonic() > give_up:
             raise ServiceFailedError(f"{service.name} was not ready after {seconds:.0f} s:\n{tail(service.log)}")
@@ -77,11 +67,25 @@ def run_step(name: str, command: Sequence[str], directory: Path, environment: Ma
     Raises:
         ServiceFailedError: it failed.
     """
+    step, log = _launch(name, command, directory, environment, cwd)
+    try:
+        status = step.wait()
+    except BaseException:
+        # Interrupted: what the step has started must not go on alone.
+        _signal_group(step.pid, signal.SIGKILL)
+        step.wait()
+        raise
+    if status != 0:
+        raise ServiceFailedError(f"{name} failed ({status}); all of it is in {log}:\n{tail(log)}")
+
+
+def _launch(
+    name: str, command: Sequence[str], directory: Path, environment: Mapping[str, str], cwd: Path
+) -> tuple[subprocess.Popen[bytes], Path]:
     log = directory / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
+    with log.open("wb") as output:
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -89,16 +93,8 @@ def run_step(name: str, command: Sequence[str], directory: Path, environment: Ma
             cwd=cwd,
             env={**environment, MARKER: str(directory)},
             start_new_session=True,
-        ) as step,
-    ):
-        try:
-            status = step.wait()
-        except BaseException:
-            # Interrupted: what the step has started must not go on alone.
-            _signal_group(step.pid, signal.SIGKILL)
-            raise
-    if status != 0:
-        raise ServiceFailedError(f"{name} failed ({status}); all of it is in {log}:\n{tail(log)}")
+        )
+    return process, log
 
 
 def stop(name: str, directory: Path, grace_seconds: float | None = None) -> bool:
@@ -122,22 +118,15 @@ def stop(name: str, directory: Path, grace_seconds: float | None = None) -> bool
 
 def group_members(group: int, directory: Path) -> list[int]:
     """Processes of a group that belong to the local cloud in ``directory``."""
-    if not _PROC.is_dir():
-        return _members_by_ps(group)
-    return [
-        pid
-        for pid in (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
-        if _group_of(pid) == group and belongs_to(pid, directory)
-    ]
+    return [each for each in psutil.pids() if _group_of(each) == group and belongs_to(each, directory)]
 
 
 def belongs_to(pid: int, directory: Path) -> bool:
     """Whether a process carries the mark of the local cloud in ``directory``."""
     try:
-        variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:
+        return psutil.Process(pid).environ().get(MARKER) == str(directory)
+    except psutil.Error:
         return False
-    return f"{MARKER}={directory}".encode() in variables
 
 
 def tail(log: Path, lines: int = 25) -> str:
@@ -156,7 +145,9 @@ def _stop_group(group: int, directory: Path, grace_seconds: float) -> bool:
     while group_members(group, directory):
         if time.monotonic() > give_up:
             _signal_group(group, signal.SIGKILL)
-        _reap(group)
+        if group in _children:
+            # So that it does not linger as a zombie.
+            _children[group].poll()
         time.sleep(POLL_SECONDS)
     if (child := _children.pop(group, None)) is not None:
         # It has let go of all it had; what is left is to take note of its end.
@@ -165,26 +156,8 @@ def _stop_group(group: int, directory: Path, grace_seconds: float) -> bool:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group, number)
-    except ProcessLookupError:
-        return
-
-
-def _reap(pid: int) -> None:
-    """Take note of the end of a child, so that it does not linger as a zombie."""
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]
-
-
-def _is_running(pid: int) -> bool:
-    _reap(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _group_of(pid: int) -> int | None:
@@ -192,14 +165,3 @@ def _group_of(pid: int) -> int | None:
         return os.getpgid(pid)
     except OSError:
         return None
-
-
-def _members_by_ps(group: int) -> list[int]:
-    # Where there is no /proc (macOS), a process's environment is not to be seen; its command has to do.
-    listing = subprocess.run(["ps", "-axo", "pid=,pgid=,command="], capture_output=True, text=True, check=False).stdout
-    found = []
-    for line in listing.splitlines():
-        pid, pgid, command = line.split(None, 2)
-        if int(pgid) == group and any(word in command for word in ("ministack", "sandbox", sys.executable)):
-            found.append(int(pid))
-    return found

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from local import deployment, environments, keys, outputs, people, processes, services, target
+from local import keys, outputs, target
 from local.aws import client
+from local.cloud import deployment, people, processes, services
 from local.settings import (
     ACCOUNT_NAME,
     MAIL_SENDER,
@@ -28,22 +29,14 @@ Say = Callable[[str], None]
 
 # The order in which they end: first what sends, then what is sent to.
 SERVICES = ("ministack", "sandbox")
+#: How many lines a start says at most, one for each step.
+STEPS = 5
 
 
-def quiet(_line: str) -> None:
-    """Say nothing."""
-
-
-def aloud(line: str) -> None:
-    """Print a progress line."""
-    print(line, flush=True)
-
-
-def up(settings: Settings, say: Say = aloud) -> outputs.Outputs:
+def up(settings: Settings, say: Say) -> outputs.Outputs:
     """Start everything and deploy; what an earlier start left running is ended first.
 
     Raises:
-        environments.EnvironmentFailedError: an environment could not be made.
         processes.ServiceFailedError: a service or a step failed; nothing is left running then.
     """
     settings.directory.mkdir(parents=True, exist_ok=True)
@@ -83,7 +76,6 @@ def is_current(settings: Settings, deployed: outputs.Outputs) -> bool:
 
 
 def _up(settings: Settings, say: Say) -> outputs.Outputs:
-    _step(say, "environments", environments.ensure_all)
     ministack, ministack_url = _step(say, "MiniStack", lambda: services.start_ministack(settings))
     sandbox: processes.Service | None = None
     sandbox_url: str | None = None
@@ -99,6 +91,7 @@ def _up(settings: Settings, say: Say) -> outputs.Outputs:
         keys.put(client("secretsmanager", ministack_url, developer), secret_id, account, datetime.now(UTC))
         return secret_id
 
+    resources = target.resources(client("cloudformation", ministack_url, deployment.OWNER), STACK_NAME)
     iam = client("iam", ministack_url, deployment.OWNER)
     account_id = client("sts", ministack_url, deployment.OWNER).get_caller_identity()["Account"]
     developer = people.make_developer(iam)
@@ -112,31 +105,31 @@ def _up(settings: Settings, say: Say) -> outputs.Outputs:
         awsEndpointUrl=ministack_url,
         region=REGION,
         stackName=STACK_NAME,
-        tableName=stack["LedgerTableName"],
+        tableName=resources["LedgerTable"],
         accountName=ACCOUNT_NAME,
         partnerId=PARTNER_ID,
         accountSecretId=secret_id,
         incentivesEndpoint=endpoint,
         accessKeyId=developer.access_key_id,
         secretAccessKey=developer.secret_access_key,
-        pacerTableName=stack["PacerTableName"],
-        stateMachineArn=stack["StateMachineArn"],
+        pacerTableName=resources["PacerTable"],
+        stateMachineArn=resources["RecoverRequestStateMachine"],
         eventBusName=stack["EventBusName"],
         operatorsTopicArn=stack["OperatorsTopicArn"],
-        cardVaultKeyArn=stack["CardVaultKeyArn"],
+        cardVaultKeyArn=f"arn:aws:kms:{REGION}:{account_id}:key/{resources['CardVaultKey']}",
         failuresQueueUrl=stack["FailuresQueueUrl"],
-        backlogQueueUrl=stack["BacklogQueueUrl"],
-        backlogDeadLettersUrl=stack["BacklogDeadLettersUrl"],
-        accountTableName=stack["AccountTableName"],
-        ordersTableName=stack["OrdersTableName"],
-        ordersBucketName=stack["OrdersBucketName"],
-        orderStateMachineArn=stack["OrderStateMachineArn"],
+        backlogQueueUrl=resources["BacklogQueue"],
+        backlogDeadLettersUrl=resources["BacklogDeadLetters"],
+        accountTableName=resources["AccountTable"],
+        ordersTableName=resources["OrdersTable"],
+        ordersBucketName=resources["OrdersBucket"],
+        orderStateMachineArn=resources["ProcessOrderStateMachine"],
         apiId=stack["ApiId"],
         stageName=stack["ApiStage"],
         sandboxUrl=sandbox_url,
         invokerAccessKeyId=invoker.access_key_id,
         invokerSecretAccessKey=invoker.secret_access_key,
-        functionNames=target.functions(client("cloudformation", ministack_url, deployment.OWNER), STACK_NAME),
+        functionNames=target.functions_of(resources),
         logsDir=str(settings.logs),
         temporaryDir=str(settings.temporary),
         ministackPid=ministack.pid,

@@ -5,8 +5,7 @@ import socket
 import urllib.request
 from collections.abc import Callable
 
-from local import processes
-from local.environments import python_of
+from local.cloud import processes
 from local.settings import (
     HOST,
     OWNER_ACCESS_KEY_ID,
@@ -18,6 +17,7 @@ from local.settings import (
     ROOT,
     Settings,
     free_port,
+    python_of,
 )
 
 Attempt = Callable[[int], tuple[processes.Service, str]]
@@ -56,7 +56,7 @@ def start_ministack(settings: Settings) -> tuple[processes.Service, str]:
         }
         if settings.keeps_state:
             environment |= {"PERSIST_STATE": "1", "S3_PERSIST": "1"}
-        command = [str(python_of("ministack")), str(ROOT / "local" / "emulator.py")]
+        command = [str(python_of("ministack")), str(ROOT / "local" / "emulator")]
         service = processes.start("ministack", command, settings.directory, environment, settings.directory)
         processes.wait_until(service, lambda: _responses(f"{url}/_ministack/health"), START_SECONDS_MAX)
         return service, url

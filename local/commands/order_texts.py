@@ -1,4 +1,4 @@
-"""What a bulk order looks like on a terminal: the bar while it runs, the words at its end."""
+"""What is said of a bulk order: beside the bar while it runs, and at its end."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -6,7 +6,6 @@ from typing import Any, Final
 
 Order = Mapping[str, Any]
 
-BAR_WIDTH: Final = 24
 #: Cards in these ways have come to their end.
 ENDED: Final = ("issued", "refused", "reversed", "escalated", "notIssued")
 #: Worth a word beside the bar, where there are any.
@@ -28,9 +27,7 @@ def progress(order: Order, now: datetime) -> str:
     said = WORDS.get(order["status"])
     if not rows:
         return said or order["status"]
-    ended = sum(counts[name] for name in ENDED)
-    filled = ended * BAR_WIDTH // rows
-    parts = [f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {ended:,} of {rows:,}"]
+    parts = [f"{ended(order):,} of {rows:,}"]
     few = ", ".join(f"{counts[name]:,} {name}" for name in TOLD if counts[name])
     parts += [few] if few else []
     if said is not None:
@@ -39,6 +36,11 @@ def progress(order: Order, now: datetime) -> str:
         parts += [f"{order['requestsPerSecond']:.1f}/s"] if order["requestsPerSecond"] is not None else []
         parts += [until(order["estimatedEndAt"], now)] if order["estimatedEndAt"] is not None else []
     return " | ".join(parts)
+
+
+def ended(order: Order) -> int:
+    """How many cards have come to their end."""
+    return sum(order["counts"][name] for name in ENDED)
 
 
 def until(end: str, now: datetime) -> str:

@@ -5,9 +5,8 @@ import os
 import sys
 from typing import Any
 
-from local import processes
 from local.aws import client
-from local.environments import python_of
+from local.cloud import processes
 from local.settings import (
     ARTIFACTS_BUCKET,
     MAIL_SENDER,
@@ -18,6 +17,7 @@ from local.settings import (
     STACK_NAME,
     SUPPORT_ADDRESS,
     Settings,
+    python_of,
 )
 from local.signing import Caller
 from local.template import gateway_responses, read

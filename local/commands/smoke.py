@@ -1,28 +1,23 @@
 """Tries a deployment: ``make smoke STACK=name`` makes a card, repeats and cancels it, rings an alarm, looks at mail.
 
-First it looks whether the functions that are called have what was deployed last.
-
-Without STACK it works on the local cloud; STACK=name takes a deployed stack in the AWS account and region of the usual
-AWS settings, which also sign. ACCOUNT, AMOUNT (1.00) and CURRENCY (USD) say what to order. On production it orders a
-real card, and so does nothing unless REALLY=yes. No claim code is ever printed. What was made is undone in any case.
-
-Ends with 0 if everything was well, with 1 if something was not, with 2 if nothing could be tried.
+First it looks whether the functions that are called have what was deployed last. No claim code is ever printed. What
+was made is undone in any case.
 """
 
 import json
-import os
-import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
+import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import outputs
+from local.settings import RefusedError
 from local.signing import Response
-from local.target import NoTargetError, Target, find, functions
+from local.target import Target, functions_of, reach
+from local.terminal import StackVariable, bar
 
 #: For a request that was answered 202, or a workflow, to end.
 PATIENCE_SECONDS: Final = 90.0
@@ -76,7 +71,7 @@ class Smoke:
     def parameters(self) -> str:
         """What the stack was deployed with last has come to every function, as it is called."""
         cloudformation = self.target.client("cloudformation")
-        names = functions(cloudformation, self.target.stack)
+        names = functions_of(self.target.resources())
         wanted = self._by_variable(cloudformation)
         old = [
             f"{parameter} of {called}"
@@ -95,14 +90,14 @@ class Smoke:
     def funds(self) -> str:
         """Whether Amazon takes the account's key."""
         account = self.order.get("account")
-        response = self._call("GET", "/funds" + (f"?account={account}" if account else ""))
+        response = self.target.call("GET", "/funds" + (f"?account={account}" if account else ""))
         _expect(response, 200, "Put the account's keys with `make put-keys`; see the `detail` above.")
         body = response.body
         return f"{body['availableFunds']['amount']} {body['availableFunds']['currencyCode']} as of {body['asOf']}"
 
     def create(self) -> str:
         """One card."""
-        response = self._call("POST", "/gift-cards", self.order, key=self.key)
+        response = self.target.call("POST", "/gift-cards", self.order, key=self.key)
         request_id = _id_of(response)
         self.card = {"requestId": request_id}
         _expect(response, (201, 202), "See the error's `errorType` in docs/errors.md.")
@@ -117,7 +112,7 @@ class Smoke:
 
     def repeat(self) -> str:
         """The same key gets the same card."""
-        response = self._call("POST", "/gift-cards", self.order, key=self.key)
+        response = self.target.call("POST", "/gift-cards", self.order, key=self.key)
         _expect(response, 200, "The same key must get the stored result: this is a bug, stop and report it.")
         same = (response.body.get("requestId"), response.body.get("gcId")) == (
             self.card["requestId"],
@@ -132,13 +127,13 @@ class Smoke:
     def misuse(self) -> str:
         """The same key for another order is refused."""
         other = {**self.order, "externalReference": "another order"}
-        response = self._call("POST", "/gift-cards", other, key=self.key)
+        response = self.target.call("POST", "/gift-cards", other, key=self.key)
         _expect(response, 422, "A key must name one order: this is a bug, stop and report it.")
         return "another order under the same key is refused"
 
     def reveal(self) -> str:
         """The claim code, once more."""
-        response = self._call("POST", f"/gift-cards/{self.card['requestId']}/claim-code")
+        response = self.target.call("POST", f"/gift-cards/{self.card['requestId']}/claim-code")
         _expect(response, 200, "The caller needs execute-api:Invoke on POST/gift-cards/*/claim-code.")
         code = response.body.get("gcClaimCode") or ""
         if not code or (self.claim_code and code != self.claim_code):
@@ -147,7 +142,7 @@ class Smoke:
 
     def cancel(self) -> str:
         """Undo it."""
-        response = self._call("POST", f"/gift-cards/{self.card['requestId']}/cancel")
+        response = self.target.call("POST", f"/gift-cards/{self.card['requestId']}/cancel")
         to_do = "Cancel the card in Amazon's portal within 15 minutes, or it is paid for."
         _expect(response, (200, 202), to_do)
         status = self._ended()["status"]
@@ -166,7 +161,7 @@ class Smoke:
         request_id = self.card["requestId"]
         workflows = self.target.client("stepfunctions")
         started = workflows.start_execution(
-            stateMachineArn=self.target.outputs["StateMachineArn"],
+            stateMachineArn=self.target.resources()["RecoverRequestStateMachine"],
             name=f"{request_id}-{self.key}"[:80],
             input=json.dumps({"requestId": request_id, "epoch": 0}),
         )
@@ -276,7 +271,10 @@ class Smoke:
         if not self.card:
             return None
         try:
-            if self._call("GET", f"/gift-cards/{self.card['requestId']}").body.get("status") in {"REVERSED", "REFUSED"}:
+            if self.target.call("GET", f"/gift-cards/{self.card['requestId']}").body.get("status") in {
+                "REVERSED",
+                "REFUSED",
+            }:
                 return None
             self.cancel()
         except (FailedError, OSError, ValueError):
@@ -286,14 +284,11 @@ class Smoke:
             )
         return None
 
-    def _call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Response:
-        return self.target.call(method, route, body, key=key)
-
     def _ended(self) -> dict[str, Any]:
         route = f"/gift-cards/{self.card['requestId']}"
 
         def read() -> dict[str, Any]:
-            found: dict[str, Any] = self._call("GET", route).body
+            found: dict[str, Any] = self.target.call("GET", route).body
             return found
 
         return self._until(read, lambda record: record.get("status") not in OPEN)
@@ -386,25 +381,30 @@ def _is_well(smoke: Smoke, step: str, say: Callable[[str], None]) -> bool:
     return True
 
 
-def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Run; return the exit code."""
-    order = {"amount": environment.get("AMOUNT") or "1.00", "currencyCode": environment.get("CURRENCY") or "USD"}
-    if environment.get("ACCOUNT"):
-        order["account"] = environment["ACCOUNT"]
-    try:
-        target = find(environment.get("STACK"))
-    except (NoTargetError, outputs.NotDeployedError, ClientError, BotoCoreError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
+def main(
+    *,
+    account: Annotated[str | None, typer.Option(envvar="ACCOUNT", help="whose card; the default one if absent")] = None,
+    amount: Annotated[str, typer.Option(envvar="AMOUNT")] = "1.00",
+    currency: Annotated[str, typer.Option(envvar="CURRENCY")] = "USD",
+    really: Annotated[str, typer.Option(envvar="REALLY", help="yes: order a real card on production")] = "",
+    stack: StackVariable = None,
+) -> int:
+    """Try a deployment: 0 if everything was well, 1 if something was not, 2 if nothing could be tried."""
+    order = {"amount": amount, "currencyCode": currency} | ({"account": account} if account else {})
+    target = reach(stack)
     production = target.parameters.get("AmazonEnvironment") == "production"
-    if production and environment.get("REALLY") != "yes":
-        print(f"{target.stack} calls Amazon's production: this would order a real card. Set REALLY=yes if you mean it.")
-        return 2
-    print(f"Trying {target.stack} at {target.api_url} ({'production' if production else 'sandbox'})", flush=True)
-    well = run(Smoke(target, order), lambda line: print(line, flush=True))
+    if production and really != "yes":
+        raise RefusedError(
+            f"{target.stack} calls Amazon's production: this would order a real card. Set REALLY=yes if you mean it."
+        )
+    with bar(
+        f"Trying {target.stack} at {target.api_url} ({'production' if production else 'sandbox'})", len(STEPS)
+    ) as show:
+
+        def say(line: str) -> None:
+            print(line, flush=True)
+            show(advance=1)
+
+        well = run(Smoke(target, order), say)
     print("Everything is well." if well else "Something is not well; see FAILED above and docs/operate.md.")
     return 0 if well else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

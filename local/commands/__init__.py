@@ -1,0 +1,1 @@
+"""The commands of `python -m local`, each a module with a `main` that returns the exit status."""

@@ -1,0 +1,257 @@
+"""Places a bulk order and watches it: ``make order FILE=cards.csv``.
+
+The order's key is made from the file's rows, so that the same command once more, or with the file saved anew, shows the
+same order and never makes a second one. Ctrl-C ends the watching, not the order.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from incentives.domain.bulk_orders.bulk_order import FileFormat
+from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX, digest_of
+from local.commands import order_texts
+from local.settings import RefusedError
+from local.signing import Response, send
+from local.target import Target, reach
+from local.terminal import AsJson, Stack, bar, console, print_json
+
+FORMATS: Final = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+STARTABLE: Final = frozenset({"AWAITING_FILE", "INVALID", "VALIDATED"})
+WATCHED: Final = frozenset({"VALIDATING", "ISSUING", "STOPPING", "SETTLING"})
+#: After these nobody knows what happened, or it may work a little later; every call here may be repeated.
+REPEAT_ON: Final = frozenset({429, 500, 502, 503, 504})
+TRIES_MAX: Final = 5
+FIRST_ERROR_STATUS: Final = 400
+#: A file of the greatest size over a slow line.
+PUT_SECONDS_MAX: Final = 600.0
+#: Between two looks: at first a second, later more, since a large order takes hours.
+LOOK_SECONDS: Final = (1.0, 10.0)
+#: Without a terminal a line is written this often.
+LINE_SECONDS: Final = 30.0
+
+Order = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The bulk orders of one deployment.
+
+    Attributes:
+        stack: as given on the command line.
+    """
+
+    target: Target
+    stack: str | None
+
+    def call(self, method: str, route: str, body: object = None, *, key: str | None = None) -> Order:
+        """Send one request about orders; return the order that was answered.
+
+        Raises:
+            RefusedError: the gateway said no, or nothing.
+        """
+        response = self._repeated(lambda: self.target.call(method, route, body, key=key))
+        try:
+            found = response.body
+        except ValueError:
+            raise RefusedError(f"{method} {route}: HTTP {response.status}, no JSON") from None
+        if response.status >= FIRST_ERROR_STATUS:
+            raise RefusedError(found.get("detail") or f"{method} {route}: HTTP {response.status}")
+        return dict(found)
+
+    def _put(self, upload: dict[str, Any], content: bytes) -> None:
+        method, url, headers = upload["method"], upload["url"], upload["headers"]
+
+        def attempt() -> Response:
+            return send(
+                method, url, caller=None, region="", body=content, headers=headers, timeout_seconds=PUT_SECONDS_MAX
+            )
+
+        response = self._repeated(attempt)
+        if response.status >= FIRST_ERROR_STATUS:
+            # The response repeats the address, which is a secret for as long as it works.
+            raise RefusedError(f"The file was not taken: HTTP {response.status}.")
+
+    def start(self, order: Order, content: bytes, *, dry_run: bool) -> Order:
+        """Put an order's file and start it, as far as that is not done already."""
+        if order["status"] not in STARTABLE:
+            return order
+        if order["upload"] is not None:
+            self._put(order["upload"], content)
+        return self.call("POST", f"/orders/{order['orderId']}/start", {"dryRun": dry_run})
+
+    def command(self, order_id: str, action: str | None = None) -> str:
+        """What to type to see an order again, or to have something done with it."""
+        given = {"stack": self.stack, "order": order_id, "do": action}
+        return f'make order ARGS="{" ".join(f"--{name} {text}" for name, text in given.items() if text)}"'
+
+    def _repeated(self, attempt: Callable[[], Response]) -> Response:
+        for tries_left in reversed(range(TRIES_MAX)):
+            try:
+                response = attempt()
+            except OSError as error:
+                if not tries_left:
+                    raise RefusedError(f"No answer from {self.target.api_url}: {error}") from error
+            else:
+                if response.status not in REPEAT_ON or not tries_left:
+                    return response
+            time.sleep(1.0)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+
+def main(
+    file: Annotated[Path | None, typer.Argument(help="CSV (key,amount,currency,reference) or JSON Lines")] = None,
+    *,
+    account: Annotated[str | None, typer.Option(help="of the deployment; its default one if absent")] = None,
+    file_format: Annotated[
+        Literal["csv", "jsonl"] | None, typer.Option("--format", help="the file's, if its name does not tell")
+    ] = None,
+    on_unknown: Literal["retry", "reverse", "reissue"] = "retry",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only check the file")] = False,
+    key: Annotated[str | None, typer.Option(help="the order's own, instead of one made from the file's rows")] = None,
+    allow_same_rows: Annotated[
+        bool, typer.Option("--allow-same-rows", help="issue rows again on purpose; needs a --key")
+    ] = False,
+    order_id: Annotated[str | None, typer.Option("--order", help="watch one that was placed earlier")] = None,
+    action: Annotated[
+        Literal["pause", "resume", "stop"] | None, typer.Option("--do", help="with --order: do this first")
+    ] = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
+) -> int:
+    """Place a bulk order and watch it.
+
+    Ends with 0 for an order that issued every card, or a dry run that found nothing; with 1 for one that did not; with
+    2 if it could not be placed or read; with 3 while it goes on.
+    """
+    _refuse_nonsense(file, order_id, action, key=key, allow_same_rows=allow_same_rows)
+    content, chosen = _read(file, file_format) if file else (b"", FileFormat.CSV)
+    orders = Orders(reach(stack), stack)
+    try:
+        if order_id is None:
+            body: dict[str, object] = {"format": chosen.value, "onUnknown": on_unknown}
+            body |= {"account": account} if account else {}
+            body |= {"allowSameRows": True} if allow_same_rows else {}
+            order = orders.call("POST", "/orders", body, key=key or key_of(content, chosen))
+            order_id = order["orderId"]
+            if not as_json:
+                print(f"Order {order_id}", flush=True)
+            order = orders.start(order, content, dry_run=dry_run)
+        elif action is None:
+            order = orders.call("GET", f"/orders/{order_id}")
+        else:
+            order = orders.call("POST", f"/orders/{order_id}/{action}")
+        order = watch(orders, order, silent=as_json)
+    except KeyboardInterrupt:
+        if order_id is None:
+            print("\nThe same command once more goes on where this one ended.")
+        else:
+            print(f"\nThe order goes on. To see it again:\n  {orders.command(order_id)}")
+        return 3
+    if as_json:
+        print_json(order)
+    else:
+        print("\n".join(tell(orders, order)), flush=True)
+    return status_of(order)
+
+
+def _refuse_nonsense(
+    file: Path | None, order_id: str | None, action: str | None, *, key: str | None, allow_same_rows: bool
+) -> None:
+    if (file is None) == (order_id is None):
+        raise RefusedError("name a file, or an order with --order")
+    if action is not None and order_id is None:
+        raise RefusedError("--do needs --order")
+    if allow_same_rows and key is None:
+        # The key that the rows make is that of the order which has issued them.
+        raise RefusedError("--allow-same-rows needs a --key that no order has had")
+
+
+def _read(file: Path, file_format: str | None) -> tuple[bytes, FileFormat]:
+    """A file of rows.
+
+    Raises:
+        RefusedError: there is no such file, or it cannot be ordered.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be read: {error.strerror}") from error
+    if len(content) > FILE_BYTES_MAX:
+        raise RefusedError(f"{file} has more than {FILE_BYTES_MAX:,} bytes: make two orders of it.")
+    chosen = file_format or FORMATS.get(file.suffix.lower())
+    if chosen is None:
+        raise RefusedError(f"{file}: is it csv or jsonl? Say so with --format.")
+    return content, FileFormat(chosen)
+
+
+def key_of(content: bytes, file_format: FileFormat) -> str:
+    """An order's key by its file: the same for the same rows, however the file is written."""
+    digest = digest_of(content, file_format)
+    # Of a file that is refused, what is wrong is for the gateway to say: the order is but a way to hear it.
+    return f"file-{hashlib.sha256(content).hexdigest()}" if digest is None else f"rows-{digest}"
+
+
+def watch(orders: Orders, order: Order, *, silent: bool = False) -> Order:
+    """Show how far an order is until there is nothing to wait for; return it as it then stands.
+
+    Raises:
+        RefusedError: it could not be read any more.
+    """
+    began = said_at = time.monotonic()
+    said = ""
+    in_lines = not silent and not console().is_terminal
+    with bar("", silent=silent) as show:
+        while order["status"] in WATCHED:
+            now, line = time.monotonic(), order_texts.progress(order, datetime.now(UTC))
+            show(description=line, completed=order_texts.ended(order), total=order["rows"])
+            if in_lines and (order["status"] != said or now - said_at >= LINE_SECONDS):
+                print(line, flush=True)
+                said, said_at = order["status"], now
+            shortest, longest = LOOK_SECONDS
+            time.sleep(min(longest, shortest + (now - began) / 60))
+            order = orders.call("GET", f"/orders/{order['orderId']}")
+    return order
+
+
+def status_of(order: Order) -> int:
+    """The exit status for an order that nobody has to wait for."""
+    match order["status"]:
+        case "INVALID":
+            return 1
+        case "VALIDATED":
+            return 0
+        case "FINISHED":
+            return 0 if order["counts"]["issued"] == order["rows"] else 1
+        case _:
+            return 3
+
+
+def tell(orders: Orders, order: Order) -> Iterator[str]:
+    """How an order stands that nobody has to wait for."""
+    match order["status"]:
+        case "INVALID" if order["sameRowsAs"]:
+            other = order["sameRowsAs"]
+            yield f"Nothing was issued: order {other} has the same rows. To see it:\n  {orders.command(other)}"
+            yield "If none of its cards was charged and it has FINISHED, run the same command again."
+            yield "To issue them again on purpose, order them with --allow-same-rows and a new --key."
+        case "INVALID":
+            yield f"The file was refused; nothing was issued. Wrong in {order['errorCount']:,} places:"
+            yield from order_texts.errors(order)
+        case "VALIDATED":
+            yield f"The file is good: {order_texts.totals(order)}. Nothing was issued."
+            yield from order_texts.left_out(order)
+        case "FINISHED":
+            yield from order_texts.summary(order)
+        case "PAUSED":
+            reason = (order["pauseReason"] or "as somebody asked for").rstrip(".")
+            yield f"Paused: {reason}. Nothing is issued until it is resumed:"
+            yield f"  {orders.command(order['orderId'], 'resume')}"
+        case _:
+            yield f"Order {order['orderId']}: {order_texts.progress(order, datetime.now(UTC))}"
