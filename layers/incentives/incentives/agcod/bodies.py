@@ -1,6 +1,6 @@
 """What is sent: a `Call` as the JSON text that Amazon documents for its operation.
 
-Amounts are written from their decimals, digit by digit; a binary float never occurs. Members come in one fixed
+Amounts are written from their decimals, digit by digit; a binary float never occurs. Fields come in one fixed
 order, so that the same call is always the same bytes.
 
 `LoadAmazonBalance` is the exception among the operations: its amount is `amount.value`, a *string*

@@ -1,6 +1,6 @@
 """One HTTP exchange with a total deadline, that always knows whether anything may have left this machine.
 
-Two queries decide about money, and neither is answered by an exception's class or text:
+Two questions decide about money, and an exception's class or text answers neither:
 
 *Did the request leave?* Our connection classes pass a gate (`Passage.enter`) right before the first byte of the
 request is handed to a connected, TLS-shaken socket. Whatever fails before the gate had no effect at Amazon; whatever

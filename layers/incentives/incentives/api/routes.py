@@ -1,7 +1,7 @@
-"""Every route of the HTTP API as data: what it takes, what it answers. For its documentation; no function imports this.
+"""Every route of the HTTP API as data: what it takes, what it returns. For its documentation; no function imports this.
 
 A route added to the template is added here, with the models of its body and responses in `models`; tests say what is
-missing. Every route also answers what API Gateway answers by itself, see `openapi`.
+missing. Every route also returns what API Gateway answers by itself, see `openapi`.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Route:
         function: the folder of its function, from which the operationId is made.
         summary: one line.
         description: what a caller has to know.
-        body: what it takes; None for no members at all.
+        body: what it takes; None for no fields at all.
         operation: its name, where its function has several routes; None: the function's.
         body_required: whether a body has to be sent where there is one.
         keyed: whether it needs an Idempotency-Key.
-        preferring: whether it heeds `Prefer: respond-async`.
+        preferring: whether it honours `Prefer: respond-async`.
         responses: its successes, by status.
-        problems: statuses that its code answers beyond those of every route.
+        problems: statuses that its code returns beyond those of every route.
         query: its parameters, as OpenAPI writes them.
     """
 

@@ -1,8 +1,8 @@
 """What one attempt at Amazon's Incentives API came back with.
 
 An attempt is one HTTP call. What it means for the *request* (the ledger's record) is decided elsewhere
-(`incentives.domain.recovery.rules`): the same refusal closes a request that has no open query and reverses one that
-has.
+(`incentives.domain.recovery.rules`): the same refusal closes a request without a doubt and reverses one with a
+doubt.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Verdict(StrEnum):
 
 
 def verdict_of(response: object) -> Verdict:
-    """What a response to GetAvailableFunds says of the key that signed the query."""
+    """What a response to GetAvailableFunds says of the key that signed the call."""
     match response:
         case Refused():
             return Verdict.REFUSED

@@ -304,7 +304,7 @@ def _unknown(record: Record, read: Record, error: AmazonError, now: datetime, *,
 
 
 class ActivityFinding(StrEnum):
-    """What Amazon's own activity, the activity page, says of a request that its reversal did not find."""
+    """What Amazon's activity page says of a request that its reversal did not find."""
 
     AGREES = "agrees"  # it holds nothing of it
     DISAGREES = "disagrees"  # it holds it
@@ -313,7 +313,7 @@ class ActivityFinding(StrEnum):
 
 
 def asks_activity(record: Record, attempt: Attempt[ReversalOutcome], now: datetime) -> bool:
-    """Whether this response ends the request because Amazon knows nothing of it: then its activity is asked too."""
+    """Whether this response ends the request since Amazon knows nothing of it: then its activity page is asked, too."""
     return after_reversal(record, attempt, now) != after_reversal(
         record, attempt, now, activity=ActivityFinding.UNANSWERED
     )
@@ -332,7 +332,7 @@ def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcom
         record: as it stands after the send was recorded.
         attempt: the send and what it came back with.
         now: aware UTC.
-        activity: what Amazon's activity says, where `asks_activity`.
+        activity: what Amazon's activity page says, where `asks_activity`.
     """
     read = replace(record, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:
