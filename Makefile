@@ -113,10 +113,11 @@ bench: env ## measure starts, calls, pace, growth and dollars, each beside its b
 	@PYTHONPATH=layers/incentives $(PY) -m tests.bench $(if $(BENCH),$(BENCH),--write docs/performance.md)
 
 .PHONY: lint
-lint: env-project env-sam ## ruff, mypy, and the template's linter
+lint: env-project env-sam ## ruff, mypy, who may import whom, and the template's linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CODE)
+	@PYTHONPATH=.:layers/incentives $(BIN)/lint-imports --no-logo --no-cache
 	@SAM_CLI_TELEMETRY=0 .venvs/sam/bin/sam validate --lint --region us-east-1
 
 .PHONY: format

@@ -7,8 +7,8 @@ from typing import Any
 from incentives import bootstrap
 from incentives.api import accounts, parameters, single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
-from incentives.domain.accounts.account import Secret
 from incentives.domain.caller_fields import masked
+from incentives.domain.secret_text import Secret
 from incentives.usecases.single_requests.check_activation_status import check_activation_status
 
 

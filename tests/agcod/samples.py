@@ -9,9 +9,10 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from incentives.agcod.transport import Response
-from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Call
 from incentives.domain.money import Money
+from incentives.domain.secret_text import Secret
 
 REQUEST_ID = "AwssbT1"
 CLAIM_CODE = "LJ49-AKDUV6-UYCP"

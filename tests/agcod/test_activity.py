@@ -12,10 +12,10 @@ from incentives.agcod.activity import Activity, ActivityPage, judge_activity, qu
 from incentives.agcod.amazon import Amazon, CardState
 from incentives.agcod.client import IncentivesClient
 from incentives.agcod.responses import judge_card_state, judge_failure, open_response
-from incentives.domain.accounts.account import Secret
 from incentives.domain.calls import Call
 from incentives.domain.errors import InvalidInput
 from incentives.domain.outcomes import Refused, Unknown
+from incentives.domain.secret_text import Secret
 from tests.agcod.samples import ACCOUNT, CARD_NUMBER, card_info, failure, response, to_json, to_xml
 from tests.agcod.servers import answering, http, serving
 

@@ -16,8 +16,8 @@ from incentives.agcod import amazon as room
 from incentives.agcod.activity import ActivityPage, query_of
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
-from incentives.domain.accounts.account import Secret
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Succeeded, Unknown, UnknownBecause, Unresolved
+from incentives.domain.secret_text import Secret
 from tests.agcod.samples import ACCOUNT, CALLS, CARD_NUMBER, card_info, success, to_json
 from tests.agcod.servers import Behaviour, answering, dropping, http, serving, silent
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from incentives.agcod.activity import judge_activity
 from incentives.agcod.responses import Funds, judge_card_state, judge_funds, judge_outcome, open_response
-from incentives.domain.accounts.account import CardState, Secret
+from incentives.domain.accounts.account import CardState
 from incentives.domain.calls import Call
 from incentives.domain.money import CURRENCY_DECIMALS, without_noise
 from incentives.domain.outcomes import Conflict, ConflictKind, Succeeded, Unknown
+from incentives.domain.secret_text import Secret
 from tests.agcod.samples import CALLS, CARD_NUMBER, card_info, response, success, to_json, to_xml
 from tests.agcod.test_activity import CALL, page, row
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from incentives.agcod.bodies import REQUEST_ID_MEMBERS, LoadUnits, body_of, dumps
-from incentives.domain.accounts.account import Secret
 from incentives.domain.calls import Call
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import Money
+from incentives.domain.secret_text import Secret
 from tests.agcod.samples import CALLS, CARD_NUMBER, LOAD_ACCOUNT, VALUE
 
 EXPECTED = {

@@ -18,9 +18,10 @@ from requests_aws4auth import AWS4Auth
 
 from incentives.agcod.client import SERVICE, IncentivesClient, SignedCall
 from incentives.agcod.marketplaces import MARKETPLACES, endpoint_of
-from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Call
 from incentives.domain.money import CURRENCY_DECIMALS, Money
+from incentives.domain.secret_text import Secret
 from tests.agcod.samples import ACCOUNT, CALLS
 
 TARGET = "com.amazonaws.agcod.AGCODService.CreateGiftCard"

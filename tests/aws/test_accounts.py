@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from incentives.aws.accounts.accounts import SecretsManagerAccounts, read_secret
-from incentives.domain.accounts.account import SECRET_KEPT_FOR, Account, Secret
+from incentives.domain.accounts.account import SECRET_KEPT_FOR, Account
 from incentives.domain.errors import AccountUnusable, InvalidInput
+from incentives.domain.secret_text import Secret
 from tests.contract import motos
 from tests.support.fakes import FakeClock
 

@@ -17,8 +17,8 @@ from incentives.aws.items import format_time, parse_time
 from incentives.aws.single_requests.record_items import (
     WAKE_PARTITIONS,
     attribute_name,
+    attribute_value,
     decode_record,
-    encode_field,
     encode_record,
     wake_partition,
 )
@@ -95,32 +95,30 @@ def test_amounts_get_their_decimals_back(value: Money, number: str) -> None:
 
 @pytest.mark.parametrize("field", ["in_flight", "doubt", "card_seen"])
 def test_false_is_written_and_not_left_out(field: str) -> None:
-    assert encode_field(new_record(), field) == {"BOOL": False}
+    assert encode_record(new_record())[attribute_name(field)] == {"BOOL": False}
 
 
 @pytest.mark.parametrize("field", ["epoch", "attempts", "reversal_attempts", "generation"])
 def test_zero_is_written_and_not_left_out(field: str) -> None:
-    assert encode_field(new_record(), field) == {"N": "0"}
+    assert encode_record(new_record())[attribute_name(field)] == {"N": "0"}
 
 
 @pytest.mark.parametrize(("field", "value"), [("caller", ""), ("gc_id", ""), ("details", {}), ("error", None)])
 def test_nothing_is_left_out(field: str, value: Any) -> None:
     record = new_record(**{field: value})
-    assert encode_field(record, field) is None
+    assert attribute_value(record, field) is None
     assert attribute_name(field) not in encode_record(record)
 
 
 def test_decimals_of_options_are_numbers() -> None:
-    attribute = encode_field(
-        new_record(details={"a": Decimal("1.50"), "b": {"c": [Decimal("1E+2"), 1, True]}}), "details"
-    )
-    assert attribute == {"S": '{"a":1.50,"b":{"c":[1E+2,1,true]}}'}
+    record = new_record(details={"a": Decimal("1.50"), "b": {"c": [Decimal("1E+2"), 1, True]}})
+    assert encode_record(record)["options"] == {"S": '{"a":1.50,"b":{"c":[1E+2,1,true]}}'}
 
 
 @pytest.mark.parametrize("value", [1.5, object(), Decimal("NaN"), Decimal("Infinity"), b"bytes", {1, 2}])
 def test_options_that_would_not_come_back_are_refused(value: object) -> None:
     with pytest.raises(TypeError, match="keeps no"):
-        encode_field(new_record(details={"a": value}), "details")
+        encode_record(new_record(details={"a": value}))
 
 
 def test_a_record_is_far_from_dynamodbs_limit() -> None:

@@ -84,8 +84,7 @@ class DynamoDbLedgerContract(LedgerContract):
     @pytest.fixture
     def subject(self, shop: Shop) -> Subject:
         return Subject(
-            DynamoDbLedger(shop.client, shop.table, sleep=_pause),
-            DynamoDbLedger(shop.losing, shop.table, sleep=_pause),
+            DynamoDbLedger(shop.client, shop.table, sleep=_pause), DynamoDbLedger(shop.losing, shop.table, sleep=_pause)
         )
 
     # ---- items ----------------------------------------------------------------------------------
@@ -227,10 +226,7 @@ class DynamoDbLedgerContract(LedgerContract):
             w = world(*script)
             dependencies = replace(w.dependencies, ledger=subject.ledger, new_nonce=new_nonce)
             order = NewRequest(
-                key=new_record().key_hash,
-                operation=Operation.CREATE_GIFT_CARD,
-                account="default",
-                value=_usd("25.00"),
+                key=new_record().key_hash, operation=Operation.CREATE_GIFT_CARD, account="default", value=_usd("25.00")
             )
             # when they are issued, repeated and cancelled
             for _ in range(2):

@@ -12,22 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
-from incentives.domain.single_requests.record import (
-    KeyItem,
-    KeyTaken,
-    Record,
-    Status,
-    change,
-)
-from tests.contract.records import (
-    CHANGEABLE,
-    START,
-    in_state,
-    new_nonce,
-    new_record,
-    records,
-    two_values,
-)
+from incentives.domain.single_requests.record import KeyItem, KeyTaken, Record, Status, change
+from tests.contract.records import CHANGEABLE, START, in_state, new_nonce, new_record, records, two_values
 from tests.contract.subject import Subject, opened, own_time, touched
 from tests.support.fakes import as_kept
 

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from incentives.domain.single_requests.record import (
-    Intent,
-    KeyTaken,
-    Lost,
-    Record,
-    Status,
-    change,
-)
-from tests.contract.records import (
-    key_of,
-    new_nonce,
-    new_record,
-    refused,
-    reissue_of,
-    renewal_of,
-)
+from incentives.domain.single_requests.record import Intent, KeyTaken, Lost, Record, Status, change
+from tests.contract.records import key_of, new_nonce, new_record, refused, reissue_of, renewal_of
 from tests.contract.subject import THREADS, Subject, all_at_once, opened, to_be_reissued, touched
 
 

@@ -13,15 +13,7 @@ from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.single_requests.record import (
-    EDGES,
-    Intent,
-    KeyTaken,
-    Lost,
-    Record,
-    Status,
-    change,
-)
+from incentives.domain.single_requests.record import EDGES, Intent, KeyTaken, Lost, Record, Status, change
 from tests.contract.ledger_kept import KeepingContract
 from tests.contract.ledger_races import RaceContract
 from tests.contract.records import (

@@ -11,14 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from incentives.domain.rate_limit import (
-    ALLOWANCE_MILLISECONDS,
-    Allowance,
-    Full,
-    Pace,
-    Permit,
-    Priority,
-)
+from incentives.domain.rate_limit import ALLOWANCE_MILLISECONDS, Allowance, Full, Pace, Permit, Priority
 from incentives.usecases.ports import RateLimiter
 from sandbox.throttle import most_in_any_second
 from tests.contract.rate_limiter_model import ModelRateLimiter, Now

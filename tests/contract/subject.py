@@ -11,20 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.single_requests.record import (
-    Cause,
-    Change,
-    Intent,
-    Record,
-    Status,
-    change,
-)
+from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Status, change
 from incentives.usecases.ports import Ledger
-from tests.contract.records import (
-    in_state,
-    key_of,
-    new_nonce,
-)
+from tests.contract.records import in_state, key_of, new_nonce
 
 T = TypeVar("T")
 

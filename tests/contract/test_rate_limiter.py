@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +27,7 @@ from incentives.domain.rate_limit import (
     to_milliseconds,
 )
 from tests.contract import motos
-from tests.contract.rate_limiter_model import ModelRateLimiter, Now
+from tests.contract.rate_limiter_model import Now
 from tests.contract.rate_limiter_suite import (
     INTERVAL,
     PACE,
@@ -96,20 +95,6 @@ def make_rate_limiter(client: Any, table: str) -> MakeRateLimiter:
 
 class TestDynamoDbRateLimiterOnMoto(RateLimiterContract):
     pass
-
-
-class TestTheRuleItself(RateLimiterContract):
-    @pytest.fixture
-    def make_rate_limiter(self) -> MakeRateLimiter:
-        shared: dict[str, dict[str, int]] = {}
-        lock = threading.Lock()
-        clocks: list[Now] = []
-
-        def make(now: Now, pace: Pace = PACE) -> ModelRateLimiter:
-            clocks.append(now)
-            return ModelRateLimiter(shared, lock, pace, clocks[0], now)
-
-        return make
 
 
 # ---- how it is written --------------------------------------------------------------------------

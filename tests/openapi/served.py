@@ -140,13 +140,7 @@ def without_code(sent: Sent) -> Succeeded:
 
 
 def event_of(
-    route: Route,
-    path: str,
-    *,
-    headers: Mapping[str, str],
-    query: Mapping[str, str],
-    body: Any,
-    base_path: str = "/v1",
+    route: Route, path: str, *, headers: Mapping[str, str], query: Mapping[str, str], body: Any, base_path: str = "/v1"
 ) -> dict[str, Any]:
     """API Gateway's proxy event of a request."""
     names = re.findall(r"\{(\w+)\}", route.path)

@@ -326,10 +326,7 @@ def test_how_far_an_order_is_comes_from_its_batches() -> None:
         # then its counts, sums, pace and end are those of its rows
         counts = {"issued": 40, "refused": 1, "open": 2, "reversed": 3, "escalated": 4}
         assert told["counts"] == {**counts, "waiting": 70, "notIssued": 0}
-        assert told["totals"] == [
-            {"amount": "0", "currencyCode": "JPY"},
-            {"amount": "120.00", "currencyCode": "USD"},
-        ]
+        assert told["totals"] == [{"amount": "0", "currencyCode": "JPY"}, {"amount": "120.00", "currencyCode": "USD"}]
         assert told["issuedTotals"] == [{"amount": "40.50", "currencyCode": "USD"}]
         assert told["requestsPerSecond"] == 0.83
         assert told["estimatedEndAt"] == "2026-03-01T12:01:24Z"

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any, Final
 
 from incentives.agcod.amazon import SignedCall
-from incentives.domain.accounts.account import Secret
 from incentives.domain.calls import Call
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.outcomes import Refused, Succeeded
 from incentives.domain.rate_limit import Priority
+from incentives.domain.secret_text import Secret
 from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.permits import take_permit
 from tests.simulation.checks import Report, charged_twice, live_charges, take_the_time

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from incentives.aws.keys.key_notes import USED
-from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.account import Account
+from incentives.domain.secret_text import Secret
 from local import keys
 from local.signing import Response
 from tests.stack.cloud import Cloud

@@ -17,7 +17,7 @@ from incentives.agcod.activity import ActivityPage
 from incentives.agcod.amazon import FundsResponse, SignedCall
 from incentives.agcod.responses import UNREADABLE
 from incentives.aws.telemetry import FACTS
-from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, VaultUnavailable
 from incentives.domain.money import Money, parse_money
@@ -25,6 +25,7 @@ from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import RESPONSES_APART, KeptPage
 from incentives.domain.recovery.rules import Reissue
+from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
 from incentives.usecases.dependencies import Budget, Dependencies
 from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests

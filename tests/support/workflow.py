@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from incentives.domain.errors import StateConflict
-from incentives.domain.single_requests.record import Lost, Record, Status
-from incentives.domain.single_requests.transitions import reopen, take_over
 from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.recovery.recover import OrderProgress, Task, recover
-from incentives.usecases.single_requests.find import find
 
 SUPPORT = "support@amazon.test"
 
@@ -46,22 +42,3 @@ def _budget(dependencies: Dependencies) -> Budget:
     """The time of one task that begins now."""
     end = dependencies.clock.now() + timedelta(seconds=25)
     return Budget(lambda: (end - dependencies.clock.now()).total_seconds())  # noqa: PLW0108 - the clock is read anew each time
-
-
-def resume(request_id: str, dependencies: Dependencies, budget: Budget) -> Record:
-    """Take a record whose holder is silent and run its recovery for as long as the budget says."""
-    record = find(request_id, dependencies.ledger)
-    now = dependencies.clock.now()
-    if record.status is Status.ESCALATED:
-        change = reopen(record, now)
-    elif not record.status.is_open:
-        return record
-    elif record.wake_at is not None and record.wake_at > now:
-        raise StateConflict("in hand", request_id=record.request_id, status=record.status, retryable=True)
-    else:
-        change = take_over(record, now)
-    taken = dependencies.ledger.apply(change, dependencies.new_nonce())
-    if isinstance(taken, Lost):
-        raise StateConflict("taken", request_id=record.request_id, status=record.status, retryable=True)
-    run_execution(taken.request_id, taken.epoch, dependencies, seconds=budget.seconds_left())
-    return find(request_id, dependencies.ledger)

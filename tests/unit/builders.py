@@ -29,7 +29,7 @@ from incentives.domain.single_requests.record import Cause, Intent, Record, Stat
 from incentives.domain.single_requests.transitions import DEADLINE
 from incentives.usecases.single_requests.issue import NewRequest
 from incentives.usecases.single_requests.results import Delivered
-from tests.support.fakes import CODE, START, usd
+from tests.support.fakes import CODE, START, World, usd, world
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -47,6 +47,22 @@ EXPIRED = Conflict(ConflictKind.EXPIRED, gc_id="GC1")
 OTHER_VALUE = Conflict(ConflictKind.VALUE, gc_id="GC1")
 
 UNKNOWNS: Mapping[str, Unknown] = {because.value: Unknown(because) for because in UnknownBecause}
+
+CARD_NUMBER = "6" * 15 + "4321"
+CUSTOMER = "amz1.account.TESTTESTTEST"
+
+#: What makes an order of each operation.
+ORDERS: dict[Operation, dict[str, Any]] = {
+    Operation.CREATE_GIFT_CARD: {},
+    Operation.ACTIVATE_GIFT_CARD: {
+        "operation": Operation.ACTIVATE_GIFT_CARD,
+        "given": {"cardNumber": CARD_NUMBER},
+    },
+    Operation.LOAD_AMAZON_BALANCE: {
+        "operation": Operation.LOAD_AMAZON_BALANCE,
+        "given": {"account": {"id": CUSTOMER, "type": "2"}},
+    },
+}
 
 LIVE = Card(gc_id="GC1", claim_code=ClaimCode(CODE), expires_at=None, status="Fulfilled", value=usd("25.00"))
 SUCCESS = Succeeded(LIVE)
@@ -77,6 +93,13 @@ def record(status: Status = Status.PENDING, **updates: Any) -> Record:
         wake_at=START + 30 * SECOND if status.is_open else None,
     )
     return replace(base, **updates)
+
+
+def holding(kept: Record, *script: Any) -> World:
+    """A world whose ledger has this one record."""
+    w = world(*script)
+    w.ledger.records[kept.request_id] = kept
+    return w
 
 
 def unknown_since(moment: datetime = START, **updates: Any) -> Record:

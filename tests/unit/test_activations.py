@@ -10,16 +10,16 @@ import pytest
 
 from incentives.agcod.bodies import body_of
 from incentives.domain.caller_fields import CARD_NUMBER, masked
-from incentives.domain.errors import InvalidInput, KeyReused, NotFound, StateConflict, VaultUnavailable
+from incentives.domain.errors import InvalidInput, KeyReused, NotFound, VaultUnavailable
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError, Refused, Reversed, Succeeded
+from incentives.domain.outcomes import Succeeded
 from incentives.domain.single_requests.record import Intent, Record, Status
 from incentives.usecases.operation_calls import operation_call, reversal_call
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
-from tests.support.fakes import START, FakeVault, Scripted, Sent, World, card, usd, world
+from tests.support.fakes import FakeVault, Scripted, Sent, World, card, world
 from tests.unit.builders import RESEND, TIMED_OUT, order, record
 
 ACTIVATE: Final = Operation.ACTIVATE_GIFT_CARD
@@ -76,18 +76,6 @@ def test_a_card_is_activated_and_its_number_is_only_at_amazon() -> None:
     assert NUMBER not in repr(w.amazon.sent)
 
 
-def test_it_is_written_before_it_is_sent() -> None:
-    w = world()
-
-    def while_under_way(sent: Sent) -> Succeeded:
-        (kept,) = w.ledger.records.values()
-        assert (kept.status, kept.attempts, kept.in_flight, kept.subject) == (S.PENDING, 1, True, MASKED)
-        return activated(sent)
-
-    w.amazon.script = [while_under_way]
-    assert isinstance(place(w), Delivered)
-
-
 def test_the_numbers_fingerprint_tells_nothing_without_the_key() -> None:
     first, second = world(activated), world(activated)
     place(first)
@@ -120,16 +108,6 @@ def test_a_repeat_with_another_card_is_refused_by_name() -> None:
     assert not w.amazon.sent
 
 
-def test_a_key_of_a_gift_card_is_no_key_of_an_activation() -> None:
-    w = world()
-    issue(order(), w.dependencies, w.budget())
-
-    with pytest.raises(KeyReused) as told:
-        place(w)
-
-    assert told.value.differing == ("operation",)
-
-
 def test_without_the_vault_nothing_is_written_or_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     w = world()
 
@@ -156,34 +134,12 @@ def test_what_is_unknown_is_repeated_with_the_same_card() -> None:
     assert len({sent.call.request_id for sent in w.amazon.sent}) == 1
 
 
-def test_a_repeat_while_it_is_open_is_a_202_that_sends_nothing() -> None:
-    w = world(*[RESEND] * 50)
-    first = place(w)
-    sent = len(w.amazon.sent)
-
-    repeat = place(w)
-
-    assert isinstance(first, Accepted)
-    assert isinstance(repeat, Accepted)
-    assert repeat.record.status is S.RECOVERING
-    assert len(w.amazon.sent) == sent
-
-
 def test_an_encrypted_number_opens_for_its_own_order_only() -> None:
     w, kept = holding()
     assert kept.encrypted is not None
     assert w.vault.decrypt(kept.key_hash, kept.encrypted) == {CARD_NUMBER: NUMBER}
     with pytest.raises(VaultUnavailable):
         w.vault.decrypt("another", kept.encrypted)
-
-
-@pytest.mark.parametrize("amount", ["0.99", "2000.01"])
-def test_an_amount_beyond_the_marketplaces_is_refused_here(amount: str) -> None:
-    w = world()
-    with pytest.raises(InvalidInput) as told:
-        place(w, value=usd(amount))
-    assert told.value.field == "amount"
-    assert not w.ledger.writes
 
 
 def test_an_option_of_another_operation_is_refused_here() -> None:
@@ -211,62 +167,6 @@ def test_a_deactivation_is_sent_at_once_with_the_encrypted_number() -> None:
     assert response.record.status in (S.REVERSED, S.REVERSING)
     assert response.record.intent is Intent.REVERSE
     assert NUMBER not in everything_kept(w)
-
-
-def test_a_deactivation_while_reversing_sends_nothing_more() -> None:
-    w, kept = holding(*[TIMED_OUT] * 50)
-    reversing = replace(kept, status=S.REVERSING, intent=Intent.REVERSE, wake_at=START, due_at=START)
-    w.ledger.records[kept.request_id] = reversing
-
-    response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
-
-    assert isinstance(response, Accepted)
-    assert response.record == reversing
-    assert not w.amazon.sent
-
-
-def test_a_deactivation_of_an_open_activation_is_noted_and_recovered() -> None:
-    w = world(*[RESEND] * 50)
-    opened = place(w)
-    sent = len(w.amazon.sent)
-
-    response = cancel(opened.record.request_id, ACTIVATE, None, w.dependencies, w.budget())
-
-    assert isinstance(response, Accepted)
-    assert (response.record.status, response.record.intent) == (S.REVERSING, Intent.REVERSE)
-    assert len(w.amazon.sent) == sent
-    assert w.recoveries.started
-
-
-def test_a_deactivation_has_no_fifteen_minutes() -> None:
-    w, kept = holding(Reversed())
-    w.clock.sleep(24 * 3600)
-
-    response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
-
-    assert isinstance(response, Standing)
-    assert response.record.status is S.REVERSED
-
-
-def test_a_reversed_activation_is_told_each_time() -> None:
-    w, kept = holding()
-    w.ledger.records[kept.request_id] = replace(kept, status=S.REVERSED)
-
-    response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
-
-    assert response == Standing(w.ledger.records[kept.request_id], replayed=True)
-    with pytest.raises(StateConflict):
-        place(w)
-
-
-def test_a_refused_activation_cannot_be_deactivated() -> None:
-    w = world(Refused(AmazonError("F200", "RequestedDenominationMismatch")))
-    with pytest.raises(Exception, match="amount is not the one printed"):
-        place(w)
-    (kept,) = w.ledger.records.values()
-
-    with pytest.raises(StateConflict):
-        cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
 
 
 def test_a_card_whose_number_cannot_be_opened_stays_open_for_recovery(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,9 +26,9 @@ from incentives.domain.recovery.waits import IN_FLIGHT_WINDOW
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status
 from incentives.usecases.recovery.look_up_activity import look_up_activity
 from incentives.usecases.single_requests.issue import NewRequest, issue
-from tests.support.fakes import START, World, account, usd, world
+from tests.support.fakes import START, World, usd, world
 from tests.support.workflow import run_execution
-from tests.unit.builders import HOUR, MINUTE, SECOND, reversing
+from tests.unit.builders import HOUR, MINUTE, reversing
 
 NOTHING = NoSuchRequest(AmazonError("F300", "OperationNotPermitted"))
 DISABLED = Refused(AmazonError("F300", "APIGetGiftCardActivityPageIsDisabled"))
@@ -213,56 +213,6 @@ def test_its_time_frame_ends_by_amazons_clock() -> None:
     assert asked["utcEndDate"] == utc(LATELY + CLOCKS_APART)
 
 
-def test_a_request_a_little_older_or_younger_need_not_ask() -> None:
-    w = shown_once(ActivityPage((), 0))
-    read(w, looked_for())
-
-    older, younger = START - ASKED_EARLIER, START + MINUTE - SECOND
-    assert read(w, looked_for(first_sent_at=older)) is ActivityFinding.AGREES
-    assert read(w, looked_for(first_sent_at=younger, last_sent_at=younger)) is ActivityFinding.AGREES
-
-
-@pytest.mark.parametrize(
-    "updates",
-    [
-        {"last_sent_at": START + MINUTE},
-        {"first_sent_at": START - ASKED_EARLIER - SECOND},
-        {"account": "another"},
-    ],
-    ids=["sent later", "sent before the page begins", "another account"],
-)
-def test_whom_a_page_does_not_speak_for_asks_for_another(updates: dict[str, Any]) -> None:
-    w = shown_once(ActivityPage((), 0))
-    w.accounts.accounts["another"] = account("another")
-    read(w, looked_for())
-
-    # it is asked for, and not to be had now
-    assert read(w, looked_for("Test1BBBB", **updates), LATELY + MINUTE) is ActivityFinding.UNANSWERED
-    assert len(w.amazon.pages_asked) == 2
-
-
-def test_a_page_of_the_partner_that_an_account_was_before_is_none() -> None:
-    w = shown_once(ActivityPage((), 0))
-    read(w, looked_for())
-    # when the account's keys become another partner's
-    w.accounts.accounts["default"] = account(partner_id="Test2")
-
-    assert read(w, looked_for("Test2AAAA", partner_id="Test2")) is ActivityFinding.UNANSWERED
-    assert len(w.amazon.pages_asked) == 2
-
-
-def test_a_page_too_long_does_for_those_who_would_see_as_much() -> None:
-    w = shown_once(ActivityPage((row("Test1CCCC"),) * 1000, 5000))
-
-    assert read(w, looked_for()) is ActivityFinding.UNAVAILABLE
-    assert read(w, looked_for("Test1BBBB")) is ActivityFinding.UNAVAILABLE
-    assert read(w, looked_for("Test1CCCC")) is ActivityFinding.DISAGREES
-    # but one that is sent an hour later may have a page that is short enough
-    late = looked_for("Test1DDDD", first_sent_at=START + HOUR, last_sent_at=START + HOUR)
-    assert read(w, late, LATELY + HOUR) is ActivityFinding.UNANSWERED
-    assert len(w.amazon.pages_asked) == 2
-
-
 def test_a_page_that_is_not_to_be_had_is_asked_for_again_by_whoever_is_sent_later() -> None:
     w = shown_once(DISABLED, ActivityPage((), 0))
 
@@ -271,14 +221,6 @@ def test_a_page_that_is_not_to_be_had_is_asked_for_again_by_whoever_is_sent_late
     assert len(w.amazon.pages_asked) == 1
     later = looked_for("Test1CCCC", first_sent_at=START + HOUR, last_sent_at=START + HOUR)
     assert read(w, later, LATELY + HOUR) is ActivityFinding.AGREES
-
-
-@pytest.mark.parametrize("page", [SILENT, THROTTLED, BLOCKED], ids=["silent", "throttled", "account blocked"])
-def test_no_response_is_not_kept(page: Any) -> None:
-    w = shown_once(page)
-
-    assert read(w, looked_for()) is ActivityFinding.UNANSWERED
-    assert w.kept_pages.pages == {}
 
 
 def test_a_page_with_a_row_that_names_nobody_is_no_proof_and_is_not_kept() -> None:

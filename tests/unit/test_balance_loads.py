@@ -13,14 +13,14 @@ from incentives.domain.caller_fields import CUSTOMER_ACCOUNT, masked
 from incentives.domain.errors import KeyReused
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import Card, Reversed, Succeeded
-from incentives.domain.single_requests.record import Intent, Record, Status
+from incentives.domain.outcomes import Card, Succeeded
+from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.operation_calls import operation_call, reversal_call
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.support.fakes import Scripted, Sent, World, world
-from tests.unit.builders import RESEND, order, record
+from tests.unit.builders import order, record
 
 LOAD: Final = Operation.LOAD_AMAZON_BALANCE
 CUSTOMER: Final = "amzn1.account.CANARYCUSTOMER"
@@ -76,16 +76,6 @@ def test_a_load_names_amount_and_customer_to_amazon_and_keeps_neither_in_the_cle
     assert CUSTOMER not in repr((w.ledger.records, w.ledger.keys, w.telemetry.lines, response))
 
 
-def test_a_repeat_is_told_and_sends_nothing() -> None:
-    w, kept = holding()
-
-    response = place(w)
-
-    assert isinstance(response, Delivered)
-    assert (response.record, response.card, response.replayed) == (kept, None, True)
-    assert not w.amazon.sent
-
-
 @pytest.mark.parametrize("customer", [CUSTOMER + "2", "amzn1.account.OTHER"])
 def test_another_customer_under_the_same_key_is_refused_by_name(customer: str) -> None:
     w, _ = holding()
@@ -113,28 +103,6 @@ def test_a_void_names_the_amount_the_customer_and_the_source_of_what_it_voids() 
         "transactionSource": SOURCE,
     }
     assert response.record.status in (Status.REVERSED, Status.REVERSING)
-
-
-def test_a_void_has_no_fifteen_minutes() -> None:
-    w, kept = holding(Reversed())
-    w.clock.sleep(24 * 3600)
-
-    response = cancel(kept.request_id, LOAD, None, w.dependencies, w.budget())
-
-    assert isinstance(response, Standing)
-    assert response.record.status is Status.REVERSED
-
-
-def test_a_void_of_an_open_load_is_noted_and_recovered() -> None:
-    w = world(*[RESEND] * 50)
-    opened = place(w)
-    sent = len(w.amazon.sent)
-
-    response = cancel(opened.record.request_id, LOAD, None, w.dependencies, w.budget())
-
-    assert isinstance(response, Accepted)
-    assert (response.record.status, response.record.intent) == (Status.REVERSING, Intent.REVERSE)
-    assert len(w.amazon.sent) == sent
 
 
 def test_yen_have_no_cents() -> None:

@@ -25,7 +25,6 @@ from incentives.domain.errors import (
     InvalidInput,
     KeyReused,
     OrderConflict,
-    OrderNotFound,
     OrderUnavailable,
 )
 from incentives.domain.single_requests.record import Intent, Status
@@ -350,13 +349,6 @@ def test_no_use_case_takes_an_edge_that_there_is_not() -> None:
     assert EDGES[S.FINISHED] == frozenset()
     with pytest.raises(ValueError, match="no edge"):
         moved(order, S.ISSUING, here.world.clock.now())
-
-
-def test_an_order_that_nobody_made_is_not_found() -> None:
-    with pytest.raises(OrderNotFound):
-        bulk().ask("A" * 26, Action.START)
-    with pytest.raises(OrderNotFound):
-        bulk().view("A" * 26)
 
 
 @pytest.mark.parametrize("status", [S.VALIDATING, S.ISSUING, S.STOPPING, S.SETTLING])

@@ -18,7 +18,6 @@ from incentives.usecases.bulk_orders.process_order import Task
 from tests.support.bulk import Bulk, issuing, row_id
 from tests.support.fakes import Sent, card
 from tests.unit.builders import KEY_REFUSED as KEY_IS_REFUSED
-from tests.unit.builders import REFUSED
 
 S = OrderStatus
 
@@ -114,14 +113,6 @@ def test_a_stopped_order_tells_them_as_refused() -> None:
 
     assert (here.order(order_id).status, here.view(order_id).counts) == (S.FINISHED, Counts(issued=2, refused=1))
     assert result(here, order_id)["row-2"] == ("refused", "notSent")
-
-
-def test_what_amazon_did_refuse_stays_refused_and_pauses_nothing() -> None:
-    here, order_id = issuing(3, REFUSED)
-
-    here.run(order_id)
-
-    assert (here.order(order_id).status, here.view(order_id).counts) == (S.FINISHED, Counts(issued=2, refused=1))
 
 
 def test_a_resumed_order_looks_again_at_rows_that_were_open_and_once_only() -> None:

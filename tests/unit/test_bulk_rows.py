@@ -214,9 +214,7 @@ def _holds(found: Checked, rows: list[dict[str, str | None]]) -> None:
 
 @settings(deadline=None)
 @given(_rows)
-def test_any_csv_file_is_valid_as_a_whole_or_says_where_it_is_not(
-    rows: list[tuple[str, str, str, str | None]],
-) -> None:
+def test_any_csv_file_is_valid_as_a_whole_or_says_where_it_is_not(rows: list[tuple[str, str, str, str | None]]) -> None:
     named = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS)

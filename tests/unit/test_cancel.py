@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -25,7 +24,7 @@ from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.cancel import RACES_MAX, cancel
 from incentives.usecases.single_requests.results import Accepted, Standing
 from tests.support.fakes import START, Sent, World, account, world
-from tests.support.workflow import resume, run_execution
+from tests.support.workflow import run_execution
 from tests.unit.builders import (
     KEY_REFUSED,
     MINUTE,
@@ -33,6 +32,7 @@ from tests.unit.builders import (
     SECOND,
     SUCCESS,
     attempt,
+    holding,
     record,
     reversing,
     unknown_since,
@@ -41,12 +41,6 @@ from tests.unit.builders import (
 S = Status
 CREATE = Operation.CREATE_GIFT_CARD
 UNRESOLVED = Unresolved(unknown=UnknownBecause.TIMED_OUT)
-
-
-def holding(kept: Record, *script: ReversalOutcome) -> World:
-    w = world(*script)
-    w.ledger.records[kept.request_id] = kept
-    return w
 
 
 def issued(**updates: object) -> Record:
@@ -177,9 +171,8 @@ def test_a_cancel_of_what_is_being_reversed_withdraws_any_reissue(cause: Cause) 
 
     assert isinstance(response, Accepted)
     assert now(w).intent is Intent.REVERSE
-    ended = replace(now(w), wake_at=START)
-    w.ledger.records["Test1AAAA"] = ended
-    assert resume("Test1AAAA", w.dependencies, w.budget()).replaced_by is None
+    assert run_execution("Test1AAAA", now(w).epoch, w.dependencies) is Task.DONE
+    assert (now(w).status.is_open, now(w).replaced_by) == (False, None)
 
 
 @pytest.mark.parametrize("status", [S.REFUSED, S.ESCALATED])
@@ -191,11 +184,6 @@ def test_there_is_nothing_to_cancel(status: Status) -> None:
 
     assert (told.value.http_status, told.value.request_status) == (409, status)
     assert now(w).version == 1
-
-
-def test_an_unknown_request_is_not_found() -> None:
-    with pytest.raises(NotFound):
-        cancel("Test1NOPE", CREATE, None, world().dependencies, world().budget())
 
 
 def test_another_operations_request_is_not_found_here() -> None:

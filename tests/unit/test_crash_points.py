@@ -1,222 +1,181 @@
-"""Kill the process at every moment of issuing, cancelling and recovering, and compare ledger and Amazon at the end."""
+"""A process dies at every single step of a history, and what it leaves behind comes to a good end all the same.
+
+The histories are the simulation's: its workflows, backlog and sweep, and the sandbox's Amazon. A step is before and
+after every call to a port, and on either side of a call to Amazon.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import pytest
 
-from incentives.domain.errors import StateConflict
+from incentives.domain.bulk_orders import bulk_order as bulk
 from incentives.domain.operations import Operation
 from incentives.domain.recovery import waits
 from incentives.domain.single_requests.record import Intent, Status
-from incentives.usecases.recovery.recover import Task
-from incentives.usecases.single_requests.results import Accepted
-from tests.unit.amazon_model import Fault
-from tests.unit.ends import check
-from tests.unit.lives import Execution, Message, Story, cut_short, cut_short_twice, deaths_of, lived
+from tests.simulation.checks import examine
+from tests.simulation.machine import Machine, TaskDied
+from tests.simulation.mutants_look import Watched
+from tests.simulation.mutants_scenes import (
+    DONE_AND_LOST,
+    LOST,
+    NOT_PERMITTED,
+    THROTTLED,
+    When,
+    amazon,
+    key_refused,
+    lands_late,
+    messages_doubled,
+    staged,
+)
+from tests.simulation.mutants_scenes import OPERATION as SENT
+from tests.simulation.mutants_scenes import REVERSAL as UNDONE
+from tests.simulation.plan import MINUTE, ROWS_FROM, Bulk, Plan, Wanted, What, draw
+from tests.simulation.ports import Died
 
-F = Fault
-ACTIVATE, LOAD = Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE
+CREATE, ACTIVATE, LOAD = Operation
+S = Status
 
 
-#: Of an invocation: time for two tries, half a minute apart.
-SECONDS = 45.0
+class ExecutionGoneError(Exception):
+    """Somebody has aborted the execution whose task died."""
+
+
+class Aborted(Machine):
+    """Step Functions, whose execution is gone with the process of its task."""
+
+    def run(self, definition: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+        try:
+            return super().run(definition, given)
+        except ExecutionGoneError:
+            return "died"
+
+
+class Dying(Watched):
+    """A history in which one process dies.
+
+    Attributes:
+        dies_at: number of the step, from 1; 0: nobody dies.
+        retried: whether the workflow runs the task anew; otherwise the request's recovery, or a bulk order's batch, is
+            gone.
+        aborts: of each step so far, whether it is one of a task that is not run anew then.
+    """
+
+    def __init__(self, plan: Plan, dies_at: int = 0, *, retried: bool = True) -> None:
+        self.dies_at, self.retried, self.aborts = dies_at, retried, list[bool]()
+        super().__init__(plan)
+
+    def step(self, seconds: float) -> None:
+        if not self._here.is_dead:
+            self.aborts.append(getattr(self._here, "aborts", False))
+            if len(self.aborts) == self.dies_at:
+                self._here.is_dead = True
+                raise Died
+        super().step(seconds)
+
+    def machine(self, task: Callable[[dict[str, Any]], dict[str, Any]]) -> Machine:
+        def attempt(payload: dict[str, Any]) -> dict[str, Any]:
+            self._here.aborts = "epoch" in payload or "batch" in payload
+            try:
+                return task(payload)
+            except TaskDied:
+                if self.retried or not self._here.aborts:
+                    raise
+                raise ExecutionGoneError from None
+            finally:
+                self._here.aborts = False
+
+        plain = super().machine(attempt)
+        return Aborted(plain.task, plain.sleep, plain.now, plain.together)
+
+
+Story = Callable[..., Dying]
+
+
+def story(
+    *faults: Any, undone: tuple[Any, ...] = (), scene: Callable[[Watched], None] = lambda _: None, **plan: Any
+) -> Story:
+    """One order, what Amazon makes of its first calls, and of those that undo it."""
+    responses = [(SENT, faults), (UNDONE, undone)]
+    does = [When(sort, [each], numbers=range(n, n + 1)) for sort, some in responses for n, each in enumerate(some, 1)]
+
+    def play(**dying: Any) -> Dying:
+        life = Dying(staged(**{"orders": 1, "within": 1, "calm_at": 2 * MINUTE, **plan})(draw(1)), **dying)
+        amazon(*does)(life)
+        scene(life)
+        life.play()
+        return life
+
+    return play
+
+
+def rows(count: int, stopped_at: float | None = None) -> dict[str, Any]:
+    """A bulk order beside it."""
+    wanted = tuple(Wanted(ROWS_FROM + number, CREATE, Intent.RETRY, 1000) for number in range(count))
+    return {"bulk": Bulk(2.0, wanted, Intent.RETRY, None, stopped_at)}
+
+
+LATE: Final = (lands_late(800, 900), *[LOST] * 4)
+CANCELLED: Final = {"later": [(What.CANCEL, 5.0, 6.0)]}
+CANCELLED_AT_ONCE: Final = {"later": [(What.CANCEL, 0.6, 0.7)]}
+REVERSE, REISSUE = (Intent.REVERSE,), (Intent.REISSUE,)
+
+#: With the ways in which each may end, whoever dies in it.
+STORIES: Final[Mapping[str, tuple[Story, set[Status]]]] = {
+    "plain": (story(), {S.SUCCEEDED}),
+    "repeated": (story(later=[(What.ORDER, 1, 2)]), {S.SUCCEEDED}),
+    "later, doubled": (story(first=What.LATER, scene=messages_doubled(0)), {S.SUCCEEDED}),
+    "refused": (story(NOT_PERMITTED), {S.REFUSED}),
+    "throttled": (story(THROTTLED, THROTTLED), {S.SUCCEEDED}),
+    "key refused, then mended": (story(scene=key_refused(0, 70)), {S.SUCCEEDED}),
+    "lost after": (story(*[DONE_AND_LOST] * 3), {S.SUCCEEDED}),
+    "lost after, then refused": (story(DONE_AND_LOST, NOT_PERMITTED), {S.REVERSED}),
+    "another value": (story({"kind": "wrongAmount"}), {S.ESCALATED}),
+    "cancelled": (story(**CANCELLED), {S.REVERSED}),
+    "cancelled, the cancel lost": (story(undone=(DONE_AND_LOST, LOST), **CANCELLED), {S.REVERSED}),
+    "cancelled while unknown": (story(*[DONE_AND_LOST] * 4, **CANCELLED_AT_ONCE), {S.REVERSED}),
+    "to be reversed, late": (story(*LATE, intents=REVERSE), {S.REVERSED}),
+    "a load to be reversed": (story(DONE_AND_LOST, LOST, LOST, intents=REVERSE, operations=(LOAD,)), {S.REVERSED}),
+    "to be reissued": (story(DONE_AND_LOST, *[LOST] * 4, intents=REISSUE), {S.REVERSED}),
+    "an activation, lost after": (story(*[DONE_AND_LOST] * 2, operations=(ACTIVATE,)), {S.SUCCEEDED}),
+    "rows": (story(**rows(5)), {S.SUCCEEDED}),
+    "rows, lost after": (story(DONE_AND_LOST, **rows(2)), {S.SUCCEEDED}),
+    "rows, stopped": (story(**rows(3, stopped_at=2.5)), {S.SUCCEEDED}),
+}
 
 
 @pytest.fixture(autouse=True)
-def fewer_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same policy with longer waits: more tries of a kind add moments, and nothing to die of."""
+def _fewer_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same policy with longer waits and smaller batches: more steps of a kind are nothing more to die of."""
     monkeypatch.setattr(waits, "FIRST_WAIT_SECONDS", 30)
     monkeypatch.setattr(waits, "WAIT_INSIDE_WINDOW_SECONDS_MAX", 400)
     monkeypatch.setattr(waits, "WAIT_SECONDS_MAX", 4 * 3600)
+    monkeypatch.setattr(bulk, "BATCH_ROWS", 2)
 
 
-def _of_every_operation() -> Iterator[tuple[str, Story]]:
-    faults = {
-        "lost before": (F.LOST_BEFORE,) * 5,
-        "lost after": (F.LOST_AFTER,) * 5,
-        "late": (F.LATE,) + (F.LOST_BEFORE,) * 4,
-    }
-    for operation in Operation:
-        yield f"{operation.value}, lost after, then refused", Story((F.LOST_AFTER, F.REFUSED), operation=operation)
-        for intent in Intent:
-            for name, happens in faults.items():
-                if name == "late" and (intent is Intent.RETRY or operation is ACTIVATE):
-                    continue  # found by the next repeat, as what was lost; undone as a load is
-                yield f"{operation.value}, {intent}, {name}", Story(happens, intent, operation=operation)
+def deaths_of(whole: Dying) -> Iterator[dict[str, Any]]:
+    for step, aborts in enumerate(whole.aborts, start=1):
+        yield {"dies_at": step}
+        if aborts:
+            yield {"dies_at": step, "retried": False}
 
 
-#: Amazon refuses the account's key, and also the one that is read anew.
-KEY_REFUSED = (F.KEY_REFUSED,) * 2
+@pytest.mark.parametrize(("play", "ends"), STORIES.values(), ids=STORIES)
+def test_wherever_a_process_dies_the_ledger_ends_as_amazon_does(play: Story, ends: set[Status]) -> None:
+    whole = play()
+    assert examine(whole).broken == []
+    assert {each.status for each in whole.ledger.records.values() if each.replaced_by is None} == ends
 
-#: A cancel after a success, and no response to it until its window is over.
-CANCEL_LOST_BEFORE = (F.NONE,) + (F.LOST_BEFORE,) * 7
-CANCEL_LOST_AFTER = (F.NONE, F.LOST_AFTER) + (F.LOST_BEFORE,) * 6
-
-STORIES = {
-    "plain": Story(),
-    "repeated": Story(repeated=True),
-    "no slot": Story(no_permit_for=5.0),
-    "no slot for long": Story(no_permit_for=100.0),
-    "no slot, doubled": Story(no_permit_for=5.0, doubled=True),
-    "no slot, repeated": Story(no_permit_for=5.0, repeated=True),
-    "no slot, refused": Story((F.REFUSED,), no_permit_for=5.0),
-    "no slot, throttled": Story((F.THROTTLED,) * 5, no_permit_for=5.0),
-    "no slot, key refused for good": Story(KEY_REFUSED, no_permit_for=5.0),
-    "no slot, lost after": Story((F.LOST_AFTER,) * 5, no_permit_for=5.0),
-    "no slot, late and doubled": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, no_permit_for=5.0, doubled=True),
-    "no slot, to be reissued": Story((F.LOST_AFTER,) * 5, Intent.REISSUE, no_permit_for=5.0),
-    "no slot, another value": Story((F.OTHER_VALUE,) * 20, no_permit_for=5.0),
-    "no slot, an activation": Story(no_permit_for=5.0, operation=ACTIVATE),
-    "later": Story(later=True),
-    "later, repeated": Story(later=True, repeated=True),
-    "later, a load to be reversed": Story((F.LOST_AFTER,) * 5, Intent.REVERSE, later=True, operation=LOAD),
-    "refused": Story((F.REFUSED,)),
-    "throttled": Story((F.THROTTLED,)),
-    "key refused once": Story((F.KEY_REFUSED,)),
-    "key refused for good": Story(KEY_REFUSED),
-    "key refused, then mended": Story(KEY_REFUSED, repeated=True),
-    "key refused, and refused again": Story(KEY_REFUSED * 2, repeated=True),
-    "key refused, then mended, doubled and not waited for": Story(
-        KEY_REFUSED, repeated=True, repeated_later=True, doubled=True
-    ),
-    "key refused, then mended, then cancelled": Story(KEY_REFUSED, repeated=True, cancelled=True),
-    "key refused, then mended, then refused": Story((*KEY_REFUSED, F.REFUSED), repeated=True),
-    "key refused, then mended and lost before": Story((*KEY_REFUSED, F.LOST_BEFORE), repeated=True),
-    "key refused, then mended, late and to be reversed": Story(
-        (*KEY_REFUSED, F.LATE, *(F.LOST_BEFORE,) * 4), Intent.REVERSE, repeated=True
-    ),
-    **{
-        f"key refused, then mended, to be reissued, {operation.value}": Story(
-            (*KEY_REFUSED, *(F.LOST_AFTER,) * 5), Intent.REISSUE, repeated=True, operation=operation
-        )
-        for operation in Operation
-    },
-    "lost before": Story((F.LOST_BEFORE,)),
-    "lost after": Story((F.LOST_AFTER,)),
-    "resend": Story((F.RESEND,)),
-    "late": Story((F.LATE,)),
-    "lost after, then throttled": Story((F.LOST_AFTER, F.THROTTLED)),
-    "lost before, then refused": Story((F.LOST_BEFORE, F.REFUSED)),
-    "late, then refused": Story((F.LATE, F.REFUSED)),
-    "another value": Story((F.OTHER_VALUE,) * 20),
-    "cancelled": Story(cancelled=True),
-    "cancelled, the cancel lost before": Story((F.NONE, F.LOST_BEFORE), cancelled=True),
-    "cancelled, the cancel lost after": Story((F.NONE, F.LOST_AFTER), cancelled=True),
-    "cancelled, the cancel late": Story((F.NONE, F.LATE), cancelled=True),
-    "cancelled, the cancel throttled": Story((F.NONE, F.THROTTLED), cancelled=True),
-    "cancelled, the cancel's key refused": Story((F.NONE, F.KEY_REFUSED), cancelled=True),
-    "cancelled, too late": Story(CANCEL_LOST_BEFORE, cancelled=True),
-    "cancelled, in time and not known until it is too late": Story(CANCEL_LOST_AFTER, cancelled=True),
-    "cancelled unsent, doubled": Story(no_permit_for=5.0, cancelled=True, doubled=True),
-    "cancelled unsent": Story(no_permit_for=5.0, cancelled=True),
-    "cancelled while unknown": Story((F.LOST_AFTER,) * 4, cancelled=True),
-    "cancelled while it has not arrived": Story((F.LOST_BEFORE,) * 4, cancelled=True),
-    "cancelled while it is late": Story((F.LATE,) + (F.LOST_BEFORE,) * 3, cancelled=True),
-    "cancelled, to be reissued": Story((F.LOST_AFTER,) * 4, Intent.REISSUE, cancelled=True),
-    "activation, deactivated": Story(cancelled=True, operation=ACTIVATE),
-    "load, voided": Story(cancelled=True, operation=LOAD),
-    "to be reversed, too late": Story((F.LOST_AFTER,) * 2 + (F.LOST_BEFORE,) * 8, Intent.REVERSE),
-    "to be reissued, too late": Story((F.LOST_AFTER,) * 2 + (F.LOST_BEFORE,) * 8, Intent.REISSUE),
-    **dict(_of_every_operation()),
-}
-
-#: Stories in which two processes die, one after the other.
-SHORT = ("plain", "refused", "key refused once", "key refused, then mended", "cancelled unsent")
+    for death in deaths_of(whole):
+        life = play(**death)
+        assert examine(life).broken == [], death
+    assert len(whole.aborts) > 10
 
 
-@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
-def test_wherever_the_process_dies_the_ledger_ends_as_amazon_does(story: Story) -> None:
-    lives = 0
-    for life in cut_short(story, SECONDS):
-        check(life)
-        lives += 1
+def test_what_is_sent_before_it_is_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from incentives.domain.single_requests import transitions  # noqa: PLC0415 - only to spoil it
 
-    assert lives > 5
-
-
-@pytest.mark.parametrize("name", SHORT)
-def test_wherever_two_processes_die_the_ledger_ends_as_amazon_does(name: str) -> None:
-    lives = 0
-    for life in cut_short_twice(STORIES[name], SECONDS):
-        check(life)
-        lives += 1
-
-    assert lives > 25
-
-
-def test_every_task_and_every_end_is_among_the_stories() -> None:
-    tasks, ends, moments_in_backlog = set(), set(), set()
-    for story in STORIES.values():
-        life = lived(story, SECONDS)
-        tasks |= {remains.died.task for remains in life.moments if isinstance(remains.died, Execution)}
-        moments_in_backlog |= {remains.moment for remains in life.moments if isinstance(remains.died, Message)}
-        ends.add(life.newest.status)
-
-    assert tasks == set(Task) - {Task.DONE, Task.ESCALATED}
-    assert moments_in_backlog > {
-        "before ledger.get",
-        "after rate_limiter.reserve",
-        "after ledger.apply",
-        "during amazon.attempt",
-        "before backlog.put",
-        "after backlog.put",
-        "after recoveries.start",
-    }
-    assert ends == {Status.SUCCEEDED, Status.REFUSED, Status.REVERSED, Status.ESCALATED}
-
-
-def test_the_moments_are_those_before_and_after_every_call_to_a_port() -> None:
-    life = lived(STORIES["plain"], SECONDS)
-
-    assert [remains.moment for remains in life.moments] == [
-        "before accounts.get",
-        "after accounts.get",
-        "before rate_limiter.reserve",
-        "after rate_limiter.reserve",
-        "before amazon.sign",
-        "after amazon.sign",
-        "before ledger.open",
-        "after ledger.open",
-        "before amazon.attempt",
-        "during amazon.attempt",
-        "after amazon.attempt",
-        "before ledger.apply",
-        "after ledger.apply",
-    ]
-
-
-def test_moments_that_are_left_out_leave_the_same_behind_as_one_that_is_not() -> None:
-    life = lived(STORIES["lost after"], SECONDS)
-    played = [remains for remains, retried in deaths_of(life) if not retried]
-
-    assert {remains.identity for remains in played} == {remains.identity for remains in life.moments}
-    for remains in life.moments:
-        (same,) = [each for each in played if each.identity == remains.identity]
-        assert (same.records, same.cards, same.executions) == (remains.records, remains.cards, remains.executions)
-
-
-def test_dying_between_the_ledgers_write_and_the_call_leaves_a_202_and_then_one_card() -> None:
-    whole = lived(STORIES["repeated"], SECONDS)
-    for moment in ("after ledger.open", "during amazon.attempt", "after amazon.attempt", "before ledger.apply"):
-        remains = next(each for each in whole.moments if each.moment == moment)
-
-        life = whole.after(remains, retried=False)
-        life.play()
-
-        (repeat,) = life.responses
-        assert isinstance(repeat, Accepted)
-        assert life.newest.status is Status.SUCCEEDED
-        check(life)
-
-
-def test_an_amazon_that_responses_nothing_for_a_day_ends_escalated_and_nobody_is_told_otherwise() -> None:
-    life = lived(Story((F.LOST_BEFORE,) * 400))
-
-    assert life.newest.status is Status.ESCALATED
-    assert all(isinstance(response, Accepted) for response in life.responses)
-    assert life.newest.mailed_at is not None
-    assert life.newest.mailed_at - life.newest.created_at < timedelta(hours=24, minutes=30)
-    assert isinstance(life.issue(), StateConflict)
+    monkeypatch.setattr(transitions.first_send, "__code__", (lambda record, sent_at, now: record).__code__)
+    assert "I1" in str(examine(story()()).broken)

@@ -14,11 +14,11 @@ import pytest
 
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.signatures import signature_of
-from incentives.domain.accounts.account import Secret
-from incentives.domain.errors import LedgerUnavailable, NotFound, StateConflict
+from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, ConflictKind, Unknown, UnknownBecause, Unresolved
 from incentives.domain.recovery.case_file import is_stale, stale_at
+from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Cause, Change, Lost, Record, Status
 from incentives.usecases.recovery.escalate import get_case_file
 from incentives.usecases.recovery.recover import Task, recover
@@ -27,8 +27,20 @@ from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.issue import issue
 from tests.support.fakes import CODE, START, Sent, World, account, world
 from tests.support.workflow import SUPPORT, run_execution
-from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, attempt, order, record, reversing, unknown_since
-from tests.unit.lives import CARD_NUMBER, CUSTOMER, ORDERS
+from tests.unit.builders import (
+    CARD_NUMBER,
+    CUSTOMER,
+    MINUTE,
+    ORDERS,
+    SECOND,
+    TIMED_OUT,
+    attempt,
+    holding,
+    order,
+    record,
+    reversing,
+    unknown_since,
+)
 
 S = Status
 ID = "Test1AAAA"
@@ -39,12 +51,6 @@ RESEND = Unknown(UnknownBecause.RESEND, AmazonError("F400", "SystemTemporarilyUn
 def escalated(**updates: Any) -> Record:
     known = {"status": S.ESCALATED, "wake_at": None, "due_at": None, "case_file": "{}"}
     return replace(unknown_since(evidence=attempt(TIMED_OUT).evidence), **(known | updates))
-
-
-def holding(kept: Record) -> World:
-    w = world()
-    w.ledger.records[kept.request_id] = kept
-    return w
 
 
 def mail(w: World, *, support_address: str | None = SUPPORT) -> Task:
@@ -347,11 +353,6 @@ def test_only_an_escalated_request_has_a_case(status: Status) -> None:
     with pytest.raises(StateConflict) as told:
         get_case_file(ID, w.ledger)
     assert told.value.request_status == status
-
-
-def test_nothing_is_known_of_an_unknown_request() -> None:
-    with pytest.raises(NotFound):
-        get_case_file("Test1NOPE", world().ledger)
 
 
 def test_a_case_holds_what_amazon_answered_and_when(monkeypatch: pytest.MonkeyPatch) -> None:

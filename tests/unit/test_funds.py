@@ -29,9 +29,9 @@ from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.usecases.accounts.funds import funds_outlook
 from incentives.usecases.ports import Balances
+from tests.openapi.served import handler_of
 from tests.support.fakes import START, FakeAccountStates, World, usd, world
 from tests.unit.builders import KEY_REFUSED, MINUTE, SECOND, THROTTLED, TIMED_OUT
-from tests.unit.test_handlers import load
 
 Response = Funds | Failure | Callable[[], Funds | Failure]
 
@@ -180,10 +180,7 @@ def test_without_a_permit_an_older_balance_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("response", "error"),
-    [
-        (KEY_REFUSED, AccountUnusable),
-        (Refused(AmazonError("F300", "ActiveContractNotFound")), RefusedByAmazon),
-    ],
+    [(KEY_REFUSED, AccountUnusable), (Refused(AmazonError("F300", "ActiveContractNotFound")), RefusedByAmazon)],
     ids=["key", "account"],
 )
 def test_an_account_that_amazon_refuses_is_an_error_whatever_was_known(
@@ -248,7 +245,7 @@ def test_a_pace_that_cannot_be_kept_is_no_reason_to_hide_what_is_known() -> None
 
 def test_the_function_tells_the_balance_and_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     b = bank()
-    handler = load("get_available_funds")
+    handler = handler_of("get_available_funds")
     told = SimpleNamespace(log=b.world.telemetry.log, count=b.world.telemetry.count, flush=lambda: None)
     monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
     monkeypatch.setattr(bootstrap, "telemetry", lambda: told)

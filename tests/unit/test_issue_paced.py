@@ -17,17 +17,12 @@ from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import CODE, START, World, usd, world
-from tests.unit.builders import HOUR, MINUTE, REFUSAL, SECOND, code_of, order
-from tests.unit.lives import ORDERS
+from tests.unit.builders import HOUR, MINUTE, ORDERS, REFUSAL, SECOND, code_of, order
+from tests.unit.queued import only
 
 S = Status
 PERMIT: Final = Permit(START)
 DUE_IN: Final = timedelta(seconds=7)
-
-
-def only(w: World) -> Record:
-    (kept,) = w.ledger.records.values()
-    return kept
 
 
 def full(seconds: float = DUE_IN.total_seconds()) -> World:
@@ -93,7 +88,7 @@ def test_what_must_not_be_readable_is_encrypted_also_while_it_waits() -> None:
     place(w, **ORDERS[Operation.ACTIVATE_GIFT_CARD])
 
     assert only(w).encrypted is not None
-    assert ORDERS[Operation.ACTIVATE_GIFT_CARD]["members"]["cardNumber"] not in repr(only(w))
+    assert ORDERS[Operation.ACTIVATE_GIFT_CARD]["given"]["cardNumber"] not in repr(only(w))
 
 
 def test_a_permit_that_was_missed_and_no_other_is_no_permit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,8 +187,7 @@ def test_a_repeat_without_a_permit_of_what_is_open_is_accepted(status: Status, l
 
 
 @pytest.mark.parametrize(
-    ("status", "error"),
-    [(S.REFUSED, RefusedByAmazon), (S.REVERSED, StateConflict), (S.ESCALATED, StateConflict)],
+    ("status", "error"), [(S.REFUSED, RefusedByAmazon), (S.REVERSED, StateConflict), (S.ESCALATED, StateConflict)]
 )
 @pytest.mark.parametrize("later", [False, True])
 def test_a_repeat_without_a_permit_of_what_has_ended_badly_says_so(

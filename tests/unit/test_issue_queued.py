@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -25,6 +23,7 @@ from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.issue_queued import AGAIN, issue_messages
 from incentives.usecases.single_requests.results import Accepted
 from incentives.usecases.single_requests.reveal import reveal
+from tests.openapi.served import handler_of
 from tests.support.fakes import CODE, START, World, account, world
 from tests.support.workflow import run_execution
 from tests.unit.builders import (
@@ -46,7 +45,6 @@ S = Status
 CREATE: Final = Operation.CREATE_GIFT_CARD
 #: It would stop the worker after these, were it not told to let it go on.
 ROUNDS_THAT_LAMBDA_TAKES_FOR_A_LOOP: Final = 16
-HANDLER: Final = Path(__file__).parents[2] / "functions" / "issue_queued" / "handler.py"
 
 
 # ---- it is issued -------------------------------------------------------------------------------
@@ -437,21 +435,11 @@ def test_the_function_takes_up_its_event_and_writes_out_what_was_counted(
 
     # when
     if fault is None:
-        assert handler()(event, context) is None
+        assert handler_of("issue_queued")(event, context) is None
     else:
         with pytest.raises(fault):
-            handler()(event, context)
+            handler_of("issue_queued")(event, context)
 
     # then
     assert only(w).status is (S.SUCCEEDED if fault is None else S.PENDING)
     assert flushed == [True]
-
-
-def handler() -> Callable[[dict[str, Any], Any], None]:
-    spec = importlib.util.spec_from_file_location("handler_of_issue_queued", HANDLER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[dict[str, Any], Any], None] = module.handler
-    return found

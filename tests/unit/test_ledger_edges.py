@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from incentives.domain.outcomes import ConflictKind
-from incentives.domain.recovery.rules import note_seen, permit_due
+from incentives.domain.recovery.rules import note_seen
 from incentives.domain.single_requests.record import EDGES, Cause, Change, Intent, Record, Status, TooLateStage, change
 from incentives.domain.single_requests.transitions import (
     DEADLINE,
@@ -20,7 +20,6 @@ from incentives.domain.single_requests.transitions import (
     cancellable_until,
     first_send,
     hand_off,
-    put_again,
     queued_until,
     record_reversal_send,
     record_send,
@@ -29,7 +28,7 @@ from incentives.domain.single_requests.transitions import (
 )
 from tests.support.fakes import START
 from tests.support.record_types import RECORD_TYPES
-from tests.unit.builders import HOUR, LIVE, MINUTE, SECOND, record, reversing, unknown_since
+from tests.unit.builders import LIVE, MINUTE, SECOND, record, reversing, unknown_since
 
 S = Status
 OPEN = {S.PENDING, S.RECOVERING, S.REVERSING}
@@ -126,39 +125,13 @@ def test_the_first_send_is_recorded_in_the_record_that_is_opened() -> None:
     assert not opened.never_sent
 
 
-def test_a_postponed_record_waits_unsent_for_its_permit() -> None:
-    waiting = queued_until(record(attempts=0, in_flight=False), START + MINUTE)
-
-    assert waiting.due_at == START + MINUTE
-    assert waiting.wake_at == START + MINUTE + IN_BACKLOG, "until then the backlog has it"
-    assert waiting.never_sent
-    assert waiting.waits_for_permit
-
-
 @pytest.mark.parametrize(
-    "updates",
-    [{"attempts": 1}, {"wait_seconds": 1}, {"status": S.RECOVERING}, {"status": S.REVERSING}],
-    ids=",".join,
+    "updates", [{"attempts": 1}, {"wait_seconds": 1}, {"status": S.RECOVERING}, {"status": S.REVERSING}], ids=",".join
 )
 def test_only_what_nothing_but_the_pace_holds_up_waits_for_its_permit(updates: dict[str, Any]) -> None:
     waiting = queued_until(record(attempts=0, in_flight=False), START + MINUTE)
 
     assert not replace(waiting, **updates).waits_for_permit
-
-
-@pytest.mark.parametrize(
-    ("due_at", "looked_after_from"), [(START, START + MINUTE), (START + HOUR, START + HOUR), (None, START + MINUTE)]
-)
-def test_what_is_put_into_the_backlog_again_is_looked_after_again_later(
-    due_at: datetime | None, looked_after_from: datetime
-) -> None:
-    before = record(attempts=0, in_flight=False, due_at=due_at, wake_at=START)
-
-    put = put_again(before, START + MINUTE)
-
-    assert put.after.wake_at == looked_after_from + IN_BACKLOG
-    assert put.requires == ("wake_at",), "two sweeps put it once"
-    assert set(put.changed_fields) == {"wake_at", "updated_at"}, "nobody's hold on it is lost"
 
 
 def test_a_send_after_an_answered_one_leaves_no_doubt() -> None:
@@ -261,26 +234,6 @@ def test_handing_over_what_was_certainly_not_executed_leaves_it_pending() -> Non
     assert handed.wake_at == START + IN_BACKLOG
 
 
-@pytest.mark.parametrize("before", [record(), unknown_since(), reversing()], ids=lambda r: r.status)
-def test_taking_over_raises_the_epoch_and_only_from_a_silent_holder(before: Record) -> None:
-    taken = take_over(before, START + MINUTE)
-
-    assert taken.after.epoch == before.epoch + 1
-    assert taken.requires == ("wake_at",)
-    assert taken.after.wake_at == START + MINUTE + LEASE
-    assert taken.after.status is (S.REVERSING if before.status is S.REVERSING else S.RECOVERING)
-
-
-def test_an_operator_need_not_wait_for_the_holder_and_the_new_one_waits_for_its_try() -> None:
-    before = unknown_since(due_at=START + 10 * MINUTE, wake_at=START + 10 * MINUTE + LEASE)
-
-    taken = take_over(before, START + MINUTE, silent_only=False)
-
-    assert taken.requires == ()
-    assert taken.after.epoch == before.epoch + 1
-    assert (taken.after.due_at, taken.after.wake_at) == (before.due_at, before.wake_at)
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -312,11 +265,14 @@ def test_an_operators_round_has_a_new_epoch_and_deadline_and_forgets_what_was_co
     assert opened.wake_at == now + LEASE
 
 
-def test_a_permit_that_is_too_far_off_is_waited_for_without_a_lease_running_out() -> None:
-    waiting = permit_due(record(), START + MINUTE, START).after
+def test_an_operator_need_not_wait_for_the_holder_and_the_new_one_waits_for_its_try() -> None:
+    before = unknown_since(due_at=START + 10 * MINUTE, wake_at=START + 10 * MINUTE + LEASE)
 
-    assert waiting.due_at == START + MINUTE
-    assert waiting.wake_at == START + MINUTE + LEASE
+    taken = take_over(before, START + MINUTE, silent_only=False)
+
+    assert taken.requires == ()
+    assert taken.after.epoch == before.epoch + 1
+    assert (taken.after.due_at, taken.after.wake_at) == (before.due_at, before.wake_at)
 
 
 def test_a_card_that_was_seen_is_noted_and_nothing_else() -> None:

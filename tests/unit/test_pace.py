@@ -11,7 +11,7 @@ import pytest
 
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.responses import Funds
-from incentives.domain.accounts.account import CardState, Secret
+from incentives.domain.accounts.account import CardState
 from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable
 from incentives.domain.money import Money
 from incentives.domain.operations import Operation
@@ -25,6 +25,7 @@ from incentives.domain.outcomes import (
     Unresolved,
 )
 from incentives.domain.rate_limit import LATE_SECONDS, Allowance, Full, Permit, Priority
+from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status, TooLateStage
 from incentives.usecases.accounts.funds import available_funds
 from incentives.usecases.accounts.get_activity import get_activity
@@ -47,6 +48,7 @@ from tests.unit.builders import (
     SUCCESS,
     THROTTLED,
     TIMED_OUT,
+    holding,
     order,
     record,
     reversing,
@@ -209,12 +211,6 @@ def slowly(w: World, method: str) -> None:
 # ---- who goes first -----------------------------------------------------------------------------
 
 
-def holding(kept: Record, *script: Any) -> World:
-    w = world(*script)
-    w.ledger.records[kept.request_id] = kept
-    return w
-
-
 def issued(*script: Any) -> World:
     """An order that has succeeded; the permits that it took are forgotten."""
     w = world()
@@ -372,12 +368,7 @@ def test_only_a_query_without_an_allowance_tells_of_the_accounts_pace(
 
 @pytest.mark.parametrize(
     "outcome",
-    [
-        THROTTLED,
-        THROTTLED_REVERSAL,
-        Unknown(UnknownBecause.OVERLOADED),
-        Unresolved(unknown=UnknownBecause.OVERLOADED),
-    ],
+    [THROTTLED, THROTTLED_REVERSAL, Unknown(UnknownBecause.OVERLOADED), Unresolved(unknown=UnknownBecause.OVERLOADED)],
     ids=["operation", "reversal", "overloaded", "overloaded reversal"],
 )
 def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unknown | Unresolved) -> None:

@@ -10,13 +10,14 @@ import pytest
 from incentives.domain.errors import RefusedByAmazon, StateConflict
 from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause
 from incentives.domain.single_requests.parking import INSUFFICIENT_FUNDS
-from incentives.domain.single_requests.record import Record, Status
+from incentives.domain.single_requests.record import Status
 from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
 from incentives.usecases.single_requests.results import Accepted
 from tests.support.fakes import START, Scripted, World, account, world
 from tests.unit.builders import order
+from tests.unit.queued import only
 
 UNFUNDED = Refused(AmazonError(code="F300", type=INSUFFICIENT_FUNDS, message="Insufficient Funds"))
 OTHER = Refused(AmazonError(code="F300", type="IssuanceCapExceeded"))
@@ -28,11 +29,6 @@ def parking(*script: Scripted) -> World:
     w = world(*script)
     w.accounts.accounts["default"] = account(parks_unfunded=True)
     return w
-
-
-def only(w: World) -> Record:
-    (record,) = w.ledger.records.values()
-    return record
 
 
 def take_up(w: World) -> None:

@@ -16,12 +16,10 @@ from incentives.aws.stream import read_stream_record
 from incentives.domain.events import SCHEMA_VERSION, Event, event_of
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.single_requests.record import Cause, Intent, KeyItem, Record, Status
+from incentives.domain.single_requests.record import Cause, KeyItem, Record, Status
 from incentives.usecases.publish_events import publish_events
-from tests.support.fakes import CODE, FakeTelemetry
-from tests.unit.amazon_model import Fault
+from tests.support.fakes import FakeTelemetry
 from tests.unit.builders import REFUSAL, record, reversing, unknown_since
-from tests.unit.lives import CARD_NUMBER, CUSTOMER, Life, Story
 
 S = Status
 
@@ -192,40 +190,6 @@ def test_amazons_sentences_stay_inside() -> None:
 
     assert event is not None
     assert "sentence" not in json.dumps(event.detail)
-
-
-@pytest.mark.parametrize("operation", Operation)
-@pytest.mark.parametrize("intent", Intent)
-def test_a_whole_life_is_told_once_per_state_and_without_anything_to_spend(
-    operation: Operation, intent: Intent
-) -> None:
-    life = Life(Story((Fault.LOST_AFTER,) * 60, intent, operation=operation), watched=False)
-    writes = written_by(life)
-    life.play()
-
-    bus, failed = publish(*writes)
-
-    assert failed == []
-    told = repr(bus.published)
-    assert all(secret not in told for secret in ("CANARY", CODE, CARD_NUMBER, CUSTOMER, "encrypted"))
-    ends = [event for event in bus.published if event.type not in {"RecoveryStarted", "ReversalStarted"}]
-    assert [event.detail["status"] for event in ends][-1] == life.newest.status.value
-    assert len(ends) == len(life.world.ledger.records)
-    assert len({event.event_id for event in bus.published}) == len(bus.published)
-
-
-def written_by(life: Life) -> list[dict[str, Any]]:
-    """The stream of a life's ledger, as it is written."""
-    ledger = life.world.ledger
-    writes: list[dict[str, Any]] = []
-
-    class Watching(dict[str, Record]):
-        def __setitem__(self, request_id: str, after: Record) -> None:
-            writes.append(stream(self.get(request_id), after, len(writes)))
-            super().__setitem__(request_id, after)
-
-    ledger.records = Watching(ledger.records)
-    return writes
 
 
 # ---- at least once ------------------------------------------------------------------------------

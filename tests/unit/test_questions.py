@@ -20,17 +20,11 @@ from incentives.api.models.single_requests import (
     CreateGiftCardBody,
     LoadAmazonBalanceBody,
 )
-from incentives.domain.accounts.account import AccountFunds, Activity, CardState, Secret
-from incentives.domain.errors import (
-    AccountUnusable,
-    AmazonUnavailable,
-    GatewayError,
-    InvalidInput,
-    LedgerUnavailable,
-    RefusedByAmazon,
-)
+from incentives.domain.accounts.account import AccountFunds, Activity, CardState
+from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, InvalidInput, LedgerUnavailable
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause
+from incentives.domain.secret_text import Secret
 from incentives.usecases.accounts.funds import available_funds
 from incentives.usecases.accounts.get_activity import get_activity
 from incentives.usecases.single_requests.check_activation_status import check_activation_status
@@ -222,15 +216,6 @@ def test_a_refused_key_is_read_anew_once(ask: Any, response: Any) -> None:
 
 
 @both
-def test_a_refusal_is_told_in_amazons_words(ask: Any, response: Any) -> None:
-    w, amazon = listening(Refused(AmazonError("F300", "AccountHasProblems")))
-    with pytest.raises(RefusedByAmazon) as told:
-        ask(w)
-    assert (told.value.http_status, told.value.error_type) == (403, "AccountHasProblems")
-    assert len(amazon.asked) == 1
-
-
-@both
 def test_the_named_account_is_asked(ask: Any, response: Any) -> None:
     w, amazon = listening(response)
     w.accounts.accounts["jp"] = account("jp", partner_id="Jpan1")
@@ -338,11 +323,6 @@ def test_a_balance_below_zero_is_told() -> None:
 
 
 # ---- who is meant -------------------------------------------------------------------------------
-
-
-def test_the_account_is_the_named_one_or_the_default() -> None:
-    assert parameters.account_or_default("jp", "default") == "jp"
-    assert parameters.account_or_default(None, "default") == "default"
 
 
 @pytest.mark.parametrize(

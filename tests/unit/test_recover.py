@@ -12,7 +12,7 @@ import pytest
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.outcomes import ConflictKind, NotExecutedBecause, Reversed, Succeeded, TooLate, Unresolved
 from incentives.domain.single_requests.record import Cause, Change, Intent, Lost, Record, Status, TooLateStage
-from incentives.domain.single_requests.transitions import DEADLINE, LEASE, accept_cancel, take_over
+from incentives.domain.single_requests.transitions import LEASE, accept_cancel, take_over
 from incentives.usecases.recovery.recover import LEDGER_WAIT_SECONDS, OrderProgress, Pause, Task, progress, recover
 from tests.support.fakes import CODE, START, Sent, World, card, world
 from tests.support.workflow import SUPPORT, run_execution
@@ -22,6 +22,7 @@ from tests.unit.builders import (
     SECOND,
     TIMED_OUT,
     attempt,
+    holding,
     past_deadline,
     record,
     reversing,
@@ -32,12 +33,6 @@ S = Status
 ID = "Test1AAAA"
 KEY = NotExecutedBecause.CREDENTIALS
 EVIDENCE = attempt(TIMED_OUT).evidence
-
-
-def holding(kept: Record, *script: Any) -> World:
-    w = world(*script)
-    w.ledger.records[kept.request_id] = kept
-    return w
 
 
 def run(w: World, task: Task, *, request_id: str = ID, epoch: int = 0) -> OrderProgress:
@@ -106,32 +101,6 @@ def test_repeat_sends_the_operation_and_drops_the_code() -> None:
     assert w.amazon.names == ["CreateGiftCard"]
     assert (now(w).status, said.next, said.status) == (S.SUCCEEDED, Task.DONE, "SUCCEEDED")
     assert CODE not in repr((said, w.ledger.records, w.telemetry.lines))
-
-
-def test_reverse_sends_the_reversal() -> None:
-    w = holding(reversing())
-
-    said = run(w, Task.REVERSE)
-
-    assert w.amazon.names == ["CancelGiftCard"]
-    assert (now(w).status, said.next) == (S.REVERSED, Task.DONE)
-
-
-def test_probe_reads_the_card_and_then_reverses_once_more() -> None:
-    w = holding(reversing(too_late=TooLateStage.ANSWERED))
-
-    said = run(w, Task.PROBE)
-
-    assert w.amazon.names == ["CreateGiftCard"]
-    assert (now(w).status, now(w).too_late, said.next) == (S.REVERSING, TooLateStage.ALIVE, Task.REVERSE)
-
-
-def test_settle_asks_nobody() -> None:
-    w = holding(reversing(Cause.REFUNDED))
-
-    assert run(w, Task.SETTLE).next is Task.DONE
-    assert now(w).status is S.REVERSED
-    assert not w.amazon.sent
 
 
 def test_reissue_closes_the_old_and_goes_on_with_the_new_under_an_epoch_of_its_own() -> None:
@@ -445,34 +414,11 @@ def test_an_escalated_record_is_mailed_when_its_last_signature_is_26_minutes_old
     assert (said.next, said.wait_seconds, said.pause) == (Task.MAIL, seconds, pause)
 
 
-def test_a_case_without_any_signature_is_mailed_at_once() -> None:
-    assert progress(escalated(evidence=None), START).wait_seconds == 0
-
-
 @pytest.mark.parametrize("at", [START + 26 * MINUTE, START + 60 * MINUTE])
 def test_an_escalated_record_that_was_mailed_ends_the_execution_as_failed(at: datetime) -> None:
     said = progress(escalated(mailed_at=START + 26 * MINUTE), at)
 
     assert (said.next, said.wait_seconds) == (Task.ESCALATED, 0)
-
-
-def test_a_mail_that_is_told_too_early_is_not_sent() -> None:
-    w = holding(escalated())
-    w.clock.time = START + 26 * MINUTE - SECOND
-
-    said = run(w, Task.MAIL)
-
-    assert (said.next, said.wait_seconds) == (Task.MAIL, 1)
-    assert (w.notifier.mails, w.notifier.notices, w.ledger.writes) == ([], [], 0)
-
-
-def test_an_execution_of_what_nobody_answers_lasts_a_day_and_ends_escalated_and_mailed() -> None:
-    w = holding(unknown_since(), *[TIMED_OUT] * 1000)
-
-    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED
-
-    assert timedelta() < w.clock.now() - START - DEADLINE < 27 * MINUTE
-    assert len(w.notifier.mails) == len(w.notifier.notices) == 1
 
 
 @pytest.mark.parametrize(

@@ -250,12 +250,7 @@ def test_a_card_that_cannot_be_read_is_read_again(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "status"),
-    [
-        (Cause.CANCEL, S.SUCCEEDED),
-        (Cause.REISSUE, S.SUCCEEDED),
-        (Cause.REFUSED, S.SUCCEEDED),
-    ],
+    ("cause", "status"), [(Cause.CANCEL, S.SUCCEEDED), (Cause.REISSUE, S.SUCCEEDED), (Cause.REFUSED, S.SUCCEEDED)]
 )
 def test_a_card_that_is_alive_and_too_late_twice_stays_its_owners(cause: Cause, status: Status) -> None:
     alive = reversing(cause, too_late=TooLateStage.ALIVE, card_seen=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incentives.domain.outcomes import NoSuchRequest, Outcome, ReversalOutcome, Unknown, UnknownBecause, Unresolved
+from incentives.domain.outcomes import Outcome, ReversalOutcome, Unknown, UnknownBecause, Unresolved
 from incentives.domain.recovery.rules import (
     Done,
     Escalate,
@@ -25,16 +25,10 @@ from incentives.domain.recovery.rules import (
     next_step,
 )
 from incentives.domain.recovery.waits import deadline, in_flight_until, next_wait_seconds
-from incentives.domain.single_requests.record import Cause, Intent, Record, Status
-from incentives.domain.single_requests.transitions import (
-    DEADLINE,
-    LEASE,
-    accept_cancel,
-    record_reversal_send,
-    record_send,
-)
+from incentives.domain.single_requests.record import Record, Status
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, record_reversal_send, record_send
 from tests.support.fakes import START
-from tests.unit.builders import MINUTE, SECOND, THROTTLED, TIMED_OUT, attempt, reversal, reversing, unknown_since
+from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, attempt, reversal, reversing, unknown_since
 
 
 @dataclass
@@ -150,41 +144,6 @@ def test_a_wait_cut_short_by_the_in_flight_window_does_not_restart_the_doubling(
     around = [w for at, w in zip(day.tries, day.waits, strict=False) if START + 21 * MINUTE < at < START + 30 * MINUTE]
 
     assert min(around) >= 60
-
-
-def test_what_never_gets_through_ends_refused_without_a_doubt() -> None:
-    never = unknown_since(doubt=False, first_unknown_at=None, deadline_at=None)
-
-    day = play(never, outcome=THROTTLED)
-
-    assert day.end.status is Status.REFUSED
-    assert not day.end.may_have_executed
-
-
-@pytest.mark.parametrize("intent", [Intent.REVERSE, Intent.REISSUE])
-def test_what_never_arrived_is_found_out_soon_after_the_in_flight_window(intent: Intent) -> None:
-    """The operation is repeated for a minute, so the in-flight window is 20 minutes after the last of these repeats."""
-    now, record = START, unknown_since(intent=intent)
-    while record.status is Status.RECOVERING:
-        match next_step(record, now):
-            case Wait(until):
-                now = until
-            case Settle(change):
-                record = change.after
-            case SendOperation():
-                sent = record_send(record, now.replace(microsecond=0), now).after
-                record = after_operation(sent, attempt(TIMED_OUT, now), now).after
-            case other:
-                raise AssertionError(other)
-
-    assert (record.status, record.cause) == (Status.REVERSING, Cause(intent.value))
-    assert record.last_sent_at is not None
-    assert record.last_sent_at < START + MINUTE
-    # A cancel, so that the story also ends here for a reissue.
-    day = play(accept_cancel(record, now).after, undone=NoSuchRequest(), start=now)
-    assert day.end.status is Status.REVERSED
-    assert day.tries[-1] > record.last_sent_at + 21 * MINUTE
-    assert day.tries[-1] < record.last_sent_at + 24 * MINUTE
 
 
 @given(

@@ -24,9 +24,8 @@ from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
 from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import World, account, usd, world
+from tests.unit.builders import CARD_NUMBER, MINUTE, attempt, code_of, order, record, reversing
 from tests.unit.builders import KEY_REFUSED as KEY_IS_REFUSED
-from tests.unit.builders import MINUTE, attempt, code_of, order, record, reversing
-from tests.unit.lives import CARD_NUMBER
 
 S = Status
 CREATE = Operation.CREATE_GIFT_CARD

@@ -261,17 +261,6 @@ def test_a_card_whose_ledger_cannot_be_read_afterwards_is_withheld(monkeypatch: 
         again(w)
 
 
-def test_a_repeat_without_a_permit_is_accepted() -> None:
-    w = issued()
-    w.rate_limiter.full_for = 9.0
-
-    response = again(w)
-
-    assert isinstance(response, Accepted)
-    assert response.retry_after_seconds == 9
-    assert not w.amazon.sent
-
-
 def test_a_repeat_whose_key_is_refused_also_when_read_anew_names_the_account() -> None:
     w = issued()
     w.amazon.script = [KEY_IS_REFUSED] * 50

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.errors import AccountUnusable, LedgerUnavailable, RefusedByAmazon
+from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBecause, Unresolved
-from incentives.domain.single_requests.record import Record, Status
+from incentives.domain.single_requests.record import Status
 from incentives.usecases.permits import on_throttled
 from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
@@ -18,11 +18,7 @@ from incentives.usecases.single_requests.results import Accepted, Delivered
 from incentives.usecases.single_requests.reveal import reveal
 from tests.support.fakes import CODE, Sent, World, account, world
 from tests.unit.builders import KEY_REFUSED, code_of, order
-
-
-def only(w: World) -> Record:
-    (record,) = w.ledger.records.values()
-    return record
+from tests.unit.queued import only
 
 
 def on_trial(w: World) -> World:
@@ -67,16 +63,6 @@ def test_an_order_that_meets_nothing_but_refusals_on_trial_waits_in_the_backlog(
     assert only(w).status is Status.SUCCEEDED
 
 
-def test_without_a_trial_a_key_refused_twice_still_closes_the_order() -> None:
-    w = world(KEY_REFUSED, KEY_REFUSED)
-
-    with pytest.raises(RefusedByAmazon) as told:
-        issue(order(), w.dependencies, w.budget())
-
-    assert told.value.http_status == 503
-    assert only(w).status is Status.REFUSED
-
-
 def test_a_code_can_be_read_once_the_old_key_is_back() -> None:
     w = world()
     issue(order(), w.dependencies, w.budget())
@@ -106,16 +92,6 @@ def test_a_code_is_not_asked_for_longer_than_its_caller_waits() -> None:
 
     assert isinstance(response, Accepted)
     assert (w.clock.now() - kept.created_at).total_seconds() < 25
-
-
-def test_without_a_trial_a_code_cannot_be_read_with_a_refused_key() -> None:
-    w = world()
-    issue(order(), w.dependencies, w.budget())
-    (kept,) = w.ledger.records.values()
-    w.amazon.script[:] = [KEY_REFUSED, KEY_REFUSED]
-
-    with pytest.raises(AccountUnusable):
-        reveal(kept.request_id, None, w.dependencies, w.budget())
 
 
 # ---- what is noted ------------------------------------------------------------------------------

@@ -85,10 +85,7 @@ def test_a_line_is_that_of_an_editor_however_lines_end(end: str, within: str, fi
 
 @pytest.mark.parametrize(
     ("data", "line", "said"),
-    [
-        (GOOD.encode("utf-16"), 1, "UTF-16"),
-        (b"key,amount,currency\r\na,1,USD\rb\xe9,1,USD", 3, "UTF-8"),
-    ],
+    [(GOOD.encode("utf-16"), 1, "UTF-16"), (b"key,amount,currency\r\na,1,USD\rb\xe9,1,USD", 3, "UTF-8")],
 )
 def test_another_encoding_is_refused_with_what_to_do(data: bytes, line: int, said: str) -> None:
     (error,) = check(data).errors
@@ -196,6 +193,6 @@ def test_a_text_is_a_key_in_a_header_exactly_if_it_is_one_in_a_file(text: str) -
 
     assert _of_header(f'"{escaped}"') == kept
     assert kept in {None, text}
-    if not text.startswith('"'):
+    if not text.strip(" \t").startswith('"'):
         # without quotes, blanks around are none of the key's
         assert _of_header(text) == _of_file(text.strip(" \t"))

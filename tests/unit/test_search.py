@@ -125,9 +125,7 @@ def test_the_first_day_there_is_has_an_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "last"),
-    [(TODAY + DAY, TODAY), (TODAY - DAYS_MAX * DAY, TODAY)],
-    ids=["backwards", "a day too many"],
+    ("first", "last"), [(TODAY + DAY, TODAY), (TODAY - DAYS_MAX * DAY, TODAY)], ids=["backwards", "a day too many"]
 )
 def test_a_range_that_cannot_be_searched_names_from(first: date, last: date) -> None:
     index = index_of()

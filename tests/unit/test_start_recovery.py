@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from incentives.domain.errors import LedgerUnavailable, NotFound, StateConflict
+from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.single_requests.record import Cause, Change, Due, Lost, OpenRequests, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
 from incentives.usecases.recovery.recover import Task, recover
@@ -145,13 +145,6 @@ def test_a_live_record_is_never_taken(kept: Record) -> None:
     assert sweep(w.dependencies) == []
     assert now(w).epoch == 0
     assert w.recoveries.started == []
-
-
-def test_sweeping_twice_takes_a_record_once() -> None:
-    w = holding(record(wake_at=START))
-
-    assert (sweep(w.dependencies), sweep(w.dependencies)) == ([ID], [])
-    assert w.recoveries.started == [(ID, 1)]
 
 
 def test_two_sweeps_at_once_start_one_recovery() -> None:
@@ -380,11 +373,6 @@ def test_an_operator_asks_for_any_generation_and_gets_the_newest() -> None:
     w = holding(record(S.REVERSED, replaced_by="Test1BBBB"), replace(unknown_since(), request_id="Test1BBBB"))
 
     assert start_recovery(ID, None, w.dependencies).request_id == "Test1BBBB"
-
-
-def test_nothing_is_known_of_an_unknown_request() -> None:
-    with pytest.raises(NotFound):
-        start_recovery("Test1NOPE", None, world().dependencies)
 
 
 @pytest.mark.parametrize("takes_effect", [True, False])

@@ -22,9 +22,9 @@ from incentives.domain.single_requests.record import Status
 from incentives.usecases.accounts.count_spend import count_spend
 from incentives.usecases.accounts.raise_alerts import TRIES_MAX
 from incentives.usecases.accounts.watch_account import SECONDS_FOR_AN_ACCOUNT, watch_account, watch_accounts
+from tests.openapi.served import handler_of
 from tests.support.fakes import START, FakeAccountStates
 from tests.unit.builders import KEY_REFUSED, MINUTE, THROTTLED, TIMED_OUT
-from tests.unit.test_handlers import load
 from tests.unit.watching import DAY, HOUR, SHORT, Company, Says, image, of_accounts
 
 MIDNIGHT = START.replace(hour=0)
@@ -468,8 +468,8 @@ def test_the_functions_write_metrics_with_the_accounts_name(
     monkeypatch.setattr(bootstrap, "watch_dependencies", lambda: watch)
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
 
-    done: Any = load("watch_account")({}, context)
-    counted: Any = load("count_spend")({"Records": []}, context)
+    done: Any = handler_of("watch_account")({}, context)
+    counted: Any = handler_of("count_spend")({"Records": []}, context)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (funds,) = [line for line in lines if "AvailableFunds" in line]

@@ -210,10 +210,10 @@ def in_init(*parts: Callable[[], object]) -> None:
 
 
 @cache
-def _client(service: str) -> Any:  # noqa: ANN401 - botocore makes its clients' classes at run time
-    from incentives.aws.clients import CLIENT_CONFIG, make_client
+def _client(service: Any) -> Any:  # noqa: ANN401 - of `make_client`
+    from incentives.aws.clients import make_client
 
-    return make_client(service, CLIENT_CONFIG)
+    return make_client(service)
 
 
 @cache
@@ -423,7 +423,7 @@ def order_files() -> S3OrderFiles:
     from incentives.aws.bulk_orders.order_files import FILES_CONFIG, S3OrderFiles
     from incentives.aws.clients import make_client
 
-    client = make_client("s3", FILES_CONFIG)
+    client = make_client("s3", config=FILES_CONFIG)
     return S3OrderFiles(lambda: client, _required("ORDERS_BUCKET"), now=SystemClock().now)
 
 

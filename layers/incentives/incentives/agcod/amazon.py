@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from incentives.agcod.activity import ActivityPage
     from incentives.agcod.envelope import Envelope
-    from incentives.domain.accounts.account import Account, Secret
+    from incentives.domain.accounts.account import Account
+    from incentives.domain.secret_text import Secret
 
 #: What a query (funds, card state, activity) comes back with when there is no response to it.
 FundsResponse: TypeAlias = Funds | Failure

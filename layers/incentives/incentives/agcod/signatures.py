@@ -7,7 +7,7 @@ import hmac
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from incentives.domain.accounts.account import Secret
+    from incentives.domain.secret_text import Secret
 
 #: Lines of a SigV4 string to sign: algorithm, date, scope, hash.
 _LINES = 4

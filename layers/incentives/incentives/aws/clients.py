@@ -1,59 +1,38 @@
-"""How AWS is called: the clients' limits, and whether a failed write may have taken effect all the same."""
+"""How AWS is called: the clients' limits, its errors as ours, and whether a failed write may have taken effect."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from functools import cache
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Mapping
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any, Final
 
-import botocore.session
+import boto3
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
-from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from incentives import __version__
+from incentives.domain.errors import GatewayError, LedgerUnavailable
 
-#: A low-level client of botocore, or what makes one: their classes come into being at run time.
-AwsClient: TypeAlias = Any
-
-#: A function of 25 s cannot wait a minute for DynamoDB. A third of a call's CPU would go into checking what we have
-#: built ourselves, which AWS checks again, and into telling AWS on what the call was made: both are left out.
+#: A function of 25 s cannot wait a minute for DynamoDB.
 CLIENT_CONFIG: Final = Config(
     connect_timeout=1,
     read_timeout=3,
     retries={"total_max_attempts": 3, "mode": "standard"},
     tcp_keepalive=True,
-    parameter_validation=False,
-    user_agent=f"incentives-gateway/{__version__}",
+    user_agent_extra=f"incentives-gateway/{__version__}",
 )
 
+if TYPE_CHECKING:
+    # Its stubs know the class of each service's client.
+    make_client = boto3.client
+else:
 
-#: botocore's names of the services that are called.
-SERVICES: Final = ("dynamodb", "events", "kms", "s3", "secretsmanager", "sesv2", "sns", "sqs", "stepfunctions")
-
-
-class _Loader(Loader):
-    """Reads botocore's models of services, and knows by itself which there are.
-
-    To find out, botocore looks twice into each folder of all four hundred: a fifth of the time to make a client.
-    """
-
-    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's own signature
-        return [*SERVICES]
-
-
-@cache
-def _session() -> botocore.session.Session:
-    session = botocore.session.get_session()
-    session.register_component("data_loader", _Loader())
-    return session
-
-
-def make_client(service: str, config: Config) -> AwsClient:
-    """A low-level client: boto3's own, without boto3, which would load its resources and the transfer of files too."""
-    return _session().create_client(service, config=config)
+    def make_client(service: str, config: Config = CLIENT_CONFIG) -> BaseClient:
+        """A client of an AWS service, with our limits."""
+        return boto3.client(service, config=config)
 
 
 #: botocore has two errors outside its tree: a response that it cannot parse is one of them.
@@ -72,7 +51,7 @@ class DoubtWatch:
     word may be "throttled" although its first try, whose response was lost, took effect.
     """
 
-    def __init__(self, client: AwsClient, *operations: str) -> None:
+    def __init__(self, client: BaseClient, *operations: str) -> None:
         self._state = threading.local()
         service = client.meta.service_model.service_id.hyphenize()
         for operation in operations:
@@ -117,3 +96,28 @@ def error_code(error: BaseException) -> str:
 def response_of(error: BaseException) -> Mapping[str, Any]:
     """What AWS said with an error; nothing where it said nothing. A time-out's `response` is None, not missing."""
     return error.response if isinstance(error, ClientError) else {}
+
+
+def condition_failed(error: BaseException) -> bool:
+    """Whether DynamoDB did not write because the write's condition does not hold."""
+    return error_code(error) == "ConditionalCheckFailedException"
+
+
+class AwsErrors(ContextDecorator):
+    """Raises one of our errors, made from AWS's code, for one of AWS's: around a call, or as a method's decorator."""
+
+    def __init__(self, ours: Callable[[str], GatewayError]) -> None:
+        self._ours = ours
+
+    def __enter__(self) -> None:
+        """Nothing happens until an error does."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Other errors go on as they are."""
+        if isinstance(error, AWS_ERRORS):
+            raise self._ours(error_code(error)) from error
+
+
+def unavailable(what: str, *, in_doubt: bool = False) -> AwsErrors:
+    """AWS's errors as `LedgerUnavailable`, which says what could not be done."""
+    return AwsErrors(lambda code: LedgerUnavailable(f"{what} ({code})", in_doubt=in_doubt))

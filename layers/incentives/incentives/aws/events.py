@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AWS_ERRORS, error_code
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
     from incentives.domain.events import Event
 
 SOURCE: Final = "incentives-gateway"
@@ -32,7 +34,7 @@ class NotPublished(Exception):  # noqa: N818 - says what happened
 class EventBridgeBus:
     """`Bus` on one EventBridge event bus."""
 
-    def __init__(self, client: AwsClient, bus: str) -> None:
+    def __init__(self, client: EventBridgeClient, bus: str) -> None:
         self._client = client
         self._bus = bus
 
@@ -42,19 +44,20 @@ class EventBridgeBus:
         Raises:
             NotPublished: names the events that did not get there: a call can half succeed.
         """
-        entries = [
-            {
-                "Source": SOURCE,
-                "DetailType": event.type,
-                "Time": event.time,
-                "Resources": [event.event_id],
-                "Detail": json.dumps(event.detail, separators=(",", ":")),
-                "EventBusName": self._bus,
-            }
-            for event in events
-        ]
         try:
-            response = self._client.put_events(Entries=entries)
+            response = self._client.put_events(
+                Entries=[
+                    {
+                        "Source": SOURCE,
+                        "DetailType": event.type,
+                        "Time": event.time,
+                        "Resources": [event.event_id],
+                        "Detail": json.dumps(event.detail, separators=(",", ":")),
+                        "EventBusName": self._bus,
+                    }
+                    for event in events
+                ]
+            )
         except AWS_ERRORS as error:
             raise NotPublished([event.event_id for event in events], error_code(error)) from error
         if response.get("FailedEntryCount"):

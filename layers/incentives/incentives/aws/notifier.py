@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AWS_ERRORS, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
 
 
 class SesAndSnsNotifier:
     """`Notifier` on SES and SNS.
 
     Args:
-        ses: a low-level SESv2 client, made only when it is first needed.
-        sns: a low-level SNS client, likewise.
+        ses: a client, made only when it is first needed.
+        sns: likewise.
         sender: a verified identity; None if mail is not set up.
         topic_arn: the operators' topic.
     """
 
     def __init__(
-        self, ses: Callable[[], AwsClient], sns: Callable[[], AwsClient], *, sender: str | None, topic_arn: str
+        self, ses: Callable[[], SESV2Client], sns: Callable[[], SNSClient], *, sender: str | None, topic_arn: str
     ) -> None:
         self._ses = ses
         self._sns = sns

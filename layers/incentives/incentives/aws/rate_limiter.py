@@ -28,9 +28,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code, response_of
+from botocore.exceptions import ClientError
+
+from incentives.aws.clients import condition_failed, response_of, unavailable
+from incentives.aws.items import Expression, decode, encode
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.rate_limit import (
     ALLOWANCE_MILLISECONDS,
@@ -44,6 +47,9 @@ from incentives.domain.rate_limit import (
     slower,
     to_milliseconds,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 #: Of the attributes that tell when a call which a key signs last took its permit; the key's print follows.
 USED: Final = "used"
@@ -94,7 +100,6 @@ class DynamoDbRateLimiter:
     """`RateLimiter` on one DynamoDB table.
 
     Args:
-        client: a low-level DynamoDB client.
         table: the table's name.
         pace: of each account.
         now: aware UTC.
@@ -103,7 +108,7 @@ class DynamoDbRateLimiter:
 
     def __init__(
         self,
-        client: AwsClient,
+        client: DynamoDBClient,
         table: str,
         *,
         pace: Pace,
@@ -249,6 +254,8 @@ class DynamoDbRateLimiter:
             too_far.append((free_at, free_at - ahead))
         return max(too_far, default=None)
 
+    # No permit, no call: nothing was written that counts.
+    @unavailable("the pace could not be kept")
     def _update(
         self, account: str, updates: list[str], conditions: list[str], values: Mapping[str, int]
     ) -> tuple[bool, _Item]:
@@ -262,17 +269,16 @@ class DynamoDbRateLimiter:
         try:
             response = self._client.update_item(
                 TableName=self._table,
-                Key={"id": {"S": account}},
+                Key=encode({"id": account}),
                 UpdateExpression="SET " + ", ".join(updates),
                 ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in values.items()},
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **Expression(**values).arguments,
             )
-        except AWS_ERRORS as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                # No permit, no call: nothing was written that counts.
-                raise LedgerUnavailable(f"the pace could not be kept ({error_code(error)})", in_doubt=False) from error
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
             seen = _read(account, response_of(error).get("Item") or {})
             return False, self._see(account, seen, seen.clockAt)
         seen = _read(account, response.get("Attributes") or {})
@@ -299,12 +305,12 @@ def _slowed_as(seen: _Item) -> tuple[str, dict[str, int]]:
 
 
 def _read(account: str, attributes: Mapping[str, Any]) -> _Item:
-    try:
-        return _Item(**{name: int(attributes[name]["N"]) for name in _NAMES if name in attributes})
-    except (KeyError, ValueError):
+    numbers = {name: number for name, number in decode(attributes).items() if name in _NAMES}
+    if not all(type(number) is int for number in numbers.values()):
         raise LedgerUnavailable(
             f"the pacer's item of account {account!r} holds no number; deleting it starts the pace anew", in_doubt=False
-        ) from None
+        )
+    return _Item(**numbers)
 
 
 _NAMES: Final = tuple(each.name for each in fields(_Item))

@@ -10,53 +10,50 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AwsErrors
 from incentives.domain.errors import VaultUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
 
 
 class KmsVault:
     """`Vault` on one KMS key.
 
     Args:
-        client: a low-level KMS client, made only when it is first needed.
+        client: a client, made only when it is first needed.
         key_id: id, ARN or alias of a symmetric key.
     """
 
-    def __init__(self, client: Callable[[], AwsClient], key_id: str) -> None:
+    def __init__(self, client: Callable[[], KMSClient], key_id: str) -> None:
         self._client = client
         self._key_id = key_id
 
+    @AwsErrors(lambda code: VaultUnavailable(f"the request could not be sealed ({code})"))
     def encrypt(self, key_hash: str, members: Mapping[str, Any]) -> str:
-        """Encrypt members of an order that must not be readable at rest.
+        """Encrypt fields of a request that must not be readable at rest.
 
         Raises:
             VaultUnavailable: KMS did not do it; nothing was sent or written.
         """
-        try:
-            response = self._client().encrypt(
-                KeyId=self._key_id,
-                Plaintext=json.dumps(dict(members), separators=(",", ":")).encode(),
-                EncryptionContext={"order": key_hash},
-            )
-        except AWS_ERRORS as error:
-            raise VaultUnavailable(f"the request could not be sealed ({error_code(error)})") from error
+        response = self._client().encrypt(
+            KeyId=self._key_id,
+            Plaintext=json.dumps(dict(members), separators=(",", ":")).encode(),
+            EncryptionContext={"order": key_hash},
+        )
         return base64.b64encode(response["CiphertextBlob"]).decode("ascii")
 
+    @AwsErrors(lambda code: VaultUnavailable(f"the request could not be unsealed ({code})"))
     def decrypt(self, key_hash: str, encrypted: str) -> dict[str, Any]:
         """The inverse of `encrypt`.
 
         Raises:
             VaultUnavailable: KMS did not do it.
         """
-        try:
-            response = self._client().decrypt(
-                KeyId=self._key_id,
-                CiphertextBlob=base64.b64decode(encrypted),
-                EncryptionContext={"order": key_hash},
-            )
-        except AWS_ERRORS as error:
-            raise VaultUnavailable(f"the request could not be unsealed ({error_code(error)})") from error
+        response = self._client().decrypt(
+            KeyId=self._key_id, CiphertextBlob=base64.b64decode(encrypted), EncryptionContext={"order": key_hash}
+        )
         members: dict[str, Any] = json.loads(response["Plaintext"])
         return members

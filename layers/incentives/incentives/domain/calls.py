@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 
 if TYPE_CHECKING:
-    from incentives.domain.accounts.account import Secret
     from incentives.domain.money import Money
+    from incentives.domain.secret_text import Secret
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome | ReversalOutcome)
 

@@ -12,38 +12,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from incentives.domain.secret_text import Secret
+
 if TYPE_CHECKING:
     from incentives.domain.money import Money
 
 
-class ClaimCode:
-    """A gift card's claim code: it lives in memory and in the one HTTP response that delivers it.
+class ClaimCode(Secret):
+    """A gift card's claim code: it lives in memory and in the one HTTP response that delivers it."""
 
-    Text conversion never shows it, so that a log line, a traceback or an f-string cannot leak it.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The code itself. Call it only where the response to the caller is built."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "ClaimCode(***)"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ClaimCode) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __reduce__(self) -> str:
-        raise TypeError("a claim code is never serialised")
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from incentives.domain.accounts.account import Account, Secret
 from incentives.domain.caller_fields import CARD_NUMBER, sent_with
 from incentives.domain.calls import Call
 from incentives.domain.errors import AccountUnusable
 from incentives.domain.operations import Operation
+from incentives.domain.secret_text import Secret
 
 if TYPE_CHECKING:
+    from incentives.domain.accounts.account import Account
     from incentives.domain.money import Money
     from incentives.domain.single_requests.record import Record
     from incentives.usecases.dependencies import Dependencies

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
-from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.account import Account
 from incentives.domain.accounts.alerts import Standing
 from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
@@ -34,6 +34,7 @@ from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import KeptPage
 from incentives.domain.recovery.rules import Reissue
+from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record
 
 

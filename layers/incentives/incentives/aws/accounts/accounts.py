@@ -12,19 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AwsErrors
 from incentives.domain.accounts.account import ACCOUNT_NAME, SECRET_KEPT_FOR, Account
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.keys.account_secret import read_secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
 class SecretsManagerAccounts:
     """`Accounts` on Secrets Manager.
 
     Args:
-        client: a low-level Secrets Manager client, made only when it is first needed.
+        client: a client, made only when it is first needed.
         prefix: of the secrets' names.
         now: aware UTC.
         note_refusal: keeps that Amazon refused a key: account, print of the key. May raise `LedgerUnavailable`.
@@ -32,7 +35,7 @@ class SecretsManagerAccounts:
 
     def __init__(
         self,
-        client: Callable[[], AwsClient],
+        client: Callable[[], SecretsManagerClient],
         prefix: str,
         *,
         now: Callable[[], datetime],
@@ -56,7 +59,9 @@ class SecretsManagerAccounts:
         kept = self._cache.get(name)
         if kept is not None and not fresh and self._now() - kept[0] < SECRET_KEPT_FOR:
             return kept[1]
-        account = read_version(name, self._fetch(name))
+        with unreadable(name):
+            response = self._client().get_secret_value(SecretId=f"{self._prefix}/{name}", VersionStage="AWSCURRENT")
+        account = read_version(name, response)
         self._cache[name] = (self._now(), account)
         return account
 
@@ -75,24 +80,18 @@ class SecretsManagerAccounts:
         if key is not None:
             self._note_refusal(name, key)
 
-    def _fetch(self, name: str) -> Mapping[str, Any]:
-        try:
-            response: Mapping[str, Any] = self._client().get_secret_value(
-                SecretId=f"{self._prefix}/{name}", VersionStage="AWSCURRENT"
-            )
-        except AWS_ERRORS as error:
-            raise unreadable(name, error) from error
-        return response
 
+def unreadable(name: str) -> AwsErrors:
+    """Why an account's secret could not be read or changed, as `AccountUnusable`."""
 
-def unreadable(name: str, error: BaseException) -> AccountUnusable:
-    """Why an account's secret could not be read or changed."""
-    code = error_code(error)
-    if code == "ResourceNotFoundException":
-        return AccountUnusable(name, "has no secret; an operator makes it with `make put-keys`")
-    if code == "InvalidRequestException":
-        return AccountUnusable(name, "has a secret that is marked for deletion; an operator restores it")
-    return AccountUnusable(name, f"has a secret that cannot be read ({code})")
+    def why(code: str) -> AccountUnusable:
+        if code == "ResourceNotFoundException":
+            return AccountUnusable(name, "has no secret; an operator makes it with `make put-keys`")
+        if code == "InvalidRequestException":
+            return AccountUnusable(name, "has a secret that is marked for deletion; an operator restores it")
+        return AccountUnusable(name, f"has a secret that cannot be read ({code})")
+
+    return AwsErrors(why)
 
 
 def read_version(name: str, response: Mapping[str, Any]) -> Account:

@@ -11,17 +11,21 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final, Literal
 
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AwsErrors, error_code
 from incentives.domain.bulk_orders.bulk_order import BulkOrder, Download, FileFormat, Upload
 from incentives.domain.bulk_orders.rows import Row, decode_rows
 from incentives.domain.errors import OrderUnavailable
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 #: A hundred thousand rows are written in one go. Only URLs of this style name the bucket's region: any other host would
-#: answer with a redirect, which a signed PUT does not survive.
+#: respond with a redirect, which a signed PUT does not survive.
 FILES_CONFIG: Final = Config(
     connect_timeout=2,
     read_timeout=20,
@@ -42,16 +46,20 @@ _IN_MEMORY_BYTES: Final = 16 * 1024 * 1024
 _NOT_THERE: Final = frozenset({"NoSuchKey", "404"})
 
 
+def _unavailable(done: str) -> AwsErrors:
+    return AwsErrors(lambda code: OrderUnavailable(f"the order's file could not be {done} ({code})"))
+
+
 class S3OrderFiles:
     """`OrderFiles` on one S3 bucket.
 
     Args:
-        client: a low-level S3 client, made with `FILES_CONFIG` when first needed.
+        client: a client, made with `FILES_CONFIG` when first needed.
         bucket: the bucket's name.
         now: aware UTC.
     """
 
-    def __init__(self, client: Callable[[], AwsClient], bucket: str, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, client: Callable[[], S3Client], bucket: str, *, now: Callable[[], datetime]) -> None:
         self._client = client
         self._bucket = bucket
         self._now = now
@@ -63,17 +71,17 @@ class S3OrderFiles:
         url, expires_at = self._url("put_object", at, UPLOAD_FOR)
         return Upload(url=url, headers={"Content-Type": content_type}, expires_at=expires_at)
 
+    @_unavailable("read")
     def read_upload(self, order_id: str, bytes_max: int) -> bytes | None:
         """The file that was put; of a longer one, one byte more than the limit. None: there is none."""
         try:
             response = self._client().get_object(Bucket=self._bucket, Key=_name(order_id, "upload"))
-            with response["Body"] as body:
-                data: bytes = body.read(bytes_max + 1)
-        except AWS_ERRORS as error:
+        except ClientError as error:
             if error_code(error) in _NOT_THERE:
                 return None
-            raise _unavailable("read", error) from error
-        return data
+            raise
+        with response["Body"] as body:
+            return body.read(bytes_max + 1)
 
     def write_rows(self, order_id: str, rows: Iterable[bytes]) -> str:
         """Write the checked rows, under a name that says what is in them: whoever has it finds no others."""
@@ -86,17 +94,15 @@ class S3OrderFiles:
             self._put(name, file, "application/jsonl")
         return name
 
+    @_unavailable("read")
     def read_rows(self, order: BulkOrder, numbers: range) -> Sequence[Row]:
         """Some rows that follow each other, by number from 0."""
         first, last = numbers.start * order.row_bytes, numbers.stop * order.row_bytes - 1
-        try:
-            response = self._client().get_object(
-                Bucket=self._bucket, Key=order.rows_name, Range=f"bytes={first}-{last}"
-            )
-            with response["Body"] as body:
-                data = body.read()
-        except AWS_ERRORS as error:
-            raise _unavailable("read", error) from error
+        response = self._client().get_object(
+            Bucket=self._bucket, Key=order.rows_name or "", Range=f"bytes={first}-{last}"
+        )
+        with response["Body"] as body:
+            data = body.read()
         if len(data) != len(numbers) * order.row_bytes:
             raise OrderUnavailable("the order's rows could not be read (they are not as they were written)")
         return decode_rows(data, order.row_bytes)
@@ -118,25 +124,19 @@ class S3OrderFiles:
         url, expires_at = self._url("get_object", at, DOWNLOAD_FOR)
         return Download(url=url, expires_at=expires_at)
 
+    @_unavailable("written")
     def _put(self, name: str, file: IO[bytes], content_type: str) -> None:
         file.seek(0)
-        try:
-            self._client().put_object(Bucket=self._bucket, Key=name, Body=file, ContentType=content_type)
-        except AWS_ERRORS as error:
-            raise _unavailable("written", error) from error
+        self._client().put_object(Bucket=self._bucket, Key=name, Body=file, ContentType=content_type)
 
-    def _url(self, operation: str, at: dict[str, str], lasts: timedelta) -> tuple[str, datetime]:
+    @_unavailable("reached")
+    def _url(
+        self, operation: Literal["get_object", "put_object"], at: dict[str, str], lasts: timedelta
+    ) -> tuple[str, datetime]:
         expires_at = self._now() + lasts
-        try:
-            url: str = self._client().generate_presigned_url(operation, Params=at, ExpiresIn=int(lasts.total_seconds()))
-        except AWS_ERRORS as error:
-            raise _unavailable("reached", error) from error
+        url = self._client().generate_presigned_url(operation, Params=at, ExpiresIn=int(lasts.total_seconds()))
         return url, expires_at
 
 
 def _name(order_id: str, part: str) -> str:
     return f"orders/{order_id}/{part}"
-
-
-def _unavailable(done: str, error: BaseException) -> OrderUnavailable:
-    return OrderUnavailable(f"the order's file could not be {done} ({error_code(error)})")

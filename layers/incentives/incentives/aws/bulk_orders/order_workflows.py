@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AWS_ERRORS, error_code
 from incentives.domain.bulk_orders.bulk_order import Started
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 
 class StepFunctionsOrderWorkflows:
     """`OrderWorkflows` on one state machine.
 
     Args:
-        client: a low-level Step Functions client, made only when it is first needed.
+        client: a client, made only when it is first needed.
         state_machine_arn: the workflow.
     """
 
-    def __init__(self, client: Callable[[], AwsClient], state_machine_arn: str) -> None:
+    def __init__(self, client: Callable[[], SFNClient], state_machine_arn: str) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
@@ -30,6 +34,6 @@ class StepFunctionsOrderWorkflows:
                 input=json.dumps({"orderId": order_id, "round": round_number}),
             )
         except AWS_ERRORS as error:
-            # For one that still runs, AWS answers as it did the first time: this one has ended.
+            # For one that still runs, AWS responds as it did the first time: this one has ended.
             return Started.ENDED if error_code(error) == "ExecutionAlreadyExists" else Started.FAILED
         return Started.RUNNING

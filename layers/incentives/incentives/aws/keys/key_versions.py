@@ -5,17 +5,21 @@ Every move of a label names the version that it leaves, so it happens once, whoe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
 
 from incentives.aws.accounts.accounts import read_version, unreadable
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AwsErrors, error_code
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.keys.rotation import Labels
 
 if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
     from incentives.domain.accounts.account import Account
 
 CURRENT: Final = "AWSCURRENT"
@@ -30,11 +34,11 @@ class SecretsManagerVersions:
     """`KeyVersions` on Secrets Manager.
 
     Args:
-        client: a low-level Secrets Manager client, made only when it is first needed.
+        client: a client, made only when it is first needed.
         prefix: of the secrets' names.
     """
 
-    def __init__(self, client: Callable[[], AwsClient], prefix: str) -> None:
+    def __init__(self, client: Callable[[], SecretsManagerClient], prefix: str) -> None:
         self._client = client
         self._prefix = prefix
 
@@ -47,33 +51,29 @@ class SecretsManagerVersions:
         """
         if not ACCOUNT_NAME.fullmatch(name):
             raise InvalidInput("account", "must be 1 to 63 lower-case letters, digits, hyphens or underscores")
-        try:
-            response = self._client().describe_secret(SecretId=self._id(name))
-        except AWS_ERRORS as error:
-            raise unreadable(name, error) from error
+        with unreadable(name):
+            # The stubs take for granted what AWS leaves out.
+            response: Mapping[str, Any] = self._client().describe_secret(SecretId=self._id(name))
         if response.get("DeletedDate"):
             raise AccountUnusable(name, "has a secret that is marked for deletion; an operator restores it")
         found = {
             label: version for version, labels in (response.get("VersionIdsToStages") or {}).items() for label in labels
         }
-        changed_at = response.get("LastChangedDate")
         return Labels(
             found.get(CURRENT),
             found.get(PENDING),
             found.get(PREVIOUS),
-            changed_at.astimezone(UTC) if isinstance(changed_at, datetime) else None,
+            response["LastChangedDate"].astimezone(UTC) if response.get("LastChangedDate") else None,
         )
 
     def read(self, name: str, version: str) -> Account:
         """Read the keys of one version.
 
         Raises:
-            AccountUnusable: names the member that is missing or wrong; or the version cannot be read.
+            AccountUnusable: names the field that is missing or wrong; or the version cannot be read.
         """
-        try:
+        with unreadable(name):
             response = self._client().get_secret_value(SecretId=self._id(name), VersionId=version)
-        except AWS_ERRORS as error:
-            raise unreadable(name, error) from error
         return read_version(name, response)
 
     def make_current(self, name: str, version: str, *, instead_of: str) -> bool:
@@ -106,13 +106,13 @@ class SecretsManagerVersions:
         self._move(name, PENDING, RemoveFromVersionId=version)
 
     def _move(self, name: str, label: str, **versions: str) -> bool:
-        try:
-            self._client().update_secret_version_stage(SecretId=self._id(name), VersionStage=label, **versions)
-        except AWS_ERRORS as error:
-            code = error_code(error)
-            if code in _MOVED:
-                return False
-            raise AccountUnusable(name, f"has a secret whose labels cannot be moved ({code})") from error
+        with AwsErrors(lambda code: AccountUnusable(name, f"has a secret whose labels cannot be moved ({code})")):
+            try:
+                self._client().update_secret_version_stage(SecretId=self._id(name), VersionStage=label, **versions)
+            except ClientError as error:
+                if error_code(error) in _MOVED:
+                    return False
+                raise
         return True
 
     def _id(self, name: str) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import AWS_ERRORS, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 #: A start that took effect before, or a name that a closed execution keeps for 90 days: in either case it has run.
 _STARTED_BEFORE = frozenset({"ExecutionAlreadyExists"})
@@ -15,11 +19,11 @@ class StepFunctionsRecoveries:
     """`Recoveries` on one state machine.
 
     Args:
-        client: a low-level Step Functions client, made only when it is first needed.
+        client: a client, made only when it is first needed.
         state_machine_arn: the recovery workflow.
     """
 
-    def __init__(self, client: Callable[[], AwsClient], state_machine_arn: str) -> None:
+    def __init__(self, client: Callable[[], SFNClient], state_machine_arn: str) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient
+from incentives.aws.clients import AWS_ERRORS
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 #: SQS delays no message longer.
 DELAY_SECONDS_MAX: Final = 900
@@ -17,11 +20,11 @@ class SqsBacklog:
     """`Backlog` on one queue.
 
     Args:
-        client: makes a low-level SQS client, when first needed.
+        client: makes a client, when first needed.
         queue_url: the queue.
     """
 
-    def __init__(self, client: Callable[[], AwsClient], queue_url: str) -> None:
+    def __init__(self, client: Callable[[], SQSClient], queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
 

@@ -1,6 +1,6 @@
 """The ledger in DynamoDB: one item per request, one per idempotency key, every write conditional.
 
-    try 1   condition holds, written, answer lost
+    try 1   condition holds, written, response lost
     try 2   (the SDK's) condition fails: the item has another status now, and our nonce: it was us
 
 That is why every write carries a nonce of its attempt and asks for the old item when its condition fails.
@@ -9,18 +9,20 @@ That is why every write carries a nonce of its attempt and asks for the old item
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, DoubtWatch, error_code, response_of
-from incentives.aws.items import Item, format_time, parse_time
+from botocore.exceptions import ClientError
+
+from incentives.aws.clients import AwsErrors, DoubtWatch, condition_failed, error_code, response_of, unavailable
+from incentives.aws.items import Expression, decode, encode, parse_time
 from incentives.aws.single_requests.record_items import (
     WAKE_PARTITIONS,
     attribute_name,
+    attribute_value,
     decode_key,
     decode_record,
-    encode_field,
     encode_key,
     encode_record,
     key_item_id,
@@ -31,6 +33,10 @@ from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTa
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
+
+    from incentives.aws.items import Item
     from incentives.domain.recovery.rules import Reissue
 
 _T = TypeVar("_T")
@@ -68,7 +74,7 @@ class _Refused:
         passing: another write was in the way: the conditions say nothing.
     """
 
-    items: tuple[Item | None, ...]
+    items: tuple[Mapping[str, Any] | None, ...]
     passing: bool
 
 
@@ -79,12 +85,11 @@ class DynamoDbLedger:
     two writes.
 
     Args:
-        client: a low-level DynamoDB client.
         table: the table's name.
         sleep: waits between two tries of a write that got into another's way, in seconds.
     """
 
-    def __init__(self, client: AwsClient, table: str, *, sleep: Callable[[float], None]) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, *, sleep: Callable[[float], None]) -> None:
         self._client = client
         self._table = table
         self._sleep = sleep
@@ -92,9 +97,8 @@ class DynamoDbLedger:
 
     def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
         """Write the key item and the first record in one transaction."""
-        key_item = encode_key(key) | {"nonce": {"S": nonce}}
-        item = encode_record(record) | {"nonce": {"S": nonce}}
-        actions = [_put_new(self._table, key_item), _put_new(self._table, item)]
+        item = encode_record(replace(record, nonce=nonce))
+        actions = [self._put_new(encode_key(replace(key, nonce=nonce))), self._put_new(item)]
 
         def send() -> Record | KeyTaken:
             refused = self._transact(actions, nonce)
@@ -103,7 +107,8 @@ class DynamoDbLedger:
             # A crowd with one key may be in each other's way for long: the first of them to be through decides.
             holder = refused.items[0] or self._read(key_item_id(key.key_hash), in_doubt=self._doubt.in_doubt)
             if holder is not None:
-                return decode_record(item) if holder["nonce"]["S"] == nonce else KeyTaken(decode_key(holder))
+                held = decode_key(holder)
+                return decode_record(item) if held.nonce == nonce else KeyTaken(held)
             if refused.passing:
                 raise _InTheWayError
             # Derived ids make this impossible, so somebody else wrote here.
@@ -126,18 +131,17 @@ class DynamoDbLedger:
 
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         """Carry out one conditional write and return the record as it now stands."""
-        update = _update(self._table, change, nonce)
+        update = self._update(change, nonce)
 
         def send() -> Record | Lost:
             try:
                 response = self._client.update_item(**update, ReturnValues="ALL_NEW")
-            except AWS_ERRORS as error:
-                code = error_code(error)
-                if code == "ConditionalCheckFailedException":
+            except ClientError as error:
+                if condition_failed(error):
                     return _lost_or_ours(response_of(error).get("Item"), nonce)
-                if code in _PASSING_ERRORS:
+                if error_code(error) in _PASSING_ERRORS:
                     raise _InTheWayError from error
-                raise self._unavailable(error) from error
+                raise
             if not response.get("Attributes"):
                 raise LedgerUnavailable("the ledger answered without the record", in_doubt=True)
             return decode_record(response["Attributes"])
@@ -146,10 +150,10 @@ class DynamoDbLedger:
 
     def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
         """Close the old generation and open the new one in one transaction."""
-        successor = encode_record(plan.successor) | {"nonce": {"S": nonce}}
-        actions = [{"Update": _update(self._table, plan.close, nonce)}, _put_new(self._table, successor)]
+        successor = encode_record(replace(plan.successor, nonce=nonce))
+        actions = [{"Update": self._update(plan.close, nonce)}, self._put_new(successor)]
         if plan.moves_key:
-            actions.append(_move_key(self._table, plan.successor))
+            actions.append(self._move_key(plan.successor))
 
         def send() -> Record | Lost:
             refused = self._transact(actions, nonce)
@@ -178,9 +182,8 @@ class DynamoDbLedger:
         for partition in WAKE_PARTITIONS:
             try:
                 response = self._query_open(
-                    partition,
+                    Expression(open=partition, now=now),
                     KeyConditionExpression="wakePartition = :open AND wakeAt <= :now",
-                    ExpressionAttributeValues={":now": {"S": format_time(now)}},
                     ProjectionExpression="wakeAt, id",
                     Limit=limit,
                 )
@@ -188,11 +191,12 @@ class DynamoDbLedger:
                 # What the others hold must not wait for it.
                 failures.append(failure)
                 continue
-            found += [(turn, item["wakeAt"]["S"], item["id"]["S"]) for turn, item in enumerate(response["Items"])]
+            items = map(decode, response["Items"])
+            found += [(turn, item["wakeAt"], item["id"]) for turn, item in enumerate(items)]
         if len(failures) == len(WAKE_PARTITIONS):
             raise failures[0]
         # The first of each partition, then the second of each: one that is full of what cannot be taken up would
-        # otherwise leave no room for the rest.
+        # otherwise leave no space for the rest.
         taken = sorted((wake_at, request_id) for _, wake_at, request_id in sorted(found)[:limit])
         return Due(tuple(request_id for _, request_id in taken), is_whole=not failures)
 
@@ -205,23 +209,20 @@ class DynamoDbLedger:
         counts, begun = [], list[datetime]()
         for response in self._pages_of_open():
             counts.append((response["Count"], response["ScannedCount"]))
-            begun += [parse_time(item[_SINCE]["S"]) for item in response["Items"] if _SINCE in item]
+            begun += [parse_time(item[_SINCE]) for item in map(decode, response["Items"]) if _SINCE in item]
         unknown, seen = (sum(each) for each in zip(*counts, strict=True))
         return OpenRequests(unknown=unknown, waiting=seen - unknown, oldest_unknown=min(begun, default=None))
 
-    def _pages_of_open(self) -> Iterator[dict[str, Any]]:
+    def _pages_of_open(self) -> Iterator[QueryOutputTypeDef]:
         for partition in WAKE_PARTITIONS:
+            expression = Expression(open=partition, recovering=Status.RECOVERING, reversing=Status.REVERSING)
+            status = expression.name(attribute_name("status"))
             start: dict[str, Any] = {}
             for _ in range(_PAGES_MAX):
                 response = self._query_open(
-                    partition,
+                    expression,
                     KeyConditionExpression="wakePartition = :open",
-                    FilterExpression="#status IN (:recovering, :reversing)",
-                    ExpressionAttributeNames={"#status": attribute_name("status")},
-                    ExpressionAttributeValues={
-                        ":recovering": {"S": Status.RECOVERING.value},
-                        ":reversing": {"S": Status.REVERSING.value},
-                    },
+                    FilterExpression=f"{status} IN (:recovering, :reversing)",
                     ProjectionExpression=_SINCE,
                     **start,
                 )
@@ -230,34 +231,25 @@ class DynamoDbLedger:
                     break
                 start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
-    def _query_open(self, partition: str, *, ExpressionAttributeValues: Item, **query: Any) -> dict[str, Any]:  # noqa: N803, ANN401 - DynamoDB's own names
-        values = {":open": {"S": partition}, **ExpressionAttributeValues}
-        try:
-            response: dict[str, Any] = self._client.query(
-                TableName=self._table, IndexName="by-wake", ExpressionAttributeValues=values, **query
-            )
-        except AWS_ERRORS as error:
-            raise _unreadable(error) from error
-        return response
+    @unavailable("the ledger could not be read")
+    def _query_open(self, expression: Expression, **query: Any) -> QueryOutputTypeDef:  # noqa: ANN401 - DynamoDB's own parameters
+        return self._client.query(TableName=self._table, IndexName="by-wake", **expression.arguments, **query)
 
-    def _read(self, item_id: str, *, in_doubt: bool = False) -> Item | None:
-        try:
-            response = self._client.get_item(TableName=self._table, Key={"id": {"S": item_id}}, ConsistentRead=True)
-        except AWS_ERRORS as error:
-            raise _unreadable(error, in_doubt=in_doubt) from error
-        item: Item | None = response.get("Item")
-        return item
+    def _read(self, item_id: str, *, in_doubt: bool = False) -> Mapping[str, Any] | None:
+        with unavailable("the ledger could not be read", in_doubt=in_doubt):
+            response = self._client.get_item(TableName=self._table, Key=encode({"id": item_id}), ConsistentRead=True)
+        return response.get("Item")
 
-    def _transact(self, actions: Sequence[Mapping[str, Any]], nonce: str) -> _Refused | None:
+    def _transact(self, actions: Sequence[Any], nonce: str) -> _Refused | None:
         """Return None when written."""
         try:
             self._client.transact_write_items(TransactItems=actions, ClientRequestToken=nonce)
-        except AWS_ERRORS as error:
+        except ClientError as error:
             reasons: list[dict[str, Any]] = response_of(error).get("CancellationReasons") or []
             codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
             passing = bool(codes & _PASSING_REASONS) or error_code(error) in _PASSING_ERRORS
             if not passing and _CONDITION_FAILED not in codes:
-                raise self._unavailable(error) from error
+                raise
             items = tuple(reason.get("Item") or None for reason in reasons) or (None,) * len(actions)
             return _Refused(items, passing)
         return None
@@ -268,117 +260,86 @@ class DynamoDbLedger:
         self._doubt.begin()
         for attempt in range(CONFLICT_TRIES_MAX):
             try:
-                return send()
+                with AwsErrors(self._not_written):
+                    return send()
             except _InTheWayError:
                 self._sleep(CONFLICT_WAIT_SECONDS * (attempt + 1))
         raise LedgerUnavailable("the ledger is busy with this request", in_doubt=self._doubt.in_doubt)
 
-    def _unavailable(self, error: BaseException) -> LedgerUnavailable:
-        return LedgerUnavailable(
-            f"the ledger could not be written ({error_code(error)})", in_doubt=self._doubt.in_doubt
-        )
+    def _not_written(self, code: str) -> LedgerUnavailable:
+        return LedgerUnavailable(f"the ledger could not be written ({code})", in_doubt=self._doubt.in_doubt)
 
+    def _put_new(self, item: Item) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(id)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
 
-def _unreadable(error: BaseException, *, in_doubt: bool = False) -> LedgerUnavailable:
-    return LedgerUnavailable(f"the ledger could not be read ({error_code(error)})", in_doubt=in_doubt)
+    def _move_key(self, successor: Record) -> dict[str, Any]:
+        """Let a key's item name another generation.
 
+        Its nonce stays that of whoever opened the first. Where it pointed needs no condition: the record that is closed
+        in the same transaction has no successor yet, so it is the newest.
+        """
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": encode({"id": key_item_id(successor.key_hash)}),
+                "UpdateExpression": "SET requestId = :successor",
+                "ConditionExpression": "attribute_exists(id)",
+                **Expression(successor=successor.request_id).arguments,
+            }
+        }
 
-def _put_new(table: str, item: Item) -> dict[str, Any]:
-    return {
-        "Put": {
-            "TableName": table,
-            "Item": item,
-            "ConditionExpression": "attribute_not_exists(id)",
+    def _update(self, change: Change, nonce: str) -> dict[str, Any]:
+        """The update of one change: its condition names the status and the epoch that it leaves."""
+        expression = Expression()
+        conditions = [_holds(expression, change.before, field) for field in ("status", "epoch", *change.requires)]
+        sets = [f"{expression.name('version')} = {expression.name('version')} + {expression.value(1)}"]
+        sets.append(f"{expression.name('nonce')} = {expression.value(nonce)}")
+        removes = []
+        changed = {attribute_name(field): attribute_value(change.after, field) for field in change.changed_fields}
+        # Also where it is there already: it may be the one of before there were ten.
+        changed["wakePartition"] = change.after.wake_at and wake_partition(change.after.request_id)
+        for attribute, value in changed.items():
+            name = expression.name(attribute)
+            if value is None:
+                removes.append(name)
+            else:
+                sets.append(f"{name} = {expression.value(value)}")
+        return {
+            "TableName": self._table,
+            "Key": encode({"id": change.before.request_id}),
+            "UpdateExpression": "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else ""),
+            "ConditionExpression": " AND ".join(conditions),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **expression.arguments,
         }
-    }
 
 
-def _move_key(table: str, successor: Record) -> dict[str, Any]:
-    """Let a key's item name another generation.
+def _holds(expression: Expression, record: Record, field: str) -> str:
+    """The condition that a field is still as it was read.
 
-    Its nonce stays that of whoever opened the first. Where it pointed needs no condition: the record that is closed in
-    the same transaction has no successor yet, so it is the newest.
+    A field at its default may also be absent: items of a time before the field existed lack its attribute, and reading
+    them gives the default too.
     """
-    return {
-        "Update": {
-            "TableName": table,
-            "Key": {"id": {"S": key_item_id(successor.key_hash)}},
-            "UpdateExpression": "SET requestId = :successor",
-            "ConditionExpression": "attribute_exists(id)",
-            "ExpressionAttributeValues": {":successor": {"S": successor.request_id}},
-        }
-    }
+    value = attribute_value(record, field)
+    name = expression.name(attribute_name(field))
+    if value is None:
+        return f"attribute_not_exists({name})"
+    same = f"{name} = {expression.value(value)}"
+    return f"({same} OR attribute_not_exists({name}))" if getattr(record, field) == _DEFAULTS.get(field) else same
 
 
-def _lost_or_ours(item: Item | None, nonce: str) -> Record | Lost:
+def _lost_or_ours(item: Mapping[str, Any] | None, nonce: str) -> Record | Lost:
     if item is None:
         return Lost(None)
     current = decode_record(item)
     return current if current.nonce == nonce else Lost(current)
-
-
-def _update(table: str, change: Change, nonce: str) -> dict[str, Any]:
-    """The update of one change: its condition names the status and the epoch that it leaves."""
-    expression = _Expression()
-    conditions = [expression.holds(change.before, field) for field in ("status", "epoch", *change.requires)]
-    sets = [f"{expression.name('version')} = {expression.name('version')} + {expression.value({'N': '1'})}"]
-    sets.append(f"{expression.name('nonce')} = {expression.value({'S': nonce})}")
-    removes = []
-    for field in change.changed_fields:
-        attribute = encode_field(change.after, field)
-        name = expression.name(attribute_name(field))
-        if attribute is None:
-            removes.append(name)
-        else:
-            sets.append(f"{name} = {expression.value(attribute)}")
-    if change.after.wake_at is None:
-        removes.append(expression.name("wakePartition"))
-    else:
-        # Also where it is there already: it may be the one of before there were ten.
-        partition = wake_partition(change.after.request_id)
-        sets.append(f"{expression.name('wakePartition')} = {expression.value({'S': partition})}")
-    text = "SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else "")
-    return {
-        "TableName": table,
-        "Key": {"id": {"S": change.before.request_id}},
-        "UpdateExpression": text,
-        "ConditionExpression": " AND ".join(conditions),
-        "ExpressionAttributeNames": expression.names,
-        "ExpressionAttributeValues": expression.values,
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-
-
-class _Expression:
-    """Collects the names and values of an expression: every name is a placeholder, so that none is a reserved word."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
-
-    def name(self, attribute: str) -> str:
-        placeholder = f"#{attribute}"
-        self.names[placeholder] = attribute
-        return placeholder
-
-    def value(self, attribute: Mapping[str, Any]) -> str:
-        placeholder = f":v{len(self.values)}"
-        self.values[placeholder] = attribute
-        return placeholder
-
-    def holds(self, record: Record, field: str) -> str:
-        """The condition that a field is still as it was read.
-
-        A field at its default may also be absent: items of a time before the field existed lack its attribute, and
-        reading them gives the default too.
-        """
-        attribute = encode_field(record, field)
-        name = self.name(attribute_name(field))
-        if attribute is None:
-            return f"attribute_not_exists({name})"
-        same = f"{name} = {self.value(attribute)}"
-        return f"({same} OR attribute_not_exists({name}))" if getattr(record, field) == _DEFAULTS.get(field) else same
 
 
 #: What reading an item gives for a field whose attribute it lacks.

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from incentives.aws.clients import AWS_ERRORS, AwsClient, error_code
+from incentives.aws.clients import unavailable
+from incentives.aws.items import encode
 from incentives.aws.single_requests.record_items import decode_key, decode_record, key_item_id
 from incentives.domain.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from incentives.aws.items import Item
     from incentives.domain.single_requests.record import KeyItem, Record
 
@@ -25,12 +28,11 @@ class DynamoDbRecords:
     """`Records` on the ledger's table.
 
     Args:
-        client: a low-level DynamoDB client.
         table: the table's name.
         sleep: waits before keys that were left unread are asked for again, in seconds.
     """
 
-    def __init__(self, client: AwsClient, table: str, *, sleep: Callable[[float], None]) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, *, sleep: Callable[[float], None]) -> None:
         self._client = client
         self._table = table
         self._sleep = sleep
@@ -53,20 +55,16 @@ class DynamoDbRecords:
         keys = map(decode_key, self._items([key_item_id(each) for each in key_hashes]))
         return {key.key_hash: key for key in keys}
 
-    def _items(self, item_ids: Sequence[str]) -> Iterator[Item]:
+    def _items(self, item_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         ids = list(dict.fromkeys(item_ids))
         for start in range(0, len(ids), BATCH_GET_MAX):
-            yield from self._batch([{"id": {"S": each}} for each in ids[start : start + BATCH_GET_MAX]])
+            yield from self._batch([encode({"id": each}) for each in ids[start : start + BATCH_GET_MAX]])
 
-    def _batch(self, keys: Sequence[Item]) -> Iterator[Item]:
-        asked: Mapping[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
+    def _batch(self, keys: Sequence[Item]) -> Iterator[Mapping[str, Any]]:
+        asked: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
         for number in range(UNPROCESSED_TRIES_MAX):
-            try:
+            with unavailable("the ledger could not be read"):
                 response = self._client.batch_get_item(RequestItems=asked)
-            except AWS_ERRORS as error:
-                raise LedgerUnavailable(
-                    f"the ledger could not be read ({error_code(error)})", in_doubt=False
-                ) from error
             yield from response["Responses"].get(self._table, ())
             asked = response.get("UnprocessedKeys") or {}
             if not asked:

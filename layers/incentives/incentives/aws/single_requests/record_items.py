@@ -2,10 +2,9 @@
 
 What the ledger keeps, and every other ledger keeps alike:
 
-- Times to the millisecond, cut off and not rounded, as RFC 3339 UTC of fixed width, so that they sort as text.
+- Times as text, numbers and what is absent as `incentives.aws.items` has them.
 - Amounts with all decimals of their currency.
 - Options in the order and with the digits that the caller wrote: a repeat sends Amazon the same bytes.
-- Absent fields, empty texts and empty options as absent attributes.
 
 `wakePartition` and `wakeAt` exist only on open records, which keeps the index that the sweep reads as small as what it
 has to do. It has ten partitions, over which records are spread by the hash of their ids: each takes some 500 requests a
@@ -16,14 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import datetime
 from decimal import Decimal
-from enum import Enum
+from functools import partial
 from typing import Any, Final
 
-from incentives.aws.items import Attribute, Item, format_time, parse_time
+from incentives.aws.items import Item, decode, encode, format_time, parse_time
 from incentives.domain.calls import Evidence
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.operations import Operation
@@ -37,9 +35,6 @@ _WAKE_PARTITIONS: Final = 10
 #: its next write, which the sweep makes if nobody else does.
 WAKE_PARTITIONS: Final = (*(f"open#{number}" for number in range(_WAKE_PARTITIONS)), "open")
 
-_ERROR_FIELDS: Final = tuple(each.name for each in fields(AmazonError))
-_EVIDENCE_FIELDS: Final = tuple(each.name for each in fields(Evidence))
-
 
 def key_item_id(key_hash: str) -> str:
     """The table's key of an idempotency key's item. No request id holds a `#`."""
@@ -52,42 +47,19 @@ def wake_partition(request_id: str) -> str:
     return WAKE_PARTITIONS[int.from_bytes(digest[:4], "big") % _WAKE_PARTITIONS]
 
 
-def _text(value: str) -> Attribute:
-    return {"S": str(value.value) if isinstance(value, Enum) else value}
-
-
-def _number(value: int | Decimal) -> Attribute:
-    # DynamoDB drops trailing zeros anyway: written without them, an item is what will be read.
-    return {"N": f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)}
-
-
-def _flag(value: bool) -> Attribute:  # noqa: FBT001 - an encoder takes its value and nothing else
-    return {"BOOL": value}
-
-
-def _moment(value: datetime) -> Attribute:
-    return {"S": format_time(value)}
-
-
-def _document(value: Mapping[str, Any]) -> Attribute:
+def _document(value: Mapping[str, Any]) -> str:
     # `default`: evidence of an odd type becomes text; it must not keep a record from being written.
-    return {"S": json.dumps(value, separators=(",", ":"), sort_keys=True, default=str)}
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, default=str)
 
 
-def _error(value: AmazonError) -> Attribute:
-    return _document({name: part for name in ("code", "type", "message") if (part := getattr(value, name)) is not None})
+def _parts(value: AmazonError | Evidence) -> str:
+    return _document({each.name: part for each in fields(value) if (part := getattr(value, each.name)) is not None})
 
 
-def _evidence(value: Evidence) -> Attribute:
-    return _document({name: part for name in _EVIDENCE_FIELDS if (part := getattr(value, name)) is not None})
-
-
-def _lines(value: tuple[str, ...]) -> Attribute:
-    return {"L": [{"S": line} for line in value]}
-
-
-def _options(value: Mapping[str, Any]) -> Attribute:
-    return {"S": _json(value)}
+def _from_parts(kind: type[AmazonError | Evidence], text: str) -> AmazonError | Evidence:
+    # A version of tomorrow may have written more, and a deployment be rolled back.
+    known = {each.name for each in fields(kind)}
+    return kind(**{name: part for name, part in json.loads(text).items() if name in known})
 
 
 def _json(value: object) -> str:
@@ -105,154 +77,133 @@ def _json(value: object) -> str:
             raise TypeError(f"the ledger keeps no {type(value).__name__}")
 
 
-def _read_error(attribute: Attribute) -> AmazonError:
-    return AmazonError(**_known(attribute, _ERROR_FIELDS))
+#: Fields that stand as JSON text.
+_DOCUMENTS: Final[dict[str, Callable[[Any], str]]] = {
+    "details": _json,
+    "refusal": _parts,
+    "error": _parts,
+    "evidence": _parts,
+}
 
-
-def _read_evidence(attribute: Attribute) -> Evidence:
-    return Evidence(**_known(attribute, _EVIDENCE_FIELDS))
-
-
-def _known(attribute: Attribute, names: Collection[str]) -> dict[str, Any]:
-    # A version of tomorrow may have written more, and a deployment be rolled back.
-    return {name: part for name, part in json.loads(attribute["S"]).items() if name in names}
-
-
-_Codec = tuple[str, Callable[[Any], Attribute], Callable[[Attribute], Any]]
-
-
-def _enum(name: str, kind: type[Enum]) -> _Codec:
-    return name, _text, lambda a: kind(a["S"])
-
-
-def _str(name: str) -> _Codec:
-    return name, _text, lambda a: a["S"]
-
-
-def _int(name: str) -> _Codec:
-    return name, _number, lambda a: int(a["N"])
-
-
-def _bool(name: str) -> _Codec:
-    return name, _flag, lambda a: a["BOOL"]
-
-
-def _time(name: str) -> _Codec:
-    return name, _moment, lambda a: parse_time(a["S"])
-
-
-#: Field of `Record` -> attribute name, encoder, decoder. `value` and the indexes' attributes are written beside it.
-_CODECS: Final[dict[str, _Codec]] = {
-    "request_id": _str("id"),
-    "operation": _enum("operation", Operation),
-    "account": _str("account"),
-    "partner_id": _str("partnerId"),
-    "key_hash": _str("keyHash"),
-    "status": _enum("status", Status),
-    "intent": _enum("intent", Intent),
-    "created_at": _time("createdAt"),
-    "updated_at": _time("updatedAt"),
-    "epoch": _int("epoch"),
-    "version": _int("version"),
-    "nonce": _str("nonce"),
-    "generation": _int("generation"),
-    "renewals": _int("renewals"),
-    "replaces": _str("replaces"),
-    "replaced_by": _str("replacedBy"),
-    "details": ("options", _options, lambda a: json.loads(a["S"], parse_float=Decimal)),
-    "encrypted": _str("encrypted"),
-    "subject": _str("subject"),
-    "caller": _str("caller"),
-    "attempts": _int("attempts"),
-    "in_flight": _bool("inFlight"),
-    "doubt": _bool("doubt"),
-    "first_sent_at": _time("firstSentAt"),
-    "last_sent_at": _time("lastSentAt"),
-    "first_unknown_at": _time("firstUnknownAt"),
-    "answered_at": _time("answeredAt"),
-    "card_seen": _bool("cardSeen"),
-    "gc_id": _str("gcId"),
-    "expires_at": _time("gcExpirationDate"),
-    "conflict": _enum("conflict", ConflictKind),
-    "cause": _enum("cause", Cause),
-    "reversal_attempts": _int("reversalAttempts"),
-    "last_reversal_sent_at": _time("lastReversalSentAt"),
-    "too_late": _enum("tooLate", TooLateStage),
-    "undone": _bool("undone"),
-    "no_such_request_at": _time("noSuchRequestAt"),
-    "phase_started_at": _time("phaseStartedAt"),
-    "wait_seconds": _int("waitSeconds"),
-    "due_at": _time("dueAt"),
-    "wake_at": _time("wakeAt"),
-    "deadline_at": _time("deadlineAt"),
-    "gave_up": _bool("gaveUp"),
-    "refusal": ("refusal", _error, _read_error),
-    "error": ("error", _error, _read_error),
-    "evidence": ("evidence", _evidence, _read_evidence),
-    "history": ("history", _lines, lambda a: tuple(line["S"] for line in a["L"])),
-    "case_file": _str("caseFile"),
-    "mailed_at": _time("mailedAt"),
+#: Field of `Record` -> name of its attribute, and what makes the field of its value. `value` and the indexes'
+#: attributes are written beside it.
+_FIELDS: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
+    "request_id": ("id", str),
+    "operation": ("operation", Operation),
+    "account": ("account", str),
+    "partner_id": ("partnerId", str),
+    "key_hash": ("keyHash", str),
+    "status": ("status", Status),
+    "intent": ("intent", Intent),
+    "created_at": ("createdAt", parse_time),
+    "updated_at": ("updatedAt", parse_time),
+    "epoch": ("epoch", int),
+    "version": ("version", int),
+    "nonce": ("nonce", str),
+    "generation": ("generation", int),
+    "renewals": ("renewals", int),
+    "replaces": ("replaces", str),
+    "replaced_by": ("replacedBy", str),
+    "details": ("options", lambda text: json.loads(text, parse_float=Decimal)),
+    "encrypted": ("encrypted", str),
+    "subject": ("subject", str),
+    "caller": ("caller", str),
+    "attempts": ("attempts", int),
+    "in_flight": ("inFlight", bool),
+    "doubt": ("doubt", bool),
+    "first_sent_at": ("firstSentAt", parse_time),
+    "last_sent_at": ("lastSentAt", parse_time),
+    "first_unknown_at": ("firstUnknownAt", parse_time),
+    "answered_at": ("answeredAt", parse_time),
+    "card_seen": ("cardSeen", bool),
+    "gc_id": ("gcId", str),
+    "expires_at": ("gcExpirationDate", parse_time),
+    "conflict": ("conflict", ConflictKind),
+    "cause": ("cause", Cause),
+    "reversal_attempts": ("reversalAttempts", int),
+    "last_reversal_sent_at": ("lastReversalSentAt", parse_time),
+    "too_late": ("tooLate", TooLateStage),
+    "undone": ("undone", bool),
+    "no_such_request_at": ("noSuchRequestAt", parse_time),
+    "phase_started_at": ("phaseStartedAt", parse_time),
+    "wait_seconds": ("waitSeconds", int),
+    "due_at": ("dueAt", parse_time),
+    "wake_at": ("wakeAt", parse_time),
+    "deadline_at": ("deadlineAt", parse_time),
+    "gave_up": ("gaveUp", bool),
+    "refusal": ("refusal", partial(_from_parts, AmazonError)),
+    "error": ("error", partial(_from_parts, AmazonError)),
+    "evidence": ("evidence", partial(_from_parts, Evidence)),
+    "history": ("history", tuple),
+    "case_file": ("caseFile", str),
+    "mailed_at": ("mailedAt", parse_time),
 }
 
 
 def attribute_name(field: str) -> str:
     """The attribute that holds a field of `Record`."""
-    return _CODECS[field][0]
+    return _FIELDS[field][0]
 
 
-def encode_field(record: Record, field: str) -> Attribute | None:
-    """A field as an attribute; None if it is to be absent."""
+def attribute_value(record: Record, field: str) -> Any:  # noqa: ANN401 - of the field's type
+    """What stands in a field's attribute; None if it is to be absent."""
     value = getattr(record, field)
     if value is None or value in ("", {}):
         return None
-    return _CODECS[field][1](value)
+    return _DOCUMENTS[field](value) if field in _DOCUMENTS else value
 
 
 def encode_record(record: Record) -> Item:
     """A whole record as an item, indexes included."""
-    item = {
-        name: attribute
-        for field, (name, _, _) in _CODECS.items()
-        if (attribute := encode_field(record, field)) is not None
-    }
-    item["amount"] = _number(record.value.amount)
-    item["currencyCode"] = _text(record.value.currency)
     created = format_time(record.created_at)
-    item["accountDay"] = _text(f"{record.account}#{created[:10]}")
-    item["createdKey"] = _text(f"{created}#{record.request_id}")
-    if record.wake_at is not None:
-        item["wakePartition"] = _text(wake_partition(record.request_id))
-    return item
+    return encode(
+        {
+            **{name: attribute_value(record, field) for field, (name, _) in _FIELDS.items()},
+            "amount": record.value.amount,
+            "currencyCode": record.value.currency,
+            "accountDay": f"{record.account}#{created[:10]}",
+            "createdKey": f"{created}#{record.request_id}",
+            "wakePartition": None if record.wake_at is None else wake_partition(record.request_id),
+        }
+    )
 
 
-def decode_record(item: Mapping[str, Attribute]) -> Record:
+def decode_record(item: Mapping[str, Any]) -> Record:
     """The inverse of `encode_record`."""
-    currency = item["currencyCode"]["S"]
+    return record_of(decode(item))
+
+
+def record_of(values: Mapping[str, Any]) -> Record:
+    """The record of an item's values."""
+    currency = values["currencyCode"]
     # DynamoDB drops trailing zeros of numbers.
-    amount = Decimal(item["amount"]["N"]).quantize(Decimal(1).scaleb(-CURRENCY_DECIMALS[currency]))
-    found = {field: decode(item[name]) for field, (name, _, decode) in _CODECS.items() if name in item}
+    amount = Decimal(values["amount"]).quantize(Decimal(1).scaleb(-CURRENCY_DECIMALS[currency]))
+    found = {field: read(values[name]) for field, (name, read) in _FIELDS.items() if name in values}
     return Record(value=Money(amount, currency), **found)
 
 
 def encode_key(key: KeyItem) -> Item:
     """A key item. It has no attribute of any index, and nothing makes it expire."""
-    return {
-        "id": _text(key_item_id(key.key_hash)),
-        "requestId": _text(key.request_id),
-        "account": _text(key.account),
-        "operation": _text(key.operation.value),
-        "fingerprint": _document(dict(key.fingerprint)),
-        "nonce": _text(key.nonce),
-    }
+    return encode(
+        {
+            "id": key_item_id(key.key_hash),
+            "requestId": key.request_id,
+            "account": key.account,
+            "operation": key.operation,
+            "fingerprint": _document(dict(key.fingerprint)),
+            "nonce": key.nonce,
+        }
+    )
 
 
-def decode_key(item: Mapping[str, Attribute]) -> KeyItem:
+def decode_key(item: Mapping[str, Any]) -> KeyItem:
     """The inverse of `encode_key`."""
+    values = decode(item)
     return KeyItem(
-        key_hash=item["id"]["S"].removeprefix("KEY#"),
-        request_id=item["requestId"]["S"],
-        account=item["account"]["S"],
-        operation=Operation(item["operation"]["S"]),
-        fingerprint=json.loads(item["fingerprint"]["S"]),
-        nonce=item["nonce"]["S"],
+        key_hash=values["id"].removeprefix("KEY#"),
+        request_id=values["requestId"],
+        account=values["account"],
+        operation=Operation(values["operation"]),
+        fingerprint=json.loads(values["fingerprint"]),
+        nonce=values.get("nonce", ""),
     )

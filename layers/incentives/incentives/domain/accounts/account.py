@@ -10,39 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from incentives.domain.money import Money
+    from incentives.domain.secret_text import Secret
 
 #: What may stand in an account's name: it becomes part of a secret's name and of index keys.
 ACCOUNT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 #: How long a process goes by an account's secret before it reads it again.
 SECRET_KEPT_FOR: Final = timedelta(minutes=5)
-
-
-class Secret:
-    """A string that no log line, traceback or f-string shows."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself. Call it only where a request is signed."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __reduce__(self) -> str:
-        raise TypeError("a secret is never serialised")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from incentives.domain.accounts.account import Account, Secret
+from incentives.domain.accounts.account import Account
 from incentives.domain.errors import AccountUnusable
+from incentives.domain.secret_text import Secret
 
 #: Amazon's code of each marketplace of the Incentives API, and the country as people name it.
 COUNTRIES: Final[Mapping[str, str]] = MappingProxyType(

@@ -10,7 +10,8 @@ from incentives.usecases.ask import ask
 from incentives.usecases.dependencies import CALL_SECONDS, Budget, Dependencies
 
 if TYPE_CHECKING:
-    from incentives.domain.accounts.account import CardState, Secret
+    from incentives.domain.accounts.account import CardState
+    from incentives.domain.secret_text import Secret
 
 
 def check_activation_status(
