@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import CancelWindowOver, InvalidInput, LedgerUnavailable, NotFound, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
@@ -182,7 +183,7 @@ def test_there_is_nothing_to_cancel(status: Status) -> None:
     with pytest.raises(StateConflict) as told:
         cancelled(w)
 
-    assert (told.value.http_status, told.value.request_status) == (409, status)
+    assert (status_of(told.value), told.value.request_status) == (409, status)
     assert now(w).version == 1
 
 
@@ -204,7 +205,7 @@ def test_a_cancel_whose_15_minutes_are_surely_over_is_refused_here_and_names_the
     with pytest.raises(CancelWindowOver, match="2026-03-01T12:15:01Z") as told:
         cancelled(w)
 
-    assert told.value.http_status == 409
+    assert status_of(told.value) == 409
     assert not w.amazon.sent
     assert now(w).status is S.SUCCEEDED
 

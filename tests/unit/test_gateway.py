@@ -23,6 +23,7 @@ from incentives.api.gateway import (
     serve,
 )
 from incentives.api.models.base import format_time
+from incentives.api.problems import status_of
 from incentives.domain.errors import (
     AccountUnusable,
     BodyTooLarge,
@@ -32,6 +33,7 @@ from incentives.domain.errors import (
     LedgerUnavailable,
     NotFound,
     RefusedByAmazon,
+    RefusedFor,
     StateConflict,
 )
 from tests.support.fakes import CODE, START, FakeTelemetry
@@ -84,7 +86,7 @@ def test_headers_are_bounded_together(member: str, beyond: int, fits: bool) -> N
         return
     with pytest.raises(InvalidInput) as error:
         decoded(**{member: headers})
-    assert (error.value.field, error.value.http_status) == ("headers", 400)
+    assert (error.value.field, status_of(error.value)) == ("headers", 400)
     assert str(HEADER_CHARACTERS_MAX) in error.value.detail
 
 
@@ -162,7 +164,7 @@ def test_a_body_over_10_kb_is_refused(size: int, fits: bool, encoded: bool) -> N
         return
     with pytest.raises(BodyTooLarge) as error:
         decoded(body=body, isBase64Encoded=encoded)
-    assert error.value.http_status == 413
+    assert status_of(error.value) == 413
 
 
 def test_a_body_is_measured_in_bytes() -> None:
@@ -276,7 +278,12 @@ ERRORS = [
     KeyReused(["amount", "currencyCode"], request_id="R1"),
     StateConflict("no", request_id="R1", status="REVERSED"),
     RefusedByAmazon(
-        "no", request_id="R1", http_status=402, retryable=False, error_code="F300", error_type="InsufficientFunds"
+        "no",
+        request_id="R1",
+        refused_for=RefusedFor.FUNDS,
+        retryable=False,
+        error_code="F300",
+        error_type="InsufficientFunds",
     ),
     AccountUnusable("default", "has no secret"),
     LedgerUnavailable("down", in_doubt=False),
@@ -294,7 +301,7 @@ def fail_with(error: Exception) -> Any:
 def test_every_error_is_a_problem_document(error: GatewayError) -> None:
     response, body, telemetry = serving(fail_with(error))
 
-    assert response["statusCode"] == body["status"] == error.http_status
+    assert response["statusCode"] == body["status"] == status_of(error)
     assert response["headers"]["Content-Type"] == "application/problem+json"
     assert response["headers"]["Cache-Control"] == "no-store"
     assert {"type", "title", "status", "detail", "requestId", "errorCode", "errorType", "retryable"} <= body.keys()

@@ -23,7 +23,6 @@ from incentives.domain.recovery.rules import (
     GENERATIONS_MAX,
     Escalate,
     Probe,
-    Reissue,
     SendReversal,
     Settle,
     Wait,
@@ -33,7 +32,7 @@ from incentives.domain.recovery.rules import (
     postpone,
 )
 from incentives.domain.recovery.waits import deadline, in_flight_until
-from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Status, TooLateStage
+from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Reissue, Status, TooLateStage
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, accept_cancel, record_send
 from tests.support.fakes import START
 from tests.unit.builders import (

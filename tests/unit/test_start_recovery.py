@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.single_requests.record import Cause, Change, Due, Lost, OpenRequests, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
@@ -347,7 +348,7 @@ def test_there_is_nothing_to_recover_in_what_has_ended(status: Status) -> None:
     with pytest.raises(StateConflict) as told:
         start_recovery(ID, None, w.dependencies)
 
-    assert (told.value.http_status, told.value.request_status, told.value.retryable) == (409, status, False)
+    assert (status_of(told.value), told.value.request_status, told.value.retryable) == (409, status, False)
     assert w.ledger.writes == 0
 
 

@@ -33,6 +33,7 @@ from incentives.domain.errors import (
     KeyReused,
     NotFound,
     RefusedByAmazon,
+    RefusedFor,
     StateConflict,
 )
 from incentives.domain.single_requests.record import Status
@@ -102,7 +103,7 @@ _ERRORS: Final = (
     RefusedByAmazon(
         "Top up the account at Amazon, then send the order under a new key.",
         request_id=REQUEST_ID,
-        http_status=402,
+        refused_for=RefusedFor.FUNDS,
         retryable=False,
         error_code="F300",
         error_type="InsufficientFunds",

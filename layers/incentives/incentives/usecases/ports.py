@@ -33,9 +33,8 @@ from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import KeptPage
-from incentives.domain.recovery.rules import Reissue
 from incentives.domain.secret_text import Secret
-from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record
+from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Reissue
 
 
 class Ledger(Protocol):

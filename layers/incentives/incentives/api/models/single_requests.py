@@ -24,7 +24,7 @@ from incentives.api.models.base import (
     Text200,
     Time,
 )
-from incentives.domain.caller_fields import CARD_NUMBER
+from incentives.domain.caller_fields import CARD_NUMBER, CUSTOMER_ACCOUNT
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Status
 
@@ -61,14 +61,9 @@ class IssueBody(Body):
     transaction_source: TransactionSource | None = Field(None, description="Where it was made.")
     on_unknown: OnUnknown = "retry"
 
-    @classmethod
-    def option_names(cls) -> set[str]:
-        """Fields that may be absent and say something of the request itself."""
-        return {name for name, field in cls.model_fields.items() if field.default is None} - {"account"}
-
-    def options(self) -> dict[str, Any]:
-        """Those that are given, as Amazon names them."""
-        return self.model_dump(include=self.option_names(), exclude_none=True)
+    def given(self) -> dict[str, Any]:
+        """The caller's fields, as `domain.caller_fields` declares them; absent ones left out."""
+        return self.model_dump(exclude={"amount", "currency_code", "account", "on_unknown"}, exclude_none=True)
 
 
 class CreateGiftCardBody(IssueBody):
@@ -98,6 +93,11 @@ class LoadAmazonBalanceBody(IssueBody):
     notification: dict[str, Any] | None = Field(
         None, description="How Amazon tells the customer; its fields are agreed with Amazon."
     )
+
+    def given(self) -> dict[str, Any]:
+        """As of every body; the ledger names the customer's account as Amazon does."""
+        given = super().given()
+        return given | {CUSTOMER_ACCOUNT: given.pop("customerAccount")}
 
 
 class CheckActivationStatusBody(Body):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
     from incentives.aws.items import Item
-    from incentives.domain.recovery.rules import Reissue
+    from incentives.domain.single_requests.record import Reissue
 
 _T = TypeVar("_T")
 

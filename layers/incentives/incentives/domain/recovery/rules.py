@@ -48,6 +48,7 @@ from incentives.domain.single_requests.record import (
     Change,
     Intent,
     Record,
+    Reissue,
     Status,
     TooLateStage,
     change,
@@ -108,19 +109,6 @@ class Escalate:
     """Amazon will not say any more, or says what only people can settle: write this, with a case file."""
 
     change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class Reissue:
-    """Close the reversed generation and open the next, in one transaction.
-
-    Attributes:
-        moves_key: the key's item is to name the successor from now on.
-    """
-
-    close: Change
-    successor: Record
-    moves_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

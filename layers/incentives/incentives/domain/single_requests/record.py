@@ -313,3 +313,16 @@ def change(before: Record, *, requires: tuple[str, ...] = (), **updates: Any) ->
     if not status.is_open:
         updates |= {"wake_at": None, "due_at": None}
     return Change(before=before, after=replace(before, **updates), requires=requires)
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """Close the reversed generation and open the next, in one transaction.
+
+    Attributes:
+        moves_key: the key's item is to name the successor from now on.
+    """
+
+    close: Change
+    successor: Record
+    moves_key: bool = False

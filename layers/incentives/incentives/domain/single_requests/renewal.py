@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT, Reissue
-from incentives.domain.single_requests.record import Record, Status, change
+from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
+from incentives.domain.single_requests.record import Record, Reissue, Status, change
 from incentives.domain.single_requests.request_ids import derive_request_id
 
 #: errorTypes of refusals that are the gateway's own.

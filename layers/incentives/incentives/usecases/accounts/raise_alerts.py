@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from incentives.aws.events import NotPublished
 from incentives.domain.accounts.alert_texts import text_of
 from incentives.domain.accounts.alerts import (
     Alert,
@@ -24,6 +23,7 @@ from incentives.domain.accounts.alerts import (
 from incentives.domain.accounts.funds import outlook_of
 from incentives.domain.accounts.spend import spent_on
 from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.events import NotPublished
 
 if TYPE_CHECKING:
     from incentives.domain.accounts.account import AccountFunds

@@ -17,7 +17,6 @@ from incentives.domain.recovery.rules import (
     Done,
     Escalate,
     Probe,
-    Reissue,
     SendOperation,
     SendReversal,
     Settle,
@@ -26,7 +25,7 @@ from incentives.domain.recovery.rules import (
     next_step,
 )
 from incentives.domain.recovery.waits import WAIT_INSIDE_WINDOW_SECONDS_MAX
-from incentives.domain.single_requests.record import Lost, Record, Status
+from incentives.domain.single_requests.record import Lost, Record, Reissue, Status
 from incentives.domain.single_requests.transitions import take_over
 from incentives.usecases.recovery.escalate import escalate, mail_case, seconds_until_case
 from incentives.usecases.single_requests.drive import Progress, moved, try_once, write
