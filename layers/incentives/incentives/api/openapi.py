@@ -73,7 +73,7 @@ carried out in its turn. Without it the same happens when the account's pace doe
 Fields may be added to responses: a client ignores those that it does not know.
 """.strip()
 
-#: What API Gateway answers by itself, on every route (the template's gateway responses), and some of it the code too.
+#: What API Gateway returns by itself, on every route (the template's gateway responses), and some of it the code too.
 GATEWAY_STATUSES: Final = (400, 401, 403, 404, 413, 415, 429, 500, 502, 504)
 
 PROBLEMS: Final[Mapping[int, str]] = {
