@@ -32,7 +32,7 @@ def with_check_digits(wac: str) -> str:
 
 
 def activate_gift_card(world: World, account: Account, fields: Fields, at: datetime) -> Done:
-    """Activate a card for its value. Repeating the id answers the original; an activated card refuses any other id."""
+    """Activate a card for its value. Repeating the id returns the original; an activated card refuses any other id."""
     if reading.mock_id(fields, "activationRequestId") is not None:
         return Done(_mock(fields, "activationRequestId", "Activated"), None)
     reading.partner_id(account, fields)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Operation:
     """One operation.
 
-    What runs it, the request's id member, the members of its response, and its name in the activity log.
+    What runs it, the request's id field, the fields of its response, and its name in the activity log.
     """
 
     run: Callable[[World, Account, Fields, datetime], Done]
@@ -80,7 +80,7 @@ def request_id_of(operation: str, fields: Fields | None) -> str | None:
 
 
 def execute(world: World, partner_id: str, operation: str, fields: Fields, at: datetime) -> Response:
-    """Run `operation` for the account as of `at`, change the world and say what Amazon would answer."""
+    """Run `operation` for the account as of `at`, change the world and say what Amazon would respond."""
     known = OPERATIONS[operation]
     account = world.accounts[partner_id]
     try:
@@ -101,7 +101,7 @@ def execute(world: World, partner_id: str, operation: str, fields: Fields, at: d
 def failure(world: World, operation: str, fields: Fields | None, refusal: RefusedError) -> Failure:
     """The envelope of a refusal.
 
-    Every member of the operation's response, null but for the echoed id, card info and status.
+    Every field of the operation's response, null but for the echoed id, card info and status.
     """
     known = OPERATIONS[operation]
     members: dict[str, Json] = dict.fromkeys(known.members)

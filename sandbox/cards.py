@@ -15,10 +15,10 @@ from sandbox.world import Account, Activity, GiftCard, World
 
 
 def create_gift_card(world: World, account: Account, fields: Fields, at: datetime) -> Done:
-    """Issue a claim code, or answer the one that the id has already.
+    """Issue a claim code, or return the one that the id has already.
 
     The input is validated before the id is looked up (recorded): a repeat with an amount over the limit is refused
-    although the card exists, and a repeat with another allowed amount silently answers the original card.
+    although the card exists, and a repeat with another allowed amount silently returns the original card.
     """
     if (mock := reading.mock_id(fields, "creationRequestId")) is not None:
         return Done(_mock_card(fields, mock), None)

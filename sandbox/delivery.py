@@ -187,7 +187,7 @@ def _garbled(response: Response, variant: int) -> bytes:
 
 
 def _edited(response: Response, edit: Callable[[dict[str, Json]], None]) -> Response:
-    """A success with its members changed; every other response as it is."""
+    """A success with its fields changed; every other response as it is."""
     if not isinstance(response, Success):
         return response
     fields = _copy(response.fields)

@@ -14,7 +14,7 @@ Certainty: TypeAlias = Literal["recorded", "documented", "assumed"]
 
 @dataclass(frozen=True)
 class AmazonError:
-    """The three members that stand beside `agcodResponse` in a business error; an empty `type` is told as null."""
+    """The three fields that stand beside `agcodResponse` in a business error; an empty `type` is told as null."""
 
     code: str
     type: str
@@ -150,7 +150,7 @@ def error_of(error_type: str, message: str | None = None, code: str | None = Non
 class RefusedError(Exception):
     """A business refusal: the operation had no effect and Amazon says why.
 
-    `card_info`: the `cardInfo` member of the failing answer, where recorded traffic shows one; otherwise null.
+    `card_info`: the `cardInfo` field of the failing response, where recorded traffic shows one; otherwise null.
     `mock`: the refusal was asked for by a mock id (then the response does not echo the request id).
     """
 

@@ -160,7 +160,7 @@ class Sandbox:
         return self.exchange(Arrival(operation, body, access_key, signed_at))
 
     def exchange(self, arrival: Arrival) -> Delivery:
-        """One call: throttle, key, clock, signature, parsing, fault, effect, answer.
+        """One call: throttle, key, clock, signature, parsing, fault, effect, response.
 
         Raises KeyError for an unknown operation.
         """
@@ -199,7 +199,7 @@ class Sandbox:
         return delivery.replaced(self.world, rule, arrival.operation, fields, as_xml=arrival.as_xml)
 
     def _read(self, arrival: Arrival) -> tuple[Fields | None, Response]:
-        """The members of the request, or the response that says why there are none."""
+        """The fields of the request, or the response that says why there are none."""
         try:
             fields = wire.decode(arrival.operation, arrival.body, as_xml=arrival.xml_body)
         except UnreadableError as problem:
@@ -256,7 +256,7 @@ class Sandbox:
     def _change_card(
         self, rule: Rule, response: Response, partner_id: str, request_id: str | None, now: datetime
     ) -> None:
-        """A card that a fault shows as refunded or expired is so from now on: the next answer tells the same story."""
+        """A card that a fault shows as refunded or expired is so from now on: the next response says the same."""
         card = None if request_id is None else self.world.cards.get((partner_id, request_id))
         if card is None or not isinstance(response, Success) or response.operation != "CreateGiftCard":
             return
@@ -267,7 +267,7 @@ class Sandbox:
 
 
 def members(body: bytes | None) -> dict[str, Json]:
-    """The members of a JSON answer, for simulations: {} when there is none or it cannot be read."""
+    """The fields of a JSON response, for simulations: {} when there is none or it cannot be read."""
     try:
         value = json.loads(body or b"", parse_float=Decimal)
     except ValueError:

@@ -38,7 +38,7 @@ CUSTOMER_STATES = {
 
 
 def load_amazon_balance(world: World, account: Account, fields: Fields, at: datetime) -> Done:
-    """Credit a customer's balance, or answer the load that the id has already (silently, also for another amount)."""
+    """Credit a customer's balance, or return the load that the id has already (silently, also for another amount)."""
     if _is_mock(fields):
         return Done({"amount": fields.get("amount"), "loadBalanceRequestId": MOCK_SUCCESS, "status": "SUCCESS"}, None)
     reading.partner_id(account, fields)

@@ -1,6 +1,6 @@
 """Amazon's mock ids.
 
-Put into the request id, they make the API answer a given success or failure without any effect.
+Put into the request id, they make the API respond with a given success or failure without any effect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the bodies of the control API are made of. What does not fit is told by its member's name."""
+"""What the bodies of the control API are made of. What does not fit is told by its field's name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Body(BaseModel):
-    """A JSON object: camelCase members, none but the known ones, no type taken for another."""
+    """A JSON object: camelCase fields, none but the known ones, no type taken for another."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, frozen=True, allow_inf_nan=False
@@ -19,7 +19,7 @@ class Body(BaseModel):
 
     @property
     def given(self) -> dict[str, Any]:
-        """The members that were given, by their names here."""
+        """The fields that were given, by their names here."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
     def given_as_json(self) -> dict[str, Any]:

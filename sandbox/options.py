@@ -82,7 +82,7 @@ class Options(Body):
 
 
 def changed(options: Options, wanted: dict[str, object]) -> Options:
-    """`options` with the camelCase members of `wanted` set; pydantic's ValidationError names what is wrong."""
+    """`options` with the camelCase fields of `wanted` set; pydantic's ValidationError names what is wrong."""
     return Options.model_validate({**as_json(options), **wanted}, by_alias=True, by_name=False)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """An operation's own success: the members of the response and its row in the activity log, if it has one."""
+    """An operation's own success: the fields of the response and its row in the activity log, if it has one."""
 
     fields: dict[str, Json]
     activity: Activity | None
@@ -31,7 +31,7 @@ class Success:
 class Failure:
     """A business error: `agcodResponse` with nulls beside code, type and message.
 
-    `fields` are the members that are not null.
+    `fields`: those that are not null.
     """
 
     operation: str
@@ -47,7 +47,7 @@ class Framework:
     Throttling, signature trouble, an unreadable or unknown request.
 
     `name` is the exception's name, or None for the bare message of an unreadable request. `capital` writes the
-    JSON member as "Message", as recorded for unreadable requests; the others were recorded with a small letter.
+    JSON field as "Message", as recorded for unreadable requests; the others were recorded with a small letter.
     """
 
     name: str | None

@@ -1,4 +1,4 @@
-"""Reads the members of a request, with the refusals and the framework errors that Amazon answers to wrong ones."""
+"""Reads the fields of a request, with the refusals and the framework errors that Amazon responds with to wrong ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def java_class(value: Json) -> str:
 
 
 def wrong_type(value: Json) -> UnreadableError:
-    """The recorded answer to a JSON value of the wrong type."""
+    """The recorded response to a JSON value of the wrong type."""
     return UnreadableError(f"class {java_class(value)} is not an expected Json type")
 
 
@@ -53,27 +53,27 @@ def _member(fields: Fields, name: str, wanted: type[_T]) -> _T | None:
 
 
 def text(fields: Fields, name: str) -> str | None:
-    """A string member; null and missing are the same."""
+    """A string field; null and missing are the same."""
     return _member(fields, name, str)
 
 
 def flag(fields: Fields, name: str) -> bool | None:
-    """A boolean member."""
+    """A boolean field."""
     return _member(fields, name, bool)
 
 
 def whole(fields: Fields, name: str) -> int | None:
-    """A whole-number member."""
+    """A whole-number field."""
     return _member(fields, name, int)
 
 
 def structure(fields: Fields, name: str) -> Fields | None:
-    """A member that is an object."""
+    """A field that is an object."""
     return _member(fields, name, dict)
 
 
 def number(fields: Fields, name: str) -> Decimal | None:
-    """A numeric member, exactly as written."""
+    """A numeric field, exactly as written."""
     value = fields.get(name)
     if value is None:
         return None
@@ -139,7 +139,7 @@ def checked_money(world: World, account: Account, amount: Decimal, currency: str
 
 
 def optional_members(fields: Fields) -> None:
-    """Check the members that only some partners send."""
+    """Check the fields that only some partners send."""
     reference = text(fields, "externalReference")
     if reference is not None and len(reference) > EXTERNAL_REFERENCE_LENGTH_MAX:
         raise refuse("ExternalReferenceTooLong")
@@ -153,7 +153,7 @@ def optional_members(fields: Fields) -> None:
 
 
 def mock_id(fields: Fields, *names: str) -> str | None:
-    """The mock id that one of the members `names` holds.
+    """The mock id that one of the fields `names` holds.
 
     A mock failure is raised at once; mock success returns its id.
     """

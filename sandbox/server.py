@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 1_000_000
 # An idle keep-alive connection is closed after this long, so that a stopped client leaves no thread behind for good.
 IDLE_SECONDS = 120.0
-# A dripping answer comes in this many pieces at most.
+# A dripping response comes in this many pieces at most.
 _DRIPS_MAX = 200
 TARGET_PREFIX = "com.amazonaws.agcod.AGCODService."
 

@@ -25,7 +25,7 @@ class Throttle:
     accepted: dict[str, deque[float]] = field(default_factory=dict)
 
     def accepts(self, wanted: Iterable[tuple[str, int | None, float]], tick: float) -> bool:
-        """Whether every bucket (name, most calls or None for no limit, period in seconds) has room now.
+        """Whether every bucket (name, most calls or None for no limit, period in seconds) lets a call through now.
 
         If so, all count the call.
         """

@@ -59,7 +59,7 @@ class Money:
 
     @property
     def fields(self) -> dict[str, Json]:
-        """The `value` member of cards and funds."""
+        """The `value` field of cards and funds."""
         return {"amount": self.amount, "currencyCode": self.currency}
 
 

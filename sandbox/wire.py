@@ -1,4 +1,4 @@
-"""Bytes to members and answers to bytes: JSON and XML, in the shapes that recorded traffic shows."""
+"""Bytes to fields and responses to bytes: JSON and XML, in the shapes that recorded traffic shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _XML_ERROR_ROOT = "AGCODException"
 # Where an exception of the service framework may carry its name; "message" has none at all.
 FORMS = ("body", "header", "message", "wrapper", "xml", "xmlCode")
 _CORAL = "com.amazon.coral.availability#"
-# XML carries text only: these members are read as the type that JSON would give them.
+# XML carries text only: these fields are read as the type that JSON would give them.
 _XML_NUMBERS = {"value/amount"}
 _XML_WHOLES = {"pageIndex", "pageSize"}
 _XML_FLAGS = {"showNoOps"}
@@ -34,7 +34,7 @@ _XML_FLAGS = {"showNoOps"}
 
 @dataclass(frozen=True)
 class Encoded:
-    """One HTTP answer but for the headers that every response has."""
+    """One HTTP response but for the headers that all have."""
 
     http_status: int
     content_type: str
@@ -43,7 +43,7 @@ class Encoded:
 
 
 def decode(operation: str, body: bytes, *, as_xml: bool) -> Fields:
-    """The members of a request. Raises UnreadableError or, for an empty body, RefusedError."""
+    """The fields of a request. Raises UnreadableError or, for an empty body, RefusedError."""
     if not body.strip():
         raise RefusedError(error_of("InvalidRequestInput"))
     return _decode_xml(operation, body) if as_xml else _decode_json(body)
@@ -96,7 +96,7 @@ def _from_xml(element: ET.Element, path: str) -> Json:
 
 
 def encode(response: Response, *, as_xml: bool) -> Encoded:
-    """The response as Amazon would send it: JSON with sorted members and nulls, or XML without the nulls."""
+    """The response as Amazon would send it: JSON with sorted fields and nulls, or XML without the nulls."""
     match response:
         case Success(operation=operation, fields=fields):
             if as_xml:
@@ -125,7 +125,7 @@ def encode(response: Response, *, as_xml: bool) -> Encoded:
                 text = "" if message is None else _escaped(message)
                 return Encoded(status, XML_TYPE, f"<{root}><Message>{text}</Message></{root}>".encode(), headers)
             bare: dict[str, Json] = {"Message" if capital else "message": message}
-            # A throttled JSON answer was recorded with nothing but its message.
+            # A throttled JSON response was recorded with nothing but its message.
             if name is not None and name != "ThrottlingException":
                 bare["__type"] = name
             return Encoded(status, JSON_TYPE, _json(bare), headers)

@@ -1,4 +1,4 @@
-"""The state of the sandbox: accounts, cards, activations, loads, the activity of charges and the activity log.
+"""The state of the sandbox: accounts, cards, activations, loads, the charges and the activity log.
 
 No HTTP, no clock.
 """
@@ -61,7 +61,7 @@ class Account:
 
     @property
     def home_currency(self) -> str:
-        """The currency that GetAvailableFunds answers in."""
+        """The currency that GetAvailableFunds responds in."""
         return next(iter(self.limits))
 
 
@@ -132,7 +132,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Charge:
-    """One line of the activity: positive when Amazon took the money, negative when it came back."""
+    """One line of the charges: positive when Amazon took the money, negative when it came back."""
 
     account: str
     at: datetime
@@ -183,7 +183,7 @@ class World:
         return self.accounts[partner_id].funds.get(value.currency, Decimal(0)) >= value.amount
 
     def charge(self, partner_id: str, at: datetime, request_id: str, operation: str, value: Money) -> None:
-        """Write one line into the activity and move the balance by it (a negative value gives money back)."""
+        """Write one line into the charges and move the balance by it (a negative value gives money back)."""
         self.charges.append(Charge(partner_id, at, request_id, operation, value))
         account = self.accounts[partner_id]
         balance = account.funds.get(value.currency, Decimal(0)) - value.amount

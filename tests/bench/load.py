@@ -234,8 +234,8 @@ def _lines(planned: int, results: list[Result], report: dict[str, Any]) -> Itera
     waits = [wait for result in results for wait in result.reversal_waits]
     longest = max((wait for wait in waits if wait is not None), default=0.0)
     yield Line("reversals", _counts(reversals))
-    yield Line("  longest wait for a slot", f"{longest:.2f} s", "at most 2 s", longest <= WAIT_SECONDS_MAX)
-    yield Line("  without a slot", str(waits.count(None)), "none", None not in waits)
+    yield Line("  longest wait for a permit", f"{longest:.2f} s", "at most 2 s", longest <= WAIT_SECONDS_MAX)
+    yield Line("  without a permit", str(waits.count(None)), "none", None not in waits)
     records = sorted(record for result in results for record in result.records if not Status(record[2]).is_open)
     activity = sorted(
         (card["requestId"], card["gcId"], "REVERSED" if card["status"] == "RefundedToPurchaser" else "SUCCEEDED")

@@ -67,7 +67,7 @@ def rates_achieved() -> Iterable[Line]:
     """Of a rush of callers, and of a bulk order."""
     rush = int(RUSH.seconds * RUSH.per_second)
     for what, shop, expected in (
-        ("calls, more orders than slots", Shop(RUSH).run(), rush),
+        ("calls, more requests than permits", Shop(RUSH).run(), rush),
         ("rows of a bulk order", _bulk(), ROWS),
     ):
         statuses = Counter(record.status for record in shop.records)

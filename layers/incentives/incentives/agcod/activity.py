@@ -50,7 +50,7 @@ class ActivityPage:
 def query_of(
     *, start: datetime, end: datetime, index: int, size: int = PAGE_SIZE_MAX, no_ops: bool = False
 ) -> dict[str, Any]:
-    """The members of a request for one page; times are aware.
+    """The fields of a request for one page; times are aware.
 
     Raises:
         InvalidInput: names `from`, `page` or `pageSize`.

@@ -72,7 +72,7 @@ class Amazon:
         """Sign a call, as of now.
 
         Raises:
-            InvalidInput: names the member of the call that is missing or out of its limits.
+            InvalidInput: names the field of the call that is missing or out of its limits.
         """
         return self._client.sign(call, account, now)
 
@@ -143,7 +143,7 @@ class Amazon:
         Args:
             account: whose activity it is.
             request_id: any id; it need not begin with the partner id.
-            query: `activity.query_of`'s members.
+            query: `activity.query_of`'s fields.
             seconds: for all of it.
         """
         # Few functions ever ask for one.

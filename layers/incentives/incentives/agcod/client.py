@@ -117,7 +117,7 @@ class IncentivesClient:
             now: aware; the client's own clock when left out. Its fraction of a second is dropped.
 
         Raises:
-            InvalidInput: names the member of the call that is missing or out of its limits.
+            InvalidInput: names the field of the call that is missing or out of its limits.
         """
         sent_at = (now.astimezone(UTC) if now is not None else self.clock.utc()).replace(microsecond=0)
         amz_date = sent_at.strftime("%Y%m%dT%H%M%SZ")

@@ -1,4 +1,4 @@
-"""What every response has in common: status, error, members; and the cleaning of texts that leave this room."""
+"""What every response has in common: status, error, fields; and the cleaning of texts that leave this package."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECRET_LENGTH_MIN: Final = 4
 _ERROR_CODE: Final = re.compile(r"[A-Z][0-9]{3,4}")
 #: Words in camel case. Neither a code nor a card number can pass for one.
 _ERROR_TYPE: Final = re.compile(r"(?=.{3,80}$)(?:[A-Z]{1,5}[a-z]{1,30})+")
-#: Names of members whose values are secret, in lower case.
+#: Names of fields whose values are secret, in lower case.
 _SECRET_NAME: Final = re.compile("claim|cardnumber|token|secret|password")
 
 
@@ -71,7 +71,7 @@ class Envelope:
 def open_envelope(
     document: Document, headers: Mapping[str, str], known_secrets: Iterable[str] = (), *, http_status: int = 0
 ) -> Envelope:
-    """Find status, error and members wherever this response keeps them."""
+    """Find status, error and fields wherever this response keeps them."""
     members = _flatten(document.members)
     secrets = tuple(sorted({*_secrets(document.members), *known_secrets}, key=len, reverse=True))
     status, code, kind = (_nothing_if_blank(members.get(name)) for name in ("status", "errorCode", "errorType"))

@@ -314,7 +314,7 @@ def describe(error: AmazonError) -> ErrorSpec:
     """What an error means by its name, or else by its F-code.
 
     Returns:
-        Never a error spec of kind BY_CODE. An error that says nothing is UNREADABLE.
+        Never an error spec of kind BY_CODE. An error that says nothing is UNREADABLE.
     """
     by_type = TABLE.get(error.type or "")
     if by_type is not None and by_type.kind is not Kind.BY_CODE:

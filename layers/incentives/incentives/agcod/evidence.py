@@ -1,4 +1,4 @@
-"""What is kept of an attempt for a case at Amazon: never the body, only members that are known to be harmless.
+"""What is kept of an attempt for a case at Amazon: never the body, only fields that are known to be harmless.
 
 A claim code can stand anywhere in a response that is garbled. So nothing is copied because of its name alone: a status
 is one of the known words, an amount is a number, the request id is said to be ours or not, and the message is cleaned

@@ -1,7 +1,7 @@
 """A response's bytes as plain data: JSON or XML, whichever it is, whatever was asked for.
 
 Nothing here knows what a response means. Numbers are decimals made from their digits; names are compared with their
-first letter in lower case (`Message` and `message` are one); a member that is given twice with two values is
+first letter in lower case (`Message` and `message` are one); a field that is given twice with two values is
 `GARBLED`, which no model accepts.
 """
 

@@ -5,7 +5,7 @@ It is asked with money at stake and never raises: a response that cannot be unde
 the operation, the amount and currency asked for, and for a created card its id and claim code. One sign less is not
 a success; Amazon's retry rule says that anything else than a clear response may have been charged.
 
-Answers of balance loads are published nowhere. Assumed: `status` and `loadBalanceRequestId` as everywhere; an amount,
+Responses to balance loads are published nowhere. Assumed: `status` and `loadBalanceRequestId` as everywhere; an amount,
 in any of the places that other operations use, must be the one asked for if there is one; a `cardStatus`, if there is
 one, must be `Fulfilled`.
 """
@@ -88,7 +88,7 @@ UNREADABLE: Final = Unknown(UnknownBecause.UNREADABLE)
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """What GetAvailableFunds answers.
+    """What GetAvailableFunds responds.
 
     Attributes:
         value: may be zero (Amazon's sandbox always says zero), or below.
@@ -127,7 +127,7 @@ def read_reversal(response: Response, call: Call) -> ReversalOutcome:
 
 
 def judge_outcome(envelope: Envelope | None, http_status: int, call: Call, load_units: LoadUnits = "minor") -> Outcome:
-    """`read_outcome` of a response that is already open; raises only where this room has a bug."""
+    """`read_outcome` of a response that is already open; raises only where this package has a bug."""
     failure = judge_failure(envelope, http_status, call)
     if failure is not None or envelope is None:
         return failure or UNREADABLE
@@ -141,7 +141,7 @@ def judge_outcome(envelope: Envelope | None, http_status: int, call: Call, load_
 
 
 def judge_reversal(envelope: Envelope | None, http_status: int, call: Call) -> ReversalOutcome:
-    """`read_reversal` of a response that is already open; raises only where this room has a bug."""
+    """`read_reversal` of a response that is already open; raises only where this package has a bug."""
     failure = judge_failure(envelope, http_status, call)
     match failure:
         case None if envelope is not None and _is_reversed(envelope, call):
@@ -159,7 +159,7 @@ def judge_reversal(envelope: Envelope | None, http_status: int, call: Call) -> R
 
 
 def judge_failure(envelope: Envelope | None, http_status: int, call: Call) -> Failure | None:
-    """What a failed answer says; None for an unmarred SUCCESS, which is then to be read as the operation's own."""
+    """What a failed response says; None for an unmarred SUCCESS, which is then to be read as the operation's own."""
     if envelope is None:
         return _without_document(http_status)
     error = envelope.error
@@ -292,7 +292,7 @@ def _is_reversed(envelope: Envelope, call: Call) -> bool:
     if call.gc_id is not None and gc_id is not None and gc_id != call.gc_id:
         return False
     if card_info is None:
-        # Cancel and Void answer without one. One that is there but cannot be read is another matter.
+        # Cancel and Void respond without one. One that is there but cannot be read is another matter.
         return envelope.members.get("cardInfo") is None
     is_reversed = card_info.card_status is None or card_info.card_status in _REVERSED[call.name]
     return is_reversed and _is_same_card(card_info, call)

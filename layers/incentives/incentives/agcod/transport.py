@@ -1,6 +1,6 @@
 """One HTTP exchange with a total deadline, that always knows whether anything may have left this machine.
 
-Two queries decide about money, and neither is answered by an exception's class or text:
+Two questions decide about money, and an exception's class or text answers neither:
 
 *Did the request leave?* Our connection classes pass a gate (`Passage.enter`) right before the first byte of the
 request is handed to a connected, TLS-shaken socket. Whatever fails before the gate had no effect at Amazon; whatever
@@ -8,12 +8,12 @@ fails after it may have had one.
 
 *Is the time over?* A read time-out is per read: a server that sends a byte a second never runs into it. So the
 exchange runs on a thread of its own while the caller waits for exactly its deadline, then shuts the gate (a name
-resolution that answers minutes later finds it closed and sends nothing) and the socket.
+resolution that ends minutes later finds it closed and sends nothing) and the socket.
 
         caller                     exchange
         ------                     --------
         start  ------------------> resolve, connect, TLS
-        wait                       gate.enter()   <- from here on the response "it did not happen" is gone
+        wait                       gate.enter()   <- from here on "it did not happen" cannot be said
         wait                       send, read
         deadline: gate.end() ----> socket shut; entered? Unknown : NotExecuted
 
@@ -70,7 +70,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer. The body is never part of a text conversion: it may hold a claim code.
+    """An HTTP response. The body is never part of a text conversion: it may hold a claim code.
 
     Attributes:
         headers: names in lower case.

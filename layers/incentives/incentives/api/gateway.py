@@ -51,7 +51,7 @@ class ApiCall:
         """The body as a JSON object; numbers with a point become `Decimal`.
 
         Raises:
-            InvalidInput: it is empty, no JSON, no object, too deep, or names a member twice.
+            InvalidInput: it is empty, no JSON, no object, too deep, or names a field twice.
         """
         if _is_deep(self.body):
             raise InvalidInput("body", f"must be nested at most {DEPTH_MAX} levels deep")
@@ -73,7 +73,7 @@ class ApiCall:
         return document
 
     def refuse_body(self) -> None:
-        """Raise `InvalidInput` if a route that takes no members was sent any."""
+        """Raise `InvalidInput` if a route that takes no fields was sent any."""
         if self.body.strip():
             for name in self.json_object():
                 raise InvalidInput(name, "is not known here: this route takes no members")
@@ -149,7 +149,7 @@ def decode(event: Mapping[str, Any]) -> ApiCall:
 
 
 def encode(response: ApiResponse) -> dict[str, Any]:
-    """Write a REST API proxy answer. No response of this API may be kept by a cache."""
+    """Write a REST API proxy response. No response of this API may be kept by a cache."""
     media_type = MEDIA_TYPE if response.status >= _FIRST_ERROR_STATUS else "application/json"
     return {
         "statusCode": response.status,

@@ -65,7 +65,7 @@ def status_of(error: GatewayError) -> int:
 
 
 def problem(error: GatewayError) -> dict[str, Any]:
-    """The body of an error: always the same members, null where they do not apply."""
+    """The body of an error: always the same fields, null where they do not apply."""
     body: dict[str, Any] = {
         "type": f"urn:incentives-gateway:problem:{error.code}",
         "title": error.title,

@@ -15,7 +15,7 @@ from incentives.domain.caller_fields import shown
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Record, Status
 
-#: Of the shape of `detail`; raised when a member changes its meaning or goes away.
+#: Of the shape of `detail`; raised when a field changes its meaning or goes away.
 SCHEMA_VERSION: Final = 1
 
 #: The bus takes no more events at once.

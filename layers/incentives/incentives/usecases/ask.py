@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from incentives.domain.accounts.account import Account
     from incentives.usecases.dependencies import Budget, Dependencies
 
-#: Amazon answers such queries once a second at most.
+#: Amazon responds to such queries once a second at most.
 RETRY_SECONDS = 1.0
 
 #: Between two looks for a permit, at least.

@@ -1,4 +1,4 @@
-"""What every use case works with: the bag that carries the ports, and the time there is."""
+"""What every use case needs: the ports, and the time there is."""
 
 from __future__ import annotations
 

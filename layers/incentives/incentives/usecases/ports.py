@@ -168,10 +168,10 @@ class Vault(Protocol):
     """Encrypts what must not be readable at rest."""
 
     def encrypt(self, key_hash: str, members: Mapping[str, Any]) -> str:
-        """Encrypt members of an order. Raises `VaultUnavailable`."""
+        """Encrypt fields of a request. Raises `VaultUnavailable`."""
 
     def decrypt(self, key_hash: str, encrypted: str) -> Mapping[str, Any]:
-        """The inverse of `encrypt`, for the same order only. Raises `VaultUnavailable`."""
+        """The inverse of `encrypt`, for the same request only. Raises `VaultUnavailable`."""
 
 
 class Recoveries(Protocol):

@@ -31,7 +31,7 @@ class Funds(Response):
     )
     as_of: Time = Field(
         description="Amazon's time of the balance, RFC 3339, UTC. It is asked for once a minute at most; while Amazon "
-        "does not answer, a balance of up to an hour ago is told.",
+        "does not respond, a balance of up to an hour ago is told.",
         examples=["2026-03-01T12:00:00Z"],
     )
     average_daily_spend: Money | None = Field(

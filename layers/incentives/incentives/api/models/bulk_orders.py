@@ -97,7 +97,7 @@ class RowError(Response):
         json_schema_extra={"minimum": 1},
         description="Of the file, from 1, on which the row begins; 1 also for what is wrong with the file as a whole.",
     )
-    field: str | None = Field(description="The column or member that is to blame; null for the whole line.")
+    field: str | None = Field(description="The column or field that is to blame; null for the whole line.")
     problem: str = Field(description="What is wrong with it, in words that follow the field's name, or `line 3`.")
 
 

@@ -35,7 +35,7 @@ class LastRequest(Response):
 
 
 class LastAnswer(Response):
-    """What Amazon answered to it."""
+    """What Amazon responded to it."""
 
     http_status: int | None = Field(description="Null if no response came.")
     amazon_request_id: str | None = Field(
@@ -81,7 +81,5 @@ class CaseFile(Response):
         description="The attempts that did not end it, oldest first, a line each.",
         examples=[["2026-03-01T12:00:06Z CreateGiftCard Unknown timedOut"]],
     )
-    last_request: LastRequest | SkipJsonSchema[None] = Field(
-        None, description="Absent if nothing was ever answered for."
-    )
-    last_answer: LastAnswer | SkipJsonSchema[None] = Field(None, description="Absent if nothing was ever answered for.")
+    last_request: LastRequest | SkipJsonSchema[None] = Field(None, description="Absent if Amazon never responded.")
+    last_answer: LastAnswer | SkipJsonSchema[None] = Field(None, description="Absent if Amazon never responded.")

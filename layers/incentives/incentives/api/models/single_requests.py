@@ -94,7 +94,7 @@ class LoadAmazonBalanceBody(IssueBody):
 
     customer_account: CustomerAccount = Field(description="Whose balance is loaded.")
     notification: dict[str, Any] | None = Field(
-        None, description="How Amazon tells the customer; its members are agreed with Amazon."
+        None, description="How Amazon tells the customer; its fields are agreed with Amazon."
     )
 
     def given(self) -> dict[str, Any]:

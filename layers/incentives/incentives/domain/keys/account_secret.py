@@ -112,7 +112,7 @@ class AccountSecret(BaseModel):
 
 
 def fault_of_secret(secret: Mapping[str, object]) -> tuple[str, str] | None:
-    """Which member of a secret no function can work with, and what is wrong with it: empty if it is missing.
+    """Which field of a secret no function can work with, and what is wrong with it: empty if it is missing.
 
     It quotes none of them.
     """
@@ -132,7 +132,7 @@ def read_secret(name: str, text: str) -> Account:
     """Read an account's secret. No error quotes any of it.
 
     Raises:
-        AccountUnusable: names the member that is missing or wrong.
+        AccountUnusable: names the field that is missing or wrong.
     """
     try:
         document = json.loads(text)

@@ -34,7 +34,7 @@ def next_generation(refused: Record, repeat: Record) -> Record:
 
     Args:
         refused: renewable.
-        repeat: the same order, as it would be recorded if it came for the first time. Its partner id is the account's
+        repeat: the same request, as it would be recorded if it came for the first time. Its partner id is the account's
             of today: a wrong one may be what was mended.
     """
     generation = refused.generation + 1
@@ -48,7 +48,7 @@ def next_generation(refused: Record, repeat: Record) -> Record:
 
 
 def renewal(refused: Record, successor: Record, now: datetime) -> Reissue:
-    """What opens the next generation, once: of all who repeat an order at the same time, one does."""
+    """What opens the next generation, once: of all who repeat a request at the same time, one does."""
     return Reissue(
         close=change(refused, requires=("replaced_by",), replaced_by=successor.request_id, updated_at=now),
         successor=successor,

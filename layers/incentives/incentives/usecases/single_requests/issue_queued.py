@@ -26,7 +26,7 @@ LOSES_FOR: Final = timedelta(seconds=5)
 
 
 def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) -> None:
-    """Issue one request, if it is still to be issued; one that has to wait longer is put back.
+    """Issue one request, if it is still to be issued; one that has to wait longer is requeued.
 
     Raises:
         LedgerUnavailable: take it up again; what was sent is in the ledger.
@@ -39,7 +39,7 @@ def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) ->
         now = dependencies.clock.now()
         step = next_step(record, now)
         if not isinstance(step, SendOperation | Settle):
-            # Something else than the pace holds it up, for instance a missing key: not before it is due.
+            # Something else than the rate limit delays it, for instance a missing key: not before it is due.
             requeue(record, dependencies)
             return
         if isinstance(step, Settle):

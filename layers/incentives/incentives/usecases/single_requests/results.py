@@ -23,7 +23,7 @@ class Delivered:
 
     Attributes:
         card: None for a repeat of an operation whose success has no code.
-        replayed: the order had been issued before.
+        replayed: the request had been issued before.
     """
 
     record: Record
@@ -33,7 +33,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The outcome is not known yet, or the pace does not allow the call yet: ask again."""
+    """The outcome is not known yet, or the rate limit does not allow the call yet: ask again."""
 
     record: Record
     retry_after_seconds: int
