@@ -5,8 +5,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from incentives.agcod import errors as error_table
-from incentives.agcod import words
 from incentives.agcod.marketplaces import MARKETPLACES, Marketplace
+from incentives.agcod.reading import words
 from incentives.api.problems import REFUSED_STATUSES
 from incentives.domain.errors import RefusedFor
 from incentives.domain.money import CURRENCY_DECIMALS

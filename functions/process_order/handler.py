@@ -7,14 +7,14 @@ from typing import Any
 from incentives.bootstrap import client, container, in_init
 from incentives.invocation import Event, function
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
-from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
 from incentives.usecases.dependencies import Budget
 
 
 @function
 def handler(event: Event, budget: Budget) -> dict[str, Any]:
     """Run one task and say what comes next. The event is `{"task", ...}`; the rest is as the last response told it."""
-    return _issue(event, budget) if event["task"] == Task.ISSUE else _process(event, budget)
+    return _issue(event, budget) if event["task"] == OrderTask.ISSUE else _process(event, budget)
 
 
 def _process(event: Event, budget: Budget) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def _process(event: Event, budget: Budget) -> dict[str, Any]:
         settled=int(event["settled"]),
         waited=int(event["waited"]),
     )
-    there = process_order(Task(event["task"]), here, container.dependencies, container.order_dependencies, budget)
+    there = process_order(OrderTask(event["task"]), here, container.dependencies, container.order_dependencies, budget)
     return {
         "orderId": there.order_id,
         "round": there.round,
@@ -50,7 +50,7 @@ def _issue(event: Event, budget: Budget) -> dict[str, Any]:
         "round": work.round,
         "batch": work.batch,
         "secondsLeft": seconds_left,
-        "next": (Task.ISSUE if more else Task.DONE).value,
+        "next": (OrderTask.ISSUE if more else OrderTask.DONE).value,
     }
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from incentives.bootstrap import container, in_init
 from incentives.invocation import Event, function
 from incentives.usecases.dependencies import Budget
-from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.recover import RecoveryTask, recover
 
 
 @function
 def handler(event: Event, budget: Budget) -> dict[str, Any]:
     """Run one task and say what comes next. The event is `{"task", "requestId", "epoch"}`."""
     done = recover(
-        Task(event["task"]),
+        RecoveryTask(event["task"]),
         event["requestId"],
         int(event["epoch"]),
         container.dependencies,

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.agcod import words
 from incentives.agcod.errors import BY_CODE, TABLE, Kind, ReversalKind, as_markdown, describe
+from incentives.agcod.reading import words
 from incentives.domain.errors import RefusedFor
 from incentives.domain.outcomes import AmazonError
 

@@ -25,8 +25,8 @@ from incentives.bootstrap import client, container
 from incentives.agcod.client import IncentivesClient
 from incentives.aws import clients as calls
 from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
-from sandbox.gateway import Sandbox, Settings, make_account
-from sandbox.options import Options, changed
+from sandbox.control.options import Options, changed
+from sandbox.http.gateway import Sandbox, Settings, make_account
 from tests.bench import account
 from tests.contract import motos
 from tests.workflow.amazon import SandboxClient

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from incentives.domain.rate_limit import REQUESTS_PER_SECOND_DEFAULT
-from sandbox.throttle import most_in_any_second
+from sandbox.model.throttle import most_in_any_second
 from tests.chaos import checks
 from tests.chaos.callers import Told
 from tests.chaos.day import ENDED

@@ -10,7 +10,7 @@ import pytest
 
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.errors import TABLE, Kind
-from incentives.agcod.responses import Failure, Funds
+from incentives.agcod.reading.responses import Failure, Funds
 from incentives.api.openapi import GATEWAY_STATUSES
 from incentives.api.problems import REFUSED_STATUSES, STATUSES, Unexpected
 from incentives.api.routes import REFUSALS, Route

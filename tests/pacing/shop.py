@@ -21,7 +21,7 @@ import pytest
 from incentives.bootstrap import container
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import SignedCall
-from incentives.agcod.transport import Fault, Response
+from incentives.agcod.transport import Fault, HttpResponse
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.aws.single_requests.backlog import DELAY_SECONDS_MAX
 from incentives.domain.errors import LedgerUnavailable
@@ -29,8 +29,8 @@ from incentives.domain.rate_limit import Allowance, Full, Pace, Permit, Priority
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.dependencies import Dependencies
 from incentives.usecases.ports import RateLimiter
-from sandbox.gateway import Arrival
-from sandbox.options import changed
+from sandbox.control.options import changed
+from sandbox.http.gateway import Arrival
 from tests.pacing.stage import Stage
 from tests.pacing.table import Table
 from tests.support.fakes import (
@@ -171,7 +171,7 @@ class Wire(SandboxClient):
         self.seconds_per_call = 0.0
         self._shop = shop
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> HttpResponse | Fault:
         self._shop.wait(TO_AMAZON_SECONDS)
         response = super().send(signed, seconds=seconds)
         self._shop.stage.sleep(self._shop.load.amazon_seconds)

@@ -33,7 +33,7 @@ from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.record import KeyItem, Record, Status
 from incentives.domain.single_requests.request_ids import hash_key
 from incentives.usecases.dependencies import Budget, Dependencies
-from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.recover import RecoveryTask, recover
 from incentives.usecases.recovery.start_recovery import start_recovery, sweep
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.issue import NewRequest, issue
@@ -346,7 +346,7 @@ class Life:
 
         def task(payload: dict[str, Any]) -> dict[str, Any]:
             def work(dependencies: Dependencies, budget: Budget) -> dict[str, Any]:
-                asked = Task(payload["task"]), payload["requestId"], payload["epoch"]
+                asked = RecoveryTask(payload["task"]), payload["requestId"], payload["epoch"]
                 done = recover(*asked, dependencies, budget, support_address=SUPPORT)
                 return {
                     "requestId": done.request_id,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from incentives.agcod import envelope, evidence
+from incentives.agcod.reading import envelope, evidence
 from incentives.aws import rate_limiter
 from incentives.domain.accounts import spend
 from incentives.domain.recovery import kept_page, waits

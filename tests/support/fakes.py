@@ -15,7 +15,7 @@ import requests
 
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.amazon import FundsResponse, SignedCall
-from incentives.agcod.responses import UNREADABLE
+from incentives.agcod.reading.responses import UNREADABLE
 from incentives.aws.telemetry import FACTS
 from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Attempt, Call, Evidence

@@ -20,7 +20,7 @@ from incentives.domain.outcomes import (
 from incentives.domain.recovery.rules import after_operation
 from incentives.domain.single_requests.record import Cause, Change, Intent, Lost, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, take_over
-from incentives.usecases.recovery.recover import Task
+from incentives.usecases.recovery.recover import RecoveryTask
 from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.cancel import RACES_MAX, cancel
 from incentives.usecases.single_requests.results import Accepted, Standing
@@ -55,7 +55,7 @@ def cancelled(w: World, seconds: float = 25.0) -> Standing | Accepted:
 
 def recovered(w: World) -> Record:
     """The record after the recovery that was started last."""
-    assert run_execution(*w.recoveries.started[-1], w.dependencies) is Task.DONE
+    assert run_execution(*w.recoveries.started[-1], w.dependencies) is RecoveryTask.DONE
     return now(w)
 
 
@@ -172,7 +172,7 @@ def test_a_cancel_of_what_is_being_reversed_withdraws_any_reissue(cause: Cause) 
 
     assert isinstance(response, Accepted)
     assert now(w).intent is Intent.REVERSE
-    assert run_execution("Test1AAAA", now(w).epoch, w.dependencies) is Task.DONE
+    assert run_execution("Test1AAAA", now(w).epoch, w.dependencies) is RecoveryTask.DONE
     assert (now(w).status.is_open, now(w).replaced_by) == (False, None)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from incentives.bootstrap import container
-from incentives.agcod.responses import Failure, Funds
+from incentives.agcod.reading.responses import Failure, Funds
 from incentives.domain.accounts.account import Account, AccountFunds
 from incentives.domain.accounts.funds import FRESH_FOR, STALE_MAX, Snapshot, days_remaining
 from incentives.domain.errors import (

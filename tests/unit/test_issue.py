@@ -29,7 +29,7 @@ from incentives.domain.outcomes import (
 )
 from incentives.domain.single_requests.record import Change, Intent, KeyItem, KeyTaken, Lost, Record, Status
 from incentives.domain.single_requests.transitions import accept_cancel, take_over
-from incentives.usecases.recovery.recover import Task
+from incentives.usecases.recovery.recover import RecoveryTask
 from incentives.usecases.recovery.start_recovery import start_recovery
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.issue import canonical, issue
@@ -204,7 +204,7 @@ def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Con
     assert isinstance(response, Accepted)
     assert (only(w).status, only(w).conflict) == (Status.RECOVERING, outcome.kind)
     assert w.recoveries.started == [(only(w).request_id, only(w).epoch)]
-    assert run_execution(*w.recoveries.started[0], w.dependencies) is Task.ESCALATED
+    assert run_execution(*w.recoveries.started[0], w.dependencies) is RecoveryTask.ESCALATED
     with pytest.raises(StateConflict) as error:
         place(w)
     assert error.value.request_status == only(w).status == Status.ESCALATED

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from incentives.bootstrap import container
-from incentives.agcod.responses import UNREADABLE
+from incentives.agcod.reading.responses import UNREADABLE
 from incentives.aws.stream import read_stream
 from incentives.aws.telemetry import PowertoolsTelemetry
-from incentives.domain.accounts.alerts import CHECK_OVERDUE, TOLD_WITHIN, Alert, Limits, Standing
+from incentives.domain.accounts.alerts import CHECK_OVERDUE, TOLD_WITHIN, Alert, AlertStanding, Limits
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.events import NotPublished
 from incentives.domain.outcomes import AmazonError, Refused
@@ -381,7 +381,7 @@ def test_an_alert_that_others_change_meanwhile_is_raised_on_top_of_theirs() -> N
     c.limits = Limits(balance={"": Decimal(500)})
     keep = c.states.keep_standing
 
-    def after_a_refusal(account: str, standing: Standing) -> bool:
+    def after_a_refusal(account: str, standing: AlertStanding) -> bool:
         c.states.keep_standing = keep  # type: ignore[method-assign]
         c.spend("25.00")
         return keep(account, standing)
@@ -397,7 +397,7 @@ def test_alerts_that_are_always_written_by_others_are_given_up_for_this_time() -
     c = low()
     tries = []
 
-    def lost(account: str, standing: Standing) -> bool:
+    def lost(account: str, standing: AlertStanding) -> bool:
         tries.append(standing)
         return False
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from incentives.agcod.responses import Failure, Funds
+from incentives.agcod.reading.responses import Failure, Funds
 from incentives.aws.single_requests.record_items import encode_record
 from incentives.aws.stream import read_stream
 from incentives.domain.accounts.account import Account

@@ -22,7 +22,7 @@ from incentives.domain.single_requests.request_ids import derive_request_id, has
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
-from sandbox.report import report
+from sandbox.control.report import report
 from tests.support.fakes import (
     FakeAccounts,
     FakeClock,

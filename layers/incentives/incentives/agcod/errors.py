@@ -5,7 +5,7 @@ union of errorTypes known from public clients and recorded traffic, and the name
 which respond before the Incentives API does (throttling, signature) or in its place (lost connections). `confirmed` is
 False where the class of a name is only inferred.
 
-What a whole response proves is `incentives.agcod.verdict`: an error alone refuses nothing.
+What a whole response proves is `incentives.agcod.reading.verdict`: an error alone refuses nothing.
 """
 
 from __future__ import annotations

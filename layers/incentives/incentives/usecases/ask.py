@@ -20,7 +20,7 @@ from incentives.usecases.permits import on_throttled, take_permit
 from incentives.usecases.refusals import refusal
 
 if TYPE_CHECKING:
-    from incentives.agcod.responses import Failure
+    from incentives.agcod.reading.responses import Failure
     from incentives.domain.accounts.account import Account
     from incentives.usecases.dependencies import Budget, Dependencies
 

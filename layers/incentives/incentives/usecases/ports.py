@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
 from incentives.domain.accounts.account import Account
-from incentives.domain.accounts.alerts import Standing
+from incentives.domain.accounts.alerts import AlertStanding
 from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
 from incentives.domain.bulk_orders.bulk_order import (
@@ -237,7 +237,7 @@ class AccountStates(Balances, Protocol):
     def accounts(self) -> list[str]:
         """The accounts that have ever been asked about or charged."""
 
-    def keep_standing(self, account: str, standing: Standing) -> bool:
+    def keep_standing(self, account: str, standing: AlertStanding) -> bool:
         """Write the alerts that stand; False if others have written since."""
 
     def count(self, record: Record, was: Charge | None, now: datetime) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from incentives.api.models.base import Response
+from incentives.api.models.base import ResponseBody
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from incentives.domain.single_requests.record import Status
 
 
-class FieldError(Response):
+class FieldError(ResponseBody):
     """One thing that is wrong with a request."""
 
     field: str = Field(
@@ -21,7 +21,7 @@ class FieldError(Response):
     message: str = Field(description="What is wrong with it.")
 
 
-class Problem(Response):
+class Problem(ResponseBody):
     """What went wrong, as RFC 9457 has it."""
 
     type: str = Field(description="A URN of the kind of problem, or `about:blank` for what API Gateway itself returns.")

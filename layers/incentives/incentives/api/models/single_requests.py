@@ -18,7 +18,7 @@ from incentives.api.models.base import (
     MaskedCard,
     OnUnknown,
     RequestId,
-    Response,
+    ResponseBody,
     Text20,
     Text100,
     Text200,
@@ -116,7 +116,7 @@ class CheckActivationStatusBody(Body):
 # ---- responses -----------------------------------------------------------------------------------
 
 
-class IssuedResponse(Response):
+class IssuedResponse(ResponseBody):
     """What every request has."""
 
     request_id: RequestId = Field(description="What the gateway and Amazon know the request by.", examples=[REQUEST_ID])
@@ -199,7 +199,7 @@ class RequestNow(RootModel[AnyRequest]):
     """A request of any operation."""
 
 
-class RequestPage(Response):
+class RequestPage(ResponseBody):
     """What a search found, newest first."""
 
     requests: list[AnyRequest] = Field(description="May be few, even none, while there is a cursor.")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from sandbox.errors import AmazonError
-    from sandbox.values import Json
-    from sandbox.world import Activity
+    from sandbox.model.errors import AmazonError
+    from sandbox.model.values import Json
+    from sandbox.model.world import Activity
 
 
 @dataclass(frozen=True)

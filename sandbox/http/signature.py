@@ -15,8 +15,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.errors import WRONG_SIGNATURE
-from sandbox.values import parse_basic_date
+from sandbox.model.errors import WRONG_SIGNATURE
+from sandbox.model.values import parse_basic_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

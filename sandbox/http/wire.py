@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, NoReturn
 
-from sandbox.errors import RefusedError, UnreadableError, error_of
-from sandbox.outcome import Failure, Framework, Response, Success
+from sandbox.model.errors import RefusedError, UnreadableError, error_of
+from sandbox.model.outcome import Failure, Framework, Response, Success
 
 if TYPE_CHECKING:
-    from sandbox.values import Fields, Json
+    from sandbox.model.values import Fields, Json
 
 JSON_TYPE = "application/json"
 XML_TYPE = "application/xml"

@@ -13,16 +13,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from incentives.agcod.bodies import REQUEST_ID_MEMBERS
-from incentives.agcod.dates import parse_date
-from incentives.agcod.models import SomeMoney, WithCard, read_model
-from incentives.agcod.transport import Fault, Response
+from incentives.agcod.reading.dates import parse_date
+from incentives.agcod.reading.models import SomeMoney, WithCard, read_model
+from incentives.agcod.transport import Fault, HttpResponse
 from incentives.domain.calls import Call, Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from incentives.agcod.client import SignedCall
-    from incentives.agcod.envelope import Envelope
+    from incentives.agcod.reading.envelope import Envelope
 
 _STATUSES: Final = frozenset({"SUCCESS", "FAILURE", "RESEND"})
 _CARD_STATUSES: Final = frozenset({"Fulfilled", "RefundedToPurchaser", "Expired", "Activated", "AwaitingActivation"})
@@ -33,7 +33,7 @@ _OTHER: Final = "(another)"
 _AMOUNT_DIGITS_MAX: Final = 11
 
 
-def evidence_of(signed: SignedCall, result: Response | Fault, envelope: Envelope | None) -> Evidence:
+def evidence_of(signed: SignedCall, result: HttpResponse | Fault, envelope: Envelope | None) -> Evidence:
     """What remains of one attempt."""
     sent = Evidence(url=signed.url, amz_date=signed.amz_date, string_to_sign=signed.string_to_sign)
     if isinstance(result, Fault):
@@ -47,7 +47,7 @@ def evidence_of(signed: SignedCall, result: Response | Fault, envelope: Envelope
     )
 
 
-def _facts(response: Response, envelope: Envelope | None, call: Call) -> Mapping[str, str]:
+def _facts(response: HttpResponse, envelope: Envelope | None, call: Call) -> Mapping[str, str]:
     if envelope is None:
         digest = hashlib.sha256(response.body).hexdigest()
         return {

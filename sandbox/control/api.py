@@ -9,16 +9,16 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from sandbox.activations import CARD_NUMBER_LENGTH, with_check_digits
-from sandbox.clock import Clock
-from sandbox.errors import ERRORS
-from sandbox.gateway import Sandbox, make_account
-from sandbox.loads import CUSTOMER_STATES
-from sandbox.models import Amount, Body, Count, Seconds, Text, one_of, told
-from sandbox.options import as_json, changed
-from sandbox.report import report
-from sandbox.values import CURRENCIES, Money, iso, parse_iso, quantised
-from sandbox.world import Account, Limits, PhysicalCard
+from sandbox.control.models import Amount, Body, Count, Seconds, Text, one_of, told
+from sandbox.control.options import as_json, changed
+from sandbox.control.report import report
+from sandbox.http.gateway import Sandbox, make_account
+from sandbox.model.activations import CARD_NUMBER_LENGTH, with_check_digits
+from sandbox.model.clock import Clock
+from sandbox.model.errors import ERRORS
+from sandbox.model.loads import CUSTOMER_STATES
+from sandbox.model.values import CURRENCIES, Money, iso, parse_iso, quantised
+from sandbox.model.world import Account, Limits, PhysicalCard
 
 PREFIX = "/_sandbox/"
 

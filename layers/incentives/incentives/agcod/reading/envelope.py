@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from incentives.agcod.parsing import GARBLED, Document
-from incentives.agcod.words import Said, entries, kinds_of_name, read_said
+from incentives.agcod.reading.parsing import GARBLED, Document
+from incentives.agcod.reading.words import Said, entries, kinds_of_name, read_said
 from incentives.domain.outcomes import AmazonError
 
 #: Characters of a message that are kept.

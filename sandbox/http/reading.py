@@ -6,12 +6,12 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
-from sandbox.errors import RefusedError, UnreadableError, error_of, refuse
-from sandbox.mocks import MOCKS, is_mock
-from sandbox.values import Fields, Json, Money, has_too_many_decimals, quantised
+from sandbox.model.errors import RefusedError, UnreadableError, error_of, refuse
+from sandbox.model.mocks import MOCKS, is_mock
+from sandbox.model.values import Fields, Json, Money, has_too_many_decimals, quantised
 
 if TYPE_CHECKING:
-    from sandbox.world import Account, World
+    from sandbox.model.world import Account, World
 
 REQUEST_ID_LENGTH_MAX = 40
 EXTERNAL_REFERENCE_LENGTH_MAX = 100

@@ -18,12 +18,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from incentives.agcod.errors import TABLE, Kind, error_spec_of_code
-from incentives.agcod.words import kinds_of_message, kinds_of_name, one_space
+from incentives.agcod.reading.words import kinds_of_message, kinds_of_name, one_space
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from incentives.agcod.envelope import Envelope
+    from incentives.agcod.reading.envelope import Envelope
 
 _FIRST_SERVER_FAULT: Final = 500
 #: These statuses themselves say that something was waited for in vain.

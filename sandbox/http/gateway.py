@@ -14,21 +14,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox import delivery, wire
-from sandbox.amazon import OPERATIONS, execute, failure, request_id_of
-from sandbox.cards import refund
-from sandbox.errors import AmazonError, RefusedError, UnreadableError
-from sandbox.faults import AFTER_ONLY, LATE, Rule, Script
-from sandbox.options import Options
-from sandbox.outcome import Framework, Response, Success, label
-from sandbox.throttle import MINUTE, SECOND, Throttle
-from sandbox.values import CURRENCIES, Fields, Json
-from sandbox.world import DEFAULT_FUNDS, Account, Limits, World, default_limits
+from sandbox.control.faults import AFTER_ONLY, LATE, Rule, Script
+from sandbox.control.options import Options
+from sandbox.http import delivery, wire
+from sandbox.model.amazon import OPERATIONS, execute, failure, request_id_of
+from sandbox.model.cards import refund
+from sandbox.model.errors import AmazonError, RefusedError, UnreadableError
+from sandbox.model.outcome import Framework, Response, Success, label
+from sandbox.model.throttle import MINUTE, SECOND, Throttle
+from sandbox.model.values import CURRENCIES, Fields, Json
+from sandbox.model.world import DEFAULT_FUNDS, Account, Limits, World, default_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sandbox.delivery import Delivery
+    from sandbox.http.delivery import Delivery
 
 _UNKNOWN_KEY = Framework("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
 _UNREADABLE = Framework(None, None, 400, capital=True)

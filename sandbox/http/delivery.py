@@ -10,18 +10,18 @@ from decimal import Decimal
 from http.client import responses
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from sandbox import wire
-from sandbox.amazon import failure
-from sandbox.errors import GENERAL_F500, RESEND, WRONG_SIGNATURE, AmazonError, RefusedError, error_of
-from sandbox.outcome import Failure, Framework, Response, Success
-from sandbox.wire import Encoded
+from sandbox.http import wire
+from sandbox.http.wire import Encoded
+from sandbox.model.amazon import failure
+from sandbox.model.errors import GENERAL_F500, RESEND, WRONG_SIGNATURE, AmazonError, RefusedError, error_of
+from sandbox.model.outcome import Failure, Framework, Response, Success
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.faults import Rule
-    from sandbox.values import Fields, Json
-    from sandbox.world import World
+    from sandbox.control.faults import Rule
+    from sandbox.model.values import Fields, Json
+    from sandbox.model.world import World
 
 THROTTLED = "Rate exceeded"
 _PLAIN_503 = Encoded(503, "text/plain", b"Service Unavailable")

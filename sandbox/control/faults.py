@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sandbox.amazon import OPERATIONS
-from sandbox.models import Body, Count, Seconds, one_of
-from sandbox.wire import FORMS
+from sandbox.control.models import Body, Count, Seconds, one_of
+from sandbox.http.wire import FORMS
+from sandbox.model.amazon import OPERATIONS
 
 # The response, or its absence, does not depend on the effect: may be scripted before or after it.
 REPLACING = frozenset(

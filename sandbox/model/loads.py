@@ -11,13 +11,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox import reading
-from sandbox.errors import refuse
-from sandbox.mocks import MOCK_SUCCESS
-from sandbox.outcome import Done
-from sandbox.reading import wrong_type
-from sandbox.values import Fields, Json, Money, basic_date, decimals_of
-from sandbox.world import Account, Activity, Load, World
+from sandbox.http import reading
+from sandbox.http.reading import wrong_type
+from sandbox.model.errors import refuse
+from sandbox.model.mocks import MOCK_SUCCESS
+from sandbox.model.outcome import Done
+from sandbox.model.values import Fields, Json, Money, basic_date, decimals_of
+from sandbox.model.world import Account, Activity, Load, World
 
 if TYPE_CHECKING:
     from datetime import datetime

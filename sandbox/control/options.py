@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from sandbox.models import Body, Count, Seconds, Text
+from sandbox.control.models import Body, Count, Seconds, Text
 
 Late: TypeAlias = Literal["revives", "refunded"]
 ErrorStatus: TypeAlias = Annotated[int, Field(ge=400, le=599)]

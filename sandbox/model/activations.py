@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandbox import reading
-from sandbox.errors import refuse
-from sandbox.mocks import MOCK_SUCCESS
-from sandbox.outcome import Done
-from sandbox.values import Fields, Json, Money
-from sandbox.world import Account, Activation, Activity, PhysicalCard, World
+from sandbox.http import reading
+from sandbox.model.errors import refuse
+from sandbox.model.mocks import MOCK_SUCCESS
+from sandbox.model.outcome import Done
+from sandbox.model.values import Fields, Json, Money
+from sandbox.model.world import Account, Activation, Activity, PhysicalCard, World
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.values import CURRENCIES, Money
+from sandbox.model.values import CURRENCIES, Money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sandbox.options import Options
+    from sandbox.control.options import Options
 
 # Claim codes leave out 0, 1, O and I, as printed codes do, so that people can read them out.
 _CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"

@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sandbox import reading
-from sandbox.errors import refuse
-from sandbox.outcome import Done
-from sandbox.values import Fields, Json, java_date
+from sandbox.http import reading
+from sandbox.model.errors import refuse
+from sandbox.model.outcome import Done
+from sandbox.model.values import Fields, Json, java_date
 
 if TYPE_CHECKING:
-    from sandbox.world import Account, Activity, World
+    from sandbox.model.world import Account, Activity, World
 
 PAGE_SIZE_MAX = 1000
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})Z?")

@@ -5,7 +5,7 @@ Put into the request id, they make the API respond with a given success or failu
 
 from __future__ import annotations
 
-from sandbox.errors import GENERAL_F500, AmazonError, error_of
+from sandbox.model.errors import GENERAL_F500, AmazonError, error_of
 
 MOCK_SUCCESS = "F0000"
 MOCK_CLAIM_CODE = "ZYXW-VUTS-RQPO"

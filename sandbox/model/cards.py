@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sandbox import reading
-from sandbox.errors import refuse
-from sandbox.mocks import MOCK_CLAIM_CODE, MOCK_GC_ID
-from sandbox.outcome import Done
-from sandbox.values import Fields, Json, Money, basic_date, expiration_of, java_date
-from sandbox.world import Account, Activity, GiftCard, World
+from sandbox.http import reading
+from sandbox.model.errors import refuse
+from sandbox.model.mocks import MOCK_CLAIM_CODE, MOCK_GC_ID
+from sandbox.model.outcome import Done
+from sandbox.model.values import Fields, Json, Money, basic_date, expiration_of, java_date
+from sandbox.model.world import Account, Activity, GiftCard, World
 
 
 def create_gift_card(world: World, account: Account, fields: Fields, at: datetime) -> Done:

@@ -18,18 +18,19 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from sandbox import control, signature, wire
-from sandbox.amazon import OPERATIONS
-from sandbox.clock import Clock
-from sandbox.gateway import Arrival, Sandbox, Settings
-from sandbox.outcome import Framework
-from sandbox.wire import Encoded
+from sandbox.control import api as control
+from sandbox.http import signature, wire
+from sandbox.http.gateway import Arrival, Sandbox, Settings
+from sandbox.http.wire import Encoded
+from sandbox.model.amazon import OPERATIONS
+from sandbox.model.clock import Clock
+from sandbox.model.outcome import Framework
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-    from sandbox.delivery import Delivery
+    from sandbox.http.delivery import Delivery
 
 BODY_BYTES_MAX = 1_000_000
 # An idle keep-alive connection is closed after this long, so that a stopped client leaves no thread behind for good.

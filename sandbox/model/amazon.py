@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.activations import activate_gift_card, activation_status_check, deactivate_gift_card
-from sandbox.activity import get_gift_card_activity_page
-from sandbox.cards import cancel_gift_card, create_gift_card, get_available_funds
-from sandbox.errors import RefusedError, UnreadableError
-from sandbox.loads import load_amazon_balance, validate_account_for_amazon_balance_load, void_amazon_balance_load
-from sandbox.outcome import Done, Failure, Framework, Response, Success
-from sandbox.world import Account, Activity, World
+from sandbox.model.activations import activate_gift_card, activation_status_check, deactivate_gift_card
+from sandbox.model.activity import get_gift_card_activity_page
+from sandbox.model.cards import cancel_gift_card, create_gift_card, get_available_funds
+from sandbox.model.errors import RefusedError, UnreadableError
+from sandbox.model.loads import load_amazon_balance, validate_account_for_amazon_balance_load, void_amazon_balance_load
+from sandbox.model.outcome import Done, Failure, Framework, Response, Success
+from sandbox.model.world import Account, Activity, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from sandbox.values import Fields, Json
+    from sandbox.model.values import Fields, Json
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, assert_never
 
 from incentives.agcod.bodies import REQUEST_ID_MEMBERS, LoadUnits, load_amount_value
-from incentives.agcod.dates import parse_date
-from incentives.agcod.envelope import Envelope, open_envelope
 from incentives.agcod.errors import TABLE, Kind, ReversalKind
-from incentives.agcod.models import (
+from incentives.agcod.reading.dates import parse_date
+from incentives.agcod.reading.envelope import Envelope, open_envelope
+from incentives.agcod.reading.models import (
     CardInfo,
     CreatedCard,
     FundsResponse,
@@ -33,8 +33,8 @@ from incentives.agcod.models import (
     WithGcId,
     read_model,
 )
-from incentives.agcod.parsing import Document, parse
-from incentives.agcod.verdict import kind_of_failure
+from incentives.agcod.reading.parsing import Document, parse
+from incentives.agcod.reading.verdict import kind_of_failure
 from incentives.domain.accounts.account import CardState
 from incentives.domain.money import CURRENCY_DECIMALS, Money, without_noise
 from incentives.domain.outcomes import (
@@ -60,7 +60,7 @@ from incentives.domain.outcomes import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from incentives.agcod.transport import Response
+    from incentives.agcod.transport import HttpResponse
     from incentives.domain.calls import Call
 
 _FIRST_SERVER_FAULT: Final = 500
@@ -99,7 +99,7 @@ class Funds:
     timestamp: datetime | None
 
 
-def open_response(response: Response, call: Call) -> Envelope | None:
+def open_response(response: HttpResponse, call: Call) -> Envelope | None:
     """The response, parsed; None if it is no document and no header names an error either."""
     document = parse(response.body) if response.complete else None
     if document is None:
@@ -110,7 +110,7 @@ def open_response(response: Response, call: Call) -> Envelope | None:
     return open_envelope(document, response.headers, known, http_status=response.status)
 
 
-def read_outcome(response: Response, call: Call, *, load_units: LoadUnits = "minor") -> Outcome:
+def read_outcome(response: HttpResponse, call: Call, *, load_units: LoadUnits = "minor") -> Outcome:
     """What a response to Create, Activate or Load says about this attempt. Never raises."""
     try:
         return judge_outcome(open_response(response, call), response.status, call, load_units)
@@ -118,7 +118,7 @@ def read_outcome(response: Response, call: Call, *, load_units: LoadUnits = "min
         return UNREADABLE
 
 
-def read_reversal(response: Response, call: Call) -> ReversalOutcome:
+def read_reversal(response: HttpResponse, call: Call) -> ReversalOutcome:
     """What a response to Cancel, Deactivate or Void says about this attempt. Never raises."""
     try:
         return judge_reversal(open_response(response, call), response.status, call)

@@ -6,13 +6,13 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.throttle import most_in_any_second
-from sandbox.values import Money, iso
+from sandbox.model.throttle import most_in_any_second
+from sandbox.model.values import Money, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandbox.gateway import CallRecord, Sandbox
+    from sandbox.http.gateway import CallRecord, Sandbox
 
 
 def report(sandbox: Sandbox) -> dict[str, object]:

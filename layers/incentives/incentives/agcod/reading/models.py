@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from incentives.agcod.parsing import parse_number
+from incentives.agcod.reading.parsing import parse_number
 
 #: A claim code's form: 4-6-4 letters and digits; the sandbox's mock one has 4-4-4.
 _CLAIM_CODE: Final = re.compile(r"[^\W_]{4}-[^\W_]{4,6}-[^\W_]{4}")
