@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from incentives.domain.outcomes import (
     Unresolved,
 )
 from incentives.domain.recovery.rules import after_operation
-from incentives.domain.single_requests.record import Cause, Change, Intent, Lost, Record, Status
+from incentives.domain.single_requests.record import Cause, Intent, Lost, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, take_over
 from incentives.usecases.recovery.recover import Task
 from incentives.usecases.recovery.start_recovery import sweep
@@ -32,6 +31,8 @@ from tests.unit.builders import (
     SECOND,
     SUCCESS,
     attempt,
+    before,
+    fails,
     holding,
     record,
     reversing,
@@ -324,22 +325,9 @@ def test_a_call_that_can_no_longer_be_signed_is_not_the_callers_fault(monkeypatc
 # ---- races and a ledger that fails --------------------------------------------------------------
 
 
-def on_apply(w: World, first: Callable[[], None], times: int = 1) -> None:
-    """Let something happen just before the next writes."""
-    apply, left = w.ledger.apply, [times]
-
-    def racing(change: Change, nonce: str) -> Record | Lost:
-        if left[0]:
-            left[0] -= 1
-            first()
-        return apply(change, nonce)
-
-    w.ledger.apply = racing  # type: ignore[method-assign]
-
-
 def test_a_cancel_that_loses_to_the_success_reverses_the_card() -> None:
     w = holding(record())
-    on_apply(w, lambda: w.ledger.records.update({"Test1AAAA": issued()}))
+    before(w.ledger, "apply", lambda: w.ledger.records.update({"Test1AAAA": issued()}))
 
     response = cancelled(w)
 
@@ -349,7 +337,7 @@ def test_a_cancel_that_loses_to_the_success_reverses_the_card() -> None:
 
 def test_a_cancel_that_loses_to_a_refusal_says_so() -> None:
     w = holding(record())
-    on_apply(w, lambda: w.ledger.records.update({"Test1AAAA": record(S.REFUSED)}))
+    before(w.ledger, "apply", lambda: w.ledger.records.update({"Test1AAAA": record(S.REFUSED)}))
 
     with pytest.raises(StateConflict):
         cancelled(w)
@@ -358,7 +346,7 @@ def test_a_cancel_that_loses_to_a_refusal_says_so() -> None:
 def test_a_request_that_is_gone_when_the_cancel_is_written_is_not_found() -> None:
     # given a ledger that is put back, between the look and the write, to before the order
     w = holding(unknown_since())
-    on_apply(w, w.ledger.records.clear)
+    before(w.ledger, "apply", w.ledger.records.clear)
 
     with pytest.raises(NotFound):
         cancelled(w)
@@ -375,7 +363,7 @@ def test_a_cancel_that_keeps_losing_asks_to_try_again() -> None:
     def taken() -> None:
         w.ledger.records["Test1AAAA"] = take_over(now(w), w.clock.now()).after
 
-    on_apply(w, taken, times=99)
+    before(w.ledger, "apply", taken, times=99)
 
     with pytest.raises(StateConflict) as told:
         cancelled(w)
@@ -387,17 +375,7 @@ def test_a_cancel_that_keeps_losing_asks_to_try_again() -> None:
 @pytest.mark.parametrize("kept", [issued(), record()], ids=lambda r: r.status)
 def test_a_cancel_whose_write_is_in_doubt_looks_before_it_answers(kept: Record, takes_effect: bool) -> None:
     w = holding(kept)
-    apply, lost = w.ledger.apply, [True]
-
-    def losing(change: Change, nonce: str) -> Record | Lost:
-        if not lost[0]:
-            return apply(change, nonce)
-        lost[0] = False
-        if takes_effect:
-            apply(change, nonce)
-        raise LedgerUnavailable("apply", in_doubt=True)
-
-    w.ledger.apply = losing  # type: ignore[method-assign]
+    fails(w.ledger, "apply", takes_effect=takes_effect, in_doubt=True)
 
     response = cancelled(w)
 
@@ -407,11 +385,7 @@ def test_a_cancel_whose_write_is_in_doubt_looks_before_it_answers(kept: Record, 
 
 def test_a_cancel_that_was_certainly_not_written_is_a_503() -> None:
     w = holding(issued())
-
-    def fail(change: Change, nonce: str) -> Record | Lost:
-        raise LedgerUnavailable("apply", in_doubt=False)
-
-    w.ledger.apply = fail  # type: ignore[method-assign]
+    fails(w.ledger, "apply")
 
     with pytest.raises(LedgerUnavailable):
         cancelled(w)
@@ -420,15 +394,7 @@ def test_a_cancel_that_was_certainly_not_written_is_a_503() -> None:
 
 def test_a_cancel_that_is_written_stays_accepted_when_the_ledger_fails_afterwards() -> None:
     w = holding(issued())
-    apply, writes = w.ledger.apply, [0]
-
-    def failing(change: Change, nonce: str) -> Record | Lost:
-        writes[0] += 1
-        if writes[0] > 1:
-            raise LedgerUnavailable("apply", in_doubt=True)
-        return apply(change, nonce)
-
-    w.ledger.apply = failing  # type: ignore[method-assign]
+    before(w.ledger, "apply", lambda: fails(w.ledger, "apply", at=None, in_doubt=True))
 
     response = cancelled(w)
 

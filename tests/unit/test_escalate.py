@@ -14,7 +14,7 @@ import pytest
 
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.signatures import signature_of
-from incentives.domain.errors import LedgerUnavailable, StateConflict
+from incentives.domain.errors import StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, ConflictKind, Unknown, UnknownBecause, Unresolved
 from incentives.domain.recovery.case_file import is_stale, stale_at
@@ -35,6 +35,7 @@ from tests.unit.builders import (
     SECOND,
     TIMED_OUT,
     attempt,
+    fails,
     holding,
     order,
     record,
@@ -269,15 +270,7 @@ def test_the_operators_are_told_once_what_to_do_and_what_not() -> None:
 @pytest.mark.parametrize("takes_effect", [True, False])
 def test_a_mail_whose_note_is_lost_is_sent_again_rather_than_never(takes_effect: bool) -> None:
     w = holding(escalated())
-    apply = w.ledger.apply
-
-    def fail(change: Change, nonce: str) -> Record | Lost:
-        w.ledger.apply = apply  # type: ignore[method-assign]
-        if takes_effect:
-            apply(change, nonce)
-        raise LedgerUnavailable("apply", in_doubt=takes_effect)
-
-    w.ledger.apply = fail  # type: ignore[method-assign]
+    fails(w.ledger, "apply", takes_effect=takes_effect)
 
     assert mail(w) is Task.LOOK
     assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED

@@ -92,15 +92,11 @@ def test_headers_are_bounded_together(member: str, beyond: int, fits: bool) -> N
 def test_absent_headers_parameters_and_context_are_null(absent: dict[str, str] | None) -> None:
     seen = decode(
         {
-            "headers": absent,
-            "multiValueHeaders": absent,
-            "queryStringParameters": absent,
-            "multiValueQueryStringParameters": absent,
-            "pathParameters": absent,
-            "requestContext": absent,
+            "headers": absent, "multiValueHeaders": absent, "queryStringParameters": absent,
+            "multiValueQueryStringParameters": absent, "pathParameters": absent, "requestContext": absent,
             "body": None,
         }
-    )
+    )  # fmt: skip
 
     assert (seen.headers, seen.query, seen.path, seen.body, seen.caller) == ({}, {}, {}, b"", None)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -26,14 +25,14 @@ from incentives.domain.outcomes import (
     Unknown,
     UnknownBecause,
 )
-from incentives.domain.single_requests.record import Change, Intent, KeyItem, KeyTaken, Lost, Record, Status
+from incentives.domain.single_requests.record import Intent, Record, Status
 from incentives.domain.single_requests.transitions import accept_cancel, take_over
 from incentives.usecases.recovery.recover import Task
 from incentives.usecases.recovery.start_recovery import start_recovery
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.issue import canonical, issue
 from incentives.usecases.single_requests.results import Accepted, Delivered
-from tests.support.fakes import CODE, START, FakeLedger, Sent, World, account, card, usd, world
+from tests.support.fakes import CODE, START, Sent, World, account, card, usd, world
 from tests.support.workflow import run_execution
 from tests.unit.builders import (
     EXPIRED,
@@ -45,6 +44,7 @@ from tests.unit.builders import (
     THROTTLED,
     UNKNOWNS,
     code_of,
+    fails,
     order,
 )
 from tests.unit.queued import only
@@ -327,41 +327,9 @@ def test_a_secret_with_a_marketplace_of_nobodys_is_the_accounts_fault_and_not_th
 # ---- a ledger that fails ------------------------------------------------------------------------
 
 
-class FailingLedger(FakeLedger):
-    """A ledger of which one kind of write fails.
-
-    Attributes:
-        failing: `open` or `apply`.
-        in_doubt: whether its response was lost, rather than the write refused.
-        takes_effect: whether the write is there all the same.
-    """
-
-    def __init__(self, failing: str, *, in_doubt: bool, takes_effect: bool) -> None:
-        super().__init__()
-        self.failing, self.in_doubt, self.takes_effect = failing, in_doubt, takes_effect
-
-    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
-        if self.failing != "open":
-            return super().open(record, key, nonce)
-        if self.takes_effect:
-            super().open(record, key, nonce)
-        raise LedgerUnavailable("open", in_doubt=self.in_doubt)
-
-    def apply(self, change: Change, nonce: str) -> Record | Lost:
-        if self.failing != "apply":
-            return super().apply(change, nonce)
-        if self.takes_effect:
-            super().apply(change, nonce)
-        raise LedgerUnavailable("apply", in_doubt=self.in_doubt)
-
-
-def failing_world(ledger: FailingLedger) -> World:
-    w = world()
-    return replace(w, ledger=ledger, dependencies=replace(w.dependencies, ledger=ledger))
-
-
 def test_a_record_that_was_certainly_not_written_is_a_503_and_nothing_is_sent() -> None:
-    w = failing_world(FailingLedger("open", in_doubt=False, takes_effect=False))
+    w = world()
+    fails(w.ledger, "open")
 
     with pytest.raises(LedgerUnavailable) as error:
         place(w)
@@ -373,7 +341,8 @@ def test_a_record_that_was_certainly_not_written_is_a_503_and_nothing_is_sent() 
 @pytest.mark.parametrize("takes_effect", [True, False])
 @pytest.mark.parametrize("full_for", [None, 5.0])
 def test_a_record_in_doubt_is_a_202_and_nothing_is_sent(takes_effect: bool, full_for: float | None) -> None:
-    w = failing_world(FailingLedger("open", in_doubt=True, takes_effect=takes_effect))
+    w = world()
+    fails(w.ledger, "open", takes_effect=takes_effect, in_doubt=True)
     w.rate_limiter.full_for = full_for
 
     response = place(w)
@@ -387,7 +356,8 @@ def test_a_record_in_doubt_is_a_202_and_nothing_is_sent(takes_effect: bool, full
 @pytest.mark.parametrize("in_doubt", [True, False])
 @pytest.mark.parametrize("takes_effect", [True, False])
 def test_an_response_that_cannot_be_written_down_is_not_delivered(in_doubt: bool, takes_effect: bool) -> None:
-    w = failing_world(FailingLedger("apply", in_doubt=in_doubt, takes_effect=takes_effect))
+    w = world()
+    fails(w.ledger, "apply", at=None, takes_effect=takes_effect, in_doubt=in_doubt)
 
     response = place(w)
 

@@ -8,16 +8,16 @@ from typing import Final
 
 import pytest
 
-from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable, RefusedByAmazon, StateConflict
+from incentives.domain.errors import GatewayError, KeyReused, RefusedByAmazon, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Full, Permit, Priority
-from incentives.domain.single_requests.record import KeyItem, KeyTaken, Record, Status
+from incentives.domain.single_requests.record import Status
 from incentives.domain.single_requests.transitions import IN_BACKLOG
 from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import CODE, START, World, usd, world
-from tests.unit.builders import HOUR, MINUTE, ORDERS, REFUSAL, SECOND, code_of, order
+from tests.unit.builders import HOUR, MINUTE, ORDERS, REFUSAL, SECOND, code_of, fails, order
 from tests.unit.queued import only
 
 S = Status
@@ -120,15 +120,9 @@ def test_a_backlog_that_cannot_take_it_leaves_it_to_the_sweep() -> None:
     assert sweep(w.dependencies) == queued(w) == [only(w).request_id]
 
 
-def test_an_order_whose_record_is_in_doubt_is_left_to_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_whose_record_is_in_doubt_is_left_to_the_sweep() -> None:
     w = full()
-    opened = w.ledger.open
-
-    def lose(record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
-        opened(record, key, nonce)
-        raise LedgerUnavailable("open", in_doubt=True)
-
-    monkeypatch.setattr(w.ledger, "open", lose)
+    fails(w.ledger, "open", takes_effect=True)
 
     assert isinstance(place(w), Accepted)
     assert queued(w) == []

@@ -15,7 +15,7 @@ from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Priority
 from incentives.domain.recovery.rules import NOT_SENT
-from incentives.domain.single_requests.record import Change, Lost, Record, Status
+from incentives.domain.single_requests.record import Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG
 from incentives.usecases.recovery.start_recovery import start_recovery, sweep
 from incentives.usecases.single_requests.cancel import cancel
@@ -34,6 +34,7 @@ from tests.unit.builders import (
     THROTTLED,
     TIMED_OUT,
     code_of,
+    fails,
     order,
     record,
     reversing,
@@ -343,16 +344,12 @@ def test_a_request_that_can_never_be_issued_leaves_the_backlog_in_the_end(hinder
 # ---- what fails ---------------------------------------------------------------------------------
 
 
-def test_a_ledger_that_cannot_be_read_leaves_the_message_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_cannot_be_read_leaves_the_message_to_come_again() -> None:
     w = waiting()
+    fails(w.ledger, "get")
 
-    def fail(request_id: str) -> Record | None:
-        raise LedgerUnavailable("get", in_doubt=False)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(w.ledger, "get", fail)
-        with pytest.raises(LedgerUnavailable):
-            take_up(w)
+    with pytest.raises(LedgerUnavailable):
+        take_up(w)
 
     take_up(w)
     assert only(w).status is S.SUCCEEDED
@@ -374,16 +371,7 @@ def test_a_pace_that_cannot_be_kept_leaves_the_message_to_come_again() -> None:
 def test_a_write_in_doubt_raises_and_ends_as_amazon_does(failing: int, takes_effect: bool) -> None:
     # given a ledger of which one write is in doubt
     w = waiting()
-    apply, writes = w.ledger.apply, iter(range(1, 100))
-
-    def fail(change: Change, nonce: str) -> Record | Lost:
-        if next(writes) != failing:
-            return apply(change, nonce)
-        if takes_effect:
-            apply(change, nonce)
-        raise LedgerUnavailable("apply", in_doubt=True)
-
-    w.ledger.apply = fail  # type: ignore[method-assign]
+    fails(w.ledger, "apply", at=failing, takes_effect=takes_effect, in_doubt=True)
 
     # when its message comes out, and comes out again, and the sweep comes round
     with pytest.raises(LedgerUnavailable):

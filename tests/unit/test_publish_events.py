@@ -25,23 +25,9 @@ S = Status
 
 #: `detail`, member by member: ids, amounts, states. A new one has to be thought about here.
 MEMBERS = {
-    "schemaVersion",
-    "eventId",
-    "requestId",
-    "operation",
-    "status",
-    "previousStatus",
-    "cause",
-    "account",
-    "amount",
-    "currencyCode",
-    "gcId",
-    "externalReference",
-    "replaces",
-    "replacedBy",
-    "errorCode",
-    "errorType",
-}
+    "schemaVersion", "eventId", "requestId", "operation", "status", "previousStatus", "cause", "account", "amount",
+    "currencyCode", "gcId", "externalReference", "replaces", "replacedBy", "errorCode", "errorType",
+}  # fmt: skip
 
 
 @dataclass

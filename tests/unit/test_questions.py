@@ -257,12 +257,9 @@ def test_a_page_is_asked_for_in_amazons_words() -> None:
     w, amazon = listening(PAGE)
     get_activity("default", START, END, index=3, dependencies=w.dependencies, budget=w.budget())
     assert amazon.asked[0]["query"] == {
-        "utcStartDate": "2026-03-01T12:00:00",
-        "utcEndDate": "2026-03-02T12:00:00",
-        "pageIndex": 3,
-        "pageSize": 1000,
+        "utcStartDate": "2026-03-01T12:00:00", "utcEndDate": "2026-03-02T12:00:00", "pageIndex": 3, "pageSize": 1000,
         "showNoOps": False,
-    }
+    }  # fmt: skip
 
 
 # ---- over HTTP ----------------------------------------------------------------------------------

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.outcomes import ConflictKind, NotExecutedBecause, Reversed, Succeeded, TooLate, Unresolved
-from incentives.domain.single_requests.record import Cause, Change, Intent, Lost, Record, Status, TooLateStage
+from incentives.domain.single_requests.record import Cause, Intent, Lost, Record, Status, TooLateStage
 from incentives.domain.single_requests.transitions import LEASE, accept_cancel, take_over
 from incentives.usecases.recovery.recover import LEDGER_WAIT_SECONDS, OrderProgress, Pause, Task, progress, recover
 from tests.support.fakes import CODE, START, Sent, World, card, world
@@ -22,6 +21,8 @@ from tests.unit.builders import (
     SECOND,
     TIMED_OUT,
     attempt,
+    before,
+    fails,
     holding,
     past_deadline,
     record,
@@ -237,13 +238,7 @@ def test_a_cancel_while_the_reversal_is_under_way_withdraws_the_reissue() -> Non
 
 def test_a_reissue_whose_plan_a_cancel_has_overtaken_opens_nothing() -> None:
     w = holding(undone())
-    reissue = w.ledger.reissue
-
-    def overtaken(plan: Any, nonce: str) -> Record | Lost:
-        w.ledger.apply(accept_cancel(now(w), w.clock.now()), "cancel")
-        return reissue(plan, nonce)
-
-    w.ledger.reissue = overtaken  # type: ignore[method-assign]
+    before(w.ledger, "reissue", lambda: w.ledger.apply(accept_cancel(now(w), w.clock.now()), "cancel"))
 
     said = run(w, Task.REISSUE)
 
@@ -275,13 +270,7 @@ def test_a_successor_that_somebody_else_took_first_is_left_to_him() -> None:
 
 def test_a_lost_write_of_the_send_sends_nothing() -> None:
     w = holding(unknown_since())
-    apply = w.ledger.apply
-
-    def beaten(change: Change, nonce: str) -> Record | Lost:
-        apply(take_over(now(w), w.clock.now(), silent_only=False), "other")
-        return apply(change, nonce)
-
-    w.ledger.apply = beaten  # type: ignore[method-assign]
+    before(w.ledger, "apply", lambda: w.ledger.apply(take_over(now(w), w.clock.now(), silent_only=False), "other"))
 
     assert run(w, Task.REPEAT).next is Task.DONE
     assert not w.amazon.sent
@@ -290,24 +279,10 @@ def test_a_lost_write_of_the_send_sends_nothing() -> None:
 # ---- a ledger that cannot be reached ------------------------------------------------------------
 
 
-def failing(w: World, method: str, *, after: int = 0, takes_effect: bool = False) -> None:
-    real, calls = getattr(w.ledger, method), [0]
-
-    def fail(*args: Any) -> Any:
-        calls[0] += 1
-        if calls[0] != after + 1:
-            return real(*args)
-        if takes_effect:
-            real(*args)
-        raise LedgerUnavailable(method, in_doubt=takes_effect)
-
-    setattr(w.ledger, method, fail)
-
-
 @pytest.mark.parametrize("task", [*WANTED, Task.LOOK, Task.MAIL])
 def test_a_ledger_that_cannot_be_read_is_asked_again_a_little_later(task: Task) -> None:
     w = holding(WANTED.get(task, escalated)())
-    failing(w, "get")
+    fails(w.ledger, "get")
 
     said = run(w, task)
 
@@ -320,7 +295,7 @@ def test_a_ledger_that_cannot_be_read_is_asked_again_a_little_later(task: Task) 
 @pytest.mark.parametrize("kept", [unknown_since(), reversing()], ids=lambda r: r.status)
 def test_a_task_whose_write_fails_looks_again_and_nothing_is_lost(kept: Record, after: int, takes_effect: bool) -> None:
     w = holding(kept)
-    failing(w, "apply", after=after, takes_effect=takes_effect)
+    fails(w.ledger, "apply", at=after + 1, takes_effect=takes_effect)
     task = Task.REVERSE if kept.status is S.REVERSING else Task.REPEAT
 
     said = run(w, task)
@@ -334,7 +309,7 @@ def test_a_task_whose_write_fails_looks_again_and_nothing_is_lost(kept: Record, 
 @pytest.mark.parametrize("takes_effect", [True, False])
 def test_a_reissue_whose_write_fails_is_not_made_twice(takes_effect: bool) -> None:
     w = holding(undone())
-    failing(w, "reissue", takes_effect=takes_effect)
+    fails(w.ledger, "reissue", takes_effect=takes_effect)
 
     said = run(w, Task.REISSUE)
     after = run(w, said.next)
@@ -384,15 +359,8 @@ def test_progress_carries_ids_and_counters_only() -> None:
     said = progress(reversing(attempts=3, reversal_attempts=4, epoch=2, gc_id="GC1", encrypted="sealed-1"), START)
 
     assert {each.name for each in fields(said)} == {
-        "request_id",
-        "epoch",
-        "next",
-        "pause",
-        "wait_seconds",
-        "status",
-        "attempts",
-        "reversal_attempts",
-    }
+        "request_id", "epoch", "next", "pause", "wait_seconds", "status", "attempts", "reversal_attempts",
+    }  # fmt: skip
     assert (said.request_id, said.epoch, said.attempts, said.reversal_attempts) == (ID, 2, 3, 4)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.recovery.rules import GENERATIONS_MAX, KEY_REFUSED, NOT_SENT, after_operation, next_step
 from incentives.domain.recovery.rules import Reissue as Plan
 from incentives.domain.recovery.waits import deadline
-from incentives.domain.single_requests.record import Cause, Intent, Lost, Record, Status
+from incentives.domain.single_requests.record import Cause, Intent, Record, Status
 from incentives.domain.single_requests.renewal import is_renewable
 from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from incentives.domain.single_requests.transitions import DEADLINE
@@ -24,7 +23,7 @@ from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
 from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import World, account, usd, world
-from tests.unit.builders import CARD_NUMBER, MINUTE, attempt, code_of, order, record, reversing
+from tests.unit.builders import CARD_NUMBER, MINUTE, attempt, before, code_of, fails, order, record, reversing
 from tests.unit.builders import KEY_REFUSED as KEY_IS_REFUSED
 
 S = Status
@@ -176,22 +175,10 @@ def test_with_a_key_on_trial_it_stays_pending() -> None:
 # ---- who is in the way --------------------------------------------------------------------------
 
 
-def before_the_transaction(w: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Let something happen just before the next generation is written."""
-    reissue = w.ledger.reissue
-
-    def racing(plan: Plan, nonce: str) -> Record | Lost:
-        monkeypatch.setattr(w.ledger, "reissue", reissue)
-        happens()
-        return reissue(plan, nonce)
-
-    monkeypatch.setattr(w.ledger, "reissue", racing)
-
-
-def test_who_repeats_it_at_the_same_time_gets_the_same_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_repeats_it_at_the_same_time_gets_the_same_card() -> None:
     w = refused()
     responses: list[Delivered | Accepted] = []
-    before_the_transaction(w, monkeypatch, lambda: responses.append(place(w)))
+    before(w.ledger, "reissue", lambda: responses.append(place(w)))
 
     late = place(w)
 
@@ -201,7 +188,7 @@ def test_who_repeats_it_at_the_same_time_gets_the_same_card(monkeypatch: pytest.
     assert [each.status for each in generations(w)] == [S.REFUSED, S.SUCCEEDED]
 
 
-def test_who_repeats_it_while_another_is_refused_again_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_repeats_it_while_another_is_refused_again_is_told_so() -> None:
     w = refused()
     w.amazon.script = [KEY_IS_REFUSED] * 2
 
@@ -209,7 +196,7 @@ def test_who_repeats_it_while_another_is_refused_again_is_told_so(monkeypatch: p
         with pytest.raises(RefusedByAmazon):
             place(w)
 
-    before_the_transaction(w, monkeypatch, another)
+    before(w.ledger, "reissue", another)
 
     with pytest.raises(RefusedByAmazon) as told:
         place(w)
@@ -220,29 +207,18 @@ def test_who_repeats_it_while_another_is_refused_again_is_told_so(monkeypatch: p
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_in_doubt_about_the_transaction_it_is_accepted(written: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_doubt_about_the_transaction_it_is_accepted(written: bool) -> None:
     w = refused()
-    reissue = w.ledger.reissue
-
-    def lose(plan: Plan, nonce: str) -> Record | Lost:
-        if written:
-            reissue(plan, nonce)
-        raise LedgerUnavailable("lost", in_doubt=True)
-
-    monkeypatch.setattr(w.ledger, "reissue", lose)
+    fails(w.ledger, "reissue", takes_effect=written, in_doubt=True)
 
     assert isinstance(place(w), Accepted)
     assert not w.amazon.sent
     assert len(w.ledger.records) == 1 + written
 
 
-def test_what_was_certainly_not_written_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_certainly_not_written_is_a_503() -> None:
     w = refused()
-
-    def fail(plan: Plan, nonce: str) -> Record | Lost:
-        raise LedgerUnavailable("throttled", in_doubt=False)
-
-    monkeypatch.setattr(w.ledger, "reissue", fail)
+    fails(w.ledger, "reissue")
 
     with pytest.raises(LedgerUnavailable):
         place(w)

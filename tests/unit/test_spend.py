@@ -247,17 +247,10 @@ LONG_AGO: Final = TODAY - timedelta(days=400)
         (spent(10, 0, 0, 999), LONG_AGO, "0.71"),
     ],
     ids=[
-        "14 days",
-        "one of 14",
-        "longer ago",
-        "nothing",
-        "2 days old",
-        "charged before asked",
-        "first day",
-        "new",
+        "14 days", "one of 14", "longer ago", "nothing", "2 days old", "charged before asked", "first day", "new",
         "rounded",
     ],
-)
+)  # fmt: skip
 def test_the_average_is_of_whole_days_since_the_account_is_known(
     days: dict[date, dict[Kind, Tally]], known_since: date, average: str | None
 ) -> None:

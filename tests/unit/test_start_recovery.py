@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from incentives.domain.errors import LedgerUnavailable, StateConflict
-from incentives.domain.single_requests.record import Cause, Change, Due, Lost, OpenRequests, Record, Status
+from incentives.domain.single_requests.record import Cause, Due, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
 from incentives.usecases.recovery.recover import Task, recover
 from incentives.usecases.recovery.start_recovery import SWEEP_MAX, start_recovery, sweep
 from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT, run_execution
-from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, record, reversing, unknown_since
+from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, before, fails, record, reversing, unknown_since
 
 S = Status
 ID = "Test1AAAA"
@@ -34,8 +34,7 @@ OPEN = MAY_HAVE_EXECUTED | NEVER_EXECUTED
 
 def holding(*kept: Record) -> World:
     w = world()
-    for each in kept:
-        w.ledger.records[each.request_id] = each
+    w.ledger.records = {each.request_id: each for each in kept}
     return w
 
 
@@ -107,31 +106,16 @@ def test_a_backlog_out_of_order_gets_it_at_a_later_sweep() -> None:
 
 def test_two_sweeps_at_once_put_it_once() -> None:
     w = holding(replace(NEVER_EXECUTED["pending, unsent"], wake_at=START))
-    get = w.ledger.get
+    others: list[list[str]] = []
+    before(w.ledger, "apply", lambda: others.append(sweep(w.dependencies)))
 
-    def another_sweep_comes_between(request_id: str) -> Record | None:
-        found = get(request_id)
-        w.ledger.get = get  # type: ignore[method-assign]
-        assert sweep(w.dependencies) == [ID]
-        return found
-
-    w.ledger.get = another_sweep_comes_between  # type: ignore[method-assign]
-
-    assert sweep(w.dependencies) == []
+    assert [sweep(w.dependencies), *others] == [[], [ID]]
     assert w.backlog.puts == [(ID, 0.0)]
 
 
 def test_a_worker_that_sends_between_look_and_write_keeps_its_record_out_of_the_backlog() -> None:
     w = holding(replace(NEVER_EXECUTED["pending, unsent"], wake_at=START))
-    get = w.ledger.get
-
-    def sends(request_id: str) -> Record | None:
-        found = get(request_id)
-        assert found is not None
-        w.ledger.apply(record_send(found, START, START), "worker")
-        return found
-
-    w.ledger.get = sends  # type: ignore[method-assign]
+    before(w.ledger, "apply", lambda: w.ledger.apply(record_send(now(w), START, START), "worker"))
 
     assert sweep(w.dependencies) == []
     assert w.backlog.puts == []
@@ -149,32 +133,17 @@ def test_a_live_record_is_never_taken(kept: Record) -> None:
 
 def test_two_sweeps_at_once_start_one_recovery() -> None:
     w = holding(record(wake_at=START))
-    get = w.ledger.get
+    others: list[list[str]] = []
+    before(w.ledger, "apply", lambda: others.append(sweep(w.dependencies)))
 
-    def another_sweep_comes_between(request_id: str) -> Record | None:
-        found = get(request_id)
-        w.ledger.get = get  # type: ignore[method-assign]
-        assert sweep(w.dependencies) == [ID]
-        return found
-
-    w.ledger.get = another_sweep_comes_between  # type: ignore[method-assign]
-
-    assert sweep(w.dependencies) == []
+    assert [sweep(w.dependencies), *others] == [[], [ID]]
     assert w.recoveries.started == [(ID, 1)]
     assert now(w).epoch == 1
 
 
 def test_a_holder_that_is_heard_of_between_look_and_take_keeps_its_record() -> None:
     w = holding(record(wake_at=START))
-    get = w.ledger.get
-
-    def sends_again(request_id: str) -> Record | None:
-        found = get(request_id)
-        assert found is not None
-        w.ledger.apply(record_send(found, START, START), "holder")
-        return found
-
-    w.ledger.get = sends_again  # type: ignore[method-assign]
+    before(w.ledger, "apply", lambda: w.ledger.apply(record_send(now(w), START, START), "holder"))
 
     assert sweep(w.dependencies) == []
     assert (now(w).epoch, now(w).nonce) == (0, "holder")
@@ -241,11 +210,7 @@ def test_a_sweep_tells_how_many_requests_are_open_and_since_when_the_oldest_is_u
 
 def test_a_sweep_that_cannot_count_what_is_open_has_swept_all_the_same() -> None:
     w = holding(replace(unknown_since(), wake_at=START))
-
-    def fail() -> OpenRequests:
-        raise LedgerUnavailable("still_open", in_doubt=False)
-
-    w.ledger.still_open = fail  # type: ignore[method-assign] # the one fault that is tested here
+    fails(w.ledger, "still_open")
 
     assert sweep(w.dependencies) == [ID]
     assert w.telemetry.counts == {"Swept": 1}
@@ -253,11 +218,7 @@ def test_a_sweep_that_cannot_count_what_is_open_has_swept_all_the_same() -> None
 
 def test_a_sweep_that_cannot_read_the_ledger_fails_and_is_seen() -> None:
     w = holding(record(wake_at=START))
-
-    def fail(*_: object) -> Due:
-        raise LedgerUnavailable("due", in_doubt=False)
-
-    w.ledger.due = fail  # type: ignore[assignment,method-assign]
+    fails(w.ledger, "due")
 
     with pytest.raises(LedgerUnavailable):
         sweep(w.dependencies)
@@ -353,14 +314,7 @@ def test_there_is_nothing_to_recover_in_what_has_ended(status: Status) -> None:
 
 def test_an_operator_who_is_beaten_to_it_may_try_again() -> None:
     w = holding(unknown_since())
-    apply = w.ledger.apply
-
-    def beaten(change: Change, nonce: str) -> Record | Lost:
-        w.ledger.apply = apply  # type: ignore[method-assign]
-        apply(take_over(now(w), START, silent_only=False), "other")
-        return apply(change, nonce)
-
-    w.ledger.apply = beaten  # type: ignore[method-assign]
+    before(w.ledger, "apply", lambda: w.ledger.apply(take_over(now(w), START, silent_only=False), "other"))
 
     with pytest.raises(StateConflict) as told:
         start_recovery(ID, None, w.dependencies)
@@ -378,14 +332,7 @@ def test_an_operator_asks_for_any_generation_and_gets_the_newest() -> None:
 @pytest.mark.parametrize("takes_effect", [True, False])
 def test_a_round_whose_write_is_in_doubt_is_accepted_and_one_that_certainly_failed_is_not(takes_effect: bool) -> None:
     w = holding(unknown_since())
-    apply = w.ledger.apply
-
-    def fail(change: Change, nonce: str) -> Record | Lost:
-        if takes_effect:
-            apply(change, nonce)
-        raise LedgerUnavailable("apply", in_doubt=takes_effect)
-
-    w.ledger.apply = fail  # type: ignore[method-assign]
+    fails(w.ledger, "apply", takes_effect=takes_effect)
 
     if takes_effect:
         assert start_recovery(ID, None, w.dependencies).request_id == ID
@@ -394,6 +341,5 @@ def test_a_round_whose_write_is_in_doubt_is_accepted_and_one_that_certainly_fail
             start_recovery(ID, None, w.dependencies)
     assert w.recoveries.started == []
     # Written or not, the sweep finds it.
-    w.ledger.apply = apply  # type: ignore[method-assign]
     w.clock.time = START + MINUTE
     assert sweep(w.dependencies) == [ID]

@@ -422,17 +422,10 @@ def test_the_event_tells_programs_the_same() -> None:
     (event,) = c.bus.events
     assert (event.type, event.event_id) == ("AccountAlert", "default#balanceLow#2026-03-01T12:00:00+00:00")
     assert event.detail == {
-        "schemaVersion": 1,
-        "eventId": event.event_id,
-        "account": "default",
-        "alert": "balanceLow",
-        "availableFunds": "100.00",
-        "averageDailySpend": None,
-        "spentToday": "0.00",
-        "currencyCode": "USD",
-        "daysRemaining": None,
-        "accessKeyAgeDays": None,
-    }
+        "schemaVersion": 1, "eventId": event.event_id, "account": "default", "alert": "balanceLow",
+        "availableFunds": "100.00", "averageDailySpend": None, "spentToday": "0.00", "currencyCode": "USD",
+        "daysRemaining": None, "accessKeyAgeDays": None,
+    }  # fmt: skip
 
 
 # ---- what is measured ---------------------------------------------------------------------------
