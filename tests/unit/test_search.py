@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import json
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-import incentives
 from incentives.api.gateway import ApiCall
 from incentives.api.single_requests import DAYS_DEFAULT, read_search
 from incentives.domain.errors import InvalidInput
@@ -237,20 +234,3 @@ def test_a_bad_parameter_is_named(parameters: dict[str, str], field: str) -> Non
 @pytest.mark.parametrize("status", list(Status))
 def test_every_status_can_be_asked_for(status: Status) -> None:
     assert read_search(call(status=status.value), NOON)[1] is status
-
-
-# ---- no scan ------------------------------------------------------------------------------------
-
-
-def test_nothing_scans() -> None:
-    # given every file of the layer
-    files = list(Path(incentives.__file__).parent.rglob("*.py"))
-    assert files
-    # then no call has such a name
-    for file in files:
-        called = [
-            node.func.attr
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        ]
-        assert "scan" not in called, file
