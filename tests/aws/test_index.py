@@ -21,7 +21,7 @@ from tests.contract.tables import create_table
 from tests.support.fakes import as_kept
 from tests.unit.builders import record
 from tests.unit.searching import FakeIndex, sort_key
-from tests.unit.test_search import index_of
+from tests.unit.single_requests.test_search import index_of
 
 TODAY: Final = date(2026, 3, 10)
 DAY: Final = timedelta(days=1)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
     Conflict,
@@ -17,7 +16,6 @@ from incentives.domain.outcomes import (
     Unknown,
 )
 from incentives.domain.recovery.rules import (
-    ALREADY_ACTIVATED,
     Done,
     Escalate,
     SendOperation,
@@ -101,20 +99,6 @@ def test_a_refusal_after_a_doubt_reverses_instead(before: Record) -> None:
     assert reversed_.doubt
 
 
-@pytest.mark.parametrize(
-    "outcome",
-    [REFUSED, THROTTLED, NOT_SENT, KEY_REFUSED, *(NotExecuted(because) for because in NotExecutedBecause)],
-    ids=repr,
-)
-@pytest.mark.parametrize("fresh", [True, False])
-def test_nothing_but_a_settled_answer_erases_a_doubt(outcome: Refused | NotExecuted, fresh: bool) -> None:
-    noted = after_operation(FORWARD["recovering"], attempt(outcome), NOW, key_was_fresh=fresh).after
-
-    assert noted.status in {S.RECOVERING, S.REVERSING}
-    assert noted.doubt
-    assert noted.first_unknown_at == START
-
-
 @pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
 def test_what_was_not_executed_is_tried_again_without_a_doubt(outcome: NotExecuted) -> None:
     noted = after_operation(record(), attempt(outcome), NOW).after
@@ -170,16 +154,6 @@ def test_a_refusal_in_an_operators_round_does_not_hide_a_card_that_was_shown(
     # then it is neither taken for one that nothing is charged for, nor is it at its deadline
     assert repeated.status in {S.REVERSING, S.RECOVERING}
     assert not isinstance(next_step(repeated, past_deadline(repeated)), Settle)
-
-
-@pytest.mark.parametrize("kind", sorted(ALREADY_ACTIVATED))
-def test_a_card_activated_by_our_own_earlier_generation_is_unknown(kind: str) -> None:
-    refused = Refused(AmazonError(code="F200", type=kind))
-    ours = record(operation=Operation.ACTIVATE_GIFT_CARD, generation=1)
-    first = record(operation=Operation.ACTIVATE_GIFT_CARD, generation=0)
-
-    assert after_operation(ours, attempt(refused), NOW).after.doubt
-    assert after_operation(first, attempt(refused), NOW).after.status is S.REFUSED
 
 
 @pytest.mark.parametrize("because", NotExecutedBecause)

@@ -1,4 +1,4 @@
-"""How many branches of each room the tests go through; ``make coverage`` asks.
+"""How many branches of each layer the tests go through; ``make coverage`` asks.
 
 Lines would hide what is missing: a function whose every line runs may still have a refusal that no test has seen.
 """
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-#: The rooms that hold the rules. Those beside them speak to AWS or HTTP, and are tested against these.
-ROOMS: Final = ("agcod", "usecases", "domain")
+#: The layers that hold the rules. Those beside them speak to AWS or HTTP, and are tested against these.
+LAYERS: Final = ("agcod", "usecases", "domain")
 
-#: Of the branches of each room. What is left are mostly ends of a `match` that has a case for everything.
+#: Of the branches of each layer. What is left are mostly ends of a `match` that has a case for everything.
 PERCENT_MIN: Final = 95
 
 #: Files that are named, those with the smallest part of their branches taken first.
@@ -24,7 +24,7 @@ LOWEST: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """Branches of a room or of a file, and how many of them were taken."""
+    """Branches of a layer or of a file, and how many of them were taken."""
 
     name: str
     all: int
@@ -42,7 +42,7 @@ class Branches:
 
 
 def files_of(report: Mapping[str, Any]) -> list[tuple[str, Branches]]:
-    """Each file's room and branches.
+    """Each file's layer and branches.
 
     Args:
         report: coverage's JSON, measured with branches.
@@ -53,21 +53,21 @@ def files_of(report: Mapping[str, Any]) -> list[tuple[str, Branches]]:
     found = []
     for path, measured in report["files"].items():
         file, summary = PurePath(path), measured["summary"]
-        room = file.parent.name
-        found.append((room, Branches(f"{room}/{file.name}", summary["num_branches"], summary["covered_branches"])))
+        layer = file.parent.name
+        found.append((layer, Branches(f"{layer}/{file.name}", summary["num_branches"], summary["covered_branches"])))
     return found
 
 
-def rooms_of(files: Iterable[tuple[str, Branches]]) -> list[Branches]:
-    """The branches of each room of `ROOMS`, also of one that was not measured."""
+def layers_of(files: Iterable[tuple[str, Branches]]) -> list[Branches]:
+    """The branches of each layer of `LAYERS`, also of one that was not measured."""
     files = list(files)
     return [
         Branches(
             name,
-            sum(each.all for room, each in files if room == name),
-            sum(each.taken for room, each in files if room == name),
+            sum(each.all for layer, each in files if layer == name),
+            sum(each.taken for layer, each in files if layer == name),
         )
-        for name in ROOMS
+        for name in LAYERS
     ]
 
 
@@ -78,11 +78,11 @@ def lowest_of(files: Iterable[tuple[str, Branches]]) -> list[Branches]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the table; 1 if a room has too few, 0 otherwise."""
+    """Print the table; 1 if a layer has too few, 0 otherwise."""
     files = files_of(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
-    rooms = rooms_of(files)
-    too_few = [room.name for room in rooms if not room.is_enough]
-    lines = [f"{'Room':<28} {'Branches':>8} {'Taken':>8} {'Percent':>10}", *rooms, "Lowest", *lowest_of(files)]
+    layers = layers_of(files)
+    too_few = [layer.name for layer in layers if not layer.is_enough]
+    lines = [f"{'Layer':<28} {'Branches':>8} {'Taken':>8} {'Percent':>10}", *layers, "Lowest", *lowest_of(files)]
     if too_few:
         lines.append(f"Fewer than {PERCENT_MIN} % of the branches: {', '.join(too_few)}")
     print(*lines, sep="\n")  # noqa: T201 - a command line prints

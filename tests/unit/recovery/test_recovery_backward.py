@@ -71,14 +71,6 @@ def settled(written: Change) -> Record:
 # ---- reversed -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cause", [Cause.CANCEL, Cause.REVERSE, Cause.REFUSED])
-@pytest.mark.parametrize("at", [START, IN_FLIGHT_WINDOW + MINUTE, None])
-def test_reversed_counts_at_once_for_a_created_card(cause: Cause, at: datetime | None) -> None:
-    closed = settled(after_reversal(reversing(cause), reversal(Reversed(), at), START + SECOND))
-
-    assert (closed.status, closed.error, closed.wake_at) == (S.REVERSED, None, None)
-
-
 @pytest.mark.parametrize("operation", [Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE])
 def test_reversed_counts_for_activations_and_loads_only_after_the_in_flight_window(operation: Operation) -> None:
     before = reversing(operation=operation)
@@ -133,16 +125,6 @@ def test_no_such_request_counts_twice_60_seconds_apart_after_the_in_flight_windo
     assert set(second.requires) >= {"card_seen", "attempts"}
 
 
-def test_no_such_request_never_counts_for_a_card_that_was_seen() -> None:
-    seen = reversing(card_seen=True, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
-
-    noted = settled(
-        after_reversal(seen, reversal(NoSuchRequest(), IN_FLIGHT_WINDOW + 60 * MINUTE), IN_FLIGHT_WINDOW + 60 * MINUTE)
-    )
-
-    assert noted.status is S.REVERSING
-
-
 def test_no_such_request_after_a_refusal_is_that_refusal() -> None:
     before = reversing(Cause.REFUSED, refusal=REFUSAL, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
 
@@ -154,17 +136,6 @@ def test_no_such_request_after_a_refusal_is_that_refusal() -> None:
 
 
 # ---- anything else ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("outcome", UNRESOLVED, ids=repr)
-@pytest.mark.parametrize("cause", Cause)
-def test_every_other_response_is_repeated_and_refuses_nothing(outcome: Unresolved, cause: Cause) -> None:
-    noted = settled(after_reversal(reversing(cause), reversal(outcome), START + SECOND))
-
-    assert noted.status is S.REVERSING
-    assert noted.due_at is not None
-    assert noted.wake_at is not None
-    assert noted.due_at > START + SECOND
 
 
 def test_reversals_are_sent_when_due_and_the_operation_never() -> None:

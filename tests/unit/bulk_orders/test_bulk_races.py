@@ -26,7 +26,7 @@ from incentives.usecases.bulk_orders.process_order import Task
 from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import Sent, account
 from tests.unit.builders import REFUSED
-from tests.unit.test_parking import UNFUNDED
+from tests.unit.single_requests.test_parking import UNFUNDED
 
 S = OrderStatus
 
