@@ -13,7 +13,6 @@ from incentives.domain.outcomes import (
     Conflict,
     NoSuchRequest,
     NotExecutedBecause,
-    Outcome,
     Reversed,
     TooLate,
     UnknownBecause,
@@ -22,32 +21,26 @@ from incentives.domain.outcomes import (
 from incentives.domain.recovery.rules import (
     GENERATIONS_MAX,
     Escalate,
-    Probe,
     Reissue,
     SendReversal,
     Settle,
-    Wait,
     after_probe,
     after_reversal,
     next_step,
     postpone,
 )
-from incentives.domain.recovery.waits import deadline, in_flight_until
+from incentives.domain.recovery.waits import in_flight_until
 from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Status, TooLateStage
-from incentives.domain.single_requests.transitions import DEADLINE, LEASE, accept_cancel, record_send
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, record_send
 from tests.support.fakes import START
 from tests.unit.builders import (
     EXPIRED,
-    KEY_REFUSED,
     MINUTE,
     OTHER_VALUE,
     REFUNDED,
     REFUSAL,
-    REFUSED,
     SECOND,
     SUCCESS,
-    THROTTLED,
-    TIMED_OUT,
     attempt,
     past_deadline,
     reversal,
@@ -125,6 +118,16 @@ def test_no_such_request_counts_twice_60_seconds_apart_after_the_in_flight_windo
     assert set(second.requires) >= {"card_seen", "attempts"}
 
 
+def test_no_such_request_never_counts_for_a_card_that_was_seen() -> None:
+    seen = reversing(card_seen=True, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
+
+    noted = settled(
+        after_reversal(seen, reversal(NoSuchRequest(), IN_FLIGHT_WINDOW + 60 * MINUTE), IN_FLIGHT_WINDOW + 60 * MINUTE)
+    )
+
+    assert noted.status is S.REVERSING
+
+
 def test_no_such_request_after_a_refusal_is_that_refusal() -> None:
     before = reversing(Cause.REFUSED, refusal=REFUSAL, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
 
@@ -138,29 +141,12 @@ def test_no_such_request_after_a_refusal_is_that_refusal() -> None:
 # ---- anything else ------------------------------------------------------------------------------
 
 
-def test_reversals_are_sent_when_due_and_the_operation_never() -> None:
-    before = reversing(due_at=START + MINUTE)
-
-    assert next_step(before, START) == Wait(START + MINUTE)
-    assert next_step(before, START + MINUTE) == SendReversal()
-
-
 def test_what_was_never_sent_is_reversed_without_asking() -> None:
     step = next_step(reversing(attempts=0), START)
 
     assert isinstance(step, Settle)
     assert step.change.after.status is S.REVERSED
     assert "attempts" in step.change.requires
-
-
-def test_a_reversal_gets_a_last_try_at_its_deadline_and_is_then_escalated() -> None:
-    before = reversing(last_reversal_sent_at=START)
-    late = past_deadline(before)
-
-    assert next_step(before, late) == SendReversal()
-    step = next_step(replace(before, last_reversal_sent_at=deadline(before)), late)
-    assert isinstance(step, Escalate)
-    assert step.change.after.status is S.ESCALATED
 
 
 def test_a_reversal_that_cannot_be_signed_at_its_deadline_is_escalated() -> None:
@@ -175,13 +161,6 @@ def test_a_reversal_that_cannot_be_signed_at_its_deadline_is_escalated() -> None
 
 
 # ---- too late -----------------------------------------------------------------------------------
-
-
-def test_too_late_is_no_proof_of_life_the_card_is_read() -> None:
-    told = settled(after_reversal(reversing(), reversal(TooLate()), START + MINUTE))
-
-    assert (told.status, told.too_late) == (S.REVERSING, TooLateStage.ANSWERED)
-    assert next_step(told, START + MINUTE) == Probe()
 
 
 def test_a_card_read_as_alive_gets_one_more_reversal() -> None:
@@ -209,28 +188,6 @@ def test_a_card_read_as_another_one_is_for_people(outcome: Conflict) -> None:
     assert (step.change.after.status, step.change.after.conflict) == (S.ESCALATED, outcome.kind)
 
 
-@pytest.mark.parametrize("outcome", [REFUSED, TIMED_OUT, THROTTLED, KEY_REFUSED], ids=repr)
-def test_a_card_that_cannot_be_read_is_read_again(outcome: Outcome) -> None:
-    told = reversing(too_late=TooLateStage.ANSWERED)
-
-    noted = after_probe(told, attempt(outcome), START + MINUTE).after
-
-    assert (noted.status, noted.too_late) == (S.REVERSING, TooLateStage.ANSWERED)
-    assert noted.due_at is not None
-    assert next_step(noted, noted.due_at) == Probe()
-
-
-@pytest.mark.parametrize(
-    ("cause", "status"), [(Cause.CANCEL, S.SUCCEEDED), (Cause.REISSUE, S.SUCCEEDED), (Cause.REFUSED, S.SUCCEEDED)]
-)
-def test_a_card_that_is_alive_and_too_late_twice_stays_its_owners(cause: Cause, status: Status) -> None:
-    alive = reversing(cause, too_late=TooLateStage.ALIVE, card_seen=True)
-
-    closed = settled(after_reversal(alive, reversal(TooLate()), START + MINUTE))
-
-    assert closed.status is status
-
-
 def test_a_card_that_is_alive_and_too_late_twice_and_that_nobody_wants_is_for_people() -> None:
     alive = reversing(Cause.REVERSE, too_late=TooLateStage.ALIVE, card_seen=True)
 
@@ -240,17 +197,6 @@ def test_a_card_that_is_alive_and_too_late_twice_and_that_nobody_wants_is_for_pe
     assert (told.status, told.too_late) == (S.REVERSING, TooLateStage.FINAL)
     assert isinstance(step, Escalate)
     assert step.change.after.status is S.ESCALATED
-
-
-@pytest.mark.parametrize("outcome", [NoSuchRequest(), *UNRESOLVED], ids=repr)
-def test_nothing_but_too_late_brings_a_card_back(outcome: NoSuchRequest | Unresolved) -> None:
-    alive = reversing(too_late=TooLateStage.ALIVE, card_seen=True)
-
-    noted = settled(
-        after_reversal(alive, reversal(outcome, IN_FLIGHT_WINDOW + 60 * MINUTE), IN_FLIGHT_WINDOW + 60 * MINUTE)
-    )
-
-    assert noted.status is S.REVERSING
 
 
 def test_reading_a_card_moves_the_in_flight_window() -> None:
@@ -294,17 +240,6 @@ def test_a_confirmed_reversal_is_written_first_and_closed_only_with_the_next_gen
     assert (successor.doubt, successor.cause, successor.gc_id, successor.undone) == (False, None, None, False)
 
 
-def test_what_is_encrypted_and_who_asked_goes_with_the_reissue() -> None:
-    before = reversing(
-        Cause.REISSUE, encrypted="sealed-1", subject="*1234", caller="arn:caller", details={"programId": "p"}
-    )
-
-    successor = plan_of(before).successor
-
-    assert (successor.encrypted, successor.subject, successor.caller) == ("sealed-1", "*1234", "arn:caller")
-    assert successor.details == {"programId": "p"}
-
-
 def test_no_such_request_twice_after_the_in_flight_window_reissues_too_unless_the_card_is_seen_meanwhile() -> None:
     before = reversing(Cause.REISSUE, no_such_request_at=IN_FLIGHT_WINDOW + SECOND)
 
@@ -315,22 +250,6 @@ def test_no_such_request_twice_after_the_in_flight_window_reissues_too_unless_th
     assert (written.after.status, written.after.undone) == (S.REVERSING, True)
     assert set(written.requires) >= {"card_seen", "attempts"}
     assert isinstance(next_step(written.after, IN_FLIGHT_WINDOW + 2 * MINUTE), Reissue)
-
-
-def test_a_cancel_withdraws_the_reissue_before_the_reversal_is_confirmed() -> None:
-    cancelled = accept_cancel(reversing(Cause.REISSUE), START).after
-
-    assert undone(cancelled).status is S.REVERSED
-
-
-def test_a_cancel_withdraws_the_reissue_also_between_the_two_writes() -> None:
-    told = undone(reversing(Cause.REISSUE))
-    cancelled = accept_cancel(told, START + MINUTE).after
-
-    step = next_step(cancelled, START + MINUTE)
-
-    assert isinstance(step, Settle)
-    assert (step.change.after.status, step.change.after.replaced_by) == (S.REVERSED, None)
 
 
 @pytest.mark.parametrize("generation", range(GENERATIONS_MAX))

@@ -20,27 +20,23 @@ from incentives.domain.recovery.rules import (
     Escalate,
     SendOperation,
     Settle,
-    Wait,
     after_operation,
     next_step,
     postpone,
 )
-from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status
-from incentives.domain.single_requests.transitions import DEADLINE, LEASE, hand_off, reopen
+from incentives.domain.single_requests.transitions import DEADLINE, LEASE, reopen
 from tests.support.fakes import START
 from tests.unit.builders import (
     EXPIRED,
     KEY_REFUSED,
     MINUTE,
-    NOT_SENT,
     OTHER_VALUE,
     REFUNDED,
     REFUSAL,
     REFUSED,
     SECOND,
     SUCCESS,
-    THROTTLED,
     UNKNOWNS,
     attempt,
     past_deadline,
@@ -97,16 +93,6 @@ def test_a_refusal_after_a_doubt_reverses_instead(before: Record) -> None:
     assert (reversed_.status, reversed_.cause) == (S.REVERSING, Cause.REFUSED)
     assert reversed_.refusal == REFUSAL
     assert reversed_.doubt
-
-
-@pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
-def test_what_was_not_executed_is_tried_again_without_a_doubt(outcome: NotExecuted) -> None:
-    noted = after_operation(record(), attempt(outcome), NOW).after
-
-    assert (noted.status, noted.doubt, noted.in_flight) == (S.PENDING, False, False)
-    assert noted.first_unknown_at is None
-    assert noted.deadline_at is None
-    assert next_step(noted, NOW) == Wait(NOW + SECOND)
 
 
 def test_a_key_that_was_cached_is_tried_again_and_one_read_anew_ends_the_request() -> None:
@@ -175,13 +161,6 @@ def test_whatever_is_left_open_wakes_somebody(
 # ---- what comes next ----------------------------------------------------------------------------
 
 
-def test_retry_repeats_the_operation_to_the_end() -> None:
-    waiting = unknown_since(intent=Intent.RETRY)
-
-    for minutes in (0, 2, 60, 1439):
-        assert next_step(waiting, START + minutes * MINUTE) == SendOperation()
-
-
 @pytest.mark.parametrize("intent", [Intent.REVERSE, Intent.REISSUE])
 def test_reverse_and_reissue_repeat_for_a_minute_from_the_first_unknown_and_then_reverse(intent: Intent) -> None:
     # Created an hour before its first unknown: a paced order waits unsent.
@@ -195,20 +174,6 @@ def test_reverse_and_reissue_repeat_for_a_minute_from_the_first_unknown_and_then
     assert "intent" in after.change.requires
 
 
-@pytest.mark.parametrize("intent", Intent)
-def test_what_was_never_unknown_is_never_reversed(intent: Intent) -> None:
-    throttled = replace(unknown_since(intent=intent), doubt=False, first_unknown_at=None)
-
-    assert next_step(throttled, START + 600 * MINUTE) == SendOperation()
-
-
-def test_nothing_is_sent_before_it_is_due() -> None:
-    waiting = unknown_since(due_at=START + MINUTE)
-
-    assert next_step(waiting, START + 59 * SECOND) == Wait(START + MINUTE)
-    assert next_step(waiting, START + MINUTE) == SendOperation()
-
-
 @pytest.mark.parametrize("status", [S.PENDING, S.RECOVERING])
 def test_what_was_never_executed_by_its_deadline_is_refused_as_not_sent(status: Status) -> None:
     unsent = record(status, in_flight=False, attempts=3)
@@ -220,28 +185,6 @@ def test_what_was_never_executed_by_its_deadline_is_refused_as_not_sent(status: 
     assert step.change.after.refusal is not None
     assert step.change.after.refusal.type == "notSent"
     assert "attempts" in step.change.requires
-
-
-def test_a_doubt_gets_a_last_try_at_the_deadline_and_is_then_escalated() -> None:
-    doubtful = unknown_since()
-    late = past_deadline(doubtful)
-
-    assert next_step(doubtful, late) == SendOperation()
-    tried = next_step(replace(doubtful, last_sent_at=deadline(doubtful)), late)
-    assert isinstance(tried, Escalate)
-    assert tried.change.after.status is S.ESCALATED
-
-
-def test_a_pending_doubt_past_its_deadline_reaches_escalation_through_recovery() -> None:
-    doubtful = record(doubt=True, in_flight=False, first_unknown_at=START, deadline_at=START + DEADLINE)
-    late = past_deadline(doubtful)
-
-    handed = hand_off(replace(doubtful, last_sent_at=late), late).after
-    step = next_step(handed, late)
-
-    assert handed.status is S.RECOVERING
-    assert isinstance(step, Escalate)
-    assert step.change.after.status is S.ESCALATED
 
 
 def test_a_try_that_cannot_be_signed_is_put_off_but_not_beyond_the_deadline() -> None:
@@ -258,8 +201,3 @@ def test_a_try_that_cannot_be_signed_is_put_off_but_not_beyond_the_deadline() ->
     step = next_step(late, past_deadline(doubtful))
     assert isinstance(step, Escalate)
     assert (step.change.after.status, step.change.after.wake_at) == (S.ESCALATED, None)
-
-
-@pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED, S.ESCALATED])
-def test_an_ended_record_asks_for_nothing(status: Status) -> None:
-    assert next_step(record(status), START + 2 * DEADLINE) == Done()
