@@ -48,7 +48,6 @@ def decoded(**event: Any) -> ApiCall:
 def test_an_idempotency_key_given_twice_is_refused(headers: Mapping[str, list[str]]) -> None:
     with pytest.raises(InvalidInput) as error:
         decoded(multiValueHeaders=headers)
-
     assert error.value.field == "Idempotency-Key"
 
 
@@ -62,7 +61,6 @@ def test_headers_are_bounded_together(member: str, beyond: int, fits: bool) -> N
     names = ["x-one", "x-two"]
     values = ["a" * 100, "b" * (HEADER_CHARACTERS_MAX - 100 - len("".join(names)) + beyond)]
     headers = {name: value if member == "headers" else [value] for name, value in zip(names, values, strict=True)}
-
     if fits:
         assert decoded(**{member: headers}).headers["x-two"] == values[1]
         return
@@ -72,10 +70,21 @@ def test_headers_are_bounded_together(member: str, beyond: int, fits: bool) -> N
     assert str(HEADER_CHARACTERS_MAX) in error.value.detail
 
 
+@pytest.mark.parametrize("absent", [None, {}])
+def test_absent_headers_parameters_and_context_are_null(absent: dict[str, str] | None) -> None:
+    seen = decode(
+        {
+            "headers": absent, "multiValueHeaders": absent, "queryStringParameters": absent,
+            "multiValueQueryStringParameters": absent, "pathParameters": absent, "requestContext": absent,
+            "body": None,
+        }
+    )  # fmt: skip
+    assert (seen.headers, seen.query, seen.path, seen.body, seen.caller) == ({}, {}, {}, b"", None)
+
+
 def test_a_query_parameter_given_twice_is_refused_by_name() -> None:
     with pytest.raises(InvalidInput) as error:
         decoded(multiValueQueryStringParameters={"account": ["a", "b"]})
-
     assert error.value.field == "account"
 
 
@@ -106,7 +115,6 @@ def test_the_caller_is_who_signed(identity: Mapping[str, str | None]) -> None:
 
 def test_a_body_in_base64_is_decoded() -> None:
     body = base64.b64encode(b'{"a": 1}').decode()
-
     assert decoded(body=body, isBase64Encoded=True).json_object() == {"a": Decimal(1)}
 
 
@@ -114,7 +122,6 @@ def test_a_body_in_base64_is_decoded() -> None:
 def test_a_body_in_broken_base64_is_refused(body: str) -> None:
     with pytest.raises(InvalidInput) as error:
         decoded(body=body, isBase64Encoded=True)
-
     assert error.value.field == "body"
 
 
@@ -123,7 +130,6 @@ def test_a_body_in_broken_base64_is_refused(body: str) -> None:
 def test_a_body_over_10_kb_is_refused(size: int, fits: bool, encoded: bool) -> None:
     raw = b" " * size
     body = base64.b64encode(raw).decode() if encoded else raw.decode()
-
     if fits:
         assert len(decoded(body=body, isBase64Encoded=encoded).body) == size
         return
@@ -171,7 +177,6 @@ def test_neither_what_came_in_nor_what_goes_out_is_logged() -> None:
     response, _, telemetry = serving(
         lambda _: ApiResponse(200, {"requestId": "R1", "gcClaimCode": CODE, "status": "X"})
     )
-
     assert CODE in response["body"]
     assert telemetry.lines == [
         ("claimCodeDelivered", {"httpStatus": 200, "requestId": "R1", "caller": None}),
@@ -193,7 +198,6 @@ def fail_with(error: Exception) -> Any:
 
 def test_an_error_is_logged_by_its_code_and_says_when_to_try_again() -> None:
     response, _, telemetry = serving(fail_with(LedgerUnavailable("down", in_doubt=False)))
-
     assert (int(response["headers"]["Retry-After"]) > 0, response["isBase64Encoded"]) == (True, False)
     facts = {"httpStatus": 503, "code": "LedgerUnavailable", "requestId": None, "field": None}
     assert telemetry.lines == [("answered", facts)]
@@ -204,7 +208,6 @@ def test_an_error_is_logged_by_its_code_and_says_when_to_try_again() -> None:
 )
 def test_an_unforeseen_error_is_a_500_without_a_word_of_it(error: Exception) -> None:
     response, body, telemetry = serving(fail_with(error))
-
     assert (response["statusCode"], body["errorType"], body["retryable"]) == (500, "Unexpected", True)
     assert CODE not in response["body"]
     ((event, facts),) = telemetry.lines
@@ -216,7 +219,6 @@ def test_an_unforeseen_error_is_a_500_without_a_word_of_it(error: Exception) -> 
 @pytest.mark.parametrize("name", ["AB12-CD34EF-GH56", "a b", "x" * 33, "\ud800", "", "amount\n"], ids=repr)
 def test_a_field_that_the_caller_named_is_told_to_it_and_not_logged(name: str) -> None:
     response, body, telemetry = serving(fail_with(InvalidInput(name, "is not known here")))
-
     assert body["errors"][0]["field"] == name
     assert response["body"].isascii(), "whatever comes after this function can encode it"
     assert telemetry.lines[0][1]["field"] == "?"
@@ -225,7 +227,6 @@ def test_a_field_that_the_caller_named_is_told_to_it_and_not_logged(name: str) -
 @pytest.mark.parametrize("given_", ["ABCD-EFGH12-JKLM", "ABCDEFGH12JKLM", "6006491234567890123"])
 def test_an_id_that_is_none_of_ours_is_told_to_its_caller_and_not_logged(given_: str) -> None:
     _, body, telemetry = serving(fail_with(NotFound(given_)))
-
     assert body["requestId"] == given_
     assert given_ not in repr(telemetry.lines)
 
