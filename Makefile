@@ -89,11 +89,11 @@ reliability: env-project ## thousands of simulated histories, each from one seed
 	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation.mutants
 
 .PHONY: mutants
-mutants: env-project ## every rule and guard taken out in turn: does the simulation notice? (MUTANT_ARGS="--only fence")
+mutants: env-project ## every rule and guard taken out in turn: does the simulation notice? (MUTANT_ARGS="--only reissue")
 	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation.mutants $(MUTANT_ARGS)
 
 .PHONY: chaos
-chaos: env ## five minutes of mixed load on the local cloud, with kills and faults; then ledger and Amazon's book side by side
+chaos: env ## five minutes of mixed load on the local cloud, with kills and faults; then ledger and Amazon side by side
 	@PYTHONPATH=layers/incentives $(PY) -m tests.chaos $(CHAOS_ARGS)
 
 .PHONY: audit

@@ -1,11 +1,14 @@
 """Writes the tables of this folder from the code: `errors.md` and `marketplaces.md`. Run by `make openapi`."""
 # ruff: noqa: INP001 - a folder of documents, and no package
 
+from http import HTTPStatus
 from pathlib import Path
 
 from incentives.agcod import errors as error_table
-from incentives.agcod import words
 from incentives.agcod.marketplaces import MARKETPLACES, Marketplace
+from incentives.agcod.reading import words
+from incentives.api.problems import REFUSED_STATUSES
+from incentives.domain.errors import RefusedFor
 from incentives.domain.money import CURRENCY_DECIMALS
 
 FOLDER = Path(__file__).parent
@@ -42,7 +45,11 @@ Documented: by Amazon or by recorded traffic. Reported: by one other source. Inf
 
 def errors() -> str:
     """The page about errors."""
-    return f"{ERRORS}{error_table.as_markdown()}\n{words.as_markdown()}"
+    return f"{ERRORS}{error_table.as_markdown(_status_of)}\n{words.as_markdown()}"
+
+
+def _status_of(refused_for: RefusedFor | None) -> int:
+    return REFUSED_STATUSES[refused_for] if refused_for else HTTPStatus.ACCEPTED
 
 
 def marketplaces() -> str:

@@ -27,7 +27,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP answer. Header names are in lower case."""
+    """An HTTP response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]

@@ -37,7 +37,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def gateway_responses(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The API's own error answers by type, as API Gateway's calls take them: statusCode, responseParameters ..."""
+    """The API's own error responses by type, as API Gateway's calls take them: statusCode, responseParameters ..."""
     wanted = template["Resources"]["Api"]["Properties"]["GatewayResponses"]
     return {
         name: {

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from sandbox.gateway import Settings, make_account
-from sandbox.models import told
-from sandbox.options import Options, changed
-from sandbox.server import running
-from sandbox.values import CURRENCIES
+from sandbox.control.models import told
+from sandbox.control.options import Options, changed
+from sandbox.http.gateway import Settings, make_account
+from sandbox.http.server import running
+from sandbox.model.values import CURRENCIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
+from incentives.domain.single_requests.writes import Write
+from incentives.invocation import stream_function
 from incentives.usecases.accounts.count_spend import count_spend
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
-    """Count a batch; name the first record that must come again."""
-    try:
-        return count_spend(event.get("Records") or [], bootstrap.watch_dependencies())
-    finally:
-        bootstrap.telemetry().flush()
+@stream_function
+def handler(writes: Iterator[Write]) -> str | None:
+    """Count a batch; name the first write that must come again."""
+    return count_spend(writes, container.watch_dependencies)
 
 
-bootstrap.in_init(bootstrap.watch_dependencies)
+in_init(lambda: container.watch_dependencies)

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
+from incentives.bootstrap import client, container, in_init
 from incentives.api import bulk_orders, parameters
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.bulk_orders.bulk_order import FileFormat
 from incentives.domain.single_requests.record import Intent
+from incentives.invocation import api_function
 from incentives.usecases.bulk_orders.create_order import create_order
+from incentives.usecases.dependencies import Budget
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+@api_function
+def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Make an order: 201 new, 200 repeated."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        call.query_of()
-        key, body = bulk_orders.read_order(call)
-        view = create_order(
-            key=key,
-            account=parameters.account_or_default(body.account, bootstrap.settings().default_account),
-            file_format=FileFormat(body.format),
-            on_unknown=Intent(body.on_unknown),
-            allow_same_rows=body.allow_same_rows,
-            caller=call.caller,
-            dependencies=bootstrap.order_dependencies(),
-            accounts=bootstrap.accounts(),
-        )
-        return bulk_orders.created(view, call)
-
-    return bootstrap.response(event, respond)
+    call.query_of()
+    key, body = bulk_orders.read_order(call)
+    view = create_order(
+        key=key,
+        account=parameters.account_or_default(body.account, container.settings.default_account),
+        file_format=FileFormat(body.format),
+        on_unknown=Intent(body.on_unknown),
+        allow_same_rows=body.allow_same_rows,
+        caller=call.caller,
+        dependencies=container.order_dependencies,
+        accounts=container.dependencies.accounts,
+    )
+    return bulk_orders.created(view, call)
 
 
-bootstrap.in_init(bootstrap.accounts, bootstrap.secrets, bootstrap.order_dependencies, bootstrap.order_files)
+in_init(lambda: (container.order_dependencies, container.accounts, client("secretsmanager"), client("s3")))

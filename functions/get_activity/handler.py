@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
 from incentives.api import accounts, parameters
 from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.invocation import api_function
 from incentives.usecases.accounts.get_activity import get_activity
+from incentives.usecases.dependencies import Budget
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+@api_function
+def handler(call: ApiCall, budget: Budget) -> ApiResponse:
     """Read a page of Amazon's own activity of the account."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        named, first, last, page = accounts.read_activity(call)
-        account = parameters.account_or_default(named, bootstrap.settings().default_account)
-        found = get_activity(
-            account, first, last, index=page, dependencies=bootstrap.dependencies(), budget=bootstrap.budget_of(context)
-        )
-        return accounts.activity(account, page, found.rows, found.total, len(found.left_out))
-
-    return bootstrap.response(event, respond)
+    named, first, last, page = accounts.read_activity(call)
+    account = parameters.account_or_default(named, container.settings.default_account)
+    found = get_activity(account, first, last, index=page, dependencies=container.dependencies, budget=budget)
+    return accounts.activity(account, page, found.rows, found.total, len(found.left_out))
 
 
-bootstrap.in_init(bootstrap.rate_limiter, bootstrap.amazon, bootstrap.authorities)
+in_init(container.ready_for_amazon)

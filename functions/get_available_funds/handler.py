@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
 from incentives.api import accounts, parameters
 from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.invocation import api_function
 from incentives.usecases.accounts.funds import funds_outlook
+from incentives.usecases.dependencies import Budget
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+@api_function
+def handler(call: ApiCall, budget: Budget) -> ApiResponse:
     """Tell an account's balance."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        named = call.query_of("account").get("account")
-        account = parameters.account_or_default(named, bootstrap.settings().default_account)
-        return accounts.funds(
-            funds_outlook(account, bootstrap.dependencies(), bootstrap.account_states(), bootstrap.budget_of(context))
-        )
-
-    return bootstrap.response(event, respond)
+    named = call.query_of("account").get("account")
+    account = parameters.account_or_default(named, container.settings.default_account)
+    return accounts.funds(funds_outlook(account, container.dependencies, container.account_states, budget))
 
 
-bootstrap.in_init(bootstrap.account_states)
+in_init(lambda: container.account_states)

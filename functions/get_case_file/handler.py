@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
 from incentives.api import single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.invocation import api_function
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.recovery.escalate import get_case_file
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+@api_function
+def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Read the case file of one request."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        call.query_of()
-        return single_requests.case(get_case_file(single_requests.read_request_id(call), bootstrap.ledger()))
-
-    return bootstrap.response(event, respond)
+    call.query_of()
+    return single_requests.case(get_case_file(single_requests.read_request_id(call), container.dependencies.ledger))
 
 
-bootstrap.in_init(bootstrap.ledger)
+in_init(lambda: container.ledger)

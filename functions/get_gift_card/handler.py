@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
 from incentives.api import single_requests
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.domain.operations import Operation
+from incentives.invocation import api_function
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.single_requests.find import find
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+@api_function
+def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Read one gift card's request. Its claim code has a route of its own."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        call.query_of()
-        return single_requests.standing(
-            find(single_requests.read_request_id(call), bootstrap.ledger(), operation=Operation.CREATE_GIFT_CARD)
-        )
-
-    return bootstrap.response(event, respond)
+    call.query_of()
+    request_id = single_requests.read_request_id(call)
+    return single_requests.standing(
+        find(request_id, container.dependencies.ledger, operation=Operation.CREATE_GIFT_CARD)
+    )
 
 
-bootstrap.in_init(bootstrap.ledger)
+in_init(lambda: container.ledger)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
 from incentives.api import bulk_orders
 from incentives.api.gateway import ApiCall, ApiResponse
+from incentives.invocation import api_function
 from incentives.usecases.bulk_orders.order_status import order_status
+from incentives.usecases.dependencies import Budget
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+@api_function
+def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Read one order: its state, its counts, what is wrong with its file, where its result is."""
-
-    def respond(call: ApiCall) -> ApiResponse:
-        call.query_of()
-        return bulk_orders.standing(order_status(bulk_orders.read_order_id(call), bootstrap.order_dependencies()), call)
-
-    return bootstrap.response(event, respond)
+    call.query_of()
+    return bulk_orders.standing(order_status(bulk_orders.read_order_id(call), container.order_dependencies), call)
 
 
-bootstrap.in_init(bootstrap.order_dependencies)
+in_init(lambda: container.order_dependencies)

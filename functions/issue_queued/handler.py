@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from incentives.bootstrap import container, in_init
+from incentives.invocation import queue_function
+from incentives.usecases.dependencies import Budget
+from incentives.usecases.single_requests.issue_queued import issue_queued
 
-from incentives import bootstrap
-from incentives.usecases.single_requests.issue_queued import issue_messages
 
-
-def handler(event: dict[str, Any], context: Any) -> None:  # noqa: ANN401 - Lambda's context has no class
+@queue_function
+def handler(request_id: str, budget: Budget) -> None:
     """Take up one message. One that cannot be dealt with now raises, and comes again."""
-    try:
-        issue_messages(event["Records"], bootstrap.dependencies(), bootstrap.budget_of(context))
-    finally:
-        bootstrap.telemetry().flush()
+    issue_queued(request_id, container.dependencies, budget)
 
 
-bootstrap.in_init(bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon)
+in_init(lambda: (container.ledger, container.ready_for_amazon()))

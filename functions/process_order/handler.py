@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from incentives import bootstrap
+from incentives.bootstrap import client, container, in_init
+from incentives.invocation import Event, function
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
-from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
+from incentives.usecases.dependencies import Budget
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+@function
+def handler(event: Event, budget: Budget) -> dict[str, Any]:
     """Run one task and say what comes next. The event is `{"task", ...}`; the rest is as the last response told it."""
-    try:
-        return _issue(event, context) if event["task"] == Task.ISSUE else _process(event, context)
-    finally:
-        bootstrap.telemetry().flush()
+    return _issue(event, budget) if event["task"] == OrderTask.ISSUE else _process(event, budget)
 
 
-def _process(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+def _process(event: Event, budget: Budget) -> dict[str, Any]:
     here = OrderProgress(
         order_id=event["orderId"],
         round=int(event["round"]),
@@ -25,8 +25,7 @@ def _process(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: AN
         settled=int(event["settled"]),
         waited=int(event["waited"]),
     )
-    task, budget = Task(event["task"]), bootstrap.budget_of(context)
-    there = process_order(task, here, bootstrap.dependencies(), bootstrap.order_dependencies(), budget)
+    there = process_order(OrderTask(event["task"]), here, container.dependencies, container.order_dependencies, budget)
     return {
         "orderId": there.order_id,
         "round": there.round,
@@ -39,11 +38,10 @@ def _process(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: AN
     }
 
 
-def _issue(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
-    budget = bootstrap.budget_of(context)
+def _issue(event: Event, budget: Budget) -> dict[str, Any]:
     began_with = budget.seconds_left()
     work = Work(event["orderId"], round=int(event["round"]), batch=int(event["batch"]))
-    left = issue_batch(work, bootstrap.dependencies(), bootstrap.order_dependencies(), budget)
+    left = issue_batch(work, container.dependencies, container.order_dependencies, budget)
     # An Express execution ends after five minutes: in time, the rest of the batch is left to another one.
     seconds_left = int(event["secondsLeft"] - (began_with - budget.seconds_left()))
     more = left is Next.MORE and seconds_left > 0
@@ -52,10 +50,8 @@ def _issue(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN4
         "round": work.round,
         "batch": work.batch,
         "secondsLeft": seconds_left,
-        "next": (Task.ISSUE if more else Task.DONE).value,
+        "next": (OrderTask.ISSUE if more else OrderTask.DONE).value,
     }
 
 
-bootstrap.in_init(
-    bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon, bootstrap.order_dependencies, bootstrap.order_files
-)
+in_init(lambda: (container.ledger, container.ready_for_amazon(), container.order_dependencies, client("s3")))

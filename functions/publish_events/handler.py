@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-from incentives import bootstrap
+from incentives.bootstrap import client, container, in_init
+from incentives.domain.single_requests.writes import Write
+from incentives.invocation import stream_function
 from incentives.usecases.publish_events import publish_events
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
-    """Publish a batch; name the first record that must come again."""
-    try:
-        return publish_events(event.get("Records") or [], bootstrap.bus(), bootstrap.telemetry())
-    finally:
-        bootstrap.telemetry().flush()
+@stream_function
+def handler(writes: Iterator[Write]) -> str | None:
+    """Publish a batch; name the first write that must come again."""
+    return publish_events(writes, container.bus, container.telemetry)
 
 
-bootstrap.in_init(bootstrap.bus)
+in_init(lambda: (container.bus, client("events")))

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from incentives import bootstrap
-from incentives.usecases.recovery.recover import Task, recover
+from incentives.bootstrap import container, in_init
+from incentives.invocation import Event, function
+from incentives.usecases.dependencies import Budget
+from incentives.usecases.recovery.recover import RecoveryTask, recover
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
-    """Run one task and say what comes next.
-
-    Args:
-        event: `{"task", "requestId", "epoch"}`.
-        context: Lambda's.
-    """
-    try:
-        done = recover(
-            Task(event["task"]),
-            event["requestId"],
-            int(event["epoch"]),
-            bootstrap.dependencies(),
-            bootstrap.budget_of(context),
-            support_address=bootstrap.settings().support_address,
-        )
-    finally:
-        bootstrap.telemetry().flush()
+@function
+def handler(event: Event, budget: Budget) -> dict[str, Any]:
+    """Run one task and say what comes next. The event is `{"task", "requestId", "epoch"}`."""
+    done = recover(
+        RecoveryTask(event["task"]),
+        event["requestId"],
+        int(event["epoch"]),
+        container.dependencies,
+        budget,
+        support_address=container.settings.support_address,
+    )
     return {
         "requestId": done.request_id,
         "epoch": done.epoch,
@@ -38,4 +33,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN
     }
 
 
-bootstrap.in_init(bootstrap.ledger, bootstrap.rate_limiter, bootstrap.amazon)
+in_init(lambda: (container.ledger, container.ready_for_amazon()))

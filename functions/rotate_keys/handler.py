@@ -5,29 +5,26 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
 from incentives.domain.errors import GatewayError
 from incentives.domain.keys.rotation import TRIAL
+from incentives.invocation import Event, function
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.keys.rotate_keys import rotate_keys
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's context has no class
+@function
+def handler(event: Event, budget: Budget) -> dict[str, Any]:
     """Prove, promote and watch; or tell how it stands. Repeating it is harmless.
 
-    Args:
-        event: `{"account", "watchSeconds"}`; both may be left out.
-        context: Lambda's.
+    The event is `{"account", "watchSeconds"}`; both may be left out.
     """
-    account = str(event.get("account") or bootstrap.settings().default_account or "")
+    account = str(event.get("account") or container.settings.default_account or "")
     watch_for = timedelta(seconds=float(event.get("watchSeconds", TRIAL.total_seconds())))
     try:
-        report = rotate_keys(
-            account, bootstrap.key_dependencies(), bootstrap.budget_of(context).seconds_left, watch_for=watch_for
-        )
+        report = rotate_keys(account, container.key_dependencies, budget.seconds_left, watch_for=watch_for)
     except GatewayError as error:
         return {"account": account, "outcome": "failed", "detail": error.detail}
-    finally:
-        bootstrap.telemetry().flush()
     return {
         "account": report.account,
         "outcome": report.outcome.value,
@@ -43,4 +40,4 @@ def _text(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="seconds") if moment else None
 
 
-bootstrap.in_init(bootstrap.key_dependencies, bootstrap.rate_limiter, bootstrap.amazon)
+in_init(lambda: (container.key_dependencies, container.ready_for_amazon()))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
+from incentives.invocation import Event, function
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.recovery.start_recovery import sweep
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+@function
+def handler(_: Event, __: Budget) -> dict[str, Any]:
     """Sweep once. A sweep that fails raises: its silence or its failure must be seen."""
-    try:
-        return {"taken": sweep(bootstrap.dependencies())}
-    finally:
-        bootstrap.telemetry().flush()
+    return {"taken": sweep(container.dependencies)}
 
 
-bootstrap.in_init(bootstrap.ledger)
+in_init(lambda: container.ledger)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from incentives import bootstrap
+from incentives.bootstrap import container, in_init
+from incentives.invocation import Event, function
 from incentives.usecases.accounts.watch_account import watch_accounts
+from incentives.usecases.dependencies import Budget
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401, ARG001 - Lambda's signature
+@function
+def handler(_: Event, budget: Budget) -> dict[str, Any]:
     """Watch all accounts once."""
-    try:
-        default = bootstrap.settings().default_account
-        return watch_accounts(default, bootstrap.watch_dependencies(), bootstrap.budget_of(context).seconds_left)
-    finally:
-        bootstrap.telemetry().flush()
+    return watch_accounts(container.settings.default_account, container.watch_dependencies, budget.seconds_left)
 
 
-bootstrap.in_init(bootstrap.watch_dependencies, bootstrap.rate_limiter, bootstrap.amazon)
+in_init(lambda: (container.watch_dependencies, container.ready_for_amazon()))

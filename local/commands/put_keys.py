@@ -96,7 +96,7 @@ def _check(given: keys.AccountKeys, now: datetime) -> None:
         raise RefusedError(f"{_VARIABLES[member]} {problem or 'is missing'}. Nothing was stored.")
 
 
-#: What people type, by the member that it becomes.
+#: What people type, by the field that it becomes.
 _VARIABLES: Final = {
     "partnerId": "PARTNER_ID",
     "marketplace": "MARKETPLACE",

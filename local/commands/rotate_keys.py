@@ -21,7 +21,7 @@ FUNCTION: Final = "RotateKeysFunctionName"
 # The function's own time-out is 15 minutes. A repeat by the SDK would be a second watch beside the first.
 _PATIENT: Final = Config(connect_timeout=5, read_timeout=930, retries={"total_max_attempts": 1}, tcp_keepalive=True)
 
-#: What the function answers when the account has a key that Amazon takes and nothing is left to be done.
+#: What the function returns when the account has a key that Amazon takes and nothing is left to be done.
 _GOOD: Final = {"kept", "nothingToDo"}
 
 

@@ -81,7 +81,7 @@ class Screen:
             "waiting": Asked("OpenWaiting"),
             "median": Asked("PermitWait", "p50"),
             "p99": Asked("PermitWait", "p99"),
-            "slotsMissed": Asked("PermitMissed", "Sum"),
+            "permitsMissed": Asked("PermitMissed", "Sum"),
             "throttled": Asked("Throttled", "Sum"),
         }
         now = self._now()
@@ -108,7 +108,7 @@ class Screen:
                 "failuresOfSchedules": self._length("FailuresQueue"),
             },
             "pacedWaitMilliseconds": each_of("median", "p99"),
-            "pace": each_of("slotsMissed", "throttled"),
+            "pace": each_of("permitsMissed", "throttled"),
             "accounts": {
                 account: {told: found[of_account[account, metric]] for metric, told in OF_ACCOUNT.items()}
                 for account in accounts
@@ -201,7 +201,7 @@ def shown(figures: dict[str, Any]) -> Group:
         ("recoveries", f"{recoveries} under way"),
         ("backlog", f"{queued} in the queue, {dead} dead letters, {failures} failures of schedules"),
         ("paced wait", f"{_text(wait['median'], ' ms')} median, {_text(wait['p99'], ' ms')} p99"),
-        ("the pace", f"{_text(pace['slotsMissed'])} slots missed, {_text(pace['throttled'])} throttled by Amazon"),
+        ("the pace", f"{_text(pace['permitsMissed'])} permits missed, {_text(pace['throttled'])} throttled by Amazon"),
     ):
         rest.add_row(label, text)
     accounts = table("accounts", "funds", "a day", "days left", "key age")

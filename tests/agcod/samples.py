@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from xml.sax.saxutils import escape
 
-from incentives.agcod.transport import Response
+from incentives.agcod.transport import HttpResponse
 from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Call
 from incentives.domain.money import Money
@@ -76,7 +76,7 @@ def failure(
 ) -> dict[str, Any]:
     """The members of a business error, nested as recorded."""
     inner = {
-        "__type": f"{name}Response:http://internal.amazon.com/coral/com.amazonaws.agcod/",
+        "__type": f"{name}HttpResponse:http://internal.amazon.com/coral/com.amazonaws.agcod/",
         "cardInfo": None,
         ID_MEMBERS.get(name, "requestId"): REQUEST_ID,
         "status": status,
@@ -123,7 +123,7 @@ def render(form: str, members: dict[str, Any], name: str) -> bytes:
         case "json":
             return to_json(members)
         case "xml":
-            return to_xml(members, f"{name}Response")
+            return to_xml(members, f"{name}HttpResponse")
         case "xml-namespaced":
             return to_xml(members, "AnyOtherRoot", "http://agcod.example/doc")
         case "xml-wrapped":
@@ -134,8 +134,8 @@ def render(form: str, members: dict[str, Any], name: str) -> bytes:
 FORMS = ("json", "xml", "xml-namespaced", "xml-wrapped")
 
 
-def response(body: bytes, status: int = 200, **headers: str) -> Response:
-    return Response(status, headers, body)
+def response(body: bytes, status: int = 200, **headers: str) -> HttpResponse:
+    return HttpResponse(status, headers, body)
 
 
 def call_without_card(call: Call) -> Call:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from incentives.agcod.activity import Activity, ActivityPage, judge_activity, query_of
 from incentives.agcod.amazon import Amazon, CardState
 from incentives.agcod.client import IncentivesClient
-from incentives.agcod.responses import judge_card_state, judge_failure, open_response
+from incentives.agcod.reading.responses import judge_card_state, judge_failure, open_response
 from incentives.domain.calls import Call
 from incentives.domain.errors import InvalidInput
 from incentives.domain.outcomes import Refused, Unknown

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incentives.agcod.activity import judge_activity
-from incentives.agcod.responses import Funds, judge_card_state, judge_funds, judge_outcome, open_response
+from incentives.agcod.reading.responses import Funds, judge_card_state, judge_funds, judge_outcome, open_response
 from incentives.domain.accounts.account import CardState
 from incentives.domain.calls import Call
 from incentives.domain.money import CURRENCY_DECIMALS, without_noise

@@ -21,10 +21,10 @@ from incentives.agcod.amazon import Amazon, Funds
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.transport import (
     BODY_BYTES_MAX,
-    Clock,
     Fault,
+    HttpResponse,
     Passage,
-    Response,
+    TransportClock,
     _fault,
     _PlainConnection,
     make_tls_context,
@@ -66,7 +66,7 @@ def create(client: IncentivesClient) -> SignedCall:
     return client.sign(CALLS["CreateGiftCard"], ACCOUNT)
 
 
-def not_sent(result: Response | Fault) -> bool:
+def not_sent(result: HttpResponse | Fault) -> bool:
     return isinstance(result, Fault) and result.because is NotExecutedBecause.NOT_SENT
 
 
@@ -209,14 +209,14 @@ def test_the_environment_has_no_say(clients: Callable[..., IncentivesClient], mo
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with serving(answering(OK)) as seen:
         client = clients(f"http://127.0.0.1:{seen.port}")
-        assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
+        assert isinstance(client.send(create(client), seconds=PATIENCE), HttpResponse)
 
 
 def test_a_body_beyond_the_cap_is_cut(clients: Callable[..., IncentivesClient]) -> None:
     with serving(answering(http(b"x" * (BODY_BYTES_MAX + 10)))) as seen:
         client = clients(f"http://127.0.0.1:{seen.port}")
         result = client.send(create(client), seconds=PATIENCE)
-    assert isinstance(result, Response)
+    assert isinstance(result, HttpResponse)
     assert (len(result.body), result.complete) == (BODY_BYTES_MAX, False)
 
 
@@ -226,7 +226,7 @@ def test_a_compressed_bomb_is_cut_and_broken_compression_is_no_body(clients: Cal
         with serving(answering(http(body, "200 OK", "Content-Encoding: gzip"))) as seen:
             client = clients(f"http://127.0.0.1:{seen.port}")
             result = client.send(create(client), seconds=PATIENCE)
-        assert isinstance(result, Response)
+        assert isinstance(result, HttpResponse)
         assert (len(result.body), result.complete) == (length, False)
 
 
@@ -236,7 +236,7 @@ def test_connections_are_kept_until_they_have_rested_too_long(clients: Callable[
         client = clients(f"http://127.0.0.1:{seen.port}", wall=lambda: wall[0], monotonic=lambda: monotonic[0])
 
         def connections_after_sending() -> int:
-            assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
+            assert isinstance(client.send(create(client), seconds=PATIENCE), HttpResponse)
             return seen.connections
 
         assert connections_after_sending() == 1
@@ -268,7 +268,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(clients: Callable[
     with serving(once) as seen:
         client = clients(f"http://127.0.0.1:{seen.port}")
         for number in (1, 2):
-            assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
+            assert isinstance(client.send(create(client), seconds=PATIENCE), HttpResponse)
             closed.wait()
             closed.clear()
             assert seen.connections == number
@@ -301,7 +301,7 @@ def test_tls_with_a_known_authority_works(
     with serving(answering(OK), server_tls(authority)) as seen:
         client = clients(f"https://127.0.0.1:{seen.port}", verify=ca_file)
         for _ in range(2):
-            assert isinstance(client.send(create(client), seconds=PATIENCE), Response)
+            assert isinstance(client.send(create(client), seconds=PATIENCE), HttpResponse)
         client.close()
     assert (seen.connections, len(seen.requests)) == (1, 2)
 
@@ -319,7 +319,7 @@ def test_authorities_can_be_read_before_the_first_call(
         # when
         result = client.send(create(client), seconds=PATIENCE)
     # then the call does not read them again
-    assert isinstance(result, Response)
+    assert isinstance(result, HttpResponse)
 
 
 def test_a_tls_handshake_that_fails_was_not_sent(
@@ -412,7 +412,7 @@ def test_nothing_leaves_by_a_connection_outside_an_exchange() -> None:
 
 
 def test_the_gate_lets_nothing_through_after_its_end() -> None:
-    passage = Passage(Clock(lambda: datetime.now(UTC), lambda: 0.0))
+    passage = Passage(TransportClock(lambda: datetime.now(UTC), lambda: 0.0))
     assert passage.end() is False
     with pytest.raises(Exception, match=r"^$"):
         passage.enter()

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from incentives.agcod.dates import parse_date, parse_http_date
-from incentives.agcod.envelope import MESSAGE_LENGTH_MAX, clean_text
+from incentives.agcod.reading.dates import parse_date, parse_http_date
+from incentives.agcod.reading.envelope import MESSAGE_LENGTH_MAX, clean_text
 
 NOON = datetime(2032, 6, 10, 12, 0, 0, tzinfo=UTC)
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.agcod import words
 from incentives.agcod.errors import BY_CODE, TABLE, Kind, ReversalKind, as_markdown, describe
+from incentives.agcod.reading import words
+from incentives.domain.errors import RefusedFor
 from incentives.domain.outcomes import AmazonError
 
 #: The union of errorTypes known from public clients and recorded traffic.
@@ -40,15 +41,10 @@ def test_every_known_type_is_in_the_table(name: str) -> None:
 def test_each_row_is_consistent(error_spec: object) -> None:
     each = TABLE[error_spec.type]  # type: ignore[attr-defined]
     expected = {
-        Kind.REFUSED: {402, 403, 409, 422},
-        Kind.CREDENTIALS: {503},
-        Kind.THROTTLED: {202},
-        Kind.OVERLOADED: {202},
-        Kind.RESEND: {202},
-        Kind.FAULT: {202},
-        Kind.BY_CODE: {202},
+        Kind.REFUSED: {*RefusedFor} - {RefusedFor.UNSEEN},
+        Kind.CREDENTIALS: {RefusedFor.UNSEEN},
     }
-    assert each.http_status in expected[each.kind]
+    assert each.refused_for in expected.get(each.kind, {None})
     # A refusal is a stored result: the same key replays it.
     assert each.retryable is (each.kind is not Kind.REFUSED)
     assert each.advice.endswith(".")
@@ -58,31 +54,31 @@ def test_each_row_is_consistent(error_spec: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "expected", "http_status"),
+    ("code", "kind", "expected", "refused_for"),
     [
-        ("F300", "InsufficientFunds", Kind.REFUSED, 402),
-        (None, "InsufficientFunds", Kind.REFUSED, 402),
-        ("F200", "CancelRequestArrivedAfterTimeLimit", Kind.REFUSED, 409),
-        ("F300", "InvalidAccessKey", Kind.CREDENTIALS, 503),
-        ("F200", "Unheard", Kind.REFUSED, 422),
-        ("F300", "Unheard", Kind.REFUSED, 403),
-        ("F400", "Unheard", Kind.RESEND, 202),
-        ("F100", None, Kind.FAULT, 202),
-        ("F300", "GeneralError", Kind.REFUSED, 403),
-        ("F100", "GeneralError", Kind.FAULT, 202),
-        (None, "GeneralError", Kind.FAULT, 202),
-        ("F600", "Unheard", Kind.UNREADABLE, 202),
-        (None, "Unheard", Kind.UNREADABLE, 202),
-        (None, None, Kind.UNREADABLE, 202),
+        ("F300", "InsufficientFunds", Kind.REFUSED, RefusedFor.FUNDS),
+        (None, "InsufficientFunds", Kind.REFUSED, RefusedFor.FUNDS),
+        ("F200", "CancelRequestArrivedAfterTimeLimit", Kind.REFUSED, RefusedFor.STATE),
+        ("F300", "InvalidAccessKey", Kind.CREDENTIALS, RefusedFor.UNSEEN),
+        ("F200", "Unheard", Kind.REFUSED, RefusedFor.REQUEST),
+        ("F300", "Unheard", Kind.REFUSED, RefusedFor.ACCOUNT),
+        ("F400", "Unheard", Kind.RESEND, None),
+        ("F100", None, Kind.FAULT, None),
+        ("F300", "GeneralError", Kind.REFUSED, RefusedFor.ACCOUNT),
+        ("F100", "GeneralError", Kind.FAULT, None),
+        (None, "GeneralError", Kind.FAULT, None),
+        ("F600", "Unheard", Kind.UNREADABLE, None),
+        (None, "Unheard", Kind.UNREADABLE, None),
+        (None, None, Kind.UNREADABLE, None),
     ],
 )
-def test_describe(code: str | None, kind: str | None, expected: Kind, http_status: int) -> None:
+def test_describe(code: str | None, kind: str | None, expected: Kind, refused_for: RefusedFor | None) -> None:
     error_spec = describe(AmazonError(code, kind))
-    assert (error_spec.kind, error_spec.http_status) == (expected, http_status)
+    assert (error_spec.kind, error_spec.refused_for) == (expected, refused_for)
 
 
 def test_every_error_is_in_the_documentation() -> None:
-    lines = as_markdown().splitlines()
+    lines = as_markdown(lambda _: 0).splitlines()
     for name in (*TABLE, *(error_spec.type for error_spec in BY_CODE.values()), "(not read)", "(anything else)"):
         assert sum(line.startswith(f"| {name} |") for line in lines) == 1, name
     text = words.as_markdown()

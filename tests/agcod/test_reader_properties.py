@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from incentives.agcod.activity import judge_activity
 from incentives.agcod.client import IncentivesClient
-from incentives.agcod.evidence import evidence_of
-from incentives.agcod.responses import (
+from incentives.agcod.reading.evidence import evidence_of
+from incentives.agcod.reading.responses import (
     judge_card_state,
     judge_funds,
     judge_outcome,
@@ -24,7 +24,7 @@ from incentives.agcod.responses import (
     read_outcome,
     read_reversal,
 )
-from incentives.agcod.transport import Response
+from incentives.agcod.transport import HttpResponse
 from incentives.domain.calls import Call
 from incentives.domain.outcomes import Reversed, Succeeded
 from tests.agcod.samples import (
@@ -51,7 +51,7 @@ SIGNED = {name: CLIENT.sign(call, ACCOUNT) for name, call in CALLS.items()}
 SECRETS = (CLAIM_CODE, CLAIM_CODE.replace("-", ""), CLAIM_CODE.replace("-", " "), CARD_NUMBER)
 
 
-def judge(name: str, given_response: Response) -> object:
+def judge(name: str, given_response: HttpResponse) -> object:
     """The reader without its last resort, so that a bug is seen as one."""
     call = CALLS[name]
     envelope = open_response(given_response, call)
@@ -201,7 +201,7 @@ def test_a_doctype_is_refused_in_any_encoding() -> None:
 
 
 def test_a_cut_body_is_unreadable_even_if_it_parses() -> None:
-    whole = Response(200, {}, to_json(success("CreateGiftCard")), complete=False)
+    whole = HttpResponse(200, {}, to_json(success("CreateGiftCard")), complete=False)
     assert not isinstance(judge("CreateGiftCard", whole), Succeeded)
 
 
@@ -233,7 +233,7 @@ def test_a_traceback_through_the_reader_shows_no_code(monkeypatch: pytest.Monkey
     def broken(*_: object) -> None:
         raise RuntimeError("bug")
 
-    monkeypatch.setattr("incentives.agcod.responses._money", broken)
+    monkeypatch.setattr("incentives.agcod.reading.responses._money", broken)
     given_response = response(to_json(success("CreateGiftCard")))
     try:
         judge_outcome(open_response(given_response, CALLS["CreateGiftCard"]), 200, CALLS["CreateGiftCard"])

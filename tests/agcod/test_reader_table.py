@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from incentives.agcod.responses import read_outcome, read_reversal
+from incentives.agcod.reading.responses import read_outcome, read_reversal
 from incentives.domain.outcomes import (
     ClaimCode,
     Conflict,

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incentives.agcod.responses import read_outcome, read_reversal
+from incentives.agcod.reading.responses import read_outcome, read_reversal
 from incentives.domain.calls import Call
 from incentives.domain.outcomes import NoSuchRequest, Refused, TooLate
 from tests.agcod.samples import CALLS, OPERATIONS, REQUEST_ID, response, to_json, to_xml

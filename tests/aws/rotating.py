@@ -31,9 +31,9 @@ from incentives.usecases.keys.dependencies import KeyDependencies
 from incentives.usecases.keys.rotate_keys import rotate_keys
 from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
-from sandbox.gateway import Settings, make_account
-from sandbox.options import Options
-from sandbox.server import Server, running
+from sandbox.control.options import Options
+from sandbox.http.gateway import Settings, make_account
+from sandbox.http.server import Server, running
 from tests.contract import motos
 from tests.support.fakes import FakeClock, World, world
 from tests.unit.builders import order

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.agcod.responses import Funds
+from incentives.agcod.reading.responses import Funds
 from incentives.aws.accounts.account_states import DynamoDbAccountStates
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.domain.accounts.account import Account, AccountFunds
-from incentives.domain.accounts.alerts import Alert, Raised, Standing
+from incentives.domain.accounts.alerts import Alert, AlertStanding, Raised
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
 from incentives.domain.accounts.spend import COUNTED_FOR, charge_of
 from incentives.domain.errors import LedgerUnavailable
@@ -114,7 +114,7 @@ def test_a_table_that_is_not_there_is_named(client: Any, account: str) -> None:
     for call in (
         lambda: states.read(account, TODAY),
         lambda: states.keep_funds(snapshot(account)),
-        lambda: states.keep_standing(account, Standing()),
+        lambda: states.keep_standing(account, AlertStanding()),
         lambda: states.count(issued(account), None, START),
         states.accounts,
     ):
@@ -130,14 +130,14 @@ def test_alerts_are_read_as_they_were_kept(states: States, account: str) -> None
     alerts = {alert: Raised(START, told=alert is Alert.DAYS_LOW) for alert in Alert}
     alerts[Alert.INSUFFICIENT_FUNDS] = Raised(START, told=True, needed=Decimal("25.00"))
 
-    assert states.keep_standing(account, Standing(alerts))
-    assert states.read(account, TODAY).standing == Standing(alerts, version=1)
-    assert states.keep_standing(account, Standing(version=1))
-    assert states.read(account, TODAY).standing == Standing(version=2)
+    assert states.keep_standing(account, AlertStanding(alerts))
+    assert states.read(account, TODAY).standing == AlertStanding(alerts, version=1)
+    assert states.keep_standing(account, AlertStanding(version=1))
+    assert states.read(account, TODAY).standing == AlertStanding(version=2)
 
 
 def test_of_two_who_write_alerts_only_the_first_has_written(states: States, account: str) -> None:
-    low, old = (Standing({alert: Raised(START)}) for alert in (Alert.BALANCE_LOW, Alert.KEY_AGE_150))
+    low, old = (AlertStanding({alert: Raised(START)}) for alert in (Alert.BALANCE_LOW, Alert.KEY_AGE_150))
 
     assert [states.keep_standing(account, each) for each in (low, old)] == [True, False]
     assert states.read(account, TODAY).standing == replace(low, version=1)
@@ -151,7 +151,7 @@ def test_an_alert_that_only_a_newer_version_knows_is_left_out(client: Any, table
         Item={"account": {"S": account}, "part": {"S": "watch"}, "alerts": {"S": alerts}, "version": {"N": "3"}},
     )
 
-    assert DynamoDbAccountStates(client, table).read(account, TODAY).standing == Standing(version=3)
+    assert DynamoDbAccountStates(client, table).read(account, TODAY).standing == AlertStanding(version=3)
 
 
 # ---- the totals ---------------------------------------------------------------------------------

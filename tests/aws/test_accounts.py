@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from incentives.api.problems import status_of
 from incentives.aws.accounts.accounts import SecretsManagerAccounts, read_secret
 from incentives.domain.accounts.account import SECRET_KEPT_FOR, Account
 from incentives.domain.errors import AccountUnusable, InvalidInput
@@ -144,7 +145,7 @@ def test_what_cannot_be_an_accounts_name_is_the_callers_fault(accounts: SecretsM
 def test_a_missing_secret_names_the_account(accounts: SecretsManagerAccounts) -> None:
     with pytest.raises(AccountUnusable, match=r"account 'nobody' has no secret") as failure:
         accounts.get("nobody")
-    assert failure.value.http_status == 503
+    assert status_of(failure.value) == 503
 
 
 def test_a_missing_secret_is_looked_for_each_time(client: Any, accounts: SecretsManagerAccounts) -> None:

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,6 +134,45 @@ def test_a_second_telemetry_does_not_write_twice(
 
 
 # ---- logs ---------------------------------------------------------------------------------------
+
+
+def context(request_id: str) -> Any:
+    return SimpleNamespace(function_name="stack-CreateGiftCard", aws_request_id=request_id)
+
+
+def test_each_line_names_its_invocation_and_only_its_own(
+    telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.begin(context("lambda-1"), "api-1")
+    telemetry.log("first")
+    telemetry.log("second")
+    telemetry.begin(context("lambda-2"), None)
+    telemetry.log("third")
+    names = ("function_name", "function_request_id", "correlation_id", "cold_start")
+    function = "stack-CreateGiftCard"
+    assert [tuple(line.get(name) for name in names) for line in lines(capsys)] == [
+        (function, "lambda-1", "api-1", True), (function, "lambda-1", "api-1", True),
+        (function, "lambda-2", None, False),
+    ]  # fmt: skip
+
+
+def test_ids_that_a_caller_chose_are_masked(telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.begin(context(CARD_NUMBER), CODE)
+    telemetry.log("answered")
+    out = capsys.readouterr().out
+    assert CODE not in out
+    assert CARD_NUMBER not in out
+
+
+def test_a_metric_of_an_unknown_unit_leaves_no_dimension_behind(
+    telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="Lightyears"):
+        telemetry.count("Far", unit="Lightyears", account="uk")
+    telemetry.count("Near")
+    telemetry.flush()
+    (line,) = lines(capsys)
+    assert "account" not in line
 
 
 def test_a_log_line_holds_the_facts(telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str]) -> None:

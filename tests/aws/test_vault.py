@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
+from incentives.api.problems import status_of
 from incentives.aws.clients import CLIENT_CONFIG
 from incentives.aws.vault import KmsVault
 from incentives.domain.errors import VaultUnavailable
@@ -63,7 +64,7 @@ def test_it_opens_for_its_own_order_only(vault: KmsVault) -> None:
     encrypted = vault.encrypt(ORDER, MEMBERS)
     with pytest.raises(VaultUnavailable) as told:
         vault.decrypt(OTHER, encrypted)
-    assert (told.value.http_status, told.value.retryable) == (503, True)
+    assert (status_of(told.value), told.value.retryable) == (503, True)
     assert "InvalidCiphertextException" in told.value.detail
     assert NUMBER not in repr(told.value)
 

@@ -123,7 +123,7 @@ BENCHES: Final[dict[str, tuple[str, str, Callable[[Scene], Iterable[Line]]]]] = 
     "pacing": (
         "Pace",
         (
-            "Real use cases and pacer on a virtual clock. In real time: `make load`; a bulk order on the local "
+            "Real use cases and rate limiter on a virtual clock. In real time: `make load`; a bulk order on the local "
             "cloud: `make bulk`."
         ),
         lambda _: pacing.rates_achieved(),
@@ -155,7 +155,7 @@ BENCHES: Final[dict[str, tuple[str, str, Callable[[Scene], Iterable[Line]]]]] = 
         (
             f"After {memory.INVOCATIONS} invocations in one process (a bulk order's: the largest file validated, "
             "twice). The smallest size holds the most that was resident with a quarter to spare, and its slowest "
-            f"call at that size's share of a processor, with {memory.WAITS:.0f} s of waiting for a slot, Amazon "
+            f"call at that size's share of a processor, with {memory.WAITS:.0f} s of waiting for a permit, Amazon "
             "and AWS, ends within the time-out. A processor of this machine is taken for one of Lambda's."
         ),
         lambda scene: memory.needs_of_functions(scene.served),

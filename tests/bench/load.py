@@ -23,20 +23,20 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import IncentivesClient
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Allowance, Full, Pace, Permit, Priority
 from incentives.domain.single_requests.record import Status
-from incentives.usecases.dependencies import Dependencies
 from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
 from tests.bench import cloud, events
 from tests.bench.pacing import rate_lines
 from tests.bench.report import Line, show
 from tests.contract.tables import create_table
 from tests.support.fakes import FakeAccounts, FakeKeptPages, FakeLedger, FakeNotifier, FakeTelemetry, FakeVault, account
+from tests.support.ports import Ports
 from tests.support.workflow import run_execution
 from tests.workflow.scene import load
 
@@ -115,7 +115,7 @@ class _Process:
             "access_key_id": PARTNER_ACCESS_KEY_ID,
             "secret_access_key": type(account().secret_access_key)(PARTNER_SECRET_ACCESS_KEY),
         }
-        dependencies = Dependencies(
+        dependencies = Ports(
             ledger=self.ledger,
             rate_limiter=_RateLimiter(cloud.client(dynamodb), table, pace=Pace(), now=clock.now),
             backlog=self.backlog,
@@ -129,10 +129,10 @@ class _Process:
             telemetry=self.telemetry,
             new_nonce=lambda: uuid.uuid4().hex,
         )
-        vars(bootstrap).update(
-            dependencies=lambda: dependencies,
-            settings=lambda: SimpleNamespace(default_account="default", support_address=None),
-            telemetry=lambda: self.telemetry,
+        vars(container).update(
+            dependencies=dependencies,
+            settings=SimpleNamespace(default_account="default", support_address=None),
+            telemetry=self.telemetry,
         )
         self._issue, self._cancel, self._issue_queued = map(
             load, ("create_gift_card", "cancel_gift_card", "issue_queued")
@@ -189,7 +189,7 @@ class _Process:
                     self.backlog.put(request_id, delay_seconds=1.0)
 
     @staticmethod
-    def _recover(request_id: str, epoch: int, dependencies: Dependencies) -> bool:
+    def _recover(request_id: str, epoch: int, dependencies: Ports) -> bool:
         threading.Thread(target=run_execution, args=(request_id, epoch, dependencies), daemon=True).start()
         return True
 
@@ -234,8 +234,8 @@ def _lines(planned: int, results: list[Result], report: dict[str, Any]) -> Itera
     waits = [wait for result in results for wait in result.reversal_waits]
     longest = max((wait for wait in waits if wait is not None), default=0.0)
     yield Line("reversals", _counts(reversals))
-    yield Line("  longest wait for a slot", f"{longest:.2f} s", "at most 2 s", longest <= WAIT_SECONDS_MAX)
-    yield Line("  without a slot", str(waits.count(None)), "none", None not in waits)
+    yield Line("  longest wait for a permit", f"{longest:.2f} s", "at most 2 s", longest <= WAIT_SECONDS_MAX)
+    yield Line("  without a permit", str(waits.count(None)), "none", None not in waits)
     records = sorted(record for result in results for record in result.records if not Status(record[2]).is_open)
     activity = sorted(
         (card["requestId"], card["gcId"], "REVERSED" if card["status"] == "RefundedToPurchaser" else "SUCCEEDED")

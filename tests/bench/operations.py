@@ -18,7 +18,7 @@ from tests.bench.stand import Calls, Stand, forget, know_account
 
 _CREATE: Final = ("CreateGiftCard",)
 
-_PERMIT: Final = "dynamodb.UpdateItem: slot"
+_PERMIT: Final = "dynamodb.UpdateItem: permit"
 _RECORD: Final = "dynamodb.GetItem: the record"
 _NEW: Final = "dynamodb.TransactWriteItems: key, record and first send"
 _NOTE: Final = "dynamodb.UpdateItem: note the send"

@@ -18,9 +18,9 @@ from incentives.usecases.bulk_orders.control_order import Action, control_order
 from incentives.usecases.bulk_orders.create_order import create_order
 from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
-from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
 from incentives.usecases.dependencies import Budget
-from sandbox.throttle import most_in_any_second
+from sandbox.model.throttle import most_in_any_second
 from tests.bench.report import Line
 from tests.pacing.shop import Load, Shop
 from tests.support.bulk import FakeOrderFiles, FakeOrders, FakeOrderWorkflows, FakeRecords, rows_of
@@ -67,7 +67,7 @@ def rates_achieved() -> Iterable[Line]:
     """Of a rush of callers, and of a bulk order."""
     rush = int(RUSH.seconds * RUSH.per_second)
     for what, shop, expected in (
-        ("calls, more orders than slots", Shop(RUSH).run(), rush),
+        ("calls, more requests than permits", Shop(RUSH).run(), rush),
         ("rows of a bulk order", _bulk(), ROWS),
     ):
         statuses = Counter(record.status for record in shop.records)
@@ -116,7 +116,7 @@ def _bulk() -> Shop:
         order = order_dependencies.orders.get(order_id)
         assert order is not None
         here = OrderProgress(order_id=order_id, round=order.round)
-        here = process_order(Task.VALIDATE, here, dependencies, order_dependencies, budget())
+        here = process_order(OrderTask.VALIDATE, here, dependencies, order_dependencies, budget())
         here = process_order(here.next, here, dependencies, order_dependencies, budget())
         left = deque(Work(order_id, order.round, number) for number in here.batches)
 

@@ -21,12 +21,12 @@ from botocore.client import BaseClient
 from moto import mock_aws
 from moto.dynamodb.models.table import Table
 
-from incentives import bootstrap
+from incentives.bootstrap import client, container
 from incentives.agcod.client import IncentivesClient
 from incentives.aws import clients as calls
 from local.settings import PARTNER_ACCESS_KEY_ID, PARTNER_ID, PARTNER_SECRET_ACCESS_KEY
-from sandbox.gateway import Sandbox, Settings, make_account
-from sandbox.options import Options, changed
+from sandbox.control.options import Options, changed
+from sandbox.http.gateway import Sandbox, Settings, make_account
 from tests.bench import account
 from tests.contract import motos
 from tests.workflow.amazon import SandboxClient
@@ -106,7 +106,9 @@ class Stand:
         """Invoke a function, with the time that the template gives it unless said otherwise."""
         end = self.clock.now() + timedelta(seconds=seconds or _SECONDS.get(function, FUNCTION_SECONDS))
         left = SimpleNamespace(
-            get_remaining_time_in_millis=lambda: int((end - self.clock.now()).total_seconds() * 1000)
+            get_remaining_time_in_millis=lambda: int((end - self.clock.now()).total_seconds() * 1000),
+            function_name="function",
+            aws_request_id="1",
         )
         self.is_running = True
         try:
@@ -174,7 +176,7 @@ def standing() -> Iterator[Stand]:
             "sign",
             lambda self, call, account, now=None: sign(self, call, account, now or stand.clock.now()),
         )
-        patch.setattr(bootstrap, "SystemClock", lambda: stand.clock)
+        patch.setitem(vars(container), "clock", stand.clock)
         make_call = BaseClient._make_api_call
 
         def counted(client: Any, operation: str, params: dict[str, Any]) -> Any:
@@ -207,11 +209,14 @@ def _copied(table: Table, _memo: object) -> Table:
 
 def forget() -> None:
     """Whatever has been made once for all: it knows another environment."""
-    for each in (*vars(bootstrap).values(), *vars(calls).values()):
+    for name in [*vars(container)]:
+        if name != "clock":
+            del vars(container)[name]
+    for each in (client, *vars(calls).values()):
         if hasattr(each, "cache_clear"):
             each.cache_clear()
 
 
 def know_account(name: str = "default") -> None:
     """Read an account's secret, which is then kept for five minutes."""
-    bootstrap.dependencies().accounts.get(name)
+    container.accounts.get(name)

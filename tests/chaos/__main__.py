@@ -1,4 +1,4 @@
-"""`make chaos`: callers order while processes die and Amazon fails; exits 1 if ledger and book differ, or worse."""
+"""`make chaos`: callers order while processes die and Amazon fails; exits 1 if ledger and Amazon differ, or worse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ The deployed template on the local cloud, IAM enforced, under mixed load: orders
 key, cancels, reveals, activations, loads, bulk orders. Meanwhile processes of functions are killed, one by one and all
 at once, Amazon's stand-in fails a share of its calls in every way it knows, the sweep's schedule is off for a minute,
 and the emulator itself is ended and started again. Then the faults stop, a day is let go by, and the ledger is held
-against the stand-in's book. The emulator's own speed, on whatever machine this ran on, bounds the load.
+against the charges at the stand-in. The emulator's own speed, on whatever machine this ran on, bounds the load.
 """
 
 

@@ -90,7 +90,7 @@ def records_of(items: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any
 
 
 def differences(facts: Facts) -> dict[tuple[str, str], Decimal]:
-    """Ledger less book, by operation and currency, and in all by currency: what Amazon's sum of its lines says."""
+    """Ledger less Amazon, by operation and currency, and in all by currency: what Amazon's sum of its lines says."""
     found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for record in _succeeded(facts):
         found[record["operation"], record["currencyCode"]] += record["amount"]
@@ -114,7 +114,7 @@ def charges_without_record(facts: Facts) -> list[str]:
 
 
 def contradictions(facts: Facts) -> Iterator[str]:
-    """Requests of which ledger and book say different things."""
+    """Requests of which ledger and Amazon say different things."""
     for request_id, record in facts.records.items():
         charge = facts.charges.get(request_id)
         live = charge is not None and charge.live

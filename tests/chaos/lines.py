@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from incentives.domain.rate_limit import REQUESTS_PER_SECOND_DEFAULT
-from sandbox.throttle import most_in_any_second
+from sandbox.model.throttle import most_in_any_second
 from tests.chaos import checks
 from tests.chaos.callers import Told
 from tests.chaos.day import ENDED
@@ -113,17 +113,17 @@ def _money(result: Result) -> list[Line]:
         Line("Escalated", str(len(escalated)), "0", not escalated, "\n  ".join(map(str, escalated))),
         Line("Spent, by the ledger", f"{checks.ledger_total(facts):.2f} USD"),
         *(
-            Line(f"difference to Amazon's book, {name}", f"{amount:.2f} {currency}", "0.00", not amount)
+            Line(f"difference to Amazon, {name}", f"{amount:.2f} {currency}", "0.00", not amount)
             for (name, currency), amount in sorted(apart.items())
         ),
         _none("Charges without a record", checks.charges_without_record(facts)),
-        _none("Requests of which ledger and book differ", checks.contradictions(facts)),
+        _none("Requests of which ledger and Amazon differ", checks.contradictions(facts)),
         _none("Keys with two live charges at any time", checks.keys_charged_twice(facts)),
         _none("Places that keep a claim code, a card number or a customer", result.leaks),
         Line(
             "Bulk orders: rows by outcome",
             "; ".join(_counted(Counter(each.order.get("counts", {}))) for each in result.bulk),
-            "as Amazon's book",
+            "as at Amazon",
             not result.bulk_wrong,
             "; ".join(result.bulk_wrong),
         ),
@@ -151,7 +151,7 @@ def _responses(result: Result) -> list[Line]:
         Line("503 as described: nothing written, ask again", _counted(contract) or "0"),
         _none("of them with the record written", checks.written_all_the_same(facts, result.request_ids)),
         Line("Other answers than a caller may get", _counted(Counter(odd)) or "0", "0", not odd),
-        _none("Answers that ledger or book contradict", checks.told_wrongly(facts, result.request_ids)),
+        _none("Responses that ledger or Amazon contradict", checks.told_wrongly(facts, result.request_ids)),
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from incentives.domain.rate_limit import ALLOWANCE_MILLISECONDS, Allowance, Full, Pace, Permit, Priority
 from incentives.usecases.ports import RateLimiter
-from sandbox.throttle import most_in_any_second
+from sandbox.model.throttle import most_in_any_second
 from tests.contract.rate_limiter_model import ModelRateLimiter, Now
 from tests.contract.subject import THREADS, all_at_once
 from tests.support.fakes import FakeClock

@@ -18,8 +18,8 @@ from incentives.domain.calls import Evidence
 from incentives.domain.money import CURRENCY_DECIMALS, Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.recovery.rules import KEY_REFUSED, Reissue
-from incentives.domain.single_requests.record import Intent, KeyItem, Record, Status, change
+from incentives.domain.recovery.rules import KEY_REFUSED
+from incentives.domain.single_requests.record import Intent, KeyItem, Record, Reissue, Status, change
 from incentives.domain.single_requests.renewal import renewal
 from incentives.domain.single_requests.transitions import LEASE
 from tests.support.record_types import RECORD_TYPES

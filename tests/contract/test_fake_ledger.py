@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.domain.recovery.rules import Reissue
-from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record
+from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record, Reissue
 from incentives.usecases.ports import Ledger
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.subject import Subject

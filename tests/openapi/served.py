@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.api.routes import ROUTES, Route
 from incentives.domain.outcomes import Succeeded
 from tests.openapi.contract import ROOT, contract
 from tests.support.bulk import Bulk, bulk
-from tests.support.fakes import START, FakeAccountStates, Scripted, Sent, World, card, world
+from tests.support.fakes import FakeAccountStates, Scripted, Sent, World, card, world
 from tests.unit.searching import FakeIndex
 
 CARD_NUMBER: Final = "6006490000000001234"
@@ -170,29 +170,15 @@ def served(*script: Scripted) -> Iterator[Served]:
     """The functions for the length of a `with`, Amazon answering from a script first."""
     found = world(*script)
     index, orders = FakeIndex(found.ledger), bulk(found)
-    telemetry = SimpleNamespace(log=found.telemetry.log, count=found.telemetry.count, flush=lambda: None)
-
-    class Clock:
-        @staticmethod
-        def now() -> Any:
-            return START
-
-        @staticmethod
-        def sleep(seconds: float) -> None:
-            raise AssertionError("use the world's clock")
-
     replaced: Mapping[str, Any] = {
-        "settings": lambda: SimpleNamespace(default_account="default"),
-        "telemetry": lambda: telemetry,
-        "dependencies": lambda: found.dependencies,
-        "accounts": lambda: found.dependencies.accounts,
-        "ledger": lambda: found.ledger,
-        "index": lambda: index,
-        "order_dependencies": lambda: orders.dependencies,
-        "account_states": FakeAccountStates,
-        "SystemClock": Clock,
+        "settings": SimpleNamespace(default_account="default"),
+        "telemetry": found.telemetry,
+        "dependencies": found.dependencies,
+        "index": index,
+        "order_dependencies": orders.dependencies,
+        "account_states": FakeAccountStates(),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in replaced.items():
-            patch.setattr(bootstrap, name, value)
+            patch.setitem(vars(container), name, value)
         yield Served(found, index, orders)

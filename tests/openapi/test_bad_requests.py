@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from tests.openapi.served import BODIES, BY_NAME, ORDER, Response, Served, served
 from tests.openapi.test_responses import REVERSALS
 from tests.support.fakes import CODE
@@ -147,7 +147,7 @@ def test_what_concerns_the_account_or_the_key_names_it() -> None:
 
 def test_without_a_default_account_each_request_has_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with served() as api:
-        monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account=None))
+        monkeypatch.setitem(vars(container), "settings", SimpleNamespace(default_account=None))
         for function in ("create_gift_card", "get_available_funds"):
             response = api.send(function, body=BODIES.get(function), key="k" if function in BODIES else None)
             assert (response.status, fields(response)) == (400, ["account"])

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
-from incentives.agcod.responses import Funds
+from incentives.agcod.reading.responses import Funds
 from incentives.domain.accounts.account import CardState
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from incentives.domain.single_requests.record import Status

@@ -10,12 +10,13 @@ import pytest
 
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.errors import TABLE, Kind
-from incentives.agcod.responses import Failure, Funds
+from incentives.agcod.reading.responses import Failure, Funds
 from incentives.api.openapi import GATEWAY_STATUSES
+from incentives.api.problems import REFUSED_STATUSES, STATUSES, Unexpected
 from incentives.api.routes import REFUSALS, Route
 from incentives.domain.accounts.account import Activity, CardState
 from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, OrderStatus
-from incentives.domain.errors import GatewayError, LedgerUnavailable
+from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByAmazon, RefusedFor
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.single_requests.record import Status
@@ -297,19 +298,18 @@ def test_no_status_is_documented_that_nothing_can_answer(route: Route) -> None:
 
 
 def test_refusals_are_those_of_the_table() -> None:
-    assert {error_spec.http_status for error_spec in TABLE.values() if error_spec.kind is Kind.REFUSED} == {*REFUSALS}
+    about = {error_spec.refused_for for error_spec in TABLE.values() if error_spec.kind is Kind.REFUSED}
+    assert {REFUSED_STATUSES[each] for each in about if each} == {*REFUSALS}
 
 
 def test_every_error_of_the_tree_has_a_documented_status() -> None:
     documented = {int(status) for _, _, operation in operations(committed()) for status in operation["responses"]}
-    statuses = {each.http_status for each in _tree(GatewayError)}
-    assert statuses <= documented
+    assert {*STATUSES.values(), *REFUSED_STATUSES.values()} <= documented
 
 
-def _tree(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
-    yield kind
-    for each in kind.__subclasses__():
-        yield from _tree(each)
+def test_every_class_of_error_has_a_status_of_its_own_or_its_kinds() -> None:
+    assert {each for each in GatewayError.__subclasses__() if each not in STATUSES} == {RefusedByAmazon, Unexpected}
+    assert {*REFUSED_STATUSES} == {*RefusedFor}
 
 
 def test_a_replay_says_so_and_only_a_replay() -> None:

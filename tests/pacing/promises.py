@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Priority
 from incentives.domain.single_requests.record import Status
-from sandbox.gateway import CallRecord
-from sandbox.report import report
-from sandbox.throttle import most_in_any_second
+from sandbox.control.report import report
+from sandbox.http.gateway import CallRecord
+from sandbox.model.throttle import most_in_any_second
 from tests.pacing.shop import BACKLOG_WORKERS, Shop
 
 #: Amazon's limit.

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.agcod.amazon import Amazon
 from incentives.agcod.client import SignedCall
-from incentives.agcod.transport import Fault, Response
+from incentives.agcod.transport import Fault, HttpResponse
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.aws.single_requests.backlog import DELAY_SECONDS_MAX
 from incentives.domain.errors import LedgerUnavailable
@@ -29,8 +29,8 @@ from incentives.domain.rate_limit import Allowance, Full, Pace, Permit, Priority
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.dependencies import Dependencies
 from incentives.usecases.ports import RateLimiter
-from sandbox.gateway import Arrival
-from sandbox.options import changed
+from sandbox.control.options import changed
+from sandbox.http.gateway import Arrival
 from tests.pacing.stage import Stage
 from tests.pacing.table import Table
 from tests.support.fakes import (
@@ -43,6 +43,7 @@ from tests.support.fakes import (
     FakeVault,
     account,
 )
+from tests.support.ports import Ports
 from tests.support.workflow import run_execution
 from tests.workflow.amazon import ACCESS_KEY, SandboxClient, make_sandbox
 from tests.workflow.scene import load
@@ -170,7 +171,7 @@ class Wire(SandboxClient):
         self.seconds_per_call = 0.0
         self._shop = shop
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> HttpResponse | Fault:
         self._shop.wait(TO_AMAZON_SECONDS)
         response = super().send(signed, seconds=seconds)
         self._shop.stage.sleep(self._shop.load.amazon_seconds)
@@ -179,6 +180,16 @@ class Wire(SandboxClient):
     def _arrival(self, signed: SignedCall) -> Arrival:
         # Signatures have tests of their own, and proving ten thousand takes its time.
         return Arrival(signed.call.name, signed.body, ACCESS_KEY)
+
+
+class _Here:
+    """`Dependencies` of whichever process the thread is."""
+
+    def __init__(self, here: threading.local) -> None:
+        self._here = here
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._here.dependencies, name)
 
 
 class Telemetry(FakeTelemetry):
@@ -267,7 +278,7 @@ class Shop:
         rate_limiter = make_rate_limiter(
             Slow(self.table, self._wait_for_dynamodb, responses=True), self.pace, clock.now
         )
-        return Dependencies(
+        return Ports(
             ledger=Slow(self.ledger, self._wait_for_dynamodb, responses=False),  # type: ignore[arg-type] # it has whatever it wraps
             rate_limiter=WatchedRateLimiter(rate_limiter, clock, self.asked),
             backlog=self.queue,
@@ -303,9 +314,9 @@ class Shop:
             self.stage.spawn(lambda limit=limit: self._limit(limit), after_seconds=at)
         self.stage.spawn(self._sweep)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bootstrap, "dependencies", lambda: self._here.dependencies)
-            patch.setattr(bootstrap, "settings", lambda: settings)
-            patch.setattr(bootstrap, "telemetry", lambda: self._here.dependencies.telemetry)
+            patch.setitem(vars(container), "dependencies", _Here(self._here))
+            patch.setitem(vars(container), "settings", settings)
+            patch.setitem(vars(container), "telemetry", Telemetry())
             self.stage.run()
         return self
 

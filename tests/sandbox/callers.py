@@ -13,13 +13,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.gateway import Sandbox, Settings, make_account
-from sandbox.options import Options, changed
+from sandbox.control.options import Options, changed
+from sandbox.http.gateway import Sandbox, Settings, make_account
 
 if TYPE_CHECKING:
-    from sandbox.delivery import Delivery
-    from sandbox.server import Server
-    from sandbox.values import Fields
+    from sandbox.http.delivery import Delivery
+    from sandbox.http.server import Server
+    from sandbox.model.values import Fields
 
 PARTNER = "Sandb"
 KEY = "DUMMY-ACCESS-KEY"

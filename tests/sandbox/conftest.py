@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from sandbox.gateway import Settings, make_account
-from sandbox.server import Server, running
+from sandbox.http.gateway import Settings, make_account
+from sandbox.http.server import Server, running
 from tests.sandbox.callers import KEY, PARTNER, SECRET, UNPACED, Api, Model
 
 if TYPE_CHECKING:

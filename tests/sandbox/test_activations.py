@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.activations import with_check_digits
-from sandbox.clock import Clock
-from sandbox.control import handle
+from sandbox.control.api import handle
+from sandbox.model.activations import with_check_digits
+from sandbox.model.clock import Clock
 from tests.sandbox.callers import Model
 
 NUMBER = "1400000005567585358"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.clock import Clock
-from sandbox.control import handle
-from sandbox.gateway import Arrival
-from sandbox.mocks import MOCKS
+from sandbox.control.api import handle
+from sandbox.http.gateway import Arrival
+from sandbox.model.clock import Clock
+from sandbox.model.mocks import MOCKS
 from tests.sandbox.callers import KEY, PARTNER, START, Model
 
 CODE = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{6}-[A-Z0-9]{4}")

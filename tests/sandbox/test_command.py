@@ -15,8 +15,8 @@ import pytest
 
 import sandbox
 from sandbox.__main__ import arguments, main, make_tls, settings_of
-from sandbox.control import _HANDLERS
-from sandbox.faults import KINDS
+from sandbox.control.api import _HANDLERS
+from sandbox.control.faults import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

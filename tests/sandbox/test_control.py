@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.options import Options, as_json
+from sandbox.control.options import Options, as_json
 from tests.sandbox.callers import KEY, PARTNER, Api, create_body
 
 

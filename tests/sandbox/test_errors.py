@@ -3,10 +3,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sandbox.delivery import replaced
-from sandbox.errors import ERRORS, error_of
-from sandbox.faults import parse_rule
-from sandbox.gateway import members
+from sandbox.control.faults import parse_rule
+from sandbox.http.delivery import replaced
+from sandbox.http.gateway import members
+from sandbox.model.errors import ERRORS, error_of
 
 if TYPE_CHECKING:
     from tests.sandbox.callers import Model

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sandbox.amazon import OPERATIONS
-from sandbox.delivery import Delivery
-from sandbox.faults import (
+from sandbox.control.faults import (
     AFTER_ONLY,
     BEFORE_ONLY,
     KINDS,
@@ -19,8 +17,10 @@ from sandbox.faults import (
     decide,
     parse_rule,
 )
-from sandbox.gateway import members
-from sandbox.report import report
+from sandbox.control.report import report
+from sandbox.http.delivery import Delivery
+from sandbox.http.gateway import members
+from sandbox.model.amazon import OPERATIONS
 from tests.sandbox.callers import Model
 
 CREATE = {"creationRequestId": "Sandb1", "value": {"amount": 25, "currencyCode": "USD"}}

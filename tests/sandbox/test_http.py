@@ -17,8 +17,8 @@ import pytest
 import requests
 from requests_aws4auth import AWS4Auth
 
-from sandbox.amazon import OPERATIONS
-from sandbox.server import BODY_BYTES_MAX
+from sandbox.http.server import BODY_BYTES_MAX
+from sandbox.model.amazon import OPERATIONS
 from tests.sandbox.callers import KEY, PARTNER, SECRET, Api, create_body, send
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from botocore.awsrequest import AWSRequest
 
-    from sandbox.delivery import Delivery
-    from sandbox.gateway import Arrival
+    from sandbox.http.delivery import Delivery
+    from sandbox.http.gateway import Arrival
 
 XML = {"accept": "*/*", "content-type": "application/xml"}
 CREATE_XML = (

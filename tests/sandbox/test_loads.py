@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.clock import Clock
-from sandbox.control import handle
+from sandbox.control.api import handle
+from sandbox.model.clock import Clock
 from tests.sandbox.callers import Model
 
 LOGIN = {"id": "amz1.account.123512341234", "type": "2"}

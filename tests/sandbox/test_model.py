@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.clock import Clock
-from sandbox.gateway import Arrival, members
-from sandbox.values import Json, expiration_of, java_date, parse_iso
+from sandbox.http.gateway import Arrival, members
+from sandbox.model.clock import Clock
+from sandbox.model.values import Json, expiration_of, java_date, parse_iso
 from tests.sandbox.callers import KEY, PARTNER, START, Model
 
 BODY = b'{"creationRequestId":"Sandb1","partnerId":"Sandb","value":{"amount":25.10,"currencyCode":"USD"}}'

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests_aws4auth import AWS4Auth
 
-from sandbox.signature import Sent, parse_authorization, problem
+from sandbox.http.signature import Sent, parse_authorization, problem
 from tests.sandbox.callers import Api, create_body, send
 
 AUTHORIZATION = (

@@ -3,13 +3,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.clock import Clock
-from sandbox.control import handle
-from sandbox.gateway import make_account
-from sandbox.options import Options
-from sandbox.report import report
-from sandbox.throttle import SECOND, Throttle, most_in_any_second
-from sandbox.values import Json
+from sandbox.control.api import handle
+from sandbox.control.options import Options
+from sandbox.control.report import report
+from sandbox.http.gateway import make_account
+from sandbox.model.clock import Clock
+from sandbox.model.throttle import SECOND, Throttle, most_in_any_second
+from sandbox.model.values import Json
 from tests.sandbox.callers import PARTNER, Model
 
 

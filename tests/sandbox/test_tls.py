@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from sandbox.__main__ import make_tls
-from sandbox.gateway import Settings, make_account
-from sandbox.server import running
+from sandbox.http.gateway import Settings, make_account
+from sandbox.http.server import running
 from tests.sandbox.callers import KEY, PARTNER, SECRET, UNPACED, Api
 
 if TYPE_CHECKING:

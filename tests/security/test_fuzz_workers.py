@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.aws.keys.key_versions import SecretsManagerVersions
 from incentives.aws.single_requests.record_items import encode_record
 from incentives.domain.events import Event
@@ -96,22 +96,20 @@ class NoSecrets:
 def stage(of: World | None = None, company: Company | None = None) -> Iterator[Stage]:
     found = company.world if company else of or world()
     orders, bus = bulk(found), Bus()
-    telemetry = SimpleNamespace(log=found.telemetry.log, count=found.telemetry.count, flush=lambda: None)
     watch = (company or Company(world=found)).watch
     parts: dict[str, Any] = {
-        "settings": lambda: SimpleNamespace(default_account="default", support_address=None),
-        "telemetry": lambda: telemetry,
-        "dependencies": lambda: found.dependencies,
-        "accounts": lambda: found.dependencies.accounts,
-        "order_dependencies": lambda: orders.dependencies,
-        "bus": lambda: bus,
-        "watch_dependencies": lambda: WatchDependencies(
+        "settings": SimpleNamespace(default_account="default", support_address=None),
+        "telemetry": found.telemetry,
+        "dependencies": found.dependencies,
+        "order_dependencies": orders.dependencies,
+        "bus": bus,
+        "watch_dependencies": WatchDependencies(
             dependencies=found.dependencies, states=watch.states, bus=bus, limits=watch.limits
         ),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in parts.items():
-            patch.setattr(bootstrap, name, value)
+            patch.setitem(vars(container), name, value)
         yield Stage(found, orders, bus)
 
 
@@ -311,7 +309,7 @@ def test_keys_are_rotated_of_accounts_only(event: dict[str, Any]) -> None:
             notes=SimpleNamespace(key_notes=nothing),  # type: ignore[arg-type]
             bus=here.bus,
         )
-        patch.setattr(bootstrap, "key_dependencies", lambda: keys)
+        patch.setitem(vars(container), "key_dependencies", keys)
         # when an operator names something as the account
         here.call("rotate_keys", event)
         # then only secrets of accounts are looked at, by names that accounts can have

@@ -35,17 +35,17 @@ from requests.structures import CaseInsensitiveDict
 
 from incentives.agcod.bodies import body_of
 from incentives.agcod.client import IncentivesClient, SignedCall
-from incentives.agcod.transport import Fault, Response
+from incentives.agcod.transport import Fault, HttpResponse
 from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Call
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import UnknownBecause
-from sandbox.cards import refund
-from sandbox.delivery import Delivery
-from sandbox.errors import WRONG_SIGNATURE
-from sandbox.faults import LATE_RESPONSES, parse_rule
-from sandbox.gateway import Arrival, Sandbox
-from sandbox.options import changed
+from sandbox.control.faults import LATE_RESPONSES, parse_rule
+from sandbox.control.options import changed
+from sandbox.http.delivery import Delivery
+from sandbox.http.gateway import Arrival, Sandbox
+from sandbox.model.cards import refund
+from sandbox.model.errors import WRONG_SIGNATURE
 from tests.pacing.stage import Stage
 from tests.simulation.keyring import NEW, OLD, access_key, secret_key
 from tests.simulation.plan import CONFLICTS, FAULTS, FAULTS_OF, Plan, Trouble
@@ -271,7 +271,7 @@ class Wire(IncentivesClient):
             prepared=prepared,
         )
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> HttpResponse | Fault:
         self._step(0.08)
         self._on_arrival(signed)
         delivery = self._shore.deliver(signed)
@@ -289,7 +289,7 @@ class Wire(IncentivesClient):
             "content-type": encoded.content_type,
             **{name.lower(): text for name, text in encoded.headers},
         }
-        return Response(encoded.http_status, headers, encoded.body)
+        return HttpResponse(encoded.http_status, headers, encoded.body)
 
 
 def _key_of(signed: SignedCall) -> str:

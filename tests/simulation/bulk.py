@@ -14,7 +14,7 @@ from incentives.usecases.bulk_orders.control_order import Action, control_order
 from incentives.usecases.bulk_orders.create_order import create_order
 from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
-from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
 from incentives.usecases.dependencies import Budget, Dependencies
 from tests.simulation.machine import BULK_ORDER, TaskDied
 from tests.simulation.plan import Bulk, Wanted
@@ -155,7 +155,7 @@ class BulkDesk:
 
     def _task(self, payload: dict[str, Any]) -> dict[str, Any]:
         def work(dependencies: Dependencies, budget: Budget) -> dict[str, Any]:
-            if payload["task"] == Task.ISSUE:
+            if payload["task"] == OrderTask.ISSUE:
                 return self._issue(payload, dependencies, budget)
             here = OrderProgress(
                 order_id=payload["orderId"],
@@ -164,7 +164,9 @@ class BulkDesk:
                 settled=payload["settled"],
                 waited=payload["waited"],
             )
-            there = process_order(Task(payload["task"]), here, dependencies, self._dependencies(dependencies), budget)
+            there = process_order(
+                OrderTask(payload["task"]), here, dependencies, self._dependencies(dependencies), budget
+            )
             return {
                 "orderId": there.order_id,
                 "round": there.round,
@@ -188,7 +190,7 @@ class BulkDesk:
         left = issue_batch(work, dependencies, self._dependencies(dependencies), budget)
         seconds_left = int(payload["secondsLeft"] - (began_with - budget.seconds_left()))
         more = left is Next.MORE and seconds_left > 0
-        return {**payload, "secondsLeft": seconds_left, "next": (Task.ISSUE if more else Task.DONE).value}
+        return {**payload, "secondsLeft": seconds_left, "next": (OrderTask.ISSUE if more else OrderTask.DONE).value}
 
     def _dependencies(self, dependencies: Dependencies) -> OrderDependencies:
         life = self._life

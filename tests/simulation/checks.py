@@ -13,7 +13,7 @@ from incentives.domain.errors import KeyReused, RefusedByAmazon, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.single_requests.results import Delivered, Standing
-from sandbox.world import Charge, World
+from sandbox.model.world import Charge, World
 from tests.simulation.around import (
     cents_charged,
     check_alerts,

@@ -7,7 +7,6 @@ anything of anybody else's may happen between any two of them; and there a proce
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import threading
 from collections import Counter
@@ -34,11 +33,11 @@ from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.record import KeyItem, Record, Status
 from incentives.domain.single_requests.request_ids import hash_key
 from incentives.usecases.dependencies import Budget, Dependencies
-from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.recover import RecoveryTask, recover
 from incentives.usecases.recovery.start_recovery import start_recovery, sweep
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.issue import NewRequest, issue
-from incentives.usecases.single_requests.issue_queued import issue_messages
+from incentives.usecases.single_requests.issue_queued import issue_queued
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from incentives.usecases.single_requests.reveal import reveal
 from tests.pacing.stage import Stage
@@ -51,6 +50,7 @@ from tests.simulation.ports import Died, Ledger, Notifier, Port, ProcessClock, T
 from tests.simulation.staff import Staff
 from tests.simulation.stream import Stream
 from tests.support.fakes import START, FakeKeptPages, FakeVault
+from tests.support.ports import Ports
 
 FUNCTION_SECONDS: Final = 25.0
 SUPPORT: Final = "support@amazon.test"
@@ -153,7 +153,7 @@ class Life:
         rate_limiter = DynamoDbRateLimiter(
             self.table, "rate_limiter", pace=Pace(), now=clock.now, key_of=accounts.key_at_hand
         )
-        return Dependencies(
+        return Ports(
             ledger=cast("Any", Port(self.ledger, self, writes={"open", "apply", "reissue"})),
             rate_limiter=cast("Any", Port(rate_limiter, self)),
             backlog=cast("Any", Port(self, self, faulty=False)),
@@ -346,7 +346,7 @@ class Life:
 
         def task(payload: dict[str, Any]) -> dict[str, Any]:
             def work(dependencies: Dependencies, budget: Budget) -> dict[str, Any]:
-                asked = Task(payload["task"]), payload["requestId"], payload["epoch"]
+                asked = RecoveryTask(payload["task"]), payload["requestId"], payload["epoch"]
                 done = recover(*asked, dependencies, budget, support_address=SUPPORT)
                 return {
                     "requestId": done.request_id,
@@ -383,10 +383,9 @@ class Life:
             self.stage.sleep(1)
 
     def _take_up(self, request_id: str) -> None:
-        messages = [{"body": json.dumps({"requestId": request_id})}]
         for _ in range(RECEIVED_MAX):
             try:
-                self.invoke(lambda dependencies, budget: issue_messages(messages, dependencies, budget))
+                self.invoke(lambda dependencies, budget: issue_queued(request_id, dependencies, budget))
             except (Died, LedgerUnavailable):
                 self.stage.sleep(MESSAGE_BACK_AFTER_SECONDS)
             else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from incentives.agcod import envelope, evidence
+from incentives.agcod.reading import envelope, evidence
 from incentives.aws import rate_limiter
 from incentives.domain.accounts import spend
 from incentives.domain.recovery import kept_page, waits
@@ -495,11 +495,13 @@ MUTANTS: Final = (
         plan=staged(later=[(What.CANCEL, 10, 30)])),
     # ---- around the ledger: its stream's readers, alerts, keys on trial
     Mutant("what could not be counted comes again", "I3",
-        cut(count_spend.count_spend, "telemetry.count('SpendNotCounted')\nreturn _again_from(number)",
+        cut(count_spend.count_spend, "telemetry.count('SpendNotCounted')\nreturn write.number",
             "telemetry.count('SpendNotCounted')"),
         plan=staged(orders=5, streams=True, later=[(What.CANCEL, 10, 30)]), scene=faults_of_aws("throttled", 0.2)),
     Mutant("what could not be published comes again", "I6",
-        cut(publish_events._published, "return {'batchItemFailures': [{'itemIdentifier': first}]}", "continue"),
+        cut(publish_events._published,
+            "return next((number for number, event in batch if event.event_id in error.event_ids), batch[0][0])",
+            "continue"),
         plan=staged(orders=5, streams=True, later=[(What.CANCEL, 10, 30)]), scene=faults_of_aws("throttled", 0.2)),
     Mutant("a refusal for want of money is told at once", "an account has run out of money, and no alert stands",
         cut(count_spend._count, "if _is_short(after) and (before is None or not _is_short(before)):", "if False:"),

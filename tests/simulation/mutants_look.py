@@ -16,7 +16,7 @@ from typing import Any, Final
 from incentives.agcod.amazon import SignedCall
 from incentives.domain.errors import AccountUnusable, CancelWindowOver, LedgerUnavailable
 from incentives.domain.operations import Operation
-from incentives.domain.recovery.rules import ALREADY_ACTIVATED, GENERATIONS_MAX, KEY_REFUSED, Reissue
+from incentives.domain.recovery.rules import ALREADY_ACTIVATED, GENERATIONS_MAX, KEY_REFUSED
 from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.parking import INSUFFICIENT_FUNDS
 from incentives.domain.single_requests.record import (
@@ -26,6 +26,7 @@ from incentives.domain.single_requests.record import (
     KeyItem,
     Lost,
     Record,
+    Reissue,
     Status,
     TooLateStage,
 )

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, Final
 
 from tests.simulation.checks import examine
@@ -106,9 +106,9 @@ def without(cuts: Sequence[Cut]) -> Iterator[None]:
     before = {where: where.__code__ for where in sources}
     try:
         for where, source in sources.items():
-            scratch = dict(where.__globals__)
-            exec(compile(f"from __future__ import annotations\n{source}", "without", "exec"), scratch)  # noqa: S102 - our own source, less a guard
-            where.__code__ = scratch[where.__name__].__code__
+            module = compile(f"from __future__ import annotations\n{source}", "without", "exec")
+            (code,) = [each for each in module.co_consts if isinstance(each, CodeType)]
+            where.__code__ = code
         yield
     finally:
         for where, code in before.items():

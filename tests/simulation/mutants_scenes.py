@@ -22,8 +22,8 @@ from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Change, Due, Intent, Status
 from incentives.usecases.single_requests import issue as issuing
-from sandbox.gateway import make_account
-from sandbox.options import changed
+from sandbox.control.options import changed
+from sandbox.http.gateway import make_account
 from tests.simulation.keyring import OLD
 from tests.simulation.life import Life
 from tests.simulation.mutants_look import Watched

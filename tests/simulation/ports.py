@@ -6,11 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from incentives.aws.events import NotPublished
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
-from incentives.domain.events import Event
-from incentives.domain.recovery.rules import Reissue
-from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record, Status
+from incentives.domain.events import Event, NotPublished
+from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record, Reissue, Status
 from tests.pacing.stage import Stage
 from tests.support.fakes import FakeLedger, FakeNotifier, FakeTelemetry
 

@@ -36,9 +36,9 @@ _HEAD: Final = """\
 Written by `make reliability`; do not edit.
 
 Each history is simulated whole, from one seed and on a virtual clock: callers, the real use cases and recovery policy,
-the real workflow definitions, interpreted, a ledger in memory with the semantics of conditional writes, the real pacer,
-and the sandbox's model of Amazon behind the gateway's own client. Any two steps of two processes may change places, and
-a process may die at any of them. When a history is over, it is held against Amazon's own book of charges.
+the real workflow definitions, interpreted, a ledger in memory with the semantics of conditional writes, the real rate
+limiter, and the sandbox's model of Amazon behind the gateway's own client. Any two steps of two processes may change
+places, and a process may die at any of them. When a history is over, it is held against the charges at Amazon.
 
 ## What happens in it
 
@@ -46,11 +46,11 @@ Callers order, repeat, race with themselves, change an order under its key, canc
 placed, paused and stopped; operators start recoveries and rotate keys; the sweep, the account's watch and the readers
 of the ledger's stream come and go. Meanwhile:
 
-- requests and answers of Amazon's get lost, come twice, come up to 20 minutes late, say RESEND before and after the
+- requests to Amazon and its responses get lost, come twice, come up to 20 minutes late, say RESEND before and after the
   effect, or are throttled, 5xx, cut off or garbled; front ends tell lost connections, faults and throttles as 400, in a
   wrapper, as XML or as a page; cards are shown as others than were ordered, as refunded, or as not live yet;
 - processes die or freeze between any two steps; their clocks differ by up to ten minutes;
-- DynamoDB throttles, loses requests and answers, is sent writes twice, and has writes get into each other's way;
+- DynamoDB throttles, loses requests and responses, is sent writes twice, and has writes get into each other's way;
   messages and events get lost or doubled, batches of the stream come again, and people cannot be reached;
 - Amazon is away for 17 minutes or for 25 hours, refuses the account for a while, allows fewer calls than agreed;
 - the account runs out of money and gets some; keys are swapped, rotated, refused and rolled back.
@@ -72,9 +72,9 @@ secret keys are nowhere at rest (I10). A broken one fails `make reliability`, wh
 
 
 _TOO_FAST: Final = """\
-More than ten in a second come of processes that have just begun, whose clocks differ or that were held up between their
-slot and Amazon: they go by the common clock only once they have heard of it. Amazon throttles what is too much, and it
-is sent again under the same id."""
+More than ten in a second come of processes that have just begun, whose clocks differ or that were late between their
+permit and Amazon: they go by the common clock only once they have heard of it. Amazon throttles what is too much, and
+it is sent again under the same id."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ whole, or from the record on that its reader has named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.items import Item
 from incentives.aws.single_requests.record_items import encode_record
+from incentives.aws.stream import read_stream
 from incentives.domain.accounts.alerts import Limits
 from incentives.domain.single_requests.record import Record
 from incentives.usecases.accounts.count_spend import count_spend
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 #: A batch is as large as it happens to be.
 BATCH_MAX: Final = 10
 
-Response = Mapping[str, Any]
-
 
 @dataclass
 class Reader:
@@ -41,7 +40,7 @@ class Reader:
 
     name: str
     members: frozenset[str]
-    handle: Callable[[list[Any], Dependencies], Response]
+    handle: Callable[[list[Any], Dependencies], str | None]
     waiting: list[Any] = field(default_factory=list)
     reads: bool = False
 
@@ -83,11 +82,11 @@ class Stream:
                     reader.reads = True
                     self._life.begin(lambda reader=reader: self._read(reader))  # type: ignore[misc] # bound here
 
-    def _count(self, batch: list[Any], dependencies: Dependencies) -> Response:
-        return count_spend(batch, self.watch_dependencies(dependencies))
+    def _count(self, batch: list[Any], dependencies: Dependencies) -> str | None:
+        return count_spend(read_stream({"Records": batch}), self.watch_dependencies(dependencies))
 
-    def _publish(self, batch: list[Any], dependencies: Dependencies) -> Response:
-        return publish_events(batch, Bus(self._life), dependencies.telemetry)
+    def _publish(self, batch: list[Any], dependencies: Dependencies) -> str | None:
+        return publish_events(read_stream({"Records": batch}), Bus(self._life), dependencies.telemetry)
 
     def _read(self, reader: Reader) -> None:
         life, chance = self._life, self._life.chance
@@ -115,8 +114,8 @@ def _request_id(told: Any) -> str:
     return str(told["dynamodb"]["NewImage"]["id"]["S"])
 
 
-def _done(batch: list[Any], response: Response) -> int:
+def _done(batch: list[Any], response: str | None) -> int:
     """How many of a batch need not come again."""
-    failed = [each["itemIdentifier"] for each in response["batchItemFailures"]]
+    failed = [] if response is None else [response]
     numbers = [each["dynamodb"]["SequenceNumber"] for each in batch]
     return numbers.index(failed[0]) if failed else len(batch)

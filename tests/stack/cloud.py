@@ -154,12 +154,19 @@ class Cloud:
 
     def logs(self, function_name: str | None = None) -> list[str]:
         """All log lines of all functions, or of one; metrics are among them, in their embedded format."""
-        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
+        return self.lines_of(self.log_group, stream=f"{function_name or ''}[")
+
+    def lines_of(self, group: str, *, stream: str = "") -> list[str]:
+        """All lines of a log group, stream by stream: of a whole group the emulator tells ten thousand and no more."""
+        logs = self.client("logs")
+        streams = logs.get_paginator("describe_log_streams").paginate(logGroupName=group)
+        names = [each["logStreamName"] for page in streams for each in page["logStreams"]]
         return [
             event["message"]
-            for page in pages
+            for name in names
+            if stream in name
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, logStreamNames=[name])
             for event in page["events"]
-            if f"{function_name or ''}[" in event["logStreamName"]
         ]
 
     @property

@@ -36,14 +36,7 @@ def read_logs(cloud: Cloud) -> dict[str, list[str]]:
         for page in logs.get_paginator("describe_log_groups").paginate()
         for group in page["logGroups"]
     ]
-    return {
-        group: [
-            event["message"]
-            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-            for event in page["events"]
-        ]
-        for group in groups
-    }
+    return {group: cloud.lines_of(group) for group in groups}
 
 
 def _metrics(cloud: Cloud) -> object:

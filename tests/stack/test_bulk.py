@@ -28,7 +28,7 @@ from incentives.domain.single_requests.request_ids import derive_request_id, has
 from local.__main__ import main
 from local.signing import Response, send
 from local.target import of_local
-from sandbox.throttle import most_in_any_second
+from sandbox.model.throttle import most_in_any_second
 from tests.stack.cloud import Cloud
 from tests.stack.orders import PATIENCE_SECONDS, wait_until
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from requests_aws4auth import AWS4Auth
 from schemathesis.checks import CheckContext, load_all_checks
 from schemathesis.core.failures import Failure
@@ -57,7 +57,7 @@ def no_fault(_context: CheckContext, response: Any, case: Any) -> None:
 
 def signature_taken(_context: CheckContext, response: Any, case: Any) -> None:
     """A request that the gateway does not let in proves nothing."""
-    if response.status_code == 403 and response.json()["type"] == "about:blank":
+    if response.status_code == 403 and response.json().get("type") in {None, "about:blank"}:
         raise Failure(operation=case.operation.label, title="Not let in", message=response.content.decode())
 
 
@@ -107,6 +107,8 @@ class Api:
         )
         @given(operation.as_strategy(generation_mode=mode))
         def send(case: Any) -> None:
+            # The emulator's policies match no line feed, and let it in as little as they should.
+            assume("%0A" not in str(case.path_parameters))
             # A key of its own for each: repeats have tests of their own.
             case.headers = {name: f"{key}-{mode.value}-{sum(seen.values())}" for name, key in keys.items()}
             response = case.call(base_url=self.cloud.outputs.apiUrl, session=self.session, timeout=35)
@@ -150,6 +152,7 @@ def narrowed(seeds: Mapping[str, str]) -> Json:
     for name, schema in document["components"]["schemas"].items():
         if name.endswith("Body"):
             _narrow_members(schema["properties"])
+    document["components"]["schemas"]["CustomerAccount"]["properties"]["type"] = {"enum": ["1", "2"]}
     for path, methods in document["paths"].items():
         for operation in methods.values():
             parameters = operation.get("parameters", [])

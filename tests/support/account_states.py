@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from incentives.domain.accounts.alerts import Standing
+from incentives.domain.accounts.alerts import AlertStanding
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
 from incentives.domain.accounts.spend import AVERAGE_DAYS, Charge, Tally, charge_of, difference, forgotten
 from incentives.domain.errors import LedgerUnavailable
@@ -38,7 +38,7 @@ class FakeAccountStates:
             since = state.known_since or snapshot.taken_at
             self.states[name] = replace(state, snapshot=snapshot, known_since=since)
 
-    def keep_standing(self, account: str, standing: Standing) -> bool:
+    def keep_standing(self, account: str, standing: AlertStanding) -> bool:
         self._reach()
         state = self.states.get(account, AccountState())
         if state.standing.version != standing.version:

@@ -31,7 +31,7 @@ from incentives.usecases.bulk_orders.create_order import create_order
 from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
 from incentives.usecases.bulk_orders.order_status import order_status
-from incentives.usecases.bulk_orders.process_order import OrderProgress, Task, process_order
+from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.ports import Ledger
 from tests.support.fakes import FakeClock, Scripted, World, world
@@ -241,7 +241,7 @@ class Bulk:
         return issue_batch(work, self.world.dependencies, self.dependencies, self.world.budget(seconds))
 
     def process(
-        self, order_id: str, task: Task, here: OrderProgress | None = None, *, seconds: float = 60.0
+        self, order_id: str, task: OrderTask, here: OrderProgress | None = None, *, seconds: float = 60.0
     ) -> OrderProgress:
         """One invocation of the workflow's task."""
         here = here or OrderProgress(order_id=order_id, round=self.order(order_id).round)
@@ -275,7 +275,7 @@ def issuing(rows: int, *script: Scripted) -> tuple[Bulk, str]:
     """An order whose rows may be issued."""
     here = bulk(world(*script))
     order_id = here.place(rows_of(rows))
-    here.process(order_id, Task.VALIDATE)
+    here.process(order_id, OrderTask.VALIDATE)
     assert here.order(order_id).status is OrderStatus.ISSUING
     return here, order_id
 
@@ -284,17 +284,17 @@ def run_workflow(
     of: Bulk, order_id: str, round_number: int, *, until: Callable[[OrderProgress], bool] = lambda _: False
 ) -> OrderProgress:
     """Run a round's workflow: its tasks in turn, its children one after the other."""
-    task, here = Task.CHECK, OrderProgress(order_id=order_id, round=round_number)
+    task, here = OrderTask.CHECK, OrderProgress(order_id=order_id, round=round_number)
     for _ in range(STEPS_MAX):
         here = process_order(task, here, of.world.dependencies, of.dependencies, budget_of(of.world.clock))
         of.world.clock.sleep(here.wait_seconds)
-        if here.next is Task.DONE or until(here):
+        if here.next is OrderTask.DONE or until(here):
             return here
         task = here.next
-        if task is Task.ISSUE:
+        if task is OrderTask.ISSUE:
             for number in here.batches:
                 run_child(of, Work(order_id, round_number, number))
-            task = Task.CHECK
+            task = OrderTask.CHECK
     raise AssertionError("the workflow does not end")
 
 

@@ -15,7 +15,7 @@ import requests
 
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.amazon import FundsResponse, SignedCall
-from incentives.agcod.responses import UNREADABLE
+from incentives.agcod.reading.responses import UNREADABLE
 from incentives.aws.telemetry import FACTS
 from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Attempt, Call, Evidence
@@ -24,11 +24,21 @@ from incentives.domain.money import Money, parse_money
 from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome, Reversed, Succeeded
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import RESPONSES_APART, KeptPage
-from incentives.domain.recovery.rules import Reissue
 from incentives.domain.secret_text import Secret
-from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
+from incentives.domain.single_requests.record import (
+    Change,
+    Due,
+    KeyItem,
+    KeyTaken,
+    Lost,
+    OpenRequests,
+    Record,
+    Reissue,
+    Status,
+)
 from incentives.usecases.dependencies import Budget, Dependencies
 from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests
+from tests.support.ports import Ports
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 CODE = "TEST-CANARY-CODE"
@@ -333,6 +343,12 @@ class FakeTelemetry:
     def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
         self.counts[metric] = self.counts.get(metric, 0) + value
 
+    def begin(self, context: object, api_request_id: str | None) -> None:
+        """The lines of an invocation are no others' here."""
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
 
 Scripted = Outcome | ReversalOutcome | Callable[["Sent"], Outcome | ReversalOutcome]
 
@@ -465,7 +481,7 @@ def world(*script: Scripted) -> World:
     vault, recoveries, notifier = FakeVault(), FakeRecoveries(), FakeNotifier()
     amazon = ScriptedAmazon(clock, script)
     numbers = iter(range(1_000_000))
-    dependencies = Dependencies(
+    dependencies = Ports(
         ledger=ledger,
         rate_limiter=rate_limiter,
         backlog=backlog,

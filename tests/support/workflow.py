@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from incentives.usecases.dependencies import Budget, Dependencies
-from incentives.usecases.recovery.recover import OrderProgress, Task, recover
+from incentives.usecases.recovery.recover import RecoveryProgress, RecoveryTask, recover
 
 SUPPORT = "support@amazon.test"
 
@@ -20,17 +20,17 @@ def run_execution(
     dependencies: Dependencies,
     *,
     seconds: float = float("inf"),
-    seen: Callable[[Task, OrderProgress], None] | None = None,
-) -> Task:
+    seen: Callable[[RecoveryTask, RecoveryProgress], None] | None = None,
+) -> RecoveryTask:
     """Run one execution to its end, or until the time is over; the last task that it came to."""
     end = None if seconds == float("inf") else dependencies.clock.now() + timedelta(seconds=seconds)
-    task = Task.LOOK
+    task = RecoveryTask.LOOK
     for _ in range(STEPS_MAX):
         done = recover(task, request_id, epoch, dependencies, _budget(dependencies), support_address=SUPPORT)
         if seen is not None:
             seen(task, done)
         request_id, epoch, task = done.request_id, done.epoch, done.next
-        if task in {Task.DONE, Task.ESCALATED}:
+        if task in {RecoveryTask.DONE, RecoveryTask.ESCALATED}:
             return task
         if end is not None and dependencies.clock.now() + timedelta(seconds=done.wait_seconds) > end:
             return task

@@ -65,16 +65,18 @@ def runtime_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Imports the handler of each folder that it is given, one after the other, builds all that there is to build, and says
 # where that could not be done.
 IMPORT_EACH = """
-import importlib, inspect, sys, traceback
+import functools, importlib, sys, traceback
 failed = []
 for folder in {folders!r}:
     sys.path.insert(0, folder)
     try:
         importlib.import_module("handler")
-        from incentives import bootstrap
-        for build in [each for each in vars(bootstrap).values() if hasattr(each, "cache_info")]:
-            if not inspect.signature(build).parameters:
-                build()
+        from incentives.bootstrap import Container, client, container
+        for name, each in vars(Container).items():
+            if isinstance(each, functools.cached_property):
+                getattr(container, name)
+        for service in ("events", "kms", "s3", "secretsmanager", "sesv2", "sns", "sqs", "stepfunctions"):
+            client(service)
     except Exception:
         failed.append(folder + chr(10) + traceback.format_exc())
     sys.modules.pop("handler", None)

@@ -9,6 +9,7 @@ import pytest
 
 from incentives.domain.accounts.alerts import Limits, read_limits
 from incentives.domain.rate_limit import Pace
+from incentives.settings import Settings
 from local.settings import ACCOUNT_SECRET_PREFIX
 from tests.template.rules_recovery import INVOKED_BY_OPERATORS
 from tests.template.transformed import ROOT, of_type, resolve, source, transform
@@ -71,12 +72,13 @@ def test_environment_variables_are_those_that_the_code_reads(transformed: dict[s
         "POWERTOOLS_TRACER_CAPTURE_RESPONSE",
         "POWERTOOLS_TRACER_CAPTURE_ERROR",
     }
+    settings = {str(field.alias) for field in Settings.model_fields.values()}
     for function in of_type(transformed, "AWS::Lambda::Function").values():
         given = function["Properties"]["Environment"]["Variables"]
-        unread = {name for name in given if f'"{name}"' not in code}
+        unread = {name for name in given.keys() - settings if f'"{name}"' not in code}
         assert unread == read_by_powertools
-        asked_for = set(re.findall(r'(?:required|environment\.get|environ\.get|getenv)\(\s*"([A-Z][A-Z_]+)"', code))
-        assert asked_for - given.keys() == set()
+        asked_for = set(re.findall(r'(?:environ\.get|getenv)\(\s*"([A-Z][A-Z_]+)"', code))
+        assert (asked_for | settings) - given.keys() == set()
 
 
 @pytest.mark.parametrize(("tracing", "mode"), [("off", "PassThrough"), ("on", "Active")])

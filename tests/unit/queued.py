@@ -7,7 +7,7 @@ from typing import Any
 
 from incentives.domain.single_requests.record import Record
 from incentives.usecases.single_requests.issue import issue
-from incentives.usecases.single_requests.issue_queued import issue_messages
+from incentives.usecases.single_requests.issue_queued import issue_queued
 from tests.support.fakes import START, World, world
 from tests.unit.builders import SECOND, order
 
@@ -34,7 +34,7 @@ def message(w: World) -> dict[str, str]:
 
 def take_up(w: World, seconds: float = 25.0) -> None:
     """The order's message comes out."""
-    issue_messages([message(w)], w.dependencies, w.budget(seconds))
+    issue_queued(only(w).request_id, w.dependencies, w.budget(seconds))
 
 
 def since(w: World) -> float:

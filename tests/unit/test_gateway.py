@@ -20,6 +20,7 @@ from incentives.api.gateway import (
     serve,
 )
 from incentives.api.models.base import format_time
+from incentives.api.problems import status_of
 from incentives.domain.errors import (
     BodyTooLarge,
     InvalidInput,
@@ -66,7 +67,7 @@ def test_headers_are_bounded_together(member: str, beyond: int, fits: bool) -> N
         return
     with pytest.raises(InvalidInput) as error:
         decoded(**{member: headers})
-    assert (error.value.field, error.value.http_status) == ("headers", 400)
+    assert (error.value.field, status_of(error.value)) == ("headers", 400)
     assert str(HEADER_CHARACTERS_MAX) in error.value.detail
 
 
@@ -135,7 +136,7 @@ def test_a_body_over_10_kb_is_refused(size: int, fits: bool, encoded: bool) -> N
         return
     with pytest.raises(BodyTooLarge) as error:
         decoded(body=body, isBase64Encoded=encoded)
-    assert error.value.http_status == 413
+    assert status_of(error.value) == 413
 
 
 def test_a_body_is_measured_in_bytes() -> None:

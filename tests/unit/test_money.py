@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import AMOUNT_MAX, CURRENCY_DECIMALS, Money, parse_currency, parse_money
 
@@ -47,7 +48,7 @@ def test_text_that_is_no_amount_is_refused_and_names_the_field(text: str) -> Non
         parse_money(text, "USD", amount_field="amount")
 
     assert error.value.field == "amount"
-    assert error.value.http_status == 400
+    assert status_of(error.value) == 400
 
 
 @pytest.mark.parametrize(

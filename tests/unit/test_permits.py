@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
-from incentives.agcod.responses import Funds
+from incentives.agcod.reading.responses import Funds
 from incentives.domain.accounts.account import CardState
 from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable
 from incentives.domain.money import Money
@@ -30,7 +30,7 @@ from incentives.domain.single_requests.record import Cause, Intent, Record, Stat
 from incentives.usecases.accounts.funds import available_funds
 from incentives.usecases.accounts.get_activity import get_activity
 from incentives.usecases.permits import PERMITS_MISSED_MAX, on_throttled, reacquire_if_late, take_permit
-from incentives.usecases.recovery.recover import Pause, Task, recover
+from incentives.usecases.recovery.recover import Pause, RecoveryTask, recover
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.check_activation_status import check_activation_status
 from incentives.usecases.single_requests.issue import issue
@@ -459,13 +459,13 @@ def test_a_throttled_book_says_nothing_of_the_pace() -> None:
 @pytest.mark.parametrize(
     ("task", "kept"),
     [
-        (Task.REPEAT, unknown_since()),
-        (Task.REVERSE, reversing()),
-        (Task.PROBE, reversing(too_late=TooLateStage.ANSWERED)),
+        (RecoveryTask.REPEAT, unknown_since()),
+        (RecoveryTask.REVERSE, reversing()),
+        (RecoveryTask.PROBE, reversing(too_late=TooLateStage.ANSWERED)),
     ],
     ids=["repeat", "reverse", "probe"],
 )
-def test_a_permit_that_took_the_time_of_the_try_leaves_it_to_the_next_run(task: Task, kept: Record) -> None:
+def test_a_permit_that_took_the_time_of_the_try_leaves_it_to_the_next_run(task: RecoveryTask, kept: Record) -> None:
     w = world()
     w.ledger.records[ID] = kept
     w.rate_limiter.begins_in = [14.5]

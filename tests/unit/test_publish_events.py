@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from incentives.aws.events import ENTRIES_MAX, EventBridgeBus, NotPublished
+from incentives.aws.events import EventBridgeBus
 from incentives.aws.single_requests.record_items import encode_key, encode_record
-from incentives.aws.stream import read_stream_record
-from incentives.domain.events import SCHEMA_VERSION, Event, event_of
+from incentives.aws.stream import read_stream
+from incentives.domain.events import ENTRIES_MAX, SCHEMA_VERSION, Event, NotPublished, event_of
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import Cause, KeyItem, Record, Status
+from incentives.domain.single_requests.writes import Write
 from incentives.usecases.publish_events import publish_events
 from tests.support.fakes import FakeTelemetry
 from tests.unit.builders import REFUSAL, record, reversing, unknown_since
@@ -26,7 +27,7 @@ S = Status
 #: `detail`, member by member: ids, amounts, states. A new one has to be thought about here.
 MEMBERS = {
     "schemaVersion", "eventId", "requestId", "operation", "status", "previousStatus", "cause", "account", "amount",
-    "currencyCode", "gcId", "externalReference", "replaces", "replacedBy", "errorCode", "errorType",
+    "currencyCode", "gcId", "externalReference", "costCenter", "replaces", "replacedBy", "errorCode", "errorType",
 }  # fmt: skip
 
 
@@ -63,9 +64,8 @@ def moved(number: int, status: Status = S.SUCCEEDED) -> dict[str, Any]:
 
 def publish(*records: Any, bus: FakeBus | None = None) -> tuple[FakeBus, list[str]]:
     bus = bus or FakeBus()
-    response = publish_events(records, bus, FakeTelemetry())
-    assert response.keys() == {"batchItemFailures"}
-    return bus, [each["itemIdentifier"] for each in response["batchItemFailures"]]
+    failed = publish_events(read_stream({"Records": records}), bus, FakeTelemetry())
+    return bus, [] if failed is None else [failed]
 
 
 # ---- which event --------------------------------------------------------------------------------
@@ -161,6 +161,7 @@ def test_an_event_holds_ids_amounts_and_states_only() -> None:
         "currencyCode": "USD",
         "gcId": "GC1",
         "externalReference": "po-7",
+        "costCenter": None,
         "replaces": "Test1BEFORE",
         "replacedBy": "Test1AFTER",
         "errorCode": "F200",
@@ -278,7 +279,7 @@ def test_an_entry_is_the_event() -> None:
     client = FakeEventBridge()
     (event,) = events(1)
 
-    EventBridgeBus(client, "the-bus").publish([event])
+    EventBridgeBus(lambda: client, "the-bus").publish([event])
 
     (entry,) = client.entries
     assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == (
@@ -296,7 +297,7 @@ def test_a_call_that_half_succeeds_names_what_did_not_get_there() -> None:
     )
 
     with pytest.raises(NotPublished, match="ThrottlingException") as told:
-        EventBridgeBus(client, "the-bus").publish(events(3))
+        EventBridgeBus(lambda: client, "the-bus").publish(events(3))
 
     assert told.value.event_ids == ("Test1AAAA#3",)
 
@@ -305,7 +306,7 @@ def test_a_call_that_fails_names_all() -> None:
     fault = ClientError({"Error": {"Code": "InternalException", "Message": "?"}}, "PutEvents")
 
     with pytest.raises(NotPublished, match="InternalException") as told:
-        EventBridgeBus(FakeEventBridge(fault), "the-bus").publish(events(2))
+        EventBridgeBus(lambda: FakeEventBridge(fault), "the-bus").publish(events(2))
 
     assert told.value.event_ids == ("Test1AAAA#2", "Test1AAAA#3")
 
@@ -313,5 +314,7 @@ def test_a_call_that_fails_names_all() -> None:
 def test_a_stream_record_is_the_record_before_and_after() -> None:
     before, after = unknown_since(), record(S.SUCCEEDED, version=9, gc_id="GC1")
 
-    assert read_stream_record(stream(before, after)) == (before, after)
-    assert read_stream_record(stream(None, after)) == (None, after)
+    assert [*read_stream({"Records": [stream(before, after), stream(None, after, 2)]})] == [
+        Write(number="1", before=before, after=after),
+        Write(number="2", after=after),
+    ]

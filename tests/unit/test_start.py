@@ -82,7 +82,7 @@ def test_every_function_ends_its_init(handler: Path) -> None:
     *_, last = ast.parse(handler.read_text(encoding="utf-8")).body
     assert isinstance(last, ast.Expr)
     assert isinstance(last.value, ast.Call)
-    assert ast.unparse(last.value.func) == "bootstrap.in_init"
+    assert ast.unparse(last.value.func) == "in_init"
     assert last.value.args
 
 

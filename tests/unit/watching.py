@@ -9,8 +9,9 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from incentives.agcod.responses import Failure, Funds
+from incentives.agcod.reading.responses import Failure, Funds
 from incentives.aws.single_requests.record_items import encode_record
+from incentives.aws.stream import read_stream
 from incentives.domain.accounts.account import Account
 from incentives.domain.accounts.alerts import Alert, Limits
 from incentives.domain.events import Event
@@ -107,8 +108,7 @@ class Company:
         else:
             self.balances[account] -= value.amount
             after = replace(before, status=Status.SUCCEEDED, answered_at=self.now, version=2, updated_at=self.now)
-        response = count_spend([image(before, after)], self.watch)
-        assert response == {"batchItemFailures": []}
+        assert count_spend(read_stream({"Records": [image(before, after)]}), self.watch) is None
 
     def key(self, created_at: datetime | None, name: str = "default") -> None:
         self.world.accounts.accounts[name] = account(name, key_created_at=created_at)

@@ -9,10 +9,10 @@ from email.utils import format_datetime
 from urllib.parse import urlsplit
 
 from incentives.agcod.client import IncentivesClient, SignedCall
-from incentives.agcod.transport import Fault, Response
+from incentives.agcod.transport import Fault, HttpResponse
 from incentives.domain.outcomes import UnknownBecause
-from sandbox import signature
-from sandbox.gateway import Arrival, Sandbox, Settings, make_account
+from sandbox.http import signature
+from sandbox.http.gateway import Arrival, Sandbox, Settings, make_account
 from tests.support.fakes import FakeClock
 
 PARTNER_ID = "Test1"
@@ -45,7 +45,7 @@ class SandboxClient(IncentivesClient):
         self.sent: list[SignedCall] = []
         self._clock = clock
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> HttpResponse | Fault:
         """Hand the call to the model, and let the time pass that its response takes."""
         self._clock.sleep(self.seconds_per_call)
         self.sent.append(signed)
@@ -63,7 +63,7 @@ class SandboxClient(IncentivesClient):
             "x-amzn-requestid": f"00000000-0000-4000-8000-{len(self.sent):012d}",
         }
         headers |= {name.lower(): text for name, text in encoded.headers}
-        return Response(encoded.http_status, headers, encoded.body)
+        return HttpResponse(encoded.http_status, headers, encoded.body)
 
     def _arrival(self, signed: SignedCall) -> Arrival:
         headers = tuple((name, str(text)) for name, text in signed.prepared.headers.items())

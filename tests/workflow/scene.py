@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
 from incentives.agcod.amazon import Amazon
 from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent, Record, Status
 from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
-from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.dependencies import Budget
 from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
-from sandbox.report import report
+from sandbox.control.report import report
 from tests.support.fakes import (
     FakeAccounts,
     FakeClock,
@@ -35,6 +35,7 @@ from tests.support.fakes import (
     account,
     usd,
 )
+from tests.support.ports import Ports
 from tests.workflow.amazon import PARTNER_ID, SandboxClient, make_sandbox
 from tests.workflow.engine import Engine, Stage
 from tests.workflow.histories import Execution, read_execution
@@ -145,7 +146,7 @@ class Scene:
         self.recoveries = Recoveries(self.engine)
         self.settings = SimpleNamespace(support_address=SUPPORT)
         numbers = iter(range(1_000_000))
-        self.dependencies = Dependencies(
+        self.dependencies = Ports(
             ledger=self.ledger,
             rate_limiter=FakeRateLimiter(self.clock),
             backlog=Backlog(self.stage, lambda request_id: issue_queued(request_id, self.dependencies, self.budget())),
@@ -161,9 +162,10 @@ class Scene:
         )
 
     def plug_in(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(bootstrap, "dependencies", lambda: self.dependencies)
-        patch.setattr(bootstrap, "settings", lambda: self.settings)
-        patch.setattr(bootstrap, "telemetry", lambda: self.telemetry)
+        """Make the functions use this scene."""
+        patch.setitem(vars(container), "dependencies", self.dependencies)
+        patch.setitem(vars(container), "settings", self.settings)
+        patch.setitem(vars(container), "telemetry", self.telemetry)
 
     # ---- what a test does -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from incentives.usecases.bulk_orders import process_order
-from incentives.usecases.recovery.recover import Pause, Task
+from incentives.usecases.recovery.recover import Pause, RecoveryTask
 from tests.workflow.definition import START, Definition
 from tests.workflow.plots import (
     to_be_looked_at_again,
@@ -40,7 +40,7 @@ def test_every_state_and_every_edge_is_visited(make_scene: Callable[[], Scene], 
 
 
 def test_states_are_what_the_tasks_and_pauses_of_the_policy_are_called(definition: Definition) -> None:
-    named = {each.value for each in (*Task, *Pause)} - {Pause.NONE.value}
+    named = {each.value for each in (*RecoveryTask, *Pause)} - {Pause.NONE.value}
 
     assert definition.states.keys() == named | {"Next", "AfterWait"}
 
@@ -48,7 +48,7 @@ def test_states_are_what_the_tasks_and_pauses_of_the_policy_are_called(definitio
 def test_every_task_has_a_time_out_and_a_retry_and_hides_no_fault(definition: Definition) -> None:
     tasks = [state for state in definition.states.values() if state["Type"] == "Task"]
 
-    assert len(tasks) == len(Task) - len((Task.DONE, Task.ESCALATED))
+    assert len(tasks) == len(RecoveryTask) - len((RecoveryTask.DONE, RecoveryTask.ESCALATED))
     for state in tasks:
         assert state["TimeoutSeconds"] > 0
         assert state["Retry"]
@@ -65,7 +65,7 @@ def test_bulk_orders_and_their_function_speak_of_the_same_and_a_child_ends_with_
     states = json.loads(BULK_ORDER.read_text(encoding="utf-8"))["States"]
     child = states["IssueBatches"]["ItemProcessor"]["States"]
 
-    assert {name for name in (*states, *child) if name in set(process_order.Task)} == set(process_order.Task)
+    assert {name for name in (*states, *child) if name in set(process_order.OrderTask)} == set(process_order.OrderTask)
     for name, state in {**states, **child}.items():
         assert state["Type"] != "Task" or state["Arguments"]["Payload"]["task"] == name
     # Two thousand of them have to fit into one state's data.

@@ -15,11 +15,11 @@ from incentives.domain.accounts.alert_texts import text_of
 from incentives.domain.accounts.alerts import (
     CHECK_OVERDUE,
     Alert,
+    AlertStanding,
     Check,
     Figures,
     Limits,
     Raised,
-    Standing,
     after_check,
     after_refusal,
     after_telling,
@@ -47,8 +47,8 @@ def figures(**updates: Any) -> Figures:
     return replace(base, **updates)
 
 
-def standing(*alerts: Alert, **updates: Any) -> Standing:
-    return Standing(dict.fromkeys(alerts, replace(Raised(START, told=True), **updates)))
+def standing(*alerts: Alert, **updates: Any) -> AlertStanding:
+    return AlertStanding(dict.fromkeys(alerts, replace(Raised(START, told=True), **updates)))
 
 
 # ---- when ---------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_where_all_is_well_nothing_stands() -> None:
     ],
 )
 def test_each_limit_is_where_it_is_said_to_be(updates: dict[str, Any], alert: Alert, found: bool | None) -> None:
-    assert judge(figures(**updates), LIMITS, Standing())[alert] is found
+    assert judge(figures(**updates), LIMITS, AlertStanding())[alert] is found
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_without_a_limit_there_is_no_alert_of_the_balance() -> None:
 
 @given(st.lists(st.lists(st.sampled_from([True, False, None]), min_size=len(Alert), max_size=len(Alert)), max_size=12))
 def test_whatever_comes_an_alert_is_told_once_for_each_time_that_it_begins(checks: list[list[bool | None]]) -> None:
-    now, stands = Standing(), dict.fromkeys(Alert, False)
+    now, stands = AlertStanding(), dict.fromkeys(Alert, False)
     begun, told = dict.fromkeys(Alert, 0), dict.fromkeys(Alert, 0)
     for number, found in enumerate(checks):
         at = START + number * timedelta(hours=1)
@@ -144,7 +144,7 @@ def test_whatever_comes_an_alert_is_told_once_for_each_time_that_it_begins(check
 
 
 def test_refusals_add_up_to_the_largest() -> None:
-    now = Standing()
+    now = AlertStanding()
     for amount in ("25.00", "60.00", "30.00"):
         now = after_refusal(now, usd(amount), START)
 
@@ -153,10 +153,10 @@ def test_refusals_add_up_to_the_largest() -> None:
 
 def test_whoever_tells_late_does_not_silence_the_next_crossing() -> None:
     first = Raised(START)
-    again = Standing({Alert.DAYS_LOW: Raised(START + SECOND)})
+    again = AlertStanding({Alert.DAYS_LOW: Raised(START + SECOND)})
 
     assert after_telling(again, Alert.DAYS_LOW, first) == again
-    assert after_telling(Standing(), Alert.DAYS_LOW, first) == Standing()
+    assert after_telling(AlertStanding(), Alert.DAYS_LOW, first) == AlertStanding()
 
 
 # ---- what it says -------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from incentives import bootstrap
-from incentives.agcod.responses import Failure, Funds
+from incentives.bootstrap import container
+from incentives.agcod.reading.responses import Failure, Funds
 from incentives.domain.accounts.account import Account, AccountFunds
 from incentives.domain.accounts.funds import FRESH_FOR, STALE_MAX, Snapshot, days_remaining
 from incentives.domain.errors import (
@@ -246,11 +246,10 @@ def test_a_pace_that_cannot_be_kept_is_no_reason_to_hide_what_is_known() -> None
 def test_the_function_tells_the_balance_and_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     b = bank()
     handler = handler_of("get_available_funds")
-    told = SimpleNamespace(log=b.world.telemetry.log, count=b.world.telemetry.count, flush=lambda: None)
-    monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
-    monkeypatch.setattr(bootstrap, "telemetry", lambda: told)
-    monkeypatch.setattr(bootstrap, "dependencies", lambda: b.world.dependencies)
-    monkeypatch.setattr(bootstrap, "account_states", lambda: b.states)
+    monkeypatch.setitem(vars(container), "settings", SimpleNamespace(default_account="default"))
+    monkeypatch.setitem(vars(container), "telemetry", b.world.telemetry)
+    monkeypatch.setitem(vars(container), "dependencies", b.world.dependencies)
+    monkeypatch.setitem(vars(container), "account_states", b.states)
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 25_000)
 
     responses = [handler({"queryStringParameters": None}, context) for _ in range(3)]

@@ -11,18 +11,21 @@ from typing import Any
 
 import pytest
 
-from incentives import bootstrap
-from incentives.agcod.responses import UNREADABLE
-from incentives.aws.events import NotPublished
+from incentives.bootstrap import container
+from incentives.agcod.reading.responses import UNREADABLE
+from incentives.aws.stream import read_stream
 from incentives.aws.telemetry import PowertoolsTelemetry
-from incentives.domain.accounts.alerts import CHECK_OVERDUE, TOLD_WITHIN, Alert, Limits, Standing
+from incentives.domain.accounts.alerts import CHECK_OVERDUE, TOLD_WITHIN, Alert, AlertStanding, Limits
 from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.events import NotPublished
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.single_requests.record import Status
+from incentives.settings import Settings, read_settings
 from incentives.usecases.accounts.count_spend import count_spend
 from incentives.usecases.accounts.raise_alerts import TRIES_MAX
 from incentives.usecases.accounts.watch_account import SECONDS_FOR_AN_ACCOUNT, watch_account, watch_accounts
 from tests.openapi.served import handler_of
+from tests.support.deployed import DEPLOYED
 from tests.support.fakes import START, FakeAccountStates
 from tests.unit.builders import KEY_REFUSED, MINUTE, THROTTLED, TIMED_OUT
 from tests.unit.watching import DAY, HOUR, SHORT, Company, Says, image, of_accounts
@@ -170,7 +173,7 @@ def test_a_refusal_that_comes_out_of_the_stream_again_after_the_money_has_come_i
     c.world.clock.sleep(60)
     c.look()
 
-    count_spend([refused], c.watch)
+    count_spend(read_stream({"Records": [refused]}), c.watch)
 
     assert c.told == []
 
@@ -378,7 +381,7 @@ def test_an_alert_that_others_change_meanwhile_is_raised_on_top_of_theirs() -> N
     c.limits = Limits(balance={"": Decimal(500)})
     keep = c.states.keep_standing
 
-    def after_a_refusal(account: str, standing: Standing) -> bool:
+    def after_a_refusal(account: str, standing: AlertStanding) -> bool:
         c.states.keep_standing = keep  # type: ignore[method-assign]
         c.spend("25.00")
         return keep(account, standing)
@@ -394,7 +397,7 @@ def test_alerts_that_are_always_written_by_others_are_given_up_for_this_time() -
     c = low()
     tries = []
 
-    def lost(account: str, standing: Standing) -> bool:
+    def lost(account: str, standing: AlertStanding) -> bool:
         tries.append(standing)
         return False
 
@@ -456,10 +459,10 @@ def test_the_functions_write_metrics_with_the_accounts_name(
     c = of_accounts(default="1000.00")
     telemetry = PowertoolsTelemetry("test", "Test")
     watch = replace(c.watch, dependencies=replace(c.world.dependencies, telemetry=telemetry))
-    monkeypatch.setattr(bootstrap, "settings", lambda: SimpleNamespace(default_account="default"))
-    monkeypatch.setattr(bootstrap, "telemetry", lambda: telemetry)
-    monkeypatch.setattr(bootstrap, "watch_dependencies", lambda: watch)
-    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000)
+    monkeypatch.setitem(vars(container), "settings", SimpleNamespace(default_account="default"))
+    monkeypatch.setitem(vars(container), "telemetry", telemetry)
+    monkeypatch.setitem(vars(container), "watch_dependencies", watch)
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000, function_name="watch", aws_request_id="1")
 
     done: Any = handler_of("watch_account")({}, context)
     counted: Any = handler_of("count_spend")({"Records": []}, context)
@@ -476,14 +479,18 @@ def test_the_functions_write_metrics_with_the_accounts_name(
 # ---- settings -----------------------------------------------------------------------------------
 
 
+def settings(**alerts: str) -> Settings:
+    return read_settings(DEPLOYED | alerts)
+
+
 def test_limits_are_read_from_the_environment() -> None:
-    limits = bootstrap.read_alert_limits({"ALERT_BALANCE_BELOW": " 500, japan=50000 ", "ALERT_DAYS_BELOW": "10"})
+    limits = settings(ALERT_BALANCE_BELOW=" 500, japan=50000 ", ALERT_DAYS_BELOW="10").limits
 
     assert limits == Limits(balance={"": Decimal(500), "japan": Decimal(50_000)}, days_remaining=Decimal(10))
-    assert bootstrap.read_alert_limits({}) == Limits()
+    assert settings().limits == Limits()
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "0", "NaN", "default=", "a=b"])
 def test_a_wrong_limit_is_named(text: str) -> None:
     with pytest.raises(RuntimeError, match=r"ALERT_\*: '.*' is"):
-        bootstrap.read_alert_limits({"ALERT_BALANCE_BELOW": text})
+        settings(ALERT_BALANCE_BELOW=text)

@@ -16,7 +16,7 @@ from incentives.domain.rate_limit import Priority
 from incentives.domain.single_requests.record import Status
 from incentives.usecases.bulk_orders.control_order import Action
 from incentives.usecases.bulk_orders.issue_batch import SAVE_EVERY, Next
-from incentives.usecases.bulk_orders.process_order import OrderProgress, Task
+from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask
 from incentives.usecases.single_requests.issue import NewRequest, issue
 from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import START, Scripted, Sent, account, card, usd
@@ -179,8 +179,8 @@ def test_a_worker_of_an_older_round_does_nothing() -> None:
     here.ask(order_id, Action.RESUME)
 
     assert here.issue(order_id, round_number=old) is Next.NOTHING
-    assert here.process(order_id, Task.CHECK, OrderProgress(order_id=order_id, round=old)).next is Task.DONE
-    assert here.process(order_id, Task.SETTLE, OrderProgress(order_id=order_id, round=old)).next is Task.DONE
+    assert here.process(order_id, OrderTask.CHECK, OrderProgress(order_id=order_id, round=old)).next is OrderTask.DONE
+    assert here.process(order_id, OrderTask.SETTLE, OrderProgress(order_id=order_id, round=old)).next is OrderTask.DONE
 
     assert here.world.ledger.records == {}
     assert here.order(order_id).status is S.ISSUING
@@ -210,8 +210,8 @@ def test_a_row_that_is_under_way_while_the_order_is_stopped_is_told_as_issued() 
 
     def stop(sent: Sent) -> Outcome:
         here.ask(order_id, Action.STOP)
-        checked = here.process(order_id, Task.CHECK)
-        assert here.process(order_id, Task.SETTLE, checked).wait_seconds > 0
+        checked = here.process(order_id, OrderTask.CHECK)
+        assert here.process(order_id, OrderTask.SETTLE, checked).wait_seconds > 0
         return _success(sent)
 
     here.world.amazon.script = [_success, stop]
@@ -361,13 +361,13 @@ def test_a_write_in_doubt_that_never_came_to_be_is_done_again() -> None:
 def test_what_is_in_the_way_is_not_asked_all_the_time() -> None:
     here, order_id = issuing(1)
     here.files.fails.add("read_rows")
-    first = here.process(order_id, Task.CHECK)
+    first = here.process(order_id, OrderTask.CHECK)
     here.issue(order_id)
 
-    second = here.process(order_id, Task.CHECK, first)
+    second = here.process(order_id, OrderTask.CHECK, first)
 
-    assert (first.next, first.wait_seconds) == (Task.ISSUE, 0)
-    assert (second.next, second.wait_seconds) == (Task.ISSUE, 15)
+    assert (first.next, first.wait_seconds) == (OrderTask.ISSUE, 0)
+    assert (second.next, second.wait_seconds) == (OrderTask.ISSUE, 15)
 
 
 @pytest.mark.parametrize("method", ["read_upload", "write_rows", "read_rows", "write_result"])

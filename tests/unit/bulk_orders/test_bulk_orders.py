@@ -30,7 +30,7 @@ from incentives.domain.errors import (
 from incentives.domain.single_requests.record import Intent, Status
 from incentives.domain.single_requests.request_ids import parse_idempotency_key
 from incentives.usecases.bulk_orders.control_order import Action
-from incentives.usecases.bulk_orders.process_order import Task
+from incentives.usecases.bulk_orders.process_order import OrderTask
 from tests.support.bulk import Bulk, bulk, csv_of, row_id, rows_of
 from tests.support.fakes import account
 
@@ -212,7 +212,7 @@ def test_a_dry_run_tells_rows_and_totals_and_issues_nothing() -> None:
 def test_a_file_that_is_put_while_its_order_is_issued_changes_nothing() -> None:
     here = bulk()
     order_id = here.place(rows_of(2))
-    here.run(order_id, until=lambda done: done.next is Task.ISSUE)
+    here.run(order_id, until=lambda done: done.next is OrderTask.ISSUE)
     here.files.put(order_id, rows_of(5, amount="99").encode())
 
     here.run(order_id)
@@ -246,7 +246,7 @@ def _validated(here: Bulk) -> str:
 
 def _issuing(here: Bulk) -> str:
     order_id = here.place(rows_of(60))
-    here.run(order_id, until=lambda done: done.next is Task.ISSUE)
+    here.run(order_id, until=lambda done: done.next is OrderTask.ISSUE)
     here.issue(order_id, 1)
     return order_id
 
@@ -266,7 +266,7 @@ def _stopping(here: Bulk) -> str:
 def _settling(here: Bulk) -> str:
     order_id = _issuing(here)
     here.issue(order_id, 2)
-    here.process(order_id, Task.CHECK)
+    here.process(order_id, OrderTask.CHECK)
     return order_id
 
 

@@ -22,7 +22,7 @@ from incentives.domain.outcomes import Outcome
 from incentives.domain.single_requests.record import Status
 from incentives.usecases.bulk_orders.control_order import LOOKS_MAX, Action
 from incentives.usecases.bulk_orders.issue_batch import Next
-from incentives.usecases.bulk_orders.process_order import Task
+from incentives.usecases.bulk_orders.process_order import OrderTask
 from tests.support.bulk import Bulk, bulk, issuing, row_id, rows_of
 from tests.support.fakes import Sent, account
 from tests.unit.builders import REFUSED
@@ -126,7 +126,7 @@ def test_an_order_that_is_stopped_while_its_file_is_checked_is_not_issued() -> N
     order_id = here.place(rows_of(2))
     before_the_next_move(here, lambda: here.ask(order_id, Action.STOP))
 
-    here.process(order_id, Task.VALIDATE)
+    here.process(order_id, OrderTask.VALIDATE)
 
     # the stop stands, and the order does not count as one that was let through
     assert here.order(order_id).status is S.STOPPING
@@ -152,10 +152,10 @@ def test_an_order_that_is_paused_when_its_last_row_is_done_is_settled_only_after
 
 def test_an_order_that_two_settle_at_once_is_finished_once() -> None:
     here, order_id = issuing(1)
-    progress = here.run(order_id, until=lambda done: done.next is Task.SETTLE)
-    before_the_next_move(here, lambda: here.process(order_id, Task.SETTLE, progress))
+    progress = here.run(order_id, until=lambda done: done.next is OrderTask.SETTLE)
+    before_the_next_move(here, lambda: here.process(order_id, OrderTask.SETTLE, progress))
 
-    assert here.process(order_id, Task.SETTLE, progress).next is Task.DONE
+    assert here.process(order_id, OrderTask.SETTLE, progress).next is OrderTask.DONE
 
     assert here.order(order_id).status is S.FINISHED
     assert logged(here, "orderFinished") == here.world.telemetry.counts["OrderFinished"] == 1
@@ -218,15 +218,15 @@ def test_a_pause_that_nobody_can_be_told_of_is_a_pause_and_in_the_log() -> None:
 def test_a_row_whose_successor_is_missing_is_never_told_as_reversed() -> None:
     # given a row that was reversed and reissued, and a ledger in which the newer request is not to be found
     here, order_id = issuing(BATCH_ROWS, REFUSED)
-    here.run(order_id, until=lambda done: done.next is Task.SETTLE)
+    here.run(order_id, until=lambda done: done.next is OrderTask.SETTLE)
     ledger = here.world.ledger
     first = ledger.records[row_id(here.order(order_id), "row-2")]
     ledger.records[first.request_id] = replace(first, status=Status.REVERSED, replaced_by="Test1GEN1")
 
-    progress = here.process(order_id, Task.SETTLE)
+    progress = here.process(order_id, OrderTask.SETTLE)
 
     # then nobody is told that it may be ordered again: the order goes on asking
-    assert progress.next is not Task.DONE
+    assert progress.next is not OrderTask.DONE
     assert here.order(order_id).status is S.SETTLING
     assert f"{order_id}/result.csv" not in here.files.files
     # and once it is there again, it counts

@@ -14,7 +14,7 @@ from incentives.domain.outcomes import AmazonError, Succeeded
 from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
 from incentives.domain.single_requests.record import Status
 from incentives.usecases.bulk_orders.control_order import Action
-from incentives.usecases.bulk_orders.process_order import Task
+from incentives.usecases.bulk_orders.process_order import OrderTask
 from tests.support.bulk import Bulk, issuing, row_id
 from tests.support.fakes import Sent, card
 from tests.unit.builders import KEY_REFUSED as KEY_IS_REFUSED
@@ -29,7 +29,7 @@ def issued(sent: Sent) -> Succeeded:
 def settling(rows: int, *unlooked_at: int, refusal: AmazonError = KEY_REFUSED) -> tuple[Bulk, str]:
     """An order all of whose rows have been tried; some were left open, and Amazon has never looked at them."""
     here, order_id = issuing(rows)
-    here.run(order_id, until=lambda done: done.next is Task.SETTLE)
+    here.run(order_id, until=lambda done: done.next is OrderTask.SETTLE)
     for number in unlooked_at:
         leave_open(here, order_id, number)
         end_unlooked_at(here, order_id, number, refusal)

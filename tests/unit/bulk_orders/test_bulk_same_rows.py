@@ -10,7 +10,7 @@ from incentives.domain.bulk_orders.bulk_order import SAME_ROWS_FOR, Counts, Orde
 from incentives.domain.errors import OrderConflict
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.usecases.bulk_orders.control_order import Action
-from incentives.usecases.bulk_orders.process_order import Task
+from incentives.usecases.bulk_orders.process_order import OrderTask
 from tests.support.bulk import Bulk, bulk, rows_of
 from tests.support.fakes import Scripted, account, world
 from tests.unit.builders import REFUSED, TIMED_OUT
@@ -129,11 +129,11 @@ def test_of_two_that_begin_at_once_one_issues() -> None:
 
     def other_first(*given: object) -> object:
         here.orders.begin = begin  # type: ignore[method-assign]
-        here.process(two, Task.VALIDATE)
+        here.process(two, OrderTask.VALIDATE)
         return begin(*given)  # type: ignore[arg-type]
 
     here.orders.begin = other_first  # type: ignore[method-assign, assignment]
-    here.process(one, Task.VALIDATE)
+    here.process(one, OrderTask.VALIDATE)
 
     assert (stands(here, one), stands(here, two)) == ((S.INVALID, two), (S.ISSUING, None))
 
@@ -144,10 +144,10 @@ def test_of_two_that_begin_at_once_one_issues() -> None:
 def test_rows_of_which_none_was_charged_are_wanted_for_the_first_time(script: list[Scripted], charged: bool) -> None:
     here = bulk(world(*script))
     first = here.place(FILE, "one")
-    here.run(first, until=lambda done: done.next is Task.SETTLE and done.wait_seconds > 0)
+    here.run(first, until=lambda done: done.next is OrderTask.SETTLE and done.wait_seconds > 0)
 
     second = ran(here, FILE, "two") if not charged else here.place(FILE, "two")
-    here.process(second, Task.VALIDATE)
+    here.process(second, OrderTask.VALIDATE)
 
     assert stands(here, second) == ((S.INVALID, first) if charged else (S.FINISHED, None))
 
@@ -155,7 +155,7 @@ def test_rows_of_which_none_was_charged_are_wanted_for_the_first_time(script: li
 def test_an_order_that_was_stopped_before_its_first_card_gives_its_rows_back_once_it_has_ended() -> None:
     here = bulk()
     first = here.place(FILE, "one")
-    here.process(first, Task.VALIDATE)
+    here.process(first, OrderTask.VALIDATE)
     here.ask(first, Action.STOP)
     second = ran(here, FILE, "two")
     assert stands(here, second) == (S.INVALID, first)
@@ -172,7 +172,7 @@ def test_rows_that_were_issued_twice_on_purpose_are_not_given_back_by_the_second
     here = bulk()
     ran(here, FILE, "one")
     second = here.place(FILE, "two", allow_same_rows=True)
-    here.process(second, Task.VALIDATE)
+    here.process(second, OrderTask.VALIDATE)
     here.ask(second, Action.STOP)
     here.run(second)
 

@@ -14,7 +14,7 @@ import pytest
 from incentives.domain.bulk_orders.bulk_order import BATCH_ROWS, Counts, OrderStatus
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import Record, Status
-from incentives.usecases.bulk_orders.process_order import OrderProgress, Task
+from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask
 from incentives.usecases.bulk_orders.settle_order import COLUMNS, WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX
 from tests.support.bulk import Bulk, bulk, row_id, rows_of
 from tests.unit.builders import REFUSAL
@@ -26,7 +26,7 @@ def settling(rows: int) -> tuple[Bulk, str]:
     """An order all of whose rows have succeeded and are still to be settled."""
     here = bulk()
     order_id = here.place(rows_of(rows))
-    here.run(order_id, until=lambda done: done.next is Task.SETTLE)
+    here.run(order_id, until=lambda done: done.next is OrderTask.SETTLE)
     assert here.order(order_id).status is S.SETTLING
     return here, order_id
 
@@ -112,9 +112,9 @@ def test_an_open_row_is_waited_for_longer_and_longer(status: Status) -> None:
     here, order_id = settling(BATCH_ROWS + 1)
     becomes(here, order_id, 1, status=status)
     waits: list[int] = []
-    progress = here.process(order_id, Task.CHECK)
+    progress = here.process(order_id, OrderTask.CHECK)
     for _ in range(9):
-        progress = here.process(order_id, Task.SETTLE, progress)
+        progress = here.process(order_id, OrderTask.SETTLE, progress)
         waits.append(progress.wait_seconds)
 
     assert waits == [WAIT_SECONDS_FIRST * 2**n for n in range(6)] + [WAIT_SECONDS_MAX] * 3
@@ -123,34 +123,34 @@ def test_an_open_row_is_waited_for_longer_and_longer(status: Status) -> None:
     assert view.result is None
 
     becomes(here, order_id, 1, status=Status.SUCCEEDED)
-    assert here.process(order_id, Task.SETTLE, progress).next is Task.DONE
+    assert here.process(order_id, OrderTask.SETTLE, progress).next is OrderTask.DONE
     assert here.view(order_id).counts == Counts(issued=BATCH_ROWS + 1)
 
 
 def test_a_batch_that_is_settled_is_not_looked_at_again() -> None:
     here, order_id = settling(BATCH_ROWS + 1)
     becomes(here, order_id, BATCH_ROWS + 1, status=Status.RECOVERING)
-    progress = here.process(order_id, Task.SETTLE)
+    progress = here.process(order_id, OrderTask.SETTLE)
     # what happens to a row later is not this result's business
     becomes(here, order_id, 1, status=Status.REVERSED)
     becomes(here, order_id, BATCH_ROWS + 1, status=Status.SUCCEEDED)
 
-    here.process(order_id, Task.SETTLE, progress)
+    here.process(order_id, OrderTask.SETTLE, progress)
 
     assert result(here, order_id)["row-1"]["outcome"] == "issued"
 
 
 def test_settling_goes_on_in_another_function_when_time_is_over() -> None:
     here, order_id = settling(3 * BATCH_ROWS)
-    get_many, steps, progress = here.dependencies.records.get_many, 0, here.process(order_id, Task.CHECK)
+    get_many, steps, progress = here.dependencies.records.get_many, 0, here.process(order_id, OrderTask.CHECK)
 
     def slow(request_ids: Any) -> Any:
         here.world.clock.sleep(30.0)
         return get_many(request_ids)
 
     here.dependencies.records.get_many = slow  # type: ignore[method-assign]
-    while progress.next is Task.SETTLE:
-        progress = here.process(order_id, Task.SETTLE, progress)
+    while progress.next is OrderTask.SETTLE:
+        progress = here.process(order_id, OrderTask.SETTLE, progress)
         assert progress.wait_seconds == 0
         steps += 1
 
@@ -165,7 +165,7 @@ def test_a_pass_that_is_cut_short_comes_to_its_end_although_its_first_batches_st
     progress = OrderProgress(order_id=order_id, round=1)
     seen: list[tuple[int, int]] = []
     for _ in range(3):
-        progress = here.process(order_id, Task.SETTLE, progress, seconds=11.0 if not seen else 60.0)
+        progress = here.process(order_id, OrderTask.SETTLE, progress, seconds=11.0 if not seen else 60.0)
         seen.append((progress.settled, progress.wait_seconds))
 
     assert seen[0] == (0, 0)

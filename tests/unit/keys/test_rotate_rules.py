@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from incentives.agcod.responses import UNREADABLE, Funds
+from incentives.agcod.reading.responses import UNREADABLE, Funds
 from incentives.domain.keys.rotation import (
     KeyNotes,
     Labels,

@@ -21,7 +21,7 @@ from incentives.domain.recovery.case_file import is_stale, stale_at
 from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Cause, Change, Lost, Record, Status
 from incentives.usecases.recovery.escalate import get_case_file
-from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.recover import RecoveryTask, recover
 from incentives.usecases.recovery.start_recovery import start_recovery
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.issue import issue
@@ -54,10 +54,10 @@ def escalated(**updates: Any) -> Record:
     return replace(unknown_since(evidence=attempt(TIMED_OUT).evidence), **(known | updates))
 
 
-def mail(w: World, *, support_address: str | None = SUPPORT) -> Task:
+def mail(w: World, *, support_address: str | None = SUPPORT) -> RecoveryTask:
     """The workflow's last task, once it is due."""
     w.clock.time = max(w.clock.time, START + 26 * MINUTE)
-    return recover(Task.MAIL, ID, 0, w.dependencies, w.budget(), support_address=support_address).next
+    return recover(RecoveryTask.MAIL, ID, 0, w.dependencies, w.budget(), support_address=support_address).next
 
 
 def really_signing(w: World) -> list[SignedCall]:
@@ -76,7 +76,7 @@ def a_day_of(w: World, operation: Operation, response: Any) -> Record:
     """An order whose every attempt gets this response, until it is escalated and mailed."""
     w.amazon.script = [response] * 1000
     issue(order(**ORDERS[operation]), w.dependencies, w.budget())
-    assert run_execution(*w.recoveries.started[-1], w.dependencies) is Task.ESCALATED
+    assert run_execution(*w.recoveries.started[-1], w.dependencies) is RecoveryTask.ESCALATED
     (kept,) = w.ledger.records.values()
     return kept
 
@@ -100,7 +100,7 @@ def test_the_case_is_stored_with_the_very_write_that_escalates(kept: Record) -> 
 
     w.ledger.apply = watched  # type: ignore[method-assign]
 
-    recover(Task.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
+    recover(RecoveryTask.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
     (change,) = written
     assert change.after.status is S.ESCALATED
@@ -111,7 +111,7 @@ def test_the_case_is_stored_with_the_very_write_that_escalates(kept: Record) -> 
 def test_escalated_is_written_by_no_other_step() -> None:
     w = holding(unknown_since(conflict=ConflictKind.VALUE))
 
-    for task in set(Task) - {Task.ESCALATE}:
+    for task in set(RecoveryTask) - {RecoveryTask.ESCALATE}:
         recover(task, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
     assert w.ledger.records[ID].status is S.RECOVERING
@@ -186,7 +186,7 @@ def test_no_signature_younger_than_26_minutes_leaves(offset: int) -> None:
     w = holding(escalated())
     w.clock.time = START + 26 * MINUTE + offset * SECOND
 
-    recover(Task.MAIL, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
+    recover(RecoveryTask.MAIL, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
     assert bool(w.notifier.mails) is (offset == 0)
     assert is_stale("20260301T120000Z", w.clock.now()) is (offset == 0)
@@ -198,10 +198,10 @@ def test_until_then_an_operator_reads_the_case_without_any_signature() -> None:
     signed = really_signing(w)
     w.amazon.script = [TIMED_OUT]
     w.ledger.records[ID] = unknown_since()
-    recover(Task.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
+    recover(RecoveryTask.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     w.ledger.records[ID] = replace(w.ledger.records[ID], conflict=ConflictKind.VALUE)
 
-    recover(Task.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
+    recover(RecoveryTask.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
 
     case = get_case_file(ID, w.ledger)
     signature = str(signed[-1].prepared.headers["Authorization"]).rpartition("Signature=")[2]
@@ -217,7 +217,7 @@ def test_the_case_of_a_reversal_shows_the_reversal() -> None:
     (request_id,) = w.ledger.records
     w.amazon.script = [Unresolved(unknown=UnknownBecause.TIMED_OUT)] * 1000
     cancel(request_id, Operation.CREATE_GIFT_CARD, None, w.dependencies, w.budget())
-    assert run_execution(*w.recoveries.started[-1], w.dependencies) is Task.ESCALATED
+    assert run_execution(*w.recoveries.started[-1], w.dependencies) is RecoveryTask.ESCALATED
 
     case = json.loads(get_case_file(request_id, w.ledger))
 
@@ -232,7 +232,7 @@ def test_a_mail_that_cannot_be_sent_is_told_to_the_operators_and_loses_nothing(f
     w = holding(escalated())
     w.notifier.mail_fault = fault
 
-    assert mail(w) is Task.ESCALATED
+    assert mail(w) is RecoveryTask.ESCALATED
 
     ((_, text),) = w.notifier.notices
     assert "NOT mailed" in text
@@ -246,7 +246,7 @@ def test_a_mail_that_cannot_be_sent_is_told_to_the_operators_and_loses_nothing(f
 def test_without_an_address_the_operators_are_told_to_mail_it_themselves() -> None:
     w = holding(escalated())
 
-    assert mail(w, support_address=None) is Task.ESCALATED
+    assert mail(w, support_address=None) is RecoveryTask.ESCALATED
 
     assert w.notifier.mails == []
     assert "Mail it by hand" in w.notifier.notices[0][1]
@@ -272,8 +272,8 @@ def test_a_mail_whose_note_is_lost_is_sent_again_rather_than_never(takes_effect:
     w = holding(escalated())
     fails(w.ledger, "apply", takes_effect=takes_effect)
 
-    assert mail(w) is Task.LOOK
-    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED
+    assert mail(w) is RecoveryTask.LOOK
+    assert run_execution(ID, 0, w.dependencies) is RecoveryTask.ESCALATED
     assert len(w.notifier.mails) == (1 if takes_effect else 2)
 
 
@@ -287,7 +287,7 @@ def test_a_round_that_an_operator_starts_meanwhile_is_not_ended_by_the_mail() ->
 
     w.notifier.mail = slow  # type: ignore[method-assign]
 
-    assert mail(w) is Task.DONE
+    assert mail(w) is RecoveryTask.DONE
     kept = w.ledger.records[ID]
     assert (kept.status, kept.epoch, kept.mailed_at) == (S.RECOVERING, 1, None)
 
@@ -299,7 +299,7 @@ def test_a_case_whose_request_cannot_be_made_again_is_mailed_without_it(missing:
     if missing == "account":
         w.accounts.accounts["default"] = account(partner_id="Other")
 
-    assert mail(w) is Task.ESCALATED
+    assert mail(w) is RecoveryTask.ESCALATED
 
     case = json.loads(w.notifier.mails[0][2])
     assert case["lastRequest"]["body"] is None
@@ -310,9 +310,9 @@ def test_a_case_of_what_was_never_answered_nor_sent_again_has_no_request_and_is_
     w = holding(escalated(evidence=None))
 
     # without a signature in it there is nothing to wait for
-    due = recover(Task.LOOK, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
-    assert (due.next, due.wait_seconds) == (Task.MAIL, 0)
-    assert mail(w) is Task.ESCALATED
+    due = recover(RecoveryTask.LOOK, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
+    assert (due.next, due.wait_seconds) == (RecoveryTask.MAIL, 0)
+    assert mail(w) is RecoveryTask.ESCALATED
     assert "lastRequest" not in json.loads(w.notifier.mails[0][2])
 
 

@@ -12,7 +12,14 @@ import pytest
 from incentives.domain.outcomes import ConflictKind, NotExecutedBecause, Reversed, Succeeded, TooLate, Unresolved
 from incentives.domain.single_requests.record import Cause, Intent, Lost, Record, Status, TooLateStage
 from incentives.domain.single_requests.transitions import LEASE, accept_cancel, take_over
-from incentives.usecases.recovery.recover import LEDGER_WAIT_SECONDS, OrderProgress, Pause, Task, progress, recover
+from incentives.usecases.recovery.recover import (
+    LEDGER_WAIT_SECONDS,
+    Pause,
+    RecoveryProgress,
+    RecoveryTask,
+    progress,
+    recover,
+)
 from tests.support.fakes import CODE, START, Sent, World, card, world
 from tests.support.workflow import SUPPORT, run_execution
 from tests.unit.builders import (
@@ -36,7 +43,7 @@ KEY = NotExecutedBecause.CREDENTIALS
 EVIDENCE = attempt(TIMED_OUT).evidence
 
 
-def run(w: World, task: Task, *, request_id: str = ID, epoch: int = 0) -> OrderProgress:
+def run(w: World, task: RecoveryTask, *, request_id: str = ID, epoch: int = 0) -> RecoveryProgress:
     return recover(task, request_id, epoch, w.dependencies, w.budget(), support_address=SUPPORT)
 
 
@@ -54,13 +61,13 @@ def escalated(**updates: Any) -> Record:
 
 
 #: A record for which each task is the policy's word, at `START`.
-WANTED: dict[Task, Callable[[], Record]] = {
-    Task.REPEAT: unknown_since,
-    Task.REVERSE: reversing,
-    Task.PROBE: lambda: reversing(too_late=TooLateStage.ANSWERED),
-    Task.SETTLE: lambda: reversing(Cause.REFUNDED),
-    Task.REISSUE: undone,
-    Task.ESCALATE: lambda: unknown_since(conflict=ConflictKind.VALUE),
+WANTED: dict[RecoveryTask, Callable[[], Record]] = {
+    RecoveryTask.REPEAT: unknown_since,
+    RecoveryTask.REVERSE: reversing,
+    RecoveryTask.PROBE: lambda: reversing(too_late=TooLateStage.ANSWERED),
+    RecoveryTask.SETTLE: lambda: reversing(Cause.REFUNDED),
+    RecoveryTask.REISSUE: undone,
+    RecoveryTask.ESCALATE: lambda: unknown_since(conflict=ConflictKind.VALUE),
 }
 
 
@@ -68,10 +75,10 @@ WANTED: dict[Task, Callable[[], Record]] = {
 
 
 @pytest.mark.parametrize(("task", "wanted"), WANTED.items(), ids=list(WANTED))
-def test_the_policys_word_is_the_task_that_comes_next(task: Task, wanted: Callable[[], Record]) -> None:
+def test_the_policys_word_is_the_task_that_comes_next(task: RecoveryTask, wanted: Callable[[], Record]) -> None:
     w = holding(wanted())
 
-    said = run(w, Task.LOOK)
+    said = run(w, RecoveryTask.LOOK)
 
     assert (said.next, said.pause, said.wait_seconds) == (task, Pause.NONE, 0)
     assert not w.amazon.sent
@@ -81,7 +88,7 @@ def test_the_policys_word_is_the_task_that_comes_next(task: Task, wanted: Callab
 @pytest.mark.parametrize("told", list(WANTED), ids=str)
 @pytest.mark.parametrize(("task", "wanted"), WANTED.items(), ids=list(WANTED))
 def test_a_task_that_the_policy_no_longer_wants_does_nothing_and_says_what_it_wants(
-    told: Task, task: Task, wanted: Callable[[], Record]
+    told: RecoveryTask, task: RecoveryTask, wanted: Callable[[], Record]
 ) -> None:
     w = holding(wanted())
 
@@ -97,43 +104,43 @@ def test_a_task_that_the_policy_no_longer_wants_does_nothing_and_says_what_it_wa
 def test_repeat_sends_the_operation_and_drops_the_code() -> None:
     w = holding(unknown_since())
 
-    said = run(w, Task.REPEAT)
+    said = run(w, RecoveryTask.REPEAT)
 
     assert w.amazon.names == ["CreateGiftCard"]
-    assert (now(w).status, said.next, said.status) == (S.SUCCEEDED, Task.DONE, "SUCCEEDED")
+    assert (now(w).status, said.next, said.status) == (S.SUCCEEDED, RecoveryTask.DONE, "SUCCEEDED")
     assert CODE not in repr((said, w.ledger.records, w.telemetry.lines))
 
 
 def test_reissue_closes_the_old_and_goes_on_with_the_new_under_an_epoch_of_its_own() -> None:
     w = holding(undone())
 
-    said = run(w, Task.REISSUE)
+    said = run(w, RecoveryTask.REISSUE)
 
     assert (now(w).status, now(w).replaced_by) == (S.REVERSED, said.request_id)
     assert said.request_id != ID
     successor = w.ledger.records[said.request_id]
-    assert (successor.epoch, said.epoch, said.next) == (1, 1, Task.REPEAT)
+    assert (successor.epoch, said.epoch, said.next) == (1, 1, RecoveryTask.REPEAT)
     assert not w.amazon.sent
     # The execution goes on with it to the end.
-    assert run(w, said.next, request_id=said.request_id, epoch=said.epoch).next is Task.DONE
+    assert run(w, said.next, request_id=said.request_id, epoch=said.epoch).next is RecoveryTask.DONE
     assert w.ledger.records[said.request_id].status is S.SUCCEEDED
 
 
 def test_escalate_writes_the_state_and_waits_for_the_mail() -> None:
     w = holding(unknown_since(conflict=ConflictKind.VALUE, evidence=EVIDENCE))
 
-    said = run(w, Task.ESCALATE)
+    said = run(w, RecoveryTask.ESCALATE)
 
     assert now(w).status is S.ESCALATED
     assert now(w).case_file is not None
-    assert (said.next, said.pause, said.wait_seconds) == (Task.MAIL, Pause.LONGER, 26 * 60)
+    assert (said.next, said.pause, said.wait_seconds) == (RecoveryTask.MAIL, Pause.LONGER, 26 * 60)
     assert not w.notifier.mails
 
 
 def test_a_key_that_was_cached_is_read_anew_within_the_task() -> None:
     w = holding(reversing(), Unresolved(not_executed=KEY))
 
-    assert run(w, Task.REVERSE).next is Task.DONE
+    assert run(w, RecoveryTask.REVERSE).next is RecoveryTask.DONE
     assert w.accounts.reread == 1
 
 
@@ -141,9 +148,9 @@ def test_a_permit_that_is_far_off_is_waited_for_by_the_workflow() -> None:
     w = holding(unknown_since())
     w.rate_limiter.full_for = 7.0
 
-    said = run(w, Task.REPEAT)
+    said = run(w, RecoveryTask.REPEAT)
 
-    assert (said.next, said.wait_seconds) == (Task.REPEAT, 7)
+    assert (said.next, said.wait_seconds) == (RecoveryTask.REPEAT, 7)
     assert now(w).wake_at == START + 7 * SECOND + LEASE
     assert not w.amazon.sent
 
@@ -153,44 +160,44 @@ def test_an_account_without_a_key_is_tried_again_and_given_up_at_the_deadline() 
     w = holding(kept)
     w.accounts.accounts.clear()
 
-    early = run(w, Task.REPEAT)
+    early = run(w, RecoveryTask.REPEAT)
     w.clock.time = past_deadline(kept)
-    late = run(w, Task.REPEAT)
+    late = run(w, RecoveryTask.REPEAT)
 
-    assert (early.next, early.pause) == (Task.REPEAT, Pause.A_SECOND)
-    assert late.next is Task.ESCALATE
+    assert (early.next, early.pause) == (RecoveryTask.REPEAT, Pause.A_SECOND)
+    assert late.next is RecoveryTask.ESCALATE
 
 
 # ---- what an execution does not own -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", Task)
+@pytest.mark.parametrize("task", RecoveryTask)
 @pytest.mark.parametrize("wanted", [*WANTED.values(), escalated], ids=[*WANTED, "escalated"])
 @pytest.mark.parametrize("epoch", [0, 2])
 def test_a_task_whose_epoch_is_not_the_records_ends_and_touches_nothing(
-    task: Task, wanted: Callable[[], Record], epoch: int
+    task: RecoveryTask, wanted: Callable[[], Record], epoch: int
 ) -> None:
     w = holding(replace(wanted(), epoch=1))
     w.clock.time = START + 60 * MINUTE
 
     said = run(w, task, epoch=epoch)
 
-    assert said.next is Task.DONE
+    assert said.next is RecoveryTask.DONE
     assert (w.ledger.writes, w.amazon.sent, w.notifier.mails, w.notifier.notices) == (0, [], [], [])
 
 
 def test_a_record_that_is_not_there_ends_the_execution() -> None:
-    assert run(world(), Task.LOOK).next is Task.DONE
+    assert run(world(), RecoveryTask.LOOK).next is RecoveryTask.DONE
 
 
 @pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED])
-@pytest.mark.parametrize("task", Task)
-def test_a_record_that_has_ended_ends_the_execution(task: Task, status: Status) -> None:
+@pytest.mark.parametrize("task", RecoveryTask)
+def test_a_record_that_has_ended_ends_the_execution(task: RecoveryTask, status: Status) -> None:
     w = holding(record(status))
 
     said = run(w, task)
 
-    assert (said.next, said.status) == (Task.DONE, status.value)
+    assert (said.next, said.status) == (RecoveryTask.DONE, status.value)
     assert (w.ledger.writes, w.amazon.sent) == (0, [])
 
 
@@ -202,9 +209,9 @@ def test_a_task_that_is_overtaken_while_amazon_answers_ends_and_leaves_the_recor
     w = world(taken)
     w.ledger.records[ID] = unknown_since()
 
-    said = run(w, Task.REPEAT)
+    said = run(w, RecoveryTask.REPEAT)
 
-    assert said.next is Task.DONE
+    assert said.next is RecoveryTask.DONE
     assert (now(w).status, now(w).epoch, now(w).nonce) == (S.RECOVERING, 1, "other")
 
 
@@ -216,9 +223,9 @@ def test_a_cancel_while_amazon_answers_is_not_undone_and_the_card_is_known_to_it
     w = world(cancelled)
     w.ledger.records[ID] = unknown_since()
 
-    said = run(w, Task.REPEAT)
+    said = run(w, RecoveryTask.REPEAT)
 
-    assert said.next is Task.DONE
+    assert said.next is RecoveryTask.DONE
     assert (now(w).status, now(w).intent, now(w).card_seen) == (S.REVERSING, Intent.REVERSE, True)
 
 
@@ -230,7 +237,7 @@ def test_a_cancel_while_the_reversal_is_under_way_withdraws_the_reissue() -> Non
     w = world(cancelled)
     w.ledger.records[ID] = reversing(Cause.REISSUE)
 
-    assert run_execution(ID, 0, w.dependencies) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is RecoveryTask.DONE
 
     assert (now(w).status, now(w).replaced_by) == (S.REVERSED, None)
     assert len(w.ledger.records) == 1
@@ -240,11 +247,11 @@ def test_a_reissue_whose_plan_a_cancel_has_overtaken_opens_nothing() -> None:
     w = holding(undone())
     before(w.ledger, "reissue", lambda: w.ledger.apply(accept_cancel(now(w), w.clock.now()), "cancel"))
 
-    said = run(w, Task.REISSUE)
+    said = run(w, RecoveryTask.REISSUE)
 
-    assert said.next is Task.SETTLE
+    assert said.next is RecoveryTask.SETTLE
     assert list(w.ledger.records) == [ID]
-    assert run(w, Task.SETTLE).next is Task.DONE
+    assert run(w, RecoveryTask.SETTLE).next is RecoveryTask.DONE
     assert (now(w).status, now(w).replaced_by) == (S.REVERSED, None)
 
 
@@ -261,9 +268,9 @@ def test_a_successor_that_somebody_else_took_first_is_left_to_him() -> None:
 
     w.ledger.reissue = cancelled_at_once  # type: ignore[method-assign]
 
-    said = run(w, Task.REISSUE)
+    said = run(w, RecoveryTask.REISSUE)
 
-    assert (said.request_id, said.next) == (ID, Task.DONE)
+    assert (said.request_id, said.next) == (ID, RecoveryTask.DONE)
     (successor,) = [each for each in w.ledger.records.values() if each.request_id != ID]
     assert (successor.status, successor.epoch, successor.intent) == (S.REVERSING, 1, Intent.REVERSE)
 
@@ -272,21 +279,21 @@ def test_a_lost_write_of_the_send_sends_nothing() -> None:
     w = holding(unknown_since())
     before(w.ledger, "apply", lambda: w.ledger.apply(take_over(now(w), w.clock.now(), silent_only=False), "other"))
 
-    assert run(w, Task.REPEAT).next is Task.DONE
+    assert run(w, RecoveryTask.REPEAT).next is RecoveryTask.DONE
     assert not w.amazon.sent
 
 
 # ---- a ledger that cannot be reached ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", [*WANTED, Task.LOOK, Task.MAIL])
-def test_a_ledger_that_cannot_be_read_is_asked_again_a_little_later(task: Task) -> None:
+@pytest.mark.parametrize("task", [*WANTED, RecoveryTask.LOOK, RecoveryTask.MAIL])
+def test_a_ledger_that_cannot_be_read_is_asked_again_a_little_later(task: RecoveryTask) -> None:
     w = holding(WANTED.get(task, escalated)())
     fails(w.ledger, "get")
 
     said = run(w, task)
 
-    assert (said.request_id, said.epoch, said.next) == (ID, 0, Task.LOOK)
+    assert (said.request_id, said.epoch, said.next) == (ID, 0, RecoveryTask.LOOK)
     assert (said.pause, said.wait_seconds) == (Pause.DOUBLING, LEDGER_WAIT_SECONDS)
 
 
@@ -296,13 +303,13 @@ def test_a_ledger_that_cannot_be_read_is_asked_again_a_little_later(task: Task) 
 def test_a_task_whose_write_fails_looks_again_and_nothing_is_lost(kept: Record, after: int, takes_effect: bool) -> None:
     w = holding(kept)
     fails(w.ledger, "apply", at=after + 1, takes_effect=takes_effect)
-    task = Task.REVERSE if kept.status is S.REVERSING else Task.REPEAT
+    task = RecoveryTask.REVERSE if kept.status is S.REVERSING else RecoveryTask.REPEAT
 
     said = run(w, task)
 
-    assert (said.next, said.wait_seconds) == (Task.LOOK, LEDGER_WAIT_SECONDS)
+    assert (said.next, said.wait_seconds) == (RecoveryTask.LOOK, LEDGER_WAIT_SECONDS)
     assert len(w.amazon.sent) == after, "nothing leaves that is not certainly recorded"
-    assert run_execution(ID, 0, w.dependencies) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is RecoveryTask.DONE
     assert now(w).status is (S.REVERSED if kept.status is S.REVERSING else S.SUCCEEDED)
 
 
@@ -311,13 +318,13 @@ def test_a_reissue_whose_write_fails_is_not_made_twice(takes_effect: bool) -> No
     w = holding(undone())
     fails(w.ledger, "reissue", takes_effect=takes_effect)
 
-    said = run(w, Task.REISSUE)
+    said = run(w, RecoveryTask.REISSUE)
     after = run(w, said.next)
 
-    assert said.next is Task.LOOK
+    assert said.next is RecoveryTask.LOOK
     assert len(w.ledger.records) == 1 + takes_effect
     # Written: the sweep takes the successor. Not written: this execution writes it.
-    assert after.next is (Task.DONE if takes_effect else Task.REISSUE)
+    assert after.next is (RecoveryTask.DONE if takes_effect else RecoveryTask.REISSUE)
     for kept in w.ledger.records.values():
         assert kept.status.is_open == (kept.wake_at is not None)
 
@@ -344,7 +351,7 @@ def test_a_wait_is_named_by_its_length(seconds: float, pause: Pause) -> None:
 
     assert said.pause is pause
     assert said.wait_seconds >= seconds, "never early: the task would find nothing to do"
-    assert said.next is Task.REPEAT
+    assert said.next is RecoveryTask.REPEAT
 
 
 def test_after_a_wait_comes_what_is_due_then() -> None:
@@ -352,7 +359,7 @@ def test_after_a_wait_comes_what_is_due_then() -> None:
 
     said = progress(waiting, START + 30 * SECOND)
 
-    assert (said.next, said.wait_seconds) == (Task.SETTLE, 30)
+    assert (said.next, said.wait_seconds) == (RecoveryTask.SETTLE, 30)
 
 
 def test_progress_carries_ids_and_counters_only() -> None:
@@ -379,14 +386,14 @@ def test_an_escalated_record_is_mailed_when_its_last_signature_is_26_minutes_old
 ) -> None:
     said = progress(escalated(), at)
 
-    assert (said.next, said.wait_seconds, said.pause) == (Task.MAIL, seconds, pause)
+    assert (said.next, said.wait_seconds, said.pause) == (RecoveryTask.MAIL, seconds, pause)
 
 
 @pytest.mark.parametrize("at", [START + 26 * MINUTE, START + 60 * MINUTE])
 def test_an_escalated_record_that_was_mailed_ends_the_execution_as_failed(at: datetime) -> None:
     said = progress(escalated(mailed_at=START + 26 * MINUTE), at)
 
-    assert (said.next, said.wait_seconds) == (Task.ESCALATED, 0)
+    assert (said.next, said.wait_seconds) == (RecoveryTask.ESCALATED, 0)
 
 
 @pytest.mark.parametrize(
@@ -403,7 +410,7 @@ def test_too_late_is_read_and_reversed_once_more(script: list[Any], status: Stat
     responses = [(lambda sent: Succeeded(card(sent.call))) if each is None else each for each in script]
     w = holding(reversing(card_seen=True), *responses)
 
-    assert run_execution(ID, 0, w.dependencies) is Task.DONE
+    assert run_execution(ID, 0, w.dependencies) is RecoveryTask.DONE
 
     assert now(w).status is status
     assert w.amazon.names[:2] == ["CancelGiftCard", "CreateGiftCard"]

@@ -21,7 +21,6 @@ from incentives.domain.outcomes import (
 from incentives.domain.recovery.rules import (
     GENERATIONS_MAX,
     Escalate,
-    Reissue,
     SendReversal,
     Settle,
     after_probe,
@@ -30,7 +29,7 @@ from incentives.domain.recovery.rules import (
     postpone,
 )
 from incentives.domain.recovery.waits import in_flight_until
-from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Status, TooLateStage
+from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Reissue, Status, TooLateStage
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, record_send
 from tests.support.fakes import START
 from tests.unit.builders import (

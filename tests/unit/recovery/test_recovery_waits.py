@@ -15,7 +15,6 @@ from incentives.domain.recovery.rules import (
     Done,
     Escalate,
     Probe,
-    Reissue,
     SendOperation,
     SendReversal,
     Settle,
@@ -25,7 +24,7 @@ from incentives.domain.recovery.rules import (
     next_step,
 )
 from incentives.domain.recovery.waits import deadline, in_flight_until, next_wait_seconds
-from incentives.domain.single_requests.record import Record, Status
+from incentives.domain.single_requests.record import Record, Reissue, Status
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, record_reversal_send, record_send
 from tests.support.fakes import START
 from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, attempt, reversal, reversing, unknown_since

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.single_requests.record import Cause, Due, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG, LEASE, record_send, take_over
-from incentives.usecases.recovery.recover import Task, recover
+from incentives.usecases.recovery.recover import RecoveryTask, recover
 from incentives.usecases.recovery.start_recovery import SWEEP_MAX, start_recovery, sweep
 from tests.support.fakes import START, World, world
 from tests.support.workflow import SUPPORT, run_execution
@@ -56,7 +57,7 @@ def test_a_silent_record_is_taken_under_a_new_epoch_and_its_recovery_started(kep
     assert w.recoveries.started == [(ID, 1)]
     assert now(w).wake_at == START + LEASE
     assert w.backlog.puts == []
-    assert run_execution(ID, 1, w.dependencies) is Task.DONE
+    assert run_execution(ID, 1, w.dependencies) is RecoveryTask.DONE
     assert not now(w).status.is_open
 
 
@@ -253,7 +254,10 @@ def test_the_round_that_was_under_way_loses_its_hold() -> None:
     w = holding(unknown_since(due_at=START))
     start_recovery(ID, None, w.dependencies)
 
-    assert recover(Task.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT).next is Task.DONE
+    assert (
+        recover(RecoveryTask.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT).next
+        is RecoveryTask.DONE
+    )
     assert not w.amazon.sent
 
 
@@ -285,17 +289,17 @@ def test_an_escalated_record_gets_a_round_with_its_own_epoch_deadline_and_case(k
     assert taken.deadline_at == START + 4 * DEADLINE
     assert (taken.case_file, taken.mailed_at, taken.gave_up) == (None, None, False)
     assert w.recoveries.started == [(ID, 4)]
-    assert run_execution(ID, 4, w.dependencies) is Task.DONE
+    assert run_execution(ID, 4, w.dependencies) is RecoveryTask.DONE
 
 
 def test_a_second_round_that_settles_nothing_escalates_and_mails_again() -> None:
     w = holding(unknown_since())
     w.amazon.script = [TIMED_OUT] * 1000
-    assert run_execution(ID, 0, w.dependencies) is Task.ESCALATED
+    assert run_execution(ID, 0, w.dependencies) is RecoveryTask.ESCALATED
     first = now(w)
 
     taken = start_recovery(ID, None, w.dependencies)
-    assert run_execution(ID, taken.epoch, w.dependencies) is Task.ESCALATED
+    assert run_execution(ID, taken.epoch, w.dependencies) is RecoveryTask.ESCALATED
 
     assert now(w).case_file not in {None, first.case_file}
     assert len(w.notifier.mails) == 2
@@ -308,7 +312,7 @@ def test_there_is_nothing_to_recover_in_what_has_ended(status: Status) -> None:
     with pytest.raises(StateConflict) as told:
         start_recovery(ID, None, w.dependencies)
 
-    assert (told.value.http_status, told.value.request_status, told.value.retryable) == (409, status, False)
+    assert (status_of(told.value), told.value.request_status, told.value.retryable) == (409, status, False)
     assert w.ledger.writes == 0
 
 

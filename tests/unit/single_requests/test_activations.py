@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.bodies import body_of
+from incentives.api.problems import status_of
 from incentives.domain.caller_fields import CARD_NUMBER, masked
 from incentives.domain.errors import InvalidInput, KeyReused, NotFound, VaultUnavailable
 from incentives.domain.operations import Operation
@@ -103,7 +104,7 @@ def test_a_repeat_with_another_card_is_refused_by_name() -> None:
     with pytest.raises(KeyReused) as told:
         place(w, number=other)
 
-    assert (told.value.http_status, told.value.differing) == (422, (CARD_NUMBER,))
+    assert (status_of(told.value), told.value.differing) == (422, (CARD_NUMBER,))
     assert other not in told.value.detail
     assert not w.amazon.sent
 
@@ -118,7 +119,7 @@ def test_without_the_vault_nothing_is_written_or_sent(monkeypatch: pytest.Monkey
     with pytest.raises(VaultUnavailable) as told:
         place(w)
 
-    assert told.value.http_status == 503
+    assert status_of(told.value) == 503
     assert not w.amazon.sent
     assert not w.ledger.writes
 

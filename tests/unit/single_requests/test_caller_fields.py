@@ -7,6 +7,8 @@ from dataclasses import fields, replace
 
 import pytest
 
+from incentives.api import single_requests
+from incentives.api.models.base import parse
 from incentives.api.models.single_requests import (
     ActivateGiftCardBody,
     Activation,
@@ -18,14 +20,17 @@ from incentives.api.models.single_requests import (
     LoadAmazonBalanceBody,
 )
 from incentives.domain import caller_fields
-from incentives.domain.bulk_orders.bulk_order import FileFormat
-from incentives.domain.bulk_orders.rows import decode_row, digest_of
-from incentives.domain.caller_fields import FIELDS, CallerField
-from incentives.domain.errors import InvalidInput
+from incentives.domain.bulk_orders.bulk_order import FileFormat, RowOutcome
+from incentives.domain.bulk_orders.rows import check_file, decode_row, digest_of
+from incentives.domain.caller_fields import CUSTOMER_ACCOUNT, FIELDS, CallerField
+from incentives.domain.errors import InvalidInput, KeyReused
+from incentives.domain.events import event_of
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Record, Status, successor_of
-from incentives.usecases.bulk_orders.settle_order import _decode_part, _encode_part
-from tests.unit.builders import START, record
+from incentives.usecases.bulk_orders.settle_order import COLUMNS, _cells, _decode_part, _encode_part
+from incentives.usecases.single_requests.issue import issue
+from tests.support.fakes import world
+from tests.unit.builders import START, order, record
 
 #: What a request that follows a reversed one has of it. Everything else is its own.
 PASSED_ON = {
@@ -64,7 +69,7 @@ def test_each_policy_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caller_fields.fingerprinted(given) == usual
     assert caller_fields.passed_on(given) == usual
     assert caller_fields.sent_with("CreateGiftCard", given) == usual
-    assert caller_fields.shown(given) == usual
+    assert "odd" not in caller_fields.shown(given)
     assert caller_fields.readable(given) == given
 
 
@@ -79,10 +84,11 @@ def test_each_policy_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_field_is_taken_and_shown_by_the_api(
     operation: Operation, body: type[IssueBody], response: type[IssuedResponse]
 ) -> None:
-    readable = {each.name for each in FIELDS.values() if operation in each.taken_with and not each.is_encrypted}
+    taken = {each.name for each in FIELDS.values() if operation in each.taken_with}
     shown = {each.name for each in FIELDS.values() if each.is_shown}
 
-    assert {body.model_fields[name].alias for name in body.option_names()} == readable
+    fields = {field.alias for field in body.model_fields.values()} - {"amount", "currencyCode", "account", "onUnknown"}
+    assert {CUSTOMER_ACCOUNT if name == "customerAccount" else name for name in fields} == taken
     assert shown <= {field.serialization_alias for field in response.model_fields.values()}
 
 
@@ -134,3 +140,64 @@ def test_a_file_has_the_digest_that_older_versions_gave_it() -> None:
     found = digest_of(b'key,amount,currency,reference\nkey-1,25.00,USD,"a, b"\nkey-2,1.00,USD,\n', FileFormat.CSV)
 
     assert found == hashlib.sha256(lines).hexdigest()
+
+
+GIVEN = {"amount": "25.00", "currencyCode": "USD", "costCenter": "EMEA-4711"}
+
+
+def test_a_cost_center_is_kept_shown_and_passed_on_and_not_sent_to_amazon() -> None:
+    w = world()
+    given = parse(CreateGiftCardBody, GIVEN).given()
+
+    response = issue(order(given=given), w.dependencies, w.budget())
+
+    (sent,) = w.amazon.sent
+    assert dict(sent.call.options) == {}
+    kept = response.record
+    assert single_requests.told(kept).model_dump(by_alias=True)["costCenter"] == "EMEA-4711"
+    told = event_of(None, kept)
+    assert told is not None
+    assert told.detail["costCenter"] == "EMEA-4711"
+    own = {"request_id": "next", "status": Status.REFUSED, "created_at": START, "updated_at": START}
+    assert successor_of(kept, **own).details == {"costCenter": "EMEA-4711"}
+
+
+def test_another_cost_center_under_the_same_key_is_another_request() -> None:
+    w = world()
+    issue(order(given={"costCenter": "EMEA-4711"}), w.dependencies, w.budget())
+
+    with pytest.raises(KeyReused) as told:
+        issue(order(given={"costCenter": "EMEA-4712"}), w.dependencies, w.budget())
+
+    assert told.value.differing == ("costCenter",)
+
+
+@pytest.mark.parametrize("wrong", ["", "E" * 33, "EMEA 1", "EMEA_1", "\u00c4-1", "A\n"])
+def test_a_cost_center_of_another_form_is_refused_by_name(wrong: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse(CreateGiftCardBody, GIVEN | {"costCenter": wrong})
+
+    assert refused.value.field == "costCenter"
+
+
+def test_a_file_and_its_result_have_cost_centers() -> None:
+    lines = "key,amount,currency,cost_center\na,1,USD,EMEA-4711\nb,1,USD,\nc,1,USD,not this\n"
+    found = check_file(lines.encode(), FileFormat.CSV, lambda _: None)
+
+    (error,) = found.errors
+    assert (error.line, error.field) == (4, "cost_center")
+    assert error.problem == 'must be 1 to 32 letters, digits and hyphens: "not this"'
+    rows = [decode_row(row) for row in found.rows]
+    assert [row.given for row in rows] == [{"costCenter": "EMEA-4711"}, {}]
+    (part,) = _decode_part(_encode_part([_cells(rows[0], RowOutcome.NOT_ISSUED, None)]))
+    assert part["cost_center"] == "EMEA-4711"
+    assert COLUMNS[-1] == "cost_center", "what is new comes last"
+
+
+def test_rows_that_differ_in_their_cost_center_are_not_the_same_rows() -> None:
+    digests = {
+        digest_of(f"key,amount,currency,cost_center\na,1,USD,{center}\n".encode(), FileFormat.CSV)
+        for center in ("EMEA-4711", "EMEA-4712", "")
+    }
+
+    assert len(digests) == 3

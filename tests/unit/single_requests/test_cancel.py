@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import CancelWindowOver, InvalidInput, LedgerUnavailable, NotFound, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
@@ -18,7 +19,7 @@ from incentives.domain.outcomes import (
 from incentives.domain.recovery.rules import after_operation
 from incentives.domain.single_requests.record import Cause, Intent, Lost, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, take_over
-from incentives.usecases.recovery.recover import Task
+from incentives.usecases.recovery.recover import RecoveryTask
 from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.cancel import RACES_MAX, cancel
 from incentives.usecases.single_requests.results import Accepted, Standing
@@ -55,7 +56,7 @@ def cancelled(w: World, seconds: float = 25.0) -> Standing | Accepted:
 
 def recovered(w: World) -> Record:
     """The record after the recovery that was started last."""
-    assert run_execution(*w.recoveries.started[-1], w.dependencies) is Task.DONE
+    assert run_execution(*w.recoveries.started[-1], w.dependencies) is RecoveryTask.DONE
     return now(w)
 
 
@@ -172,7 +173,7 @@ def test_a_cancel_of_what_is_being_reversed_withdraws_any_reissue(cause: Cause) 
 
     assert isinstance(response, Accepted)
     assert now(w).intent is Intent.REVERSE
-    assert run_execution("Test1AAAA", now(w).epoch, w.dependencies) is Task.DONE
+    assert run_execution("Test1AAAA", now(w).epoch, w.dependencies) is RecoveryTask.DONE
     assert (now(w).status.is_open, now(w).replaced_by) == (False, None)
 
 
@@ -183,7 +184,7 @@ def test_there_is_nothing_to_cancel(status: Status) -> None:
     with pytest.raises(StateConflict) as told:
         cancelled(w)
 
-    assert (told.value.http_status, told.value.request_status) == (409, status)
+    assert (status_of(told.value), told.value.request_status) == (409, status)
     assert now(w).version == 1
 
 
@@ -205,7 +206,7 @@ def test_a_cancel_whose_15_minutes_are_surely_over_is_refused_here_and_names_the
     with pytest.raises(CancelWindowOver, match="2026-03-01T12:15:01Z") as told:
         cancelled(w)
 
-    assert told.value.http_status == 409
+    assert status_of(told.value) == 409
     assert not w.amazon.sent
     assert now(w).status is S.SUCCEEDED
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import (
     AccountUnusable,
     GatewayError,
@@ -27,7 +28,7 @@ from incentives.domain.outcomes import (
 )
 from incentives.domain.single_requests.record import Intent, Record, Status
 from incentives.domain.single_requests.transitions import accept_cancel, take_over
-from incentives.usecases.recovery.recover import Task
+from incentives.usecases.recovery.recover import RecoveryTask
 from incentives.usecases.recovery.start_recovery import start_recovery
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.issue import canonical, issue
@@ -154,7 +155,7 @@ def test_a_refusal_is_stored_and_told_and_told_again() -> None:
     for _ in range(2):
         with pytest.raises(RefusedByAmazon) as error:
             place(w)
-        assert (error.value.http_status, error.value.error_code) == (422, "F200")
+        assert (status_of(error.value), error.value.error_code) == (422, "F200")
         assert error.value.error_type == "MaxAmountExceeded"
 
     assert only(w).status is Status.REFUSED
@@ -179,7 +180,7 @@ def test_every_refusal_is_told_as_one(error: AmazonError, http_status: int) -> N
     with pytest.raises(RefusedByAmazon) as told:
         place(w)
 
-    assert told.value.http_status == http_status
+    assert status_of(told.value) == http_status
     assert not told.value.retryable
     assert "not known" not in told.value.detail
 
@@ -203,7 +204,7 @@ def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Con
     assert isinstance(response, Accepted)
     assert (only(w).status, only(w).conflict) == (Status.RECOVERING, outcome.kind)
     assert w.recoveries.started == [(only(w).request_id, only(w).epoch)]
-    assert run_execution(*w.recoveries.started[0], w.dependencies) is Task.ESCALATED
+    assert run_execution(*w.recoveries.started[0], w.dependencies) is RecoveryTask.ESCALATED
     with pytest.raises(StateConflict) as error:
         place(w)
     assert error.value.request_status == only(w).status == Status.ESCALATED
@@ -225,7 +226,7 @@ def test_a_key_that_stays_refused_is_a_503_that_says_when_to_repeat_the_order() 
     with pytest.raises(RefusedByAmazon) as error:
         place(w)
 
-    assert (error.value.http_status, error.value.retryable) == (503, True)
+    assert (status_of(error.value), error.value.retryable) == (503, True)
     assert "Nothing was charged" in error.value.detail
     assert "with the same Idempotency-Key" in error.value.detail
     assert w.accounts.reread == 1
@@ -320,7 +321,7 @@ def test_a_secret_with_a_marketplace_of_nobodys_is_the_accounts_fault_and_not_th
     with pytest.raises(AccountUnusable) as told:
         place(w)
 
-    assert told.value.http_status == 503
+    assert status_of(told.value) == 503
     assert not w.ledger.records
 
 
@@ -334,7 +335,7 @@ def test_a_record_that_was_certainly_not_written_is_a_503_and_nothing_is_sent() 
     with pytest.raises(LedgerUnavailable) as error:
         place(w)
 
-    assert (error.value.http_status, error.value.retryable) == (503, True)
+    assert (status_of(error.value), error.value.retryable) == (503, True)
     assert not w.amazon.sent
 
 

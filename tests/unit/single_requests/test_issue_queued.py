@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from incentives import bootstrap
+from incentives.bootstrap import container
+from incentives.api.problems import status_of
 from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Priority
@@ -20,7 +21,7 @@ from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG
 from incentives.usecases.recovery.start_recovery import start_recovery, sweep
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.issue import issue
-from incentives.usecases.single_requests.issue_queued import AGAIN, issue_messages
+from incentives.usecases.single_requests.issue_queued import AGAIN, issue_queued
 from incentives.usecases.single_requests.results import Accepted
 from incentives.usecases.single_requests.reveal import reveal
 from tests.openapi.served import handler_of
@@ -100,7 +101,7 @@ def test_a_refusal_is_stored_and_told_to_whoever_repeats_the_order() -> None:
     assert only(w).status is S.REFUSED
     with pytest.raises(RefusedByAmazon) as told:
         issue(order(), w.dependencies, w.budget())
-    assert told.value.http_status == 422
+    assert status_of(told.value) == 422
 
 
 def test_what_stays_unknown_goes_to_a_recovery_and_not_back() -> None:
@@ -128,7 +129,7 @@ def test_a_key_that_stays_refused_refuses_it() -> None:
 def test_a_message_that_comes_out_twice_issues_once() -> None:
     w = waiting()
 
-    issue_messages([message(w)] * 2, w.dependencies, w.budget())
+    take_up(w)
     take_up(w)
 
     assert w.amazon.names == ["CreateGiftCard"]
@@ -187,19 +188,9 @@ def test_a_request_that_an_operator_has_taken_is_the_recoverys() -> None:
 def test_a_request_that_nobody_knows_is_no_fault() -> None:
     w = world()
 
-    issue_messages([{"body": '{"requestId": "Test1NOBODY"}'}], w.dependencies, w.budget())
+    issue_queued("Test1NOBODY", w.dependencies, w.budget())
 
     assert (w.rate_limiter.reserved, w.backlog.puts) == (0, [])
-
-
-@pytest.mark.parametrize("body", ["", "[]", '"Test1AAAA"', "{}", '{"requestId": ""}', '{"requestId": 7}'])
-def test_a_message_that_is_none_of_ours_is_a_fault_and_those_before_it_are_done(body: str) -> None:
-    w = waiting()
-
-    with pytest.raises(ValueError, match="names no request"):
-        issue_messages([message(w), {"body": body}], w.dependencies, w.budget())
-
-    assert only(w).status is S.SUCCEEDED
 
 
 # ---- it is put back -----------------------------------------------------------------------------
@@ -305,7 +296,7 @@ def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_cha
     assert (w.rate_limiter.reserved, w.amazon.sent, w.backlog.puts) == (0, [], [])
     with pytest.raises(RefusedByAmazon) as told:
         reveal(only(w).request_id, None, w.dependencies, w.budget())
-    assert (told.value.http_status, told.value.error_type) == (503, "notSent")
+    assert (status_of(told.value), told.value.error_type) == (503, "notSent")
     assert "Nothing was charged" in told.value.detail
 
 
@@ -407,27 +398,29 @@ def test_a_backlog_that_cannot_take_it_back_leaves_it_to_the_sweep() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "fault"), [(None, None), ("{}", ValueError)], ids=["a message of ours", "none of ours"]
+    "body", [None, "", "[]", '"Test1AAAA"', "{}", '{"requestId": ""}', '{"requestId": 7}'], ids=repr
 )
-def test_the_function_takes_up_its_event_and_writes_out_what_was_counted(
-    monkeypatch: pytest.MonkeyPatch, body: str | None, fault: type[Exception] | None
+def test_the_function_takes_up_its_messages_until_one_is_none_of_ours(
+    monkeypatch: pytest.MonkeyPatch, body: str | None
 ) -> None:
     # given
     w = waiting()
     flushed: list[bool] = []
-    monkeypatch.setattr(bootstrap, "dependencies", lambda: w.dependencies)
-    monkeypatch.setattr(bootstrap, "telemetry", lambda: SimpleNamespace(flush=lambda: flushed.append(True)))
+    monkeypatch.setitem(vars(container), "dependencies", w.dependencies)
+    monkeypatch.setitem(
+        vars(container), "telemetry", SimpleNamespace(begin=lambda *_: None, flush=lambda: flushed.append(True))
+    )
     budget = w.budget()
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
-    event = {"Records": [message(w) if body is None else {"body": body}]}
+    event = {"Records": [message(w), *([] if body is None else [{"body": body}])]}
 
     # when
-    if fault is None:
+    if body is None:
         assert handler_of("issue_queued")(event, context) is None
     else:
-        with pytest.raises(fault):
+        with pytest.raises(ValueError, match="names no request"):
             handler_of("issue_queued")(event, context)
 
     # then
-    assert only(w).status is (S.SUCCEEDED if fault is None else S.PENDING)
+    assert only(w).status is S.SUCCEEDED
     assert flushed == [True]

@@ -20,6 +20,7 @@ from incentives.api.models.single_requests import (
     CreateGiftCardBody,
     LoadAmazonBalanceBody,
 )
+from incentives.api.problems import status_of
 from incentives.domain.accounts.account import AccountFunds, Activity, CardState
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, InvalidInput, LedgerUnavailable
 from incentives.domain.money import Money
@@ -163,7 +164,7 @@ def is_told(ask: Any, w: World, told: Told) -> None:
     with pytest.raises(GatewayError) as failed:
         ask(w)
     error = failed.value
-    assert (error.code, error.http_status, error.retry_after_seconds, error.retryable) == (
+    assert (error.code, status_of(error), error.retry_after_seconds, error.retryable) == (
         told.code, told.http_status, told.retry_after, told.retryable,
     )  # fmt: skip
     assert told.words in error.detail
@@ -396,18 +397,19 @@ def test_a_wrong_member_is_named_with_its_path_and_not_quoted(model: Any, member
     assert NUMBER not in str(told.value)
 
 
-def test_options_pass_through_as_amazon_names_them() -> None:
+def test_what_is_given_passes_through_as_the_ledger_names_it() -> None:
     body = parse(
         LoadAmazonBalanceBody,
         LOAD | {"programId": "P1", "productType": "V1", "transactionSource": SOURCE, "notification": {"a": [1]}},
     )
-    assert body.options() == {
+    assert body.given() == {
+        "account": LOAD["customerAccount"],
         "programId": "P1",
         "productType": "V1",
         "transactionSource": SOURCE,
         "notification": {"a": [1]},
     }
-    assert parse(ActivateGiftCardBody, ACTIVATION).options() == {}
+    assert parse(ActivateGiftCardBody, ACTIVATION).given() == {"cardNumber": NUMBER}
 
 
 def test_a_body_is_shown_without_what_it_holds() -> None:

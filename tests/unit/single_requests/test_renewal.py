@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import LedgerUnavailable, RefusedByAmazon
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.recovery.rules import GENERATIONS_MAX, KEY_REFUSED, NOT_SENT, after_operation, next_step
-from incentives.domain.recovery.rules import Reissue as Plan
 from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status
+from incentives.domain.single_requests.record import Reissue as Plan
 from incentives.domain.single_requests.renewal import is_renewable
 from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from incentives.domain.single_requests.transitions import DEADLINE
@@ -201,7 +202,7 @@ def test_who_repeats_it_while_another_is_refused_again_is_told_so() -> None:
     with pytest.raises(RefusedByAmazon) as told:
         place(w)
 
-    assert (told.value.http_status, told.value.retryable) == (503, True)
+    assert (status_of(told.value), told.value.retryable) == (503, True)
     assert told.value.request_id == generations(w)[-1].request_id
     assert len(w.amazon.sent) == 2
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from incentives.api.problems import status_of
 from incentives.domain.errors import GatewayError, KeyReused, LedgerUnavailable, RefusedByAmazon, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Outcome, Succeeded
@@ -92,7 +93,7 @@ def test_a_repeat_of_what_has_ended_gets_the_same_response_each_time_and_sends_n
     for _ in range(2):
         with pytest.raises(error) as told:
             again(w)
-        assert told.value.http_status == http_status
+        assert status_of(told.value) == http_status
         assert not told.value.retryable
     assert not w.amazon.sent
 
@@ -125,7 +126,7 @@ def test_a_key_used_for_another_order_names_what_differs_and_sends_nothing(
         again(w, **updates)
 
     assert told.value.differing == named
-    assert told.value.http_status == 422
+    assert status_of(told.value) == 422
     assert [field for field, _ in told.value.fields] == list(named)
     assert all(name in told.value.detail for name in named)
     assert not w.amazon.sent
@@ -268,7 +269,7 @@ def test_a_repeat_whose_key_is_refused_also_when_read_anew_names_the_account() -
     with pytest.raises(GatewayError) as told:
         again(w)
 
-    assert (told.value.http_status, told.value.code) == (503, "AccountUnusable")
+    assert (status_of(told.value), told.value.code) == (503, "AccountUnusable")
     assert w.accounts.reread == 1
     assert len(w.amazon.sent) == 2
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from incentives.agcod.dates import parse_date
-from incentives.agcod.envelope import Envelope, error_type
-from incentives.agcod.models import ActivityResponse, ActivityRow, WithGcId, read_model
-from incentives.agcod.responses import balance_of, is_ours
+from incentives.agcod.reading.dates import parse_date
+from incentives.agcod.reading.envelope import Envelope, error_type
+from incentives.agcod.reading.models import ActivityResponse, ActivityRow, WithGcId, read_model
+from incentives.agcod.reading.responses import balance_of, is_ours
 from incentives.domain.accounts.account import Activity
 from incentives.domain.errors import InvalidInput
 
@@ -50,7 +50,7 @@ class ActivityPage:
 def query_of(
     *, start: datetime, end: datetime, index: int, size: int = PAGE_SIZE_MAX, no_ops: bool = False
 ) -> dict[str, Any]:
-    """The members of a request for one page; times are aware.
+    """The fields of a request for one page; times are aware.
 
     Raises:
         InvalidInput: names `from`, `page` or `pageSize`.

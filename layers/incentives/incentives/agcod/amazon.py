@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from incentives.agcod.client import IncentivesClient, SignedCall
-from incentives.agcod.dates import parse_http_date
-from incentives.agcod.evidence import evidence_of
-from incentives.agcod.responses import (
+from incentives.agcod.reading.dates import parse_http_date
+from incentives.agcod.reading.evidence import evidence_of
+from incentives.agcod.reading.responses import (
     UNREADABLE,
     Failure,
     Funds,
@@ -21,7 +21,7 @@ from incentives.agcod.responses import (
     judge_reversal,
     open_response,
 )
-from incentives.agcod.transport import Fault, Response
+from incentives.agcod.transport import Fault, HttpResponse
 from incentives.domain.accounts.account import CardState
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.outcomes import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from incentives.agcod.activity import ActivityPage
-    from incentives.agcod.envelope import Envelope
+    from incentives.agcod.reading.envelope import Envelope
     from incentives.domain.accounts.account import Account
     from incentives.domain.secret_text import Secret
 
@@ -72,7 +72,7 @@ class Amazon:
         """Sign a call, as of now.
 
         Raises:
-            InvalidInput: names the member of the call that is missing or out of its limits.
+            InvalidInput: names the field of the call that is missing or out of its limits.
         """
         return self._client.sign(call, account, now)
 
@@ -143,7 +143,7 @@ class Amazon:
         Args:
             account: whose activity it is.
             request_id: any id; it need not begin with the partner id.
-            query: `activity.query_of`'s members.
+            query: `activity.query_of`'s fields.
             seconds: for all of it.
         """
         # Few functions ever ask for one.
@@ -161,7 +161,7 @@ class Amazon:
             return UNREADABLE
 
 
-def _open(result: Response | Fault, call: Call) -> Envelope | None:
+def _open(result: HttpResponse | Fault, call: Call) -> Envelope | None:
     if isinstance(result, Fault):
         return None
     try:
@@ -170,7 +170,7 @@ def _open(result: Response | Fault, call: Call) -> Envelope | None:
         return None
 
 
-def _outcome(result: Response | Fault, envelope: Envelope | None, call: Call, client: IncentivesClient) -> Outcome:
+def _outcome(result: HttpResponse | Fault, envelope: Envelope | None, call: Call, client: IncentivesClient) -> Outcome:
     if isinstance(result, Fault):
         return _lost(result)
     try:
@@ -179,7 +179,7 @@ def _outcome(result: Response | Fault, envelope: Envelope | None, call: Call, cl
         return UNREADABLE
 
 
-def _reversal(result: Response | Fault, envelope: Envelope | None, call: Call) -> ReversalOutcome:
+def _reversal(result: HttpResponse | Fault, envelope: Envelope | None, call: Call) -> ReversalOutcome:
     if isinstance(result, Fault):
         match result.because:
             case NotExecutedBecause():
@@ -204,5 +204,5 @@ def _lost(fault: Fault) -> Unknown | NotExecuted:
             assert_never(fault.because)
 
 
-def _date(result: Response | Fault) -> datetime | None:
-    return parse_http_date(result.headers.get("date")) if isinstance(result, Response) else None
+def _date(result: HttpResponse | Fault) -> datetime | None:
+    return parse_http_date(result.headers.get("date")) if isinstance(result, HttpResponse) else None

@@ -1,6 +1,6 @@
 """What is sent: a `Call` as the JSON text that Amazon documents for its operation.
 
-Amounts are written from their decimals, digit by digit; a binary float never occurs. Members come in one fixed
+Amounts are written from their decimals, digit by digit; a binary float never occurs. Fields come in one fixed
 order, so that the same call is always the same bytes.
 
 `LoadAmazonBalance` is the exception among the operations: its amount is `amount.value`, a *string*
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LoadUnits = Literal["minor", "major"]
 
-#: The member that carries the request id, by operation, in requests and in responses alike. None: there is none.
+#: The field that carries the request id, by operation, in requests and in responses alike. None: there is none.
 REQUEST_ID_MEMBERS: Final[Mapping[str, str | None]] = MappingProxyType(
     {
         "CreateGiftCard": "creationRequestId",
@@ -60,7 +60,7 @@ def body_of(call: Call, partner_id: str, *, load_units: LoadUnits = "minor") -> 
     """The JSON body of a call (ASCII only: other characters are escaped).
 
     Raises:
-        InvalidInput: names the member that is missing, not of this operation, or out of its limits.
+        InvalidInput: names the field that is missing, not of this operation, or out of its limits.
     """
     if call.name not in REQUEST_ID_MEMBERS:
         raise InvalidInput("operation", f"must be one of {', '.join(REQUEST_ID_MEMBERS)}")

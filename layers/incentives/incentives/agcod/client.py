@@ -17,7 +17,7 @@ from requests_aws4auth import AWS4Auth
 
 from incentives.agcod.bodies import LoadUnits, body_of
 from incentives.agcod.marketplaces import checked_endpoint, marketplace_of
-from incentives.agcod.transport import Clock, Fault, Response, Transport
+from incentives.agcod.transport import Fault, HttpResponse, Transport, TransportClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ class IncentivesClient:
         """
         self._endpoint = endpoint if callable(endpoint) else _always(checked_endpoint(endpoint))
         self.load_units: LoadUnits = load_units
-        self.clock = Clock(wall, monotonic)
+        self.clock = TransportClock(wall, monotonic)
         self._transport = Transport(verify=verify, clock=self.clock)
 
     def read_authorities(self) -> None:
@@ -117,7 +117,7 @@ class IncentivesClient:
             now: aware; the client's own clock when left out. Its fraction of a second is dropped.
 
         Raises:
-            InvalidInput: names the member of the call that is missing or out of its limits.
+            InvalidInput: names the field of the call that is missing or out of its limits.
         """
         sent_at = (now.astimezone(UTC) if now is not None else self.clock.utc()).replace(microsecond=0)
         amz_date = sent_at.strftime("%Y%m%dT%H%M%SZ")
@@ -156,7 +156,7 @@ class IncentivesClient:
             prepared=prepared,
         )
 
-    def send(self, signed: SignedCall, *, seconds: float) -> Response | Fault:
+    def send(self, signed: SignedCall, *, seconds: float) -> HttpResponse | Fault:
         """Send once: no redirect is followed, nothing is repeated. Raises nothing.
 
         Args:

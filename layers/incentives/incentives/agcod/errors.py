@@ -5,7 +5,7 @@ union of errorTypes known from public clients and recorded traffic, and the name
 which respond before the Incentives API does (throttling, signature) or in its place (lost connections). `confirmed` is
 False where the class of a name is only inferred.
 
-What a whole response proves is `incentives.agcod.verdict`: an error alone refuses nothing.
+What a whole response proves is `incentives.agcod.reading.verdict`: an error alone refuses nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from incentives.domain.errors import RefusedFor
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from incentives.domain.outcomes import AmazonError
 
@@ -52,7 +54,7 @@ class ErrorSpec:
         code: F-class, e.g. `F200`; None where Amazon gives none.
         kind: what it says about an operation's attempt.
         reversal: what it says about a reversal's attempt, if it is a refusal.
-        http_status: what our caller gets: 402, 403, 409, 422, 503; 202 while nobody knows or the pace forbids.
+        refused_for: what a refusal is about; None while nobody knows or the pace forbids.
         retryable: whether the same request with the same Idempotency-Key can still succeed.
         advice: a sentence that our caller can act on.
         confirmed: whether the class is documented or was observed.
@@ -62,7 +64,7 @@ class ErrorSpec:
     code: str | None
     kind: Kind
     reversal: ReversalKind
-    http_status: int
+    refused_for: RefusedFor | None
     retryable: bool
     advice: str
     confirmed: bool = True
@@ -85,24 +87,24 @@ def _refused(
     advice: str,
     *,
     code: str = "F200",
-    status: int | None = None,
+    about: RefusedFor | None = None,
     reversal: ReversalKind = _UNRESOLVED,
     confirmed: bool = True,
 ) -> ErrorSpec:
-    http_status = status if status is not None else {"F200": 422, "F300": 403}[code]
-    return ErrorSpec(name, code, Kind.REFUSED, reversal, http_status, False, advice, confirmed)  # noqa: FBT003
+    refused_for = about or {"F200": RefusedFor.REQUEST, "F300": RefusedFor.ACCOUNT}[code]
+    return ErrorSpec(name, code, Kind.REFUSED, reversal, refused_for, False, advice, confirmed)  # noqa: FBT003
 
 
 def _unknown(name: str, code: str | None, kind: Kind, *, confirmed: bool = True) -> ErrorSpec:
-    return ErrorSpec(name, code, kind, _UNRESOLVED, 202, True, _RETRY_ADVICE, confirmed)  # noqa: FBT003
+    return ErrorSpec(name, code, kind, _UNRESOLVED, None, True, _RETRY_ADVICE, confirmed)  # noqa: FBT003
 
 
 def _throttled(name: str) -> ErrorSpec:
-    return ErrorSpec(name, None, Kind.THROTTLED, _UNRESOLVED, 202, True, _THROTTLE_ADVICE)  # noqa: FBT003
+    return ErrorSpec(name, None, Kind.THROTTLED, _UNRESOLVED, None, True, _THROTTLE_ADVICE)  # noqa: FBT003
 
 
 def _credentials(name: str, code: str | None = None) -> ErrorSpec:
-    return ErrorSpec(name, code, Kind.CREDENTIALS, _UNRESOLVED, 503, True, _KEY_ADVICE)  # noqa: FBT003
+    return ErrorSpec(name, code, Kind.CREDENTIALS, _UNRESOLVED, RefusedFor.UNSEEN, True, _KEY_ADVICE)  # noqa: FBT003
 
 
 _NONE: Final = ReversalKind.NO_SUCH_REQUEST
@@ -121,7 +123,7 @@ _REFUSALS: Final = (
     _refused(
         "CancelRequestArrivedAfterTimeLimit",
         "A card can be cancelled only within 15 minutes of its creation.",
-        status=409,
+        about=RefusedFor.STATE,
         reversal=ReversalKind.TOO_LATE,
     ),
     _refused(
@@ -197,7 +199,7 @@ _REFUSALS: Final = (
         "InsufficientFunds",
         "Top up the account at Amazon, then send the order under a new key.",
         code="F300",
-        status=402,
+        about=RefusedFor.FUNDS,
     ),
     _refused("IssuanceCapExceeded", "The account's issuance cap is reached; ask the account manager.", code="F300"),
     _refused(
@@ -312,7 +314,7 @@ def describe(error: AmazonError) -> ErrorSpec:
     """What an error means by its name, or else by its F-code.
 
     Returns:
-        Never a error spec of kind BY_CODE. An error that says nothing is UNREADABLE.
+        Never an error spec of kind BY_CODE. An error that says nothing is UNREADABLE.
     """
     by_type = TABLE.get(error.type or "")
     if by_type is not None and by_type.kind is not Kind.BY_CODE:
@@ -328,32 +330,28 @@ def error_spec_of_code(code: str | None) -> ErrorSpec | None:
     return BY_CODE[code[:2]] if code is not None and _F_CODE.fullmatch(code) else None
 
 
-def as_markdown() -> str:
-    """The table as Markdown, for the documentation."""
+def as_markdown(status_of: Callable[[RefusedFor | None], int]) -> str:
+    """The table as Markdown, for the documentation.
+
+    Args:
+        status_of: the HTTP status that our caller gets.
+    """
+
+    def row(error_spec: ErrorSpec) -> str:
+        code = (error_spec.code or "-") + ("" if error_spec.confirmed else " ?")
+        status, retryable = str(status_of(error_spec.refused_for)), "yes" if error_spec.retryable else "no"
+        cells = (error_spec.type, code, error_spec.kind, error_spec.reversal, status, retryable, error_spec.advice)
+        return f"| {' | '.join(cells)} |\n"
+
     head = (
         "| errorType | Class | An attempt is | A reversal is | Status | Retryable | What to do |\n"
         "|---|---|---|---|---|---|---|\n"
     )
-    known = "".join(map(_row, sorted(TABLE.values(), key=lambda error_spec: error_spec.type)))
-    fallbacks = "".join(map(_row, (*BY_CODE.values(), NOT_READ, _UNREADABLE)))
+    known = "".join(map(row, sorted(TABLE.values(), key=lambda error_spec: error_spec.type)))
+    fallbacks = "".join(map(row, (*BY_CODE.values(), NOT_READ, _UNREADABLE)))
     return (
         f"{head}{known}\nA class marked `?` is inferred, not documented.\n\n"
         "An unknown errorType falls back by its F-code. `(not read)` is Amazon's word that it could not read our\n"
         "JSON: HTTP 400 with nothing but `Message`, which is null or names a JSON type that was not expected.\n\n"
         f"{head}{fallbacks}"
     )
-
-
-def _row(error_spec: ErrorSpec) -> str:
-    code = (error_spec.code or "-") + ("" if error_spec.confirmed else " ?")
-    retryable = "yes" if error_spec.retryable else "no"
-    cells = (
-        error_spec.type,
-        code,
-        error_spec.kind,
-        error_spec.reversal,
-        str(error_spec.http_status),
-        retryable,
-        error_spec.advice,
-    )
-    return f"| {' | '.join(cells)} |\n"

@@ -1,6 +1,6 @@
 """One HTTP exchange with a total deadline, that always knows whether anything may have left this machine.
 
-Two queries decide about money, and neither is answered by an exception's class or text:
+Two questions decide about money, and an exception's class or text answers neither:
 
 *Did the request leave?* Our connection classes pass a gate (`Passage.enter`) right before the first byte of the
 request is handed to a connected, TLS-shaken socket. Whatever fails before the gate had no effect at Amazon; whatever
@@ -8,12 +8,12 @@ fails after it may have had one.
 
 *Is the time over?* A read time-out is per read: a server that sends a byte a second never runs into it. So the
 exchange runs on a thread of its own while the caller waits for exactly its deadline, then shuts the gate (a name
-resolution that answers minutes later finds it closed and sends nothing) and the socket.
+resolution that ends minutes later finds it closed and sends nothing) and the socket.
 
         caller                     exchange
         ------                     --------
         start  ------------------> resolve, connect, TLS
-        wait                       gate.enter()   <- from here on the response "it did not happen" is gone
+        wait                       gate.enter()   <- from here on "it did not happen" cannot be said
         wait                       send, read
         deadline: gate.end() ----> socket shut; entered? Unknown : NotExecuted
 
@@ -57,7 +57,7 @@ _CONNECTIONS_KEPT: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class TransportClock:
     """Time as the transport needs it: when a process is thawed the wall has moved; the other may have stood still."""
 
     wall: Callable[[], datetime]
@@ -69,8 +69,8 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """An HTTP answer. The body is never part of a text conversion: it may hold a claim code.
+class HttpResponse:
+    """An HTTP response. The body is never part of a text conversion: it may hold a claim code.
 
     Attributes:
         headers: names in lower case.
@@ -103,7 +103,7 @@ class _OverError(Exception):
 class Passage:
     """The gate of one exchange, shared by the caller's thread and the exchange's."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: TransportClock) -> None:
         self.clock = clock
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -232,7 +232,7 @@ class _Rested:
         super()._put_conn(conn)  # type: ignore[misc]
 
 
-def _has_rested_too_long(since: tuple[float, float], clock: Clock) -> bool:
+def _has_rested_too_long(since: tuple[float, float], clock: TransportClock) -> bool:
     wall, monotonic = clock.utc().timestamp() - since[0], clock.monotonic() - since[1]
     # A wall clock that went backwards says nothing about the rest: a new connection is the cheap side of the doubt.
     return not (0 <= wall < IDLE_SECONDS_MAX and 0 <= monotonic < IDLE_SECONDS_MAX)
@@ -302,7 +302,7 @@ def make_tls_context(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - th
 class Transport:
     """Sends prepared requests; keeps connections for the next one."""
 
-    def __init__(self, *, verify: bool | str, clock: Clock) -> None:
+    def __init__(self, *, verify: bool | str, clock: TransportClock) -> None:
         self._clock = clock
         self._adapter = _Adapter(verify=verify)
 
@@ -314,7 +314,7 @@ class Transport:
         """Close every kept connection."""
         self._adapter.close()
 
-    def exchange(self, request: requests.PreparedRequest, *, seconds: float) -> Response | Fault:
+    def exchange(self, request: requests.PreparedRequest, *, seconds: float) -> HttpResponse | Fault:
         """Send once and read the whole response, within `seconds` in total. Raises nothing.
 
         Returns:
@@ -323,7 +323,7 @@ class Transport:
         if seconds <= 0:
             return Fault(NotExecutedBecause.NOT_SENT, "Deadline")
         passage = Passage(self._clock)
-        results: list[Response | Fault] = []
+        results: list[HttpResponse | Fault] = []
         done = threading.Event()
 
         def run() -> None:
@@ -345,7 +345,7 @@ class Transport:
         entered = passage.end()
         return Fault(UnknownBecause.TIMED_OUT if entered else NotExecutedBecause.NOT_SENT, "Deadline")
 
-    def _exchange(self, request: requests.PreparedRequest, seconds: float) -> Response:
+    def _exchange(self, request: requests.PreparedRequest, seconds: float) -> HttpResponse:
         timeout = (min(CONNECT_SECONDS_MAX, seconds), min(READ_SECONDS_MAX, seconds))
         response = self._adapter.send(request, stream=True, timeout=timeout)
         raw = response.raw
@@ -354,15 +354,15 @@ class Transport:
             body = raw.read(BODY_BYTES_MAX + 1, decode_content=True)
         except urllib3.exceptions.DecodeError:
             response.close()
-            return Response(response.status_code, headers, b"", complete=False)
+            return HttpResponse(response.status_code, headers, b"", complete=False)
         except BaseException:
             response.close()
             raise
         if len(body) > BODY_BYTES_MAX:
             response.close()
-            return Response(response.status_code, headers, body[:BODY_BYTES_MAX], complete=False)
+            return HttpResponse(response.status_code, headers, body[:BODY_BYTES_MAX], complete=False)
         raw.release_conn()
-        return Response(response.status_code, headers, body)
+        return HttpResponse(response.status_code, headers, body)
 
 
 def _fault(error: Exception, *, entered: bool) -> Fault:

@@ -1,1 +1,1 @@
-"""What callers see: HTTP requests read, answers written."""
+"""What callers see: HTTP requests read, responses written."""

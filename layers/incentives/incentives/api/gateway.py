@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
-from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
+from incentives.api.problems import MEDIA_TYPE, Unexpected, problem, status_of
 from incentives.domain.errors import BodyTooLarge, GatewayError, InvalidInput, NotFound
 
 #: No request of this API is near this; a larger one is a mistake or an attack.
@@ -36,6 +36,7 @@ class ApiCall:
         body: undecoded.
         caller: ARN of who signed the call.
         base_path: what precedes the route in a URL path, e.g. `/prod`.
+        route: as API Gateway names it, e.g. `/orders/{orderId}/start`.
     """
 
     headers: Mapping[str, str]
@@ -44,12 +45,13 @@ class ApiCall:
     body: bytes = field(repr=False)
     caller: str | None
     base_path: str
+    route: str = ""
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object; numbers with a point become `Decimal`.
 
         Raises:
-            InvalidInput: it is empty, no JSON, no object, too deep, or names a member twice.
+            InvalidInput: it is empty, no JSON, no object, too deep, or names a field twice.
         """
         if _is_deep(self.body):
             raise InvalidInput("body", f"must be nested at most {DEPTH_MAX} levels deep")
@@ -71,7 +73,7 @@ class ApiCall:
         return document
 
     def refuse_body(self) -> None:
-        """Raise `InvalidInput` if a route that takes no members was sent any."""
+        """Raise `InvalidInput` if a route that takes no fields was sent any."""
         if self.body.strip():
             for name in self.json_object():
                 raise InvalidInput(name, "is not known here: this route takes no members")
@@ -108,7 +110,7 @@ def serve(event: Mapping[str, Any], respond: Callable[[ApiCall], ApiResponse], l
     except GatewayError as error:
         # An id that nobody knows is the caller's own text: maybe a claim code or a card number, pasted by mistake.
         known = None if isinstance(error, NotFound) else error.request_id
-        log("answered", httpStatus=error.http_status, code=error.code, requestId=known, field=_fields(error))
+        log("answered", httpStatus=status_of(error), code=error.code, requestId=known, field=_fields(error))
         return encode(_problem_response(error))
     except Exception as error:  # noqa: BLE001 - the outer boundary: nothing of the error but its class may leave
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -142,11 +144,12 @@ def decode(event: Mapping[str, Any]) -> ApiCall:
         body=_body(event),
         caller=identity.get("userArn") or identity.get("caller"),
         base_path=_base_path(context, path),
+        route=str(event.get("resource") or ""),
     )
 
 
 def encode(response: ApiResponse) -> dict[str, Any]:
-    """Write a REST API proxy answer. No response of this API may be kept by a cache."""
+    """Write a REST API proxy response. No response of this API may be kept by a cache."""
     media_type = MEDIA_TYPE if response.status >= _FIRST_ERROR_STATUS else "application/json"
     return {
         "statusCode": response.status,
@@ -162,7 +165,7 @@ _FIRST_ERROR_STATUS: Final = 400
 
 def _problem_response(error: GatewayError) -> ApiResponse:
     seconds = error.retry_after_seconds
-    return ApiResponse(error.http_status, problem(error), {"Retry-After": str(seconds)} if seconds else {})
+    return ApiResponse(status_of(error), problem(error), {"Retry-After": str(seconds)} if seconds else {})
 
 
 def _fields(error: GatewayError) -> str | None:

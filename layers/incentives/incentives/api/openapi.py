@@ -33,6 +33,7 @@ from incentives.domain.errors import (
     KeyReused,
     NotFound,
     RefusedByAmazon,
+    RefusedFor,
     StateConflict,
 )
 from incentives.domain.single_requests.record import Status
@@ -53,30 +54,30 @@ digit by digit. Amounts have no more decimals than their currency, zeros include
 **Times** are RFC 3339 in UTC, in whole seconds, such as `2026-03-01T12:00:00Z`. Days are days in UTC.
 
 **Idempotency.** What moves money needs a header `Idempotency-Key` that names the order. Whatever is retried, duplicated
-or raced, one key never pays twice. A repeat of a success answers 200 with `Idempotent-Replayed: true`; a repeat of what
+or raced, one key never pays twice. A repeat of a success returns 200 with `Idempotent-Replayed: true`; a repeat of what
 Amazon refused gets the refusal again. After **503** nothing was charged: the same key works once the cause is mended.
 
 **202** means that the outcome is not known yet: it is neither a success nor a failure. Ask at `Location` after
 `Retry-After` seconds. Never order again under another key because of a 202.
 
-**Errors** are RFC 9457 problems. Where a member of the request is to blame, `errors` names it. Unknown members and
+**Errors** are RFC 9457 problems. Where a field of the request is to blame, `errors` names it. Unknown fields and
 parameters are refused by name. A request body has at most {BODY_BYTES_MAX} bytes.
 
-**Not waiting.** With `Prefer: respond-async` (RFC 7240) what moves money is written down and answered 202 at once, then
+**Not waiting.** With `Prefer: respond-async` (RFC 7240) what moves money is written down and told as 202 at once, then
 carried out in its turn. Without it the same happens when the account's pace does not allow the call within two seconds.
 
-**Claim codes** are in the answers of two routes only, and are kept nowhere. No answer may be cached.
+**Claim codes** are in the responses of two routes only, and are kept nowhere. No response may be cached.
 
 **Signing.** Requests are signed with AWS Signature Version 4 for the service `execute-api`.
 
-Members may be added to answers: a client ignores those that it does not know.
+Fields may be added to responses: a client ignores those that it does not know.
 """.strip()
 
-#: What API Gateway answers by itself, on every route (the template's gateway responses), and some of it the code too.
+#: What API Gateway returns by itself, on every route (the template's gateway responses), and some of it the code too.
 GATEWAY_STATUSES: Final = (400, 401, 403, 404, 413, 415, 429, 500, 502, 504)
 
 PROBLEMS: Final[Mapping[int, str]] = {
-    400: "A member, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
+    400: "A field, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
     401: "The request carries no valid authorization.",
     402: "Amazon refused: the account's funds do not suffice.",
     403: "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
@@ -84,12 +85,12 @@ PROBLEMS: Final[Mapping[int, str]] = {
     409: "The state of the request or bulk order does not allow this; `requestStatus` or `orderStatus` names it.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "Amazon refused the request; or the key belongs to another one, whose differing members are named.",
+    422: "Amazon refused the request; or the key belongs to another one, whose differing fields are named.",
     429: "Too many calls; nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known. Repeat the request with the same key.",
     503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
-    "question was not asked, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
+    "query was not sent, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
     "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, with "
     "the same Idempotency-Key, works once the cause is mended.",
     504: "The outcome is not known. Repeat the request with the same key.",
@@ -102,7 +103,7 @@ _ERRORS: Final = (
     RefusedByAmazon(
         "Top up the account at Amazon, then send the order under a new key.",
         request_id=REQUEST_ID,
-        http_status=402,
+        refused_for=RefusedFor.FUNDS,
         retryable=False,
         error_code="F300",
         error_type="InsufficientFunds",
@@ -156,12 +157,12 @@ _TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Re
 
 _HEADERS: Final[Json] = {
     "CacheControl": {
-        "description": "No answer may be kept by a cache.",
+        "description": "No response may be kept by a cache.",
         "required": True,
         "schema": {"const": "no-store"},
     },
     "IdempotentReplayed": {
-        "description": "The answer is that of an earlier request; absent otherwise.",
+        "description": "The response is that of an earlier request; absent otherwise.",
         "schema": {"const": "true"},
     },
     "Location": {
@@ -205,7 +206,7 @@ _PARAMETERS: Final[Json] = {
         "name": "orderId",
         "in": "path",
         "required": True,
-        "description": "As the answer named it that made the order.",
+        "description": "As the response named it that made the order.",
         "schema": {"type": "string", "pattern": ORDER_ID_PATTERN},
         "example": ORDER_ID,
     },
@@ -213,7 +214,7 @@ _PARAMETERS: Final[Json] = {
         "name": "Prefer",
         "in": "header",
         "required": False,
-        "description": "With `respond-async` the answer does not wait for Amazon; other preferences are ignored.",
+        "description": "With `respond-async` the response does not wait for Amazon; other preferences are ignored.",
         "schema": {"type": "string"},
         "example": "respond-async",
     },
@@ -221,7 +222,7 @@ _PARAMETERS: Final[Json] = {
         "name": "requestId",
         "in": "path",
         "required": True,
-        "description": "As an answer named it; of a request that was issued again, any of its ids.",
+        "description": "As a response named it; of a request that was issued again, any of its ids.",
         "schema": {"type": "string", "pattern": f"^[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}$"},
         "example": REQUEST_ID,
     },

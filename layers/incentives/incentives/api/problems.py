@@ -1,20 +1,75 @@
-"""Errors as RFC 9457 `application/problem+json`."""
+"""Errors as RFC 9457 `application/problem+json`, and the HTTP status of each."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from incentives.domain.errors import GatewayError, OrderConflict, RefusedByAmazon, StateConflict
+from incentives.domain import errors
+from incentives.domain.errors import GatewayError, OrderConflict, RefusedByAmazon, RefusedFor, StateConflict
 
 MEDIA_TYPE = "application/problem+json"
 
 
+class Unexpected(GatewayError):  # noqa: N818 - named like its siblings
+    """Something that this gateway did not foresee. What it was is in the log, by class only."""
+
+    code = "Unexpected"
+    title = "The gateway failed"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Something unforeseen happened. Repeat the request with the same Idempotency-Key: it will not be issued "
+            "twice."
+        )
+
+
+#: By class; one that is not named has its base's.
+STATUSES: Final[Mapping[type[Exception], int]] = MappingProxyType(
+    {
+        GatewayError: 500,
+        errors.InvalidInput: 400,
+        errors.BodyTooLarge: 413,
+        errors.NotFound: 404,
+        errors.OrderNotFound: 404,
+        errors.KeyReused: 422,
+        errors.StateConflict: 409,
+        errors.OrderConflict: 409,
+        errors.AccountUnusable: 503,
+        errors.LedgerUnavailable: 503,
+        errors.AmazonUnavailable: 503,
+        errors.VaultUnavailable: 503,
+        errors.OrderUnavailable: 503,
+    }
+)
+
+#: Of Amazon's refusals.
+REFUSED_STATUSES: Final[Mapping[RefusedFor, int]] = MappingProxyType(
+    {
+        RefusedFor.REQUEST: 422,
+        RefusedFor.STATE: 409,
+        RefusedFor.FUNDS: 402,
+        RefusedFor.ACCOUNT: 403,
+        RefusedFor.UNSEEN: 503,
+    }
+)
+
+
+def status_of(error: GatewayError) -> int:
+    """The HTTP status of an error."""
+    if isinstance(error, RefusedByAmazon):
+        return REFUSED_STATUSES[error.refused_for]
+    return next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
+
+
 def problem(error: GatewayError) -> dict[str, Any]:
-    """The body of an error: always the same members, null where they do not apply."""
+    """The body of an error: always the same fields, null where they do not apply."""
     body: dict[str, Any] = {
         "type": f"urn:incentives-gateway:problem:{error.code}",
         "title": error.title,
-        "status": error.http_status,
+        "status": status_of(error),
         "detail": error.detail,
         "requestId": error.request_id,
         "errorCode": error.error_code if isinstance(error, RefusedByAmazon) else None,
@@ -28,18 +83,3 @@ def problem(error: GatewayError) -> dict[str, Any]:
     if isinstance(error, OrderConflict):
         body["orderStatus"] = error.order_status
     return body
-
-
-class Unexpected(GatewayError):  # noqa: N818 - named like its siblings
-    """Something that this gateway did not foresee. What it was is in the log, by class only."""
-
-    code = "Unexpected"
-    title = "The gateway failed"
-    http_status = 500
-    retryable = True
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Something unforeseen happened. Repeat the request with the same Idempotency-Key: it will not be issued "
-            "twice."
-        )

@@ -1,7 +1,7 @@
-"""Every route of the HTTP API as data: what it takes, what it answers. For its documentation; no function imports this.
+"""Every route of the HTTP API as data: what it takes, what it returns. For its documentation; no function imports this.
 
 A route added to the template is added here, with the models of its body and responses in `models`; tests say what is
-missing. Every route also answers what API Gateway answers by itself, see `openapi`.
+missing. Every route also returns what API Gateway answers by itself, see `openapi`.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Route:
         function: the folder of its function, from which the operationId is made.
         summary: one line.
         description: what a caller has to know.
-        body: what it takes; None for no members at all.
+        body: what it takes; None for no fields at all.
         operation: its name, where its function has several routes; None: the function's.
         body_required: whether a body has to be sent where there is one.
         keyed: whether it needs an Idempotency-Key.
-        preferring: whether it heeds `Prefer: respond-async`.
+        preferring: whether it honours `Prefer: respond-async`.
         responses: its successes, by status.
-        problems: statuses that its code answers beyond those of every route.
+        problems: statuses that its code returns beyond those of every route.
         query: its parameters, as OpenAPI writes them.
     """
 
@@ -153,11 +153,11 @@ def _read(function: str, path: str, what: str, known: type[BaseModel], tag: str)
 
 _REPEATABLE: Final = (
     "Safe to repeat: the same Idempotency-Key with the same body never does it twice, whatever happened to the first "
-    "call; with another body it is refused, the differing members named. A key never expires. After a 503 nothing was "
+    "call; with another body it is refused, the differing fields named. A key never expires. After a 503 nothing was "
     "charged: repeat it with the same key once the cause is mended."
 )
 _OPEN: Final = (
-    "Not known yet, neither done nor failed. Either Amazon has not answered clearly, and it is being settled. Or the "
+    "Not known yet, neither done nor failed. Either Amazon has not responded clearly, and it is being settled. Or the "
     "account's pace does not allow the call yet, or the caller preferred not to wait: `dueAt` says about when its turn "
     "is, and it is carried out without the caller doing more. Ask at Location after Retry-After, or repeat the request "
     "with the same key."
@@ -224,7 +224,7 @@ ROUTES: Final = (
         "Gift cards",
         (
             "Cancel a gift card",
-            "Amazon cancels a card within 15 minutes of its creation; later it answers 409 and names the deadline.",
+            "Amazon cancels a card within 15 minutes of its creation; later it returns 409 and names the deadline.",
         ),
         single_requests.GiftCard,
     ),
@@ -234,7 +234,7 @@ ROUTES: Final = (
         "Activations",
         (
             "Activate a physical card",
-            "Activates one printed card. Its number is kept sealed and is shown by its last four digits only.",
+            "Activates one printed card. Its number is kept encrypted and is shown by its last four digits only.",
         ),
         body=single_requests.ActivateGiftCardBody,
         new=single_requests.Activation,
@@ -264,7 +264,7 @@ ROUTES: Final = (
         "Balance loads",
         (
             "Load a customer's Amazon balance",
-            "Adds an amount to the balance of an Amazon customer, whose id is kept sealed.",
+            "Adds an amount to the balance of an Amazon customer, whose id is kept encrypted.",
         ),
         body=single_requests.LoadAmazonBalanceBody,
         new=single_requests.BalanceLoad,
@@ -326,7 +326,7 @@ ROUTES: Final = (
     _control(
         "resume",
         "Resume a bulk order",
-        "Goes on where it was paused. No card is issued twice. From 89 days after the order was made it answers 409, "
+        "Goes on where it was paused. No card is issued twice. From 89 days after the order was made it returns 409, "
         "and an order whose account now has another partner id is paused again: then stop it, and order in another "
         "file the rows that its result shows neither as issued nor as escalated.",
         statuses=(202,),
@@ -390,7 +390,7 @@ ROUTES: Final = (
         path="/funds",
         tag="Accounts",
         summary="Read an account's balance",
-        description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not answer, the "
+        description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not respond, the "
         "balance told is up to an hour old; `asOf` says of when it is.",
         query=(_ACCOUNT,),
         responses={200: Success(description="The balance.", model=accounts.Funds)},
@@ -402,7 +402,7 @@ ROUTES: Final = (
         path="/activity",
         tag="Accounts",
         summary="Read a page of an account's activity",
-        description="Asks Amazon for a page of its own book, which it shows about once a minute.",
+        description="Asks Amazon for a page of its own activity, which it shows about once a minute.",
         query=(
             _ACCOUNT,
             _parameter("from", "First day, UTC.", _DAY, required=True),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from incentives.aws.clients import AWS_ERRORS, error_code
+from incentives.domain.events import NotPublished
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -15,26 +16,11 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "incentives-gateway"
 
-#: EventBridge's limit of one PutEvents call.
-ENTRIES_MAX: Final = 10
-
-
-class NotPublished(Exception):  # noqa: N818 - says what happened
-    """Some events of a call did not reach the bus.
-
-    Attributes:
-        event_ids: of those that did not.
-    """
-
-    def __init__(self, event_ids: Sequence[str], why: str) -> None:
-        super().__init__(why)
-        self.event_ids = tuple(event_ids)
-
 
 class EventBridgeBus:
     """`Bus` on one EventBridge event bus."""
 
-    def __init__(self, client: EventBridgeClient, bus: str) -> None:
+    def __init__(self, client: Callable[[], EventBridgeClient], bus: str) -> None:
         self._client = client
         self._bus = bus
 
@@ -45,7 +31,7 @@ class EventBridgeBus:
             NotPublished: names the events that did not get there: a call can half succeed.
         """
         try:
-            response = self._client.put_events(
+            response = self._client().put_events(
                 Entries=[
                     {
                         "Source": SOURCE,

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from incentives.aws.single_requests.record_items import decode_record
+from incentives.domain.single_requests.writes import Write
 
 if TYPE_CHECKING:
     from incentives.domain.single_requests.record import Record
 
 
-def read_stream_record(stream_record: Mapping[str, Any]) -> tuple[Record | None, Record] | None:
-    """A record before and after one write; None for items that are no requests, and for deletions."""
-    images = stream_record.get("dynamodb") or {}
-    new = images.get("NewImage")
-    if not new or "status" not in new:
-        return None
-    old = images.get("OldImage")
-    return (decode_record(old) if old and "status" in old else None), decode_record(new)
+def read_stream(event: Mapping[str, Any]) -> Iterator[Write]:
+    """The writes that Lambda hands over."""
+    for stream_record in event.get("Records") or []:
+        images = stream_record.get("dynamodb") or {}
+        number = str(images.get("SequenceNumber", ""))
+        try:
+            after = _record(images.get("NewImage"))
+            before = _record(images.get("OldImage")) if after else None
+        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
+            yield Write(number=number, unreadable=type(error).__name__)
+        else:
+            yield Write(number=number, before=before, after=after)
+
+
+def _record(item: Mapping[str, Any] | None) -> Record | None:
+    return decode_record(item) if item and "status" in item else None

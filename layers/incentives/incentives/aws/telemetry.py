@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 #: Every fact that may be logged.
 FACTS: Final = frozenset(
@@ -40,6 +43,18 @@ class PowertoolsTelemetry:
         self._metrics = Metrics(service=service, namespace=namespace)
         #: Of what has been counted and not been written yet.
         self._dimensions: Mapping[str, str] = {}
+        self._is_cold = True
+
+    def begin(self, context: LambdaContext, api_request_id: str | None) -> None:
+        """Name the invocation in the lines to come. Powertools' decorator would not mask what a caller may choose."""
+        named = {
+            "function_name": context.function_name,
+            "function_request_id": context.aws_request_id,
+            "correlation_id": api_request_id,
+            "cold_start": self._is_cold,
+        }
+        self._logger.append_keys(**{name: None if value is None else mask(value) for name, value in named.items()})
+        self._is_cold = False
 
     def log(self, event: str, **facts: object) -> None:
         """Write one log line; unknown facts and empty ones are left out."""
@@ -48,13 +63,14 @@ class PowertoolsTelemetry:
 
     def count(self, metric: str, value: float = 1.0, *, unit: str = "Count", **dimensions: str) -> None:
         """Add to a metric. Dimensions are few and fixed: each combination costs money every month."""
+        counted = MetricUnit(unit)
         if dimensions != self._dimensions:
             # A dimension belongs to all metrics of its EMF line: one line per combination, and none of what waits.
             self.flush()
             self._dimensions = dimensions
             for name, text in dimensions.items():
                 self._metrics.add_dimension(name=name, value=text)
-        self._metrics.add_metric(name=metric, unit=MetricUnit(unit), value=value)
+        self._metrics.add_metric(name=metric, unit=counted, value=value)
 
     def flush(self) -> None:
         """Write what has been counted and not been written yet."""

@@ -33,7 +33,7 @@ class KmsVault:
 
     @AwsErrors(lambda code: VaultUnavailable(f"the request could not be sealed ({code})"))
     def encrypt(self, key_hash: str, members: Mapping[str, Any]) -> str:
-        """Encrypt members of an order that must not be readable at rest.
+        """Encrypt fields of a request that must not be readable at rest.
 
         Raises:
             VaultUnavailable: KMS did not do it; nothing was sent or written.

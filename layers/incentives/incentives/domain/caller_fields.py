@@ -46,7 +46,7 @@ class CallerField:
         passed_on: to the request that follows a reversed one.
         is_shown: in responses, search results and events, as a text.
         column: its name in the files of bulk orders and in their results; None: they have none.
-        length_max: characters of a text.
+        length_max: characters of a text that has no pattern.
         pattern: of a text, from its first to its last character; None: any text that `why_no_text` lets pass.
         form: what the pattern asks for, in words.
         subject: what of an encrypted value may be shown.
@@ -68,7 +68,7 @@ class CallerField:
     @property
     def is_text(self) -> bool:
         """Whether it is a text; else it is an object whose fields are agreed with Amazon."""
-        return self.length_max is not None
+        return self.length_max is not None or self.pattern is not None
 
     def beyond_limits(self, value: str) -> str | None:
         """Which of Amazon's limits a text breaks, as the end of a sentence; None if none."""
@@ -94,16 +94,22 @@ FIELDS: Final = {
             length_max=100,  # Unicode characters, as Amazon limits it
         ),
         CallerField(
+            name="costCenter",
+            sent_with=frozenset(),
+            is_shown=True,
+            column="cost_center",
+            pattern="[A-Za-z0-9-]{1,32}",
+            form="1 to 32 letters, digits and hyphens",
+        ),
+        CallerField(
             name="programId",
             sent_with=_ISSUING,
-            length_max=100,
             pattern="[A-Za-z0-9]{1,100}",
             form="1 to 100 letters or digits",
         ),
         CallerField(
             name="productType",
             sent_with=_ISSUING,
-            length_max=50,
             pattern="[A-Za-z0-9]{1,50}",
             form="1 to 50 letters or digits",
         ),
@@ -114,7 +120,6 @@ FIELDS: Final = {
             sent_with=frozenset({"ActivateGiftCard", "DeactivateGiftCard"}),
             taken_with=frozenset({"ActivateGiftCard"}),
             is_encrypted=True,
-            length_max=19,
             pattern="[0-9]{19}",  # 16 digits and a checksum of three, whose making is not published
             form="19 digits",
             subject=masked,

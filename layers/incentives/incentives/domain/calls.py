@@ -26,7 +26,7 @@ class Call:
         value: amount and currency; None where the operation takes none.
         gc_id: optional for CancelGiftCard.
         card_number: 19 digits, for physical cards only.
-        options: optional members as Amazon names them: externalReference, programId, productType,
+        options: optional fields as Amazon names them: externalReference, programId, productType,
             transactionSource, notification, and the `account` of a balance load.
     """
 
@@ -48,7 +48,7 @@ class Evidence:
         string_to_sign: SigV4's string to sign (a hash of the request; no secret).
         http_status: None when no response came.
         amazon_request_id: Amazon's `x-amzn-RequestId`.
-        response: the readable members of the response that are known to be harmless.
+        response: the readable fields of the response that are known to be harmless.
         fault: what happened when no response came, e.g. `ReadTimeout`.
     """
 

@@ -1,26 +1,26 @@
 """What goes wrong, as one tree.
 
-    GatewayError                  everything that a caller or an operator gets to read
-    +-- InvalidInput         400  a field of the caller's request is wrong; nothing was sent, nothing written
-    |   +-- BodyTooLarge     413  the body is over its limit
-    +-- NotFound             404  the ledger has no such request
-    +-- OrderNotFound        404  there is no such bulk order
-    +-- KeyReused            422  the Idempotency-Key belongs to another request
-    +-- StateConflict        409  the request's state does not allow it
-    |   +-- CancelWindowOver 409  Amazon's 15 minutes are surely over
-    +-- OrderConflict        409  the bulk order's state does not allow it
-    +-- RefusedByAmazon      4xx  Amazon said no, for good; a stored result
-    |                        503  Amazon never looked at it, and a repeat orders again
-    +-- AccountUnusable      503  the account has no usable key
-    +-- LedgerUnavailable    503  the ledger could not be read or written
-    +-- AmazonUnavailable    503  a query that moves no money was not answered: not reached, no response, or a fault
-    |   +-- RateInUse        503  it was not asked: all of the request rate is in use
-    |   +-- AmazonThrottled  503  Amazon is asked too often
-    |   +-- AmazonUnreadable 503  Amazon's response is none to what was asked
-    +-- VaultUnavailable     503  a card number could not be encrypted or decrypted
-    +-- OrderUnavailable     503  a bulk order, its file or its workflow could not be reached
+    GatewayError                everything that a caller or an operator gets to read
+    +-- InvalidInput            a field of the caller's request is wrong; nothing was sent, nothing written
+    |   +-- BodyTooLarge        the body is over its limit
+    +-- NotFound                the ledger has no such request
+    +-- OrderNotFound           there is no such bulk order
+    +-- KeyReused               the Idempotency-Key belongs to another request
+    +-- StateConflict           the request's state does not allow it
+    |   +-- CancelWindowOver    Amazon's 15 minutes are surely over
+    +-- OrderConflict           the bulk order's state does not allow it
+    +-- RefusedByAmazon         Amazon said no, for good; a stored result; or never looked at it (`RefusedFor`)
+    +-- AccountUnusable         the account has no usable key
+    +-- LedgerUnavailable       the ledger could not be read or written
+    +-- AmazonUnavailable       a query that moves no money was not answered: not reached, no response, or a fault
+    |   +-- RateInUse           it was not asked: all of the request rate is in use
+    |   +-- AmazonThrottled     Amazon is asked too often
+    |   +-- AmazonUnreadable    Amazon's response is none to what was asked
+    +-- VaultUnavailable        a card number could not be encrypted or decrypted
+    +-- OrderUnavailable        a bulk order, its file or its workflow could not be reached
 
-Each carries `http_status`, a stable `code` for programs, and `retryable`: whether trying again later can succeed.
+Each carries a stable `code` for programs, and `retryable`: whether trying again later can succeed. Which HTTP
+status a caller gets is `incentives.api.problems`' to say.
 """
 
 # ruff: noqa: N818 - these names are sentences of the domain; their base class says that they are errors
@@ -28,6 +28,7 @@ Each carries `http_status`, a stable `code` for programs, and `retryable`: wheth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -37,7 +38,6 @@ class GatewayError(Exception):
     Attributes:
         code: stable name for programs, e.g. `InvalidInput`.
         title: the same in words, without particulars.
-        http_status: the status a caller gets.
         retryable: whether trying again later can succeed.
         detail: what happened to this request, in a sentence that a caller can act on.
         request_id: the request that it is about, if there is one.
@@ -46,7 +46,6 @@ class GatewayError(Exception):
 
     code: ClassVar[str] = "GatewayError"
     title: ClassVar[str] = "The gateway failed"
-    http_status: int = 500
     retryable: bool = False
 
     def __init__(self, detail: str, *, request_id: str | None = None, retry_after_seconds: int | None = None) -> None:
@@ -66,7 +65,6 @@ class InvalidInput(GatewayError):
 
     code = "InvalidInput"
     title = "The request is malformed"
-    http_status = 400
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field} {message}")
@@ -84,7 +82,6 @@ class BodyTooLarge(InvalidInput):
 
     code = "BodyTooLarge"
     title = "The request body is too large"
-    http_status = 413
 
 
 class NotFound(GatewayError):
@@ -92,7 +89,6 @@ class NotFound(GatewayError):
 
     code = "NotFound"
     title = "There is no such request"
-    http_status = 404
 
     def __init__(self, request_id: str) -> None:
         super().__init__("requestId is not known to this gateway", request_id=request_id)
@@ -108,7 +104,6 @@ class KeyReused(GatewayError):
 
     code = "KeyReused"
     title = "The Idempotency-Key belongs to another request"
-    http_status = 422
 
     def __init__(self, differing: Sequence[str], *, request_id: str) -> None:
         names = ", ".join(differing)
@@ -132,7 +127,6 @@ class StateConflict(GatewayError):
 
     code = "StateConflict"
     title = "The request's state does not allow this"
-    http_status = 409
 
     def __init__(self, detail: str, *, request_id: str, status: str, retryable: bool = False) -> None:
         super().__init__(detail, request_id=request_id)
@@ -147,12 +141,22 @@ class CancelWindowOver(StateConflict):
     title = "The time to cancel is over"
 
 
+class RefusedFor(StrEnum):
+    """What a refusal is about: whoever mends that can order again."""
+
+    REQUEST = "request"
+    STATE = "state"
+    FUNDS = "funds"
+    ACCOUNT = "account"
+    #: Amazon never looked at the request, and a repeat orders again.
+    UNSEEN = "unseen"
+
+
 class RefusedByAmazon(GatewayError):
     """Amazon refused the request: a stored result that a repeat of the request gets again.
 
-    With status 503 Amazon never looked at it, and a repeat orders again.
-
     Attributes:
+        refused_for: what it is about.
         error_code: Amazon's F-code, if it sent one.
         error_type: Amazon's errorType.
     """
@@ -165,14 +169,14 @@ class RefusedByAmazon(GatewayError):
         detail: str,
         *,
         request_id: str | None,
-        http_status: int,
+        refused_for: RefusedFor,
         retryable: bool,
         error_code: str | None,
         error_type: str | None,
         retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(detail, request_id=request_id, retry_after_seconds=retry_after_seconds)
-        self.http_status = http_status
+        self.refused_for = refused_for
         self.retryable = retryable
         self.error_code = error_code
         self.error_type = error_type
@@ -183,7 +187,6 @@ class AccountUnusable(GatewayError):
 
     code = "AccountUnusable"
     title = "The account has no usable key"
-    http_status = 503
     retryable = True
 
     def __init__(self, account: str, why: str) -> None:
@@ -206,7 +209,6 @@ class LedgerUnavailable(GatewayError):
 
     code = "LedgerUnavailable"
     title = "The ledger cannot be reached"
-    http_status = 503
     retryable = True
 
     def __init__(self, detail: str, *, in_doubt: bool) -> None:
@@ -219,7 +221,6 @@ class AmazonUnavailable(GatewayError):
 
     code = "AmazonUnavailable"
     title = "Amazon did not answer"
-    http_status = 503
     retryable = True
 
     def __init__(self, detail: str, *, retry_after_seconds: int = 2) -> None:
@@ -252,7 +253,6 @@ class VaultUnavailable(GatewayError):
 
     code = "VaultUnavailable"
     title = "Card numbers cannot be sealed now"
-    http_status = 503
     retryable = True
 
     def __init__(self, detail: str) -> None:
@@ -264,7 +264,6 @@ class OrderNotFound(GatewayError):
 
     code = "OrderNotFound"
     title = "There is no such order"
-    http_status = 404
 
     def __init__(self, order_id: str) -> None:
         super().__init__("orderId is not known to this gateway")
@@ -285,7 +284,6 @@ class OrderConflict(GatewayError):
 
     code = "OrderConflict"
     title = "The order's state does not allow this"
-    http_status = 409
 
     def __init__(self, detail: str, *, order_id: str, status: str) -> None:
         super().__init__(detail)
@@ -298,7 +296,6 @@ class OrderUnavailable(GatewayError):
 
     code = "OrderUnavailable"
     title = "The order cannot be reached"
-    http_status = 503
     retryable = True
 
     def __init__(self, detail: str) -> None:

@@ -6,6 +6,7 @@ record's version, so that a consumer can tell a repeat.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,8 +15,11 @@ from incentives.domain.caller_fields import shown
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Record, Status
 
-#: Of the shape of `detail`; raised when a member changes its meaning or goes away.
+#: Of the shape of `detail`; raised when a field changes its meaning or goes away.
 SCHEMA_VERSION: Final = 1
+
+#: The bus takes no more events at once.
+ENTRIES_MAX: Final = 10
 
 _SUCCEEDED: Final = {
     Operation.CREATE_GIFT_CARD: "GiftCardIssued",
@@ -46,6 +50,18 @@ class Event:
     event_id: str
     time: datetime
     detail: dict[str, str | int | None]
+
+
+class NotPublished(Exception):  # noqa: N818 - says what happened
+    """Some events of a call did not reach the bus.
+
+    Attributes:
+        event_ids: of those that did not.
+    """
+
+    def __init__(self, event_ids: Sequence[str], why: str) -> None:
+        super().__init__(why)
+        self.event_ids = tuple(event_ids)
 
 
 def event_of(before: Record | None, after: Record) -> Event | None:

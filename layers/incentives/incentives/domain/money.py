@@ -36,7 +36,7 @@ CURRENCY_DECIMALS: Final[dict[str, int]] = {
 AMOUNT_TEXT_LENGTH_MAX: Final = 18
 
 #: Nothing near this can be a gift card (Amazon's largest known limit is 2,000 dollars). It is a guard
-#: against a slipped decimal point; each marketplace's own limit is data of the `agcod` room.
+#: against a slipped decimal point; each marketplace's own limit is data of the package `agcod`.
 AMOUNT_MAX: Final = Decimal(10_000_000)
 
 

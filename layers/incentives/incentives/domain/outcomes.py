@@ -1,8 +1,8 @@
 """What one attempt at Amazon's Incentives API came back with.
 
 An attempt is one HTTP call. What it means for the *request* (the ledger's record) is decided elsewhere
-(`incentives.domain.recovery.rules`): the same refusal closes a request that has no open query and reverses one that
-has.
+(`incentives.domain.recovery.rules`): the same refusal closes a request without a doubt and reverses one with a
+doubt.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class ClaimCode(Secret):
-    """A gift card's claim code: it lives in memory and in the one HTTP response that asked for it."""
+    """A gift card's claim code: it lives in memory and in the one HTTP response that delivers it."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AmazonError:
-    """An error as Amazon named it. Every part may be missing in a real answer.
+    """An error as Amazon named it. Every part may be missing in a real response.
 
     Attributes:
         code: F-code, e.g. `F200`.
@@ -65,7 +65,7 @@ class UnknownBecause(StrEnum):
     CONNECTION_LOST = "connectionLost"
     OVERLOADED = "overloaded"  # something behind Amazon's front door was throttled, perhaps halfway
     NOT_READY = "notReady"  # SUCCESS, but its card is neither live nor ended yet
-    UNREADABLE = "unreadable"  # a response that is no response to what was asked
+    UNREADABLE = "unreadable"  # a response, but none to what was asked
     NO_RESPONSE_RECORDED = "noAnswerRecorded"  # the process died between the send and its record
 
 
@@ -145,7 +145,7 @@ class Reversed:
 
 @dataclass(frozen=True, slots=True)
 class NoSuchRequest:
-    """Amazon knows nothing of the request id. Proves nothing before the in-flight window."""
+    """Amazon knows nothing of the request id. Proves nothing before the in-flight window is over."""
 
     error: AmazonError = AmazonError()
 

@@ -3,7 +3,7 @@
 One number per account says when the next call may leave, the theoretical arrival time:
 
     now          tat
-     |------------|===slot===|                the caller's permit begins at tat; tat moves on by one interval
+     |------------|==permit==|                the caller's permit begins at tat; tat moves on by one interval
      waits (at most what its priority allows)
 
 If `tat` is in the past the account is idle: the permit is now, and tat becomes now + interval. All times are
@@ -29,7 +29,7 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 #: Amazon refuses more than 10 requests in any second per account, of all kinds together. Calls leave up to a few
-#: tenths of a second after their permit, so eight leaves room.
+#: tenths of a second after their permit, so eight leaves enough.
 REQUESTS_PER_SECOND_DEFAULT = 8.0
 
 #: Nobody waits longer than this for a permit: a function that waits is paid for, and uses up the account's concurrency.
@@ -44,7 +44,7 @@ SHARE_KEPT_MAX = 0.3
 #: A call that comes this much too late to its permit takes another one. After a stall, calls would leave all at once.
 LATE_SECONDS: Final = 0.25
 
-#: Permits are handed out two seconds ahead and answers take one more: until then, throttles tell of the old pace.
+#: Permits are handed out two seconds ahead and responses take one more: until then, throttles tell of the old pace.
 SLOW_DOWN_APART_MILLISECONDS: Final = 3_000
 
 #: The pace climbs by a sixteenth of the configured rate every five seconds: from half of it back in 40 s.
@@ -88,7 +88,7 @@ class Full:
 
     Attributes:
         next_at: about when the next permit begins.
-        again_at: when the priority may have room again.
+        again_at: when the priority may have a permit again.
     """
 
     next_at: datetime

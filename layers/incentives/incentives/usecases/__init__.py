@@ -1,1 +1,1 @@
-"""One verb a file, built from the other rooms through their ports."""
+"""One verb a file, built from the other packages through ports."""

@@ -20,11 +20,11 @@ from incentives.usecases.permits import on_throttled, take_permit
 from incentives.usecases.refusals import refusal
 
 if TYPE_CHECKING:
-    from incentives.agcod.responses import Failure
+    from incentives.agcod.reading.responses import Failure
     from incentives.domain.accounts.account import Account
     from incentives.usecases.dependencies import Budget, Dependencies
 
-#: Amazon answers such queries once a second at most.
+#: Amazon responds to such queries once a second at most.
 RETRY_SECONDS = 1.0
 
 #: Between two looks for a permit, at least.

@@ -1,10 +1,10 @@
-"""What every use case works with: the bag that carries the ports, and the time there is."""
+"""What every use case needs: the ports, and the time there is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from incentives.usecases.ports import (
@@ -22,22 +22,34 @@ if TYPE_CHECKING:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
-    """The ports, and where nonces come from."""
+class Dependencies(Protocol):
+    """The ports, each built when it is first asked for, and where nonces come from."""
 
-    ledger: Ledger
-    rate_limiter: RateLimiter
-    backlog: Backlog
-    amazon: Amazon
-    kept_pages: KeptPages
-    accounts: Accounts
-    vault: Vault
-    recoveries: Recoveries
-    notifier: Notifier
-    clock: Clock
-    telemetry: Telemetry
-    new_nonce: Callable[[], str]
+    # ruff: noqa: D102 - each is described where its type is
+
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def rate_limiter(self) -> RateLimiter: ...
+    @property
+    def backlog(self) -> Backlog: ...
+    @property
+    def amazon(self) -> Amazon: ...
+    @property
+    def kept_pages(self) -> KeptPages: ...
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def vault(self) -> Vault: ...
+    @property
+    def recoveries(self) -> Recoveries: ...
+    @property
+    def notifier(self) -> Notifier: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def telemetry(self) -> Telemetry: ...
+    def new_nonce(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

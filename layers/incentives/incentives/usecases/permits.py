@@ -45,7 +45,7 @@ def is_late(permit: Permit, dependencies: Dependencies) -> bool:
 
 
 def reacquire_if_late(permit: Permit, account: str, dependencies: Dependencies) -> None:
-    """Just before a call leaves: one that was held up takes another permit, however many others wait.
+    """Just before a call leaves: one that is late takes another permit, however many others wait.
 
     It is written down already, and may leave at any time; so it leaves even if there is no permit.
     """

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
 from incentives.domain.accounts.account import Account
-from incentives.domain.accounts.alerts import Standing
+from incentives.domain.accounts.alerts import AlertStanding
 from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
 from incentives.domain.bulk_orders.bulk_order import (
@@ -33,9 +33,8 @@ from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import KeptPage
-from incentives.domain.recovery.rules import Reissue
 from incentives.domain.secret_text import Secret
-from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record
+from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Reissue
 
 
 class Ledger(Protocol):
@@ -169,10 +168,10 @@ class Vault(Protocol):
     """Encrypts what must not be readable at rest."""
 
     def encrypt(self, key_hash: str, members: Mapping[str, Any]) -> str:
-        """Encrypt members of an order. Raises `VaultUnavailable`."""
+        """Encrypt fields of a request. Raises `VaultUnavailable`."""
 
     def decrypt(self, key_hash: str, encrypted: str) -> Mapping[str, Any]:
-        """The inverse of `encrypt`, for the same order only. Raises `VaultUnavailable`."""
+        """The inverse of `encrypt`, for the same request only. Raises `VaultUnavailable`."""
 
 
 class Recoveries(Protocol):
@@ -238,7 +237,7 @@ class AccountStates(Balances, Protocol):
     def accounts(self) -> list[str]:
         """The accounts that have ever been asked about or charged."""
 
-    def keep_standing(self, account: str, standing: Standing) -> bool:
+    def keep_standing(self, account: str, standing: AlertStanding) -> bool:
         """Write the alerts that stand; False if others have written since."""
 
     def count(self, record: Record, was: Charge | None, now: datetime) -> bool:

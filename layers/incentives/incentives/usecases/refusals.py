@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from incentives.agcod.errors import NOT_READ, Kind, describe
-from incentives.domain.errors import RefusedByAmazon
+from incentives.domain.errors import RefusedByAmazon, RefusedFor
 
 if TYPE_CHECKING:
     from incentives.domain.outcomes import AmazonError
 
-_REFUSED: Final = 422
-
 
 def refusal(error: AmazonError, *, request_id: str | None, prefix: str = "") -> RefusedByAmazon:
-    """A refusal as an error, with the status, the sentence and the advice of the taxonomy.
+    """A refusal as an error, with what the table of Amazon's errors says of it.
 
     Args:
         error: as Amazon named it.
@@ -22,15 +20,15 @@ def refusal(error: AmazonError, *, request_id: str | None, prefix: str = "") -> 
         prefix: what was refused, as a sentence; empty for the request itself.
     """
     error_spec = NOT_READ if error.code is None and error.type is None else describe(error)
-    http_status, retryable, advice = error_spec.http_status, error_spec.retryable, error_spec.advice
-    if error_spec.kind is not Kind.REFUSED:
+    refused_for, advice = error_spec.refused_for, error_spec.advice
+    if error_spec.kind is not Kind.REFUSED or refused_for is None:
         # It was read as a refusal, with more of the response at hand than is kept.
-        http_status, retryable, advice = _REFUSED, False, "Amazon refused the request."
+        refused_for, advice = RefusedFor.REQUEST, "Amazon refused the request."
     return RefusedByAmazon(
         " ".join(part for part in (prefix, advice, error.message) if part),
         request_id=request_id,
-        http_status=http_status,
-        retryable=retryable,
+        refused_for=refused_for,
+        retryable=False,
         error_code=error.code,
         error_type=error.type,
     )

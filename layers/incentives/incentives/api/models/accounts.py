@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from incentives.api.models.base import AccountName, Count, Currency, MaskedCard, Response, SignedAmount, Time
+from incentives.api.models.base import AccountName, Count, Currency, MaskedCard, ResponseBody, SignedAmount, Time
 
 
-class Money(Response):
+class Money(ResponseBody):
     """An amount that Amazon tells, and its currency."""
 
     amount: SignedAmount = Field(
@@ -20,7 +20,7 @@ class Money(Response):
     currency_code: Currency = Field(validation_alias="currency")
 
 
-class Funds(Response):
+class Funds(ResponseBody):
     """What an account has left to spend at Amazon."""
 
     account: AccountName
@@ -31,7 +31,7 @@ class Funds(Response):
     )
     as_of: Time = Field(
         description="Amazon's time of the balance, RFC 3339, UTC. It is asked for once a minute at most; while Amazon "
-        "does not answer, a balance of up to an hour ago is told.",
+        "does not respond, a balance of up to an hour ago is told.",
         examples=["2026-03-01T12:00:00Z"],
     )
     average_daily_spend: Money | None = Field(
@@ -44,7 +44,7 @@ class Funds(Response):
     )
 
 
-class CardState(Response):
+class CardState(ResponseBody):
     """A physical card's state at Amazon."""
 
     account: AccountName
@@ -63,7 +63,7 @@ class CardState(Response):
     )
 
 
-class Activity(Response):
+class Activity(ResponseBody):
     """One line of Amazon's own activity."""
 
     request_id: str = Field(
@@ -89,7 +89,7 @@ class Activity(Response):
     )
 
 
-class ActivityPage(Response):
+class ActivityPage(ResponseBody):
     """A page of what an account did, at most a thousand lines."""
 
     account: AccountName

@@ -163,7 +163,7 @@ def parse(model: type[BodyT], members: Mapping[str, Any]) -> BodyT:
 # ---- responses -----------------------------------------------------------------------------------
 
 
-class Response(BaseModel):
+class ResponseBody(BaseModel):
     """A JSON object of ours. Every field is always there, null where it does not apply, unless its text says otherwise.
 
     Patterns and limits are written in the document and are not looked at here: what has been done is always told.

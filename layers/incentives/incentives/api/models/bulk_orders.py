@@ -14,7 +14,7 @@ from incentives.api.models.base import (
     Currency,
     GivenAccount,
     OnUnknown,
-    Response,
+    ResponseBody,
     Time,
 )
 from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, FileFormat, OrderStatus
@@ -55,14 +55,14 @@ class StartOrderBody(Body):
 # ---- responses -----------------------------------------------------------------------------------
 
 
-class Total(Response):
+class Total(ResponseBody):
     """A sum of amounts in one currency."""
 
     amount: Amount = Field(validation_alias="amount_text")
     currency_code: Currency = Field(validation_alias="currency")
 
 
-class OrderCounts(Response):
+class OrderCounts(ResponseBody):
     """How many cards of an order stand how. Each row of the file is counted once."""
 
     issued: Count = Field(description="Live cards.", examples=[3540])
@@ -83,25 +83,25 @@ class OrderCounts(Response):
     not_issued: Count = Field(description="Not asked for, and never will be: the order was stopped.", examples=[0])
 
 
-class LeftOut(Response):
+class LeftOut(ResponseBody):
     """What was in an order's file and is nothing."""
 
     blank_rows: Count = Field(description="Rows with nothing in them, or with separators only.", examples=[3])
     empty_columns: Count = Field(description="Columns without a name, with nothing in them.", examples=[1])
 
 
-class RowError(Response):
+class RowError(ResponseBody):
     """What is wrong with one line of an order's file."""
 
     line: int = Field(
         json_schema_extra={"minimum": 1},
         description="Of the file, from 1, on which the row begins; 1 also for what is wrong with the file as a whole.",
     )
-    field: str | None = Field(description="The column or member that is to blame; null for the whole line.")
+    field: str | None = Field(description="The column or field that is to blame; null for the whole line.")
     problem: str = Field(description="What is wrong with it, in words that follow the field's name, or `line 3`.")
 
 
-class Upload(Response):
+class Upload(ResponseBody):
     """Where the file goes."""
 
     url: str = Field(
@@ -120,14 +120,14 @@ class Upload(Response):
     )
 
 
-class OrderResult(Response):
+class OrderResult(ResponseBody):
     """Where the result is: a CSV file with a line for each row, without claim codes."""
 
     url: str = Field(repr=False, description="To be read within the time, without signing. Treat it as a secret.")
     expires_at: Time = Field(description="RFC 3339, UTC. Reading the order again gives a fresh one.")
 
 
-class Order(Response):
+class Order(ResponseBody):
     """A bulk order: many gift cards, from one file."""
 
     order_id: OrderId = Field(description="What the gateway knows the order by.", examples=[ORDER_ID])

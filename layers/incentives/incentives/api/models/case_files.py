@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from incentives.api.models.base import Amount, Count, Currency, RequestId, Response, Time
+from incentives.api.models.base import Amount, Count, Currency, RequestId, ResponseBody, Time
 from incentives.api.models.single_requests import REQUEST_ID
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import ConflictKind
 from incentives.domain.single_requests.record import Cause, Intent, Status
 
 
-class LastRequest(Response):
+class LastRequest(ResponseBody):
     """What was sent to Amazon last."""
 
     method: Literal["POST"] = Field(description="Always POST.")
@@ -34,8 +34,8 @@ class LastRequest(Response):
     )
 
 
-class LastAnswer(Response):
-    """What Amazon answered to it."""
+class LastAnswer(ResponseBody):
+    """What Amazon responded to it."""
 
     http_status: int | None = Field(description="Null if no response came.")
     amazon_request_id: str | None = Field(
@@ -47,7 +47,7 @@ class LastAnswer(Response):
     )
 
 
-class CaseFile(Response):
+class CaseFile(ResponseBody):
     """What Amazon's support asks for to settle a request that could not be found out."""
 
     partner_id: str = Field(description="Amazon's id of the account.", examples=["Examp"])
@@ -81,7 +81,5 @@ class CaseFile(Response):
         description="The attempts that did not end it, oldest first, a line each.",
         examples=[["2026-03-01T12:00:06Z CreateGiftCard Unknown timedOut"]],
     )
-    last_request: LastRequest | SkipJsonSchema[None] = Field(
-        None, description="Absent if nothing was ever answered for."
-    )
-    last_answer: LastAnswer | SkipJsonSchema[None] = Field(None, description="Absent if nothing was ever answered for.")
+    last_request: LastRequest | SkipJsonSchema[None] = Field(None, description="Absent if Amazon never responded.")
+    last_answer: LastAnswer | SkipJsonSchema[None] = Field(None, description="Absent if Amazon never responded.")

@@ -18,13 +18,13 @@ from incentives.api.models.base import (
     MaskedCard,
     OnUnknown,
     RequestId,
-    Response,
+    ResponseBody,
     Text20,
     Text100,
     Text200,
     Time,
 )
-from incentives.domain.caller_fields import CARD_NUMBER
+from incentives.domain.caller_fields import CARD_NUMBER, CUSTOMER_ACCOUNT
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Status
 
@@ -54,6 +54,9 @@ class IssueBody(Body):
     external_reference: Annotated[str, Declared("externalReference")] | None = Field(
         None, description="The caller's own reference, passed to Amazon.", examples=["invoice 17"]
     )
+    cost_center: Annotated[str, Declared("costCenter")] | None = Field(
+        None, description="What finance allocates the amount to; not passed to Amazon.", examples=["EMEA-4711"]
+    )
     program_id: Annotated[str, Declared("programId")] | None = Field(
         None, description="Of a reseller's programme that Amazon has approved."
     )
@@ -61,14 +64,9 @@ class IssueBody(Body):
     transaction_source: TransactionSource | None = Field(None, description="Where it was made.")
     on_unknown: OnUnknown = "retry"
 
-    @classmethod
-    def option_names(cls) -> set[str]:
-        """Fields that may be absent and say something of the request itself."""
-        return {name for name, field in cls.model_fields.items() if field.default is None} - {"account"}
-
-    def options(self) -> dict[str, Any]:
-        """Those that are given, as Amazon names them."""
-        return self.model_dump(include=self.option_names(), exclude_none=True)
+    def given(self) -> dict[str, Any]:
+        """The caller's fields, as `domain.caller_fields` declares them; absent ones left out."""
+        return self.model_dump(exclude={"amount", "currency_code", "account", "on_unknown"}, exclude_none=True)
 
 
 class CreateGiftCardBody(IssueBody):
@@ -96,8 +94,13 @@ class LoadAmazonBalanceBody(IssueBody):
 
     customer_account: CustomerAccount = Field(description="Whose balance is loaded.")
     notification: dict[str, Any] | None = Field(
-        None, description="How Amazon tells the customer; its members are agreed with Amazon."
+        None, description="How Amazon tells the customer; its fields are agreed with Amazon."
     )
+
+    def given(self) -> dict[str, Any]:
+        """As of every body; the ledger names the customer's account as Amazon does."""
+        given = super().given()
+        return given | {CUSTOMER_ACCOUNT: given.pop("customerAccount")}
 
 
 class CheckActivationStatusBody(Body):
@@ -113,7 +116,7 @@ class CheckActivationStatusBody(Body):
 # ---- responses -----------------------------------------------------------------------------------
 
 
-class IssuedResponse(Response):
+class IssuedResponse(ResponseBody):
     """What every request has."""
 
     request_id: RequestId = Field(description="What the gateway and Amazon know the request by.", examples=[REQUEST_ID])
@@ -126,6 +129,7 @@ class IssuedResponse(Response):
     amount: Amount
     currency_code: Currency
     external_reference: str | None = Field(description="The caller's own reference.", examples=["invoice 17"])
+    cost_center: str | None = Field(description="What finance allocates the amount to.", examples=["EMEA-4711"])
     created_at: Time = Field(examples=["2026-03-01T12:00:00Z"])
     updated_at: Time = Field(examples=["2026-03-01T12:00:01Z"])
     due_at: Time | None = Field(
@@ -195,7 +199,7 @@ class RequestNow(RootModel[AnyRequest]):
     """A request of any operation."""
 
 
-class RequestPage(Response):
+class RequestPage(ResponseBody):
     """What a search found, newest first."""
 
     requests: list[AnyRequest] = Field(description="May be few, even none, while there is a cursor.")

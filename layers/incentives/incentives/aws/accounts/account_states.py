@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 from incentives.aws.clients import condition_failed, response_of, unavailable
 from incentives.aws.items import Expression, Item, decode, encode, format_time, parse_time
 from incentives.domain.accounts.account import AccountFunds
-from incentives.domain.accounts.alerts import Alert, Raised, Standing
+from incentives.domain.accounts.alerts import Alert, AlertStanding, Raised
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
 from incentives.domain.accounts.spend import (
     AVERAGE_DAYS,
@@ -103,7 +103,7 @@ class DynamoDbAccountStates:
                 for part, item in parts.items()
                 if part.startswith("day#")
             },
-            standing=_read_standing(parts["watch"]) if "watch" in parts else Standing(),
+            standing=_read_standing(parts["watch"]) if "watch" in parts else AlertStanding(),
         )
 
     @_written
@@ -152,7 +152,7 @@ class DynamoDbAccountStates:
         return [item["part"] for item in map(decode, response["Items"])]
 
     @_written
-    def keep_standing(self, account: str, standing: Standing) -> bool:
+    def keep_standing(self, account: str, standing: AlertStanding) -> bool:
         """Write the alerts that stand, unless others have written since they were read.
 
         Raises:
@@ -292,7 +292,7 @@ def _read_totals(item: Mapping[str, Any]) -> dict[Kind, Tally]:
     return found
 
 
-def _standing_text(standing: Standing) -> str:
+def _standing_text(standing: AlertStanding) -> str:
     alerts = {
         alert.value: {
             "since": format_time(raised.since),
@@ -304,7 +304,7 @@ def _standing_text(standing: Standing) -> str:
     return json.dumps(alerts, separators=(",", ":"))
 
 
-def _read_standing(item: Mapping[str, Any]) -> Standing:
+def _read_standing(item: Mapping[str, Any]) -> AlertStanding:
     kept = json.loads(item["alerts"])
     # A version of tomorrow may know more alerts, and a deployment be rolled back.
     alerts = {
@@ -314,7 +314,7 @@ def _read_standing(item: Mapping[str, Any]) -> Standing:
         for name, each in kept.items()
         if name in set(Alert)
     }
-    return Standing(alerts, item["version"])
+    return AlertStanding(alerts, item["version"])
 
 
 def _read_snapshot(account: str, item: Mapping[str, Any]) -> Snapshot:

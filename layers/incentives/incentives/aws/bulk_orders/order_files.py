@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 #: A hundred thousand rows are written in one go. Only URLs of this style name the bucket's region: any other host would
-#: answer with a redirect, which a signed PUT does not survive.
+#: respond with a redirect, which a signed PUT does not survive.
 FILES_CONFIG: Final = Config(
     connect_timeout=2,
     read_timeout=20,

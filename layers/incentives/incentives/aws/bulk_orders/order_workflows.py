@@ -34,6 +34,6 @@ class StepFunctionsOrderWorkflows:
                 input=json.dumps({"orderId": order_id, "round": round_number}),
             )
         except AWS_ERRORS as error:
-            # For one that still runs, AWS answers as it did the first time: this one has ended.
+            # For one that still runs, AWS responds as it did the first time: this one has ended.
             return Started.ENDED if error_code(error) == "ExecutionAlreadyExists" else Started.FAILED
         return Started.RUNNING

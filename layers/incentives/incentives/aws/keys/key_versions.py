@@ -70,7 +70,7 @@ class SecretsManagerVersions:
         """Read the keys of one version.
 
         Raises:
-            AccountUnusable: names the member that is missing or wrong; or the version cannot be read.
+            AccountUnusable: names the field that is missing or wrong; or the version cannot be read.
         """
         with unreadable(name):
             response = self._client().get_secret_value(SecretId=self._id(name), VersionId=version)

@@ -1,6 +1,6 @@
 """The ledger in DynamoDB: one item per request, one per idempotency key, every write conditional.
 
-    try 1   condition holds, written, answer lost
+    try 1   condition holds, written, response lost
     try 2   (the SDK's) condition fails: the item has another status now, and our nonce: it was us
 
 That is why every write carries a nonce of its attempt and asks for the old item when its condition fails.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
     from incentives.aws.items import Item
-    from incentives.domain.recovery.rules import Reissue
+    from incentives.domain.single_requests.record import Reissue
 
 _T = TypeVar("_T")
 
@@ -196,7 +196,7 @@ class DynamoDbLedger:
         if len(failures) == len(WAKE_PARTITIONS):
             raise failures[0]
         # The first of each partition, then the second of each: one that is full of what cannot be taken up would
-        # otherwise leave no room for the rest.
+        # otherwise leave no space for the rest.
         taken = sorted((wake_at, request_id) for _, wake_at, request_id in sorted(found)[:limit])
         return Due(tuple(request_id for _, request_id in taken), is_whole=not failures)
 

@@ -65,7 +65,7 @@ class AccountFunds:
 
 @dataclass(frozen=True, slots=True)
 class CardState:
-    """What ActivationStatusCheck answers.
+    """What ActivationStatusCheck responds.
 
     Attributes:
         status: `Activated`, `AwaitingActivation`, or another word of Amazon's.

@@ -162,7 +162,7 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AlertStanding:
     """The alerts of an account that stand.
 
     Attributes:
@@ -173,7 +173,7 @@ class Standing:
     version: int = 0
 
 
-def judge(figures: Figures, limits: Limits, standing: Standing) -> dict[Alert, bool | None]:
+def judge(figures: Figures, limits: Limits, standing: AlertStanding) -> dict[Alert, bool | None]:
     """Which alerts should stand; None where nobody can tell, so that it stays as it is."""
     answered = figures.check is Check.ANSWERED
     available = figures.available.amount if answered and figures.available else None
@@ -229,7 +229,7 @@ def _is_still_short(available: Decimal | None, raised: Raised | None) -> bool | 
     return available < raised.needed
 
 
-def after_check(standing: Standing, judged: Mapping[Alert, bool | None], now: datetime) -> Standing:
+def after_check(standing: AlertStanding, judged: Mapping[Alert, bool | None], now: datetime) -> AlertStanding:
     """The alerts that stand after a check."""
     alerts: dict[Alert, Raised] = {}
     for alert in Alert:
@@ -242,14 +242,14 @@ def after_check(standing: Standing, judged: Mapping[Alert, bool | None], now: da
     return replace(standing, alerts=alerts)
 
 
-def after_refusal(standing: Standing, refused: Money, now: datetime) -> Standing:
+def after_refusal(standing: AlertStanding, refused: Money, now: datetime) -> AlertStanding:
     """The alerts that stand after Amazon has refused a request for want of money."""
     raised = standing.alerts.get(Alert.INSUFFICIENT_FUNDS) or Raised(now.replace(microsecond=0))
     needed = max(refused.amount, raised.needed or refused.amount)
     return replace(standing, alerts={**standing.alerts, Alert.INSUFFICIENT_FUNDS: replace(raised, needed=needed)})
 
 
-def after_telling(standing: Standing, alert: Alert, raised: Raised) -> Standing:
+def after_telling(standing: AlertStanding, alert: Alert, raised: Raised) -> AlertStanding:
     """The operators have been told of one alert, unless it has recovered and been raised again meanwhile."""
     now = standing.alerts.get(alert)
     if now is None or now.since != raised.since:
@@ -257,7 +257,7 @@ def after_telling(standing: Standing, alert: Alert, raised: Raised) -> Standing:
     return replace(standing, alerts={**standing.alerts, alert: replace(now, told=True)})
 
 
-def to_tell(before: Standing, after: Standing, now: datetime) -> list[Alert]:
+def to_tell(before: AlertStanding, after: AlertStanding, now: datetime) -> list[Alert]:
     """The alerts that whoever wrote `after` has to tell: its own, and those whose writer has died."""
     return [
         alert

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Final
 
-from incentives.domain.accounts.alerts import Standing
+from incentives.domain.accounts.alerts import AlertStanding
 from incentives.domain.accounts.spend import Days, average_daily_spend
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class AccountState:
     snapshot: Snapshot | None = None
     known_since: datetime | None = None
     days: Days = field(default_factory=dict)
-    standing: Standing = field(default_factory=Standing)
+    standing: AlertStanding = field(default_factory=AlertStanding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,7 @@ class FileError:
 
     Attributes:
         line: from 1, on which the row begins; 1 also for what is wrong with the file as a whole.
-        field: the column or member that is to blame; None for the whole line.
+        field: the column, or the field of a line of JSON, that is to blame; None for the whole line.
         problem: what is wrong with it.
     """
 

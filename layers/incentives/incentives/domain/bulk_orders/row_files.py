@@ -62,7 +62,7 @@ class Findings:
 
 
 def read_members(data: bytes, file_format: FileFormat, found: Findings) -> Iterator[tuple[int, Members]]:
-    """Each row's members, with the line on which it begins. Lines that hold no row are noted and left out.
+    """Each row's fields, with the line on which it begins. Lines that hold no row are noted and left out.
 
     Raises:
         UnreadableError: also while it is iterated.

@@ -7,7 +7,11 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from incentives.domain.accounts.account import Account
 from incentives.domain.errors import AccountUnusable
@@ -42,16 +46,6 @@ COUNTRIES: Final[Mapping[str, str]] = MappingProxyType(
 #: ISO 3166 codes that people write for the three codes that are Amazon's own.
 ALIASES: Final[Mapping[str, str]] = MappingProxyType({"GB": "UK", "AE": "UAE", "SA": "KSA"})
 
-_REQUIRED: Final = ("partnerId", "accessKeyId", "secretAccessKey", "marketplace")
-
-#: Keys and names as Amazon hands them out. Pasted with a line feed or a blank they sign nothing that Amazon accepts,
-#: and a header cannot even hold them.
-_VISIBLE: Final = re.compile(r"[!-~]+")
-_UNUSABLE: Final = "holds a blank, an invisible character or one that is not ASCII; copy it again from the portal"
-
-#: Request ids begin with it, are alphanumeric and have at most 40 characters, most of which must be left for the hash.
-_PARTNER_ID: Final = re.compile(r"[A-Za-z0-9]{1,10}")
-
 
 def code_of(marketplace: str) -> str | None:
     """Amazon's code of a marketplace, from a code or alias in any case; None: there is no such marketplace."""
@@ -60,64 +54,104 @@ def code_of(marketplace: str) -> str | None:
     return code if code in COUNTRIES else None
 
 
+def _visible(text: object) -> str:
+    """Keys and names as Amazon hands them out.
+
+    Pasted with a line feed or a blank they sign nothing that Amazon accepts, and a header cannot even hold them.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise PydanticCustomError("missing", "is missing")
+    if not re.fullmatch(r"[!-~]+", text):
+        fault = "holds a blank, an invisible character or one that is not ASCII; copy it again from the portal"
+        raise PydanticCustomError("invisible", fault)
+    return text
+
+
+def _partner_id(text: str) -> str:
+    # Request ids begin with it, and have at most 40 letters and digits, most of which must be left for the hash.
+    if not re.fullmatch(r"[A-Za-z0-9]{1,10}", text):
+        raise PydanticCustomError("partner_id", "is not 1 to 10 letters and digits")
+    return text
+
+
+def _code(text: str) -> str:
+    code = code_of(text)
+    if code is None:
+        raise PydanticCustomError("marketplace", f"is none of {', '.join(COUNTRIES)}")
+    return code
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = None if text is None else datetime.fromisoformat(str(text))
+        return moment and (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("time", "is no RFC 3339 time") from None
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise PydanticCustomError("flag", "is neither true nor false")
+    return value
+
+
+_Visible: Final = BeforeValidator(_visible)
+
+
+class AccountSecret(BaseModel):
+    """What Amazon's partner portal says of an account, as its secret holds it. No error quotes any of it."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+    partner_id: Annotated[str, AfterValidator(_partner_id), _Visible]
+    access_key_id: Annotated[str, _Visible]
+    secret_access_key: Annotated[SecretStr, _Visible]
+    marketplace: Annotated[str, AfterValidator(_code), _Visible]
+    key_created_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    park_when_unfunded: Annotated[bool, BeforeValidator(_flag)] = False
+
+
 def fault_of_secret(secret: Mapping[str, object]) -> tuple[str, str] | None:
-    """Which member of a secret no function can work with, and what is wrong with it: empty if it is missing.
+    """Which field of a secret no function can work with, and what is wrong with it: empty if it is missing.
 
     It quotes none of them.
     """
-    for member in _REQUIRED:
-        value = secret.get(member)
-        if not isinstance(value, str) or not value.strip():
-            return member, ""
-        if not _VISIBLE.fullmatch(value):
-            return member, _UNUSABLE
-    if not _PARTNER_ID.fullmatch(str(secret["partnerId"])):
-        return "partnerId", "is not 1 to 10 letters and digits"
-    if code_of(str(secret["marketplace"])) is None:
-        return "marketplace", f"is none of {', '.join(COUNTRIES)}"
+    try:
+        AccountSecret.model_validate(secret)
+    except ValidationError as error:
+        return _first_fault(error)
     return None
+
+
+def _first_fault(error: ValidationError) -> tuple[str, str]:
+    fault = error.errors(include_input=False)[0]
+    return str(fault["loc"][0]), "" if fault["type"] == "missing" else fault["msg"]
 
 
 def read_secret(name: str, text: str) -> Account:
     """Read an account's secret. No error quotes any of it.
 
     Raises:
-        AccountUnusable: names the member that is missing or wrong.
+        AccountUnusable: names the field that is missing or wrong.
     """
     try:
-        secret = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         raise AccountUnusable(name, "has a secret that is no JSON document") from None
-    if not isinstance(secret, dict):
+    if not isinstance(document, dict):
         raise AccountUnusable(name, "has a secret that is no JSON object")
-    fault = fault_of_secret(secret)
-    if fault is not None:
-        member, problem = fault
+    try:
+        secret = AccountSecret.model_validate(document)
+    except ValidationError as error:
+        member, problem = _first_fault(error)
         why = f"whose {member} {problem}" if problem else f"without {member}"
-        raise AccountUnusable(name, f"has a secret {why}")
+        raise AccountUnusable(name, f"has a secret {why}") from None
     return Account(
         name=name,
-        partner_id=secret["partnerId"],
-        marketplace=code_of(secret["marketplace"]) or "",
-        access_key_id=secret["accessKeyId"],
-        secret_access_key=Secret(secret["secretAccessKey"]),
-        key_created_at=_created(name, secret.get("keyCreatedAt")),
-        parks_unfunded=_flag(name, secret, "parkWhenUnfunded"),
+        partner_id=secret.partner_id,
+        marketplace=secret.marketplace,
+        access_key_id=secret.access_key_id,
+        secret_access_key=Secret(secret.secret_access_key.get_secret_value()),
+        key_created_at=secret.key_created_at,
+        parks_unfunded=secret.park_when_unfunded,
     )
-
-
-def _flag(name: str, secret: Mapping[str, Any], member: str) -> bool:
-    value = secret.get(member, False)
-    if not isinstance(value, bool):
-        raise AccountUnusable(name, f"has a secret whose {member} is neither true nor false")
-    return value
-
-
-def _created(name: str, text: object) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(text))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise AccountUnusable(name, "has a secret whose keyCreatedAt is no RFC 3339 time") from None

@@ -62,7 +62,7 @@ class Verdict(StrEnum):
 
 
 def verdict_of(response: object) -> Verdict:
-    """What a response to GetAvailableFunds says of the key that signed the query."""
+    """What a response to GetAvailableFunds says of the key that signed the call."""
     match response:
         case Refused():
             return Verdict.REFUSED
@@ -75,7 +75,7 @@ def verdict_of(response: object) -> Verdict:
 
 
 def fault_of(new: Account, old: Account) -> str | None:
-    """Why a key cannot take the place of another: names the member of its secret, and quotes nothing."""
+    """Why a key cannot take the place of another: names the field of its secret, and quotes nothing."""
     if new.partner_id != old.partner_id:
         # Every request id begins with it: open requests could neither be repeated nor reversed any more.
         return "partnerId is another than that of the key in use"

@@ -1,6 +1,6 @@
 """The case that Amazon's support gets when a request could not be settled in 24 hours.
 
-Amazon asks for: the complete request and answer, the full URL, the string to sign, the signature, the time with its
+Amazon asks for: the complete request and response, the full URL, the string to sign, the signature, the time with its
 zone, the programming language, recent changes, and the partner id. It holds no secret key and no claim code, and a
 signature only once it is too old to be used: a fresh signed create is as good as the card.
 """

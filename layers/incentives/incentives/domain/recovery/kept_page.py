@@ -32,7 +32,7 @@ ASKED_EARLIER: Final = timedelta(minutes=15)
 #: may be short enough.
 EARLIER_MAX: Final = timedelta(minutes=30)
 
-#: Answers overtake each other. A page that is ahead of one by more has a date that Amazon's clock never showed.
+#: Responses overtake each other. A page that is ahead of one by more has a date that Amazon's clock never showed.
 RESPONSES_APART: Final = timedelta(minutes=1)
 
 

@@ -48,6 +48,7 @@ from incentives.domain.single_requests.record import (
     Change,
     Intent,
     Record,
+    Reissue,
     Status,
     TooLateStage,
     change,
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 #: Two responses "no such request" count only this far apart: one read may be stale.
 NO_SUCH_REQUEST_APART: Final = timedelta(seconds=60)
 
-#: Generation 0, 1 and 2: an order that fails to settle three times is for people.
+#: Generation 0, 1 and 2: a request that fails to settle three times is for people.
 GENERATIONS_MAX: Final = 3
 
 #: The errorTypes with which Amazon says that a card was activated under another request id (F2010).
@@ -108,19 +109,6 @@ class Escalate:
     """Amazon will not say any more, or says what only people can settle: write this, with a case file."""
 
     change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class Reissue:
-    """Close the reversed generation and open the next, in one transaction.
-
-    Attributes:
-        moves_key: the key's item is to name the successor from now on.
-    """
-
-    close: Change
-    successor: Record
-    moves_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +212,7 @@ def after_operation(  # noqa: C901, PLR0911 - one branch per row of the table of
                 begin_reversal(replace(read, card_seen=True, gc_id=gc_id), Cause.REFUNDED, now),
             )
         case Conflict(kind=kind, gc_id=gc_id, error=error):
-            # Something is charged that nobody ordered. Not ours to reverse by guess, never ours to deliver. Should
+            # Something is charged that nobody asked for. Not ours to reverse by guess, never ours to deliver. Should
             # operators start another round, a refusal of the repeat does not mean that nothing is charged.
             return change_from(
                 record,
@@ -304,7 +292,7 @@ def _unknown(record: Record, read: Record, error: AmazonError, now: datetime, *,
 
 
 class ActivityFinding(StrEnum):
-    """What Amazon's own activity, the activity page, says of a request that its reversal did not find."""
+    """What Amazon's activity page says of a request that its reversal did not find."""
 
     AGREES = "agrees"  # it holds nothing of it
     DISAGREES = "disagrees"  # it holds it
@@ -313,7 +301,7 @@ class ActivityFinding(StrEnum):
 
 
 def asks_activity(record: Record, attempt: Attempt[ReversalOutcome], now: datetime) -> bool:
-    """Whether this response ends the request because Amazon knows nothing of it: then its activity is asked too."""
+    """Whether this response ends the request since Amazon knows nothing of it: then its activity page is asked, too."""
     return after_reversal(record, attempt, now) != after_reversal(
         record, attempt, now, activity=ActivityFinding.UNANSWERED
     )
@@ -332,7 +320,7 @@ def after_reversal(  # noqa: PLR0911 - one return per row of the table of outcom
         record: as it stands after the send was recorded.
         attempt: the send and what it came back with.
         now: aware UTC.
-        activity: what Amazon's activity says, where `asks_activity`.
+        activity: what Amazon's activity page says, where `asks_activity`.
     """
     read = replace(record, evidence=attempt.evidence, history=noted(record, attempt), updated_at=now)
     match attempt.outcome:

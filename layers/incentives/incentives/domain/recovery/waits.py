@@ -12,8 +12,8 @@ from incentives.domain.single_requests.transitions import DEADLINE
 #: Amazon accepts a signature for 15 minutes; 5 more for a request that was accepted at the last moment.
 IN_FLIGHT_WINDOW: Final = timedelta(minutes=15 + 5)
 
-#: A card that landed at the in-flight window can be cancelled for 15 minutes: until then no wait is longer than a
-#: minute.
+#: A card that landed at the end of the in-flight window can be cancelled for 15 minutes: until then no wait is longer
+#: than a minute.
 AFTER_IN_FLIGHT_WINDOW: Final = timedelta(minutes=15)
 
 #: With intent reverse or reissue the operation is repeated for this long after the first unknown, then reversed.
@@ -38,8 +38,8 @@ def in_flight_until(record: Record) -> datetime | None:
 def next_wait_seconds(record: Record, now: datetime, *, doubles_at_once: bool = False) -> int:
     """Seconds until the next try: one for the first ten seconds, then doubling under a cap, never past what counts.
 
-    The cap is a minute until 15 minutes past the in-flight window, then 15 minutes. A wait ends at the in-flight
-    window, at the deadline, and when repeating gives way to reversing.
+    The cap is a minute until 15 minutes past the in-flight window, then 15 minutes. A wait ends when
+    the window does, at the deadline, and when repeating gives way to reversing.
 
     Args:
         record: open.

@@ -114,7 +114,7 @@ class Record:
         encrypted: those that are not (a card number), encrypted.
         subject: what of them may be shown: a card number or customer id, masked to its last four characters.
         attempts: sends of the operation recorded so far, each before it left.
-        in_flight: the last recorded send has no recorded answer.
+        in_flight: the last recorded send has no recorded response.
         doubt: some attempt may have had its effect without our having read a response that says so.
         first_sent_at, last_sent_at, last_reversal_sent_at: x-amz-dates, whole seconds.
         first_unknown_at: when the first attempt ended unknown.
@@ -203,7 +203,7 @@ class Record:
 
     @property
     def waits_for_permit(self) -> bool:
-        """Whether nothing but the pace has kept it from being sent."""
+        """Whether nothing but the rate limit has kept it from being sent."""
         return self.status is Status.PENDING and self.never_sent and self.wait_seconds is None
 
 
@@ -313,3 +313,16 @@ def change(before: Record, *, requires: tuple[str, ...] = (), **updates: Any) ->
     if not status.is_open:
         updates |= {"wake_at": None, "due_at": None}
     return Change(before=before, after=replace(before, **updates), requires=requires)
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """Close the reversed generation and open the next, in one transaction.
+
+    Attributes:
+        moves_key: the key's item is to name the successor from now on.
+    """
+
+    close: Change
+    successor: Record
+    moves_key: bool = False

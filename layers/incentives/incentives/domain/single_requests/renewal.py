@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT, Reissue
-from incentives.domain.single_requests.record import Record, Status, change
+from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
+from incentives.domain.single_requests.record import Record, Reissue, Status, change
 from incentives.domain.single_requests.request_ids import derive_request_id
 
 #: errorTypes of refusals that are the gateway's own.
@@ -34,7 +34,7 @@ def next_generation(refused: Record, repeat: Record) -> Record:
 
     Args:
         refused: renewable.
-        repeat: the same order, as it would be recorded if it came for the first time. Its partner id is the account's
+        repeat: the same request, as it would be recorded if it came for the first time. Its partner id is the account's
             of today: a wrong one may be what was mended.
     """
     generation = refused.generation + 1
@@ -48,7 +48,7 @@ def next_generation(refused: Record, repeat: Record) -> Record:
 
 
 def renewal(refused: Record, successor: Record, now: datetime) -> Reissue:
-    """What opens the next generation, once: of all who repeat an order at the same time, one does."""
+    """What opens the next generation, once: of all who repeat a request at the same time, one does."""
     return Reissue(
         close=change(refused, requires=("replaced_by",), replaced_by=successor.request_id, updated_at=now),
         successor=successor,

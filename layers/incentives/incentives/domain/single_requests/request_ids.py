@@ -1,6 +1,6 @@
 """Request ids and idempotency keys.
 
-A request id is derived once from what the caller's order is, so that a crash can only ever repeat the same id
+A request id is derived once from what the caller asks for, so that a crash can only ever repeat the same id
 and Amazon itself removes the duplicate. Then it is stored, and from there on read, never derived again.
 """
 
@@ -55,10 +55,10 @@ def hash_key(key: str) -> str:
 
 
 def derive_request_id(partner_id: str, account: str, operation: Operation, key_hash: str, generation: int) -> str:
-    """Return the request id of one generation of an order: partner id + base32 of a SHA-256, 40 characters.
+    """Return the request id of one generation of a request: partner id + base32 of a SHA-256, 40 characters.
 
     Base32 keeps it alphanumeric. With a partner id of five characters, 175 bits of the hash remain.
-    None of the hashed parts can hold a line feed, so no two orders hash the same text.
+    None of the hashed parts can hold a line feed, so no two requests hash the same text.
     """
     text = "\n".join((account, operation.value, key_hash, str(generation)))
     digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -51,7 +51,7 @@ def put_again(record: Record, now: datetime) -> Change:
 def record_send(record: Record, sent_at: datetime, now: datetime) -> Change:
     """Record one more send of the operation, before it leaves.
 
-    An earlier send without a recorded answer becomes a doubt here: its process died.
+    An earlier send without a recorded response becomes a doubt here: its process died.
     """
     unanswered = record.in_flight
     first_unknown_at = record.first_unknown_at or (record.last_sent_at if unanswered else None)

@@ -5,10 +5,9 @@ The same stream says at once when Amazon refuses a request because an account ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from incentives.aws.stream import read_stream_record
 from incentives.domain.accounts.alerts import Check, after_refusal
 from incentives.domain.accounts.spend import charge_of
 from incentives.domain.errors import LedgerUnavailable
@@ -17,36 +16,34 @@ from incentives.usecases.accounts.raise_alerts import figures_of, raise_alerts
 
 if TYPE_CHECKING:
     from incentives.domain.single_requests.record import Record
+    from incentives.domain.single_requests.writes import Write
     from incentives.usecases.accounts.dependencies import WatchDependencies
 
 
-def count_spend(stream_records: Sequence[Mapping[str, Any]], watch: WatchDependencies) -> dict[str, Any]:
+def count_spend(writes: Iterable[Write], watch: WatchDependencies) -> str | None:
     """Count what a batch of the ledger's stream tells.
 
     Returns:
-        Lambda's response for partial failures: the first record that must come again. Those after it come again with
-        it, and those that are counted by then are not counted twice.
+        Number of the first write that must come again. Those after it come again with it, and those that are counted by
+        then are not counted twice.
     """
     telemetry = watch.dependencies.telemetry
-    for stream_record in stream_records:
-        number = str((stream_record.get("dynamodb") or {}).get("SequenceNumber", ""))
+    for write in writes:
+        unreadable = write.unreadable
         try:
-            images = read_stream_record(stream_record)
-            if images:
-                _count(*images, watch)
+            if write.after:
+                _count(write.before, write.after, watch)
         except LedgerUnavailable:
             telemetry.log("spendNotCounted")
             telemetry.count("SpendNotCounted")
-            return _again_from(number)
+            return write.number
         except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
+            unreadable = type(error).__name__
+        if unreadable:
             # It will not be readable the next time either: bisecting and bounded retries set it aside.
-            telemetry.log("streamRecordUnreadable", exception=type(error).__name__)
-            return _again_from(number)
-    return {"batchItemFailures": []}
-
-
-def _again_from(number: str) -> dict[str, Any]:
-    return {"batchItemFailures": [{"itemIdentifier": number}]}
+            telemetry.log("streamRecordUnreadable", exception=unreadable)
+            return write.number
+    return None
 
 
 def _count(before: Record | None, after: Record, watch: WatchDependencies) -> None:

@@ -1,4 +1,4 @@
-"""What watching accounts works with: the bag that carries its ports."""
+"""What watching accounts needs: its ports."""
 
 from __future__ import annotations
 

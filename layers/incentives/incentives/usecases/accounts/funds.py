@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date
 from typing import TYPE_CHECKING, Final
 
-from incentives.agcod.responses import Funds
+from incentives.agcod.reading.responses import Funds
 from incentives.domain.accounts.account import Account, AccountFunds
 from incentives.domain.accounts.funds import FRESH_FOR, STALE_MAX, AccountState, Outlook, Snapshot, outlook_of
 from incentives.domain.errors import AmazonUnavailable, LedgerUnavailable

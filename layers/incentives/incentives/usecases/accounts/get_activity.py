@@ -1,4 +1,4 @@
-"""Ask Amazon what an account did: a page of its own activity, at most once a minute."""
+"""Ask Amazon what an account did: a page of its activity, at most once a minute."""
 
 from __future__ import annotations
 

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from incentives.aws.events import NotPublished
 from incentives.domain.accounts.alert_texts import text_of
 from incentives.domain.accounts.alerts import (
     Alert,
+    AlertStanding,
     Check,
     Figures,
     Raised,
-    Standing,
     after_telling,
     alert_event,
     to_tell,
@@ -24,6 +23,7 @@ from incentives.domain.accounts.alerts import (
 from incentives.domain.accounts.funds import outlook_of
 from incentives.domain.accounts.spend import spent_on
 from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.events import NotPublished
 
 if TYPE_CHECKING:
     from incentives.domain.accounts.account import AccountFunds
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 TRIES_MAX: Final = 6
 
 
-def raise_alerts(figures: Figures, change: Callable[[Standing], Standing], watch: WatchDependencies) -> None:
+def raise_alerts(figures: Figures, change: Callable[[AlertStanding], AlertStanding], watch: WatchDependencies) -> None:
     """Change which alerts stand, and tell what is new.
 
     Args:
@@ -54,7 +54,9 @@ def raise_alerts(figures: Figures, change: Callable[[Standing], Standing], watch
             _keep(account, partial(after_telling, alert=alert, raised=raised), watch)
 
 
-def _keep(account: str, change: Callable[[Standing], Standing], watch: WatchDependencies) -> tuple[Standing, Standing]:
+def _keep(
+    account: str, change: Callable[[AlertStanding], AlertStanding], watch: WatchDependencies
+) -> tuple[AlertStanding, AlertStanding]:
     for _ in range(TRIES_MAX):
         before = watch.states.read(account, watch.today).standing
         after = change(before)

@@ -1,4 +1,4 @@
-"""What the use cases of bulk orders work with: the bag that carries their ports."""
+"""What the use cases of bulk orders need: their ports."""
 
 from __future__ import annotations
 

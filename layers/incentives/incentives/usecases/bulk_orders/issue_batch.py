@@ -30,6 +30,7 @@ from incentives.domain.errors import (
     LedgerUnavailable,
     OrderUnavailable,
     RefusedByAmazon,
+    RefusedFor,
     StateConflict,
 )
 from incentives.domain.operations import Operation
@@ -42,7 +43,6 @@ from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.permits import take_permit
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.issue import NewRequest, issue
-from incentives.usecases.single_requests.results import UNAVAILABLE
 
 if TYPE_CHECKING:
     from incentives.domain.accounts.account import Account
@@ -65,8 +65,8 @@ AGAIN_MAX: Final = timedelta(seconds=2)
 #: Before an account that seems unusable is looked at once more.
 ACCOUNT_AGAIN_SECONDS: Final = 2.0
 
-#: HTTP statuses of refusals that every other row of the account would get too: no funds, not permitted, no usable key.
-ACCOUNT_REFUSED: Final = frozenset({402, 403, 503})
+#: Refusals that every other row of the account would get too: no funds, not permitted, no usable key.
+ACCOUNT_REFUSED: Final = frozenset({RefusedFor.FUNDS, RefusedFor.ACCOUNT, RefusedFor.UNSEEN})
 
 
 class Next(Enum):
@@ -248,8 +248,8 @@ class _Worker:
                 wants_card=False,
             )
         except RefusedByAmazon as error:
-            if error.http_status in ACCOUNT_REFUSED:
-                outcome = None if error.http_status == UNAVAILABLE else RowOutcome.REFUSED
+            if error.refused_for in ACCOUNT_REFUSED:
+                outcome = None if error.refused_for is RefusedFor.UNSEEN else RowOutcome.REFUSED
                 raise _Pause(_why_paused(error), outcome) from error
             return RowOutcome.REFUSED
         except StateConflict as error:
@@ -276,13 +276,13 @@ class _Worker:
 
 def _why_paused(error: RefusedByAmazon) -> str:
     """What must be mended for all rows: the error's own detail tells the caller of a single card what to do."""
-    match error.http_status:
-        case 402:
+    match error.refused_for:
+        case RefusedFor.FUNDS:
             return (
                 "The account's balance does not cover the next row. Top it up at Amazon, then resume. The row that was "
                 "refused stays refused: order it in another file."
             )
-        case 403:
+        case RefusedFor.ACCOUNT:
             reason = f"{error.error_type or error.error_code}: {error.detail.rstrip('.')}"
             return f"Amazon refused a row. {reason}. It stays refused; resume once the cause is mended."
         case _:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 AGAIN_SECONDS: Final = 15
 
 
-class Task(StrEnum):
+class OrderTask(StrEnum):
     """What the workflow can do; the names of its states."""
 
     CHECK = "Check"
@@ -52,7 +52,7 @@ class OrderProgress:
 
     order_id: str
     round: int
-    next: Task = Task.CHECK
+    next: OrderTask = OrderTask.CHECK
     wait_seconds: int = 0
     batches: tuple[int, ...] = ()
     done: int = -1
@@ -61,7 +61,11 @@ class OrderProgress:
 
 
 def process_order(
-    task: Task, here: OrderProgress, dependencies: Dependencies, order_dependencies: OrderDependencies, budget: Budget
+    task: OrderTask,
+    here: OrderProgress,
+    dependencies: Dependencies,
+    order_dependencies: OrderDependencies,
+    budget: Budget,
 ) -> OrderProgress:
     """Run one task and say what comes next. It raises nothing that could be an outcome.
 
@@ -72,16 +76,16 @@ def process_order(
         order_dependencies: those of bulk orders.
         budget: the function's time.
     """
-    there = replace(here, next=Task.DONE, wait_seconds=0, batches=())
+    there = replace(here, next=OrderTask.DONE, wait_seconds=0, batches=())
     try:
         order = order_dependencies.orders.get(here.order_id)
         if order is None or order.round != here.round or not order.status.is_worked_on:
             return there
         match task, order.status:
-            case Task.VALIDATE, OrderStatus.VALIDATING:
+            case OrderTask.VALIDATE, OrderStatus.VALIDATING:
                 validate_order(order, dependencies.accounts, order_dependencies)
-                return replace(there, next=Task.CHECK)
-            case Task.SETTLE, OrderStatus.SETTLING:
+                return replace(there, next=OrderTask.CHECK)
+            case OrderTask.SETTLE, OrderStatus.SETTLING:
                 settled = settle_order(order, Settling(here.settled, here.waited), order_dependencies, budget)
                 if settled is not None and settled.why_paused is not None:
                     pause_order(order, settled.why_paused, dependencies, order_dependencies)
@@ -89,7 +93,7 @@ def process_order(
                     return there
                 return replace(
                     there,
-                    next=Task.SETTLE,
+                    next=OrderTask.SETTLE,
                     wait_seconds=settled.wait_seconds,
                     settled=settled.batch,
                     waited=settled.waited,
@@ -98,13 +102,13 @@ def process_order(
                 return _check(order, there, order_dependencies)
     except (OrderUnavailable, LedgerUnavailable) as error:
         order_dependencies.telemetry.log("orderUnavailable", orderId=here.order_id, because=error.detail)
-        return replace(there, next=Task.CHECK, wait_seconds=AGAIN_SECONDS)
+        return replace(there, next=OrderTask.CHECK, wait_seconds=AGAIN_SECONDS)
 
 
 def _check(order: BulkOrder, there: OrderProgress, dependencies: OrderDependencies) -> OrderProgress:
     """What an order's state asks for."""
     if order.status is OrderStatus.VALIDATING:
-        return replace(there, next=Task.VALIDATE)
+        return replace(there, next=OrderTask.VALIDATE)
     if order.status is OrderStatus.ISSUING:
         kept = {batch.number: batch for batch in dependencies.orders.batches(order.order_id)}
         numbers = range(1, order.batches + 1)
@@ -113,12 +117,12 @@ def _check(order: BulkOrder, there: OrderProgress, dependencies: OrderDependenci
         if left:
             # No row since the last look: whatever is in the way, it is not to be asked all the time.
             seconds = AGAIN_SECONDS if done == there.done else 0
-            return replace(there, next=Task.ISSUE, batches=left, done=done, wait_seconds=seconds)
+            return replace(there, next=OrderTask.ISSUE, batches=left, done=done, wait_seconds=seconds)
     if order.status is not OrderStatus.SETTLING:
         now = dependencies.clock.now()
         after = moved(order, OrderStatus.SETTLING, now, issuing_until=order.issuing_until or now)
         if isinstance(dependencies.orders.move(order, after, dependencies.new_nonce()), OrderMoved):
             # Somebody has just paused or stopped it.
-            return replace(there, next=Task.CHECK)
+            return replace(there, next=OrderTask.CHECK)
         dependencies.telemetry.log("orderSettling", orderId=order.order_id, round=order.round, rows=order.rows)
-    return replace(there, next=Task.SETTLE, settled=0, waited=0)
+    return replace(there, next=OrderTask.SETTLE, settled=0, waited=0)

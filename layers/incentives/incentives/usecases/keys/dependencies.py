@@ -1,4 +1,4 @@
-"""What rotating keys works with: the bag that carries its ports, and the proof of a key."""
+"""What rotating keys needs: its ports, and the proof of a key."""
 
 from __future__ import annotations
 

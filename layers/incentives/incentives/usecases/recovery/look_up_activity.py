@@ -1,4 +1,4 @@
-"""Look a request up in Amazon's own activity, the activity page, before believing that Amazon knows nothing of it.
+"""Look a request up in Amazon's activity page before believing that Amazon knows nothing of it.
 
 A reversal that finds nothing is told with the same error as an account that may do nothing at all, so that response
 alone proves nothing. The page shows the thousand oldest rows of a time frame and may be asked for once a minute. So
@@ -42,7 +42,7 @@ DISABLED: Final = "APIGetGiftCardActivityPageIsDisabled"
 def look_up_activity(
     record: Record, answered_at: datetime | None, dependencies: Dependencies, budget: Budget
 ) -> ActivityFinding:
-    """What Amazon's activity says of a request. It never raises: no response is `UNANSWERED`.
+    """What Amazon's activity page says of a request. It never raises: no response is `UNANSWERED`.
 
     Args:
         record: as it stands after the send of its reversal was recorded.

@@ -17,7 +17,6 @@ from incentives.domain.recovery.rules import (
     Done,
     Escalate,
     Probe,
-    Reissue,
     SendOperation,
     SendReversal,
     Settle,
@@ -26,7 +25,7 @@ from incentives.domain.recovery.rules import (
     next_step,
 )
 from incentives.domain.recovery.waits import WAIT_INSIDE_WINDOW_SECONDS_MAX
-from incentives.domain.single_requests.record import Lost, Record, Status
+from incentives.domain.single_requests.record import Lost, Record, Reissue, Status
 from incentives.domain.single_requests.transitions import take_over
 from incentives.usecases.recovery.escalate import escalate, mail_case, seconds_until_case
 from incentives.usecases.single_requests.drive import Progress, moved, try_once, write
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from incentives.usecases.dependencies import Budget, Dependencies
 
 
-class Task(StrEnum):
+class RecoveryTask(StrEnum):
     """What the workflow can do; the names of its states."""
 
     LOOK = "Look"
@@ -65,7 +64,7 @@ LEDGER_WAIT_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderProgress:
+class RecoveryProgress:
     """What the workflow carries from state to state: ids, counters, what comes next. Nothing of the card.
 
     Attributes:
@@ -78,7 +77,7 @@ class OrderProgress:
 
     request_id: str
     epoch: int
-    next: Task
+    next: RecoveryTask
     pause: Pause = Pause.NONE
     wait_seconds: int = 0
     status: str = ""
@@ -87,8 +86,14 @@ class OrderProgress:
 
 
 def recover(
-    task: Task, request_id: str, epoch: int, dependencies: Dependencies, budget: Budget, *, support_address: str | None
-) -> OrderProgress:
+    task: RecoveryTask,
+    request_id: str,
+    epoch: int,
+    dependencies: Dependencies,
+    budget: Budget,
+    *,
+    support_address: str | None,
+) -> RecoveryProgress:
     """Run one task and say what comes next. It raises nothing that could be an outcome.
 
     Args:
@@ -102,24 +107,24 @@ def recover(
     try:
         record = dependencies.ledger.get(request_id)
         if record is None or record.epoch != epoch:
-            return OrderProgress(request_id=request_id, epoch=epoch, next=Task.DONE)
+            return RecoveryProgress(request_id=request_id, epoch=epoch, next=RecoveryTask.DONE)
         record = _run(task, record, dependencies, budget, support_address)
     except LedgerUnavailable:
         # What was sent is in the ledger; what came back is asked for again.
         dependencies.telemetry.log("ledgerUnavailable", requestId=request_id, epoch=epoch)
-        return OrderProgress(
+        return RecoveryProgress(
             request_id=request_id,
             epoch=epoch,
-            next=Task.LOOK,
+            next=RecoveryTask.LOOK,
             pause=Pause.DOUBLING,
             wait_seconds=LEDGER_WAIT_SECONDS,
         )
     if record.request_id == request_id and record.epoch != epoch:
-        return OrderProgress(request_id=request_id, epoch=epoch, next=Task.DONE, status=record.status.value)
+        return RecoveryProgress(request_id=request_id, epoch=epoch, next=RecoveryTask.DONE, status=record.status.value)
     return progress(record, dependencies.clock.now())
 
 
-def progress(record: Record, now: datetime) -> OrderProgress:
+def progress(record: Record, now: datetime) -> RecoveryProgress:
     """What comes next for a record that this execution holds."""
     step = next_step(record, now)
     seconds = 0
@@ -127,10 +132,10 @@ def progress(record: Record, now: datetime) -> OrderProgress:
         seconds = max(1, math.ceil((step.until - now).total_seconds()))
         step = next_step(record, step.until)
     task = _task_of(step)
-    if task is Task.DONE and record.status is Status.ESCALATED:
+    if task is RecoveryTask.DONE and record.status is Status.ESCALATED:
         seconds = seconds_until_case(record, now)
-        task = Task.MAIL if record.mailed_at is None else Task.ESCALATED
-    return OrderProgress(
+        task = RecoveryTask.MAIL if record.mailed_at is None else RecoveryTask.ESCALATED
+    return RecoveryProgress(
         request_id=record.request_id,
         epoch=record.epoch,
         next=task,
@@ -142,25 +147,25 @@ def progress(record: Record, now: datetime) -> OrderProgress:
     )
 
 
-def _task_of(step: Step) -> Task:  # noqa: PLR0911 - one return per step of the policy
+def _task_of(step: Step) -> RecoveryTask:  # noqa: PLR0911 - one return per step of the policy
     match step:
         case SendOperation():
-            return Task.REPEAT
+            return RecoveryTask.REPEAT
         case SendReversal():
-            return Task.REVERSE
+            return RecoveryTask.REVERSE
         case Probe():
-            return Task.PROBE
+            return RecoveryTask.PROBE
         case Settle():
-            return Task.SETTLE
+            return RecoveryTask.SETTLE
         case Reissue():
-            return Task.REISSUE
+            return RecoveryTask.REISSUE
         case Escalate():
-            return Task.ESCALATE
+            return RecoveryTask.ESCALATE
         case Wait():
             # A wait that ends in a wait: look again when it is over.
-            return Task.LOOK
+            return RecoveryTask.LOOK
         case Done():
-            return Task.DONE
+            return RecoveryTask.DONE
 
 
 def _pause_of(seconds: int) -> Pause:
@@ -174,11 +179,11 @@ def _pause_of(seconds: int) -> Pause:
 
 
 def _run(  # noqa: PLR0911 - one return per step of the policy
-    task: Task, record: Record, dependencies: Dependencies, budget: Budget, support_address: str | None
+    task: RecoveryTask, record: Record, dependencies: Dependencies, budget: Budget, support_address: str | None
 ) -> Record:
     """Carry out the policy's step if it is the one that the workflow was told."""
     step = next_step(record, dependencies.clock.now())
-    if task is Task.MAIL and record.status is Status.ESCALATED:
+    if task is RecoveryTask.MAIL and record.status is Status.ESCALATED:
         return mail_case(record, dependencies, support_address)
     if _task_of(step) is not task:
         return record

@@ -26,7 +26,6 @@ from incentives.domain.recovery.rules import (
     Done,
     Escalate,
     Probe,
-    Reissue,
     SendOperation,
     SendReversal,
     Settle,
@@ -40,7 +39,7 @@ from incentives.domain.recovery.rules import (
     permit_due,
     postpone,
 )
-from incentives.domain.single_requests.record import Change, Lost, Record, Status
+from incentives.domain.single_requests.record import Change, Lost, Record, Reissue, Status
 from incentives.domain.single_requests.transitions import hand_off, record_reversal_send, record_send
 from incentives.usecases.dependencies import CALL_SECONDS, Budget, Dependencies
 from incentives.usecases.operation_calls import account_of, decrypted, operation_call, reversal_call

@@ -207,7 +207,7 @@ def check(call: Call, value: Money, account: Account) -> None:
 def _send(
     opened: Record, signed: SignedCall, asked: _Asked, dependencies: Dependencies, budget: Budget
 ) -> Delivered | Accepted:
-    """Send what has just been written together with this send, and answer."""
+    """Send what has just been written together with this send, and respond."""
     if asked.permit is not None:
         reacquire_if_late(asked.permit, opened.account, dependencies)
     try:
@@ -266,7 +266,7 @@ def _response(progress: Progress, dependencies: Dependencies) -> Delivered | Acc
 
 
 def repeat(key: KeyItem, asked: _Asked, dependencies: Dependencies, budget: Budget) -> Delivered | Accepted:
-    """Answer a request whose key is taken: the same request gets how it stands, another one is refused.
+    """Respond to a request whose key is taken: the same request gets how it stands, another one is refused.
 
     A repeat in any open state sends nothing.
     """
@@ -285,7 +285,7 @@ def repeat(key: KeyItem, asked: _Asked, dependencies: Dependencies, budget: Budg
 
 
 def _standing(record: Record, asked: _Asked, dependencies: Dependencies, budget: Budget) -> Delivered | Accepted:
-    """Answer how the newest generation stands."""
+    """Tell how the newest generation stands."""
     if record.status.is_open:
         return accepted(record, dependencies.clock.now())
     if record.status is not Status.SUCCEEDED:

@@ -6,11 +6,9 @@ request may come out twice, or long after somebody else has issued or cancelled 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from incentives.aws.single_requests.backlog import read_message
 from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Full, Priority
 from incentives.domain.recovery.rules import SendOperation, Settle, next_step
 from incentives.domain.single_requests.record import Status
@@ -27,19 +25,8 @@ AGAIN: Final = timedelta(milliseconds=100)
 LOSES_FOR: Final = timedelta(seconds=5)
 
 
-def issue_messages(messages: Sequence[Mapping[str, Any]], dependencies: Dependencies, budget: Budget) -> None:
-    """Issue the requests that a batch of the backlog's messages names.
-
-    Raises:
-        ValueError: a message is none of ours. It comes again, and in the end is set aside.
-        LedgerUnavailable: the messages come again; what was sent is in the ledger.
-    """
-    for message in messages:
-        issue_queued(read_message(message), dependencies, budget)
-
-
 def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) -> None:
-    """Issue one request, if it is still to be issued; one that has to wait longer is put back.
+    """Issue one request, if it is still to be issued; one that has to wait longer is requeued.
 
     Raises:
         LedgerUnavailable: take it up again; what was sent is in the ledger.
@@ -52,7 +39,7 @@ def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) ->
         now = dependencies.clock.now()
         step = next_step(record, now)
         if not isinstance(step, SendOperation | Settle):
-            # Something else than the pace holds it up, for instance a missing key: not before it is due.
+            # Something else than the rate limit delays it, for instance a missing key: not before it is due.
             requeue(record, dependencies)
             return
         if isinstance(step, Settle):

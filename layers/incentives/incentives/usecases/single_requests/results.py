@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NoReturn
 
-from incentives.domain.errors import RefusedByAmazon, StateConflict
+from incentives.domain.errors import RefusedByAmazon, RefusedFor, StateConflict
 from incentives.domain.outcomes import AmazonError, Card
 from incentives.domain.single_requests.record import Record, Status
 from incentives.domain.single_requests.renewal import OWN_REFUSALS
@@ -23,7 +23,7 @@ class Delivered:
 
     Attributes:
         card: None for a repeat of an operation whose success has no code.
-        replayed: the order had been issued before.
+        replayed: the request had been issued before.
     """
 
     record: Record
@@ -33,7 +33,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The outcome is not known yet, or the pace does not allow the call yet: ask again."""
+    """The outcome is not known yet, or the rate limit does not allow the call yet: ask again."""
 
     record: Record
     retry_after_seconds: int
@@ -72,7 +72,7 @@ def refusal_of(record: Record) -> RefusedByAmazon:
         return RefusedByAmazon(
             " ".join(part for part in (error.message, _SAME_KEY) if part),
             request_id=record.request_id,
-            http_status=UNAVAILABLE,
+            refused_for=RefusedFor.UNSEEN,
             retryable=True,
             error_code=error.code,
             error_type=error.type,
@@ -81,8 +81,6 @@ def refusal_of(record: Record) -> RefusedByAmazon:
     return refusal(error, request_id=record.request_id)
 
 
-#: HTTP status of a request that ended without Amazon having looked at it.
-UNAVAILABLE: Final = 503
 _SAME_KEY: Final = "Nothing was charged. Repeat the order with the same Idempotency-Key once the cause is mended."
 
 

@@ -1,6 +1,6 @@
 """Read a card's claim code again. Amazon keeps it; the gateway never does.
 
-The operation is sent once more under the same request id, which Amazon answers with the same card.
+The operation is sent once more under the same request id, to which Amazon responds with the same card.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What scripts the sandbox: faults, the clock, switches, and the report."""
