@@ -55,9 +55,7 @@ def item_of(aws: Aws, account: str) -> dict[str, Any]:
 def test_a_page_is_read_as_it_was_kept(kept_pages: KeptPages, account: str, updates: dict[str, Any]) -> None:
     assert kept_pages.kept(account) is None
     page = replace(PAGE, **updates)
-
     kept_pages.keep(account, page)
-
     assert kept_pages.kept(account) == page
     assert kept_pages.kept(f"{account}-too") is None
 
@@ -65,9 +63,7 @@ def test_a_page_is_read_as_it_was_kept(kept_pages: KeptPages, account: str, upda
 def test_a_newer_page_takes_its_place_with_all_that_is_in_it(kept_pages: KeptPages, account: str) -> None:
     newer = KeptPage(partner_id="Test2", as_of=START + SECOND, since=START, is_available=False, is_whole=False)
     kept_pages.keep(account, PAGE)
-
     kept_pages.keep(account, newer)
-
     # and nothing is left of the one before
     assert kept_pages.kept(account) == newer
 
@@ -75,18 +71,14 @@ def test_a_newer_page_takes_its_place_with_all_that_is_in_it(kept_pages: KeptPag
 @pytest.mark.parametrize("older", [SECOND, timedelta()], ids=["older", "of the same second"])
 def test_a_page_that_is_no_newer_does_not_take_its_place(kept_pages: KeptPages, account: str, older: timedelta) -> None:
     kept_pages.keep(account, PAGE)
-
     kept_pages.keep(account, replace(PAGE, as_of=START - older, request_ids=frozenset()))
-
     assert kept_pages.kept(account) == PAGE
 
 
 def test_a_page_whose_date_has_not_come_makes_room(kept_pages: KeptPages, account: str) -> None:
     # given one that a clock gone wrong has dated
     kept_pages.keep(account, replace(PAGE, as_of=START + timedelta(days=365)))
-
     kept_pages.keep(account, PAGE)
-
     assert kept_pages.kept(account) == PAGE
     # while one that a response has overtaken stays
     ahead = replace(PAGE, as_of=START + RESPONSES_APART)
@@ -98,23 +90,18 @@ def test_a_page_whose_date_has_not_come_makes_room(kept_pages: KeptPages, accoun
 def test_a_full_page_of_the_longest_ids_fits(aws: Aws, account: str) -> None:
     full = replace(PAGE, request_ids=frozenset(f"Test1{number:035d}" for number in range(1000)))
     assert {len(each) for each in full.request_ids} == {40}
-
     on_the_table(aws).keep(account, full)
-
     assert on_the_table(aws).kept(account) == full
 
 
 def test_ids_that_are_none_of_ours_do_not_keep_the_page_from_being_kept(aws: Aws, account: str) -> None:
     strange = replace(PAGE, request_ids=PAGE.request_ids | {"", "x" * 41, "y" * 400_000})
-
     on_the_table(aws).keep(account, strange)
-
     assert on_the_table(aws).kept(account) == PAGE
 
 
 def test_nothing_but_ids_and_times_is_kept(aws: Aws, account: str) -> None:
     on_the_table(aws).keep(account, PAGE)
-
     assert item_of(aws, account).keys() == {
         "id", "partnerId", "asOf", "since", "isAvailable", "isWhole", "requestIds"
     }  # fmt: skip
@@ -138,9 +125,7 @@ def test_what_cannot_be_read_says_nothing_and_makes_room(aws: Aws, account: str,
     kept = item_of(aws, account)
     item = kept | garbage if garbage else {"id": kept["id"]}
     aws.dynamodb.put_item(TableName=RATE_LIMITER, Item=item)
-
     assert on_the_table(aws).kept(account) is None
-
     on_the_table(aws).keep(account, PAGE)
     assert on_the_table(aws).kept(account) == PAGE
 
@@ -148,14 +133,12 @@ def test_what_cannot_be_read_says_nothing_and_makes_room(aws: Aws, account: str,
 def test_it_does_not_disturb_the_pace(aws: Aws, account: str) -> None:
     rate_limiter = DynamoDbRateLimiter(aws.dynamodb, RATE_LIMITER, pace=Pace(), now=FakeClock().now)
     on_the_table(aws).keep(account, PAGE)
-
     assert not isinstance(rate_limiter.reserve(account, Priority.CALLER), Full)
     assert on_the_table(aws).kept(account) == PAGE
 
 
 def test_a_table_that_cannot_be_reached_is_told(aws: Aws, account: str) -> None:
     nowhere = DynamoDbKeptPages(aws.dynamodb, "no-such-table")
-
     with pytest.raises(LedgerUnavailable, match=r"read .*ResourceNotFoundException"):
         nowhere.kept(account)
     with pytest.raises(LedgerUnavailable, match=r"written .*ResourceNotFoundException"):

@@ -74,9 +74,7 @@ def since(w: World) -> float:
 def test_a_permit_is_taken_in_its_priority_and_waited_for(priority: Priority, allowance: Allowance | None) -> None:
     w = world()
     w.rate_limiter.begins_in = [1.5]
-
     permit = take_permit("default", priority, w.dependencies, allowance=allowance)
-
     assert permit == Permit(START + timedelta(seconds=1.5))
     assert w.clock.now() == permit.at
     assert w.rate_limiter.priorities == [priority]
@@ -87,9 +85,7 @@ def test_a_permit_is_taken_in_its_priority_and_waited_for(priority: Priority, al
 def test_without_a_permit_nobody_waits() -> None:
     w = world()
     w.rate_limiter.full_for = 7.0
-
     full = take_permit("default", Priority.CALLER, w.dependencies)
-
     assert isinstance(full, Full)
     assert full.next_at == START + timedelta(seconds=7)
     assert (since(w), w.rate_limiter.reserved, w.telemetry.counts) == (0, 0, {})
@@ -98,7 +94,6 @@ def test_without_a_permit_nobody_waits() -> None:
 def test_without_a_pace_there_is_no_permit() -> None:
     w = world()
     w.rate_limiter.fails = {"reserve"}
-
     with pytest.raises(LedgerUnavailable):
         take_permit("default", Priority.CALLER, w.dependencies)
 
@@ -109,9 +104,7 @@ def test_without_a_pace_there_is_no_permit() -> None:
 def test_a_permit_that_was_missed_is_taken_anew_in_the_same_priority() -> None:
     w = world()
     w.rate_limiter.begins_in = [-1.0, 0.5]
-
     permit = take_permit("default", Priority.BULK, w.dependencies, allowance=Allowance.FUNDS)
-
     assert permit == Permit(START + timedelta(seconds=0.5))
     assert w.clock.now() == permit.at
     assert w.rate_limiter.priorities == [Priority.BULK] * 2
@@ -123,18 +116,14 @@ def test_a_permit_that_was_missed_is_taken_anew_in_the_same_priority() -> None:
 def test_a_little_late_is_on_time(late: float, taken: int) -> None:
     w = world()
     w.rate_limiter.begins_in = [-late]
-
     take_permit("default", Priority.CALLER, w.dependencies)
-
     assert w.rate_limiter.reserved == taken
 
 
 def test_whoever_is_always_late_leaves_in_the_end() -> None:
     w = world()
     w.rate_limiter.begins_in = [-1.0] * 20
-
     permit = take_permit("default", Priority.CALLER, w.dependencies)
-
     assert isinstance(permit, Permit)
     assert w.rate_limiter.reserved == 1 + PERMITS_MISSED_MAX == 4
     assert w.telemetry.counts["PermitMissed"] == PERMITS_MISSED_MAX
@@ -145,24 +134,19 @@ def test_whoever_was_late_may_find_no_other_permit(monkeypatch: pytest.MonkeyPat
     full = Full(START + 7 * MINUTE, START + 6 * MINUTE)
     responses = iter([Permit(START - MINUTE), full])
     monkeypatch.setattr(w.rate_limiter, "reserve", lambda *_, **__: next(responses))
-
     assert take_permit("default", Priority.CALLER, w.dependencies) is full
 
 
 def test_a_call_that_is_on_time_leaves_on_its_permit() -> None:
     w = world()
-
     reacquire_if_late(Permit(START - timedelta(seconds=LATE_SECONDS)), "default", w.dependencies)
-
     assert (w.rate_limiter.reserved, since(w)) == (0, 0)
 
 
 def test_a_call_that_was_held_up_takes_another_permit_before_all_others() -> None:
     w = world()
     w.rate_limiter.begins_in = [1.0]
-
     reacquire_if_late(Permit(START - MINUTE), "default", w.dependencies)
-
     assert (w.rate_limiter.priorities, since(w)) == ([Priority.RECOVERY], 1.0)
     assert w.telemetry.counts == {"PermitMissed": 1}
 
@@ -173,9 +157,7 @@ def test_a_call_that_is_written_down_leaves_at_once_if_there_is_no_permit(
 ) -> None:
     w = world()
     w.rate_limiter.full_for, w.rate_limiter.fails = full_for, fails
-
     reacquire_if_late(Permit(START - MINUTE), "default", w.dependencies)
-
     assert since(w) == 0
 
 
@@ -183,10 +165,8 @@ def test_a_ledger_that_stalls_costs_the_call_its_permit_and_not_its_response() -
     # given a first write that takes a second, and later one of a recovery that does
     w = world()
     slowly(w, "open")
-
     # when
     issue(order(), w.dependencies, w.budget())
-
     # then
     assert w.rate_limiter.priorities == [Priority.CALLER, Priority.RECOVERY]
     assert w.amazon.names == ["CreateGiftCard"]
@@ -273,18 +253,14 @@ def test_each_call_goes_by_its_priority(
     begun: Callable[[], World], happens: Callable[[World], None], priorities: list[Priority]
 ) -> None:
     w = begun()
-
     happens(w)
-
     assert w.rate_limiter.priorities == priorities
     assert w.rate_limiter.allowances == []
 
 
 def test_the_activity_has_an_allowance_of_its_own_and_goes_with_the_recovery() -> None:
     w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *[NoSuchRequest()] * 200)
-
     recovery(w)
-
     assert w.ledger.records[ID].status is Status.REVERSED
     assert w.rate_limiter.allowances == [Allowance.ACTIVITY]
     assert set(w.rate_limiter.priorities) == {Priority.RECOVERY}
@@ -327,9 +303,7 @@ def test_a_query_is_a_callers_and_uses_its_allowance(
     ask: Callable[[World], None], port: str, response: Any, allowances: list[Allowance]
 ) -> None:
     w = asking(port, response)
-
     ask(w)
-
     assert w.rate_limiter.priorities == [Priority.CALLER]
     assert w.rate_limiter.allowances == allowances
 
@@ -341,11 +315,9 @@ def test_a_query_waits_two_seconds_for_a_permit_and_no_longer(
     soon, late = asking(port, response), asking(port, response)
     soon.rate_limiter.free_at = START + timedelta(seconds=2)
     late.rate_limiter.free_at = START + timedelta(seconds=2, milliseconds=1)
-
     ask(soon)
     with pytest.raises(AmazonUnavailable) as told:
         ask(late)
-
     assert since(soon) == 2
     assert since(late) == 0
     assert told.value.retry_after_seconds == 3
@@ -357,9 +329,7 @@ def test_only_a_query_without_an_allowance_tells_of_the_accounts_pace(
     ask: Callable[[World], None], port: str, response: Any, allowances: list[Allowance]
 ) -> None:
     w = asking(port, THROTTLED, THROTTLED, response)
-
     ask(w)
-
     assert w.rate_limiter.slowed_down == ([] if allowances else ["default"] * 2)
 
 
@@ -373,9 +343,7 @@ def test_only_a_query_without_an_allowance_tells_of_the_accounts_pace(
 )
 def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unknown | Unresolved) -> None:
     w = world()
-
     on_throttled("uk", outcome, w.dependencies)
-
     assert w.rate_limiter.slowed_down == ["uk"]
     assert w.telemetry.counts == {"Throttled": 1}
     assert w.telemetry.lines == [("throttled", {"account": "uk"})]
@@ -401,9 +369,7 @@ def test_a_throttle_slows_the_account_down(outcome: NotExecuted | Unknown | Unre
 )
 def test_no_other_response_slows_it_down(outcome: Any) -> None:
     w = world()
-
     on_throttled("default", outcome, w.dependencies)
-
     assert w.rate_limiter.slowed_down == []
     assert w.telemetry.counts == {}
 
@@ -411,9 +377,7 @@ def test_no_other_response_slows_it_down(outcome: Any) -> None:
 def test_a_pace_that_cannot_be_slowed_down_stops_nobody() -> None:
     w = world(THROTTLED)
     w.rate_limiter.fails = {"slow_down"}
-
     place(w)
-
     assert w.amazon.names == ["CreateGiftCard"] * 2
     assert ("ledgerUnavailable", {"account": "default"}) in w.telemetry.lines
 
@@ -436,9 +400,7 @@ THROTTLES: Final[dict[str, tuple[Callable[[], World], Callable[[World], None]]]]
 @pytest.mark.parametrize(("begun", "happens"), THROTTLES.values(), ids=THROTTLES)
 def test_every_throttled_call_slows_down_once(begun: Callable[[], World], happens: Callable[[World], None]) -> None:
     w = begun()
-
     happens(w)
-
     assert w.rate_limiter.slowed_down == ["default"] * 2
     assert w.telemetry.counts["Throttled"] == 2
 
@@ -446,9 +408,7 @@ def test_every_throttled_call_slows_down_once(begun: Callable[[], World], happen
 def test_a_throttled_book_says_nothing_of_the_pace() -> None:
     w = holding(reversing(Cause.REVERSE, intent=Intent.REVERSE), *[NoSuchRequest()] * 200)
     w.amazon.pages = [THROTTLED, THROTTLED]
-
     recovery(w)
-
     assert len(w.amazon.pages_asked) == 3
     assert w.rate_limiter.slowed_down == []
 
@@ -469,9 +429,7 @@ def test_a_permit_that_took_the_time_of_the_try_leaves_it_to_the_next_run(task: 
     w = world()
     w.ledger.records[ID] = kept
     w.rate_limiter.begins_in = [14.5]
-
     said = recover(task, ID, 0, w.dependencies, w.budget(), support_address=None)
-
     assert (w.amazon.sent, w.ledger.records[ID]) == ([], kept)
     assert (said.next, said.pause) == (task, Pause.NONE)
     recover(task, ID, 0, w.dependencies, w.budget(), support_address=None)

@@ -56,7 +56,6 @@ def standing(*alerts: Alert, **updates: Any) -> AlertStanding:
 
 def test_where_all_is_well_nothing_stands() -> None:
     found = judge(figures(), LIMITS, standing(*Alert, needed=Decimal(20)))
-
     assert set(found) == set(Alert)
     assert set(found.values()) == {False}
 
@@ -114,7 +113,6 @@ def test_an_alert_that_stands_ends_a_little_further_off(
 
 def test_without_a_limit_there_is_no_alert_of_the_balance() -> None:
     stood = standing(Alert.BALANCE_LOW)
-
     assert judge(figures(available=usd("0.01")), Limits(), stood)[Alert.BALANCE_LOW] is False
 
 
@@ -133,7 +131,6 @@ def test_whatever_comes_an_alert_is_told_once_for_each_time_that_it_begins(check
             told[alert] += 1
             after = after_telling(after, alert, after.alerts[alert])
         now = after
-
         assert {alert for alert, each in stands.items() if each} == set(now.alerts)
         assert all(raised.told for raised in now.alerts.values())
     ages = {Alert.KEY_AGE_150, Alert.KEY_AGE_170, Alert.KEY_AGE_180}
@@ -147,14 +144,12 @@ def test_refusals_add_up_to_the_largest() -> None:
     now = AlertStanding()
     for amount in ("25.00", "60.00", "30.00"):
         now = after_refusal(now, usd(amount), START)
-
     assert now.alerts == {Alert.INSUFFICIENT_FUNDS: Raised(START, needed=Decimal("60.00"))}
 
 
 def test_whoever_tells_late_does_not_silence_the_next_crossing() -> None:
     first = Raised(START)
     again = AlertStanding({Alert.DAYS_LOW: Raised(START + SECOND)})
-
     assert after_telling(again, Alert.DAYS_LOW, first) == again
     assert after_telling(AlertStanding(), Alert.DAYS_LOW, first) == AlertStanding()
 
@@ -166,9 +161,7 @@ def test_whoever_tells_late_does_not_silence_the_next_crossing() -> None:
 @pytest.mark.parametrize("known", [True, False], ids=["all known", "nothing known"])
 def test_every_text_says_what_how_long_what_to_do_and_where(alert: Alert, known: bool) -> None:
     nothing = Figures(account="default", at=START, check=Check.UNANSWERED)
-
     subject, text = text_of(alert, Raised(START, needed=Decimal("25.00")), figures() if known else nothing, LIMITS)
-
     paragraphs = [line.partition(": ")[0] for line in text.split("\n\n")]
     assert paragraphs[:4] == ["Account", "What happened", "How long there is", "What to do"]
     assert "Incentives API Portal" in text
@@ -201,5 +194,4 @@ def test_every_text_says_what_how_long_what_to_do_and_where(alert: Alert, known:
 )
 def test_texts_have_the_figures_in_them(alert: Alert, updates: dict[str, Any], says: list[str]) -> None:
     _, text = text_of(alert, Raised(START, needed=Decimal("25.00")), figures(**updates), LIMITS)
-
     assert [part for part in says if part not in text] == []

@@ -80,9 +80,7 @@ def balance(amount: str) -> Funds:
 
 def test_the_first_query_is_amazons_and_its_response_is_kept() -> None:
     b = bank()
-
     told = b.told()
-
     assert told == AccountFunds("default", usd("100.00"), START - SECOND)
     assert b.states.states["default"].snapshot == Snapshot(told, START)
     assert b.world.rate_limiter.allowances == [Allowance.FUNDS]
@@ -90,13 +88,11 @@ def test_the_first_query_is_amazons_and_its_response_is_kept() -> None:
 
 def test_within_a_minute_everybody_is_told_the_same_and_no_permit_is_taken() -> None:
     b = bank(balance("100.00"), balance("90.00"))
-
     first = b.told()
     b.world.clock.sleep(FRESH_FOR.total_seconds() - 1)
     second = b.told()
     b.world.clock.sleep(1)
     third = b.told()
-
     assert (first, third.available) == (second, usd("90.00"))
     assert b.asked == [0.0, 60.0]
     assert b.world.rate_limiter.reserved == 2
@@ -105,14 +101,12 @@ def test_within_a_minute_everybody_is_told_the_same_and_no_permit_is_taken() -> 
 def test_a_balance_from_the_future_is_the_work_of_a_wrong_clock() -> None:
     b = bank()
     b.keep("1.00", -2 * STALE_MAX)
-
     assert b.told().available == usd("100.00")
     assert b.states.read("default", START.date()).snapshot == Snapshot(b.told(), START)
 
 
 def test_a_balance_below_nothing_is_told_as_it_is() -> None:
     b = bank(Funds(Money(Decimal("-3.50"), "USD"), None))
-
     assert (b.told(), b.told()) == (AccountFunds("default", Money(Decimal("-3.50"), "USD"), START),) * 2
 
 
@@ -128,7 +122,6 @@ def test_whoever_waits_for_a_permit_is_told_what_the_one_before_was_told() -> No
         return reserve(account, priority, **more)
 
     b.world.rate_limiter.reserve = behind_another  # type: ignore[method-assign]
-
     assert b.told().available == usd("77.00")
     assert b.asked == []
 
@@ -143,7 +136,6 @@ def test_whoever_finds_no_permit_is_told_what_others_were_told_meanwhile() -> No
         return reserve(account, priority, **more)
 
     b.world.rate_limiter.reserve = others_are_faster  # type: ignore[method-assign]
-
     assert b.told().available == usd("77.00")
 
 
@@ -154,7 +146,6 @@ def test_whoever_finds_no_permit_is_told_what_others_were_told_meanwhile() -> No
 def test_an_older_balance_is_told_with_its_time_after_one_try(response: Failure) -> None:
     b = bank(response)
     older = b.keep("55.00", STALE_MAX - SECOND)
-
     assert b.told() == older
     assert b.asked == [0.0]
     assert b.world.telemetry.counts["OlderFundsTold"] == 1
@@ -163,7 +154,6 @@ def test_an_older_balance_is_told_with_its_time_after_one_try(response: Failure)
 def test_a_balance_of_more_than_an_hour_ago_is_none() -> None:
     b = bank(TIMED_OUT)
     b.keep("55.00", STALE_MAX)
-
     with pytest.raises(AmazonUnavailable):
         b.told()
     assert len(b.asked) > 1, "with nothing to fall back on it is tried for as long as there is time"
@@ -173,7 +163,6 @@ def test_without_a_permit_an_older_balance_is_told() -> None:
     b = bank()
     b.keep("55.00", 2 * MINUTE)
     b.world.rate_limiter.full_for = 5.0
-
     assert b.told().available == usd("55.00")
     assert b.asked == []
 
@@ -188,7 +177,6 @@ def test_an_account_that_amazon_refuses_is_an_error_whatever_was_known(
 ) -> None:
     b = bank(response)
     b.keep("55.00", 2 * MINUTE)
-
     with pytest.raises(error):
         b.told()
 
@@ -199,7 +187,6 @@ def test_an_unknown_account_is_told_as_such_whatever_was_known(name: str, error:
     b.states.keep_funds(Snapshot(AccountFunds(name, usd("1.00"), START), START))
     if error is InvalidInput:
         b.world.accounts.get = refuse_name  # type: ignore[method-assign]
-
     with pytest.raises(error):
         b.told(name)
     assert b.asked == []
@@ -215,7 +202,6 @@ def refuse_name(name: str, *, fresh: bool = False) -> Account:
 def test_a_table_that_cannot_be_reached_costs_a_query_and_nothing_else() -> None:
     b = bank()
     b.states.works = False
-
     assert b.told().available == usd("100.00")
     assert {"accountUnread", "fundsNotKept"} <= set(b.logged)
 
@@ -223,7 +209,6 @@ def test_a_table_that_cannot_be_reached_costs_a_query_and_nothing_else() -> None
 def test_without_the_table_and_without_amazon_the_caller_is_told_why() -> None:
     b = bank(TIMED_OUT)
     b.states.works = False
-
     with pytest.raises(AmazonUnavailable):
         b.told()
 
@@ -236,7 +221,6 @@ def test_a_pace_that_cannot_be_kept_is_no_reason_to_hide_what_is_known() -> None
         raise LedgerUnavailable("the pace could not be kept", in_doubt=False)
 
     b.world.rate_limiter.reserve = broken  # type: ignore[method-assign]
-
     assert b.told().available == usd("55.00")
 
 
@@ -251,9 +235,7 @@ def test_the_function_tells_the_balance_and_its_time(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(vars(container), "dependencies", b.world.dependencies)
     monkeypatch.setitem(vars(container), "account_states", b.states)
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 25_000)
-
     responses = [handler({"queryStringParameters": None}, context) for _ in range(3)]
-
     bodies = [json.loads(response["body"]) for response in responses]
     assert [response["statusCode"] for response in responses] == [200] * 3
     assert all(body["availableFunds"] == {"amount": "100.00", "currencyCode": "USD"} for body in bodies)
@@ -277,7 +259,5 @@ def test_the_function_tells_the_balance_and_its_time(monkeypatch: pytest.MonkeyP
 )
 def test_days_remaining_are_rounded_down(available: str, average: str | None, days: str | None) -> None:
     spend = Money(Decimal(average), "USD") if average is not None else None
-
     left = days_remaining(Money(Decimal(available), "USD"), spend)
-
     assert left == (Decimal(days) if days is not None else None)

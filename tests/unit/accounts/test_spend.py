@@ -123,9 +123,7 @@ def test_whatever_the_order_the_newest_version_counts(data: st.DataObject) -> No
     order = data.draw(st.permutations(stream_of(life(kind, record(created_at=START))) * 2))
     c = Company()
     assert isinstance(c.states, FakeAccountStates)
-
     count(order, c)
-
     charged = {("default", (START + CHARGED.get(kind, timedelta())).date(), "USD", Operation.CREATE_GIFT_CARD): 2_500}
     assert totals_of(c.states) == Totals(charged if kind in CHARGED else {})
 
@@ -134,10 +132,8 @@ def test_a_plain_request_is_written_once_and_a_refused_one_never() -> None:
     c = Company()
     calls = []
     c.states.count = lambda record, was, now: bool(calls.append(record.version))  # type: ignore[method-assign,func-returns-value]
-
     for kind in ("issued", "refused", "open", "reversed unseen"):
         count(stream_of(life(kind, record(created_at=START))), c)
-
     assert calls == [2]
 
 
@@ -148,10 +144,8 @@ def test_a_card_that_is_reversed_after_its_memory_has_expired_comes_off_its_own_
     count([image(None, issued)], c)
     c.states.counted.clear()
     c.world.clock.time = START + COUNTED_FOR + 2 * DAY
-
     gone = image(replace(issued, status=S.REVERSING, version=3), replace(issued, status=S.REVERSED, version=4))
     count([gone, gone], c)
-
     assert totals_of(c.states) == Totals()
     assert c.states.states["default"].days[TODAY] == {("USD", Operation.CREATE_GIFT_CARD): Tally()}
 
@@ -165,7 +159,6 @@ def test_what_is_not_counted_comes_again_from_there() -> None:
     c.states.works = False
     assert count(records[1:], c) == "1"
     c.states.works = True
-
     assert count(records, c) is None
     assert sum(totals_of(c.states).values()) == 7_500
 
@@ -180,7 +173,6 @@ def test_an_unreadable_record_is_named_and_the_earlier_ones_are_counted() -> Non
     good = numbered(1, image(None, record(S.SUCCEEDED, answered_at=START)))
     bad = numbered(2, image(None, record(S.SUCCEEDED, answered_at=START)))
     bad["dynamodb"]["NewImage"] |= {"status": {"S": "NOBODY_KNOWS"}}
-
     assert count([good, {"dynamodb": {}}, bad], c) == "2"
     assert sum(totals_of(c.states).values()) == 2_500
 
@@ -188,10 +180,8 @@ def test_an_unreadable_record_is_named_and_the_earlier_ones_are_counted() -> Non
 def test_a_refusal_while_an_earlier_attempt_is_in_doubt_is_told_as_well() -> None:
     c = Company()
     before = unknown_since(version=2)
-
     count([image(before, reversing(Cause.REFUSED, refusal=SHORT, version=3))], c)
     count([image(reversing(Cause.REFUSED, refusal=SHORT), record(S.REVERSED, refusal=SHORT, version=5))], c)
-
     assert c.alerts == ["insufficientFunds"]
 
 
@@ -201,7 +191,6 @@ def test_a_refusal_while_an_earlier_attempt_is_in_doubt_is_told_as_well() -> Non
 @pytest.mark.parametrize("status", S)
 def test_a_record_costs_its_amount_from_amazons_response_until_it_is_undone(status: Status) -> None:
     answered = record(status, answered_at=START.replace(hour=23))
-
     free = status in {S.REVERSED, S.REFUSED}
     assert charge_of(answered) == (None if free else Charge(TODAY, answered.operation, usd("25.00")))
     assert charge_of(record(status)) is None
@@ -210,7 +199,6 @@ def test_a_record_costs_its_amount_from_amazons_response_until_it_is_undone(stat
 def test_a_request_that_moves_to_another_day_leaves_the_first() -> None:
     was, now = (Charge(TODAY + n * DAY, Operation.CREATE_GIFT_CARD, usd("25.00")) for n in (0, 1))
     kind: Kind = ("USD", Operation.CREATE_GIFT_CARD)
-
     assert difference(was, now) == {was.day: {kind: Tally(-2500, -1)}, now.day: {kind: Tally(2500, 1)}}
     assert difference(was, was) == {}
     assert difference(None, None) == {}
@@ -219,7 +207,6 @@ def test_a_request_that_moves_to_another_day_leaves_the_first() -> None:
 @given(st.sampled_from(sorted(CURRENCY_DECIMALS)), st.integers(-(10**9), 10**9))
 def test_minor_units_are_exact(currency: str, minor: int) -> None:
     value = money_of(minor, currency)
-
     assert minor_units(value) == minor
     assert -value.amount.as_tuple().exponent == CURRENCY_DECIMALS[currency]  # type: ignore[operator]
 
@@ -260,7 +247,6 @@ def test_the_average_is_of_whole_days_since_the_account_is_known(
     days: dict[date, dict[Kind, Tally]], known_since: date, average: str | None
 ) -> None:
     found = average_daily_spend(days, "USD", TODAY, known_since)
-
     assert (found.amount_text if found else None) == average
     assert AVERAGE_DAYS == 14
 
@@ -270,6 +256,5 @@ def test_other_currencies_and_all_operations() -> None:
         TODAY: {("USD", operation): Tally(100, 1) for operation in Operation}
         | {("JPY", Operation.CREATE_GIFT_CARD): Tally(5, 1)}
     }
-
     assert spent_on(days, TODAY, "USD") == usd("3.00")
     assert spent_on(days, TODAY, "JPY") == parse_money(5, "JPY")

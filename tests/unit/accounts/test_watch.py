@@ -41,12 +41,10 @@ def test_200_days_of_a_key_are_three_alerts_and_its_successor_has_its_own() -> N
     c = Company()
     c.world.clock.time = MIDNIGHT
     c.key(MIDNIGHT)
-
     c.hours(200 * 24)
     first = list(c.told)
     c.key(MIDNIGHT + 200 * DAY)
     c.hours(151 * 24)
-
     assert first == [
         ("default", "keyAge150", "150 days, 0:00:00"),
         ("default", "keyAge170", "170 days, 0:00:00"),
@@ -63,9 +61,7 @@ def test_200_days_of_a_key_are_three_alerts_and_its_successor_has_its_own() -> N
 def test_a_key_that_is_first_seen_when_it_is_old_is_one_alert() -> None:
     c = Company()
     c.key(START - 175 * DAY)
-
     c.hours(24)
-
     assert c.alerts == ["keyAge170"]
     assert c.stands() == {Alert.KEY_AGE_150, Alert.KEY_AGE_170}
 
@@ -73,9 +69,7 @@ def test_a_key_that_is_first_seen_when_it_is_old_is_one_alert() -> None:
 def test_a_key_of_unknown_age_is_none() -> None:
     c = Company()
     c.key(None)
-
     c.hours(3)
-
     assert c.told == []
     assert not [metric for _, metric, _ in c.measured if metric == "AccessKeyAgeDays"]
 
@@ -99,7 +93,6 @@ def test_60_days_of_spend_and_top_ups_are_exactly_these_alerts_each_once() -> No
             if (day, hour) in large:
                 c.spend(large[day, hour])
             c.world.clock.time += HOUR
-
     assert c.told == [
         # 100 a day, 10 an hour: 690 are left, which is 6.9 days
         ("default", "daysLow", "13 days, 14:00:00"),
@@ -126,7 +119,6 @@ def test_a_balance_that_hovers_about_its_limit_is_one_alert() -> None:
     for balance in ("499.99", "500.00", "549.99", "499.00", "550.00", "549.00", "499.99"):
         c.balances["default"] = Decimal(balance)
         c.hours(1)
-
     assert [time for _, _, time in c.told] == ["12:00:00", "18:00:00"]
 
 
@@ -134,9 +126,7 @@ def test_a_limit_may_be_an_accounts_own() -> None:
     c = of_accounts(default="400.00", emea="400.00", japan="400.00")
     c.limits = Limits(balance={"": Decimal(300), "emea": Decimal(500)})
     know_all(c)
-
     c.hours(2)
-
     assert [(name, alert) for name, alert, _ in c.told] == [("emea", "balanceLow")]
 
 
@@ -150,11 +140,9 @@ def test_a_refused_request_is_told_at_once_with_the_balance_last_known_and_ends_
     c = of_accounts(default="20.00")
     c.look()
     c.world.clock.sleep(90)
-
     c.spend("25.00")
     c.spend("60.00")
     c.spend("30.00")
-
     assert c.told == [("default", "insufficientFunds", "12:01:30")]
     assert "20.00 USD" in c.world.notifier.notices[0][1]
     c.balances["default"] = Decimal("59.99")
@@ -172,9 +160,7 @@ def test_a_refusal_that_comes_out_of_the_stream_again_after_the_money_has_come_i
     c.balances["default"] = Decimal(100)
     c.world.clock.sleep(60)
     c.look()
-
     count_spend(read_stream({"Records": [refused]}), c.watch)
-
     assert c.told == []
 
 
@@ -199,7 +185,6 @@ def test_a_check_that_fails_is_one_alert_until_it_works_and_leaves_the_others_al
     c = of_accounts(default="100.00", emea="100.00")
     know_all(c)
     c.says["default"] = says
-
     for _ in range(12):
         c.hours(1)
         assert c.states.read("emea", c.now.date()).snapshot is not None
@@ -209,7 +194,6 @@ def test_a_check_that_fails_is_one_alert_until_it_works_and_leaves_the_others_al
     recovered = c.stands()
     c.says["default"] = says
     c.hours(3)
-
     assert [(name, each) for name, each, _ in failing] == [("default", alert)]
     assert recovered == set()
     assert c.alerts == [alert, alert]
@@ -223,10 +207,8 @@ def test_one_check_without_an_response_is_no_news_and_two_are() -> None:
     c.world.clock.time = START + HOUR
     c.look()
     assert c.told == []
-
     c.world.clock.time = START + CHECK_OVERDUE
     c.look()
-
     assert c.alerts == ["checkFailing"]
     assert "12:00 UTC" in c.world.notifier.notices[0][1]
 
@@ -235,7 +217,6 @@ def test_an_account_without_a_secret_is_told_and_those_that_have_one_are_watched
     c = of_accounts(default="1.00", emea="1.00")
     know_all(c)
     del c.world.accounts.accounts["default"]
-
     assert c.look() == {"watched": 2, "failed": 0, "skipped": 0}
     assert [(name, alert) for name, alert, _ in c.told] == [("default", "checkFailing")]
     assert "has no secret" in c.world.notifier.notices[0][1]
@@ -243,9 +224,7 @@ def test_an_account_without_a_secret_is_told_and_those_that_have_one_are_watched
 
 def test_before_there_is_any_account_there_is_nothing_to_watch() -> None:
     c = of_accounts()
-
     assert watch_accounts(None, c.watch, lambda: 900.0) == {"watched": 0, "failed": 0, "skipped": 0}
-
     assert c.asked == c.told == []
     # a list that cannot be read is another matter
     assert isinstance(c.states, FakeAccountStates)
@@ -260,7 +239,6 @@ def test_a_balance_that_is_not_known_says_nothing_of_the_money() -> None:
     c.look()
     c.says["default"] = TIMED_OUT
     c.hours(5)
-
     assert c.alerts == ["balanceLow", "checkFailing"]
     assert c.stands() == {Alert.BALANCE_LOW, Alert.CHECK_FAILING}
 
@@ -269,7 +247,6 @@ def test_a_table_that_cannot_be_reached_ends_no_run_and_hides_no_balance() -> No
     c = of_accounts(default="100.00")
     assert isinstance(c.states, FakeAccountStates)
     c.states.works = False
-
     assert c.look() == {"watched": 0, "failed": 1, "skipped": 0}
     assert ("default", "AvailableFunds", 100.0) in c.measured
 
@@ -285,7 +262,6 @@ def test_a_fault_in_one_accounts_data_does_not_hide_the_others() -> None:
         return read(account, today)
 
     c.states.read = spoilt  # type: ignore[method-assign]
-
     assert c.look() == {"watched": 1, "failed": 1, "skipped": 0}
 
 
@@ -294,7 +270,6 @@ def test_when_time_runs_out_other_accounts_come_first_the_next_time() -> None:
     know_all(c)
     c.says = dict.fromkeys(c.balances, TIMED_OUT)
     c.asked.clear()
-
     firsts = []
     for _ in range(3):
         seen = len(c.asked)
@@ -303,7 +278,6 @@ def test_when_time_runs_out_other_accounts_come_first_the_next_time() -> None:
         assert done["skipped"] == 2
         firsts.append(c.asked[seen])
         c.world.clock.time += HOUR
-
     assert sorted(firsts) == ["default", "emea", "japan"]
 
 
@@ -316,7 +290,6 @@ def test_however_long_amazon_hangs_an_account_takes_no_more_than_its_time() -> N
 
     c.world.amazon.funds = hangs  # type: ignore[assignment,method-assign]
     c.look()
-
     assert (c.now - START).total_seconds() < SECONDS_FOR_AN_ACCOUNT
     assert c.alerts == ["checkFailing"]
 
@@ -336,7 +309,6 @@ def test_a_notice_that_cannot_be_sent_is_sent_by_a_later_watch() -> None:
     c.hours(2)
     c.world.notifier.notice_fault = None
     c.hours(3)
-
     assert c.told == [("default", "balanceLow", "12:00:00")]
 
 
@@ -351,12 +323,10 @@ def test_a_watch_that_dies_before_it_tells_is_made_good_by_the_next() -> None:
     with pytest.raises(SystemExit):
         c.look()
     c.world.notifier.notify = notify  # type: ignore[method-assign]
-
     c.look()
     assert c.told == [], "it may be about to be told"
     c.world.clock.time += TOLD_WITHIN + MINUTE
     c.look()
-
     assert c.told == [("default", "balanceLow", "12:00:00")]
 
 
@@ -372,7 +342,6 @@ def test_two_watches_at_once_tell_it_once() -> None:
     c.world.notifier.notify = while_another_watches  # type: ignore[method-assign]
     c.look()
     c.hours(2)
-
     assert c.told == [("default", "balanceLow", "12:00:00")]
 
 
@@ -388,7 +357,6 @@ def test_an_alert_that_others_change_meanwhile_is_raised_on_top_of_theirs() -> N
 
     c.states.keep_standing = after_a_refusal  # type: ignore[method-assign]
     c.look()
-
     assert sorted(c.alerts) == ["balanceLow", "insufficientFunds"]
     assert c.stands() == {Alert.BALANCE_LOW, Alert.INSUFFICIENT_FUNDS}
 
@@ -402,7 +370,6 @@ def test_alerts_that_are_always_written_by_others_are_given_up_for_this_time() -
         return False
 
     c.states.keep_standing = lost  # type: ignore[method-assign]
-
     with pytest.raises(LedgerUnavailable):
         watch_account("default", c.watch)
     assert len(tries) == TRIES_MAX
@@ -412,16 +379,13 @@ def test_alerts_that_are_always_written_by_others_are_given_up_for_this_time() -
 def test_an_event_that_gets_lost_does_not_tell_people_again() -> None:
     c = low()
     c.bus.fault = NotPublished([], "InternalException")
-
     c.hours(3)
-
     assert len(c.world.notifier.notices) == 1
 
 
 def test_the_event_tells_programs_the_same() -> None:
     c = low()
     c.look()
-
     (event,) = c.bus.events
     assert (event.type, event.event_id) == ("AccountAlert", "default#balanceLow#2026-03-01T12:00:00+00:00")
     assert event.detail == {
@@ -442,9 +406,7 @@ def test_metrics_are_per_account_and_only_what_is_known() -> None:
     c.spend("300.00")
     c.measured.clear()
     c.world.clock.time += DAY
-
     c.look()
-
     assert c.measured == [
         ("default", "AccessKeyAgeDays", 11.0),
         ("default", "AvailableFunds", 700.0),
@@ -463,10 +425,8 @@ def test_the_functions_write_metrics_with_the_accounts_name(
     monkeypatch.setitem(vars(container), "telemetry", telemetry)
     monkeypatch.setitem(vars(container), "watch_dependencies", watch)
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000, function_name="watch", aws_request_id="1")
-
     done: Any = handler_of("watch_account")({}, context)
     counted: Any = handler_of("count_spend")({"Records": []}, context)
-
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (funds,) = [line for line in lines if "AvailableFunds" in line]
     (metric,) = funds["_aws"]["CloudWatchMetrics"]
@@ -485,7 +445,6 @@ def settings(**alerts: str) -> Settings:
 
 def test_limits_are_read_from_the_environment() -> None:
     limits = settings(ALERT_BALANCE_BELOW=" 500, japan=50000 ", ALERT_DAYS_BELOW="10").limits
-
     assert limits == Limits(balance={"": Decimal(500), "japan": Decimal(50_000)}, days_remaining=Decimal(10))
     assert settings().limits == Limits()
 

@@ -33,9 +33,7 @@ def counts(here: Bulk, order_id: str) -> Counts:
 
 def test_a_batchs_rows_are_issued_in_order_in_the_priority_below_all_others() -> None:
     here, order_id = issuing(3)
-
     assert here.issue(order_id) is Next.NOTHING
-
     order = here.order(order_id)
     sent = [each.call.request_id for each in here.world.amazon.sent]
     assert sent == [row_id(order, f"row-{number}") for number in (1, 2, 3)]
@@ -47,7 +45,6 @@ def test_the_reference_and_the_orders_wish_reach_the_record() -> None:
     here = bulk()
     order_id = here.place("key,amount,currency,reference\na,10,USD,Jane\nb,10,USD,\n")
     here.run(order_id)
-
     records = {key: here.world.ledger.records[row_id(here.order(order_id), key)] for key in "ab"}
     assert records["a"].details == {"externalReference": "Jane"}
     assert records["b"].details == {}
@@ -56,9 +53,7 @@ def test_the_reference_and_the_orders_wish_reach_the_record() -> None:
 
 def test_a_refused_row_is_a_result_and_the_next_one_is_issued() -> None:
     here, order_id = issuing(3, REFUSED)
-
     here.run(order_id)
-
     assert counts(here, order_id) == Counts(issued=2, refused=1)
     assert here.view(order_id).issued_value == {"USD": Decimal("20.00")}
     assert "row-1,10.00,USD,,refused," in here.result(order_id)
@@ -67,9 +62,7 @@ def test_a_refused_row_is_a_result_and_the_next_one_is_issued() -> None:
 
 def test_a_row_whose_outcome_is_unknown_is_left_to_its_recovery_and_the_next_one_is_issued() -> None:
     here, order_id = issuing(2, *[TIMED_OUT] * 4)
-
     here.issue(order_id)
-
     assert counts(here, order_id) == Counts(issued=1, open=1)
     assert [request_id for request_id, _ in here.world.recoveries.started] == [row_id(here.order(order_id), "row-1")]
     # it takes the time of one row, not of the function
@@ -78,9 +71,7 @@ def test_a_row_whose_outcome_is_unknown_is_left_to_its_recovery_and_the_next_one
 
 def test_a_throttled_row_goes_on_from_the_backlog() -> None:
     here, order_id = issuing(1, *[THROTTLED] * 20)
-
     here.issue(order_id)
-
     assert counts(here, order_id) == Counts(open=1)
     assert here.world.backlog.puts
     assert here.world.rate_limiter.slowed_down
@@ -92,9 +83,7 @@ def test_a_throttled_row_goes_on_from_the_backlog() -> None:
 def test_a_function_ends_in_time_and_another_one_goes_on() -> None:
     here, order_id = issuing(BATCH_ROWS)
     here.world.amazon.seconds_per_call = 2.0
-
     assert here.issue(order_id, seconds=60.0) is Next.MORE
-
     first = counts(here, order_id).issued
     assert 0 < first < BATCH_ROWS
     assert here.world.clock.now() - START <= timedelta(seconds=60)
@@ -107,9 +96,7 @@ def test_a_function_ends_in_time_and_another_one_goes_on() -> None:
 def test_without_a_permit_nothing_is_sent_and_the_order_is_looked_at_all_the_time() -> None:
     here, order_id = issuing(1)
     here.world.rate_limiter.full_for = 30.0
-
     assert here.issue(order_id) is Next.MORE
-
     assert here.world.ledger.records == {}
     assert here.world.amazon.sent == []
 
@@ -125,7 +112,6 @@ def test_waiting_for_a_permit_ends_when_the_order_is_paused() -> None:
             here.ask(order_id, Action.PAUSE)
 
     here.world.clock.sleep = pause_meanwhile  # type: ignore[method-assign]
-
     assert here.issue(order_id) is Next.NOTHING
     assert here.world.clock.now() - START <= timedelta(seconds=2)
 
@@ -134,9 +120,7 @@ def test_a_row_that_is_in_the_ledger_takes_no_permit() -> None:
     here, order_id = issuing(20)
     here.issue(order_id)
     here.orders.kept.clear()
-
     here.issue(order_id)
-
     assert len(here.world.rate_limiter.priorities) == len(here.world.amazon.sent) == 20
     assert counts(here, order_id) == Counts(issued=20)
 
@@ -151,16 +135,12 @@ def test_a_pause_takes_effect_before_the_next_row(row: int) -> None:
         return _success(sent)
 
     here.world.amazon.script = [pause] * row
-
     here.issue(order_id)
-
     assert here.order(order_id).status is S.PAUSED
     assert len(here.world.amazon.sent) == row
     assert counts(here, order_id) == Counts(issued=row)
-
     here.ask(order_id, Action.RESUME)
     here.run(order_id)
-
     assert counts(here, order_id) == Counts(issued=30)
     assert len(here.world.amazon.sent) == 30
 
@@ -177,11 +157,9 @@ def test_a_worker_of_an_older_round_does_nothing() -> None:
     old = here.order(order_id).round
     here.ask(order_id, Action.PAUSE)
     here.ask(order_id, Action.RESUME)
-
     assert here.issue(order_id, round_number=old) is Next.NOTHING
     assert here.process(order_id, OrderTask.CHECK, OrderProgress(order_id=order_id, round=old)).next is OrderTask.DONE
     assert here.process(order_id, OrderTask.SETTLE, OrderProgress(order_id=order_id, round=old)).next is OrderTask.DONE
-
     assert here.world.ledger.records == {}
     assert here.order(order_id).status is S.ISSUING
 
@@ -195,9 +173,7 @@ def test_two_workers_on_one_batch_issue_every_row_once() -> None:
         return _success(sent)
 
     here.world.amazon.script = [*[_success] * 4, other]
-
     here.issue(order_id)
-
     assert len({sent.call.request_id for sent in here.world.amazon.sent}) == BATCH_ROWS
     assert len(here.world.amazon.sent) == BATCH_ROWS
     assert counts(here, order_id) in (Counts(issued=BATCH_ROWS), Counts(issued=BATCH_ROWS - 1, open=1))
@@ -215,10 +191,8 @@ def test_a_row_that_is_under_way_while_the_order_is_stopped_is_told_as_issued() 
         return _success(sent)
 
     here.world.amazon.script = [_success, stop]
-
     here.issue(order_id)
     here.run(order_id)
-
     assert counts(here, order_id) == Counts(issued=2, not_issued=1)
     assert here.result(order_id).count(",issued,") == 2
 
@@ -227,9 +201,7 @@ def test_a_callers_own_key_is_another_request_than_a_rows() -> None:
     here, order_id = issuing(1)
     own = NewRequest(key="row-1", operation=Operation.CREATE_GIFT_CARD, account="default", value=usd("10.00"))
     issue(own, here.world.dependencies, here.world.budget())
-
     here.issue(order_id)
-
     assert len(here.world.ledger.records) == 2
 
 
@@ -249,9 +221,7 @@ def test_what_would_refuse_every_row_pauses_the_order_after_one(
     responses: list[Scripted], refused: int, why: str
 ) -> None:
     here, order_id = issuing(5, *responses)
-
     here.run(order_id)
-
     order = here.order(order_id)
     assert (order.status, counts(here, order_id)) == (S.PAUSED, Counts(refused=refused))
     # and says what to do about the order: what the caller of a single card is told would not help
@@ -261,10 +231,8 @@ def test_what_would_refuse_every_row_pauses_the_order_after_one(
     ((subject, text),) = here.world.notifier.notices
     assert order_id in subject
     assert "/resume" in text
-
     here.ask(order_id, Action.RESUME)
     here.run(order_id)
-
     # then only what Amazon itself refused stays refused
     assert counts(here, order_id) == Counts(issued=5 - refused, refused=refused)
 
@@ -272,9 +240,7 @@ def test_what_would_refuse_every_row_pauses_the_order_after_one(
 def test_an_account_without_a_usable_key_pauses_the_order_before_any_row() -> None:
     here, order_id = issuing(5)
     here.world.accounts.accounts.clear()
-
     here.run(order_id)
-
     assert here.order(order_id).status is S.PAUSED
     assert here.world.ledger.records == {}
     assert len(here.world.notifier.notices) == 1
@@ -291,18 +257,14 @@ def test_a_secret_that_cannot_be_read_for_a_moment_pauses_nothing() -> None:
         return get(name, fresh=fresh)
 
     accounts.get = sometimes  # type: ignore[method-assign, assignment]
-
     here.run(order_id)
-
     assert counts(here, order_id) == Counts(issued=2)
 
 
 def test_an_account_that_is_another_partners_now_pauses_the_order() -> None:
     here, order_id = issuing(2)
     here.world.accounts.accounts["default"] = account(partner_id="Other")
-
     here.run(order_id)
-
     assert here.order(order_id).status is S.PAUSED
     assert "partnerId" in (here.order(order_id).why_paused or "")
     assert here.world.ledger.records == {}
@@ -310,10 +272,8 @@ def test_an_account_that_is_another_partners_now_pauses_the_order() -> None:
 
 def test_operators_are_told_once_however_many_workers_find_it() -> None:
     here, order_id = issuing(2 * BATCH_ROWS, NO_FUNDS, NO_FUNDS)
-
     here.issue(order_id, 1)
     here.issue(order_id, 2)
-
     assert len(here.world.notifier.notices) == 1
     assert counts(here, order_id) == Counts(refused=1)
 
@@ -332,11 +292,9 @@ def test_a_row_that_could_not_be_written_is_done_again() -> None:
         return open_(*arguments)  # type: ignore[arg-type]
 
     ledger.open = fails_once  # type: ignore[method-assign, assignment]
-
     assert here.issue(order_id) is Next.LATER
     assert counts(here, order_id) == Counts(issued=SAVE_EVERY + 2)
     here.run(order_id)
-
     assert counts(here, order_id) == Counts(issued=15)
     assert len(here.world.amazon.sent) == 15
 
@@ -350,11 +308,9 @@ def test_a_write_in_doubt_that_never_came_to_be_is_done_again() -> None:
         raise LedgerUnavailable("no answer", in_doubt=True)
 
     ledger.open = vanishes  # type: ignore[method-assign, assignment]
-
     assert here.issue(order_id) is Next.LATER
     assert counts(here, order_id) == Counts()
     here.run(order_id)
-
     assert counts(here, order_id) == Counts(issued=1)
 
 
@@ -363,9 +319,7 @@ def test_what_is_in_the_way_is_not_asked_all_the_time() -> None:
     here.files.fails.add("read_rows")
     first = here.process(order_id, OrderTask.CHECK)
     here.issue(order_id)
-
     second = here.process(order_id, OrderTask.CHECK, first)
-
     assert (first.next, first.wait_seconds) == (OrderTask.ISSUE, 0)
     assert (second.next, second.wait_seconds) == (OrderTask.ISSUE, 15)
 
@@ -382,7 +336,6 @@ def test_a_bucket_that_is_out_of_reach_for_a_while_delays_the_order_and_no_more(
         return False
 
     here.run(order_id, until=mended)
-
     assert here.order(order_id).status is S.FINISHED
     assert counts(here, order_id) == Counts(issued=3)
 
@@ -390,7 +343,6 @@ def test_a_bucket_that_is_out_of_reach_for_a_while_delays_the_order_and_no_more(
 def test_nothing_of_a_claim_code_is_kept_or_told() -> None:
     here, order_id = issuing(3)
     here.run(order_id)
-
     kept = repr([here.orders.__dict__, here.files.files, here.view(order_id), here.world.telemetry.lines])
     assert "CANARY" not in kept
     assert Status.SUCCEEDED in {record.status for record in here.world.ledger.records.values()}

@@ -68,9 +68,7 @@ def test_two_who_start_an_order_at_once_start_it_once() -> None:
     here = bulk()
     order_id = here.make(rows_of(1))
     before_the_next_move(here, lambda: here.ask(order_id, Action.START))
-
     view = here.ask(order_id, Action.START)
-
     # the second one finds it started, in the same round
     assert (view.order.status, view.order.round) == (S.VALIDATING, 1)
     assert here.workflows.started == [(order_id, 1)]
@@ -79,10 +77,8 @@ def test_two_who_start_an_order_at_once_start_it_once() -> None:
 def test_a_pause_that_comes_after_a_stop_is_refused_although_it_looked_before() -> None:
     here, order_id = issuing(1)
     before_the_next_move(here, lambda: here.ask(order_id, Action.STOP))
-
     with pytest.raises(OrderConflict, match="STOPPING"):
         here.ask(order_id, Action.PAUSE)
-
     assert here.order(order_id).status is S.STOPPING
 
 
@@ -96,10 +92,8 @@ def test_an_order_that_changes_all_the_time_is_not_looked_at_for_ever() -> None:
         here.orders._put(replace(order, round=order.round + 1), f"somebody-{len(looks)}")
 
     before_the_next_move(here, another_round, times=99)
-
     with pytest.raises(OrderUnavailable, match="Repeat the call"):
         here.ask(order_id, Action.PAUSE)
-
     assert len(looks) == LOOKS_MAX
     assert here.order(order_id).status is S.ISSUING
 
@@ -109,11 +103,9 @@ def test_an_order_whose_making_cannot_be_told_is_made_by_the_repeat() -> None:
     here = bulk()
     create = here.orders.create
     here.orders.create = lambda *_: OrderMoved(None)  # type: ignore[method-assign]
-
     with pytest.raises(OrderUnavailable) as told:
         here.create()
     assert told.value.retryable
-
     here.orders.create = create  # type: ignore[method-assign]
     assert here.create().order.status is S.AWAITING_FILE
 
@@ -125,9 +117,7 @@ def test_an_order_that_is_stopped_while_its_file_is_checked_is_not_issued() -> N
     here = bulk()
     order_id = here.place(rows_of(2))
     before_the_next_move(here, lambda: here.ask(order_id, Action.STOP))
-
     here.process(order_id, OrderTask.VALIDATE)
-
     # the stop stands, and the order does not count as one that was let through
     assert here.order(order_id).status is S.STOPPING
     assert logged(here, "orderValidated") == 0
@@ -141,9 +131,7 @@ def test_an_order_that_is_paused_when_its_last_row_is_done_is_settled_only_after
     here, order_id = issuing(1)
     here.issue(order_id)
     before_the_next_move(here, lambda: here.ask(order_id, Action.PAUSE))
-
     here.run(order_id)
-
     assert (here.order(order_id).status, logged(here, "orderSettling")) == (S.PAUSED, 0)
     here.ask(order_id, Action.RESUME)
     here.run(order_id)
@@ -154,9 +142,7 @@ def test_an_order_that_two_settle_at_once_is_finished_once() -> None:
     here, order_id = issuing(1)
     progress = here.run(order_id, until=lambda done: done.next is OrderTask.SETTLE)
     before_the_next_move(here, lambda: here.process(order_id, OrderTask.SETTLE, progress))
-
     assert here.process(order_id, OrderTask.SETTLE, progress).next is OrderTask.DONE
-
     assert here.order(order_id).status is S.FINISHED
     assert logged(here, "orderFinished") == here.world.telemetry.counts["OrderFinished"] == 1
 
@@ -168,9 +154,7 @@ def test_the_rows_after_one_that_the_balance_does_not_cover_are_not_tried() -> N
     # given an account whose requests wait for its balance
     here, order_id = issuing(3, UNFUNDED)
     here.world.accounts.accounts["default"] = account(parks_unfunded=True)
-
     here.issue(order_id)
-
     # then the row waits, and the order with it
     assert here.order(order_id).status is S.PAUSED
     assert "balance" in (here.order(order_id).why_paused or "")
@@ -191,9 +175,7 @@ def test_operators_are_not_told_of_an_order_that_somebody_has_already_taken_out(
         return UNFUNDED
 
     here.world.amazon.script = [refused]
-
     assert here.issue(order_id) is Next.NOTHING
-
     # what a person has decided stands, and its reason is not written over
     assert here.order(order_id).status is (S.STOPPING if action is Action.STOP else S.PAUSED)
     assert here.order(order_id).why_paused is None
@@ -204,9 +186,7 @@ def test_operators_are_not_told_of_an_order_that_somebody_has_already_taken_out(
 def test_a_pause_that_nobody_can_be_told_of_is_a_pause_and_in_the_log() -> None:
     here, order_id = issuing(2, UNFUNDED)
     here.world.notifier.notice_fault = "AuthorizationError"
-
     here.issue(order_id)
-
     assert here.order(order_id).status is S.PAUSED
     told: list[dict[str, Any]] = [facts for event, facts in here.world.telemetry.lines if event == "operatorsNotTold"]
     assert [(facts["orderId"], facts["because"]) for facts in told] == [(order_id, "AuthorizationError")]
@@ -222,9 +202,7 @@ def test_a_row_whose_successor_is_missing_is_never_told_as_reversed() -> None:
     ledger = here.world.ledger
     first = ledger.records[row_id(here.order(order_id), "row-2")]
     ledger.records[first.request_id] = replace(first, status=Status.REVERSED, replaced_by="Test1GEN1")
-
     progress = here.process(order_id, OrderTask.SETTLE)
-
     # then nobody is told that it may be ordered again: the order goes on asking
     assert progress.next is not OrderTask.DONE
     assert here.order(order_id).status is S.SETTLING

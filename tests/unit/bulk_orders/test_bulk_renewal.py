@@ -67,12 +67,10 @@ def test_the_row_that_showed_a_refused_key_is_tried_again_and_all_are_issued_onc
     here, order_id = issuing(4, issued, *[KEY_IS_REFUSED] * 4)
     here.run(order_id)
     assert (here.order(order_id).status, here.view(order_id).counts) == (S.PAUSED, Counts(issued=1, waiting=3))
-
     # when it is resumed too early, and then once more
     resume(here, order_id)
     assert (here.order(order_id).status, here.view(order_id).counts) == (S.PAUSED, Counts(issued=1, waiting=3))
     resume(here, order_id)
-
     assert (here.order(order_id).status, here.view(order_id).counts) == (S.FINISHED, Counts(issued=4))
     assert set(result(here, order_id).values()) == {("issued", "")}
     assert sum(each.status is Status.SUCCEEDED for each in here.world.ledger.records.values()) == 4
@@ -84,9 +82,7 @@ def test_rows_that_end_unlooked_at_while_the_order_settles_pause_it_and_are_issu
     refusal: AmazonError,
 ) -> None:
     here, order_id = settling(2 * BATCH_ROWS, 3, BATCH_ROWS + 1, refusal=refusal)
-
     here.run(order_id)
-
     order = here.order(order_id)
     assert (order.status, here.view(order_id).counts) == (S.PAUSED, Counts(issued=2 * BATCH_ROWS - 2, open=2))
     assert order.why_paused is not None
@@ -96,9 +92,7 @@ def test_rows_that_end_unlooked_at_while_the_order_settles_pause_it_and_are_issu
     assert order_id in subject
     assert "/resume" in text
     sent = len(here.world.amazon.sent)
-
     resume(here, order_id)
-
     assert (here.order(order_id).status, here.view(order_id).counts) == (S.FINISHED, Counts(issued=2 * BATCH_ROWS))
     assert len(here.world.amazon.sent) == sent + 2
     assert set(result(here, order_id).values()) == {("issued", "")}
@@ -107,10 +101,8 @@ def test_rows_that_end_unlooked_at_while_the_order_settles_pause_it_and_are_issu
 def test_a_stopped_order_tells_them_as_refused() -> None:
     here, order_id = settling(3, 2, refusal=NOT_SENT)
     here.run(order_id)
-
     here.ask(order_id, Action.STOP)
     here.run(order_id)
-
     assert (here.order(order_id).status, here.view(order_id).counts) == (S.FINISHED, Counts(issued=2, refused=1))
     assert result(here, order_id)["row-2"] == ("refused", "notSent")
 
@@ -125,10 +117,8 @@ def test_a_resumed_order_looks_again_at_rows_that_were_open_and_once_only() -> N
     end_unlooked_at(here, order_id, 2)
     before = here.view(order_id).counts
     sent = len(here.world.amazon.sent)
-
     here.ask(order_id, Action.RESUME)
     here.issue(order_id)
-
     # then the row that waits is left alone, the other one and those not tried yet are issued
     assert before == Counts(open=2, waiting=4)
     assert here.view(order_id).counts == Counts(issued=5, open=1)
@@ -144,9 +134,7 @@ def test_what_is_kept_of_a_batch_stands_until_as_many_rows_were_looked_at_again(
     here.run(order_id)
     # given that the key is refused once more at the third row
     here.world.amazon.script = [issued, KEY_IS_REFUSED, KEY_IS_REFUSED]
-
     resume(here, order_id)
-
     assert (here.order(order_id).status, here.view(order_id).counts) == (S.PAUSED, Counts(issued=2, open=2))
     resume(here, order_id)
     assert here.view(order_id).counts == Counts(issued=4)
@@ -155,7 +143,6 @@ def test_what_is_kept_of_a_batch_stands_until_as_many_rows_were_looked_at_again(
 def test_a_progress_of_an_earlier_round_is_looked_at_again_only_if_rows_were_open() -> None:
     here, order_id = issuing(2)
     order = here.order(order_id)
-
     assert order.has_work(Batch(number=1, counts=Counts(issued=1, open=1), round=order.round - 1))
     assert not order.has_work(Batch(number=1, counts=Counts(issued=1, open=1), round=order.round))
     assert not order.has_work(Batch(number=1, counts=Counts(issued=1, refused=1), round=order.round - 1))

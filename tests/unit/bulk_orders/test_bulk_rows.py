@@ -39,7 +39,6 @@ def errors(text: str | bytes, file_format: FileFormat = CSV) -> list[tuple[int, 
 
 def test_a_valid_csv_file_is_its_rows_and_its_total() -> None:
     found = check('amount,key,reference,currency\n25,a,"x, ""y""",USD\n0.15,b,,USD\n')
-
     assert found.errors == ()
     assert found.totals == {"USD": Decimal("25.15")}
     assert kept(found) == (
@@ -51,7 +50,6 @@ def test_a_valid_csv_file_is_its_rows_and_its_total() -> None:
 def test_a_valid_json_lines_file_is_its_rows_and_its_total() -> None:
     found = check('{"key":"a","amount":25.10,"currency":"USD"}\r\n\n{"key":"b","amount":"2","currency":"USD",'
                   '"reference":"\\u00e9"}', JSONL)  # fmt: skip
-
     assert found.errors == ()
     assert found.totals == {"USD": Decimal("27.10")}
     assert [(row.key, row.value.amount_text, row.given.get("externalReference")) for row in kept(found)] == [
@@ -64,7 +62,6 @@ def test_a_number_keeps_the_digits_that_it_was_written_with() -> None:
     # 0.1 + 0.2 of binary floats would be 0.30000000000000004, and 1.005 would be 1.00499999999999989
     lines = '{"key":"a","amount":1.10,"currency":"USD"}\n{"key":"b","amount":1.005,"currency":"USD"}\n'
     found = check(lines, JSONL)
-
     assert [(error.line, error.field) for error in found.errors] == [(2, "amount")]
 
 
@@ -141,26 +138,22 @@ def test_a_file_in_another_encoding_is_refused_by_line() -> None:
 
 def test_a_duplicate_names_the_line_that_was_first() -> None:
     (error,) = check("key,amount,currency\na,1,USD\nb,1,USD\na,1,USD\n").errors
-
     assert error == FileError(4, "key", 'is the same as on line 2: "a"')
 
 
 def test_the_first_hundred_errors_are_kept_and_all_are_counted() -> None:
     found = check(rows_of(150, amount="0"))
-
     assert (len(found.errors), found.error_count) == (ERRORS_KEPT, 150)
     assert [error.line for error in found.errors] == list(range(2, 102))
 
 
 def test_another_marketplaces_decimals_count() -> None:
     data = b"key,amount,currency\na,1000,JPY\nb,10.5,JPY\nc,1000.00,JPY\n"
-
     assert [(error.line, error.field) for error in check_file(data, CSV, JP).errors] == [(3, "amount"), (4, "amount")]
 
 
 def test_a_row_more_than_an_order_may_have_is_refused_by_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("incentives.domain.bulk_orders.rows.ROWS_MAX", 3)
-
     assert check(rows_of(3)).errors == ()
     assert errors(rows_of(4)) == [(5, None)]
     assert ROWS_MAX == 100_000
@@ -168,7 +161,6 @@ def test_a_row_more_than_an_order_may_have_is_refused_by_its_line(monkeypatch: p
 
 def test_a_callers_text_in_an_error_is_short_and_printable() -> None:
     (error,) = check(f"key,amount,currency,{'x' * 1000}\x07\n").errors
-
     assert error.field == f"{'x' * 25}\u2026{'x' * 23}<U+0007>"
 
 
@@ -183,7 +175,6 @@ def test_a_callers_text_in_an_error_is_short_and_printable() -> None:
 )
 def test_what_is_quoted_is_quoted_so_that_a_blank_can_be_seen(row: str, shown: str) -> None:
     (error,) = check(f"key,amount,currency,reference\n{row}\n").errors
-
     assert error.problem.endswith(f": {shown}")
 
 
@@ -220,7 +211,6 @@ def test_any_csv_file_is_valid_as_a_whole_or_says_where_it_is_not(rows: list[tup
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
     writer.writerows(named)
-
     _holds(check(text.getvalue().encode("utf-8", "surrogatepass")), named)
 
 
@@ -230,7 +220,6 @@ def test_any_json_lines_file_is_valid_as_a_whole_or_says_where_it_is_not(
     rows: list[tuple[str, str, str, str | None]],
 ) -> None:
     named = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-
     _holds(check("".join(json.dumps(row) + "\n" for row in named), JSONL), named)
 
 
@@ -241,7 +230,6 @@ def test_any_json_lines_file_is_valid_as_a_whole_or_says_where_it_is_not(
 def test_no_bytes_are_too_odd_to_be_refused_by_line(data: bytes) -> None:
     for file_format in FileFormat:
         found = check(data, file_format)
-
         assert found.errors or found.rows
         assert bool(found.errors) == bool(found.error_count)
         assert all(1 <= error.line <= data.count(b"\n") + data.count(b"\r") + 1 for error in found.errors)
@@ -251,5 +239,4 @@ def test_no_bytes_are_too_odd_to_be_refused_by_line(data: bytes) -> None:
 def test_rows_of_any_width_are_found_again(first: str, second: str) -> None:
     rows = [Row(text, parse_money("1", "USD"), {"externalReference": text}) for text in (first, second)]
     checked = Checked(rows=[encode_row(row) for row in rows])
-
     assert kept(checked) == tuple(rows)

@@ -41,9 +41,7 @@ def sent(here: Bulk) -> int:
 def test_the_same_rows_are_not_issued_by_another_order() -> None:
     here = bulk()
     first = ran(here, FILE, "one")
-
     second = ran(here, SAVED, "two")
-
     assert stands(here, second) == (S.INVALID, first)
     (error,) = here.order(second).errors
     assert first in error.problem
@@ -59,10 +57,8 @@ def test_another_account_may_issue_the_same_rows() -> None:
     here = bulk()
     here.world.accounts.accounts["other"] = account("other")
     ran(here, FILE, "one")
-
     order_id = here.place(FILE, account="other")
     here.run(order_id)
-
     assert here.view(order_id).counts == Counts(issued=3)
 
 
@@ -70,11 +66,9 @@ def test_on_purpose_the_same_rows_are_issued_again_and_then_not_by_accident() ->
     here = bulk()
     ran(here, FILE, "one")
     here.world.clock.sleep(80 * 86_400)
-
     second = ran(here, FILE, "two", allow=True)
     here.world.clock.sleep(80 * 86_400)
     third = ran(here, FILE, "three")
-
     assert here.view(second).counts == Counts(issued=3)
     assert stands(here, third) == (S.INVALID, second)
 
@@ -85,7 +79,6 @@ def test_after_90_days_the_same_rows_are_new_ones(seconds: int, status: OrderSta
     begun = here.world.clock.now()
     ran(here, FILE, "one")
     here.world.clock.time = begun + SAME_ROWS_FOR + timedelta(seconds=seconds)
-
     assert stands(here, ran(here, FILE, "two"))[0] is status
 
 
@@ -96,14 +89,12 @@ def test_an_order_is_resumed_only_while_its_rows_are_held_for_it(seconds: int, s
     first = ran(here, FILE, "one")
     assert stands(here, first)[0] is S.PAUSED
     here.world.clock.time = made + SAME_ROWS_FOR - timedelta(days=1) + timedelta(seconds=seconds)
-
     if status is S.PAUSED:
         with pytest.raises(OrderConflict):
             here.ask(first, Action.RESUME)
     else:
         here.ask(first, Action.RESUME)
         here.run(first)
-
     assert stands(here, first)[0] is status
 
 
@@ -134,7 +125,6 @@ def test_of_two_that_begin_at_once_one_issues() -> None:
 
     here.orders.begin = other_first  # type: ignore[method-assign, assignment]
     here.process(one, OrderTask.VALIDATE)
-
     assert (stands(here, one), stands(here, two)) == ((S.INVALID, two), (S.ISSUING, None))
 
 
@@ -145,10 +135,8 @@ def test_rows_of_which_none_was_charged_are_wanted_for_the_first_time(script: li
     here = bulk(world(*script))
     first = here.place(FILE, "one")
     here.run(first, until=lambda done: done.next is OrderTask.SETTLE and done.wait_seconds > 0)
-
     second = ran(here, FILE, "two") if not charged else here.place(FILE, "two")
     here.process(second, OrderTask.VALIDATE)
-
     assert stands(here, second) == ((S.INVALID, first) if charged else (S.FINISHED, None))
 
 
@@ -159,11 +147,9 @@ def test_an_order_that_was_stopped_before_its_first_card_gives_its_rows_back_onc
     here.ask(first, Action.STOP)
     second = ran(here, FILE, "two")
     assert stands(here, second) == (S.INVALID, first)
-
     here.run(first)
     here.ask(second, Action.START)
     here.run(second)
-
     assert here.view(first).counts == Counts(not_issued=3)
     assert here.view(second).counts == Counts(issued=3)
 
@@ -175,5 +161,4 @@ def test_rows_that_were_issued_twice_on_purpose_are_not_given_back_by_the_second
     here.process(second, OrderTask.VALIDATE)
     here.ask(second, Action.STOP)
     here.run(second)
-
     assert stands(here, ran(here, FILE, "three")) == (S.INVALID, second)

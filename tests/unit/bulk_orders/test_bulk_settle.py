@@ -73,9 +73,7 @@ def test_the_result_tells_what_became_of_each_row() -> None:
     becomes(here, order_id, 2, status=Status.REFUSED, refusal=REFUSAL, gc_id=None)
     becomes(here, order_id, 3, status=Status.REVERSED, error=AmazonError(type="Lost"))
     becomes(here, order_id, 4, status=Status.ESCALATED)
-
     here.run(order_id)
-
     view, rows = here.view(order_id), result(here, order_id)
     assert view.order.status is S.FINISHED
     assert view.counts == Counts(issued=1, refused=1, reversed=1, escalated=1)
@@ -99,9 +97,7 @@ def test_the_newest_generation_of_a_reissued_row_counts() -> None:
             last, status=Status.REVERSED, replaced_by=successor.request_id
         )
         here.world.ledger.records[successor.request_id] = last = successor
-
     here.run(order_id)
-
     assert here.view(order_id).counts == Counts(issued=2)
     row = result(here, order_id)["row-1"]
     assert (row["outcome"], row["requestId"], row["gcId"]) == ("issued", "Test1GEN2", "GC2")
@@ -116,12 +112,10 @@ def test_an_open_row_is_waited_for_longer_and_longer(status: Status) -> None:
     for _ in range(9):
         progress = here.process(order_id, OrderTask.SETTLE, progress)
         waits.append(progress.wait_seconds)
-
     assert waits == [WAIT_SECONDS_FIRST * 2**n for n in range(6)] + [WAIT_SECONDS_MAX] * 3
     view = here.view(order_id)
     assert (view.order.status, view.counts) == (S.SETTLING, Counts(issued=BATCH_ROWS, open=1))
     assert view.result is None
-
     becomes(here, order_id, 1, status=Status.SUCCEEDED)
     assert here.process(order_id, OrderTask.SETTLE, progress).next is OrderTask.DONE
     assert here.view(order_id).counts == Counts(issued=BATCH_ROWS + 1)
@@ -134,9 +128,7 @@ def test_a_batch_that_is_settled_is_not_looked_at_again() -> None:
     # what happens to a row later is not this result's business
     becomes(here, order_id, 1, status=Status.REVERSED)
     becomes(here, order_id, BATCH_ROWS + 1, status=Status.SUCCEEDED)
-
     here.process(order_id, OrderTask.SETTLE, progress)
-
     assert result(here, order_id)["row-1"]["outcome"] == "issued"
 
 
@@ -153,7 +145,6 @@ def test_settling_goes_on_in_another_function_when_time_is_over() -> None:
         progress = here.process(order_id, OrderTask.SETTLE, progress)
         assert progress.wait_seconds == 0
         steps += 1
-
     # two batches, then the third, then the result
     assert steps == 3
     assert len(result(here, order_id)) == 3 * BATCH_ROWS
@@ -167,7 +158,6 @@ def test_a_pass_that_is_cut_short_comes_to_its_end_although_its_first_batches_st
     for _ in range(3):
         progress = here.process(order_id, OrderTask.SETTLE, progress, seconds=11.0 if not seen else 60.0)
         seen.append((progress.settled, progress.wait_seconds))
-
     assert seen[0] == (0, 0)
     assert seen[1] == (0, WAIT_SECONDS_FIRST)
     assert {number for (_, number), batch in here.orders.kept.items() if batch.settled} == {2, 3}
@@ -177,9 +167,7 @@ def test_a_row_without_a_request_is_never_told_as_issued() -> None:
     here, order_id = settling(2)
     order = here.order(order_id)
     del here.world.ledger.records[row_id(order, "row-2")], here.world.ledger.keys[order.key_hash("row-2")]
-
     here.run(order_id)
-
     assert result(here, order_id)["row-2"] == {
         **dict.fromkeys(COLUMNS, ""),
         "key": "row-2",
@@ -192,8 +180,6 @@ def test_a_row_without_a_request_is_never_told_as_issued() -> None:
 def test_what_a_caller_writes_is_read_back_as_it_was() -> None:
     here = bulk()
     order_id = here.place('key,amount,currency,reference\n"a,""b",10,USD,"\u00e9, ""\U0001f381"""\n')
-
     here.run(order_id)
-
     row = result(here, order_id)['a,"b']
     assert row["reference"] == '\u00e9, "\U0001f381"'

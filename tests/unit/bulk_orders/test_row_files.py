@@ -58,7 +58,6 @@ def rows(checked: Checked) -> list[tuple[str, str, str | None]]:
 )
 def test_what_is_not_ambiguous_is_read_and_what_is_nothing_is_counted(text: str, left_out: tuple[int, int]) -> None:
     found = check(text)
-
     assert found.errors == ()
     assert rows(found) == [("a", "1.00 USD", "x"), ("b", "2.00 USD", None)]
     assert (found.blank_rows, found.empty_columns) == left_out
@@ -67,7 +66,6 @@ def test_what_is_not_ambiguous_is_read_and_what_is_nothing_is_counted(text: str,
 def test_blank_lines_of_json_are_left_out_and_any_line_end_ends_one() -> None:
     row = '{"key":"%s","amount":1,"currency":"USD"}'
     found = check("\ufeff" + "\r".join([row % "a", "", row % "b"]) + "\r\n \n" + row % "c", JSONL)
-
     assert [key for key, _, _ in rows(found)] == ["a", "b", "c"]
     assert found.blank_rows == 2
 
@@ -79,7 +77,6 @@ def test_a_line_is_that_of_an_editor_however_lines_end(end: str, within: str, fi
     # given a cell of two lines, a blank row, and then an error
     cells = [*([first] if first else []), "key,amount,currency,reference", f'a,1,USD,"x{within}y"', "", "b,0,USD,"]
     lines = [error.line - bool(first) for error in check(end.join(cells)).errors]
-
     assert lines == [2, 5]
 
 
@@ -89,7 +86,6 @@ def test_a_line_is_that_of_an_editor_however_lines_end(end: str, within: str, fi
 )
 def test_another_encoding_is_refused_with_what_to_do(data: bytes, line: int, said: str) -> None:
     (error,) = check(data).errors
-
     assert error.line == line
     assert said in error.problem
     assert "CSV UTF-8" in error.problem
@@ -143,7 +139,6 @@ def test_rows_are_known_by_what_they_mean_however_they_are_saved(
     data: st.DataObject, table: list[tuple[str, Decimal, str, str]]
 ) -> None:
     one, other = data.draw(saved(table)), data.draw(saved(table))
-
     assert digest_of(*one) == digest_of(*other) is not None
 
 
@@ -157,7 +152,6 @@ def test_other_rows_are_known_as_others(
     changed = list(table[number])
     changed[column] = ["zz", Decimal("3000.00"), "GBP", "another reference than any"][column]
     one_cell: Any = [*table[:number], tuple(changed), *table[number + 1 :]]
-
     digest = digest_of(*data.draw(saved(table)))
     assert digest != digest_of(*data.draw(saved(one_cell)))
     assert (digest == digest_of(*data.draw(saved(other)))) == (sorted(table) == sorted(other))
@@ -190,7 +184,6 @@ def _of_file(text: str) -> str | None:
 def test_a_text_is_a_key_in_a_header_exactly_if_it_is_one_in_a_file(text: str) -> None:
     escaped = re.sub(r'(["\\])', r"\\\1", text)
     kept = _of_file(text)
-
     assert _of_header(f'"{escaped}"') == kept
     assert kept in {None, text}
     if not text.strip(" \t").startswith('"'):

@@ -47,9 +47,7 @@ def test_an_order_whose_key_is_refused_on_trial_is_issued_once_the_old_key_is_ba
 
 def test_an_order_that_meets_nothing_but_refusals_on_trial_waits_in_the_backlog() -> None:
     w = refusals(100)
-
     response = issue(order(), w.dependencies, w.budget())
-
     # it is neither refused nor lost
     assert isinstance(response, Accepted)
     assert only(w).status is Status.PENDING
@@ -74,9 +72,7 @@ def test_a_code_can_be_read_once_the_old_key_is_back() -> None:
         return KEY_REFUSED
 
     w.amazon.script[:] = [KEY_REFUSED, KEY_REFUSED, back]
-
     response = reveal(kept.request_id, None, w.dependencies, w.budget())
-
     assert isinstance(response, Delivered)
     assert code_of(response) == CODE
 
@@ -87,9 +83,7 @@ def test_a_code_is_not_asked_for_longer_than_its_caller_waits() -> None:
     (kept,) = w.ledger.records.values()
     on_trial(w)
     w.amazon.script[:] = [KEY_REFUSED] * 100
-
     response = reveal(kept.request_id, None, w.dependencies, w.budget())
-
     assert isinstance(response, Accepted)
     assert (w.clock.now() - kept.created_at).total_seconds() < 25
 
@@ -100,9 +94,7 @@ def test_a_code_is_not_asked_for_longer_than_its_caller_waits() -> None:
 @pytest.mark.parametrize("outcome", [KEY_REFUSED, Unresolved(not_executed=NotExecutedBecause.CREDENTIALS)], ids=repr)
 def test_a_refused_key_is_noted_and_slows_nothing_down(outcome: Any) -> None:
     w = world()
-
     on_throttled("default", outcome, w.dependencies)
-
     assert w.accounts.refusals == [account().key_fingerprint]
     assert w.rate_limiter.slowed_down == []
     assert w.telemetry.counts == {"KeyRefused": 1}
@@ -112,18 +104,15 @@ def test_each_refusal_is_noted_once_whatever_is_called() -> None:
     # an operation, then its key read anew; a reversal likewise
     w = world(KEY_REFUSED)
     issue(order(), w.dependencies, w.budget())
-
     assert len(w.accounts.refusals) == 1
     assert w.amazon.names == [Operation.CREATE_GIFT_CARD.value] * 2
 
 
 def test_a_wrong_clock_is_no_refusal_of_the_key() -> None:
     w = world()
-
     on_throttled(
         "default", NotExecuted(NotExecutedBecause.CREDENTIALS, AmazonError(type="RequestExpired")), w.dependencies
     )
-
     assert w.accounts.refusals == []
 
 
@@ -134,14 +123,12 @@ def test_a_refusal_that_cannot_be_noted_stops_nobody() -> None:
         raise LedgerUnavailable("it could not be written", in_doubt=False)
 
     w.accounts.refused = fails  # type: ignore[method-assign]
-
     assert isinstance(issue(order(), w.dependencies, w.budget()), Delivered)
     assert ("ledgerUnavailable", {"account": "default"}) in w.telemetry.lines
 
 
 def test_a_key_is_noted_by_a_print_that_tells_keys_apart_and_nothing_else() -> None:
     one, other = account(), account(access_key_id="AKIDOTHEROTHER")
-
     assert one.key_fingerprint == replace(one, partner_id="Test2").key_fingerprint
     assert one.key_fingerprint != other.key_fingerprint
     assert len(one.key_fingerprint) == 8

@@ -51,7 +51,6 @@ def test_a_new_key_of_the_same_account_is_fine() -> None:
 )
 def test_what_is_wrong_is_named_and_not_quoted(updates: dict[str, Any], named: str) -> None:
     fault = fault_of(replace(NEW, **updates), OLD)
-
     assert fault is not None
     assert fault.startswith(named)
     for value in (OLD.partner_id, OLD.access_key_id, "not-a-real-secret"):
@@ -124,7 +123,6 @@ def test_people_tell_keys_apart_by_their_last_four_characters() -> None:
 def test_a_proof_takes_a_permit_of_recovery_and_of_the_balances_own_rate() -> None:
     w = world()
     w.amazon.funds_response = BALANCE
-
     assert prove(NEW, w.dependencies).verdict is Verdict.GOOD
     assert (w.rate_limiter.priorities, w.rate_limiter.allowances) == ([Priority.RECOVERY], [Allowance.FUNDS])
 
@@ -135,7 +133,6 @@ def test_a_proof_waits_for_its_permit_but_not_for_ever() -> None:
     w.rate_limiter.free_at = START + timedelta(seconds=1)
     assert prove(NEW, w.dependencies).verdict is Verdict.GOOD
     assert w.clock.now() == START + timedelta(seconds=1)
-
     w.rate_limiter.full_for = 1.0
     began_at = w.clock.now()
     assert prove(NEW, w.dependencies).verdict is Verdict.UNANSWERED
@@ -146,7 +143,6 @@ def test_a_proof_without_a_pace_says_nothing_and_asks_nothing() -> None:
     w = world()
     w.amazon.funds_response = KEY_REFUSED
     w.rate_limiter.fails = {"reserve"}
-
     assert prove(NEW, w.dependencies).verdict is Verdict.UNANSWERED
 
 
@@ -162,6 +158,5 @@ def test_a_permit_that_begins_at_once_again_is_not_asked_for_without_a_pause() -
         return Full(w.clock.now(), w.clock.now())
 
     w.rate_limiter.reserve = full_now  # type: ignore[method-assign]
-
     assert prove(NEW, w.dependencies).verdict is Verdict.UNANSWERED
     assert asked < 100

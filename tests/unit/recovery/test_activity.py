@@ -75,9 +75,7 @@ def end_of(w: World, order: Record) -> Record:
 def test_nothing_found_and_nothing_in_the_activity_is_nothing(page: Any) -> None:
     w, order = lost_order()
     w.amazon.pages = [page]
-
     ended = end_of(w, order)
-
     assert ended.status is Status.REVERSED
     # asked once, about a time in which every send lies
     (asked,) = w.amazon.pages_asked
@@ -87,9 +85,7 @@ def test_nothing_found_and_nothing_in_the_activity_is_nothing(page: Any) -> None
 def test_a_card_in_the_activity_is_not_nothing() -> None:
     w, order = lost_order()
     w.amazon.pages = [ActivityPage((row("another"), row(order.request_id)), 2)]
-
     ended = end_of(w, order)
-
     # it is charged, and its cancel will not find it: people must settle it
     assert ended.card_seen
     assert ended.status is Status.ESCALATED
@@ -108,13 +104,11 @@ def test_a_card_in_the_activity_is_not_nothing() -> None:
 def test_a_failure_in_the_activity_is_no_card(mark: dict[str, str], status: Status) -> None:
     w, order = lost_order()
     w.amazon.pages = [ActivityPage((row(order.request_id, is_real=False, **mark),), 1)]
-
     assert end_of(w, order).status is status
 
 
 def test_a_page_that_lacks_rows_of_its_own_total_proves_nothing() -> None:
     w = shown_once(ActivityPage((row("Test1CCCC"),), 5))
-
     assert read(w, looked_for()) is ActivityFinding.UNANSWERED
     assert w.kept_pages.pages == {}
     assert told(w)[-1]["because"] == "rowsMissing"
@@ -124,9 +118,7 @@ def test_a_page_that_lacks_rows_of_its_own_total_proves_nothing() -> None:
 def test_a_activity_that_does_not_answer_is_asked_again(page: Any) -> None:
     w, order = lost_order()
     w.amazon.pages = [page, page]
-
     ended = end_of(w, order)
-
     assert ended.status is Status.REVERSED
     assert len(w.amazon.pages_asked) == 3
 
@@ -134,14 +126,12 @@ def test_a_activity_that_does_not_answer_is_asked_again(page: Any) -> None:
 def test_an_account_that_may_do_nothing_ends_with_people() -> None:
     w, order = lost_order()
     w.amazon.pages = [BLOCKED] * 500
-
     assert end_of(w, order).status is Status.ESCALATED
 
 
 def test_a_activity_too_long_for_one_page_is_none() -> None:
     w, order = lost_order()
     w.amazon.pages = [ActivityPage((row("another"),), 5000)]
-
     assert end_of(w, order).status is Status.REVERSED
 
 
@@ -173,7 +163,6 @@ def shown_once(*pages: Any) -> World:
 
 def test_a_page_that_was_shown_is_kept_for_the_others() -> None:
     w = shown_once(ActivityPage((row("Test1CCCC"), row("Test1DDDD", status="Failed")), 2))
-
     assert read(w, looked_for()) is ActivityFinding.AGREES
     # without another call, or a permit for one
     assert read(w, looked_for("Test1BBBB")) is ActivityFinding.AGREES
@@ -188,9 +177,7 @@ def test_a_page_that_was_shown_is_kept_for_the_others() -> None:
 
 def test_of_the_page_only_what_is_needed_is_kept() -> None:
     w = shown_once(ActivityPage((row("Test1CCCC"),), 1))
-
     read(w, looked_for())
-
     assert w.kept_pages.pages == {
         "default": KeptPage(
             partner_id="Test1",
@@ -206,16 +193,13 @@ def test_its_time_frame_ends_by_amazons_clock() -> None:
     w = shown_once(ActivityPage((), 0))
     # given a clock of ours that is far behind
     w.clock.time = START - HOUR
-
     read(w, looked_for())
-
     (asked,) = w.amazon.pages_asked
     assert asked["utcEndDate"] == utc(LATELY + CLOCKS_APART)
 
 
 def test_a_page_that_is_not_to_be_had_is_asked_for_again_by_whoever_is_sent_later() -> None:
     w = shown_once(DISABLED, ActivityPage((), 0))
-
     assert read(w, looked_for()) is ActivityFinding.UNAVAILABLE
     assert read(w, looked_for("Test1BBBB")) is ActivityFinding.UNAVAILABLE
     assert len(w.amazon.pages_asked) == 1
@@ -225,7 +209,6 @@ def test_a_page_that_is_not_to_be_had_is_asked_for_again_by_whoever_is_sent_late
 
 def test_a_page_with_a_row_that_names_nobody_is_no_proof_and_is_not_kept() -> None:
     w = shown_once(ActivityPage((row("Test1CCCC"),), 2, (row("", time=None),)))
-
     assert read(w, looked_for()) is ActivityFinding.UNANSWERED
     assert w.kept_pages.pages == {}
     assert told(w)[-1]["because"] == "rowsLeftOut"
@@ -248,7 +231,6 @@ def test_a_page_with_a_row_that_names_nobody_is_no_proof_and_is_not_kept() -> No
 )
 def test_a_row_that_is_left_out_tells_what_it_names(odd: dict[str, Any], said: ActivityFinding) -> None:
     w = shown_once(ActivityPage((), 1, (row(**odd),)))
-
     assert read(w, looked_for()) is said
     assert len(w.kept_pages.pages) == 1
 
@@ -276,7 +258,6 @@ def test_the_log_tells_why_there_is_no_page(response: Any, because: str) -> None
 
 def test_a_page_is_asked_for_only_with_time_to_write_down_what_it_says() -> None:
     w = shown_once(ActivityPage((), 0))
-
     assert read(w, looked_for(), seconds=12.9) is ActivityFinding.UNANSWERED
     assert (w.amazon.pages_asked, w.rate_limiter.reserved) == ([], 0)
     assert read(w, looked_for(), seconds=13.0) is ActivityFinding.AGREES
@@ -287,7 +268,6 @@ def test_a_page_is_asked_for_only_with_time_to_write_down_what_it_says() -> None
 def test_no_permit_no_page() -> None:
     w = shown_once()
     w.rate_limiter.full_for = 60
-
     assert read(w, looked_for()) is ActivityFinding.UNANSWERED
     assert w.amazon.pages_asked == []
     # while a kept one needs none
@@ -302,20 +282,17 @@ def test_no_permit_no_page() -> None:
 def test_what_cannot_be_kept_is_asked_for_by_each(fails: set[str]) -> None:
     w = world()
     w.kept_pages.fails = fails
-
     assert [read(w, looked_for(each)) for each in ("Test1AAAA", "Test1BBBB")] == [ActivityFinding.AGREES] * 2
     assert len(w.amazon.pages_asked) == 2
 
 
 def test_an_response_without_a_date_is_no_reason_to_ask() -> None:
     w = world()
-
     assert read(w, looked_for(), None) is ActivityFinding.UNANSWERED
     assert w.amazon.pages_asked == []
 
 
 def test_a_record_of_another_partner_than_the_keys_asks_for_nothing() -> None:
     w = world()
-
     assert read(w, looked_for(partner_id="Test2")) is ActivityFinding.UNANSWERED
     assert w.amazon.pages_asked == []

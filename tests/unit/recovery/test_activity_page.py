@@ -63,7 +63,6 @@ def test_whom_a_page_speaks_for(updates: dict[str, Any], speaks: bool) -> None:
 
 def test_a_request_that_never_left_is_past_its_in_flight_window_at_once() -> None:
     never_sent = record(first_sent_at=None, last_sent_at=None, attempts=0)
-
     assert speaks_for(page(as_of=START), never_sent, START)
     # by when it was written down, for want of anything else
     assert first_row_at(never_sent) == START - CLOCKS_APART
@@ -71,7 +70,6 @@ def test_a_request_that_never_left_is_past_its_in_flight_window_at_once() -> Non
 
 def test_the_in_flight_window_is_counted_from_the_last_send_and_the_time_frame_from_the_first() -> None:
     repeated = replace(RECORD, last_sent_at=START + HOUR)
-
     assert not speaks_for(page(), repeated, ANSWERED_AT + HOUR)
     assert speaks_for(page(as_of=WINDOW_ENDS_AT + HOUR + SECOND), repeated, ANSWERED_AT + HOUR)
     assert first_row_at(repeated) == NEEDED_SINCE
@@ -117,9 +115,7 @@ def test_no_page_ever_says_of_a_charge_that_there_is_none(
     since, as_of = NEEDED_SINCE + begins * SECOND, WINDOW_ENDS_AT + (repeated + ends) * SECOND
     shown = {sent.request_id} if since <= lands <= as_of else set[str]()
     found = page(since=since, as_of=as_of, request_ids=frozenset(shown))
-
     # when the request is looked up in it, at whatever time
     speaks = speaks_for(found, sent, as_of + HOUR)
-
     # then it says nothing, or that there is one
     assert not speaks or said_of(found, sent) is ActivityFinding.DISAGREES

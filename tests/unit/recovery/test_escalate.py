@@ -99,9 +99,7 @@ def test_the_case_is_stored_with_the_very_write_that_escalates(kept: Record) -> 
         return apply(change, nonce)
 
     w.ledger.apply = watched  # type: ignore[method-assign]
-
     recover(RecoveryTask.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
-
     (change,) = written
     assert change.after.status is S.ESCALATED
     assert {"status", "case_file"} <= set(change.changed_fields)
@@ -110,10 +108,8 @@ def test_the_case_is_stored_with_the_very_write_that_escalates(kept: Record) -> 
 
 def test_escalated_is_written_by_no_other_step() -> None:
     w = holding(unknown_since(conflict=ConflictKind.VALUE))
-
     for task in set(RecoveryTask) - {RecoveryTask.ESCALATE}:
         recover(task, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
-
     assert w.ledger.records[ID].status is S.RECOVERING
 
 
@@ -124,9 +120,7 @@ def test_escalated_is_written_by_no_other_step() -> None:
 def test_the_mail_holds_every_item_that_amazons_support_asks_for(operation: Operation) -> None:
     w = world()
     signed = really_signing(w)
-
     kept = a_day_of(w, operation, RESEND)
-
     ((to, subject, text),) = w.notifier.mails
     case = json.loads(text)
     last = signed[-1]
@@ -158,9 +152,7 @@ def test_the_mail_holds_every_item_that_amazons_support_asks_for(operation: Oper
 def test_nothing_that_could_be_spent_or_used_is_in_it(operation: Operation) -> None:
     w = world()
     really_signing(w)
-
     kept = a_day_of(w, operation, TIMED_OUT)
-
     told = repr((w.notifier.mails, w.notifier.notices, kept, w.telemetry.lines))
     for secret in (SECRET, CODE, CARD_NUMBER, CUSTOMER, "AKIDTESTTESTTEST", "Authorization", "Credential="):
         assert secret not in told
@@ -174,9 +166,7 @@ def test_a_customer_whose_name_is_no_ascii_is_masked_too() -> None:
     wanted = order(operation=Operation.LOAD_AMAZON_BALANCE, given=members)
     w.amazon.script = [TIMED_OUT] * 1000
     issue(wanted, w.dependencies, w.budget())
-
     run_execution(*w.recoveries.started[-1], w.dependencies)
-
     body = json.loads(json.loads(w.notifier.mails[0][2])["lastRequest"]["body"])
     assert body["account"] == {"id": "***********TEST", "type": "2"}
 
@@ -185,9 +175,7 @@ def test_a_customer_whose_name_is_no_ascii_is_masked_too() -> None:
 def test_no_signature_younger_than_26_minutes_leaves(offset: int) -> None:
     w = holding(escalated())
     w.clock.time = START + 26 * MINUTE + offset * SECOND
-
     recover(RecoveryTask.MAIL, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
-
     assert bool(w.notifier.mails) is (offset == 0)
     assert is_stale("20260301T120000Z", w.clock.now()) is (offset == 0)
     assert stale_at("20260301T120000Z") == START + timedelta(minutes=26)
@@ -200,9 +188,7 @@ def test_until_then_an_operator_reads_the_case_without_any_signature() -> None:
     w.ledger.records[ID] = unknown_since()
     recover(RecoveryTask.REPEAT, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     w.ledger.records[ID] = replace(w.ledger.records[ID], conflict=ConflictKind.VALUE)
-
     recover(RecoveryTask.ESCALATE, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
-
     case = get_case_file(ID, w.ledger)
     signature = str(signed[-1].prepared.headers["Authorization"]).rpartition("Signature=")[2]
     assert len(signature) == 64
@@ -218,9 +204,7 @@ def test_the_case_of_a_reversal_shows_the_reversal() -> None:
     w.amazon.script = [Unresolved(unknown=UnknownBecause.TIMED_OUT)] * 1000
     cancel(request_id, Operation.CREATE_GIFT_CARD, None, w.dependencies, w.budget())
     assert run_execution(*w.recoveries.started[-1], w.dependencies) is RecoveryTask.ESCALATED
-
     case = json.loads(get_case_file(request_id, w.ledger))
-
     assert case["lastRequest"]["url"].endswith("/CancelGiftCard")
     assert json.loads(case["lastRequest"]["body"]) == {"creationRequestId": request_id, "partnerId": "Test1"}
     assert (case["cause"], case["reversal"]) == ("cancel", "CancelGiftCard")
@@ -231,9 +215,7 @@ def test_the_case_of_a_reversal_shows_the_reversal() -> None:
 def test_a_mail_that_cannot_be_sent_is_told_to_the_operators_and_loses_nothing(fault: str) -> None:
     w = holding(escalated())
     w.notifier.mail_fault = fault
-
     assert mail(w) is RecoveryTask.ESCALATED
-
     ((_, text),) = w.notifier.notices
     assert "NOT mailed" in text
     assert fault in text
@@ -245,19 +227,15 @@ def test_a_mail_that_cannot_be_sent_is_told_to_the_operators_and_loses_nothing(f
 
 def test_without_an_address_the_operators_are_told_to_mail_it_themselves() -> None:
     w = holding(escalated())
-
     assert mail(w, support_address=None) is RecoveryTask.ESCALATED
-
     assert w.notifier.mails == []
     assert "Mail it by hand" in w.notifier.notices[0][1]
 
 
 def test_the_operators_are_told_once_what_to_do_and_what_not() -> None:
     w = holding(escalated())
-
     mail(w)
     mail(w)
-
     ((subject, text),) = w.notifier.notices
     assert ID in subject
     assert "Do not order it again" in text
@@ -271,7 +249,6 @@ def test_the_operators_are_told_once_what_to_do_and_what_not() -> None:
 def test_a_mail_whose_note_is_lost_is_sent_again_rather_than_never(takes_effect: bool) -> None:
     w = holding(escalated())
     fails(w.ledger, "apply", takes_effect=takes_effect)
-
     assert mail(w) is RecoveryTask.LOOK
     assert run_execution(ID, 0, w.dependencies) is RecoveryTask.ESCALATED
     assert len(w.notifier.mails) == (1 if takes_effect else 2)
@@ -286,7 +263,6 @@ def test_a_round_that_an_operator_starts_meanwhile_is_not_ended_by_the_mail() ->
         return tell(to, subject, text)
 
     w.notifier.mail = slow  # type: ignore[method-assign]
-
     assert mail(w) is RecoveryTask.DONE
     kept = w.ledger.records[ID]
     assert (kept.status, kept.epoch, kept.mailed_at) == (S.RECOVERING, 1, None)
@@ -298,9 +274,7 @@ def test_a_case_whose_request_cannot_be_made_again_is_mailed_without_it(missing:
     w.vault.kept["sealed-0"] = ("another order" if missing == "vault" else "0" * 64, {"cardNumber": CARD_NUMBER})
     if missing == "account":
         w.accounts.accounts["default"] = account(partner_id="Other")
-
     assert mail(w) is RecoveryTask.ESCALATED
-
     case = json.loads(w.notifier.mails[0][2])
     assert case["lastRequest"]["body"] is None
     assert case["lastRequest"]["stringToSign"] == "test"
@@ -308,7 +282,6 @@ def test_a_case_whose_request_cannot_be_made_again_is_mailed_without_it(missing:
 
 def test_a_case_of_what_was_never_answered_nor_sent_again_has_no_request_and_is_mailed() -> None:
     w = holding(escalated(evidence=None))
-
     # without a signature in it there is nothing to wait for
     due = recover(RecoveryTask.LOOK, ID, 0, w.dependencies, w.budget(), support_address=SUPPORT)
     assert (due.next, due.wait_seconds) == (RecoveryTask.MAIL, 0)
@@ -327,7 +300,6 @@ def test_a_signature_made_again_is_the_one_that_was_sent() -> None:
     key = b"AWS4" + SECRET.encode()
     for part in ("20260301", "us-east-1", "AGCODService", "aws4_request"):
         key = step(key, part)
-
     assert signature_of(text, Secret(SECRET)) == step(key, text).hex()
 
 
@@ -342,7 +314,6 @@ def test_what_is_no_string_to_sign_has_no_signature(text: str) -> None:
 @pytest.mark.parametrize("status", sorted(set(Status) - {S.ESCALATED}))
 def test_only_an_escalated_request_has_a_case(status: Status) -> None:
     w = holding(record(status, case_file="{}"))
-
     with pytest.raises(StateConflict) as told:
         get_case_file(ID, w.ledger)
     assert told.value.request_status == status
@@ -357,7 +328,6 @@ def test_a_case_holds_what_amazon_answered_and_when(monkeypatch: pytest.MonkeyPa
 
     w = world()
     kept = a_day_of(w, Operation.CREATE_GIFT_CARD, answered)
-
     case = json.loads(str(kept.case_file))
     assert case["lastRequest"]["x-amz-date"] == at[-1].strftime("%Y%m%dT%H%M%SZ")
     assert case["firstSentAt"] == at[0].strftime("%Y-%m-%dT%H:%M:%SZ")

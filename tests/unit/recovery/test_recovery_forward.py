@@ -58,7 +58,6 @@ either = pytest.mark.parametrize("before", FORWARD.values(), ids=FORWARD.keys())
 @either
 def test_a_success_closes_the_request(before: Record) -> None:
     closed = after_operation(before, attempt(SUCCESS), NOW).after
-
     assert closed.status is S.SUCCEEDED
     assert (closed.gc_id, closed.card_seen, closed.answered_at) == ("GC1", True, NOW)
     assert (closed.in_flight, closed.wake_at, closed.deadline_at) == (False, None, None)
@@ -69,7 +68,6 @@ def test_a_success_closes_the_request(before: Record) -> None:
 @either
 def test_an_unknown_is_a_doubt_and_neither_a_success_nor_a_failure(before: Record, unknown: Unknown) -> None:
     noted = after_operation(before, attempt(unknown), NOW).after
-
     assert noted.status is before.status
     assert (noted.doubt, noted.in_flight) == (True, False)
     assert noted.first_unknown_at == (before.first_unknown_at or NOW)
@@ -80,7 +78,6 @@ def test_an_unknown_is_a_doubt_and_neither_a_success_nor_a_failure(before: Recor
 
 def test_a_refusal_without_an_earlier_doubt_is_a_stored_result() -> None:
     closed = after_operation(record(), attempt(REFUSED), NOW)
-
     assert closed.after.status is S.REFUSED
     assert closed.after.refusal == REFUSAL
     assert set(closed.requires) == {"attempts", "doubt"}
@@ -89,7 +86,6 @@ def test_a_refusal_without_an_earlier_doubt_is_a_stored_result() -> None:
 @pytest.mark.parametrize("before", [FORWARD["pending after a doubt"], FORWARD["recovering"]], ids=lambda r: r.status)
 def test_a_refusal_after_a_doubt_reverses_instead(before: Record) -> None:
     reversed_ = after_operation(before, attempt(REFUSED), NOW).after
-
     assert (reversed_.status, reversed_.cause) == (S.REVERSING, Cause.REFUSED)
     assert reversed_.refusal == REFUSAL
     assert reversed_.doubt
@@ -98,7 +94,6 @@ def test_a_refusal_after_a_doubt_reverses_instead(before: Record) -> None:
 def test_a_key_that_was_cached_is_tried_again_and_one_read_anew_ends_the_request() -> None:
     cached = after_operation(record(), attempt(KEY_REFUSED), NOW, key_was_fresh=False).after
     fresh = after_operation(record(), attempt(KEY_REFUSED), NOW, key_was_fresh=True)
-
     assert cached.status is S.PENDING
     assert fresh.after.status is S.REFUSED
     assert fresh.after.refusal is not None
@@ -110,7 +105,6 @@ def test_a_key_that_was_cached_is_tried_again_and_one_read_anew_ends_the_request
 def test_a_refunded_card_is_reversed_without_asking_again(before: Record) -> None:
     reversing = after_operation(before, attempt(REFUNDED), NOW).after
     step = next_step(reversing, NOW)
-
     assert (reversing.status, reversing.cause) == (S.REVERSING, Cause.REFUNDED)
     assert isinstance(step, Settle)
     assert step.change.after.status is S.REVERSED
@@ -121,7 +115,6 @@ def test_a_refunded_card_is_reversed_without_asking_again(before: Record) -> Non
 def test_a_success_of_another_card_is_for_people_and_is_never_a_success(before: Record, outcome: Conflict) -> None:
     noted = after_operation(before, attempt(outcome), NOW).after
     step = next_step(noted, NOW)
-
     assert (noted.status, noted.conflict, noted.card_seen) == (S.RECOVERING, outcome.kind, True)
     assert isinstance(step, Escalate)
     assert step.change.after.status is S.ESCALATED
@@ -149,9 +142,7 @@ def test_whatever_is_left_open_wakes_somebody(
     before: Record, because: NotExecutedBecause, kind: ConflictKind | None
 ) -> None:
     outcome = NotExecuted(because) if kind is None else Conflict(kind)
-
     noted = after_operation(before, attempt(outcome), NOW, key_was_fresh=False).after
-
     assert noted.status.is_open
     assert noted.wake_at is not None
     assert noted.due_at is not None
@@ -165,9 +156,7 @@ def test_whatever_is_left_open_wakes_somebody(
 def test_reverse_and_reissue_repeat_for_a_minute_from_the_first_unknown_and_then_reverse(intent: Intent) -> None:
     # Created an hour before its first unknown: a paced order waits unsent.
     late = unknown_since(START, intent=intent, created_at=START - 60 * MINUTE)
-
     before, after = next_step(late, START + 59 * SECOND), next_step(late, START + 60 * SECOND)
-
     assert before == SendOperation()
     assert isinstance(after, Settle)
     assert (after.change.after.status, after.change.after.cause) == (S.REVERSING, Cause(intent.value))
@@ -177,9 +166,7 @@ def test_reverse_and_reissue_repeat_for_a_minute_from_the_first_unknown_and_then
 @pytest.mark.parametrize("status", [S.PENDING, S.RECOVERING])
 def test_what_was_never_executed_by_its_deadline_is_refused_as_not_sent(status: Status) -> None:
     unsent = record(status, in_flight=False, attempts=3)
-
     step = next_step(unsent, past_deadline(unsent))
-
     assert isinstance(step, Settle)
     assert step.change.after.status is S.REFUSED
     assert step.change.after.refusal is not None
@@ -190,10 +177,8 @@ def test_what_was_never_executed_by_its_deadline_is_refused_as_not_sent(status: 
 def test_a_try_that_cannot_be_signed_is_put_off_but_not_beyond_the_deadline() -> None:
     doubtful = unknown_since()
     why = AmazonError(type="AccountUnusable", message="has no secret")
-
     early = postpone(doubtful, why, START + MINUTE).after
     late = postpone(doubtful, why, past_deadline(doubtful)).after
-
     assert (early.status, early.error) == (S.RECOVERING, why)
     assert early.due_at is not None
     assert early.due_at > START + MINUTE

@@ -80,28 +80,24 @@ def play(
 
 def test_a_day_of_unknowns_takes_130_to_150_tries_and_ends_escalated() -> None:
     day = play(unknown_since())
-
     assert day.end.status is Status.ESCALATED
     assert 130 <= len(day.tries) <= 150
 
 
 def test_a_day_of_reversals_takes_as_many_and_ends_escalated() -> None:
     day = play(reversing())
-
     assert day.end.status is Status.ESCALATED
     assert 130 <= len(day.tries) <= 150
 
 
 def test_tries_are_a_second_apart_for_ten_seconds_then_twice_as_far() -> None:
     day = play(unknown_since(), seconds_per_call=0.0)
-
     assert day.waits[:10] == [1.0] * 10
     assert day.waits[10:17] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
 
 
 def test_a_card_in_the_making_is_not_asked_for_each_second() -> None:
     day = play(unknown_since(), outcome=Unknown(UnknownBecause.NOT_READY), seconds_per_call=0.0)
-
     assert day.waits[:7] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
 
 
@@ -111,10 +107,8 @@ def test_no_wait_is_longer_than_a_minute_until_15_minutes_past_the_in_flight_win
 ) -> None:
     day = play(before)
     window_ends = START + 35 * MINUTE
-
     inside = [w for at, w in zip(day.tries, day.waits, strict=False) if at < window_ends]
     outside = [w for at, w in zip(day.tries, day.waits, strict=False) if at >= window_ends]
-
     assert max(inside) <= 61
     assert max(outside) <= 15 * 60 + 1
     assert max(outside) > 14 * 60
@@ -123,9 +117,7 @@ def test_no_wait_is_longer_than_a_minute_until_15_minutes_past_the_in_flight_win
 def test_reversals_are_asked_at_the_in_flight_window_itself() -> None:
     before = reversing()
     at = in_flight_until(before)
-
     day = play(before)
-
     assert at is not None
     assert at + SECOND in {moment.replace(microsecond=0) for moment in day.tries}
 
@@ -133,7 +125,6 @@ def test_reversals_are_asked_at_the_in_flight_window_itself() -> None:
 @pytest.mark.parametrize("before", [unknown_since(), reversing()], ids=lambda r: r.status)
 def test_the_last_try_is_made_at_the_deadline_and_no_other_after_it(before: Record) -> None:
     day = play(before)
-
     assert [moment for moment in day.tries if moment >= deadline(before)] == day.tries[-1:]
     assert day.tries[-1] - deadline(before) < 2 * SECOND
 
@@ -141,7 +132,6 @@ def test_the_last_try_is_made_at_the_deadline_and_no_other_after_it(before: Reco
 def test_a_wait_cut_short_by_the_in_flight_window_does_not_restart_the_doubling() -> None:
     day = play(reversing())
     around = [w for at, w in zip(day.tries, day.waits, strict=False) if START + 21 * MINUTE < at < START + 30 * MINUTE]
-
     assert min(around) >= 60
 
 
@@ -153,9 +143,7 @@ def test_a_wait_cut_short_by_the_in_flight_window_does_not_restart_the_doubling(
 )
 def test_every_wait_is_positive_and_bounded(minutes: int, seconds: int, kept: int | None, before: Record) -> None:
     now = START + timedelta(minutes=minutes, seconds=seconds)
-
     wait = next_wait_seconds(replace(before, wait_seconds=kept), now)
-
     assert 1 <= wait <= 900
     if now < deadline(before):
         assert now + timedelta(seconds=wait) < deadline(before) + 2 * SECOND

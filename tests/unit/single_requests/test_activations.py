@@ -61,9 +61,7 @@ def everything_kept(w: World) -> str:
 
 def test_a_card_is_activated_and_its_number_is_only_at_amazon() -> None:
     w = world(activated)
-
     response = place(w)
-
     assert isinstance(response, Delivered)
     assert (response.record.status, response.replayed) == (S.SUCCEEDED, False)
     (sent,) = w.amazon.sent
@@ -81,7 +79,6 @@ def test_the_numbers_fingerprint_tells_nothing_without_the_key() -> None:
     first, second = world(activated), world(activated)
     place(first)
     place(second, key="order-2")
-
     (one,), (other,) = first.ledger.keys.values(), second.ledger.keys.values()
     assert one.fingerprint[CARD_NUMBER] != other.fingerprint[CARD_NUMBER]
     assert NUMBER not in repr(one)
@@ -89,9 +86,7 @@ def test_the_numbers_fingerprint_tells_nothing_without_the_key() -> None:
 
 def test_a_repeat_is_told_and_sends_nothing() -> None:
     w, kept = holding()
-
     response = place(w)
-
     assert isinstance(response, Delivered)
     assert (response.record, response.card, response.replayed) == (kept, None, True)
     assert not w.amazon.sent
@@ -100,10 +95,8 @@ def test_a_repeat_is_told_and_sends_nothing() -> None:
 def test_a_repeat_with_another_card_is_refused_by_name() -> None:
     w, _ = holding()
     other = NUMBER[:-1] + "5"
-
     with pytest.raises(KeyReused) as told:
         place(w, number=other)
-
     assert (status_of(told.value), told.value.differing) == (422, (CARD_NUMBER,))
     assert other not in told.value.detail
     assert not w.amazon.sent
@@ -118,7 +111,6 @@ def test_without_the_vault_nothing_is_written_or_sent(monkeypatch: pytest.Monkey
     monkeypatch.setattr(FakeVault, "encrypt", refuse)
     with pytest.raises(VaultUnavailable) as told:
         place(w)
-
     assert status_of(told.value) == 503
     assert not w.amazon.sent
     assert not w.ledger.writes
@@ -126,9 +118,7 @@ def test_without_the_vault_nothing_is_written_or_sent(monkeypatch: pytest.Monkey
 
 def test_what_is_unknown_is_repeated_with_the_same_card() -> None:
     w = world(RESEND, TIMED_OUT, activated)
-
     response = place(w)
-
     assert isinstance(response, Delivered)
     numbers = {sent.call.card_number.reveal() for sent in w.amazon.sent if sent.call.card_number}
     assert (len(w.amazon.sent), numbers) == (3, {NUMBER})
@@ -156,9 +146,7 @@ def test_an_option_of_another_operation_is_refused_here() -> None:
 
 def test_a_deactivation_is_sent_at_once_with_the_encrypted_number() -> None:
     w, kept = holding()
-
     response = cancel(kept.request_id, ACTIVATE, "caller", w.dependencies, w.budget())
-
     assert w.amazon.sent[0].call.name == "DeactivateGiftCard"
     assert w.amazon.sent[0].call.request_id == kept.request_id
     assert w.amazon.sent[0].call.card_number is not None
@@ -178,7 +166,6 @@ def test_a_card_whose_number_cannot_be_opened_stays_open_for_recovery(monkeypatc
 
     monkeypatch.setattr(FakeVault, "decrypt", refuse)
     response = cancel(kept.request_id, ACTIVATE, None, w.dependencies, w.budget())
-
     assert isinstance(response, Accepted)
     assert response.record.status is S.REVERSING
     assert response.record.wake_at is not None
@@ -204,7 +191,6 @@ def test_operation_and_reversal_name_the_same_request_and_card() -> None:
     kept = record(operation=ACTIVATE, details={"programId": "P1"})
     there = json.loads(body_of(operation_call(kept, {CARD_NUMBER: NUMBER}), "Test1"))
     back = json.loads(body_of(reversal_call(kept, {CARD_NUMBER: NUMBER}), "Test1"))
-
     assert there == {
         "activationRequestId": "Test1AAAA",
         "partnerId": "Test1",

@@ -57,9 +57,7 @@ def sent_body(sent: Sent) -> dict[str, Any]:
 
 def test_a_load_names_amount_and_customer_to_amazon_and_keeps_neither_in_the_clear() -> None:
     w = world(loaded)
-
     response = place(w, given={"transactionSource": SOURCE, "notification": {"channel": "MAIL"}})
-
     assert isinstance(response, Delivered)
     assert response.card is not None
     assert response.card.claim_code is None
@@ -79,19 +77,15 @@ def test_a_load_names_amount_and_customer_to_amazon_and_keeps_neither_in_the_cle
 @pytest.mark.parametrize("customer", [CUSTOMER + "2", "amzn1.account.OTHER"])
 def test_another_customer_under_the_same_key_is_refused_by_name(customer: str) -> None:
     w, _ = holding()
-
     with pytest.raises(KeyReused) as told:
         place(w, customer=customer)
-
     assert told.value.differing == (CUSTOMER_ACCOUNT,)
     assert customer not in told.value.detail
 
 
 def test_a_void_names_the_amount_the_customer_and_the_source_of_what_it_voids() -> None:
     w, kept = holding(given={"transactionSource": SOURCE, "externalReference": "po-7"})
-
     response = cancel(kept.request_id, LOAD, None, w.dependencies, w.budget())
-
     assert isinstance(response, Standing | Accepted)
     first = w.amazon.sent[0]
     assert first.call.name == "VoidAmazonBalanceLoad"

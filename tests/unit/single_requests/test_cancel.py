@@ -66,9 +66,7 @@ def now(w: World) -> Record:
 
 def test_an_issued_card_is_reversed_at_once() -> None:
     w = holding(issued(), Reversed())
-
     response = cancelled(w)
-
     assert isinstance(response, Standing)
     assert (response.record.status, response.replayed) == (S.REVERSED, False)
     assert (now(w).cause, now(w).intent) == (Cause.CANCEL, Intent.REVERSE)
@@ -86,7 +84,6 @@ def test_reversing_is_in_the_ledger_before_the_reversal_leaves() -> None:
     w = world(look)
     w.ledger.records["Test1AAAA"] = issued()
     cancelled(w)
-
     (recorded,) = seen
     assert (recorded.status, recorded.reversal_attempts) == (S.REVERSING, 1)
     assert recorded.last_reversal_sent_at == w.amazon.sent[0].sent_at
@@ -97,9 +94,7 @@ def test_a_second_cancel_is_a_replay() -> None:
     w = holding(issued())
     cancelled(w)
     w.amazon.sent.clear()
-
     response = cancelled(w)
-
     assert isinstance(response, Standing)
     assert response.replayed
     assert not w.amazon.sent
@@ -108,9 +103,7 @@ def test_a_second_cancel_is_a_replay() -> None:
 @pytest.mark.parametrize("kept", [record(), unknown_since()], ids=lambda r: r.status)
 def test_a_cancel_of_what_is_open_is_accepted_fixed_and_left_to_a_recovery(kept: Record) -> None:
     w = holding(kept)
-
     response = cancelled(w)
-
     assert isinstance(response, Accepted)
     assert (now(w).status, now(w).intent) == (S.REVERSING, Intent.REVERSE)
     assert now(w).epoch == 1, "its holder loses every write"
@@ -124,9 +117,7 @@ def test_an_accepted_cancel_is_not_undone_by_the_success_that_comes_after_it() -
     kept = record()
     w = holding(kept)
     cancelled(w)
-
     late = w.ledger.apply(after_operation(kept, attempt(SUCCESS), START), "late")
-
     assert isinstance(late, Lost)
     assert now(w).status is S.REVERSING
 
@@ -134,9 +125,7 @@ def test_an_accepted_cancel_is_not_undone_by_the_success_that_comes_after_it() -
 def test_an_accepted_cancel_is_carried_out_by_the_recovery_that_it_starts() -> None:
     w = holding(unknown_since(intent=Intent.REISSUE))
     cancelled(w)
-
     ended = recovered(w)
-
     assert (ended.status, ended.replaced_by) == (S.REVERSED, None)
     assert w.amazon.names == ["CancelGiftCard"]
 
@@ -144,9 +133,7 @@ def test_an_accepted_cancel_is_carried_out_by_the_recovery_that_it_starts() -> N
 def test_an_order_that_was_never_sent_is_reversed_without_asking_amazon() -> None:
     w = holding(record(attempts=0, in_flight=False, first_sent_at=None, last_sent_at=None))
     cancelled(w)
-
     ended = recovered(w)
-
     assert ended.status is S.REVERSED
     assert not w.amazon.sent
 
@@ -158,9 +145,7 @@ def test_an_accepted_cancel_whose_recovery_did_not_start_is_found_by_the_sweep(k
     assert isinstance(cancelled(w), Accepted)
     w.recoveries.works = True
     w.clock.time = START + LEASE
-
     assert sweep(w.dependencies) == ["Test1AAAA"]
-
     assert recovered(w).status is S.REVERSED
     assert w.amazon.names == ["CancelGiftCard"]
 
@@ -168,9 +153,7 @@ def test_an_accepted_cancel_whose_recovery_did_not_start_is_found_by_the_sweep(k
 @pytest.mark.parametrize("cause", [Cause.REISSUE, Cause.REFUSED, Cause.REVERSE])
 def test_a_cancel_of_what_is_being_reversed_withdraws_any_reissue(cause: Cause) -> None:
     w = holding(reversing(cause, intent=Intent.REISSUE))
-
     response = cancelled(w)
-
     assert isinstance(response, Accepted)
     assert now(w).intent is Intent.REVERSE
     assert run_execution("Test1AAAA", now(w).epoch, w.dependencies) is RecoveryTask.DONE
@@ -180,17 +163,14 @@ def test_a_cancel_of_what_is_being_reversed_withdraws_any_reissue(cause: Cause) 
 @pytest.mark.parametrize("status", [S.REFUSED, S.ESCALATED])
 def test_there_is_nothing_to_cancel(status: Status) -> None:
     w = holding(record(status))
-
     with pytest.raises(StateConflict) as told:
         cancelled(w)
-
     assert (status_of(told.value), told.value.request_status) == (409, status)
     assert now(w).version == 1
 
 
 def test_another_operations_request_is_not_found_here() -> None:
     w = holding(issued(operation=Operation.ACTIVATE_GIFT_CARD))
-
     with pytest.raises(NotFound):
         cancelled(w)
     assert not w.amazon.sent
@@ -202,10 +182,8 @@ def test_another_operations_request_is_not_found_here() -> None:
 def test_a_cancel_whose_15_minutes_are_surely_over_is_refused_here_and_names_the_deadline() -> None:
     w = holding(issued(answered_at=START + SECOND))
     w.clock.time = START + 15 * MINUTE + SECOND
-
     with pytest.raises(CancelWindowOver, match="2026-03-01T12:15:01Z") as told:
         cancelled(w)
-
     assert status_of(told.value) == 409
     assert not w.amazon.sent
     assert now(w).status is S.SUCCEEDED
@@ -214,7 +192,6 @@ def test_a_cancel_whose_15_minutes_are_surely_over_is_refused_here_and_names_the
 def test_a_second_before_that_amazon_is_asked() -> None:
     w = holding(issued(answered_at=START + SECOND))
     w.clock.time = START + 15 * MINUTE
-
     assert isinstance(cancelled(w), Standing)
 
 
@@ -222,9 +199,7 @@ def test_other_reversals_have_no_such_window() -> None:
     w = holding(issued(operation=Operation.LOAD_AMAZON_BALANCE))
     w.clock.time = START + 600 * MINUTE
     w.amazon.date_offset = timedelta()
-
     response = cancel("Test1AAAA", Operation.LOAD_AMAZON_BALANCE, None, w.dependencies, w.budget())
-
     assert isinstance(response, Standing)
     assert w.amazon.names == ["VoidAmazonBalanceLoad"]
 
@@ -232,10 +207,8 @@ def test_other_reversals_have_no_such_window() -> None:
 def test_too_late_twice_around_a_live_card_leaves_it_its_owners() -> None:
     w = holding(issued(), TooLate())
     w.amazon.script += [SUCCESS, TooLate()]
-
     with pytest.raises(CancelWindowOver) as told:
         cancelled(w)
-
     assert w.amazon.names == ["CancelGiftCard", "CreateGiftCard", "CancelGiftCard"]
     assert now(w).status is S.SUCCEEDED
     assert "Z" not in told.value.detail, "no deadline is named that nobody knows"
@@ -244,9 +217,7 @@ def test_too_late_twice_around_a_live_card_leaves_it_its_owners() -> None:
 def test_too_late_of_a_card_that_is_refunded_was_a_cancel_that_had_worked() -> None:
     w = holding(issued(), TooLate())
     w.amazon.script += [REFUNDED]
-
     response = cancelled(w)
-
     assert isinstance(response, Standing)
     assert response.record.status is S.REVERSED
 
@@ -259,9 +230,7 @@ def test_too_late_of_a_card_that_is_refunded_was_a_cancel_that_had_worked() -> N
 )
 def test_without_a_clear_response_the_cancel_is_accepted_and_somebody_goes_on(outcome: ReversalOutcome) -> None:
     w = holding(issued(), *[outcome] * 50)
-
     response = cancelled(w)
-
     assert isinstance(response, Accepted)
     assert (now(w).status, now(w).intent) == (S.REVERSING, Intent.REVERSE)
     assert now(w).wake_at is not None
@@ -275,9 +244,7 @@ def test_no_reversal_starts_with_less_than_11_seconds_left(
 ) -> None:
     w = holding(issued(), *[outcome] * 50)
     w.amazon.seconds_per_call = seconds_per_call
-
     cancelled(w, seconds)
-
     end = START + timedelta(seconds=seconds)
     assert w.amazon.sent
     assert all((end - sent.at).total_seconds() >= 11.0 for sent in w.amazon.sent)
@@ -285,7 +252,6 @@ def test_no_reversal_starts_with_less_than_11_seconds_left(
 
 def test_a_refused_key_is_read_anew_and_the_reversal_repeated() -> None:
     w = holding(issued(), Unresolved(not_executed=KEY_REFUSED.because))
-
     assert isinstance(cancelled(w), Standing)
     assert w.accounts.reread == 1
 
@@ -293,9 +259,7 @@ def test_a_refused_key_is_read_anew_and_the_reversal_repeated() -> None:
 def test_an_account_without_a_key_leaves_the_cancel_accepted() -> None:
     w = holding(issued())
     del w.accounts.accounts["default"]
-
     response = cancelled(w)
-
     assert isinstance(response, Accepted)
     assert now(w).status is S.REVERSING
     error = now(w).error
@@ -306,7 +270,6 @@ def test_an_account_without_a_key_leaves_the_cancel_accepted() -> None:
 def test_an_account_that_became_another_partners_is_not_used() -> None:
     w = holding(issued())
     w.accounts.accounts["default"] = account(partner_id="Other")
-
     assert isinstance(cancelled(w), Accepted)
     assert not w.amazon.sent
 
@@ -318,7 +281,6 @@ def test_a_call_that_can_no_longer_be_signed_is_not_the_callers_fault(monkeypatc
         raise InvalidInput("marketplace", "must be another")
 
     monkeypatch.setattr(w.amazon, "sign", fail)
-
     assert isinstance(cancelled(w), Accepted)
     assert now(w).status is S.REVERSING
 
@@ -329,9 +291,7 @@ def test_a_call_that_can_no_longer_be_signed_is_not_the_callers_fault(monkeypatc
 def test_a_cancel_that_loses_to_the_success_reverses_the_card() -> None:
     w = holding(record())
     before(w.ledger, "apply", lambda: w.ledger.records.update({"Test1AAAA": issued()}))
-
     response = cancelled(w)
-
     assert isinstance(response, Standing)
     assert response.record.status is S.REVERSED
 
@@ -339,7 +299,6 @@ def test_a_cancel_that_loses_to_the_success_reverses_the_card() -> None:
 def test_a_cancel_that_loses_to_a_refusal_says_so() -> None:
     w = holding(record())
     before(w.ledger, "apply", lambda: w.ledger.records.update({"Test1AAAA": record(S.REFUSED)}))
-
     with pytest.raises(StateConflict):
         cancelled(w)
 
@@ -348,10 +307,8 @@ def test_a_request_that_is_gone_when_the_cancel_is_written_is_not_found() -> Non
     # given a ledger that is put back, between the look and the write, to before the order
     w = holding(unknown_since())
     before(w.ledger, "apply", w.ledger.records.clear)
-
     with pytest.raises(NotFound):
         cancelled(w)
-
     # then nobody is told that anything will be reversed, and nothing is
     assert w.ledger.records == {}
     assert w.recoveries.started == []
@@ -365,7 +322,6 @@ def test_a_cancel_that_keeps_losing_asks_to_try_again() -> None:
         w.ledger.records["Test1AAAA"] = take_over(now(w), w.clock.now()).after
 
     before(w.ledger, "apply", taken, times=99)
-
     with pytest.raises(StateConflict) as told:
         cancelled(w)
     assert told.value.retryable
@@ -377,9 +333,7 @@ def test_a_cancel_that_keeps_losing_asks_to_try_again() -> None:
 def test_a_cancel_whose_write_is_in_doubt_looks_before_it_answers(kept: Record, takes_effect: bool) -> None:
     w = holding(kept)
     fails(w.ledger, "apply", takes_effect=takes_effect, in_doubt=True)
-
     response = cancelled(w)
-
     assert now(w).intent is Intent.REVERSE
     assert isinstance(response, Accepted if takes_effect or kept.status is S.PENDING else Standing)
 
@@ -387,7 +341,6 @@ def test_a_cancel_whose_write_is_in_doubt_looks_before_it_answers(kept: Record, 
 def test_a_cancel_that_was_certainly_not_written_is_a_503() -> None:
     w = holding(issued())
     fails(w.ledger, "apply")
-
     with pytest.raises(LedgerUnavailable):
         cancelled(w)
     assert not w.amazon.sent
@@ -396,8 +349,6 @@ def test_a_cancel_that_was_certainly_not_written_is_a_503() -> None:
 def test_a_cancel_that_is_written_stays_accepted_when_the_ledger_fails_afterwards() -> None:
     w = holding(issued())
     before(w.ledger, "apply", lambda: fails(w.ledger, "apply", at=None, in_doubt=True))
-
     response = cancelled(w)
-
     assert isinstance(response, Accepted)
     assert now(w).intent is Intent.REVERSE

@@ -60,9 +60,7 @@ def place(w: World, seconds: float = 25.0, **updates: object) -> Delivered | Acc
 
 def test_an_order_is_recorded_sent_once_closed_and_delivered() -> None:
     w = world()
-
     response = place(w, caller="arn:caller", given={"externalReference": "po-7"})
-
     assert isinstance(response, Delivered)
     assert code_of(response) == CODE
     assert not response.replayed
@@ -78,7 +76,6 @@ def test_an_order_is_recorded_sent_once_closed_and_delivered() -> None:
 
 def test_numbers_of_any_size_make_a_fingerprint_of_their_own() -> None:
     texts = [canonical(Decimal(text)) for text in ("1e1000000", "1." + "0" * 40 + "1", "1." + "0" * 40 + "2", "1.0")]
-
     assert len(set(texts)) == len(texts)
     assert canonical(Decimal("1.0")) == canonical(Decimal(1)) == "1"
 
@@ -92,7 +89,6 @@ def test_the_request_is_in_the_ledger_before_it_leaves() -> None:
 
     w = world(look)
     place(w)
-
     (recorded,) = seen
     assert (recorded.status, recorded.attempts, recorded.in_flight) == (Status.PENDING, 1, True)
     assert recorded.last_sent_at == w.amazon.sent[0].sent_at
@@ -102,9 +98,7 @@ def test_the_request_is_in_the_ledger_before_it_leaves() -> None:
 
 def test_no_claim_code_stays_anywhere() -> None:
     w = world()
-
     response = place(w)
-
     kept = (w.ledger.records, w.ledger.keys, w.telemetry.lines, w.telemetry.counts, response)
     assert CODE not in repr(kept)
 
@@ -115,9 +109,7 @@ def test_no_claim_code_stays_anywhere() -> None:
 @pytest.mark.parametrize("unknown", UNKNOWNS.values(), ids=UNKNOWNS.keys())
 def test_an_unknown_is_repeated_under_the_same_id_and_then_delivered(unknown: Unknown) -> None:
     w = world(unknown, unknown)
-
     response = place(w)
-
     assert isinstance(response, Delivered)
     assert len({sent.call.request_id for sent in w.amazon.sent}) == 1
     assert len(w.amazon.sent) == 3
@@ -127,9 +119,7 @@ def test_an_unknown_is_repeated_under_the_same_id_and_then_delivered(unknown: Un
 @pytest.mark.parametrize("unknown", UNKNOWNS.values(), ids=UNKNOWNS.keys())
 def test_what_stays_unknown_is_handed_over_and_is_neither_success_nor_failure(unknown: Unknown) -> None:
     w = world(*[unknown] * 50)
-
     response = place(w)
-
     assert isinstance(response, Accepted)
     assert response.retry_after_seconds >= 1
     assert (only(w).status, only(w).doubt) == (Status.RECOVERING, True)
@@ -142,7 +132,6 @@ def test_what_stays_unknown_is_handed_over_and_is_neither_success_nor_failure(un
 @pytest.mark.parametrize("outcome", [THROTTLED, NOT_SENT], ids=["throttled", "not sent"])
 def test_what_was_not_executed_is_repeated_and_leaves_no_doubt(outcome: NotExecuted) -> None:
     once, always = world(outcome), world(*[outcome] * 50)
-
     assert isinstance(place(once), Delivered)
     assert isinstance(place(always), Accepted)
     assert (only(always).status, only(always).may_have_executed) == (Status.PENDING, False)
@@ -151,13 +140,11 @@ def test_what_was_not_executed_is_repeated_and_leaves_no_doubt(outcome: NotExecu
 
 def test_a_refusal_is_stored_and_told_and_told_again() -> None:
     w = world(REFUSED)
-
     for _ in range(2):
         with pytest.raises(RefusedByAmazon) as error:
             place(w)
         assert (status_of(error.value), error.value.error_code) == (422, "F200")
         assert error.value.error_type == "MaxAmountExceeded"
-
     assert only(w).status is Status.REFUSED
     assert len(w.amazon.sent) == 1
 
@@ -176,10 +163,8 @@ def test_a_refusal_is_stored_and_told_and_told_again() -> None:
 )
 def test_every_refusal_is_told_as_one(error: AmazonError, http_status: int) -> None:
     w = world(Refused(error))
-
     with pytest.raises(RefusedByAmazon) as told:
         place(w)
-
     assert status_of(told.value) == http_status
     assert not told.value.retryable
     assert "not known" not in told.value.detail
@@ -187,10 +172,8 @@ def test_every_refusal_is_told_as_one(error: AmazonError, http_status: int) -> N
 
 def test_a_refusal_after_a_doubt_is_reversed_and_reported_as_neither() -> None:
     w = world(Unknown(because=UNKNOWNS["timedOut"].because), REFUSED, Reversed())
-
     with pytest.raises(StateConflict) as error:
         place(w)
-
     assert w.amazon.names == ["CreateGiftCard", "CreateGiftCard", "CancelGiftCard"]
     assert error.value.request_status == only(w).status == Status.REVERSED
 
@@ -198,9 +181,7 @@ def test_a_refusal_after_a_doubt_is_reversed_and_reported_as_neither() -> None:
 @pytest.mark.parametrize("outcome", [EXPIRED, OTHER_VALUE], ids=["expired", "another value"])
 def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Conflict) -> None:
     w = world(outcome)
-
     response = place(w)
-
     assert isinstance(response, Accepted)
     assert (only(w).status, only(w).conflict) == (Status.RECOVERING, outcome.kind)
     assert w.recoveries.started == [(only(w).request_id, only(w).epoch)]
@@ -214,7 +195,6 @@ def test_another_card_than_ordered_is_escalated_and_never_delivered(outcome: Con
 
 def test_a_refused_key_is_read_anew_once_and_tried_again() -> None:
     w = world(KEY_REFUSED)
-
     assert isinstance(place(w), Delivered)
     assert w.accounts.reread == 1
     assert len(w.amazon.sent) == 2
@@ -222,10 +202,8 @@ def test_a_refused_key_is_read_anew_once_and_tried_again() -> None:
 
 def test_a_key_that_stays_refused_is_a_503_that_says_when_to_repeat_the_order() -> None:
     w = world(*[KEY_REFUSED] * 50)
-
     with pytest.raises(RefusedByAmazon) as error:
         place(w)
-
     assert (status_of(error.value), error.value.retryable) == (503, True)
     assert "Nothing was charged" in error.value.detail
     assert "with the same Idempotency-Key" in error.value.detail
@@ -247,12 +225,10 @@ def test_no_try_starts_with_less_than_11_seconds_left(
     w = world(*[outcome] * 99)
     w.amazon.seconds_per_call = seconds_per_call
     w.rate_limiter.begins_in = [0.0] + [permit_in] * 99
-
     try:
         place(w, seconds)
     except RefusedByAmazon:
         assert outcome is KEY_REFUSED
-
     end = START + timedelta(seconds=seconds)
     assert w.amazon.sent
     assert all((end - sent.at).total_seconds() >= 11.0 for sent in w.amazon.sent)
@@ -261,9 +237,7 @@ def test_no_try_starts_with_less_than_11_seconds_left(
 
 def test_an_order_without_time_for_a_try_is_recorded_and_not_sent() -> None:
     w = world()
-
     response = place(w, 10.9)
-
     assert isinstance(response, Accepted)
     assert not w.amazon.sent
     assert only(w).status is Status.RECOVERING
@@ -272,9 +246,7 @@ def test_an_order_without_time_for_a_try_is_recorded_and_not_sent() -> None:
 def test_in_line_repeats_are_a_second_apart() -> None:
     w = world(*[UNKNOWNS["timedOut"]] * 3)
     w.amazon.seconds_per_call = 0.0
-
     place(w)
-
     assert [(sent.at - START).total_seconds() for sent in w.amazon.sent] == [0, 1, 2, 3]
 
 
@@ -296,10 +268,8 @@ def test_what_cannot_be_ordered_is_neither_sent_nor_written(
     wanted: object, error: type[GatewayError], field: str
 ) -> None:
     w = world()
-
     with pytest.raises(error) as told:
         issue(wanted, w.dependencies, w.budget())  # type: ignore[arg-type] # an order, seen as a case of the table
-
     assert [name for name, _ in told.value.fields] == [field]
     assert (w.ledger.writes, w.rate_limiter.reserved, w.amazon.sent) == (0, 0, [])
 
@@ -307,20 +277,16 @@ def test_what_cannot_be_ordered_is_neither_sent_nor_written(
 def test_another_marketplaces_currency_is_refused() -> None:
     w = world()
     w.accounts.accounts["jp"] = account("jp", marketplace="JP")
-
     with pytest.raises(InvalidInput) as told:
         place(w, account="jp")
-
     assert told.value.field == "currencyCode"
 
 
 def test_a_secret_with_a_marketplace_of_nobodys_is_the_accounts_fault_and_not_the_callers() -> None:
     w = world()
     w.accounts.accounts["default"] = account(marketplace="ATLANTIS")
-
     with pytest.raises(AccountUnusable) as told:
         place(w)
-
     assert status_of(told.value) == 503
     assert not w.ledger.records
 
@@ -331,10 +297,8 @@ def test_a_secret_with_a_marketplace_of_nobodys_is_the_accounts_fault_and_not_th
 def test_a_record_that_was_certainly_not_written_is_a_503_and_nothing_is_sent() -> None:
     w = world()
     fails(w.ledger, "open")
-
     with pytest.raises(LedgerUnavailable) as error:
         place(w)
-
     assert (status_of(error.value), error.value.retryable) == (503, True)
     assert not w.amazon.sent
 
@@ -345,9 +309,7 @@ def test_a_record_in_doubt_is_a_202_and_nothing_is_sent(takes_effect: bool, full
     w = world()
     fails(w.ledger, "open", takes_effect=takes_effect, in_doubt=True)
     w.rate_limiter.full_for = full_for
-
     response = place(w)
-
     assert isinstance(response, Accepted)
     assert not w.amazon.sent
     assert len(w.ledger.records) == takes_effect
@@ -359,9 +321,7 @@ def test_a_record_in_doubt_is_a_202_and_nothing_is_sent(takes_effect: bool, full
 def test_an_response_that_cannot_be_written_down_is_not_delivered(in_doubt: bool, takes_effect: bool) -> None:
     w = world()
     fails(w.ledger, "apply", at=None, takes_effect=takes_effect, in_doubt=in_doubt)
-
     response = place(w)
-
     assert isinstance(response, Accepted)
     assert CODE not in repr(response)
     assert len(w.amazon.sent) == 1
@@ -373,7 +333,6 @@ def test_a_pace_that_cannot_be_kept_is_a_503_and_nothing_is_sent_or_written(fail
     w = world()
     w.rate_limiter.full_for = 5.0
     w.rate_limiter.fails = {fails}
-
     with pytest.raises(LedgerUnavailable):
         place(w)
     assert not w.ledger.records
@@ -390,9 +349,7 @@ def test_a_cancel_between_answer_and_delivery_withholds_the_code() -> None:
         return Succeeded(card(sent.call))
 
     w = world(cancelled_meanwhile)
-
     response = place(w)
-
     assert isinstance(response, Accepted)
     assert (only(w).status, only(w).intent) == (Status.REVERSING, Intent.REVERSE)
     assert only(w).card_seen, "its new holder must not conclude that there is no such card"
@@ -407,9 +364,7 @@ def test_whoever_lost_the_record_writes_nothing_more(outcome: Unknown) -> None:
         return outcome
 
     w = world(taken_meanwhile)
-
     response = place(w, 60)
-
     assert isinstance(response, Accepted)
     assert (only(w).status, only(w).epoch, only(w).nonce) == (Status.RECOVERING, 1, "other")
     assert len(w.amazon.sent) == 1
@@ -421,9 +376,7 @@ def test_reissue_delivers_the_card_of_the_new_generation_and_links_both() -> Non
     waiting = only(first)
     first.clock.sleep(60)
     first.amazon.script = [Reversed()]
-
     run_execution(waiting.request_id, waiting.epoch, first.dependencies)
-
     ended = find(waiting.request_id, first.ledger)
     old = first.ledger.records[waiting.request_id]
     assert (old.status, old.replaced_by) == (Status.REVERSED, ended.request_id)

@@ -54,9 +54,7 @@ ROUNDS_THAT_LAMBDA_TAKES_FOR_A_LOOP: Final = 16
 
 def test_it_is_issued_in_the_backlogs_priority_and_its_code_is_kept_nowhere() -> None:
     w = waiting()
-
     take_up(w)
-
     assert (only(w).status, only(w).attempts) == (S.SUCCEEDED, 1)
     assert (w.rate_limiter.priorities, w.amazon.names) == ([Priority.BACKLOG], ["CreateGiftCard"])
     assert w.backlog.puts == []
@@ -67,19 +65,15 @@ def test_it_is_issued_in_the_backlogs_priority_and_its_code_is_kept_nowhere() ->
 def test_its_owner_fetches_the_code_by_its_own_route_or_by_a_repeat() -> None:
     w = waiting()
     take_up(w)
-
     revealed = reveal(only(w).request_id, None, w.dependencies, w.budget())
     repeated = issue(order(), w.dependencies, w.budget())
-
     assert code_of(revealed) == code_of(repeated) == CODE
     assert {sent.call.request_id for sent in w.amazon.sent} == {only(w).request_id}
 
 
 def test_it_need_not_wait_until_it_was_told_to_be_due() -> None:
     w = waiting(seconds=HOUR.total_seconds())
-
     take_up(w)
-
     assert only(w).status is S.SUCCEEDED
     assert w.amazon.sent[0].at == START
 
@@ -87,17 +81,13 @@ def test_it_need_not_wait_until_it_was_told_to_be_due() -> None:
 def test_it_leaves_on_its_permit() -> None:
     w = waiting()
     w.rate_limiter.begins_in = [0.75]
-
     take_up(w)
-
     assert w.amazon.sent[0].at == START + 0.75 * SECOND
 
 
 def test_a_refusal_is_stored_and_told_to_whoever_repeats_the_order() -> None:
     w = waiting(REFUSED)
-
     take_up(w)
-
     assert only(w).status is S.REFUSED
     with pytest.raises(RefusedByAmazon) as told:
         issue(order(), w.dependencies, w.budget())
@@ -106,9 +96,7 @@ def test_a_refusal_is_stored_and_told_to_whoever_repeats_the_order() -> None:
 
 def test_what_stays_unknown_goes_to_a_recovery_and_not_back() -> None:
     w = waiting(*[TIMED_OUT] * 50)
-
     take_up(w)
-
     assert (only(w).status, only(w).epoch) == (S.RECOVERING, 1)
     assert w.recoveries.started == [(only(w).request_id, 1)]
     assert w.backlog.puts == []
@@ -116,9 +104,7 @@ def test_what_stays_unknown_goes_to_a_recovery_and_not_back() -> None:
 
 def test_a_key_that_stays_refused_refuses_it() -> None:
     w = waiting(KEY_REFUSED, KEY_REFUSED)
-
     take_up(w)
-
     assert only(w).status is S.REFUSED
     assert w.accounts.reread == 1
 
@@ -128,10 +114,8 @@ def test_a_key_that_stays_refused_refuses_it() -> None:
 
 def test_a_message_that_comes_out_twice_issues_once() -> None:
     w = waiting()
-
     take_up(w)
     take_up(w)
-
     assert w.amazon.names == ["CreateGiftCard"]
     assert w.rate_limiter.reserved == 1
 
@@ -154,9 +138,7 @@ def test_a_message_that_comes_out_twice_issues_once() -> None:
 def test_what_is_no_longer_the_backlogs_is_left_alone(kept: Record) -> None:
     w = world()
     w.ledger.records[kept.request_id] = kept
-
     take_up(w)
-
     assert only(w) == kept
     assert (w.rate_limiter.reserved, w.amazon.sent, w.backlog.puts, w.recoveries.started) == (0, [], [], [])
 
@@ -165,10 +147,8 @@ def test_a_request_that_was_cancelled_while_it_waited_is_never_sent() -> None:
     w = waiting()
     response = cancel(only(w).request_id, CREATE, None, w.dependencies, w.budget())
     assert isinstance(response, Accepted)
-
     take_up(w)
     run_execution(*w.recoveries.started[-1], w.dependencies)
-
     assert only(w).status is S.REVERSED
     assert not w.amazon.sent
 
@@ -176,10 +156,8 @@ def test_a_request_that_was_cancelled_while_it_waited_is_never_sent() -> None:
 def test_a_request_that_an_operator_has_taken_is_the_recoverys() -> None:
     w = waiting()
     taken = start_recovery(only(w).request_id, "arn:operator", w.dependencies)
-
     take_up(w)
     assert not w.amazon.sent
-
     run_execution(taken.request_id, taken.epoch, w.dependencies)
     assert only(w).status is S.SUCCEEDED
     assert w.amazon.names == ["CreateGiftCard"]
@@ -187,9 +165,7 @@ def test_a_request_that_an_operator_has_taken_is_the_recoverys() -> None:
 
 def test_a_request_that_nobody_knows_is_no_fault() -> None:
     w = world()
-
     issue_queued("Test1NOBODY", w.dependencies, w.budget())
-
     assert (w.rate_limiter.reserved, w.backlog.puts) == (0, [])
 
 
@@ -200,10 +176,8 @@ def test_a_request_whose_key_is_missing_comes_out_again_when_its_next_try_is_due
     # given
     w = waiting()
     w.accounts.accounts.clear()
-
     # when
     take_up(w)
-
     # then
     assert (only(w).status, only(w).attempts, only(w).waits_for_permit) == (S.PENDING, 0, False)
     assert only(w).error is not None
@@ -213,7 +187,6 @@ def test_a_request_whose_key_is_missing_comes_out_again_when_its_next_try_is_due
     assert delay == (due_at - w.clock.now()).total_seconds() > 0
     assert woken_at == due_at + IN_BACKLOG, "nobody sweeps it while the backlog has it"
     assert not w.amazon.sent
-
     # ... and when it comes out too soon, it takes no permit and goes back for the rest of its time
     w.backlog.puts.clear()
     w.clock.time = due_at - SECOND / 2
@@ -221,7 +194,6 @@ def test_a_request_whose_key_is_missing_comes_out_again_when_its_next_try_is_due
     take_up(w)
     assert w.backlog.puts == [(request_id, 0.5)]
     assert (w.rate_limiter.reserved, w.ledger.writes) == (reserved, writes)
-
     # ... and once there is a key it is issued.
     w.accounts.accounts["default"] = account()
     w.clock.time = due_at
@@ -231,16 +203,13 @@ def test_a_request_whose_key_is_missing_comes_out_again_when_its_next_try_is_due
 
 def test_what_is_throttled_for_all_its_time_comes_out_again_and_is_not_lined_up_again() -> None:
     w = waiting(*[THROTTLED] * 50)
-
     take_up(w)
-
     assert (only(w).status, only(w).may_have_executed) == (S.PENDING, False)
     assert set(w.rate_limiter.priorities) == {Priority.BACKLOG}
     assert w.rate_limiter.slowed_down == ["default"] * len(w.amazon.sent)
     ((_, delay),) = w.backlog.puts
     assert only(w).due_at == w.clock.now() + delay * SECOND
     assert w.rate_limiter.lined_up == 1
-
     # ... and when Amazon is well again, it is issued.
     w.amazon.script.clear()
     w.clock.sleep(delay)
@@ -252,9 +221,7 @@ def test_what_is_throttled_for_all_its_time_comes_out_again_and_is_not_lined_up_
 def test_without_a_permit_it_waits_for_one_as_long_as_it_has_time(free_in: float) -> None:
     w = waiting()
     w.rate_limiter.free_at = START + free_in * SECOND
-
     take_up(w)
-
     assert only(w).status is S.SUCCEEDED
     assert (w.amazon.sent[0].at - START).total_seconds() == max(free_in, AGAIN.total_seconds())
     assert w.backlog.puts == []
@@ -265,9 +232,7 @@ def test_a_permit_that_it_could_not_use_for_want_of_time_is_left_to_others() -> 
     w = waiting()
     w.rate_limiter.free_at = START + 12.5 * SECOND
     before = only(w)
-
     take_up(w)
-
     assert w.backlog.puts == [(before.request_id, 12.5)]
     assert (only(w), w.rate_limiter.reserved, since(w)) == (before, 0, 0)
 
@@ -276,9 +241,7 @@ def test_a_worker_that_waits_in_vain_puts_it_back_before_its_time_is_over() -> N
     w = waiting()
     w.rate_limiter.full_for = 0.5
     before = only(w)
-
     take_up(w)
-
     assert w.backlog.puts == [(before.request_id, 0.5)]
     assert only(w) == before
     assert 10 < since(w) < 14, "it had waited, and a try would still have fitted in"
@@ -289,9 +252,7 @@ def test_what_was_not_sent_within_a_day_is_refused_and_told_as_certainly_not_cha
     w = waiting()
     w.ledger.records[only(w).request_id] = replace(only(w), **postpone)
     w.clock.time = START + DEADLINE
-
     take_up(w)
-
     assert (only(w).status, only(w).refusal) == (S.REFUSED, NOT_SENT)
     assert (w.rate_limiter.reserved, w.amazon.sent, w.backlog.puts) == (0, [], [])
     with pytest.raises(RefusedByAmazon) as told:
@@ -338,10 +299,8 @@ def test_a_request_that_can_never_be_issued_leaves_the_backlog_in_the_end(hinder
 def test_a_ledger_that_cannot_be_read_leaves_the_message_to_come_again() -> None:
     w = waiting()
     fails(w.ledger, "get")
-
     with pytest.raises(LedgerUnavailable):
         take_up(w)
-
     take_up(w)
     assert only(w).status is S.SUCCEEDED
 
@@ -349,10 +308,8 @@ def test_a_ledger_that_cannot_be_read_leaves_the_message_to_come_again() -> None
 def test_a_pace_that_cannot_be_kept_leaves_the_message_to_come_again() -> None:
     w = waiting()
     w.rate_limiter.fails = {"reserve"}
-
     with pytest.raises(LedgerUnavailable):
         take_up(w)
-
     assert only(w).status is S.PENDING
     assert not w.amazon.sent
 
@@ -363,7 +320,6 @@ def test_a_write_in_doubt_raises_and_ends_as_amazon_does(failing: int, takes_eff
     # given a ledger of which one write is in doubt
     w = waiting()
     fails(w.ledger, "apply", at=failing, takes_effect=takes_effect, in_doubt=True)
-
     # when its message comes out, and comes out again, and the sweep comes round
     with pytest.raises(LedgerUnavailable):
         take_up(w)
@@ -374,7 +330,6 @@ def test_a_write_in_doubt_raises_and_ends_as_amazon_does(failing: int, takes_eff
     sweep(w.dependencies)
     for started in w.recoveries.started:
         run_execution(*started, w.dependencies)
-
     # then
     assert sent == failing - 1, "what is not surely written is not sent"
     assert only(w).status is S.SUCCEEDED
@@ -389,7 +344,6 @@ def test_a_backlog_that_cannot_take_it_back_leaves_it_to_the_sweep() -> None:
     woken_at = only(w).wake_at
     assert woken_at is not None
     w.clock.time = woken_at
-
     assert sweep(w.dependencies) == [only(w).request_id]
     assert w.backlog.puts == [(only(w).request_id, 0.0)]
 
@@ -413,14 +367,12 @@ def test_the_function_takes_up_its_messages_until_one_is_none_of_ours(
     budget = w.budget()
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: int(budget.seconds_left() * 1000))
     event = {"Records": [message(w), *([] if body is None else [{"body": body}])]}
-
     # when
     if body is None:
         assert handler_of("issue_queued")(event, context) is None
     else:
         with pytest.raises(ValueError, match="names no request"):
             handler_of("issue_queued")(event, context)
-
     # then
     assert only(w).status is S.SUCCEEDED
     assert flushed == [True]

@@ -61,9 +61,7 @@ ALLOWED = DRAWN | {(status, status) for status in OPEN | {S.ESCALATED}}
 def test_every_edge_of_the_protocol_exists(before: Status, after: Status) -> None:
     wake_at = START if after.is_open else None
     replaced_by = "Test1NEXT" if before is S.REFUSED else None
-
     written = Change(before=record(before), after=record(after, wake_at=wake_at, replaced_by=replaced_by))
-
     assert written.after.status is after
 
 
@@ -89,7 +87,6 @@ def test_a_refused_record_can_only_name_its_one_successor(before: str | None, af
 @pytest.mark.parametrize("status", sorted(OPEN))
 def test_an_open_state_without_wake_at_cannot_be_built(status: Status) -> None:
     before = record(S.PENDING if status is not S.REVERSING else S.SUCCEEDED)
-
     with pytest.raises(ValueError, match="wake_at"):
         change(before, status=status, wake_at=None)
 
@@ -97,18 +94,14 @@ def test_an_open_state_without_wake_at_cannot_be_built(status: Status) -> None:
 @pytest.mark.parametrize("status", sorted(set(Status) - OPEN))
 def test_a_closing_change_takes_the_record_off_the_clock(status: Status) -> None:
     before = reversing(due_at=START) if status is not S.SUCCEEDED else record()
-
     closed = change(before, status=status)
-
     assert closed.after.wake_at is None
     assert closed.after.due_at is None
 
 
 def test_only_fields_that_differ_are_written_and_never_the_id_the_version_or_the_nonce() -> None:
     before = record(nonce="a", version=3)
-
     written = Change(before=before, after=replace(before, account="jp", nonce="b", version=9, gc_id="GC2"))
-
     assert written.changed_fields == ("account", "gc_id")
 
 
@@ -117,7 +110,6 @@ def test_only_fields_that_differ_are_written_and_never_the_id_the_version_or_the
 
 def test_the_first_send_is_recorded_in_the_record_that_is_opened() -> None:
     opened = first_send(record(attempts=0, in_flight=False), START, START + SECOND)
-
     assert (opened.attempts, opened.in_flight) == (1, True)
     assert opened.first_sent_at == opened.last_sent_at == START
     assert opened.wake_at == START + SECOND + LEASE
@@ -130,13 +122,11 @@ def test_the_first_send_is_recorded_in_the_record_that_is_opened() -> None:
 )
 def test_only_what_nothing_but_the_pace_holds_up_waits_for_its_permit(updates: dict[str, Any]) -> None:
     waiting = queued_until(record(attempts=0, in_flight=False), START + MINUTE)
-
     assert not replace(waiting, **updates).waits_for_permit
 
 
 def test_a_send_after_an_answered_one_leaves_no_doubt() -> None:
     sent = record_send(record(in_flight=False), START + SECOND, START + 2 * SECOND).after
-
     assert (sent.attempts, sent.in_flight, sent.doubt) == (2, True, False)
     assert sent.first_unknown_at is None
     assert sent.last_sent_at == START + SECOND
@@ -145,7 +135,6 @@ def test_a_send_after_an_answered_one_leaves_no_doubt() -> None:
 
 def test_a_send_after_an_unanswered_one_turns_that_into_a_doubt_from_when_it_left() -> None:
     sent = record_send(record(in_flight=True), START + MINUTE, START + MINUTE).after
-
     assert sent.doubt
     assert sent.first_unknown_at == START
     assert sent.deadline_at == START + DEADLINE
@@ -154,9 +143,7 @@ def test_a_send_after_an_unanswered_one_turns_that_into_a_doubt_from_when_it_lef
 
 def test_a_send_never_moves_the_first_unknown_or_the_deadline() -> None:
     before = unknown_since(START, in_flight=True, last_sent_at=START + MINUTE)
-
     sent = record_send(before, START + 2 * MINUTE, START + 2 * MINUTE).after
-
     assert sent.first_unknown_at == START
     assert sent.deadline_at == START + DEADLINE
 
@@ -168,9 +155,7 @@ def test_two_sends_cannot_be_recorded_from_one_reading() -> None:
 
 def test_a_recorded_reversal_leaves_the_in_flight_window_where_it_is() -> None:
     before = reversing()
-
     sent = record_reversal_send(before, START + MINUTE, START + MINUTE).after
-
     assert sent.last_reversal_sent_at == START + MINUTE
     assert sent.last_sent_at == before.last_sent_at
     assert sent.reversal_attempts == 1
@@ -179,9 +164,7 @@ def test_a_recorded_reversal_leaves_the_in_flight_window_where_it_is() -> None:
 @pytest.mark.parametrize("before", [record(), unknown_since(), record(S.SUCCEEDED)], ids=lambda r: r.status)
 def test_a_cancel_fixes_the_intent_takes_the_record_and_has_24_hours_of_its_own(before: Record) -> None:
     now = START + 5 * MINUTE
-
     cancelled = accept_cancel(before, now).after
-
     assert cancelled.status is S.REVERSING
     assert (cancelled.intent, cancelled.cause) == (Intent.REVERSE, Cause.CANCEL)
     assert cancelled.deadline_at == now + DEADLINE
@@ -192,9 +175,7 @@ def test_a_cancel_fixes_the_intent_takes_the_record_and_has_24_hours_of_its_own(
 
 def test_a_cancel_of_what_is_being_reversed_only_fixes_the_intent() -> None:
     before = reversing(Cause.REISSUE)
-
     written = accept_cancel(before, START + MINUTE)
-
     assert set(written.changed_fields) == {"intent", "updated_at"}
     assert written.after.intent is Intent.REVERSE
 
@@ -203,9 +184,7 @@ def test_a_cancel_owes_nothing_to_what_an_earlier_reversal_was_told() -> None:
     kept = record(
         S.SUCCEEDED, too_late=TooLateStage.ALIVE, no_such_request_at=START, undone=True, gave_up=True, card_seen=True
     )
-
     cancelled = accept_cancel(kept, START + MINUTE).after
-
     assert cancelled.too_late is None
     assert cancelled.no_such_request_at is None
     assert not cancelled.undone
@@ -220,7 +199,6 @@ def test_our_own_reversal_must_not_overtake_a_cancel() -> None:
 @pytest.mark.parametrize(("in_flight", "doubt"), [(True, False), (False, True), (True, True)])
 def test_handing_over_what_may_have_executed_recovers_it(in_flight: bool, doubt: bool) -> None:
     handed = hand_off(record(in_flight=in_flight, doubt=doubt, due_at=START + MINUTE), START).after
-
     assert handed.status is S.RECOVERING
     assert handed.epoch == 1, "the recovery's own"
     assert handed.wake_at == START + MINUTE + LEASE
@@ -228,7 +206,6 @@ def test_handing_over_what_may_have_executed_recovers_it(in_flight: bool, doubt:
 
 def test_handing_over_what_was_certainly_not_executed_leaves_it_pending() -> None:
     handed = hand_off(record(in_flight=False, due_at=START - MINUTE), START).after
-
     assert handed.status is S.PENDING
     assert handed.epoch == 0
     assert handed.wake_at == START + IN_BACKLOG
@@ -256,9 +233,7 @@ def test_an_operators_round_has_a_new_epoch_and_deadline_and_forgets_what_was_co
         mailed_at=START,
     )
     now = START + 2 * DEADLINE
-
     opened = reopen(told, now).after
-
     assert (opened.status, opened.epoch, opened.deadline_at) == (after, before.epoch + 1, now + DEADLINE)
     assert (opened.conflict, opened.too_late, opened.no_such_request_at) == (None, None, None)
     assert (opened.gave_up, opened.case_file, opened.mailed_at) == (False, None, None)
@@ -267,9 +242,7 @@ def test_an_operators_round_has_a_new_epoch_and_deadline_and_forgets_what_was_co
 
 def test_an_operator_need_not_wait_for_the_holder_and_the_new_one_waits_for_its_try() -> None:
     before = unknown_since(due_at=START + 10 * MINUTE, wake_at=START + 10 * MINUTE + LEASE)
-
     taken = take_over(before, START + MINUTE, silent_only=False)
-
     assert taken.requires == ()
     assert taken.after.epoch == before.epoch + 1
     assert (taken.after.due_at, taken.after.wake_at) == (before.due_at, before.wake_at)
@@ -277,7 +250,6 @@ def test_an_operator_need_not_wait_for_the_holder_and_the_new_one_waits_for_its_
 
 def test_a_card_that_was_seen_is_noted_and_nothing_else() -> None:
     written = note_seen(reversing(), LIVE, START + SECOND)
-
     assert set(written.changed_fields) == {"card_seen", "gc_id", "updated_at"}
 
 
@@ -293,14 +265,12 @@ def test_callers_are_told_15_minutes_from_the_send_and_refused_15_minutes_from_t
     answered_at: datetime | None, first_sent_at: datetime | None, until: datetime | None, over: datetime | None
 ) -> None:
     sent = record(S.SUCCEEDED, answered_at=answered_at, first_sent_at=first_sent_at)
-
     assert cancellable_until(sent) == until
     assert cancel_surely_over_at(sent) == over
 
 
 def test_no_record_can_hold_a_claim_code() -> None:
     kinds = " ".join(str(kind) for kind in RECORD_TYPES.values())
-
     assert "AmazonError" in kinds
     assert "Card" not in kinds
     assert "ClaimCode" not in kinds

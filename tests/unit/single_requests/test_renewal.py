@@ -65,9 +65,7 @@ def count_reads(w: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_repeat_after_the_key_was_mended_issues_the_order_as_the_next_generation() -> None:
     w = refused()
     ordered_at = w.clock.now()
-
     response = place(w, caller="who repeats it")
-
     first, second = generations(w)
     assert isinstance(response, Delivered)
     assert (response.replayed, response.record) == (False, second)
@@ -89,9 +87,7 @@ def test_the_first_send_is_in_the_write_that_opens_it() -> None:
     w = refused()
     seen: list[Record] = []
     w.amazon.script = [lambda sent: seen.append(w.ledger.records[sent.call.request_id]) or KEY_IS_REFUSED]  # type: ignore[func-returns-value]
-
     place(w)
-
     assert (seen[0].attempts, seen[0].in_flight, seen[0].version) == (1, True, 1)
 
 
@@ -118,9 +114,7 @@ def test_only_what_amazon_never_looked_at_is_ordered_again(ended: dict[str, Any]
 def test_a_wrong_partner_id_that_was_mended_is_no_obstacle() -> None:
     w = refused()
     w.accounts.accounts["default"] = account(partner_id="Right")
-
     response = place(w)
-
     assert isinstance(response, Delivered)
     assert response.record.partner_id == "Right"
     assert response.record.request_id.startswith("Right")
@@ -132,9 +126,7 @@ def test_members_that_are_encrypted_are_encrypted_in_the_next_generation_too() -
         "given": {"cardNumber": CARD_NUMBER},
     }
     w = refused(**activation)
-
     place(w, **activation)
-
     *_, newest = generations(w)
     assert newest.encrypted is not None
     assert w.vault.decrypt(newest.key_hash, newest.encrypted) == {"cardNumber": CARD_NUMBER}
@@ -146,9 +138,7 @@ def test_members_that_are_encrypted_are_encrypted_in_the_next_generation_too() -
 def test_without_a_permit_it_is_recorded_unsent_and_issued_from_the_backlog(later: bool) -> None:
     w = refused()
     w.rate_limiter.full_for = None if later else 9.0
-
     response = issue(order(), w.dependencies, w.budget(), later=later)
-
     _, second = generations(w)
     assert isinstance(response, Accepted)
     assert (second.status, second.attempts, second.waits_for_permit) == (S.PENDING, 0, True)
@@ -166,9 +156,7 @@ def test_with_a_key_on_trial_it_stays_pending() -> None:
     w = refused()
     w.accounts.accounts["default"] = account(on_trial=True)
     w.amazon.script = [KEY_IS_REFUSED] * 99
-
     response = place(w)
-
     assert isinstance(response, Accepted)
     assert generations(w)[-1].status is S.PENDING
 
@@ -180,9 +168,7 @@ def test_who_repeats_it_at_the_same_time_gets_the_same_card() -> None:
     w = refused()
     responses: list[Delivered | Accepted] = []
     before(w.ledger, "reissue", lambda: responses.append(place(w)))
-
     late = place(w)
-
     assert isinstance(late, Delivered)
     assert late.replayed
     assert code_of(late) == code_of(responses[0])
@@ -198,10 +184,8 @@ def test_who_repeats_it_while_another_is_refused_again_is_told_so() -> None:
             place(w)
 
     before(w.ledger, "reissue", another)
-
     with pytest.raises(RefusedByAmazon) as told:
         place(w)
-
     assert (status_of(told.value), told.value.retryable) == (503, True)
     assert told.value.request_id == generations(w)[-1].request_id
     assert len(w.amazon.sent) == 2
@@ -211,7 +195,6 @@ def test_who_repeats_it_while_another_is_refused_again_is_told_so() -> None:
 def test_in_doubt_about_the_transaction_it_is_accepted(written: bool) -> None:
     w = refused()
     fails(w.ledger, "reissue", takes_effect=written, in_doubt=True)
-
     assert isinstance(place(w), Accepted)
     assert not w.amazon.sent
     assert len(w.ledger.records) == 1 + written
@@ -220,7 +203,6 @@ def test_in_doubt_about_the_transaction_it_is_accepted(written: bool) -> None:
 def test_what_was_certainly_not_written_is_a_503() -> None:
     w = refused()
     fails(w.ledger, "reissue")
-
     with pytest.raises(LedgerUnavailable):
         place(w)
     assert not w.amazon.sent
@@ -234,7 +216,6 @@ def test_an_hour_of_repeats_makes_no_read_longer(monkeypatch: pytest.MonkeyPatch
     ids = [each.request_id for each in generations(w)]
     assert len(ids) == 60
     reads = count_reads(w, monkeypatch)
-
     for request_id in (ids[0], ids[30], ids[58]):
         assert find(request_id, w.ledger).request_id == ids[-1]
         assert len(reads) <= 3
@@ -252,7 +233,6 @@ def test_a_key_item_that_is_seen_a_moment_late_leads_no_other_way(monkeypatch: p
     first, second = generations(w)
     stale = replace(w.ledger.keys[first.key_hash], request_id=first.request_id)
     monkeypatch.setattr(w.ledger, "key", lambda _: stale)
-
     assert find(first.request_id, w.ledger) == second
 
 
@@ -260,7 +240,6 @@ def test_a_chain_that_leads_in_a_circle_is_never_answered() -> None:
     w = refused(2)
     first, second = generations(w)
     w.ledger.records[second.request_id] = replace(second, status=S.REVERSED, replaced_by=first.request_id)
-
     with pytest.raises(LedgerUnavailable):
         find(first.request_id, w.ledger)
     assert STEPS_MAX < 20
@@ -278,14 +257,12 @@ def test_such_generations_do_not_count_among_the_three_of_a_reissue() -> None:
         successor = step.successor
         assert (successor.generation, successor.renewals, step.moves_key) == (5 + reissued, 5, False)
         newest = replace(newest, generation=successor.generation, renewals=successor.renewals)
-
     assert reissued == GENERATIONS_MAX - 1
 
 
 def test_a_physical_card_that_another_request_holds_refuses_an_order_that_was_only_ordered_again() -> None:
     held = Refused(AmazonError("F200", "CardAlreadyActivatedWithDifferentRequestId"))
     activation = record(operation=Operation.ACTIVATE_GIFT_CARD, generation=3, renewals=3, value=usd("25.00"))
-
     assert after_operation(activation, attempt(held), activation.created_at).after.status is S.REFUSED
     reissued = replace(activation, generation=4)
     assert after_operation(reissued, attempt(held), activation.created_at).after.doubt
@@ -303,7 +280,6 @@ def test_a_renewed_order_is_reversed_and_reissued_and_found_by_every_id() -> Non
     )  # fmt: skip
     w.ledger.records[renewed.request_id] = replace(renewed, status=S.REVERSED, replaced_by=successor.request_id)
     w.ledger.records[successor.request_id] = successor
-
     for request_id in (*ids, renewed.request_id, successor.request_id):
         assert find(request_id, w.ledger) == successor
     assert isinstance(place(w, on_unknown=Intent.REISSUE), Accepted)

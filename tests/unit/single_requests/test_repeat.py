@@ -53,9 +53,7 @@ def again(w: World, **updates: object) -> Delivered | Accepted:
 def test_a_repeat_in_any_open_state_sends_nothing_and_is_accepted(status: Status) -> None:
     w = issued(status=status)
     before = dict(w.ledger.records)
-
     response = again(w)
-
     assert isinstance(response, Accepted)
     assert response.record.status is status
     assert not w.amazon.sent
@@ -64,9 +62,7 @@ def test_a_repeat_in_any_open_state_sends_nothing_and_is_accepted(status: Status
 
 def test_a_repeat_of_a_success_delivers_the_same_card_again() -> None:
     w = issued()
-
     response = again(w)
-
     assert isinstance(response, Delivered)
     assert response.replayed
     assert code_of(response) == CODE
@@ -89,7 +85,6 @@ def test_a_repeat_of_what_has_ended_gets_the_same_response_each_time_and_sends_n
     updates: dict[str, object], error: type[GatewayError], http_status: int
 ) -> None:
     w = issued(**updates)
-
     for _ in range(2):
         with pytest.raises(error) as told:
             again(w)
@@ -121,10 +116,8 @@ def test_a_key_used_for_another_order_names_what_differs_and_sends_nothing(
     if "currencyCode" in named:
         w.accounts.accounts["default"] = account(marketplace="CA")
     before = dict(w.ledger.records)
-
     with pytest.raises(KeyReused) as told:
         again(w, **updates)
-
     assert told.value.differing == named
     assert status_of(told.value) == 422
     assert [field for field, _ in told.value.fields] == list(named)
@@ -167,10 +160,8 @@ def test_options_that_are_written_otherwise_are_the_same_order() -> None:
 def test_options_that_say_something_else_are_another_order(details: tuple[object, ...]) -> None:
     w = world()
     issue(order(given=source(Decimal(10), Decimal("0.5"), [None, True])), w.dependencies, w.budget())
-
     with pytest.raises(KeyReused) as told:
         again(w, given=source(*details))
-
     assert told.value.differing == ("transactionSource",)
 
 
@@ -179,10 +170,8 @@ def test_a_key_used_for_another_operation_names_it() -> None:
     activation = NewRequest(
         key="order-1", operation=Operation.ACTIVATE_GIFT_CARD, account="default", value=usd("25.00")
     )
-
     with pytest.raises(KeyReused) as told:
         issue(activation, w.dependencies, w.budget())
-
     assert told.value.differing == ("operation",)
     assert not w.amazon.sent
 
@@ -190,9 +179,7 @@ def test_a_key_used_for_another_operation_names_it() -> None:
 def test_an_account_that_became_another_partners_does_not_free_its_keys() -> None:
     w = issued(status=S.PENDING)
     w.accounts.accounts["default"] = account(partner_id="Other")
-
     response = again(w)
-
     assert isinstance(response, Accepted)
     assert len(w.ledger.records) == 1
     assert not w.amazon.sent
@@ -205,10 +192,8 @@ def test_an_account_that_became_another_partners_does_not_free_its_keys() -> Non
 def test_a_card_that_amazon_no_longer_shows_as_live_is_withheld(outcome: Outcome) -> None:
     w = issued()
     w.amazon.script = [outcome]
-
     with pytest.raises(StateConflict):
         again(w)
-
     assert next(iter(w.ledger.records.values())).status is S.SUCCEEDED
 
 
@@ -217,16 +202,13 @@ def test_a_success_whose_card_cannot_be_read_now_is_accepted_and_changes_nothing
     w = issued()
     before = dict(w.ledger.records)
     w.amazon.script = [outcome] * 50
-
     response = again(w)
-
     assert isinstance(response, Accepted)
     assert w.ledger.records == before
 
 
 def test_a_card_that_is_another_than_the_one_issued_is_withheld() -> None:
     w = issued(gc_id="GC-of-old")
-
     with pytest.raises(StateConflict, match="another card"):
         again(w)
 
@@ -240,7 +222,6 @@ def test_a_cancel_while_the_card_is_read_withholds_the_code() -> None:
         return Succeeded(card(sent.call))
 
     w.amazon.script = [cancelled_meanwhile]
-
     with pytest.raises(StateConflict) as told:
         again(w)
     assert told.value.request_status == S.REVERSING
@@ -257,7 +238,6 @@ def test_a_card_whose_ledger_cannot_be_read_afterwards_is_withheld(monkeypatch: 
         return Succeeded(card(sent.call))
 
     w.amazon.script = [lose_the_ledger]
-
     with pytest.raises(LedgerUnavailable):
         again(w)
 
@@ -265,10 +245,8 @@ def test_a_card_whose_ledger_cannot_be_read_afterwards_is_withheld(monkeypatch: 
 def test_a_repeat_whose_key_is_refused_also_when_read_anew_names_the_account() -> None:
     w = issued()
     w.amazon.script = [KEY_IS_REFUSED] * 50
-
     with pytest.raises(GatewayError) as told:
         again(w)
-
     assert (status_of(told.value), told.value.code) == (503, "AccountUnusable")
     assert w.accounts.reread == 1
     assert len(w.amazon.sent) == 2
@@ -298,7 +276,6 @@ def chain(w: World, *statuses: Status) -> list[str]:
 def test_every_id_of_a_chain_and_its_key_resolve_to_the_newest_generation(length: int) -> None:
     w = issued()
     ids = chain(w, *[S.REVERSED] * (length - 1), S.SUCCEEDED)
-
     assert {find(request_id, w.ledger).request_id for request_id in ids} == {ids[-1]}
     response = again(w)
     assert isinstance(response, Delivered)
@@ -310,9 +287,7 @@ def test_every_id_of_a_chain_and_its_key_resolve_to_the_newest_generation(length
 def test_reversed_is_not_answered_while_a_successor_is_open(newest: Status) -> None:
     w = issued()
     chain(w, S.REVERSED, S.REVERSED, newest)
-
     response = again(w)
-
     assert isinstance(response, Accepted)
     assert response.record.status is newest
 
@@ -320,10 +295,8 @@ def test_reversed_is_not_answered_while_a_successor_is_open(newest: Status) -> N
 def test_reversed_is_answered_once_the_newest_generation_is() -> None:
     w = issued()
     ids = chain(w, S.REVERSED, S.REVERSED)
-
     with pytest.raises(StateConflict) as told:
         again(w)
-
     assert (told.value.request_status, told.value.request_id) == (S.REVERSED, ids[-1])
 
 
@@ -331,6 +304,5 @@ def test_a_missing_successor_is_never_taken_for_reversed() -> None:
     w = issued()
     ids = chain(w, S.REVERSED, S.SUCCEEDED)
     del w.ledger.records[ids[1]]
-
     with pytest.raises(LedgerUnavailable):
         again(w)

@@ -55,7 +55,6 @@ def test_one_to_255_printable_characters_are_a_key(key: str) -> None:
 def test_anything_else_is_refused_and_names_the_header(key: str | None) -> None:
     with pytest.raises(InvalidInput) as error:
         parse_idempotency_key(key)
-
     assert error.value.field == "Idempotency-Key"
 
 
@@ -75,7 +74,6 @@ def test_a_request_id_is_alphanumeric_begins_with_the_partner_id_and_has_at_most
     partner_id: str, key: str, generation: int
 ) -> None:
     request_id = derive_request_id(partner_id, "default", Operation.CREATE_GIFT_CARD, hash_key(key), generation)
-
     assert request_id.isascii()
     assert request_id.isalnum()
     assert request_id.startswith(partner_id)
@@ -84,12 +82,10 @@ def test_a_request_id_is_alphanumeric_begins_with_the_partner_id_and_has_at_most
 
 def test_every_part_of_an_order_makes_another_request_id() -> None:
     accounts, keys, generations = ("default", "jp"), (hash_key("a"), hash_key("b")), (0, 1, 2)
-
     ids = [
         derive_request_id("Test1", account, operation, key, generation)
         for account, operation, key, generation in itertools.product(accounts, Operation, keys, generations)
     ]
-
     assert len(set(ids)) == len(ids)
 
 
@@ -103,14 +99,12 @@ def test_the_same_order_always_derives_the_same_request_id() -> None:
 def test_fingerprints_name_each_field_that_differs_whether_it_changed_came_or_went() -> None:
     ours = fingerprint("key", {"amount": "25.00", "currencyCode": "USD", "externalReference": "a", "programId": None})
     theirs = fingerprint("key", {"amount": "50.00", "currencyCode": "USD", "productType": "b"})
-
     assert differing_fields(ours, theirs) == ["amount", "externalReference", "productType"]
     assert differing_fields(ours, ours) == []
 
 
 def test_fingerprints_hold_no_value_and_are_salted_by_the_key() -> None:
     one, other = fingerprint("key-1", {"amount": "25.00"}), fingerprint("key-2", {"amount": "25.00"})
-
     assert one != other
     assert re.fullmatch("[0-9a-f]{16}", one["amount"])
 

@@ -63,9 +63,7 @@ def encoded(document: object) -> str:
 def test_the_newest_comes_first_across_days_and_other_accounts_never() -> None:
     kept = [made(n, TODAY - n // 2 * DAY) for n in range(6)]
     index = index_of(*kept, made(99, account="other"), made(98, TODAY + DAY), made(97, TODAY - 3 * DAY))
-
     (page,) = walk(index)
-
     newest_first = sorted(kept, key=lambda each: each.created_at, reverse=True)
     assert ids(page) == [each.request_id for each in newest_first]
     assert page.cursor is None
@@ -74,9 +72,7 @@ def test_the_newest_comes_first_across_days_and_other_accounts_never() -> None:
 @pytest.mark.parametrize("count", [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 2 * PAGE_SIZE, 3 * PAGE_SIZE + 7])
 def test_pages_together_are_the_whole_and_no_page_is_larger_than_one(count: int) -> None:
     kept = [made(n, TODAY - n % 3 * DAY) for n in range(count)]
-
     pages = walk(index_of(*kept))
-
     assert sorted(ids(*pages)) == sorted(each.request_id for each in kept)
     assert all(len(page.records) <= PAGE_SIZE for page in pages)
 
@@ -89,16 +85,13 @@ def test_what_comes_in_between_pages_is_neither_lost_nor_told_twice() -> None:
     newer = made(5000)
     index.ledger.records[newer.request_id] = newer
     second = search(query(cursor=first.cursor), index)
-
     assert sorted(ids(first, second)) == sorted(each.request_id for each in kept)
 
 
 def test_a_status_is_picked_out_and_a_page_may_be_short() -> None:
     kept = [made(n, status=Status.REFUSED if n == 3 else Status.SUCCEEDED) for n in range(LOOKED_AT_MAX + 20)]
     index = index_of(*kept)
-
     first = search(query(status=Status.REFUSED), index)
-
     # then it gives up after so many, and says where to go on
     assert first.records == ()
     assert first.cursor is not None
