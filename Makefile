@@ -77,7 +77,7 @@ coverage: env-project ## do tests in one process go through 95 % of the branches
 	@COVERAGE_FILE=.local-coverage/data $(PY) -m pytest -n 2 -q --cov=incentives.domain --cov=incentives.usecases \
 	  --cov=incentives.agcod --cov-branch --cov-fail-under=95 --cov-report=term --cov-report=json:.local-coverage/branches.json \
 	  tests/unit tests/agcod tests/aws tests/contract tests/openapi tests/pacing tests/workflow
-	@$(PY) -m tests.coverage_by_room .local-coverage/branches.json
+	@$(PY) -m tests.coverage_by_layer .local-coverage/branches.json
 
 .PHONY: recovery
 recovery: env ## every operation, fault and intent through recovery on the local cloud (minutes)

@@ -26,7 +26,7 @@ STACK = "tests/stack"
 FIRST = (
     STACK,
     "tests/simulation/test_simulation.py",
-    "tests/unit/test_bulk_crash_points.py",
+    "tests/unit/test_crash_points.py",
     "tests/pacing/test_under_load.py",
 )
 

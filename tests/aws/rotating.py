@@ -177,12 +177,9 @@ class Scene:
 
     def secret(self, key: str, secret: str, *, created: str | None = "2026-02-27T00:00:00Z", **updates: object) -> str:
         members = {
-            "partnerId": self.partner,
-            "accessKeyId": key,
-            "secretAccessKey": secret,
-            "marketplace": "US",
+            "partnerId": self.partner, "accessKeyId": key, "secretAccessKey": secret, "marketplace": "US",
             "keyCreatedAt": created,
-        }
+        }  # fmt: skip
         return json.dumps({name: value for name, value in (members | updates).items() if value is not None})
 
     def process(self, life: Life | None = None, clock: FakeClock | None = None) -> Dependencies:

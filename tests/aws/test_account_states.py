@@ -81,9 +81,7 @@ def test_nothing_is_known_of_a_new_account(states: States, account: str) -> None
 )
 def test_a_balance_is_read_as_it_was_kept(states: States, account: str, available: Money) -> None:
     kept = Snapshot(AccountFunds(account, available, START - SECOND), START)
-
     states.keep_funds(kept)
-
     found = states.read(account, TODAY)
     assert (found.snapshot, found.known_since) == (kept, START)
     assert found.snapshot is not None
@@ -95,22 +93,18 @@ def test_a_newer_balance_takes_the_place_of_an_older_one_and_not_the_other_way_r
 ) -> None:
     for each in (snapshot(account), snapshot(account, "90.00", 2 * SECOND), snapshot(account, "95.00", SECOND)):
         states.keep_funds(each)
-
     found = states.read(account, TODAY)
-
     assert (found.snapshot, found.known_since) == (snapshot(account, "90.00", 2 * SECOND), START)
 
 
 def test_a_balance_from_the_future_keeps_nobody_out(states: States, account: str) -> None:
     states.keep_funds(snapshot(account, "1.00", STALE_MAX + SECOND))
     states.keep_funds(snapshot(account, "2.00"))
-
     assert states.read(account, TODAY).snapshot == snapshot(account, "2.00")
 
 
 def test_a_table_that_is_not_there_is_named(client: Any, account: str) -> None:
     states = DynamoDbAccountStates(client, "no-such-table")
-
     for call in (
         lambda: states.read(account, TODAY),
         lambda: states.keep_funds(snapshot(account)),
@@ -129,7 +123,6 @@ def test_a_table_that_is_not_there_is_named(client: Any, account: str) -> None:
 def test_alerts_are_read_as_they_were_kept(states: States, account: str) -> None:
     alerts = {alert: Raised(START, told=alert is Alert.DAYS_LOW) for alert in Alert}
     alerts[Alert.INSUFFICIENT_FUNDS] = Raised(START, told=True, needed=Decimal("25.00"))
-
     assert states.keep_standing(account, AlertStanding(alerts))
     assert states.read(account, TODAY).standing == AlertStanding(alerts, version=1)
     assert states.keep_standing(account, AlertStanding(version=1))
@@ -138,7 +131,6 @@ def test_alerts_are_read_as_they_were_kept(states: States, account: str) -> None
 
 def test_of_two_who_write_alerts_only_the_first_has_written(states: States, account: str) -> None:
     low, old = (AlertStanding({alert: Raised(START)}) for alert in (Alert.BALANCE_LOW, Alert.KEY_AGE_150))
-
     assert [states.keep_standing(account, each) for each in (low, old)] == [True, False]
     assert states.read(account, TODAY).standing == replace(low, version=1)
     assert not states.keep_standing(account, replace(old, version=7))
@@ -150,7 +142,6 @@ def test_an_alert_that_only_a_newer_version_knows_is_left_out(client: Any, table
         TableName=table,
         Item={"account": {"S": account}, "part": {"S": "watch"}, "alerts": {"S": alerts}, "version": {"N": "3"}},
     )
-
     assert DynamoDbAccountStates(client, table).read(account, TODAY).standing == AlertStanding(version=3)
 
 
@@ -173,7 +164,6 @@ def tally(states: States, account: str, today: date = TODAY) -> dict[tuple[str, 
 def test_a_request_counts_once_and_comes_off_when_it_is_reversed(states: States, account: str) -> None:
     first = issued(account)
     gone = replace(first, status=Status.REVERSED, version=4)
-
     assert [states.count(each, None, START) for each in (first, first)] == [True, False]
     assert tally(states, account) == {("2026-03-01", "USD", "CreateGiftCard"): (2500, 1)}
     assert [states.count(each, charge_of(first), START) for each in (gone, first, gone)] == [True, False, False]
@@ -182,7 +172,6 @@ def test_a_request_counts_once_and_comes_off_when_it_is_reversed(states: States,
 
 def test_a_reversal_that_is_told_before_the_success_leaves_nothing(states: States, account: str) -> None:
     first = issued(account)
-
     assert states.count(replace(first, status=Status.REVERSED, version=4), charge_of(first), START)
     assert not states.count(first, None, START)
     assert tally(states, account) == {}
@@ -202,7 +191,6 @@ def test_each_day_currency_and_operation_has_its_own_total(states: States, accou
         assert states.count(issued(account, request_id=f"Test1{account}{number}", **updates), None, START)
     moved = issued(account, version=3, request_id=f"Test1{account}0", answered_at=START + DAY)
     assert states.count(moved, charge_of(issued(account)), START)
-
     assert tally(states, account, TODAY + DAY) == {
         ("2026-03-01", "USD", "CreateGiftCard"): (7, 1),
         ("2026-03-01", "JPY", "CreateGiftCard"): (900, 1),
@@ -215,7 +203,6 @@ def test_what_was_counted_and_forgotten_comes_off_its_own_day(states: States, ac
     old = issued(account)
     states.count(issued(account, request_id=f"Test1{account}other"), None, START)
     later = START + COUNTED_FOR + 2 * DAY
-
     assert states.count(replace(old, status=Status.REVERSED, version=4), charge_of(old), later)
     assert tally(states, account) == {("2026-03-01", "USD", "CreateGiftCard"): (0, 0)}
 
@@ -224,7 +211,6 @@ def test_no_more_days_are_read_than_an_average_needs(states: States, account: st
     for number in range(20):
         at = START - number * DAY
         states.count(issued(account, request_id=f"Test1{account}{number}", answered_at=at), None, START)
-
     assert sorted(states.read(account, TODAY).days) == [TODAY - n * DAY for n in range(14, -1, -1)]
 
 
@@ -242,13 +228,11 @@ def test_reading_costs_the_same_however_many_requests_were_counted(client: Any, 
         if number in {0, 59}:
             states.read(account, TODAY)
     client.meta.events.unregister("after-call.dynamodb.Query", note)
-
     assert read == [2, 2]
 
 
 def test_what_is_remembered_expires(client: Any, table: str, account: str) -> None:
     DynamoDbAccountStates(client, table).count(issued(account), None, START)
-
     items = client.query(
         TableName=table, KeyConditionExpression="account = :a", ExpressionAttributeValues={":a": {"S": account}}
     )["Items"]
@@ -285,10 +269,8 @@ def test_many_at_once_count_each_request_once(client: Any, table: str, account: 
 def test_an_account_is_listed_once_it_was_asked_about_or_charged(states: States, account: str) -> None:
     other = f"{account}-other"
     assert not {account, other} & set(states.accounts())
-
     states.keep_funds(snapshot(account))
     states.count(issued(other), None, START)
-
     assert sorted({account, other} & set(states.accounts())) == [account, other]
 
 

@@ -25,12 +25,9 @@ PREFIX = "incentives-gateway/accounts"
 CANARY = "not-a-real-secret"
 
 SECRET = {
-    "partnerId": "Test1",
-    "accessKeyId": "AKIDTESTTESTTEST",
-    "secretAccessKey": CANARY,
-    "marketplace": "US",
+    "partnerId": "Test1", "accessKeyId": "AKIDTESTTESTTEST", "secretAccessKey": CANARY, "marketplace": "US",
     "keyCreatedAt": "2026-01-02T03:04:05Z",
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -50,24 +50,19 @@ def come_out(sqs: Any, queue_url: str) -> list[dict[str, Any]]:
 
 def test_what_is_put_comes_out(sqs: Any, queue_url: str) -> None:
     backlog = SqsBacklog(lambda: sqs, queue_url)
-
     assert backlog.put(ID)
     assert backlog.put("Test1BBBB")
-
     assert sorted(map(read_message, come_out(sqs, queue_url))) == [ID, "Test1BBBB"]
 
 
 def test_a_message_names_the_request_and_nothing_else(sqs: Any, queue_url: str) -> None:
     SqsBacklog(lambda: sqs, queue_url).put(ID)
-
     (message,) = come_out(sqs, queue_url)
-
     assert message["body"] == '{"requestId": "Test1AAAA"}'
 
 
 def test_what_is_put_with_a_delay_does_not_come_out_yet(sqs: Any, queue_url: str) -> None:
     assert SqsBacklog(lambda: sqs, queue_url).put(ID, delay_seconds=60)
-
     assert come_out(sqs, queue_url) == []
     counted = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
     assert counted["ApproximateNumberOfMessagesDelayed"] == "1"
@@ -93,15 +88,12 @@ def test_a_delay_is_whole_seconds_never_too_short_and_no_longer_than_sqs_allows(
     sqs.meta.events.register(
         "provide-client-params.sqs.SendMessage", lambda params, **_: told.append(params["DelaySeconds"])
     )
-
     assert SqsBacklog(lambda: sqs, queue_url).put(ID, delay_seconds=asked)
-
     assert told == [sent]
 
 
 def test_a_queue_that_is_not_there_is_told_as_not_put(sqs: Any, queue_url: str) -> None:
     sqs.delete_queue(QueueUrl=queue_url)
-
     assert SqsBacklog(lambda: sqs, queue_url).put(ID) is False
 
 
@@ -111,7 +103,6 @@ def test_a_queue_that_cannot_be_reached_is_told_as_not_put() -> None:
         taken.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
         client = make_client(endpoint_url=endpoint)
-
         # then
         assert SqsBacklog(lambda: client, f"{endpoint}/queue/backlog").put(ID) is False
 

@@ -21,7 +21,7 @@ from tests.contract.tables import create_table
 from tests.support.fakes import as_kept
 from tests.unit.builders import record
 from tests.unit.searching import FakeIndex, sort_key
-from tests.unit.test_search import index_of
+from tests.unit.single_requests.test_search import index_of
 
 TODAY: Final = date(2026, 3, 10)
 DAY: Final = timedelta(days=1)
@@ -59,9 +59,7 @@ def found(rows: list[tuple[str, Record]]) -> list[str]:
 def test_a_day_is_told_newest_first_with_its_sort_keys(table: Table) -> None:
     kept = [made(n) for n in (5, 1, 3)]
     table.put(*kept, made(9, TODAY + DAY), made(9, TODAY - DAY), made(9, account="other"))
-
     rows, more = table.index.day("default", TODAY, None, 10)
-
     newest_first = sorted(kept, key=lambda each: each.created_at, reverse=True)
     assert found(rows) == [each.request_id for each in newest_first]
     assert [key for key, _ in rows] == [sort_key(each) for each in newest_first]

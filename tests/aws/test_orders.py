@@ -121,7 +121,6 @@ def test_an_order_that_nobody_made_is_none(orders: Orders) -> None:
 
 def test_a_second_order_with_its_id_is_not_made(orders: Orders, new: BulkOrder) -> None:
     orders.create(new, "first")
-
     assert orders.create(replace(new, format=FileFormat.JSONL), "second") == OrderMoved(new)
     assert orders.get(new.order_id) == new
 
@@ -131,9 +130,7 @@ def test_a_write_that_leaves_another_state_or_round_is_not_carried_out(
     orders: Orders, new: BulkOrder, behind: dict[str, Any]
 ) -> None:
     orders.create(new, "first")
-
     moved = orders.move(replace(new, **behind), replace(new, status=S.FINISHED), "second")
-
     assert moved == OrderMoved(new)
     assert orders.get(new.order_id) == new
 
@@ -143,7 +140,6 @@ def test_a_write_that_took_effect_before_its_response_was_lost_recognises_itself
 ) -> None:
     after = replace(new, status=S.VALIDATING, round=1)
     orders.create(new, "first")
-
     assert orders.create(new, "first") == new
     assert orders.move(new, after, "second") == after
     assert orders.move(new, after, "second") == after
@@ -162,7 +158,6 @@ def test_an_order_of_a_version_that_knew_no_same_rows_is_read(table: str, new: B
         Key={"orderId": {"S": new.order_id}, "part": {"S": "order"}},
         UpdateExpression="REMOVE blankRows, emptyColumns, allowSameRows",
     )
-
     assert orders.get(new.order_id) == new
 
 
@@ -184,7 +179,6 @@ def began(orders: Orders, claim: RowsClaim, **updates: Any) -> BulkOrder | Order
 def test_an_order_begins_and_claims_its_rows_in_one(orders: Orders, new: BulkOrder, claim: RowsClaim) -> None:
     after = replace(new, status=S.VALIDATING)
     orders.create(new, "made")
-
     assert orders.claim_on("default", claim.digest, START) is None
     assert orders.begin(new, after, claim, "begun") == after
     assert orders.get(new.order_id) == after
@@ -199,7 +193,6 @@ def test_while_a_claim_holds_no_other_order_begins_with_its_rows(orders: Orders,
     assert isinstance(first, BulkOrder)
     held = replace(claim, order_id=first.order_id)
     almost = START + SAME_ROWS_FOR - timedelta(seconds=1)
-
     assert began(orders, claim, claimed_at=almost) == RowsTaken(held)
     assert began(orders, claim, instead_of="A" * 26) == RowsTaken(held)
     assert isinstance(began(orders, replace(claim, account="other")), BulkOrder)
@@ -210,7 +203,6 @@ def test_while_a_claim_holds_no_other_order_begins_with_its_rows(orders: Orders,
 def test_a_claim_gives_way_to_one_that_names_it_or_that_comes_after_its_time(orders: Orders, claim: RowsClaim) -> None:
     first = began(orders, claim)
     assert isinstance(first, BulkOrder)
-
     second = began(orders, claim, instead_of=first.order_id, is_firm=True)
     assert isinstance(second, BulkOrder)
     held = orders.claim_on("default", claim.digest, START)
@@ -222,9 +214,7 @@ def test_a_claim_gives_way_to_one_that_names_it_or_that_comes_after_its_time(ord
 
 def test_an_order_that_has_moved_claims_nothing(orders: Orders, new: BulkOrder, claim: RowsClaim) -> None:
     orders.create(replace(new, status=S.STOPPING), "made")
-
     moved = orders.begin(new, replace(new, status=S.VALIDATING), claim, "begun")
-
     assert moved == OrderMoved(replace(new, status=S.STOPPING))
     assert orders.claim_on("default", claim.digest, START) is None
 
@@ -240,7 +230,6 @@ def test_a_batch_that_nobody_has_worked_on_is_empty(orders: Orders, new: BulkOrd
 def test_of_two_progresses_the_further_one_counts(orders: Orders, new: BulkOrder) -> None:
     near = Batch(number=1, counts=Counts(issued=3), updated_at=START)
     far = Batch(number=1, counts=Counts(issued=3, refused=1, open=1), issued_value={"USD": Decimal("30.10")})
-
     assert orders.advance(new.order_id, near) == near
     assert orders.advance(new.order_id, far) == far
     assert orders.advance(new.order_id, near) == far
@@ -250,7 +239,6 @@ def test_of_two_progresses_the_further_one_counts(orders: Orders, new: BulkOrder
 def test_of_two_that_are_as_far_the_one_of_the_later_round_counts(orders: Orders, new: BulkOrder) -> None:
     before = Batch(number=1, counts=Counts(issued=3, open=1), round=1)
     after = Batch(number=1, counts=Counts(issued=4), round=2)
-
     assert orders.advance(new.order_id, before) == before
     assert orders.advance(new.order_id, after) == after
     assert orders.advance(new.order_id, replace(before, counts=Counts(open=4))) == after
@@ -266,7 +254,6 @@ def test_a_batch_of_a_time_before_rounds_were_kept_can_be_written(table: str, ne
         UpdateExpression="REMOVE #round",
         ExpressionAttributeNames={"#round": "round"},
     )
-
     assert orders.batch(new.order_id, 1).round == 0
     later = Batch(number=1, counts=Counts(issued=1), round=1)
     assert orders.advance(new.order_id, later) == later
@@ -275,7 +262,6 @@ def test_a_batch_of_a_time_before_rounds_were_kept_can_be_written(table: str, ne
 def test_a_settled_batch_is_not_taken_back(orders: Orders, new: BulkOrder) -> None:
     settled = Batch(number=1, counts=Counts(issued=1, not_issued=4, reversed=1, escalated=1), settled=True)
     orders.settle(new.order_id, settled, "lines")
-
     assert orders.advance(new.order_id, Batch(number=1, counts=Counts(issued=50))) == settled
     assert orders.batch(new.order_id, 1) == settled
 
@@ -287,7 +273,6 @@ def test_batches_and_their_results_come_by_number_and_belong_to_one_order(orders
         orders.settle(new.order_id, Batch(number=number, settled=True), f"<{number}>")
     orders.settle(other, Batch(number=3, settled=True), "<other>")
     orders.settle(new.order_id, Batch(number=5, counts=Counts(open=1)), None)
-
     assert [batch.number for batch in orders.batches(new.order_id)] == sorted([*numbers, 5])
     assert list(orders.results(new.order_id)) == [f"<{number}>" for number in numbers]
 
@@ -297,7 +282,6 @@ def test_results_of_more_than_a_page_are_read_to_the_end(table: str, new: BulkOr
     lines = "x" * 200_000
     for number in range(1, 13):
         orders.settle(new.order_id, Batch(number=number, settled=True), f"{number}{lines}")
-
     assert [each[: -len(lines)] for each in orders.results(new.order_id)] == [str(n) for n in range(1, 13)]
 
 
@@ -318,7 +302,6 @@ DOWN = ReadTimeoutError(endpoint_url="https://dynamodb.test")
 def test_a_table_that_cannot_be_reached_is_told_as_one_kind_of_error(new: BulkOrder) -> None:
     orders = DynamoDbOrders(Failing(DOWN), "table")
     batch = Batch(number=1)
-
     for call in (
         lambda: orders.create(new, "n"),
         lambda: orders.get(new.order_id),
@@ -345,7 +328,6 @@ def test_an_item_of_a_version_that_is_not_ours_is_told_as_such(table: str, new: 
         ExpressionAttributeNames={"#s": "status"},
         ExpressionAttributeValues={":s": {"S": "OF_TOMORROW"}},
     )
-
     with pytest.raises(OrderUnavailable, match="ValueError"):
         orders.get(new.order_id)
 
@@ -381,19 +363,15 @@ def _opened(ledger_table: str, number: int) -> list[Record]:
 def test_records_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: str) -> None:
     made = _opened(ledger_table, BATCH_GET_MAX + 5)
     ids = [each.request_id for each in made]
-
     found = DynamoDbRecords(client(), ledger_table, sleep=lambda _: None).get_many([*ids, *ids, "Test1NONE"])
-
     assert set(found) == set(ids)
     assert found["Test1R7"].key_hash == f"{7:064}"
 
 
 def test_keys_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: str) -> None:
     made = _opened(ledger_table, 3)
-
     records = DynamoDbRecords(client(), ledger_table, sleep=lambda _: None)
     found = records.get_keys([*[each.key_hash for each in made], "f" * 64])
-
     assert {key_hash: key.request_id for key_hash, key in found.items()} == {
         each.key_hash: each.request_id for each in made
     }
@@ -419,7 +397,6 @@ class Grudging:
 def test_keys_that_were_left_unread_are_asked_for_again_and_not_for_ever(ledger_table: str) -> None:
     ids = [each.request_id for each in _opened(ledger_table, 4)]
     waits: list[float] = []
-
     assert set(DynamoDbRecords(Grudging(client()), ledger_table, sleep=waits.append).get_many(ids)) == set(ids)
     assert waits == [0.1, 0.2, 0.4]
     with pytest.raises(LedgerUnavailable):
@@ -462,7 +439,6 @@ def test_rows_are_found_by_number(files: OrderFiles, new: BulkOrder) -> None:
     checked = Checked(rows=[encode_row(row) for row in ROWS])
     name = files.write_rows(new.order_id, checked.padded())
     order = replace(new, rows=len(ROWS), row_bytes=checked.width, rows_name=name)
-
     assert list(files.read_rows(order, order.rows_of(1))) == ROWS[:50]
     assert list(files.read_rows(order, order.rows_of(3))) == ROWS[100:]
 
@@ -470,7 +446,6 @@ def test_rows_are_found_by_number(files: OrderFiles, new: BulkOrder) -> None:
 def test_other_rows_of_an_order_do_not_replace_those_it_has(files: OrderFiles, new: BulkOrder) -> None:
     one, two = (Checked(rows=[encode_row(row)]) for row in ROWS[:2])
     name = files.write_rows(new.order_id, one.padded())
-
     assert files.write_rows(new.order_id, two.padded()) != name
     assert files.write_rows(new.order_id, one.padded()) == name
     order = replace(new, rows=1, row_bytes=one.width, rows_name=name)
@@ -489,15 +464,12 @@ def test_a_caller_puts_and_gets_files_by_their_urls(table: str, new: BulkOrder) 
     s3().create_bucket(Bucket=BUCKET)
     files = S3OrderFiles(s3, BUCKET, now=lambda: START)
     upload = files.upload(new.order_id, FileFormat.CSV)
-
     assert upload.method == "PUT"
     requests.put(upload.url, data=b"a file", headers=dict(upload.headers), timeout=5).raise_for_status()
     assert files.read_upload(new.order_id, 100) == b"a file"
-
     files.write_result(new.order_id, ["key\r\n", "\u00e9\r\n"])
     download = files.result(new.order_id)
     response = requests.get(download.url, timeout=5)
-
     assert response.content == "key\r\n\u00e9\r\n".encode()
     assert response.headers["Content-Disposition"] == f'attachment; filename="{new.order_id}.csv"'
     assert (upload.expires_at - START, download.expires_at - START) == (timedelta(hours=1), timedelta(minutes=15))
@@ -508,7 +480,6 @@ def test_a_url_is_of_the_buckets_own_region_and_signs_what_must_be_sent(new: Bul
     upload = S3OrderFiles(lambda: s3(region), BUCKET, now=lambda: START).upload(new.order_id, FileFormat.JSONL)
     parts = urlsplit(upload.url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-
     # any other host would answer a redirect, which a PUT with a body does not survive
     assert parts.hostname == f"{BUCKET}.s3.{region}.amazonaws.com"
     assert parts.path == f"/orders/{new.order_id}/upload"
@@ -519,7 +490,6 @@ def test_a_url_is_of_the_buckets_own_region_and_signs_what_must_be_sent(new: Bul
 
 def test_neither_a_repr_nor_a_log_shows_a_url(new: BulkOrder) -> None:
     files = S3OrderFiles(s3, BUCKET, now=lambda: START)
-
     assert "https" not in repr([files.upload(new.order_id, FileFormat.CSV), files.result(new.order_id)])
 
 
@@ -527,7 +497,6 @@ def test_a_bucket_that_cannot_be_reached_is_told_as_one_kind_of_error(new: BulkO
     denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
     files = S3OrderFiles(lambda: Failing(denied), BUCKET, now=lambda: START)
     order = replace(new, rows=1, row_bytes=5, rows_name="rows")
-
     for call in (
         lambda: files.read_upload(new.order_id, 1),
         lambda: files.write_rows(new.order_id, [b"x"]),
@@ -542,7 +511,6 @@ def test_rows_that_are_not_as_they_were_written_are_not_issued(table: str, new: 
     s3().create_bucket(Bucket=BUCKET)
     s3().put_object(Bucket=BUCKET, Key="short", Body=b"0123")
     files = S3OrderFiles(s3, BUCKET, now=lambda: START)
-
     with pytest.raises(OrderUnavailable, match="not as they were written"):
         files.read_rows(replace(new, rows=2, row_bytes=3, rows_name="short"), range(2))
 
@@ -572,7 +540,6 @@ class Machine:
 )
 def test_a_round_is_an_execution_of_its_own_name(error: str | None, started: Started) -> None:
     machine = Machine(error)
-
     assert StepFunctionsOrderWorkflows(lambda: machine, "arn:machine").start("ORDER", 3) is started
     (asked,) = machine.asked
     assert (asked["stateMachineArn"], asked["name"]) == ("arn:machine", "ORDER-3")

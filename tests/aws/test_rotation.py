@@ -31,7 +31,6 @@ def test_warm_functions_take_the_new_key_by_themselves_within_five_minutes(scene
 
     scene.clock.meanwhile = meanwhile
     scene.rotate(watch_for=WHOLE_WATCH)
-
     assert {key for after, key in used if after < 4 * MINUTE} == {scene.old}
     assert {key for after, key in used if after > 6 * MINUTE} == {scene.new}
     assert scene.failures() == []
@@ -41,9 +40,7 @@ def test_the_old_key_may_go_twenty_minutes_after_its_last_use(scene: Scene) -> N
     ready(scene)
     scene.clock.meanwhile = scene.traffic
     promoted_at = scene.at
-
     report = scene.rotate(watch_for=WHOLE_WATCH)
-
     assert report.last_used_at is not None
     assert report.safe_at == report.last_used_at + 20 * MINUTE
     # it was used until the functions read the secret anew, and not after
@@ -73,15 +70,12 @@ def test_a_key_that_nobody_uses_may_go_twenty_minutes_after_the_promotion(aws: A
     scene.create_key()
     scene.put_pending()
     promoted_at = scene.at
-
     report = scene.rotate()
-
     assert (report.last_used_at, report.safe_at) == (None, promoted_at + 20 * MINUTE)
 
 
 def test_programs_hear_of_each_stage(scene: Scene) -> None:
     ready(scene).rotate()
-
     assert [(event.type, event.detail["stage"]) for event in scene.bus.events] == [
         ("AccessKeyRotation", "promoted"),
         ("AccessKeyRotation", "kept"),
@@ -91,7 +85,6 @@ def test_programs_hear_of_each_stage(scene: Scene) -> None:
 
 def test_without_a_pending_key_nothing_is_done(scene: Scene) -> None:
     report = scene.rotate()
-
     assert report.outcome is Outcome.NOTHING_TO_DO
     assert "make put-keys PENDING=1" in report.detail
     assert scene.labels() == {"AWSCURRENT": scene.old}
@@ -101,9 +94,7 @@ def test_a_secret_that_is_put_again_with_the_same_key_makes_no_old_key_of_it(sce
     # given a secret of which something else was put right, so that both its versions hold the key in use
     scene.aws.secrets.put_secret_value(SecretId=scene.secret_id, SecretString=scene.secret(scene.old, OLD_SECRET))
     assert scene.labels() == {"AWSCURRENT": scene.old, "AWSPREVIOUS": scene.old}
-
     report = scene.rotate()
-
     # then nobody is told that it may be deactivated
     assert (report.outcome, report.safe_at, report.old_key) == (Outcome.NOTHING_TO_DO, None, None)
     assert "deactivate" not in report.detail
@@ -137,9 +128,7 @@ def test_a_first_key_that_is_labelled_as_pending_too_is_in_use_and_on_no_trial(s
     scene.aws.secrets.update_secret_version_stage(
         SecretId=scene.secret_id, VersionStage="AWSPENDING", MoveToVersionId=version
     )
-
     report = scene.rotate()
-
     assert (report.outcome, report.safe_at) == (Outcome.NOTHING_TO_DO, None)
     assert scene.labels() == {"AWSCURRENT": scene.old}
     # so that the next key is not taken for one that is on trial already
@@ -182,9 +171,7 @@ def test_a_key_put_right_is_promoted_the_next_time(scene: Scene) -> None:
     scene.put_pending(scene.secret(scene.new, "a-slip-of-the-pen"))
     scene.create_key()
     refused(scene)
-
     scene.put_pending()
-
     assert scene.rotate().outcome is Outcome.KEPT
 
 
@@ -199,7 +186,6 @@ def test_nothing_is_promoted_while_amazon_does_not_answer(scene: Scene) -> None:
         report = scene.rotate()
     finally:
         scene.clear_faults()
-
     assert report.outcome is Outcome.UNPROVEN
     assert scene.labels() == {"AWSCURRENT": scene.old, "AWSPENDING": scene.new}
     # and it goes on the next time
@@ -236,7 +222,6 @@ def test_a_pending_key_that_is_wrong_is_not_promoted(
     if at_amazon:
         scene.create_key(secret=at_amazon)
     scene.put_pending(pending(scene))
-
     assert named in refused(scene)
     assert ("keyProof", "good") not in [(line, facts.get("outcome")) for line, facts in scene.w.telemetry.lines]
 

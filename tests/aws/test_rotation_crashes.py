@@ -72,7 +72,6 @@ def test_a_refusal_that_only_a_function_meets_rolls_back_too(scene: Scene) -> No
 
     scene.clock.meanwhile = meanwhile
     report = scene.rotate()
-
     assert report.outcome is Outcome.ROLLED_BACK
     assert "a function met a refusal" in report.detail
     assert scene.labels()["AWSCURRENT"] == scene.old
@@ -82,7 +81,6 @@ def test_refusals_of_the_old_key_roll_nothing_back(scene: Scene) -> None:
     ready(scene)
     scene.deactivate(scene.old)
     scene.clock.meanwhile = scene.traffic
-
     assert scene.rotate().outcome is Outcome.KEPT
     assert any(line == "keyRefused" for line, _ in scene.w.telemetry.lines)
     assert scene.failures() == []
@@ -161,7 +159,6 @@ def test_what_a_function_met_does_not_count_against_the_only_key_there_is(scene:
         dependencies.accounts.refused(scene.name)
 
     scene.clock.meanwhile = meanwhile
-
     assert scene.rotate().outcome is Outcome.KEPT
     assert scene.labels()["AWSCURRENT"] == scene.new
     # and the old key is not asked for at every look
@@ -185,7 +182,6 @@ def test_a_trial_without_an_response_is_not_over(scene: Scene) -> None:
             return self.amazon.funds(account, seconds=seconds) if self.asked == 1 else mute
 
     report = scene.rotate(amazon=Mute())
-
     assert report.outcome is Outcome.UNPROVEN
     assert scene.labels()["AWSPENDING"] == scene.new
     assert scene.rotate().outcome is Outcome.KEPT
@@ -204,7 +200,6 @@ def test_two_invocations_at_once_do_no_more_than_one(scene: Scene) -> None:
 
     scene.clock.meanwhile = meanwhile
     first = scene.rotate(watch_for=60)
-
     assert [first.outcome, *others] == [Outcome.KEPT, Outcome.KEPT]
     assert scene.labels() == {"AWSCURRENT": scene.new, "AWSPREVIOUS": scene.old}
 
@@ -230,7 +225,6 @@ def test_a_key_that_another_invocation_promotes_first_is_watched_by_both(scene: 
             return self.amazon.funds(account, seconds=seconds)
 
     first = Overtaking("first")
-
     assert scene.rotate(amazon=first).outcome is Outcome.KEPT
     assert first.asked > 1
     assert scene.labels() == {"AWSCURRENT": scene.new, "AWSPREVIOUS": scene.old}
@@ -247,7 +241,6 @@ def test_a_rollback_that_another_invocation_has_done_is_told_as_one(scene: Scene
             others.append(scene.rotate().outcome)
 
     scene.clock.meanwhile = meanwhile
-
     assert [scene.rotate().outcome, *others] == [Outcome.ROLLED_BACK] * 2
     assert scene.labels() == {"AWSCURRENT": scene.old}
 
@@ -347,9 +340,7 @@ def test_a_rollback_whose_response_is_lost_is_found_at_the_next_looks(scene: Sce
     ready(scene)
     scene.clock.meanwhile = lambda: scene.deactivate(scene.new)
     life = Life(deaf_at=("update_secret_version_stage", 2))
-
     report = scene.rotate(life=life)
-
     assert report.outcome is Outcome.ROLLED_BACK
     assert "(UnrecognizedClientException)" in report.detail
     assert scene.labels() == {"AWSCURRENT": scene.old}
@@ -358,10 +349,8 @@ def test_a_rollback_whose_response_is_lost_is_found_at_the_next_looks(scene: Sce
 
 def test_a_promotion_whose_response_is_lost_goes_on_with_the_next_invocation(scene: Scene) -> None:
     ready(scene)
-
     with pytest.raises(AccountUnusable, match="labels cannot be moved"):
         scene.rotate(life=Life(deaf_at=("update_secret_version_stage", 1)))
-
     assert scene.labels()["AWSCURRENT"] == scene.new
     assert scene.rotate().outcome is Outcome.KEPT
 
@@ -376,7 +365,6 @@ def test_a_watch_whose_key_somebody_else_has_replaced_ends(scene: Scene) -> None
 
     scene.clock.meanwhile = meanwhile
     report = scene.rotate()
-
     assert report.outcome is Outcome.OVERTAKEN
     assert scene.labels()["AWSCURRENT"] == "THIRDKEY"
     assert "AWSPENDING" not in scene.labels()

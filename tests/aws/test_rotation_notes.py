@@ -65,14 +65,12 @@ def test_a_permit_that_is_not_taken_is_no_use(aws: Aws, account: str) -> None:
         rate_limiter(aws, clock, requests_per_second=0.1),
     )
     others.reserve(account, Priority.CALLER)
-
     assert isinstance(ours.reserve(account, Priority.CALLER), Full)
     assert notes(aws, clock).key_notes(account, OLD) == KeyNotes()
 
 
 def test_a_process_that_has_read_no_key_yet_notes_none(aws: Aws, account: str) -> None:
     rate_limiter(aws, FakeClock(), None).reserve(account, Priority.CALLER)
-
     item = aws.dynamodb.get_item(TableName=RATE_LIMITER, Key={"id": {"S": account}})["Item"]
     assert [name for name in item if name.startswith("used")] == []
 
@@ -86,7 +84,6 @@ def test_a_use_by_a_clock_that_is_ahead_is_told_by_ours(aws: Aws, account: str) 
     for each in (ahead, clock):
         each.sleep(10)
     rate_limiter(aws, ahead, NEW).reserve(account, Priority.CALLER)
-
     assert notes(aws, clock).key_notes(account, OLD) == KeyNotes(used_at=START)
 
 
@@ -94,7 +91,6 @@ def test_no_use_is_in_the_future(aws: Aws, account: str) -> None:
     clock = FakeClock()
     item = {"id": {"S": account}, f"used{OLD}": {"N": "99999999999999"}, f"refused{OLD}": {"N": "99999999999999"}}
     aws.dynamodb.put_item(TableName=RATE_LIMITER, Item=item)
-
     assert notes(aws, clock).key_notes(account, OLD) == KeyNotes(used_at=START, refused_at=START)
 
 
@@ -102,7 +98,6 @@ def test_a_refusal_is_noted_and_does_not_disturb_the_pace(aws: Aws, account: str
     clock = FakeClock()
     notes(aws, clock).note_refusal(account, NEW)
     taken = rate_limiter(aws, clock).reserve(account, Priority.CALLER)
-
     assert not isinstance(taken, Full)
     assert notes(aws, clock).key_notes(account, NEW) == KeyNotes(refused_at=START)
 
@@ -115,7 +110,6 @@ def rotation(account: str, at: datetime = START, **updates: Any) -> Rotation:
 def test_a_rotation_is_read_as_it_was_kept(aws: Aws, account: str) -> None:
     rotations = DynamoDbRotations(aws.dynamodb, ACCOUNTS)
     assert rotations.read(account) is None
-
     for each in (rotation(account), rotation(account, stage=Stage.KEPT, at=START + SECOND)):
         rotations.keep(each)
         assert rotations.read(account) == each

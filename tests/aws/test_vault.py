@@ -99,9 +99,7 @@ class Recorded:
 def test_the_key_and_the_order_are_named_in_both_directions() -> None:
     client = Recorded({"CiphertextBlob": b"encrypted", "Plaintext": b"{}"})
     vault = KmsVault(lambda: client, "the-key")
-
     vault.decrypt(ORDER, vault.encrypt(ORDER, MEMBERS))
-
     # Without the key's name Decrypt would take any key that the role may use.
     assert [(name, asked["KeyId"]) for name, asked in client.asked] == [("encrypt", "the-key"), ("decrypt", "the-key")]
     contexts = [asked["EncryptionContext"] for _, asked in client.asked]

@@ -28,12 +28,9 @@ EVENTS: Final = sorted(path for path in FOLDER.glob("*/*.json") if path.parent.n
 WRONG: Final = re.compile("missing|not_|no_|short|three|unknown|with_members|without|made_up|impossible")
 #: From where a bulk order goes on.
 FROM: Final = {
-    "get_order": OrderStatus.ISSUING,
-    "start_order": OrderStatus.VALIDATED,
-    "pause_order": OrderStatus.ISSUING,
-    "resume_order": OrderStatus.PAUSED,
-    "stop_order": OrderStatus.ISSUING,
-}
+    "get_order": OrderStatus.ISSUING, "start_order": OrderStatus.VALIDATED, "pause_order": OrderStatus.ISSUING,
+    "resume_order": OrderStatus.PAUSED, "stop_order": OrderStatus.ISSUING,
+}  # fmt: skip
 
 
 def ids(path: Path) -> str:

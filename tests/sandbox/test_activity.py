@@ -11,13 +11,9 @@ from tests.sandbox.callers import PARTNER, Model
 
 def page(model: Model, **rest: object) -> tuple[int, dict[str, Any]]:
     fields = {
-        "requestId": "123",
-        "utcStartDate": "2030-06-01T00:00:00",
-        "utcEndDate": "2030-06-01T23:59:59Z",
-        "pageIndex": 0,
-        "pageSize": 1000,
-        "showNoOps": False,
-    }
+        "requestId": "123", "utcStartDate": "2030-06-01T00:00:00", "utcEndDate": "2030-06-01T23:59:59Z",
+        "pageIndex": 0, "pageSize": 1000, "showNoOps": False,
+    }  # fmt: skip
     return model.ask("GetGiftCardActivityPage", **(fields | rest))
 
 

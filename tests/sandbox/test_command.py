@@ -78,17 +78,8 @@ def test_the_tls_context_wants_version_1_2() -> None:
 
 def test_the_command_line_sets_account_and_options() -> None:
     flags = [
-        "--partner-id",
-        "Abcde",
-        "--access-key",
-        "K",
-        "--secret-key",
-        "S",
-        "--currency",
-        "JPY",
-        "--currency",
-        "USD",
-    ]
+        "--partner-id", "Abcde", "--access-key", "K", "--secret-key", "S", "--currency", "JPY", "--currency", "USD",
+    ]  # fmt: skip
     flags += ["--late-activate", "refunded", "--page-index", "offset", "--option", "perSecond=4"]
     flags += ["--option", "strictIds=false", "--option", "seed=abc", "--option", "fundsPerSecond=null"]
     settings = settings_of(arguments(flags))

@@ -21,11 +21,8 @@ def test_the_report_tells_cards_charges_and_calls(api: Api) -> None:
     report = api.report()
     first, second = report["cards"]
     assert (first["requestId"], first["amount"], first["currencyCode"], first["status"]) == (
-        "Sandb1",
-        "25.00",
-        "USD",
-        "Fulfilled",
-    )
+        "Sandb1", "25.00", "USD", "Fulfilled",
+    )  # fmt: skip
     assert (second["status"], second["account"]) == ("RefundedToPurchaser", PARTNER)
     assert second["cancelledAt"] > second["createdAt"]
     assert (report["charges"], report["chargesGross"]) == ({"USD": "25.00"}, {"USD": "35.00"})
@@ -33,11 +30,8 @@ def test_the_report_tells_cards_charges_and_calls(api: Api) -> None:
     assert report["funds"] == {PARTNER: {"USD": "999975.00"}}
     call = report["calls"][2]
     assert (call["operation"], call["requestId"], call["outcome"], call["fault"]) == (
-        "CancelGiftCard",
-        "Sandb2",
-        "SUCCESS",
-        None,
-    )
+        "CancelGiftCard", "Sandb2", "SUCCESS", None,
+    )  # fmt: skip
     assert call["amzDate"].endswith("Z")
 
 

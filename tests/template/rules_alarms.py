@@ -26,14 +26,10 @@ ALARM_SECONDS_MAX = 24 * HOUR
 QUERY_SECONDS_MAX = 3 * HOUR
 #: By metric, the parameter that says when its alarm rings.
 THRESHOLDS = {
-    "OpenUnknownOldest": "AlarmUnknownSeconds",
-    "RequestRefused": "AlarmRefusals",
-    "4XXError": "AlarmClientErrors",
-    "5XXError": "AlarmServerErrors",
-    "Latency": "AlarmLatencyMilliseconds",
-    "DaysRemaining": "AlertDaysBelow",
+    "OpenUnknownOldest": "AlarmUnknownSeconds", "RequestRefused": "AlarmRefusals", "4XXError": "AlarmClientErrors",
+    "5XXError": "AlarmServerErrors", "Latency": "AlarmLatencyMilliseconds", "DaysRemaining": "AlertDaysBelow",
     "AccessKeyAgeDays": "AlarmKeyAgeDays",
-}
+}  # fmt: skip
 #: Other metrics of the stack as a whole that have an alarm.
 OF_THE_WHOLE = ("AccountFailed", "AccountSkipped", "AlertNotTold", "KeyRefused", "Throttled")
 # Metric: namespace, name, and its dimensions by name.

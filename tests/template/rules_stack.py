@@ -17,15 +17,10 @@ STACK_NAME = "s" * 60
 # reference says nothing, so that the least of the long ones is taken. CloudFormation's names fit any stack: only what
 # something outside addresses, what the resource demands, or what is needed before it exists has a name of ours.
 CHARACTERS_MAX = {
-    "AWS::ApiGateway::RestApi": 255,
-    "AWS::CloudWatch::Alarm": 255,
-    "AWS::CloudWatch::Dashboard": 255,
-    "AWS::Events::EventBus": 256,
-    "AWS::KMS::Alias": 256,
-    "AWS::Logs::LogGroup": 512,
-    "AWS::SQS::Queue": 80,
+    "AWS::ApiGateway::RestApi": 255, "AWS::CloudWatch::Alarm": 255, "AWS::CloudWatch::Dashboard": 255,
+    "AWS::Events::EventBus": 256, "AWS::KMS::Alias": 256, "AWS::Logs::LogGroup": 512, "AWS::SQS::Queue": 80,
     "AWS::StepFunctions::StateMachine": 80,
-}
+}  # fmt: skip
 # Properties that end so and name nothing of their own; a layer's versions have numbers, and may have one name.
 NO_NAMES = {"StageName", "DisplayName", "MetricName", "LayerName"}
 ENVIRONMENTS = ("local", "dev", "prod")

@@ -309,13 +309,7 @@ def data_carries_no_secrets(workflow: Definition, of: Workflow) -> Iterator[str]
 
 
 RULES: tuple[Rule, ...] = (
-    it_is_jsonata,
-    every_state_leads_to_an_end,
-    every_task_is_bounded,
-    every_task_waits_for_an_instance,
-    every_map_is_bounded,
-    no_fault_is_hidden,
-    every_variable_is_assigned_first,
-    substitutions_are_the_template_s,
+    it_is_jsonata, every_state_leads_to_an_end, every_task_is_bounded, every_task_waits_for_an_instance,
+    every_map_is_bounded, no_fault_is_hidden, every_variable_is_assigned_first, substitutions_are_the_template_s,
     data_carries_no_secrets,
-)
+)  # fmt: skip

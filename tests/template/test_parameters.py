@@ -149,10 +149,7 @@ PATTERNS = {
     # Plain http is for loopback only.
     "IncentivesEndpoint": (
         [
-            "",
-            "https://incentives.example",
-            "https://incentives.example:8443",
-            "http://127.0.0.1:8080",
+            "", "https://incentives.example", "https://incentives.example:8443", "http://127.0.0.1:8080",
             "http://localhost",
         ],
         ["http://incentives.example", "http://127.0.0.1.example", "https://incentives.example/path", "ftp://a.example"],
@@ -163,7 +160,7 @@ PATTERNS = {
         ["", "500", "500.50", "default=500", "default=500,japan=50000", "500,japan=50000"],
         ["0", "-5", "1e3", "default=", "=500", "default=500;japan=50000", "default=500,", "default:500"],
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PATTERNS)

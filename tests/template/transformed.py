@@ -13,14 +13,9 @@ from local.template import read
 ROOT = Path(__file__).resolve().parent.parent.parent
 REMOVED = object()
 _PSEUDO = {
-    "AWS::Region": "us-east-1",
-    "AWS::AccountId": "123456789012",
-    "AWS::Partition": "aws",
-    "AWS::URLSuffix": "amazonaws.com",
-    "AWS::StackName": "stack",
-    "AWS::StackId": "stack-id",
-    "AWS::NoValue": REMOVED,
-}
+    "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012", "AWS::Partition": "aws",
+    "AWS::URLSuffix": "amazonaws.com", "AWS::StackName": "stack", "AWS::StackId": "stack-id", "AWS::NoValue": REMOVED,
+}  # fmt: skip
 
 
 @cache

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from incentives.domain.calls import Attempt, Evidence
+from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import (
     AmazonError,
@@ -152,3 +154,31 @@ def gc_id_of(response: object) -> str | None:
     assert isinstance(response, Delivered)
     assert response.card is not None
     return response.card.gc_id
+
+
+def fails(
+    port: object, method: str, *, at: int | None = 1, takes_effect: bool = False, in_doubt: bool | None = None
+) -> None:
+    """Let a call of a port fail, the one of this number or each; it may take effect, and be told as it is or not."""
+    real, numbers = getattr(port, method), itertools.count(1)
+
+    def call(*args: Any) -> Any:
+        if at not in {None, next(numbers)}:
+            return real(*args)
+        if takes_effect:
+            real(*args)
+        raise LedgerUnavailable(method, in_doubt=takes_effect if in_doubt is None else in_doubt)
+
+    setattr(port, method, call)
+
+
+def before(port: object, method: str, happens: Callable[[], object], *, times: int = 1) -> None:
+    """Let something happen just before the next calls of a port."""
+    real, numbers = getattr(port, method), itertools.count(1)
+
+    def call(*args: Any) -> Any:
+        if next(numbers) <= times:
+            happens()
+        return real(*args)
+
+    setattr(port, method, call)

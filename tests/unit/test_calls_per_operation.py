@@ -20,14 +20,12 @@ def stand() -> Iterator[Stand]:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_an_operation_makes_the_calls_that_it_needs_and_no_other(operation: Operation, stand: Stand) -> None:
     calls = measure(operation, stand)
-
     assert calls.aws == operation.aws, operation.why
     assert calls.amazon == list(operation.amazon)
 
 
 def test_a_card_is_three_calls_to_dynamodb_and_one_to_amazon() -> None:
     plain = OPERATIONS[0]
-
     assert (plain.function, plain.is_cold) == ("create_gift_card", False)
     assert sum(plain.aws.values()) == 3
     assert {call.partition(".")[0] for call in plain.aws} == {"dynamodb"}

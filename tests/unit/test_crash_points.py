@@ -167,7 +167,6 @@ def test_wherever_a_process_dies_the_ledger_ends_as_amazon_does(play: Story, end
     whole = play()
     assert examine(whole).broken == []
     assert {each.status for each in whole.ledger.records.values() if each.replaced_by is None} == ends
-
     for death in deaths_of(whole):
         life = play(**death)
         assert examine(life).broken == [], death

@@ -57,7 +57,6 @@ def test_each_path_and_name_is_there(page: Path) -> None:
 
 def test_the_readme_is_short_and_begins_with_its_commands() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
-
     assert len(lines) <= README_LINES_MAX
     assert (
         lines.index(
@@ -69,7 +68,6 @@ def test_the_readme_is_short_and_begins_with_its_commands() -> None:
 
 def test_each_document_is_in_the_list_of_documents() -> None:
     listed = set(re.findall(r"\]\((\w[\w.-]+)\)", (ROOT / "docs" / "README.md").read_text("utf-8")))
-
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
 
 

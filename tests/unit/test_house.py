@@ -33,7 +33,6 @@ def test_a_claim_code_is_revealed_only_where_the_response_to_the_caller_is_built
 @pytest.mark.parametrize(("paths", "lines_max"), [(HANDLERS, 60), (MODULES, 500)], ids=["functions", "modules"])
 def test_a_file_is_one_file(paths: list[Path], lines_max: int) -> None:
     lengths = {ids(path): len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
-
     assert {name: length for name, length in lengths.items() if length > lines_max} == {}
     assert len(lengths) > 20
 

@@ -46,7 +46,6 @@ def test_a_call_of_the_api_is_named_answered_and_counted(telemetry: Telemetry) -
         return ApiResponse(200, {"route": call.route, "seconds": budget.seconds_left()})
 
     response = handler({"resource": "/funds", "requestContext": {"requestId": "api-1"}}, CONTEXT)
-
     assert (response["statusCode"], response["body"]) == (200, '{"route":"/funds","seconds":2.5}')
     assert telemetry.did == [("begin", CONTEXT, "api-1"), "answered", "flush"]
 
@@ -59,7 +58,6 @@ def test_what_was_counted_is_written_also_when_a_function_fails(telemetry: Telem
 
     with pytest.raises(LookupError):
         handler(event, CONTEXT)
-
     assert telemetry.did == [("begin", CONTEXT, None), "flush"]
 
 

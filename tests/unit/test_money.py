@@ -46,7 +46,6 @@ NO_AMOUNTS: Final = {
 def test_text_that_is_no_amount_is_refused_and_names_the_field(text: str) -> None:
     with pytest.raises(InvalidInput) as error:
         parse_money(text, "USD", amount_field="amount")
-
     assert error.value.field == "amount"
     assert status_of(error.value) == 400
 
@@ -63,7 +62,6 @@ def test_text_that_is_no_amount_is_refused_and_names_the_field(text: str) -> Non
 def test_a_value_that_is_no_amount_is_refused_and_names_the_field(number: object) -> None:
     with pytest.raises(InvalidInput) as error:
         parse_money(number, "USD")
-
     assert error.value.field == "amount"
 
 
@@ -85,7 +83,6 @@ def test_a_value_that_is_no_amount_is_refused_and_names_the_field(number: object
 )
 def test_an_amount_is_quantised_to_its_currency(amount: object, currency: str, text: str) -> None:
     money = parse_money(amount, currency)
-
     assert money.amount_text == text
     assert str(money) == f"{text} {currency}"
 
@@ -123,7 +120,6 @@ def test_an_exponent_moves_the_point_before_decimals_are_counted() -> None:
 def test_an_unknown_currency_is_refused_before_the_amount_is_looked_at(code: object) -> None:
     with pytest.raises(InvalidInput) as error:
         parse_money("nonsense", code)
-
     assert error.value.field == "currencyCode"
 
 

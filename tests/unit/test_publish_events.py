@@ -26,24 +26,9 @@ S = Status
 
 #: `detail`, member by member: ids, amounts, states. A new one has to be thought about here.
 MEMBERS = {
-    "schemaVersion",
-    "eventId",
-    "requestId",
-    "operation",
-    "status",
-    "previousStatus",
-    "cause",
-    "account",
-    "amount",
-    "currencyCode",
-    "gcId",
-    "externalReference",
-    "costCenter",
-    "replaces",
-    "replacedBy",
-    "errorCode",
-    "errorType",
-}
+    "schemaVersion", "eventId", "requestId", "operation", "status", "previousStatus", "cause", "account", "amount",
+    "currencyCode", "gcId", "externalReference", "costCenter", "replaces", "replacedBy", "errorCode", "errorType",
+}  # fmt: skip
 
 
 @dataclass
@@ -103,7 +88,6 @@ def publish(*records: Any, bus: FakeBus | None = None) -> tuple[FakeBus, list[st
 )
 def test_every_state_that_is_come_to_is_one_event(before: Record, after: Record, name: str) -> None:
     bus, failed = publish(stream(before, replace(after, version=7)))
-
     (event,) = bus.published
     assert (event.type, event.event_id, failed) == (name, f"{after.request_id}#7", [])
     assert event.detail["status"] == after.status.value
@@ -114,7 +98,6 @@ def test_every_state_that_is_come_to_is_one_event(before: Record, after: Record,
 @pytest.mark.parametrize("status", Status)
 def test_a_write_that_keeps_the_state_is_none(status: Status) -> None:
     kept = record(status)
-
     assert event_of(kept, replace(kept, attempts=2, version=2)) is None
 
 
@@ -136,7 +119,6 @@ def test_key_items_deletions_and_others_are_ignored() -> None:
         {"dynamodb": {}},
         {},
     ]
-
     assert publish(*records) == (FakeBus(), [])
 
 
@@ -159,9 +141,7 @@ def test_an_event_holds_ids_amounts_and_states_only() -> None:
         replaced_by="Test1AFTER",
         cause=Cause.REFUSED,
     )
-
     event = event_of(record(), kept)
-
     assert event is not None
     assert event.detail == {
         "schemaVersion": SCHEMA_VERSION,
@@ -187,9 +167,7 @@ def test_an_event_holds_ids_amounts_and_states_only() -> None:
 
 def test_amazons_sentences_stay_inside() -> None:
     refused = record(S.REFUSED, refusal=AmazonError("F200", "BadInput", "a sentence of Amazon's"))
-
     event = event_of(record(), refused)
-
     assert event is not None
     assert "sentence" not in json.dumps(event.detail)
 
@@ -199,7 +177,6 @@ def test_amazons_sentences_stay_inside() -> None:
 
 def test_a_redelivered_record_is_the_same_event() -> None:
     bus, _ = publish(moved(1), moved(1))
-
     first, second = bus.published
     assert first == second
     assert first.detail["eventId"] == second.event_id
@@ -207,7 +184,6 @@ def test_a_redelivered_record_is_the_same_event() -> None:
 
 def test_events_go_in_the_streams_order_ten_at_a_time() -> None:
     bus, failed = publish(*[moved(number) for number in range(25)])
-
     assert bus.calls == [ENTRIES_MAX, ENTRIES_MAX, 5]
     assert [event.detail["requestId"] for event in bus.published] == [f"Test1{number:04}" for number in range(25)]
     assert failed == []
@@ -216,9 +192,7 @@ def test_events_go_in_the_streams_order_ten_at_a_time() -> None:
 @pytest.mark.parametrize("lost", [[0], [4], [4, 7], [11], [24]])
 def test_a_partial_failure_names_the_first_record_that_must_come_again(lost: list[int]) -> None:
     bus = FakeBus(lost={f"Test1{number:04}#2" for number in lost})
-
     _, failed = publish(*[moved(number) for number in range(25)], bus=bus)
-
     assert failed == [str(lost[0])]
     # Whatever comes before it has been told: it does not come again.
     assert {f"Test1{number:04}#2" for number in range(lost[0])} <= {event.event_id for event in bus.published}
@@ -226,9 +200,7 @@ def test_a_partial_failure_names_the_first_record_that_must_come_again(lost: lis
 
 def test_a_failure_that_names_nothing_brings_the_whole_call_again() -> None:
     bus = FakeBus(lost={"Test10012#2"}, nameless=True)
-
     _, failed = publish(*[moved(number) for number in range(25)], bus=bus)
-
     assert failed == ["10"]
 
 
@@ -255,14 +227,12 @@ def spoilt(**attributes: Any) -> dict[str, Any]:
 )
 def test_an_unreadable_record_is_named_and_the_earlier_ones_are_told(bad: dict[str, Any]) -> None:
     bus, failed = publish(moved(1), moved(2), bad, moved(4))
-
     assert failed == ["3"]
     assert [event.detail["requestId"] for event in bus.published] == ["Test10001", "Test10002"]
 
 
 def test_an_earlier_failure_is_named_rather_than_the_unreadable_record() -> None:
     _, failed = publish(moved(1), moved(2), spoilt(status={"S": "?"}), bus=FakeBus(lost={"Test10002#2"}))
-
     assert failed == ["2"]
 
 
@@ -293,9 +263,7 @@ def events(count: int) -> list[Event]:
 def test_an_entry_is_the_event() -> None:
     client = FakeEventBridge()
     (event,) = events(1)
-
     EventBridgeBus(lambda: client, "the-bus").publish([event])
-
     (entry,) = client.entries
     assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == (
         "incentives-gateway",
@@ -310,25 +278,20 @@ def test_a_call_that_half_succeeds_names_what_did_not_get_there() -> None:
     client = FakeEventBridge(
         {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}, {"EventId": "3"}]}
     )
-
     with pytest.raises(NotPublished, match="ThrottlingException") as told:
         EventBridgeBus(lambda: client, "the-bus").publish(events(3))
-
     assert told.value.event_ids == ("Test1AAAA#3",)
 
 
 def test_a_call_that_fails_names_all() -> None:
     fault = ClientError({"Error": {"Code": "InternalException", "Message": "?"}}, "PutEvents")
-
     with pytest.raises(NotPublished, match="InternalException") as told:
         EventBridgeBus(lambda: FakeEventBridge(fault), "the-bus").publish(events(2))
-
     assert told.value.event_ids == ("Test1AAAA#2", "Test1AAAA#3")
 
 
 def test_a_stream_record_is_the_record_before_and_after() -> None:
     before, after = unknown_since(), record(S.SUCCEEDED, version=9, gc_id="GC1")
-
     assert [*read_stream({"Records": [stream(before, after), stream(None, after, 2)]})] == [
         Write(number="1", before=before, after=after),
         Write(number="2", after=after),
