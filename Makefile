@@ -104,10 +104,6 @@ audit: env-project env-audit ## known vulnerabilities in every pinned package, a
 bulk: env ## a bulk order of a thousand cards on the local cloud, with faults; prints the pace that it reached
 	@BULK_ROWS=$${BULK_ROWS:-1000} $(PY) -m pytest -s tests/stack/test_bulk.py
 
-.PHONY: load
-load: env ## more orders than Amazon takes, in real time: is every promise of the pace kept? (minutes; LOAD_ARGS="--per-second 50")
-	@PYTHONPATH=layers/incentives $(PY) -m tests.bench.load $(LOAD_ARGS)
-
 .PHONY: bench
 bench: env ## measure starts, calls, pace, growth and dollars, each beside its baseline (BENCH=name: only this one)
 	@PYTHONPATH=layers/incentives $(PY) -m tests.bench $(if $(BENCH),$(BENCH),--write docs/performance.md)

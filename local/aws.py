@@ -33,7 +33,5 @@ def resource(service: str, endpoint_url: str, caller: Caller) -> Any:  # noqa: A
 
 def _session(caller: Caller) -> boto3.Session:
     return boto3.Session(
-        aws_access_key_id=caller.access_key_id,
-        aws_secret_access_key=caller.secret_access_key,
-        region_name=REGION,
+        aws_access_key_id=caller.access_key_id, aws_secret_access_key=caller.secret_access_key, region_name=REGION
     )

@@ -38,7 +38,7 @@ class Branches:
     def __str__(self) -> str:
         # Cut off, not rounded: 94.96 % are not 95.0 %.
         tenths = 1000 * self.taken // self.all if self.all else 0
-        return f"{self.name:<28} {self.all:>8} {self.taken:>8} {tenths // 10:>6}.{tenths % 10} %"
+        return f"{self.name:<44} {self.all:>8} {self.taken:>8} {tenths // 10:>6}.{tenths % 10} %"
 
 
 def files_of(report: Mapping[str, Any]) -> list[tuple[str, Branches]]:
@@ -53,8 +53,9 @@ def files_of(report: Mapping[str, Any]) -> list[tuple[str, Branches]]:
     found = []
     for path, measured in report["files"].items():
         file, summary = PurePath(path), measured["summary"]
-        layer = file.parent.name
-        found.append((layer, Branches(f"{layer}/{file.name}", summary["num_branches"], summary["covered_branches"])))
+        # Within a layer there are folders by capability.
+        within = file.parts[file.parts.index("incentives", file.parts.index("incentives") + 1) + 1 :]
+        found.append((within[0], Branches("/".join(within), summary["num_branches"], summary["covered_branches"])))
     return found
 
 
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     files = files_of(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     layers = layers_of(files)
     too_few = [layer.name for layer in layers if not layer.is_enough]
-    lines = [f"{'Layer':<28} {'Branches':>8} {'Taken':>8} {'Percent':>10}", *layers, "Lowest", *lowest_of(files)]
+    lines = [f"{'Layer':<44} {'Branches':>8} {'Taken':>8} {'Percent':>10}", *layers, "Lowest", *lowest_of(files)]
     if too_few:
         lines.append(f"Fewer than {PERCENT_MIN} % of the branches: {', '.join(too_few)}")
     print(*lines, sep="\n")  # noqa: T201 - a command line prints

@@ -123,11 +123,7 @@ REASONS: Final = (
         "Encrypted by the key that AWS manages for DynamoDB. What must not be read by who may read the table is sealed "
         "by the card vault's own key on top, and claim codes are in no table.",
     ),
-    Reason(
-        "CKV_AWS_120",
-        "AWS::Serverless::Api.Api",
-        "A cache would keep claim codes.",
-    ),
+    Reason("CKV_AWS_120", "AWS::Serverless::Api.Api", "A cache would keep claim codes."),
     Reason(
         "CKV_AWS_158",
         "AWS::Logs::LogGroup.*",

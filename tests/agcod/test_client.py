@@ -29,14 +29,7 @@ from incentives.agcod.transport import (
     _PlainConnection,
     make_tls_context,
 )
-from incentives.domain.outcomes import (
-    NotExecutedBecause,
-    Reversed,
-    Succeeded,
-    Unknown,
-    UnknownBecause,
-    Unresolved,
-)
+from incentives.domain.outcomes import NotExecutedBecause, Reversed, Succeeded, Unknown, UnknownBecause, Unresolved
 from tests.agcod.samples import ACCOUNT, CALLS, CLAIM_CODE, success, to_json
 from tests.agcod.servers import answering, dripping, dropping, http, read_request, serving
 

@@ -40,10 +40,7 @@ def test_every_known_type_is_in_the_table(name: str) -> None:
 @pytest.mark.parametrize("error_spec", TABLE.values(), ids=lambda error_spec: error_spec.type)
 def test_each_row_is_consistent(error_spec: object) -> None:
     each = TABLE[error_spec.type]  # type: ignore[attr-defined]
-    expected = {
-        Kind.REFUSED: {*RefusedFor} - {RefusedFor.UNSEEN},
-        Kind.CREDENTIALS: {RefusedFor.UNSEEN},
-    }
+    expected = {Kind.REFUSED: {*RefusedFor} - {RefusedFor.UNSEEN}, Kind.CREDENTIALS: {RefusedFor.UNSEEN}}
     assert each.refused_for in expected.get(each.kind, {None})
     # A refusal is a stored result: the same key replays it.
     assert each.retryable is (each.kind is not Kind.REFUSED)

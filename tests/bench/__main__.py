@@ -123,7 +123,7 @@ BENCHES: Final[dict[str, tuple[str, str, Callable[[Scene], Iterable[Line]]]]] = 
     "pacing": (
         "Pace",
         (
-            "Real use cases and rate limiter on a virtual clock. In real time: `make load`; a bulk order on the local "
+            "Real use cases and rate limiter on a virtual clock. In real time: `make chaos`; a bulk order on the local "
             "cloud: `make bulk`."
         ),
         lambda _: pacing.rates_achieved(),

@@ -1,7 +1,7 @@
 """How much of what Amazon allows is used, in virtual time: by callers, and by a bulk order.
 
 Real use cases, rate limiter and client, in processes that take turns; the ways to DynamoDB and to Amazon take their
-time, at random. In real time `make load` measures the first, and `make bulk` the second on the local cloud.
+time, at random. On the local cloud `make chaos` measures the first, and `make bulk` the second.
 """
 
 from __future__ import annotations

@@ -6,17 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sandbox.control.faults import (
-    AFTER_ONLY,
-    BEFORE_ONLY,
-    KINDS,
-    LATE,
-    REPLACING,
-    Calls,
-    Script,
-    decide,
-    parse_rule,
-)
+from sandbox.control.faults import AFTER_ONLY, BEFORE_ONLY, KINDS, LATE, REPLACING, Calls, Script, decide, parse_rule
 from sandbox.control.report import report
 from sandbox.http.delivery import Delivery
 from sandbox.http.gateway import members

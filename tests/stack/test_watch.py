@@ -55,8 +55,7 @@ def test_open_requests_are_counted_by_the_sweep(cloud: Cloud, target: Target) ->
     cloud.invoke("SweepRequests")
     # then
     wait_until(
-        lambda: Screen(target).figures()["open"]["unknown"] is not None,
-        "the sweep's count of open requests is shown",
+        lambda: Screen(target).figures()["open"]["unknown"] is not None, "the sweep's count of open requests is shown"
     )
 
 

@@ -94,16 +94,10 @@ PUBLISHED = put("CreateGiftCardFunction.AutoPublishAlias", "live")
 
 BROKEN: dict[Rule, list[Mutation]] = {
     rules.no_invoke_credentials: [drop("Api.Auth.InvokeRole")],
-    rules.every_route_is_signed: [
-        put("GetAvailableFundsFunction.Events.Api.Properties.Auth", {"Authorizer": "NONE"}),
-    ],
+    rules.every_route_is_signed: [put("GetAvailableFundsFunction.Events.Api.Properties.Auth", {"Authorizer": "NONE"})],
     rules.routes_reach_their_functions: [ANOTHER_ROUTE, PUBLISHED],
     rules.nothing_is_published: [PUBLISHED],
-    rules.one_stage: [
-        _second_stage,
-        put(f"{API}.DataTraceEnabled", True),
-        put("Api.CacheClusterEnabled", True),
-    ],
+    rules.one_stage: [_second_stage, put(f"{API}.DataTraceEnabled", True), put("Api.CacheClusterEnabled", True)],
     rules.regional_over_modern_tls: [put("Api.EndpointConfiguration.Type", "EDGE"), drop("Api.SecurityPolicy")],
     rules.policy_only_narrows: [
         put(POLICY, {"CustomStatements": [STAR]}),
@@ -220,10 +214,7 @@ BROKEN: dict[Rule, list[Mutation]] = {
         put(f"{WORKFLOW}.Logging.IncludeExecutionData", True),
         put(f"{WORKFLOW}.Tracing.Enabled", True),
     ],
-    rules_recovery.schedules_are_kept: [
-        drop("WatchAccountFunction.Events.EveryHour"),
-        drop(f"{SCHEDULE}.RetryPolicy"),
-    ],
+    rules_recovery.schedules_are_kept: [drop("WatchAccountFunction.Events.EveryHour"), drop(f"{SCHEDULE}.RetryPolicy")],
     rules_recovery.scheduled_calls_are_heard_of: [
         drop("WatchAccountFunction.EventInvokeConfig"),
         drop("SweepRequestsFunction.EventInvokeConfig.DestinationConfig"),

@@ -56,10 +56,7 @@ CUSTOMER = "amz1.account.TESTTESTTEST"
 #: What makes an order of each operation.
 ORDERS: dict[Operation, dict[str, Any]] = {
     Operation.CREATE_GIFT_CARD: {},
-    Operation.ACTIVATE_GIFT_CARD: {
-        "operation": Operation.ACTIVATE_GIFT_CARD,
-        "given": {"cardNumber": CARD_NUMBER},
-    },
+    Operation.ACTIVATE_GIFT_CARD: {"operation": Operation.ACTIVATE_GIFT_CARD, "given": {"cardNumber": CARD_NUMBER}},
     Operation.LOAD_AMAZON_BALANCE: {
         "operation": Operation.LOAD_AMAZON_BALANCE,
         "given": {"account": {"id": CUSTOMER, "type": "2"}},

@@ -10,23 +10,10 @@ from typing import Any
 
 import pytest
 
-from incentives.api.gateway import (
-    BODY_BYTES_MAX,
-    DEPTH_MAX,
-    HEADER_CHARACTERS_MAX,
-    ApiCall,
-    ApiResponse,
-    decode,
-    serve,
-)
+from incentives.api.gateway import BODY_BYTES_MAX, DEPTH_MAX, HEADER_CHARACTERS_MAX, ApiCall, ApiResponse, decode, serve
 from incentives.api.models.base import format_time
 from incentives.api.problems import status_of
-from incentives.domain.errors import (
-    BodyTooLarge,
-    InvalidInput,
-    LedgerUnavailable,
-    NotFound,
-)
+from incentives.domain.errors import BodyTooLarge, InvalidInput, LedgerUnavailable, NotFound
 from tests.support.fakes import CODE, START, FakeTelemetry
 
 

@@ -20,13 +20,7 @@ from incentives.domain.bulk_orders.bulk_order import (
     moved,
     row_idempotency_key,
 )
-from incentives.domain.errors import (
-    AccountUnusable,
-    InvalidInput,
-    KeyReused,
-    OrderConflict,
-    OrderUnavailable,
-)
+from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, OrderConflict, OrderUnavailable
 from incentives.domain.single_requests.record import Intent, Status
 from incentives.domain.single_requests.request_ids import parse_idempotency_key
 from incentives.usecases.bulk_orders.control_order import Action

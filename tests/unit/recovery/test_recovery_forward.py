@@ -15,15 +15,7 @@ from incentives.domain.outcomes import (
     Refused,
     Unknown,
 )
-from incentives.domain.recovery.rules import (
-    Done,
-    Escalate,
-    SendOperation,
-    Settle,
-    after_operation,
-    next_step,
-    postpone,
-)
+from incentives.domain.recovery.rules import Done, Escalate, SendOperation, Settle, after_operation, next_step, postpone
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, reopen
 from tests.support.fakes import START

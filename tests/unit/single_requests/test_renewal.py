@@ -121,10 +121,7 @@ def test_a_wrong_partner_id_that_was_mended_is_no_obstacle() -> None:
 
 
 def test_members_that_are_encrypted_are_encrypted_in_the_next_generation_too() -> None:
-    activation = {
-        "operation": Operation.ACTIVATE_GIFT_CARD,
-        "given": {"cardNumber": CARD_NUMBER},
-    }
+    activation = {"operation": Operation.ACTIVATE_GIFT_CARD, "given": {"cardNumber": CARD_NUMBER}}
     w = refused(**activation)
     place(w, **activation)
     *_, newest = generations(w)

@@ -80,10 +80,7 @@ def body_of(call: Call, partner_id: str, *, load_units: LoadUnits = "minor") -> 
         if call.name in ("CreateGiftCard", "ActivateGiftCard"):
             members["value"] = {"currencyCode": call.value.currency, "amount": call.value.amount}
         elif call.name in ("LoadAmazonBalance", "VoidAmazonBalanceLoad"):
-            members["amount"] = {
-                "currencyCode": call.value.currency,
-                "value": load_amount_text(call.value, load_units),
-            }
+            members["amount"] = {"currencyCode": call.value.currency, "value": load_amount_text(call.value, load_units)}
     members |= {name: call.options[name] for name in sorted(call.options)}
     return dumps(members)
 

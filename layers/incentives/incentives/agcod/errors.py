@@ -244,11 +244,7 @@ _OTHERS: Final = (
     ),
     *(
         _unknown(name, None, Kind.OVERLOADED)
-        for name in (
-            "BandwidthLimitExceeded",
-            "LimitExceededException",
-            "ProvisionedThroughputExceededException",
-        )
+        for name in ("BandwidthLimitExceeded", "LimitExceededException", "ProvisionedThroughputExceededException")
     ),
     *(
         _credentials(name)

@@ -347,17 +347,9 @@ ROUTES: Final = (
         query=(
             _ACCOUNT,
             _parameter("status", "Only requests of this status.", {"enum": [*Status]}),
-            _parameter(
-                "from",
-                "First day, UTC. A week up to `to` if absent; at most 91 days before it.",
-                _DAY,
-            ),
+            _parameter("from", "First day, UTC. A week up to `to` if absent; at most 91 days before it.", _DAY),
             _parameter("to", "Last day, UTC; today if absent.", _DAY),
-            _parameter(
-                "cursor",
-                "Of the page before; the other parameters must be the same.",
-                {"type": "string"},
-            ),
+            _parameter("cursor", "Of the page before; the other parameters must be the same.", {"type": "string"}),
         ),
         responses={200: Success(description="A page.", model=single_requests.RequestPage)},
         problems=(503,),

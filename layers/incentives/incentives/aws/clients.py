@@ -77,10 +77,7 @@ class DoubtWatch:
         self._state.unsettled = self._unsettled + 1
 
     def _ended(
-        self,
-        response_dict: Mapping[str, object] | None = None,
-        exception: BaseException | None = None,
-        **_: object,
+        self, response_dict: Mapping[str, object] | None = None, exception: BaseException | None = None, **_: object
     ) -> None:
         refused = response_dict is not None and response_dict.get("status_code") in _REFUSALS
         if refused or isinstance(exception, _NEVER_ARRIVED):

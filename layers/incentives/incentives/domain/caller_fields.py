@@ -102,16 +102,10 @@ FIELDS: Final = {
             form="1 to 32 letters, digits and hyphens",
         ),
         CallerField(
-            name="programId",
-            sent_with=_ISSUING,
-            pattern="[A-Za-z0-9]{1,100}",
-            form="1 to 100 letters or digits",
+            name="programId", sent_with=_ISSUING, pattern="[A-Za-z0-9]{1,100}", form="1 to 100 letters or digits"
         ),
         CallerField(
-            name="productType",
-            sent_with=_ISSUING,
-            pattern="[A-Za-z0-9]{1,50}",
-            form="1 to 50 letters or digits",
+            name="productType", sent_with=_ISSUING, pattern="[A-Za-z0-9]{1,50}", form="1 to 50 letters or digits"
         ),
         CallerField(name="transactionSource", sent_with=_ISSUING | _LOAD_AND_VOID),
         CallerField(name="notification", sent_with=_LOAD, taken_with=_LOAD),

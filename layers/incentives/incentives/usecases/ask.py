@@ -7,13 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, assert_never
 
-from incentives.domain.errors import (
-    AccountUnusable,
-    AmazonThrottled,
-    AmazonUnavailable,
-    AmazonUnreadable,
-    RateInUse,
-)
+from incentives.domain.errors import AccountUnusable, AmazonThrottled, AmazonUnavailable, AmazonUnreadable, RateInUse
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused, Unknown, UnknownBecause, blames_key
 from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Allowance, Full, Permit, Priority
 from incentives.usecases.permits import on_throttled, take_permit

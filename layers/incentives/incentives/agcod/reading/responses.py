@@ -180,10 +180,7 @@ def judge_failure(envelope: Envelope | None, http_status: int, call: Call) -> Fa
 
 
 #: What an attempt is that got an error of each kind but REFUSED.
-_NOT_EXECUTED: Final = {
-    Kind.THROTTLED: NotExecutedBecause.THROTTLED,
-    Kind.CREDENTIALS: NotExecutedBecause.CREDENTIALS,
-}
+_NOT_EXECUTED: Final = {Kind.THROTTLED: NotExecutedBecause.THROTTLED, Kind.CREDENTIALS: NotExecutedBecause.CREDENTIALS}
 _UNKNOWN: Final = {
     Kind.OVERLOADED: UnknownBecause.OVERLOADED,
     Kind.RESEND: UnknownBecause.RESEND,

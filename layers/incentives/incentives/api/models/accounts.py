@@ -39,8 +39,7 @@ class Funds(ResponseBody):
         examples=[{"amount": "62.50", "currencyCode": "USD"}],
     )
     days_remaining: Annotated[str, Field(json_schema_extra={"pattern": r"^\d+\.\d$"})] | None = Field(
-        description="How long the balance lasts at that, to one decimal; null if nothing was spent.",
-        examples=["20.0"],
+        description="How long the balance lasts at that, to one decimal; null if nothing was spent.", examples=["20.0"]
     )
 
 
@@ -83,9 +82,7 @@ class Activity(ResponseBody):
     gc_id: str | None = Field(description="Amazon's id of the card.", examples=["0000000000000000"])
     failure_code: str | None = Field(validation_alias="failure", description="Amazon's errorType.")
     is_real_op: bool = Field(
-        validation_alias="is_real",
-        description="False for repeats and failures, which moved no money.",
-        examples=[True],
+        validation_alias="is_real", description="False for repeats and failures, which moved no money.", examples=[True]
     )
 
 

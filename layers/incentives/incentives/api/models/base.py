@@ -123,8 +123,7 @@ GivenCurrency = Annotated[
     Field(json_schema_extra={"enum": [*CURRENCY_DECIMALS]}, description="ISO 4217.", examples=["USD"]),
 ]
 OnUnknown = Annotated[
-    Literal["retry", "reverse", "reissue"],
-    Field(description="What to do if Amazon does not say what became of it."),
+    Literal["retry", "reverse", "reissue"], Field(description="What to do if Amazon does not say what became of it.")
 ]
 
 BodyT = TypeVar("BodyT", bound=Body)

@@ -37,8 +37,7 @@ class CreateOrderBody(Body):
     format: Literal["csv", "jsonl"] = Field(description="Of the file: CSV with a header, or JSON Lines.")
     on_unknown: OnUnknown = "retry"
     allow_same_rows: bool = Field(
-        default=False,
-        description="Issue the file even if another order of the account has the same rows, on purpose.",
+        default=False, description="Issue the file even if another order of the account has the same rows, on purpose."
     )
 
 

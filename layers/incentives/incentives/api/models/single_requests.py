@@ -83,8 +83,7 @@ class CustomerAccount(Body):
     """The Amazon customer whose balance is loaded."""
 
     id: Text200 = Field(
-        description="A Login with Amazon id (type 2) or a barcode's token (type 1).",
-        examples=["amzn1.account.EXAMPLE"],
+        description="A Login with Amazon id (type 2) or a barcode's token (type 1).", examples=["amzn1.account.EXAMPLE"]
     )
     type: Text20 = Field(description="As Amazon numbers them.", examples=["2"])
 
@@ -186,9 +185,7 @@ class BalanceLoad(IssuedResponse):
 
     operation: Literal[Operation.LOAD_AMAZON_BALANCE] = Field(description="Amazon's name of what was asked for.")
     customer_account_id: str = Field(
-        validation_alias="subject",
-        description="Masked but for its last four characters.",
-        examples=["*" * 17 + "MPLE"],
+        validation_alias="subject", description="Masked but for its last four characters.", examples=["*" * 17 + "MPLE"]
     )
 
 

@@ -145,9 +145,7 @@ class DynamoDbAccountStates:
         """
         # One page: it holds the names of ten thousand accounts.
         response = self._client.query(
-            TableName=self._table,
-            KeyConditionExpression="account = :list",
-            **Expression(list=_LIST).arguments,
+            TableName=self._table, KeyConditionExpression="account = :list", **Expression(list=_LIST).arguments
         )
         return [item["part"] for item in map(decode, response["Items"])]
 
@@ -275,9 +273,7 @@ def _read_counted(item: Mapping[str, Any]) -> _Counted:
     charge = None
     if "day" in item:
         charge = Charge(
-            date.fromisoformat(item["day"]),
-            Operation(item["operation"]),
-            money_of(item["minor"], item["currencyCode"]),
+            date.fromisoformat(item["day"]), Operation(item["operation"]), money_of(item["minor"], item["currencyCode"])
         )
     return _Counted(item["version"], charge)
 

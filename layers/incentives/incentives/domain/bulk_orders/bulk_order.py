@@ -81,13 +81,7 @@ _WORKED_ON: Final = frozenset({OrderStatus.VALIDATING, OrderStatus.ISSUING, Orde
 EDGES: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
     OrderStatus.AWAITING_FILE: frozenset({OrderStatus.VALIDATING, OrderStatus.FINISHED}),
     OrderStatus.VALIDATING: frozenset(
-        {
-            OrderStatus.VALIDATING,
-            OrderStatus.INVALID,
-            OrderStatus.VALIDATED,
-            OrderStatus.ISSUING,
-            OrderStatus.STOPPING,
-        }
+        {OrderStatus.VALIDATING, OrderStatus.INVALID, OrderStatus.VALIDATED, OrderStatus.ISSUING, OrderStatus.STOPPING}
     ),
     OrderStatus.INVALID: frozenset({OrderStatus.VALIDATING, OrderStatus.FINISHED}),
     OrderStatus.VALIDATED: frozenset({OrderStatus.VALIDATING, OrderStatus.FINISHED}),

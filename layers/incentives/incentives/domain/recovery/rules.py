@@ -207,10 +207,7 @@ def after_operation(  # noqa: C901, PLR0911 - one branch per row of the table of
         case Succeeded(card):
             return _close_succeeded(record, read, card, now)
         case Conflict(kind=ConflictKind.REFUNDED, gc_id=gc_id):
-            return _from(
-                record,
-                begin_reversal(replace(read, card_seen=True, gc_id=gc_id), Cause.REFUNDED, now),
-            )
+            return _from(record, begin_reversal(replace(read, card_seen=True, gc_id=gc_id), Cause.REFUNDED, now))
         case Conflict(kind=kind, gc_id=gc_id, error=error):
             # Something is charged that nobody asked for. Not ours to reverse by guess, never ours to deliver. Should
             # operators start another round, a refusal of the repeat does not mean that nothing is charged.
@@ -256,12 +253,7 @@ def _park(record: Record, read: Record, now: datetime) -> Change:
     seconds = min(max(2 * (record.wait_seconds or 0), PARKED_SECONDS_FIRST), WAIT_SECONDS_MAX)
     due_at = min(now + timedelta(seconds=seconds), max(now, deadline(record)))
     return change_from(
-        record,
-        read,
-        requires=("attempts", "doubt"),
-        wait_seconds=seconds,
-        due_at=due_at,
-        wake_at=due_at + IN_BACKLOG,
+        record, read, requires=("attempts", "doubt"), wait_seconds=seconds, due_at=due_at, wake_at=due_at + IN_BACKLOG
     )
 
 
@@ -426,11 +418,7 @@ def _reissue(record: Record, now: datetime) -> Reissue:
     request_id = derive_request_id(record.partner_id, record.account, record.operation, record.key_hash, generation)
     return Reissue(
         close=change(
-            record,
-            requires=("intent", "attempts"),
-            status=Status.REVERSED,
-            replaced_by=request_id,
-            updated_at=now,
+            record, requires=("intent", "attempts"), status=Status.REVERSED, replaced_by=request_id, updated_at=now
         ),
         # The deadline is among what is passed on: however often it is reissued, a request ends within the first one's
         # 24 hours.

@@ -195,11 +195,7 @@ def _refused(why: str, old: Account, new: Account | None, keys: KeyDependencies)
 
 def _report(outcome: Outcome, detail: str, old: Account, new: Account | None) -> Report:
     return Report(
-        account=old.name,
-        outcome=outcome,
-        detail=detail,
-        new_key=ending(new) if new else None,
-        old_key=ending(old),
+        account=old.name, outcome=outcome, detail=detail, new_key=ending(new) if new else None, old_key=ending(old)
     )
 
 

@@ -120,10 +120,7 @@ def _ask(  # noqa: PLR0911 - one return per reason
         return "rowsMissing"
     request_ids = frozenset(row.request_id for row in rows if _is_real(row))
     return replace(
-        page,
-        is_whole=len(rows) < PAGE_SIZE_MAX,
-        names_all="" not in request_ids,
-        request_ids=request_ids - {""},
+        page, is_whole=len(rows) < PAGE_SIZE_MAX, names_all="" not in request_ids, request_ids=request_ids - {""}
     )
 
 

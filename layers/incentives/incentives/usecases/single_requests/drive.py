@@ -235,11 +235,7 @@ def _send(
 
 
 def observed(
-    dependencies: Dependencies,
-    record: Record,
-    call: Call,
-    signed: SignedCall,
-    send: Callable[..., Attempt[Any]],
+    dependencies: Dependencies, record: Record, call: Call, signed: SignedCall, send: Callable[..., Attempt[Any]]
 ) -> Attempt[Any]:
     """Send, and note what came of it."""
     attempt = send(signed, seconds=CALL_SECONDS)
