@@ -322,7 +322,7 @@ MUTANTS: Final = (
         cut(escalate._request_of, "body = body.replace(", "body.replace("),
         plan=staged(operations=(LOAD, ACTIVATE), orders=4), scene=amazon(When(OPERATION, [{"kind": "wrongAmount"}]))),
     Mutant("10 the execution of an escalation ends as failed", "I8",
-        cut(recover.progress, "else Task.ESCALATED", "else Task.DONE"), scene=ANOTHER_CARD),
+        cut(recover.progress, "else RecoveryTask.ESCALATED", "else RecoveryTask.DONE"), scene=ANOTHER_CARD),
     Mutant("2, 10 another round goes on reversing once any reversal was sent", "I7",
         cut(transitions.reopen, "record.reversal_attempts or record.cause is not None", "False"),
         plan=staged(orders=1, calm_at=26 * HOUR, later=[(What.RECOVER, 25 * HOUR, 25.5 * HOUR)]),
