@@ -12,6 +12,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 from incentives.aws.items import format_time, parse_time
 from incentives.aws.single_requests.record_items import (
@@ -59,6 +60,23 @@ def test_every_field_but_the_value_has_an_attribute_of_its_own() -> None:
     assert len(set(names)) == len(names)
     assert not {"amount", "currencyCode", "wakePartition", "accountDay", "createdKey"} & set(names)
     assert {attribute_name(name) for name in CHANGEABLE} <= set(names)
+
+
+def test_attributes_have_the_names_that_stand_at_rest() -> None:
+    # A record outlives every version of the code: a field may be renamed, its attribute never.
+    names = {field.name: attribute_name(field.name) for field in fields(Record) if field.name != "value"}
+    others = {field: name for field, name in names.items() if to_camel(field) != name}
+    assert others == {
+        "request_id": "id",
+        "details": "options",
+        "encrypted": "sealed",
+        "expires_at": "gcExpirationDate",
+    }
+
+
+def test_what_an_earlier_version_encrypted_is_read() -> None:
+    item = encode_record(replace(new_record(), encrypted=None)) | {"sealed": {"S": "a ciphertext"}}
+    assert decode_record(item).encrypted == "a ciphertext"
 
 
 @given(moment=st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001

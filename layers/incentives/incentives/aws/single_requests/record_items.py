@@ -105,7 +105,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "replaces": ("replaces", str),
     "replaced_by": ("replacedBy", str),
     "details": ("options", lambda text: json.loads(text, parse_float=Decimal)),
-    "encrypted": ("encrypted", str),
+    "encrypted": ("sealed", str),
     "subject": ("subject", str),
     "caller": ("caller", str),
     "attempts": ("attempts", int),
