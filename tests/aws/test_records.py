@@ -23,6 +23,7 @@ from incentives.aws.single_requests.record_items import (
     encode_record,
     wake_partition,
 )
+from incentives.domain.calls import Evidence
 from incentives.domain.money import Money
 from incentives.domain.single_requests.record import Record
 from tests.contract.records import CHANGEABLE, START, new_record, records
@@ -77,6 +78,15 @@ def test_attributes_have_the_names_that_stand_at_rest() -> None:
 def test_what_an_earlier_version_encrypted_is_read() -> None:
     item = encode_record(replace(new_record(), encrypted=None)) | {"sealed": {"S": "a ciphertext"}}
     assert decode_record(item).encrypted == "a ciphertext"
+
+
+def test_evidence_of_an_earlier_version_is_read_whole_and_written_alike() -> None:
+    kept = '{"amz_date":"20260301T120000Z","answer":{"status":"RESEND"},"string_to_sign":"s","url":"u"}'
+    record = decode_record(encode_record(new_record()) | {"evidence": {"S": kept}})
+    assert record.evidence == Evidence(
+        url="u", amz_date="20260301T120000Z", string_to_sign="s", response={"status": "RESEND"}
+    )
+    assert encode_record(record)["evidence"] == {"S": kept}
 
 
 @given(moment=st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
