@@ -67,12 +67,7 @@ def test_attributes_have_the_names_that_stand_at_rest() -> None:
     # A record outlives every version of the code: a field may be renamed, its attribute never.
     names = {field.name: attribute_name(field.name) for field in fields(Record) if field.name != "value"}
     others = {field: name for field, name in names.items() if to_camel(field) != name}
-    assert others == {
-        "request_id": "id",
-        "details": "options",
-        "encrypted": "sealed",
-        "expires_at": "gcExpirationDate",
-    }
+    assert others == {"request_id": "id", "details": "options", "encrypted": "sealed", "expires_at": "gcExpirationDate"}
 
 
 def test_what_an_earlier_version_encrypted_is_read() -> None:
