@@ -285,6 +285,20 @@ def test_results_of_more_than_a_page_are_read_to_the_end(table: str, new: BulkOr
     assert [each[: -len(lines)] for each in orders.results(new.order_id)] == [str(n) for n in range(1, 13)]
 
 
+def test_parts_of_a_result_of_both_versions_are_read_and_the_older_version_reads_its_own_only(
+    table: str, new: BulkOrder
+) -> None:
+    orders = DynamoDbOrders(client(), table)
+    orders.settle(new.order_id, Batch(number=2, settled=True), "of today")
+    key = {"orderId": {"S": new.order_id}, "part": {"S": "result#00001"}}
+    client().put_item(TableName=table, Item={**key, "lines": {"S": "of before"}})
+
+    assert list(orders.results(new.order_id)) == ["of before", "of today"]
+    # A deployment that is rolled back must fail there: it would write today's parts into the file as they are.
+    todays = client().get_item(TableName=table, Key=key | {"part": {"S": "result#00002"}})["Item"]
+    assert "lines" not in todays
+
+
 class Failing:
     def __init__(self, error: Exception) -> None:
         self.error = error

@@ -12,6 +12,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 from incentives.aws.items import format_time, parse_time
 from incentives.aws.single_requests.record_items import (
@@ -22,6 +23,7 @@ from incentives.aws.single_requests.record_items import (
     encode_record,
     wake_partition,
 )
+from incentives.domain.calls import Evidence
 from incentives.domain.money import Money
 from incentives.domain.single_requests.record import Record
 from tests.contract.records import CHANGEABLE, START, new_record, records
@@ -59,6 +61,27 @@ def test_every_field_but_the_value_has_an_attribute_of_its_own() -> None:
     assert len(set(names)) == len(names)
     assert not {"amount", "currencyCode", "wakePartition", "accountDay", "createdKey"} & set(names)
     assert {attribute_name(name) for name in CHANGEABLE} <= set(names)
+
+
+def test_attributes_have_the_names_that_stand_at_rest() -> None:
+    # A record outlives every version of the code: a field may be renamed, its attribute never.
+    names = {field.name: attribute_name(field.name) for field in fields(Record) if field.name != "value"}
+    others = {field: name for field, name in names.items() if to_camel(field) != name}
+    assert others == {"request_id": "id", "details": "options", "encrypted": "sealed", "expires_at": "gcExpirationDate"}
+
+
+def test_what_an_earlier_version_encrypted_is_read() -> None:
+    item = encode_record(replace(new_record(), encrypted=None)) | {"sealed": {"S": "a ciphertext"}}
+    assert decode_record(item).encrypted == "a ciphertext"
+
+
+def test_evidence_of_an_earlier_version_is_read_whole_and_written_alike() -> None:
+    kept = '{"amz_date":"20260301T120000Z","answer":{"status":"RESEND"},"string_to_sign":"s","url":"u"}'
+    record = decode_record(encode_record(new_record()) | {"evidence": {"S": kept}})
+    assert record.evidence == Evidence(
+        url="u", amz_date="20260301T120000Z", string_to_sign="s", response={"status": "RESEND"}
+    )
+    assert encode_record(record)["evidence"] == {"S": kept}
 
 
 @given(moment=st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001

@@ -101,7 +101,7 @@ def test_no_card_number_and_no_customer_at_rest(cloud: Cloud, left_behind: dict[
     # but masked and encrypted
     items = cloud.items(cloud.ledger)
     assert [number for number in numbers if "*" * 15 + number[-4:] not in left_behind["tables"].text] == []
-    assert len([item for item in items if "encrypted" in item]) >= len(numbers)
+    assert len([item for item in items if "sealed" in item]) >= len(numbers)
 
 
 def test_no_secret_key_at_rest_but_in_secrets_manager(cloud: Cloud, left_behind: dict[str, Place]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from incentives.agcod.bodies import body_of
 from incentives.api.problems import status_of
+from incentives.api.single_requests import standing
 from incentives.domain.caller_fields import CARD_NUMBER, masked
 from incentives.domain.errors import InvalidInput, KeyReused, NotFound, VaultUnavailable
 from incentives.domain.operations import Operation
@@ -206,3 +207,11 @@ def test_operation_and_reversal_name_the_same_request_and_card() -> None:
 )
 def test_at_most_the_last_four_characters_are_shown(text: str, shown: str) -> None:
     assert masked(text) == shown
+
+
+@pytest.mark.parametrize("operation", [ACTIVATE, Operation.LOAD_AMAZON_BALANCE])
+def test_a_record_without_what_may_be_shown_of_its_card_is_told_all_the_same(operation: Operation) -> None:
+    told = standing(replace(record(S.SUCCEEDED), operation=operation, subject=None)).body
+
+    assert told["status"] == "SUCCEEDED"
+    assert told["cardNumber" if operation is ACTIVATE else "customerAccountId"] == ""

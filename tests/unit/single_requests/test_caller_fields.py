@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from dataclasses import fields, replace
 
 import pytest
@@ -113,6 +115,23 @@ def test_what_an_older_version_wrote_of_a_result_stands_in_its_columns() -> None
         ("key-1", "a, b", "issued", ""),
         ("key-2", "", "refused", "InvalidInput"),
     ]
+
+
+@pytest.mark.parametrize("key", ["{0c9d8f3e-7a51}", '{"version":2,', "{}"])
+def test_an_older_part_of_a_result_may_begin_with_any_key(key: str) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerow([key, "25.00", "USD", *[None] * 7])
+
+    assert [row["key"] for row in _decode_part(text.getvalue())] == [key]
+
+
+def test_a_part_of_a_result_is_known_by_how_it_begins() -> None:
+    assert _encode_part([]).startswith('{"version":2,')
+
+
+def test_a_row_of_a_version_to_come_is_refused() -> None:
+    with pytest.raises(ValueError, match="no form"):
+        decode_row(b'[3,"key-1","25.00","USD",{}]')
 
 
 def test_a_part_of_a_result_says_which_columns_it_has() -> None:

@@ -145,9 +145,9 @@ def told(record: Record) -> GiftCard | Activation | BalanceLoad:
         case Operation.CREATE_GIFT_CARD:
             return GiftCard.of(record, cancellable_until=cancellable_until(record), **common)
         case Operation.ACTIVATE_GIFT_CARD:
-            return Activation.of(record, **common)
+            return Activation.of(record, subject=record.subject or "", **common)
         case Operation.LOAD_AMAZON_BALANCE:
-            return BalanceLoad.of(record, **common)
+            return BalanceLoad.of(record, subject=record.subject or "", **common)
 
 
 def _with_code(record: Record, card: Card | None) -> GiftCard | Activation | BalanceLoad:

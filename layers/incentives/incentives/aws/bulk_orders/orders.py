@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 _ORDER: Final = "order"
 _CLAIM: Final = "claim"
 
+#: Of a part of the result. The first version, of which there still are parts, would take those of today for its own.
+_LINES, _FIRST_LINES = "rows", "lines"
+
 #: An order is still as whoever writes it took it to be.
 _UNMOVED: Final = "#status = :status AND #round = :round"
 
@@ -151,12 +154,13 @@ class DynamoDbOrders:
     def settle(self, order_id: str, batch: Batch, lines: str | None) -> None:
         """Write how all rows of a batch stand; first its part of the result, so that no settled batch lacks one."""
         if lines is not None:
-            self._write({**_key(order_id, _part("result", batch.number)), "lines": encode_value(lines)})
+            self._write({**_key(order_id, _part("result", batch.number)), _LINES: encode_value(lines)})
         self._write(_encode_batch(order_id, batch))
 
     def results(self, order_id: str) -> Iterator[str]:
         """The parts of the result, by number of their batches."""
-        return (decode(item)["lines"] for item in self._parts(order_id, "result#"))
+        values = (decode(item) for item in self._parts(order_id, "result#"))
+        return (each[_LINES] if _LINES in each else each[_FIRST_LINES] for each in values)
 
     @_unavailable("written")
     def _put(self, order: BulkOrder, nonce: str, condition: str, expression: Expression) -> BulkOrder | OrderMoved:

@@ -52,14 +52,20 @@ def _document(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, default=str)
 
 
+#: Fields of `AmazonError` and `Evidence` that have another name at rest, and had it before.
+_AT_REST: Final = {"response": "answer"}
+
+
 def _parts(value: AmazonError | Evidence) -> str:
-    return _document({each.name: part for each in fields(value) if (part := getattr(value, each.name)) is not None})
+    parts = {_AT_REST.get(each.name, each.name): getattr(value, each.name) for each in fields(value)}
+    return _document({name: part for name, part in parts.items() if part is not None})
 
 
 def _from_parts(kind: type[AmazonError | Evidence], text: str) -> AmazonError | Evidence:
+    kept = json.loads(text)
     # A version of tomorrow may have written more, and a deployment be rolled back.
-    known = {each.name for each in fields(kind)}
-    return kind(**{name: part for name, part in json.loads(text).items() if name in known})
+    known = {each.name: _AT_REST.get(each.name, each.name) for each in fields(kind)}
+    return kind(**{field: kept[name] for field, name in known.items() if name in kept})
 
 
 def _json(value: object) -> str:
@@ -105,7 +111,7 @@ _FIELDS: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
     "replaces": ("replaces", str),
     "replaced_by": ("replacedBy", str),
     "details": ("options", lambda text: json.loads(text, parse_float=Decimal)),
-    "encrypted": ("encrypted", str),
+    "encrypted": ("sealed", str),
     "subject": ("subject", str),
     "caller": ("caller", str),
     "attempts": ("attempts", int),

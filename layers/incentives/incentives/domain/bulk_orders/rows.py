@@ -144,7 +144,7 @@ def encode_row(row: Row) -> bytes:
 def decode_row(text: bytes) -> Row:
     """The inverse of `encode_row`; padding is ignored."""
     match json.loads(text):
-        case [int(), key, amount, currency, given]:
+        case [int(version), key, amount, currency, given] if version == _VERSION:
             return Row(key, parse_money(amount, currency), given)
         case [key, amount, currency, reference]:
             return Row(key, parse_money(amount, currency), {"externalReference": reference} if reference else {})

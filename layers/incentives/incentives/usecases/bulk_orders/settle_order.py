@@ -225,12 +225,16 @@ def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | N
 
 def _encode_part(results: list[list[str | None]]) -> str:
     """A batch's part of the result as it is kept. It outlives a deployment, so it says which columns it has."""
-    return json.dumps({"version": 2, "columns": COLUMNS, "rows": results}, separators=(",", ":"))
+    return _PART_BEGINS + json.dumps({"columns": COLUMNS, "rows": results}, separators=(",", ":"))[1:]
+
+
+#: No CSV begins so: a cell with a quotation mark in it begins with one. A key may well begin with a brace.
+_PART_BEGINS: Final = '{"version":2,'
 
 
 def _decode_part(text: str) -> Iterator[dict[str, str | None]]:
     """The rows of a part, each by column. Version 1 is CSV without a header."""
-    if not text.startswith("{"):
+    if not text.startswith(_PART_BEGINS):
         return csv.DictReader(io.StringIO(text, newline=""), _FIRST_COLUMNS)
     part = json.loads(text)
     return (dict(zip(part["columns"], row, strict=True)) for row in part["rows"])

@@ -1,0 +1,84 @@
+"""What stands in the tables outlives every version of the code: items of a release before are read, and written alike.
+
+`at_rest.json` was written by that release. It grows, and is never written anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from incentives.aws.accounts import account_states
+from incentives.aws.bulk_orders import orders
+from incentives.aws.items import decode
+from incentives.aws.rate_limiter import _read as read_pace
+from incentives.aws.recovery.kept_pages import _decode as decode_page
+from incentives.aws.single_requests.record_items import decode_key, decode_record, encode_key, encode_record
+from incentives.domain.accounts.alerts import Raised
+from incentives.domain.operations import Operation
+
+KEPT: Final[dict[str, list[dict[str, Any]]]] = json.loads(Path(__file__).with_name("at_rest.json").read_text())
+AT: Final = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
+
+
+def items(table: str, attribute: str, begins: str) -> list[dict[str, Any]]:
+    found = [item for item in KEPT[table] if item[attribute]["S"].startswith(begins)]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("items", "again"),
+    [
+        (items("ledger", "id", "R"), lambda item: encode_record(decode_record(item))),
+        (items("ledger", "id", "KEY#"), lambda item: encode_key(decode_key(item))),
+        (
+            items("orders", "part", "order"),
+            lambda item: orders._encode_order(orders._decode_order(decode(item)), item["nonce"]["S"]),
+        ),
+        (
+            items("orders", "part", "batch#"),
+            lambda item: orders._encode_batch(item["orderId"]["S"], orders._decode_batch(decode(item))),
+        ),
+        (items("orders", "part", "claim"), lambda item: orders._encode_claim(orders._decode_claim(decode(item)))),
+    ],
+    ids=["record", "key", "order", "batch", "claim"],
+)
+def test_items_are_written_as_they_were(items: list[dict[str, Any]], again: Callable[[Any], Any]) -> None:
+    for item in items:
+        assert again(item) == item
+
+
+def test_what_is_known_of_an_account_is_read() -> None:
+    parts = {item["part"]["S"]: decode(item) for item in KEPT["accounts"]}
+
+    totals = account_states._read_totals(parts["day#2026-03-01"])
+    assert {kind: (tally.minor, tally.count) for kind, tally in totals.items()} == {
+        ("USD", Operation.CREATE_GIFT_CARD): (2500, 1)
+    }
+    assert account_states._read_counted(parts["counted#R4"]).charge is not None
+    snapshot = account_states._read_snapshot("default", parts["funds"])
+    assert (snapshot.funds.available.amount, snapshot.funds.as_of) == (Decimal("12.50"), AT)
+    standing = account_states._read_standing(parts["watch"])
+    assert standing.version == 2
+    assert [*standing.alerts.values()] == [Raised(AT, True, None)]
+
+
+def test_what_is_kept_beside_the_pace_is_read() -> None:
+    kept = {item["id"]["S"]: item for item in KEPT["rate limiter"]}
+
+    pace = read_pace("default", kept["default"])
+    assert all(
+        (pace.tat, pace.clockAt, pace.clockBefore, pace.lineTat, pace.slowedAt, pace.slowInterval, pace.fundsTat)
+    )
+    page, none_shown = decode_page(kept["book#default"]), decode_page(kept["book#jp"])
+    assert page is not None
+    assert (page.partner_id, page.as_of, page.request_ids) == ("P", AT, {"R1", "R2"})
+    assert none_shown is not None
+    assert (none_shown.is_available, none_shown.is_whole, none_shown.request_ids) == (False, False, set())
