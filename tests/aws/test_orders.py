@@ -16,9 +16,10 @@ import pytest
 import requests
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from incentives.aws.bulk_orders.order_files import FILES_CONFIG, S3OrderFiles
+from incentives.aws.bulk_orders.order_files import S3OrderFiles
 from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
+from incentives.aws.clients import FILES_CONFIG
 from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.many_records import BATCH_GET_MAX, DynamoDbRecords

@@ -58,7 +58,7 @@ def make(folder: Path) -> Artifact:
     for name in ("dependencies", "incentives"):
         _make(makefile, f"build-{name.title()}Layer", ROOT / "layers" / name, folder / name, python)
     for name in function_names():
-        goal = f"build-{_logical_id(name)}"
+        goal = f"build-{logical_id(name)}"
         _make(ROOT / "functions" / "Makefile", goal, ROOT / "functions", folder / "functions" / name, python)
     brought, site = folder / "runtime", Path(boto3.__file__).parents[1]
     for name in _RUNTIME_PACKAGES:
@@ -100,9 +100,7 @@ def template() -> dict[str, Any]:
 
 def function_properties(name: str) -> dict[str, Any]:
     """A function's properties in the template, with those that all functions share."""
-    merged: dict[str, Any] = (
-        template()["Globals"]["Function"] | template()["Resources"][_logical_id(name)]["Properties"]
-    )
+    merged: dict[str, Any] = template()["Globals"]["Function"] | template()["Resources"][logical_id(name)]["Properties"]
     return merged
 
 
@@ -111,7 +109,7 @@ def bytes_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _logical_id(function: str) -> str:
+def logical_id(function: str) -> str:
     return function.title().replace("_", "") + "Function"
 
 

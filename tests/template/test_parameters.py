@@ -68,6 +68,7 @@ def test_environment_variables_are_those_that_the_code_reads(transformed: dict[s
     )
     read_by_powertools = {
         "POWERTOOLS_LOG_LEVEL",
+        "PYDANTIC_DISABLE_PLUGINS",
         "POWERTOOLS_LOGGER_LOG_EVENT",
         "POWERTOOLS_TRACER_CAPTURE_RESPONSE",
         "POWERTOOLS_TRACER_CAPTURE_ERROR",

@@ -44,8 +44,7 @@ else:
     @cache
     def client(service: str) -> object:
         """This process's client of an AWS service."""
-        from incentives.aws.bulk_orders.order_files import FILES_CONFIG
-        from incentives.aws.clients import CLIENT_CONFIG, make_client
+        from incentives.aws.clients import CLIENT_CONFIG, FILES_CONFIG, make_client
 
         return make_client(service, config=FILES_CONFIG if service == "s3" else CLIENT_CONFIG)
 

@@ -1,6 +1,7 @@
 """A fresh process that begins as a function does, and says what that cost: ``python -ISB fresh.py SPEC``.
 
-SPEC is JSON: the way, its path, the AWS services that the first call needs, and whether it asks Amazon. It prints the
+SPEC is JSON: the way, its path, the AWS services that the first call needs, whether it asks Amazon and whether
+it serves the API. It prints the
 milliseconds of CPU since the process began.
 """
 
@@ -27,7 +28,15 @@ def ours(spec):
 
 
 def usual(spec):
-    """The same packages as their documentation shows them, and a client of each service."""
+    """The same packages as their documentation shows them, and a client of each service.
+
+    The environment is a model; who serves the API has Powertools' resolver, which validates bodies and writes responses
+    by pydantic's models; DynamoDB is a resource, whose items are plain values.
+    """
+    import os
+
+    # The template's; by themselves few know of it.
+    os.environ.pop("PYDANTIC_DISABLE_PLUGINS", None)
     from aws_lambda_powertools import Logger, Metrics
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from pydantic import BaseModel, Field
@@ -38,7 +47,12 @@ def usual(spec):
 
         session, auth = requests.Session(), AWS4Auth("key", "secret", "us-east-1", "AGCODService")
     logger, metrics = Logger(service="usual"), Metrics(service="usual", namespace="usual")
-    made = clients(spec["services"])
+    made = [table_of_documents(), *clients(each for each in spec["services"] if each != "dynamodb")]
+
+    class Settings(BaseModel):
+        LEDGER_TABLE: str
+        OPERATORS_TOPIC: str
+        SUPPORT_ADDRESS: str | None = None
 
     class Order(BaseModel):
         amount: str = Field(pattern=r"^\d+(\.\d+)?$")
@@ -50,12 +64,22 @@ def usual(spec):
         requestId: str  # noqa: N815 - as above
         status: str
 
+    Settings.model_validate(dict(os.environ))
+
+    def create(order: Order) -> Response:
+        response = session.post("https://amazon.test", json=order.model_dump(), auth=auth)
+        return Response.model_validate(response.json())
+
+    if spec["serves"]:
+        from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+
+        app = APIGatewayRestResolver(enable_validation=True)
+        app.post("/gift-cards")(create)
+
     @logger.inject_lambda_context
     @metrics.log_metrics
     def handler(event: dict, context: LambdaContext):
-        order = Order.model_validate_json(event["body"])
-        response = session.post("https://amazon.test", json=order.model_dump(), auth=auth)
-        return Response.model_validate(response.json()).model_dump()
+        return app.resolve(event, context) if spec["serves"] else create(Order.model_validate(event))
 
     return handler, made
 
@@ -77,6 +101,13 @@ def boto3(_spec):
 
 def nothing(_spec):
     """The interpreter alone."""
+
+
+def table_of_documents():
+    """DynamoDB as boto3's guide shows it: a resource, whose items are plain values."""
+    import boto3
+
+    return boto3.resource("dynamodb").Table("usual")
 
 
 def clients(services):

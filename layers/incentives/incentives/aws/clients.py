@@ -25,6 +25,16 @@ CLIENT_CONFIG: Final = Config(
     user_agent_extra=f"incentives-gateway/{__version__}",
 )
 
+#: For the files of bulk orders. A hundred thousand rows are written in one go. Only URLs of this style name the
+#: bucket's region: any other host would respond with a redirect, which a signed PUT does not survive.
+FILES_CONFIG: Final = Config(
+    connect_timeout=2,
+    read_timeout=20,
+    retries={"total_max_attempts": 3, "mode": "standard"},
+    signature_version="s3v4",
+    s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+)
+
 if TYPE_CHECKING:
     # Its stubs know the class of each service's client.
     make_client = boto3.client

@@ -40,6 +40,8 @@ class Body(BaseModel):
 
     model_config = ConfigDict(
         strict=True,
+        # A function builds the models that it uses, when it does: it imports those of its whole capability.
+        defer_build=True,
         extra="forbid",
         frozen=True,
         alias_generator=to_camel,
@@ -171,6 +173,7 @@ class ResponseBody(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         from_attributes=True,
+        defer_build=True,
         alias_generator=AliasGenerator(serialization_alias=to_camel),
         validate_by_name=True,
         serialize_by_alias=True,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Final, Literal
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from incentives.aws.clients import AwsErrors, error_code
@@ -23,16 +22,6 @@ from incentives.domain.errors import OrderUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-#: A hundred thousand rows are written in one go. Only URLs of this style name the bucket's region: any other host would
-#: respond with a redirect, which a signed PUT does not survive.
-FILES_CONFIG: Final = Config(
-    connect_timeout=2,
-    read_timeout=20,
-    retries={"total_max_attempts": 3, "mode": "standard"},
-    signature_version="s3v4",
-    s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
-)
 
 #: Long enough for a person to put a file; the same call gives another one.
 UPLOAD_FOR: Final = timedelta(hours=1)
