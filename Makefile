@@ -143,11 +143,13 @@ env: env-project env-sam env-ministack ## make or update all environments
 env-project env-sam env-ministack env-audit: env-%: .venvs/%.$(MADE_BY)
 	@:
 
-# Every process of an emulated function imports boto3 from MiniStack's environment, hence its bytecode.
+# Every process of an emulated function imports boto3 from MiniStack's environment, hence its bytecode. uv does not read
+# pip's configuration: where only pip knows the way to the packages, pip does the work.
 .venvs/%.$(MADE_BY): requirements/%.txt | .venvs/uv.$(MADE_BY)
 	@echo "environment $* ..."
 	@$(UV) venv --quiet --clear --python .venvs/uv/bin/python .venvs/$*
-	@$(UV) pip sync --quiet --python .venvs/$* $(if $(filter ministack,$*),--compile-bytecode) $<
+	@$(UV) pip sync --quiet --python .venvs/$* $(if $(filter ministack,$*),--compile-bytecode) $< 2> .venvs/$*.said || \
+	  .venvs/uv/bin/python -m pip --python .venvs/$* install --quiet --disable-pip-version-check -r $< || { cat .venvs/$*.said; exit 1; }
 	@rm -f .venvs/$*.* && touch $@
 
 .venvs/uv.$(MADE_BY): requirements/uv.txt
