@@ -19,7 +19,8 @@ from tests.bench.report import Line
 ROUNDS: Final = 11
 CREATES: Final = 40
 
-BARE_RATIO_MAX: Final = 1.3
+#: The bare handler keeps no ledger, watches no deadline and logs nothing: four lines of log alone are a twentieth.
+BARE_RATIO_MAX: Final = 1.4
 
 #: Events in, what came of them out; see `programs/served.py`.
 Invoke = Any
