@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 from incentives.aws.clock import SystemClock
 
 if TYPE_CHECKING:
+    from boto3 import client as client  # noqa: PLC0414 - an export; its stubs know the class of each service's client
+
     from incentives.agcod.client import IncentivesClient
     from incentives.aws.accounts.accounts import SecretsManagerAccounts
     from incentives.aws.keys.key_notes import DynamoDbKeyNotes
@@ -36,10 +38,7 @@ if _IN_LAMBDA:
     gc.disable()
 
 
-if TYPE_CHECKING:
-    # Its stubs know the class of each service's client.
-    from boto3 import client as client  # noqa: PLC0414 - an export
-else:
+if not TYPE_CHECKING:
 
     @cache
     def client(service: str) -> object:
@@ -113,8 +112,8 @@ class Container:
         from incentives.agcod.client import IncentivesClient
         from incentives.agcod.marketplaces import endpoint_of
 
-        config = self.settings
-        return IncentivesClient(lambda code: endpoint_of(code, config.amazon_environment, config.incentives_endpoint))
+        its = self.settings
+        return IncentivesClient(lambda code: endpoint_of(code, its.amazon_environment, its.incentives_endpoint))
 
     @cached_property
     def amazon(self) -> ports.Amazon:
