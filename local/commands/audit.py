@@ -120,7 +120,7 @@ REASONS: Final = (
     Reason(
         "CKV_AWS_119",
         "AWS::DynamoDB::Table.*",
-        "Encrypted by the key that AWS manages for DynamoDB. What must not be read by who may read the table is sealed "
+        "Encrypted by the key that AWS manages for DynamoDB. What readers of the table must not read is encrypted "
         "by the card vault's own key on top, and claim codes are in no table.",
     ),
     Reason("CKV_AWS_120", "AWS::Serverless::Api.Api", "A cache would keep claim codes."),

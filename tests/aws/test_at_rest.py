@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -17,11 +18,14 @@ import pytest
 from incentives.aws.accounts import account_states
 from incentives.aws.bulk_orders import orders
 from incentives.aws.items import decode
+from incentives.aws.keys.rotations import DynamoDbRotations
 from incentives.aws.rate_limiter import _read as read_pace
 from incentives.aws.recovery.kept_pages import _decode as decode_page
 from incentives.aws.single_requests.record_items import decode_key, decode_record, encode_key, encode_record
 from incentives.domain.accounts.alerts import Raised
+from incentives.domain.keys.rotation import Rotation, Stage
 from incentives.domain.operations import Operation
+from incentives.usecases.bulk_orders.settle_order import _decode_part
 
 KEPT: Final[dict[str, list[dict[str, Any]]]] = json.loads(Path(__file__).with_name("at_rest.json").read_text())
 AT: Final = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
@@ -82,3 +86,21 @@ def test_what_is_kept_beside_the_pace_is_read() -> None:
     assert (page.partner_id, page.as_of, page.request_ids) == ("P", AT, {"R1", "R2"})
     assert none_shown is not None
     assert (none_shown.is_available, none_shown.is_whole, none_shown.request_ids) == (False, False, set())
+
+
+def test_how_far_a_rotation_is_is_read() -> None:
+    (item,) = items("accounts", "part", "rotation")
+    table: Any = SimpleNamespace(get_item=lambda **_: {"Item": item})
+
+    assert DynamoDbRotations(table, "accounts").read("default") == Rotation(
+        account="default", new_key="n", old_key="o", stage=Stage.PROMOTED, promoted_at=AT, at=AT
+    )
+
+
+def test_a_part_of_a_result_is_read() -> None:
+    found = items("orders", "part", "result#")
+    table: Any = SimpleNamespace(query=lambda **_: {"Items": found})
+
+    (row,) = (row for part in orders.DynamoDbOrders(table, "orders").results("A" * 26) for row in _decode_part(part))
+
+    assert (row["key"], row["amount"], row["outcome"]) == ("x", "25.00", "issued")

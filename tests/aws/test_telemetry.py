@@ -175,6 +175,23 @@ def test_a_metric_of_an_unknown_unit_leaves_no_dimension_behind(
     assert "account" not in line
 
 
+def test_metrics_that_cannot_be_written_take_the_place_of_no_response(
+    telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise ValueError(CODE)
+
+    telemetry.count("OrderValue", 25.0, unit="None", currency="USD")
+    with monkeypatch.context() as patch:
+        patch.setattr(telemetry._metrics, "flush_metrics", refuse)
+        telemetry.flush()
+    told = capsys.readouterr().out
+    assert '"metricsLost"' in told
+    assert CODE not in told
+    telemetry.flush()
+    assert not capsys.readouterr().out, "what was lost does not come with the next"
+
+
 def test_a_log_line_holds_the_facts(telemetry: PowertoolsTelemetry, capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.log("attempt", requestId="Test1ABC", httpStatus=200, milliseconds=1.5, errorCode=None)
     (line,) = lines(capsys)

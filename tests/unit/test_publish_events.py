@@ -13,11 +13,12 @@ from botocore.exceptions import ClientError
 from incentives.aws.events import EventBridgeBus
 from incentives.aws.single_requests.record_items import encode_key, encode_record
 from incentives.aws.stream import read_stream
-from incentives.domain.events import ENTRIES_MAX, SCHEMA_VERSION, Event, NotPublished, event_of
+from incentives.domain.events import SCHEMA_VERSION, Event, NotPublished, event_of
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import Cause, KeyItem, Record, Status
 from incentives.domain.single_requests.writes import Write
+from incentives.usecases.ports import EVENTS_MAX
 from incentives.usecases.publish_events import publish_events
 from tests.support.fakes import FakeTelemetry
 from tests.unit.builders import REFUSAL, record, reversing, unknown_since
@@ -184,7 +185,7 @@ def test_a_redelivered_record_is_the_same_event() -> None:
 
 def test_events_go_in_the_streams_order_ten_at_a_time() -> None:
     bus, failed = publish(*[moved(number) for number in range(25)])
-    assert bus.calls == [ENTRIES_MAX, ENTRIES_MAX, 5]
+    assert bus.calls == [EVENTS_MAX, EVENTS_MAX, 5]
     assert [event.detail["requestId"] for event in bus.published] == [f"Test1{number:04}" for number in range(25)]
     assert failed == []
 

@@ -27,7 +27,7 @@ from incentives.domain.recovery.waits import deadline, in_flight_until, next_wai
 from incentives.domain.single_requests.record import Record, Reissue, Status
 from incentives.domain.single_requests.transitions import DEADLINE, LEASE, record_reversal_send, record_send
 from tests.support.fakes import START
-from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, attempt, reversal, reversing, unknown_since
+from tests.unit.builders import MINUTE, SECOND, TIMED_OUT, attempt, record, reversal, reversing, unknown_since
 
 
 @dataclass
@@ -127,6 +127,12 @@ def test_the_last_try_is_made_at_the_deadline_and_no_other_after_it(before: Reco
     day = play(before)
     assert [moment for moment in day.tries if moment >= deadline(before)] == day.tries[-1:]
     assert day.tries[-1] - deadline(before) < 2 * SECOND
+
+
+def test_who_sent_it_at_the_deadline_and_died_leaves_it_to_be_repeated_and_not_to_people() -> None:
+    sent = record(last_sent_at=deadline(record()))
+    assert sent.status is Status.PENDING
+    assert next_step(sent, deadline(sent) + MINUTE) == SendOperation()
 
 
 def test_a_wait_cut_short_by_the_in_flight_window_does_not_restart_the_doubling() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from incentives.api.models.problems import FieldError, Problem
 from incentives.domain import errors
 from incentives.domain.errors import GatewayError, OrderConflict, RefusedByAmazon, RefusedFor, StateConflict
 
@@ -66,20 +67,22 @@ def status_of(error: GatewayError) -> int:
 
 def problem(error: GatewayError) -> dict[str, Any]:
     """The body of an error: always the same fields, null where they do not apply."""
-    body: dict[str, Any] = {
-        "type": f"urn:incentives-gateway:problem:{error.code}",
-        "title": error.title,
-        "status": status_of(error),
-        "detail": error.detail,
-        "requestId": error.request_id,
-        "errorCode": error.error_code if isinstance(error, RefusedByAmazon) else None,
-        "errorType": (error.error_type if isinstance(error, RefusedByAmazon) else None) or error.code,
-        "retryable": error.retryable,
-    }
+    more: dict[str, Any] = {}
     if error.fields:
-        body["errors"] = [{"field": field, "message": message} for field, message in error.fields]
+        more["errors"] = [FieldError(field=field, message=message) for field, message in error.fields]
     if isinstance(error, StateConflict):
-        body["requestStatus"] = error.request_status
+        more["request_status"] = error.request_status
     if isinstance(error, OrderConflict):
-        body["orderStatus"] = error.order_status
-    return body
+        more["order_status"] = error.order_status
+    of_amazon = error if isinstance(error, RefusedByAmazon) else None
+    return Problem(
+        type=f"urn:incentives-gateway:problem:{error.code}",
+        title=error.title,
+        status=status_of(error),
+        detail=error.detail,
+        request_id=error.request_id,
+        error_code=of_amazon and of_amazon.error_code,
+        error_type=(of_amazon and of_amazon.error_type) or error.code,
+        retryable=error.retryable,
+        **more,
+    ).dump()

@@ -152,7 +152,7 @@ def told(record: Record) -> GiftCard | Activation | BalanceLoad:
 
 def _with_code(record: Record, card: Card | None) -> GiftCard | Activation | BalanceLoad:
     without = told(record)
-    if card is None or card.claim_code is None:
+    if card is None or card.claim_code is None or not isinstance(without, GiftCard):
         return without
     return GiftCardWithCode(**dict(without), gc_claim_code=card.claim_code.reveal())
 

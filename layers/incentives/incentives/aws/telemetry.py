@@ -73,9 +73,13 @@ class PowertoolsTelemetry:
         self._metrics.add_metric(name=metric, unit=counted, value=value)
 
     def flush(self) -> None:
-        """Write what has been counted and not been written yet."""
+        """Write what has been counted and not been written yet. What cannot be written is lost: it stops nobody."""
         if self._metrics.metric_set:
-            self._metrics.flush_metrics()
+            try:
+                self._metrics.flush_metrics()
+            except Exception as error:  # noqa: BLE001 - raised after the work, it would take the place of the response
+                self._metrics.clear_metrics()
+                self.log("metricsLost", exception=type(error).__name__)
         self._dimensions = {}
 
 

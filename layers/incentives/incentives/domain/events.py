@@ -18,9 +18,6 @@ from incentives.domain.single_requests.record import Record, Status
 #: Of the shape of `detail`; raised when a field changes its meaning or goes away.
 SCHEMA_VERSION: Final = 1
 
-#: The bus takes no more events at once.
-ENTRIES_MAX: Final = 10
-
 _SUCCEEDED: Final = {
     Operation.CREATE_GIFT_CARD: "GiftCardIssued",
     Operation.ACTIVATE_GIFT_CARD: "GiftCardActivated",
@@ -41,7 +38,7 @@ class Event:
     """One thing that happened to a request.
 
     Attributes:
-        type: EventBridge's detail-type.
+        type: its kind, which consumers choose by.
         event_id: the same for every delivery of this event.
         detail: what happened, in plain values.
     """

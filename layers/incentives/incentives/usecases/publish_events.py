@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from incentives.domain.events import ENTRIES_MAX, Event, NotPublished, event_of
+from incentives.domain.events import Event, NotPublished, event_of
+from incentives.usecases.ports import EVENTS_MAX
 
 if TYPE_CHECKING:
     from incentives.domain.single_requests.writes import Write
@@ -41,8 +42,8 @@ def publish_events(writes: Iterable[Write], bus: Bus, telemetry: Telemetry) -> s
 
 
 def _published(found: Sequence[tuple[str, Event]], bus: Bus, telemetry: Telemetry) -> str | None:
-    for start in range(0, len(found), ENTRIES_MAX):
-        batch = found[start : start + ENTRIES_MAX]
+    for start in range(0, len(found), EVENTS_MAX):
+        batch = found[start : start + EVENTS_MAX]
         try:
             bus.publish([event for _, event in batch])
         except NotPublished as error:
