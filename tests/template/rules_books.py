@@ -1,6 +1,7 @@
-"""What must hold of the books in the transformed template, whoever has which rights elsewhere; rules as in `rules.py`."""
+"""What must hold of the books in the transformed template, rules as in `rules.py`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tests.template.rights import SET_UP, statements
 from tests.template.rules import Template
@@ -66,5 +67,5 @@ def who_judges_the_ledger_only_reads_it(template: Template) -> Iterator[str]:
                 yield f"{name} may do {each['Action']} to the ledger"
 
 
-def _list(value: object) -> list:  # type: ignore[type-arg] # of whatever a template has
+def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

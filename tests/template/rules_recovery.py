@@ -25,7 +25,7 @@ SCHEDULES = {
 }
 # What people invoke, and nothing else does.
 INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
-# What of a table's stream each of its readers is called for: by function and event, items one of whose attributes is so.
+# What of a table's stream each of its readers is called for: by function and event, items with an attribute like this.
 READERS: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
     ("PublishEvents", "Ledger"): [("status", {"exists": True})],
     ("PublishEvents", "Books"): [("part", {"prefix": "day#"}), ("part", {"prefix": "close#"})],

@@ -26,7 +26,8 @@ def rules_of(module: ModuleType) -> list[Rule]:
     ]
 
 
-RULES = [each for module in (rules, rules_alarms, rules_books, rules_recovery, rules_stack) for each in rules_of(module)]
+MODULES = (rules, rules_alarms, rules_books, rules_recovery, rules_stack)
+RULES = [each for module in MODULES for each in rules_of(module)]
 
 
 @pytest.fixture(scope="module")
