@@ -7,13 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import BooksUnavailable
-from incentives.domain.reconciliation.day_state import (
-    FIRST_READ_AFTER,
-    TOTAL_AGAIN_AFTER,
-    BooksDay,
-    DayStatus,
-    Source,
-)
+from incentives.domain.reconciliation.day_state import FIRST_READ_AFTER, TOTAL_AGAIN_AFTER, BooksDay, DayStatus, Source
 from incentives.domain.reconciliation.days import bounds
 from incentives.usecases.reconciliation.start_round import begin_of, start_round, yesterday
 
@@ -99,4 +93,3 @@ def _is_late(day: BooksDay | None, end: datetime, now: datetime) -> bool:
     if now < end + LATE_AFTER:
         return False
     return day is None or day.status in {DayStatus.PENDING, DayStatus.OPEN, DayStatus.INCOMPLETE}
-

@@ -262,4 +262,3 @@ def windows_read(day: BooksDay) -> tuple[int, int]:
     """How many windows of the round under way are read, and how many there are."""
     windows: Sequence[Window] = day.reading or day.windows
     return sum(window.is_done for window in windows), len(windows)
-
