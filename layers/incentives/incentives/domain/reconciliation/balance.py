@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -53,9 +55,9 @@ class BalanceSnapshot:
     taken_at: datetime
     as_of: datetime
     available: Money
-    counted_before: Mapping[date, int]
-    counted_after: Mapping[date, int]
-    at_risk: int | None
+    counted_before: Mapping[date, int] = field(default_factory=dict)
+    counted_after: Mapping[date, int] = field(default_factory=dict)
+    at_risk: int | None = None
 
 
 class Move(NamedTuple):
@@ -77,22 +79,69 @@ class Level:
     Attributes:
         as_of: Amazon's time of the balance, aware UTC.
         balance: as told.
-        settled: what the day's rows had surely moved by then.
-        low, high: what the ambiguous rows may have moved beside that: from `low` (0 or less) to `high` (0 or more).
+        settled: refunds less charges, from the day's start to three seconds before `as_of`.
+        low, high: what the rows within three seconds of it may add to that, `low` at least (0 or less) and `high` at
+            most (0 or more).
         partner_id: whose balance it is.
     """
 
     as_of: datetime
     balance: int
     settled: int
-    low: int
-    high: int
-    partner_id: str
+    low: int = 0
+    high: int = 0
+    partner_id: str = ""
 
     @property
     def is_quiet(self) -> bool:
         """Whether no row is ambiguous, so that the level is exact."""
         return self.low == self.high
+
+
+class PartType(StrEnum):
+    """What moved a balance without a row."""
+
+    DEPOSIT = "deposit"
+    FEE = "fee"
+    TAX = "tax"
+    REBATE = "rebate"
+    CORRECTION = "correction"
+    REFUND_BY_HAND = "refundByHand"
+    CREDIT_LIMIT = "creditLimit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementPart:
+    """One thing that a movement is made of.
+
+    Attributes:
+        amount: signed: what it added to the balance.
+        on: the booking day that it belongs to.
+        reference: the person's own, such as a transfer's number.
+    """
+
+    type: PartType
+    amount: Decimal
+    on: date
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementName:
+    """What finance says that a movement is. What was said before of the same movement is kept beside it.
+
+    Attributes:
+        by: the person.
+        at: aware UTC.
+        revision: raised by every write.
+    """
+
+    account: str
+    movement_id: str
+    parts: tuple[MovementPart, ...]
+    by: str
+    at: datetime
+    revision: int = 1
 
 
 def encode_level(level: Level) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +22,7 @@ from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.texts import why_no_text
 
 if TYPE_CHECKING:
-    from incentives.domain.reconciliation.balance import Level
+    from incentives.domain.reconciliation.balance import Level, MovementName, MovementPart
 
 #: Of one movement. Two top-ups and a handful of fees within one quarter of an hour are few.
 PARTS_MAX: Final = 20
@@ -73,63 +72,10 @@ class Movement:
     new_partner: bool = False
 
 
-class PartType(StrEnum):
-    """What a part of a movement was."""
-
-    DEPOSIT = "deposit"
-    FEE = "fee"
-    TAX = "tax"
-    REBATE = "rebate"
-    CORRECTION = "correction"
-    REFUND_BY_HAND = "refundByHand"
-    CREDIT_LIMIT = "creditLimit"
-
-
-@dataclass(frozen=True, slots=True)
-class MovementPart:
-    """One part of a movement.
-
-    Attributes:
-        amount: signed, positive when it raised the balance.
-        on: the day that it belongs to.
-        reference: finance's own, or the bank's.
-    """
-
-    type: PartType
-    amount: Decimal
-    on: date
-    reference: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovementName:
-    """What finance says that a movement was.
-
-    Attributes:
-        by: who said it.
-        at: when, aware UTC.
-        before: earlier namings of the same movement, oldest first; they name no earlier ones themselves.
-    """
-
-    account: str
-    movement_id: str
-    parts: tuple[MovementPart, ...]
-    by: str
-    at: datetime
-    before: tuple[MovementName, ...] = ()
-
-
-def named(before: MovementName | None, after: MovementName) -> MovementName:
-    """A naming that corrects another, which is kept in it."""
-    if before is None:
-        return after
-    return replace(after, before=(*before.before, replace(before, before=())))
-
-
 def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
     """Check what finance says that a movement was.
 
-    A part is of one of the movement's booking days, or of the day before or after them, since banks have days of their
+    A part's date is one of the movement's booking days, or the day before or after them, since banks have days of their
     own. See `booked_on` for where it counts.
 
     Raises:
