@@ -105,6 +105,9 @@ class RateLimiter(Protocol):
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""
 
+    def want_activity(self, account: str) -> None:
+        """Recovery has found the activity page taken: bulk work takes none for a while. Raises `LedgerUnavailable`."""
+
 
 class Backlog(Protocol):
     """Requests that wait for their permit, roughly in order. One may come out twice, or get lost and be put again."""
