@@ -31,6 +31,7 @@ from incentives.domain.calls import Attempt, Call
 from incentives.domain.events import Event
 from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
 from incentives.domain.outcomes import Outcome, ReversalOutcome
+from incentives.domain.persons import RoleToLookUp
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import KeptPage
 from incentives.domain.secret_text import Secret
@@ -175,6 +176,13 @@ class Vault(Protocol):
 
     def decrypt(self, key_hash: str, encrypted: str) -> Mapping[str, Any]:
         """The inverse of `encrypt`, for the same request only. Raises `VaultUnavailable`."""
+
+
+class RolePaths(Protocol):
+    """Where the roles are that call."""
+
+    def arn_of(self, role: RoleToLookUp) -> str | None:
+        """Its ARN, with its path; None: there is none that we may read. Raises `IdentityUnavailable`."""
 
 
 class Recoveries(Protocol):
