@@ -303,6 +303,38 @@ class OrderUnavailable(GatewayError):
         super().__init__(detail, retry_after_seconds=5)
 
 
+class BooksUnavailable(GatewayError):
+    """The books could not be read or written. What is asked for may be asked for again."""
+
+    code = "BooksUnavailable"
+    title = "The books cannot be reached"
+    retryable = True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_seconds=5)
+
+
+class BooksConflict(GatewayError):
+    """The books do not stand as the caller thinks: somebody has written since, or their state does not allow it."""
+
+    code = "BooksConflict"
+    title = "The books do not allow it"
+
+
+class BooksNotFound(GatewayError):
+    """The books have no such day, difference, movement, statement or close."""
+
+    code = "BooksNotFound"
+    title = "The books have no such thing"
+
+
+class NotThisPerson(GatewayError):
+    """Somebody else has to do it: one person may not do both."""
+
+    code = "NotThisPerson"
+    title = "Another person has to do it"
+
+
 class IdentityUnavailable(GatewayError):
     """IAM could not be asked who calls. Nothing was done."""
 

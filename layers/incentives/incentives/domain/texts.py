@@ -41,3 +41,12 @@ def shown(text: str) -> str:
         kept = SHOWN_LENGTH_MAX // 2
         text = f"{text[:kept]}\N{HORIZONTAL ELLIPSIS}{text[1 - kept :]}"
     return '"' + "".join(each if each.isprintable() else f"<U+{ord(each):04X}>" for each in text) + '"'
+
+
+def plain(text: str | None) -> str | None:
+    """A text for a cell: the people who open the file in a spreadsheet must not run a formula that it holds."""
+    return f"'{text}" if text and text[0] in _BEGIN_A_FORMULA else text
+
+
+#: For the spreadsheets that finance departments use; an apostrophe before it makes a text of the cell.
+_BEGIN_A_FORMULA: Final = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")

@@ -35,6 +35,7 @@ from incentives.domain.caller_fields import COLUMNS as FIELD_COLUMNS
 from incentives.domain.caller_fields import in_columns
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.single_requests.renewal import is_renewable
+from incentives.domain.texts import plain
 from incentives.usecases.single_requests.find import STEPS_MAX
 
 if TYPE_CHECKING:
@@ -205,11 +206,11 @@ def newest(key_hashes: Sequence[str], records: Records) -> list[Record | None]:
 def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | None]:
     """A row of the result, by `COLUMNS`."""
     cells: dict[str, str | None] = {
-        "key": _plain(row.key),
+        "key": plain(row.key),
         "amount": row.value.amount_text,
         "currency": row.value.currency,
         "outcome": outcome.value,
-        **{column: _plain(text) for column, text in in_columns(row.given).items()},
+        **{column: plain(text) for column, text in in_columns(row.given).items()},
     }
     if record is not None:
         error = None if outcome is RowOutcome.ISSUED else record.refusal or record.error
@@ -238,15 +239,6 @@ def _decode_part(text: str) -> Iterator[dict[str, str | None]]:
         return csv.DictReader(io.StringIO(text, newline=""), _FIRST_COLUMNS)
     part = json.loads(text)
     return (dict(zip(part["columns"], row, strict=True)) for row in part["rows"])
-
-
-def _plain(text: str | None) -> str | None:
-    """A caller's text as a text: the people who open the file in a spreadsheet must not run a formula that it holds."""
-    return f"'{text}" if text and text[0] in _BEGIN_A_FORMULA else text
-
-
-#: For the spreadsheets that finance departments use; an apostrophe before it makes a text of the cell.
-_BEGIN_A_FORMULA: Final = frozenset("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -1,0 +1,1 @@
+"""Reconciliation: the books at rest."""

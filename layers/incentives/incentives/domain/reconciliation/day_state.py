@@ -1,0 +1,194 @@
+r"""A booking day of an account in the books: how far Amazon's rows have been read, and what came of judging them.
+
+    start            reads its windows           judges
+    PENDING -------> (a lease on its round) ---> OPEN -- 24 hours later, the total is the same --> BALANCED
+                                             \\-> DIFFERENCES, INCOMPLETE, NO_ACTIVITY_PAGE
+
+Every write names the revision that it changes. Whoever works on a day holds its round under a lease: once another round
+has begun, the former holder loses every write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from incentives.domain.reconciliation.windows import Window, total_of
+
+if TYPE_CHECKING:
+    from incentives.domain.reconciliation.findings import Kind
+
+#: For longer than any step of a round takes, and than recovery may hold the page back.
+LEASE: Final = timedelta(minutes=45)
+
+#: After a day's end, its total is asked for again: rows come late.
+TOTAL_AGAIN_AFTER: Final = timedelta(hours=24)
+
+#: After a day's end, when it is read first.
+FIRST_READ_AFTER: Final = timedelta(minutes=15)
+
+
+class Source(StrEnum):
+    """Where a day's rows are from."""
+
+    PAGE = "page"
+    STATEMENT = "statement"
+
+
+class DayStatus(StrEnum):
+    """How a day stands."""
+
+    PENDING = "PENDING"  # not read yet
+    OPEN = "OPEN"  # judged, and rows may still come
+    BALANCED = "BALANCED"
+    DIFFERENCES = "DIFFERENCES"  # some of them are not resolved
+    INCOMPLETE = "INCOMPLETE"  # some of its rows cannot be read
+    NO_ACTIVITY_PAGE = "NO_ACTIVITY_PAGE"  # the page is switched off, and there is no statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Unresolved differences of one kind.
+
+    Attributes:
+        amount: what is at stake, in minor units.
+        request_ids: the first ten.
+    """
+
+    count: int
+    amount: int
+    request_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedDay:
+    """What came of judging a day, in short; the object of that name has it whole.
+
+    Attributes:
+        name: of the object.
+        carried_from: name of the object of the day before that it goes on from; None: there was none.
+        charged, refunded: in minor units of `currency`.
+        differences, unresolved: how many there are.
+        figures: that the close adds up, without opening the object.
+    """
+
+    name: str
+    at: datetime
+    carried_from: str | None
+    currency: str
+    charges: int
+    charged: int
+    refunds: int
+    refunded: int
+    open_items: int
+    differences: int
+    unresolved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BooksDay:
+    """One booking day of one account.
+
+    Attributes:
+        revision: raised by every write.
+        round: raised by whoever begins to work on it.
+        lease_until: until when nobody else takes the round over; None: nobody works on it.
+        started_by: who asked for the round; None: the watch.
+        reading: windows of the round under way; empty: none is.
+        windows: those that count: the last ones that were read to their end.
+        checks_total: the round only asks whether the total is still the same.
+        fetched_at: the rows that count were asked for at this time or later.
+        final: that was, or their total was confirmed, a day after the day's end.
+        page_off: Amazon does not show the page for this partner.
+        found: unresolved differences by kind.
+        told: kinds that people were told of.
+        statement_id, uploaded_by: of the statement that the rows are from, and the person.
+    """
+
+    account: str
+    day: date
+    revision: int = 1
+    round: int = 0
+    lease_until: datetime | None = None
+    started_by: str | None = None
+    source: Source | None = None
+    partner_id: str | None = None
+    reading: tuple[Window, ...] = ()
+    windows: tuple[Window, ...] = ()
+    checks_total: bool = False
+    fetched_at: datetime | None = None
+    final: bool = False
+    page_off: bool = False
+    judged: JudgedDay | None = None
+    found: Mapping[Kind, Found] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    statement_id: str | None = None
+    uploaded_by: str | None = None
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why some of its rows could not be read; None: all were."""
+        return next((window.given_up for window in self.windows if window.given_up), None)
+
+    @property
+    def status(self) -> DayStatus:
+        """How it stands."""
+        if not self.windows:
+            return DayStatus.NO_ACTIVITY_PAGE if self.page_off else DayStatus.PENDING
+        if self.judged is None:
+            return DayStatus.PENDING
+        if self.incomplete:
+            return DayStatus.INCOMPLETE
+        if self.judged.unresolved:
+            return DayStatus.DIFFERENCES
+        return DayStatus.BALANCED if self.final else DayStatus.OPEN
+
+    def is_held(self, now: datetime) -> bool:
+        """Whether somebody works on it."""
+        return self.lease_until is not None and self.lease_until > now
+
+
+def begun(before: BooksDay, *, by: str | None, fresh: bool, now: datetime) -> BooksDay:
+    """The next round of a day that nobody works on.
+
+    Args:
+        before: how it stands.
+        by: who asks for it; None: the watch.
+        fresh: whether all of it is to be read anew, or only what is left of the round before.
+        now: aware UTC.
+    """
+    return replace(
+        before,
+        revision=before.revision + 1,
+        round=before.round + 1,
+        lease_until=now + LEASE,
+        started_by=by,
+        reading=() if fresh else before.reading,
+        checks_total=False,
+    )
+
+
+def changed(before: BooksDay, **updates: object) -> BooksDay:
+    """The day after one more write."""
+    return replace(before, **{"revision": before.revision + 1, **updates})  # type: ignore[arg-type]
+
+
+def with_rows(before: BooksDay, *, ends_at: datetime, now: datetime) -> BooksDay:
+    """The day once the last window of its round is read: from now on those windows count."""
+    fetched_at = min((window.asked_at for window in before.reading if window.asked_at), default=now)
+    return changed(
+        before,
+        reading=(),
+        windows=before.reading,
+        fetched_at=fetched_at,
+        final=fetched_at >= ends_at + TOTAL_AGAIN_AFTER and not any(window.given_up for window in before.reading),
+        page_off=False,
+    )
+
+
+def has_same_total(day: BooksDay, total: int | None) -> bool:
+    """Whether Amazon still says of the whole day what its windows showed."""
+    return total == total_of(day.windows)

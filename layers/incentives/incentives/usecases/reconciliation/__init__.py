@@ -1,0 +1,1 @@
+"""Reconciliation: fetch what Amazon shows, judge it against the ledger, close months."""
