@@ -332,3 +332,24 @@ class NotThisPerson(GatewayError):
 
     code = "NotThisPerson"
     title = "Another person has to do it"
+
+
+class StatementRefused(GatewayError):
+    """A statement holds what none may hold. It was deleted.
+
+    Attributes:
+        wrong: columns, or lines, each with what is wrong with it; never empty.
+    """
+
+    code = "StatementRefused"
+    title = "The statement is refused"
+
+    def __init__(self, wrong: Sequence[tuple[str, str]]) -> None:
+        field, message = wrong[0]
+        super().__init__(f"{field} {message}. What was put has been deleted.")
+        self.wrong = tuple(wrong)
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return self.wrong
