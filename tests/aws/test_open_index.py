@@ -97,3 +97,11 @@ def test_a_line_without_end_is_not_read_to_its_end() -> None:
     found = index.ledger().still_open()
     assert {*index.asked.values()} == {2}
     assert (found.unknown, found.waiting) == (2, 220)
+
+
+def test_what_is_at_risk_is_not_known_of_a_line_without_end() -> None:
+    # given a partition with more pages than are read, or more of the account's requests in all of them
+    endless = Partitions({"open#0": [at(1)]}, pages=1_000_000)
+    crowded = Partitions({name: [at(1)] * 100 for name in WAKE_PARTITIONS})
+    assert endless.ledger().amount_at_risk("default") is None
+    assert crowded.ledger().amount_at_risk("default") is None

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import requests
@@ -35,6 +36,7 @@ from incentives.domain.single_requests.record import (
     Record,
     Reissue,
     Status,
+    sum_at_risk,
 )
 from incentives.usecases.dependencies import Budget, Dependencies
 from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests
@@ -112,6 +114,9 @@ class FakeLedger:
         waiting = [r for r in self.records.values() if r.status is Status.PENDING]
         since = [r.phase_started_at for r in unknown if r.phase_started_at is not None]
         return OpenRequests(unknown=len(unknown), waiting=len(waiting), oldest_unknown=min(since, default=None))
+
+    def amount_at_risk(self, account: str) -> Mapping[str, Decimal] | None:
+        return sum_at_risk(r for r in self.records.values() if r.account == account and r.wake_at is not None)
 
 
 def _holds(change: Change, current: Record) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
@@ -72,6 +73,9 @@ class Ledger(Protocol):
 
     def still_open(self) -> OpenRequests:
         """How many requests are open; the count lags behind the ledger by a moment."""
+
+    def amount_at_risk(self, account: str) -> Mapping[str, Decimal] | None:
+        """By currency, the sum of an account's open requests that may have been sent; None: too many are open."""
 
 
 class Records(Protocol):

@@ -238,7 +238,8 @@ class DynamoDbAccountStates:
         adds = [
             f"{expression.name(f'{currency}#{operation.value}#{what}')} {expression.value(amount)}"
             for (currency, operation), tally in kinds.items()
-            for what, amount in (("minor", tally.minor), ("count", tally.count))
+            for what, amount in (("minor", tally.minor), ("count", tally.count), ("undone", tally.undone))
+            if amount or what != "undone"
         ]
         return {
             "Update": {
@@ -284,7 +285,8 @@ def _read_totals(item: Mapping[str, Any]) -> dict[Kind, Tally]:
         match name.split("#"):
             case [currency, operation, "minor"]:
                 count = item[f"{currency}#{operation}#count"]
-                found[currency, Operation(operation)] = Tally(item[name], count)
+                undone = item.get(f"{currency}#{operation}#undone", 0)
+                found[currency, Operation(operation)] = Tally(item[name], count, undone)
     return found
 
 

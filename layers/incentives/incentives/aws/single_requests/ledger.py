@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from incentives.aws.clients import AwsErrors, DoubtWatch, condition_failed, error_code, response_of, unavailable
 from incentives.aws.items import Expression, decode, encode, parse_time
+from incentives.aws.single_requests.many_records import DynamoDbRecords
 from incentives.aws.single_requests.record_items import (
     WAKE_PARTITIONS,
     attribute_name,
@@ -29,10 +30,22 @@ from incentives.aws.single_requests.record_items import (
     wake_partition,
 )
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Status
+from incentives.domain.single_requests.record import (
+    Change,
+    Due,
+    KeyItem,
+    KeyTaken,
+    Lost,
+    OpenRequests,
+    Record,
+    Status,
+    sum_at_risk,
+)
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
@@ -48,6 +61,9 @@ CONFLICT_WAIT_SECONDS: Final = 0.05
 
 #: Of each partition of the index of open requests, in one count: some hundred thousand requests in all, within seconds.
 _PAGES_MAX: Final = 2
+
+#: Of one account's open requests, each of which is read: ten calls.
+_AT_RISK_MAX: Final = 1_000
 
 #: Since when a request has been recovered or reversed.
 _SINCE: Final = attribute_name("phase_started_at")
@@ -207,26 +223,46 @@ class DynamoDbLedger:
         pages of each partition are counted, and the figures are too low.
         """
         counts, begun = [], list[datetime]()
-        for response in self._pages_of_open():
+        for response, _ in self._pages_of_open("status", (Status.RECOVERING, Status.REVERSING), projected=_SINCE):
             counts.append((response["Count"], response["ScannedCount"]))
             begun += [parse_time(item[_SINCE]) for item in map(decode, response["Items"]) if _SINCE in item]
         unknown, seen = (sum(each) for each in zip(*counts, strict=True))
         return OpenRequests(unknown=unknown, waiting=seen - unknown, oldest_unknown=min(begun, default=None))
 
-    def _pages_of_open(self) -> Iterator[QueryOutputTypeDef]:
+    def amount_at_risk(self, account: str) -> Mapping[str, Decimal] | None:
+        """By currency, the sum of an account's open requests that may have been sent.
+
+        The index names the open ones, and lags behind the ledger by a moment; each is then read consistently.
+
+        Returns:
+            None: more are open than could be read in seconds, nearly all of them in a line for their permits.
+        """
+        found: list[str] = []
+        for response, is_cut in self._pages_of_open("account", (account,), projected=attribute_name("request_id")):
+            found += [item["id"] for item in map(decode, response["Items"])]
+            if is_cut or len(found) > _AT_RISK_MAX:
+                return None
+        records = DynamoDbRecords(self._client, self._table, sleep=self._sleep).get_many(found)
+        return sum_at_risk(records.values())
+
+    def _pages_of_open(
+        self, field: str, values: Sequence[str], *, projected: str
+    ) -> Iterator[tuple[QueryOutputTypeDef, bool]]:
+        """Records with one of a field's values, each page with whether its partition has more that are left unread."""
         for partition in WAKE_PARTITIONS:
-            expression = Expression(open=partition, recovering=Status.RECOVERING, reversing=Status.REVERSING)
-            status = expression.name(attribute_name("status"))
+            expression = Expression(open=partition)
+            wanted = ", ".join(map(expression.value, values))
+            filtered = f"{expression.name(attribute_name(field))} IN ({wanted})"
             start: dict[str, Any] = {}
-            for _ in range(_PAGES_MAX):
+            for number in range(1, _PAGES_MAX + 1):
                 response = self._query_open(
                     expression,
                     KeyConditionExpression="wakePartition = :open",
-                    FilterExpression=f"{status} IN (:recovering, :reversing)",
-                    ProjectionExpression=_SINCE,
+                    FilterExpression=filtered,
+                    ProjectionExpression=projected,
                     **start,
                 )
-                yield response
+                yield response, number == _PAGES_MAX and "LastEvaluatedKey" in response
                 if "LastEvaluatedKey" not in response:
                     break
                 start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}

@@ -42,16 +42,19 @@ class Tally:
     Attributes:
         minor: the sum in the currency's minor units (cents, yen): whole numbers add up exactly.
         count: of requests.
+        undone: minor units that were counted once and have been taken out of the sum again; it never shrinks.
     """
 
     minor: int = 0
     count: int = 0
+    undone: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.minor + other.minor, self.count + other.count)
+        return Tally(self.minor + other.minor, self.count + other.count, self.undone + other.undone)
 
-    def __neg__(self) -> Tally:
-        return Tally(-self.minor, -self.count)
+    def taken_out(self) -> Tally:
+        """What takes it out of a day's totals."""
+        return Tally(-self.minor, -self.count, self.minor)
 
 
 #: Currency and operation.
@@ -82,20 +85,26 @@ def forgotten(was: Charge | None, today: date) -> Charge | None:
 def difference(counted: Charge | None, now: Charge | None) -> dict[date, dict[Kind, Tally]]:
     """What has to be added to the days' totals for a request that counts otherwise now."""
     found: dict[date, dict[Kind, Tally]] = {}
+    if counted == now:
+        return found
     for charge, sign in ((counted, -1), (now, 1)):
         if charge is not None:
             tally = Tally(minor_units(charge.value), 1)
             kind = (charge.value.currency, charge.operation)
             day = found.setdefault(charge.day, {})
-            day[kind] = day.get(kind, Tally()) + (tally if sign > 0 else -tally)
-    changed = {day: {kind: tally for kind, tally in kinds.items() if tally != Tally()} for day, kinds in found.items()}
-    return {day: kinds for day, kinds in changed.items() if kinds}
+            day[kind] = day.get(kind, Tally()) + (tally if sign > 0 else tally.taken_out())
+    return found
 
 
 def spent_on(days: Days, day: date, currency: str) -> Money:
     """All that was spent in a currency on a day."""
     minor = sum(tally.minor for (code, _), tally in days.get(day, {}).items() if code == currency)
     return money_of(minor, currency)
+
+
+def charged_on(days: Days, day: date, currency: str) -> int:
+    """All that was ever counted in a currency on a day, in minor units: what was reversed since is not taken out."""
+    return sum(tally.minor + tally.undone for (code, _), tally in days.get(day, {}).items() if code == currency)
 
 
 def average_daily_spend(days: Days, currency: str, today: date, known_since: date) -> Money | None:

@@ -13,7 +13,6 @@ sent unrecorded.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,6 +43,9 @@ if TYPE_CHECKING:
     from incentives.domain.reconciliation.entries import Entry
 
 _DUE_NOTHING: Final = frozenset({Status.REFUSED, Status.REVERSED})
+
+#: What a row that cannot be read may be the reason for.
+_LACKS: Final = frozenset({Kind.MISSING_AT_AMAZON, Kind.REFUNDED_UNEXPECTEDLY, Kind.CHARGED_UNEXPECTEDLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,16 @@ class _Verdict:
     facts: tuple[object, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request that is looked at: both sides of it, and what the day before said of it."""
+
+    request_id: str
+    entry: Entry | None
+    moves: Sequence[Move]
+    carried: Finding | None
+
+
 def judge(inputs: DayInputs) -> DayJudgement:
     """Judge one booking day. The same inputs give the same judgement."""
     done = DayJudgement()
@@ -142,6 +154,8 @@ def judge(inputs: DayInputs) -> DayJudgement:
     today = {request_id for request_id, its in moves.items() if any(move.day == inputs.day for move in its)}
     kinds: dict[str, Kind] = {}
     unsettled = set[str]()
+    # A row that names its request and cannot be read stands for whatever that request lacks.
+    hidden = {row.request_id for row, _ in unreadable}
     for request_id in sorted(today | inputs.looked_at | carried.keys()):
         entry = inputs.entries.get(request_id)
         if entry is None and request_id not in today:
@@ -149,12 +163,15 @@ def judge(inputs: DayInputs) -> DayJudgement:
             if request_id in carried:
                 done.carry.append(carried[request_id])
             continue
-        verdict, decision = _verdict(request_id, entry, moves.get(request_id, []), inputs)
+        request = _Request(request_id, entry, moves.get(request_id, []), carried.get(request_id))
+        verdict, decision = _verdict(request, inputs)
+        if request_id in hidden and verdict.kind in _LACKS:
+            verdict = replace(verdict, kind=Kind.UNREADABLE_ROW)
         kinds[request_id] = verdict.kind
         if verdict.kind not in SETTLED:
             unsettled.add(request_id)
-        _note(done, request_id, entry, verdict, carried.get(request_id), inputs)
-        _bridge(done, entry, verdict, decision, moves.get(request_id, []), carried.get(request_id), inputs)
+        _note(done, request, verdict, inputs)
+        _bridge(done, request, verdict, decision, inputs)
     done.findings += _unreadable(unreadable, inputs)
     done.unsettled = frozenset(unsettled)
     done.away = frozenset(
@@ -173,13 +190,13 @@ def _is_expected(entry: Entry | None, inputs: DayInputs) -> bool:
     return entry is not None and inputs.day in entry.expected_on(inputs.zone)
 
 
-# ---- Reading rows -----------------------------------------------------------------------------------------------------
+# ---- Reading rows --------------------------------------------------------------------------------------------
 
 
-def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[str, str]]]:
+def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[Row, str]]]:
     """Each request's moves in order of time; and the day's rows that cannot be read, with why, and how often."""
     by_request: dict[str, list[tuple[Row, Effect]]] = defaultdict(list)
-    unreadable: Counter[tuple[str, str]] = Counter()
+    unreadable: Counter[tuple[Row, str]] = Counter()
     for rows, are_today in ((inputs.others, False), (inputs.rows, True)):
         for row in rows:
             meaning = meaning_of(row, inputs.types)
@@ -187,7 +204,7 @@ def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[str, 
                 if meaning is not Effect.NOTHING:
                     by_request[row.request_id].append((row, meaning))
             elif are_today:
-                unreadable[line_of(row), meaning] += 1
+                unreadable[row, meaning] += 1
     moves: dict[str, list[Move]] = {}
     for request_id, its in by_request.items():
         entry = inputs.entries.get(request_id)
@@ -197,7 +214,7 @@ def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[str, 
         moves[request_id] = found
         for row in bare:
             if day_of(_known(row.time), inputs.zone) == inputs.day:
-                unreadable[line_of(row), "no amount, and no charge to take it from"] += 1
+                unreadable[row, "no amount, and no charge to take it from"] += 1
     return {request_id: its for request_id, its in moves.items() if its}, unreadable
 
 
@@ -233,34 +250,37 @@ def _time(move: Move) -> datetime:
     return _known(move.row.time)
 
 
-# ---- One request ------------------------------------------------------------------------------------------------------
+# ---- One request ---------------------------------------------------------------------------------------------
 
 
-def _verdict(
-    request_id: str, entry: Entry | None, moves: Sequence[Move], inputs: DayInputs
-) -> tuple[_Verdict, Decision | None]:
+def _verdict(request: _Request, inputs: DayInputs) -> tuple[_Verdict, Decision | None]:
     """How one request stands, and what was decided of it if it is escalated."""
+    entry, moves = request.entry, request.moves
     if entry is None or entry.account != inputs.account:
         # Rows of later days are those days' own: each of them is told on its own day.
-        return _judged(
-            Kind.UNKNOWN_TO_LEDGER, 0, entry, [move for move in moves if move.day <= inputs.day], inputs
-        ), None
-    due = minor_units(entry.value)
-    at_risk = due if entry.sent is not None else 0
+        known = [move for move in moves if move.day <= inputs.day]
+        return _judged(Kind.UNKNOWN_TO_LEDGER, 0, entry, known, inputs), None
+    due, currency = minor_units(entry.value), entry.value.currency
     if entry.status is Status.ESCALATED:
-        facts = (entry.status, due, entry.value.currency)
-        decision = inputs.decided.get(difference_id(Kind.ESCALATED, request_id, *facts))
+        facts = (entry.status.value, due, currency)
+        decision = inputs.decided.get(difference_id(Kind.ESCALATED, request.request_id, *facts))
         if decision is None:
-            return _Verdict(Kind.ESCALATED, due, entry.value.currency, _side(moves), facts), None
-        return _compared(
-            entry, due if decision.reason is Reason.SETTLED_CHARGED else 0, at_risk, moves, inputs
-        ), decision
+            return _Verdict(Kind.ESCALATED, due, currency, _side(moves), facts), None
+        settled = due if decision.reason is Reason.SETTLED_CHARGED else 0
+        return _compared(entry, settled, moves, inputs), decision
     if entry.status.is_open:
-        return _Verdict(Kind.IN_TRANSIT, at_risk, entry.value.currency, _side(moves), (due, entry.value.currency)), None
-    return _compared(entry, 0 if entry.status in _DUE_NOTHING else due, at_risk, moves, inputs), None
+        return _in_transit(entry, moves), None
+    return _compared(entry, 0 if entry.status in _DUE_NOTHING else due, moves, inputs), None
 
 
-def _compared(entry: Entry, due: int, at_risk: int, moves: Sequence[Move], inputs: DayInputs) -> _Verdict:
+def _in_transit(entry: Entry, moves: Sequence[Move]) -> _Verdict:
+    # What was never sent puts nothing at risk.
+    value, currency = minor_units(entry.value), entry.value.currency
+    at_risk = value if entry.sent is not None else 0
+    return _Verdict(Kind.IN_TRANSIT, at_risk, currency, _side(moves), (value, currency))
+
+
+def _compared(entry: Entry, due: int, moves: Sequence[Move], inputs: DayInputs) -> _Verdict:
     currency = entry.value.currency
     side = _side(moves)
     nets = {code: net for code, net in side.nets.items() if net or code == currency}
@@ -274,7 +294,7 @@ def _compared(entry: Entry, due: int, at_risk: int, moves: Sequence[Move], input
         # No row that is still to come mends that: it was charged, and not what was asked for.
         return _judged(Kind.AMOUNT_DIFFERS, due, entry, moves, inputs)
     if not inputs.has_reached(entry.changed_at):
-        return _Verdict(Kind.IN_TRANSIT, at_risk, currency, side, (minor_units(entry.value), currency))
+        return _in_transit(entry, moves)
     if due:
         below = Kind.REFUNDED_UNEXPECTEDLY if side.refunds else Kind.MISSING_AT_AMAZON
         return _judged(Kind.CHARGED_TWICE if number > 1 else below, due, entry, moves, inputs)
@@ -314,17 +334,14 @@ def _judged(kind: Kind, due: int, entry: Entry | None, moves: Sequence[Move], in
     return _Verdict(kind, amount, currency, side, (status, due, side.charges, side.refunds, side.nets))
 
 
-def _note(
-    done: DayJudgement,
-    request_id: str,
-    entry: Entry | None,
-    verdict: _Verdict,
-    carried: Finding | None,
-    inputs: DayInputs,
-) -> None:
+def _note(done: DayJudgement, request: _Request, verdict: _Verdict, inputs: DayInputs) -> None:
+    request_id, entry, carried = request.request_id, request.entry, request.carried
     if verdict.kind in SETTLED:
         if entry is not None and _books_later(entry, inputs):
             done.later.append(request_id)
+        return
+    if verdict.kind is Kind.UNREADABLE_ROW:
+        # Its row is a finding by itself.
         return
     finding = Finding(
         difference_id=difference_id(verdict.kind, request_id, *verdict.facts),
@@ -354,51 +371,42 @@ def _books_later(entry: Entry, inputs: DayInputs) -> bool:
     return any(day > inputs.day for day, _ in entry.booked(inputs.zone, None))
 
 
-def _unreadable(rows: Counter[tuple[str, str]], inputs: DayInputs) -> list[Finding]:
-    found = []
-    for (line, why), number in sorted(rows.items()):
-        print_of_row = hashlib.sha256(line.encode()).hexdigest()
-        for one in range(number):
-            found.append(
-                Finding(
-                    difference_id=difference_id(Kind.UNREADABLE_ROW, "", print_of_row, why, one),
-                    kind=Kind.UNREADABLE_ROW,
-                    request_id="",
-                    ledger=None,
-                    amazon=AmazonSide(why=why),
-                    amount=0,
-                    currency=inputs.currency,
-                    found_at=inputs.now,
-                    found_on=inputs.day,
-                )
-            )
-    return found
+def _unreadable(rows: Counter[tuple[Row, str]], inputs: DayInputs) -> list[Finding]:
+    return [
+        Finding(
+            difference_id=difference_id(Kind.UNREADABLE_ROW, row.request_id, line_of(row), why, one),
+            kind=Kind.UNREADABLE_ROW,
+            request_id=row.request_id,
+            ledger=None,
+            amazon=AmazonSide(why=why),
+            amount=minor_units(row.value) if row.value else 0,
+            currency=row.value.currency if row.value else inputs.currency,
+            found_at=inputs.now,
+            found_on=inputs.day,
+        )
+        for (row, why), number in sorted(rows.items(), key=lambda item: (line_of(item[0][0]), item[0][1]))
+        for one in range(number)
+    ]
 
 
-# ---- The day's sums ---------------------------------------------------------------------------------------------------
+# ---- The day's sums ------------------------------------------------------------------------------------------
 
 
 def _bridge(
-    done: DayJudgement,
-    entry: Entry | None,
-    verdict: _Verdict,
-    decision: Decision | None,
-    moves: Sequence[Move],
-    carried: Finding | None,
-    inputs: DayInputs,
+    done: DayJudgement, request: _Request, verdict: _Verdict, decision: Decision | None, inputs: DayInputs
 ) -> None:
     """Add what the ledger and Amazon book on this day for one request."""
-    booked = 0
+    entry, booked = request.entry, 0
     if entry is not None and entry.account == inputs.account and entry.value.currency == inputs.currency:
         changes = entry.booked(inputs.zone, decision)
         booked = minor_units(entry.value) * sum(times for day, times in changes if day == inputs.day)
-    shown = sum(move.signed for move in moves if move.day == inputs.day and move.currency == inputs.currency)
+    shown = sum(move.signed for move in request.moves if move.day == inputs.day and move.currency == inputs.currency)
     done.ledger += booked
     if shown == booked:
         return
     kind = verdict.kind.value
     if verdict.kind in SETTLED:
-        kind = carried.kind.value if carried is not None else TIMING
+        kind = request.carried.kind.value if request.carried is not None else TIMING
     done.bridge[kind] = done.bridge.get(kind, 0) + shown - booked
 
 

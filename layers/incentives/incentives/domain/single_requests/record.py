@@ -13,9 +13,10 @@ another state, loses the write and is told how the record stands now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -202,9 +203,23 @@ class Record:
         return self.attempts == 0
 
     @property
+    def is_at_risk(self) -> bool:
+        """Whether Amazon may have charged it without our having read how it ended."""
+        return not self.never_sent and not self.undone and (self.status.is_open or self.status is Status.ESCALATED)
+
+    @property
     def waits_for_permit(self) -> bool:
         """Whether nothing but the rate limit has kept it from being sent."""
         return self.status is Status.PENDING and self.never_sent and self.wait_seconds is None
+
+
+def sum_at_risk(records: Iterable[Record]) -> dict[str, Decimal]:
+    """By currency, the sum of those of some records that are at risk."""
+    sums: dict[str, Decimal] = {}
+    for record in records:
+        if record.is_at_risk:
+            sums[record.value.currency] = sums.get(record.value.currency, Decimal(0)) + record.value.amount
+    return sums
 
 
 def successor_of(record: Record, **own: Any) -> Record:  # noqa: ANN401 - fields of a record
