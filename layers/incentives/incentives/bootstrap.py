@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
+    from incentives.usecases.reconciliation.dependencies import BooksDependencies
 
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if _IN_LAMBDA:
@@ -237,6 +238,52 @@ class Container:
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=self.new_nonce,
+        )
+
+    @cached_property
+    def books(self) -> ports.Books:
+        """How days were judged, balances, and what people decided."""
+        from incentives.aws.reconciliation.books import DynamoDbBooks
+
+        return DynamoDbBooks(
+            client("dynamodb"), self.settings.books_table, sleep=self.clock.sleep, new_nonce=self.new_nonce
+        )
+
+    @cached_property
+    def books_files(self) -> ports.BooksFiles:
+        """The files of days and closes."""
+        from incentives.aws.reconciliation.books_files import S3BooksFiles
+
+        return S3BooksFiles(
+            lambda: client("s3"), self.settings.books_bucket, lock_years=self.settings.lock_years, now=self.clock.now
+        )
+
+    @cached_property
+    def books_dependencies(self) -> BooksDependencies:
+        """Everything that reconciling and closing needs."""
+        from incentives.aws.reconciliation.books_files import S3StatementUploads
+        from incentives.aws.reconciliation.reconciliations import StepFunctionsReconciliations
+        from incentives.aws.single_requests.many_records import DynamoDbRecords
+        from incentives.usecases.reconciliation.dependencies import BooksDependencies, BooksSettings
+
+        config = self.settings
+        return BooksDependencies(
+            dependencies=self.dependencies,
+            books=self.books,
+            files=self.books_files,
+            uploads=S3StatementUploads(lambda: client("s3"), config.orders_bucket, now=self.clock.now),
+            reconciliations=StepFunctionsReconciliations(
+                lambda: client("stepfunctions"), config.reconciliation_state_machine
+            ),
+            index=self.index,
+            records=DynamoDbRecords(client("dynamodb"), config.ledger_table, sleep=self.clock.sleep),
+            bus=self.bus,
+            settings=BooksSettings(
+                zone=config.zone,
+                begin=config.first_booking_day,
+                types=config.effects,
+                without_balance=config.without_balance,
+            ),
         )
 
     def ready_for_amazon(self) -> ports.Amazon:

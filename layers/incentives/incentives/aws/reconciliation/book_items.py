@@ -107,6 +107,7 @@ def encode_day(day: BooksDay, nonce: str) -> Item:
             "partnerId": day.partner_id,
             "reading": _encode_windows(day.reading),
             "windows": _encode_windows(day.windows),
+            "readsAnew": day.reads_anew,
             "checksTotal": day.checks_total,
             "fetchedAt": day.fetched_at,
             "final": day.final,
@@ -133,6 +134,7 @@ def decode_day(item: Values) -> BooksDay:
         partner_id=item.get("partnerId"),
         reading=_decode_windows(item.get("reading")),
         windows=_decode_windows(item.get("windows")),
+        reads_anew=item["readsAnew"],
         checks_total=item["checksTotal"],
         fetched_at=_time(item.get("fetchedAt")),
         final=item["final"],
@@ -195,7 +197,8 @@ def _decode_window(each: Sequence[Any], folders: Sequence[str]) -> Window:
 #: Attribute -> field of `JudgedDay`, of those that are plain.
 _JUDGED: Final = {
     "name": "name",
-    "from": "carried_from",
+    "carriedFrom": "carried_from",
+    "carry": "carry",
     "currencyCode": "currency",
     "charges": "charges",
     "charged": "charged",
