@@ -137,7 +137,9 @@ def _request_id(text: str, rules: StatementRules) -> str:
 
 def _gc_id(text: str) -> str | None:
     if text and not _GC_ID.fullmatch(text):
-        raise InvalidInput("gcId", "is no gift card id of Amazon's: leave the column out if you are not sure what it is")
+        raise InvalidInput(
+            "gcId", "is no gift card id of Amazon's: leave the column out if you are not sure what it is"
+        )
     return text or None
 
 
@@ -153,7 +155,9 @@ def _time(text: str, rules: StatementRules) -> datetime:
     except OverflowError:
         day = None
     if day is None or not rules.first <= day <= rules.last:
-        raise InvalidInput("activityTime", f"is on none of the days from {rules.first} to {rules.last}, {rules.zone.key}")
+        raise InvalidInput(
+            "activityTime", f"is on none of the days from {rules.first} to {rules.last}, {rules.zone.key}"
+        )
     return time
 
 

@@ -15,7 +15,9 @@ NOTE_LENGTH_MAX: Final = 500
 _JOIN: Final = r"[-\u2010-\u2015\u2212_.]"
 
 #: A claim code as Amazon writes it: 4-6-4 or 4-6-5.
-_GROUPED: Final = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z0-9]{{4}}{_JOIN}[A-Za-z0-9]{{6}}{_JOIN}[A-Za-z0-9]{{4,5}}(?![A-Za-z0-9])")
+_GROUPED: Final = re.compile(
+    rf"(?<![A-Za-z0-9])[A-Za-z0-9]{{4}}{_JOIN}[A-Za-z0-9]{{6}}{_JOIN}[A-Za-z0-9]{{4,5}}(?![A-Za-z0-9])"
+)
 
 #: The same with blanks: only as capitals, since words of four, six and four letters are plain English.
 _SPACED: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z0-9]{4} [A-Z0-9]{6} [A-Z0-9]{4,5}(?![A-Za-z0-9])")

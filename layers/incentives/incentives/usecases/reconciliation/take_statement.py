@@ -173,9 +173,7 @@ def _day(time: datetime | None, here: BooksDependencies) -> date:
     return day_of(time, here.settings.zone)
 
 
-def _take(
-    statement: Statement, day: date, partner_id: str, rows: Sequence[Row], here: BooksDependencies
-) -> BooksDay:
+def _take(statement: Statement, day: date, partner_id: str, rows: Sequence[Row], here: BooksDependencies) -> BooksDay:
     """Make a statement's rows those that count of a day."""
     start, end = bounds(day, here.settings.zone)
     content = encode_rows(rows)
