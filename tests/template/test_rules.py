@@ -83,7 +83,7 @@ TRUST = "AssumeRolePolicyDocument.Statement.0"
 WORKFLOW, LIFECYCLE = "RecoverRequestStateMachine", "OrdersBucket.LifecycleConfiguration.Rules.0"
 SCHEDULE, WATCH = (
     "SweepRequestsFunction.Events.EveryMinute.Properties",
-    "WatchAccountFunction.Events.EveryHour.Properties",
+    "WatchAccountFunction.Events.EveryQuarterHour.Properties",
 )
 STREAM, SPEND = (f"{name}Function.Events.Ledger.Properties" for name in ("PublishEvents", "CountSpend"))
 WORKER, INVOKES = "IssueQueuedFunction.Events.Backlog.Properties", "EventInvokeConfig.MaximumRetryAttempts"
@@ -214,7 +214,11 @@ BROKEN: dict[Rule, list[Mutation]] = {
         put(f"{WORKFLOW}.Logging.IncludeExecutionData", True),
         put(f"{WORKFLOW}.Tracing.Enabled", True),
     ],
-    rules_recovery.schedules_are_kept: [drop("WatchAccountFunction.Events.EveryHour"), drop(f"{SCHEDULE}.RetryPolicy")],
+    rules_recovery.schedules_are_kept: [
+        drop("WatchAccountFunction.Events.EveryQuarterHour"),
+        put(f"{WATCH}.ScheduleExpressionTimezone", "Europe/Berlin"),
+        drop(f"{SCHEDULE}.RetryPolicy"),
+    ],
     rules_recovery.scheduled_calls_are_heard_of: [
         drop("WatchAccountFunction.EventInvokeConfig"),
         drop("SweepRequestsFunction.EventInvokeConfig.DestinationConfig"),
