@@ -344,3 +344,24 @@ class IdentityUnavailable(GatewayError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, retry_after_seconds=5)
+
+
+class StatementRefused(GatewayError):
+    """A statement holds what none may hold. It was deleted.
+
+    Attributes:
+        wrong: columns, or lines, each with what is wrong with it; never empty.
+    """
+
+    code = "StatementRefused"
+    title = "The statement is refused"
+
+    def __init__(self, wrong: Sequence[tuple[str, str]]) -> None:
+        field, message = wrong[0]
+        super().__init__(f"{field} {message}. What was put has been deleted.")
+        self.wrong = tuple(wrong)
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return self.wrong
