@@ -1,4 +1,4 @@
-"""Every hour: how much money each account has left, how long it lasts, and how old its key is."""
+"""Every quarter of an hour: how much money each account has left, how long it lasts, and how old its key is."""
 
 from __future__ import annotations
 

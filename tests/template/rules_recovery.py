@@ -21,7 +21,7 @@ WORKFLOWS = {
 # Each function that a schedule calls: event, the schedule's role, how often, and the seconds until the next call.
 SCHEDULES = {
     "SweepRequests": ("EveryMinute", "SweepScheduleRole", "rate(1 minute)", 60),
-    "WatchAccount": ("EveryHour", "WatchScheduleRole", "rate(1 hour)", 3600),
+    "WatchAccount": ("EveryQuarterHour", "WatchScheduleRole", "cron(0/15 * * * ? *)", 900),
 }
 # What people invoke, and nothing else does.
 INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
@@ -84,6 +84,8 @@ def schedules_are_kept(template: Template) -> Iterator[str]:
         _, role, rate, seconds = SCHEDULES[name]
         if (properties["ScheduleExpression"], properties["FlexibleTimeWindow"]) != (rate, {"Mode": "OFF"}):
             yield f"{name}: another time than {rate}"
+        if properties.get("ScheduleExpressionTimezone", "UTC") != "UTC":
+            yield f"{name}: another time zone than UTC"
         if properties.get("State", "ENABLED") != "ENABLED":
             yield f"{name}: the schedule is off"
         target = properties["Target"]

@@ -84,7 +84,7 @@ TRUST = "AssumeRolePolicyDocument.Statement.0"
 WORKFLOW, LIFECYCLE = "RecoverRequestStateMachine", "OrdersBucket.LifecycleConfiguration.Rules.0"
 SCHEDULE, WATCH = (
     "SweepRequestsFunction.Events.EveryMinute.Properties",
-    "WatchAccountFunction.Events.EveryHour.Properties",
+    "WatchAccountFunction.Events.EveryQuarterHour.Properties",
 )
 DENIES = "BooksBucketPolicy.PolicyDocument.Statement"
 STREAM, SPEND = (f"{name}Function.Events.Ledger.Properties" for name in ("PublishEvents", "CountSpend"))
@@ -216,7 +216,11 @@ BROKEN: dict[Rule, list[Mutation]] = {
         put(f"{WORKFLOW}.Logging.IncludeExecutionData", True),
         put(f"{WORKFLOW}.Tracing.Enabled", True),
     ],
-    rules_recovery.schedules_are_kept: [drop("WatchAccountFunction.Events.EveryHour"), drop(f"{SCHEDULE}.RetryPolicy")],
+    rules_recovery.schedules_are_kept: [
+        drop("WatchAccountFunction.Events.EveryQuarterHour"),
+        put(f"{WATCH}.ScheduleExpressionTimezone", "Europe/Berlin"),
+        drop(f"{SCHEDULE}.RetryPolicy"),
+    ],
     rules_recovery.scheduled_calls_are_heard_of: [
         drop("WatchAccountFunction.EventInvokeConfig"),
         drop("SweepRequestsFunction.EventInvokeConfig.DestinationConfig"),

@@ -169,6 +169,13 @@ class Container:
         )
 
     @cached_property
+    def role_paths(self) -> ports.RolePaths:
+        """The roles of IAM Identity Center."""
+        from incentives.aws.role_paths import IamRolePaths
+
+        return IamRolePaths(lambda: client("iam"))
+
+    @cached_property
     def index(self) -> ports.Index:
         """The ledger by account and day."""
         from incentives.aws.single_requests.index import DynamoDbIndex

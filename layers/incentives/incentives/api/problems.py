@@ -43,6 +43,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         errors.AmazonUnavailable: 503,
         errors.VaultUnavailable: 503,
         errors.OrderUnavailable: 503,
+        errors.IdentityUnavailable: 503,
     }
 )
 

@@ -111,6 +111,7 @@ def encode_day(day: BooksDay, nonce: str) -> Item:
             "checksTotal": day.checks_total,
             "fetchedAt": day.fetched_at,
             "final": day.final,
+            "toJudge": day.to_judge,
             "pageOff": day.page_off,
             "judged": _encode_judged(day.judged) if day.judged else None,
             "found": _encode_found(day.found),
@@ -138,6 +139,7 @@ def decode_day(item: Values) -> BooksDay:
         checks_total=item["checksTotal"],
         fetched_at=_time(item.get("fetchedAt")),
         final=item["final"],
+        to_judge=item["toJudge"],
         page_off=item["pageOff"],
         judged=_decode_judged(item["judged"]) if "judged" in item else None,
         found=_decode_found(item.get("found")),
@@ -197,7 +199,7 @@ def _decode_window(each: Sequence[Any], folders: Sequence[str]) -> Window:
 #: Attribute -> field of `JudgedDay`, of those that are plain.
 _JUDGED: Final = {
     "name": "name",
-    "carriedFrom": "carried_from",
+    "from": "carried_from",
     "carry": "carry",
     "currencyCode": "currency",
     "charges": "charges",

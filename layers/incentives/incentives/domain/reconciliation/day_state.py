@@ -104,6 +104,7 @@ class BooksDay:
         checks_total: the round only asks whether the total is still the same.
         fetched_at: the rows that count were asked for at this time or later.
         final: that was, or their total was confirmed, a day after the day's end.
+        to_judge: what its rows say, or how final they are, has changed since it was judged.
         page_off: Amazon does not show the page for this partner.
         found: unresolved differences by kind.
         told: kinds that people were told of.
@@ -124,6 +125,7 @@ class BooksDay:
     checks_total: bool = False
     fetched_at: datetime | None = None
     final: bool = False
+    to_judge: bool = False
     page_off: bool = False
     judged: JudgedDay | None = None
     found: Mapping[Kind, Found] = field(default_factory=dict)
@@ -195,6 +197,7 @@ def with_rows(before: BooksDay, *, ends_at: datetime, now: datetime) -> BooksDay
         reading=(),
         reads_anew=False,
         windows=before.reading,
+        to_judge=True,
         fetched_at=fetched_at,
         final=fetched_at >= ends_at + TOTAL_AGAIN_AFTER and not any(window.given_up for window in before.reading),
         page_off=False,

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 # What is at rest as JSON is read by these types, so they are needed when it is.
-from incentives.domain.reconciliation.balance import Level
+from incentives.domain.reconciliation.balance import Level  # noqa: TC001 - see above
 from incentives.domain.reconciliation.day_state import Found
 
 

@@ -53,11 +53,13 @@ class Move:
     """A row that moved money.
 
     Attributes:
+        time: of the row.
         amount: in minor units, never negative.
         day: its booking day.
     """
 
     row: Row
+    time: datetime
     effect: Effect
     amount: int
     currency: str
@@ -149,13 +151,11 @@ class _Request:
 def judge(inputs: DayInputs) -> DayJudgement:
     """Judge one booking day. The same inputs give the same judgement."""
     done = DayJudgement()
-    moves, unreadable = _read(inputs)
+    moves, unreadable, hidden = _read(inputs)
     carried = {finding.request_id: finding for finding in inputs.carried if finding.request_id}
     today = {request_id for request_id, its in moves.items() if any(move.day == inputs.day for move in its)}
     kinds: dict[str, Kind] = {}
     unsettled = set[str]()
-    # A row that names its request and cannot be read stands for whatever that request lacks.
-    hidden = {row.request_id for row, _ in unreadable}
     for request_id in sorted(today | inputs.looked_at | carried.keys()):
         entry = inputs.entries.get(request_id)
         if entry is None and request_id not in today:
@@ -179,11 +179,21 @@ def judge(inputs: DayInputs) -> DayJudgement:
     )
     ordered = sorted(
         (move for its in moves.values() for move in its if move.day == inputs.day),
-        key=lambda move: (_time(move), move.row.request_id, move.effect, line_of(move.row)),
+        key=lambda move: (move.time, move.row.request_id, move.effect, line_of(move.row)),
     )
     done.moves = [(move, kinds[move.row.request_id]) for move in ordered]
     _sum_up(done, ordered, inputs)
     return done
+
+
+def moves_of(rows: Iterable[Row], entries: Mapping[str, Entry], types: ActivityTypes, zone: ZoneInfo) -> list[Move]:
+    """What rows move by themselves, those of no effect and those that cannot be read left out."""
+    found: list[Move] = []
+    for row in rows:
+        meaning = meaning_of(row, types)
+        if isinstance(meaning, Effect) and meaning is not Effect.NOTHING:
+            found += _moves([(row, meaning)], entries.get(row.request_id), zone)[0]
+    return found
 
 
 def _is_expected(entry: Entry | None, inputs: DayInputs) -> bool:
@@ -193,18 +203,25 @@ def _is_expected(entry: Entry | None, inputs: DayInputs) -> bool:
 # ---- Reading rows --------------------------------------------------------------------------------------------
 
 
-def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[Row, str]]]:
-    """Each request's moves in order of time; and the day's rows that cannot be read, with why, and how often."""
+def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[Row, str]], set[str]]:
+    """What the rows say.
+
+    Returns:
+        Each request's moves in order of time; the day's rows that cannot be read, with why, and how often; and the
+        requests that such rows name, on any day: they stand for whatever those requests lack.
+    """
     by_request: dict[str, list[tuple[Row, Effect]]] = defaultdict(list)
     unreadable: Counter[tuple[Row, str]] = Counter()
+    hidden = set[str]()
     for rows, are_today in ((inputs.others, False), (inputs.rows, True)):
         for row in rows:
             meaning = meaning_of(row, inputs.types)
             if isinstance(meaning, Effect):
                 if meaning is not Effect.NOTHING:
                     by_request[row.request_id].append((row, meaning))
-            elif are_today:
-                unreadable[row, meaning] += 1
+            else:
+                hidden.add(row.request_id)
+                unreadable[row, meaning] += are_today
     moves: dict[str, list[Move]] = {}
     for request_id, its in by_request.items():
         entry = inputs.entries.get(request_id)
@@ -213,9 +230,10 @@ def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[Row, 
         found, bare = _moves(its, entry, inputs.zone)
         moves[request_id] = found
         for row in bare:
-            if day_of(_known(row.time), inputs.zone) == inputs.day:
-                unreadable[row, "no amount, and no charge to take it from"] += 1
-    return {request_id: its for request_id, its in moves.items() if its}, unreadable
+            hidden.add(row.request_id)
+            is_today = row.time is not None and day_of(row.time, inputs.zone) == inputs.day
+            unreadable[row, "no amount, and no charge to take it from"] += is_today
+    return {request_id: its for request_id, its in moves.items() if its}, unreadable, hidden
 
 
 def _moves(its: Sequence[tuple[Row, Effect]], entry: Entry | None, zone: ZoneInfo) -> tuple[list[Move], list[Row]]:
@@ -233,21 +251,11 @@ def _moves(its: Sequence[tuple[Row, Effect]], entry: Entry | None, zone: ZoneInf
             value = value or (entry.value if entry is not None else None)
         elif open_charges:
             open_charges.pop()
-        if value is None:
+        if value is None or row.time is None:
             bare.append(row)
         else:
-            found.append(Move(row, effect, minor_units(value), value.currency, day_of(_known(row.time), zone)))
+            found.append(Move(row, row.time, effect, minor_units(value), value.currency, day_of(row.time, zone)))
     return found, bare
-
-
-def _known(time: datetime | None) -> datetime:
-    if time is None:
-        raise ValueError("a row that can be read has a time")
-    return time
-
-
-def _time(move: Move) -> datetime:
-    return _known(move.row.time)
 
 
 # ---- One request ---------------------------------------------------------------------------------------------

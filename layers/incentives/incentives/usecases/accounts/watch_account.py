@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from incentives.domain.accounts.account import Account, AccountFunds
     from incentives.usecases.accounts.dependencies import WatchDependencies
 
+#: Between two watches, as the schedule has it.
+WATCH_EVERY_SECONDS: Final = 900
+
 #: For asking about one account, however much time there is: one try, a wait, and another.
 SECONDS_TO_ASK: Final = 22.0
 
@@ -62,7 +65,7 @@ def _names(default: str | None, watch: WatchDependencies) -> list[str]:
     if not names:
         return []
     # Should time run out before the last one's turn, it is another one's next time.
-    first = int(watch.dependencies.clock.now().timestamp() // 3600) % len(names)
+    first = int(watch.dependencies.clock.now().timestamp() // WATCH_EVERY_SECONDS) % len(names)
     return names[first:] + names[:first]
 
 

@@ -10,6 +10,7 @@ from incentives.domain.errors import BooksUnavailable
 from incentives.domain.reconciliation.day_state import FIRST_READ_AFTER, TOTAL_AGAIN_AFTER, BooksDay, DayStatus, Source
 from incentives.domain.reconciliation.days import bounds
 from incentives.usecases.reconciliation.start_round import begin_of, start_round, yesterday
+from incentives.usecases.reconciliation.tell_differences import tell_differences, untold
 
 if TYPE_CHECKING:
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
@@ -66,27 +67,27 @@ def start_due_rounds(account: str, books: BooksDependencies) -> BooksHealth:
                 books.dependencies.telemetry.log("roundNotStarted", account=account, day=day.isoformat())
             else:
                 free, started = free - 1, started + 1
+    for item in known.values():
+        if untold(item):
+            # The round that found it could not tell it.
+            tell_differences(account, item.day, books)
     unresolved = sum(day.judged.unresolved for day in known.values() if day.judged)
     return BooksHealth(started, late, unresolved)
 
 
 def _is_due(day: BooksDay | None, end: datetime, now: datetime) -> bool:
-    if now < end + FIRST_READ_AFTER or (day is not None and day.is_held(now)):
+    if now < end + FIRST_READ_AFTER:
         return False
-    if day is None or day.reading:
-        return True
-    if not day.windows:
-        return not day.page_off
-    if day.judged is None:
-        return True
+    if day is None or day.is_held(now):
+        return day is None
+    if day.reading or day.to_judge or not day.windows:
+        return not (day.page_off and not day.windows)
     if day.final or day.source is Source.STATEMENT:
         return False
-    if not day.covers(end):
-        return True
     # Once more a day later, also what could not be read whole: rows come late. From then on it takes a person.
-    return now >= end + TOTAL_AGAIN_AFTER + FIRST_READ_AFTER and (
-        day.fetched_at is None or day.fetched_at < end + TOTAL_AGAIN_AFTER
-    )
+    again_at = end + TOTAL_AGAIN_AFTER
+    is_again_due = now >= again_at + FIRST_READ_AFTER and (day.fetched_at is None or day.fetched_at < again_at)
+    return is_again_due or not day.covers(end)
 
 
 def _is_late(day: BooksDay | None, end: datetime, now: datetime) -> bool:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final
 from incentives.agcod.marketplaces import MARKETPLACES
 from incentives.domain.accounts.spend import money_of
 from incentives.domain.errors import AccountUnusable, BooksUnavailable, InvalidInput
-from incentives.domain.reconciliation.day_state import BooksDay, JudgedDay, changed
-from incentives.domain.reconciliation.days import TZDATA, bounds, days_between
+from incentives.domain.reconciliation.balance import NEAR, Level, levels_of_day
+from incentives.domain.reconciliation.balance import Move as BalanceMove
+from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDay, changed
+from incentives.domain.reconciliation.days import TZDATA, bounds, day_of, days_between
 from incentives.domain.reconciliation.entries import CLOCKS_APART, Entry, entry_of
 from incentives.domain.reconciliation.findings import (
     OPEN_KINDS,
@@ -32,11 +34,14 @@ from incentives.domain.reconciliation.findings import (
     found_by_kind,
 )
 from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
-from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, Move, judge
+from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, Move, judge, moves_of
 from incentives.domain.reconciliation.rows import Row, decode_rows, line_of
 from incentives.domain.texts import plain
+from incentives.usecases.reconciliation.start_round import begin_of
+from incentives.usecases.reconciliation.tell_differences import tell_differences
 
 if TYPE_CHECKING:
+    from incentives.domain.reconciliation.windows import Window
     from incentives.domain.single_requests.record import Record
     from incentives.usecases.dependencies import Budget
     from incentives.usecases.ports import Index
@@ -89,11 +94,12 @@ def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget
         judged = judge_day(account, current, books)
         if judged is None:
             continue
+        tell_differences(account, current, books)
         waiting += [each for each in judged.cleared_on if each not in waiting]
         following = _next_judged(account, current, books)
-        if following is not None and following.judged is not None and following.day not in waiting:
-            if following.judged.carried_from != judged.carry:
-                waiting.append(following.day)
+        goes_on_from = following.judged.carried_from if following is not None and following.judged else judged.carry
+        if following is not None and goes_on_from != judged.carry and following.day not in waiting:
+            waiting.append(following.day)
     return True
 
 
@@ -144,11 +150,11 @@ def _with_judged(before: BooksDay, judged: Judged, books: BooksDependencies) -> 
         books.files.put(name, content, "application/json")
     summary, found = summary_of(name, judged, books)
     if before.judged is not None and replace(summary, at=before.judged.at) == before.judged and found == before.found:
-        return None
-    return changed(before, judged=summary, found=found)
+        return changed(before, to_judge=False) if before.to_judge else None
+    return changed(before, judged=summary, found=found, to_judge=False)
 
 
-def summary_of(name: str, judged: Judged, books: BooksDependencies) -> tuple[JudgedDay, Mapping[Kind, object]]:
+def summary_of(name: str, judged: Judged, books: BooksDependencies) -> tuple[JudgedDay, dict[Kind, Found]]:
     """What the day's item says of a judgement, by what has been decided until now.
 
     Raises:
@@ -257,7 +263,7 @@ class _Judging:
             raise BooksUnavailable("a judged day could not be read (it is not there)")
         return decode_judged(content)
 
-    def _rows(self, windows: Iterable[object]) -> Iterator[Row]:
+    def _rows(self, windows: Iterable[Window]) -> Iterator[Row]:
         yield from rows_of(windows, self._books)
 
     def _looked_at(
@@ -341,18 +347,17 @@ class _Judging:
         return self._days[day]
 
     def _has_reached(self, moment: datetime) -> bool:
-        for day in days_between(moment - CLOCKS_APART, moment + CLOCKS_APART, self._zone):
+        # Of what was before the books began there are no rows to come.
+        earliest = max(moment - CLOCKS_APART, self._begins_at())
+        for day in days_between(earliest, max(earliest, moment + CLOCKS_APART), self._zone):
             item = self._day(day)
             if item is None or not item.final or item.fetched_at is None or item.fetched_at < moment + CLOCKS_APART:
                 return False
         return True
 
     def _begins_at(self) -> datetime:
-        begin = self._books.settings.begin
-        if begin is None:
-            first = self._books.books.first_balance(self._item.account)
-            return first.taken_at if first is not None else self._start
-        return bounds(begin, self._zone)[0]
+        begin = begin_of(self._item.account, self._books)
+        return bounds(begin, self._zone)[0] if begin is not None else self._start
 
     def _currency(self, rows: Sequence[Row], entries: Mapping[str, Entry]) -> str:
         """The account's: its marketplace's; where its keys cannot be read, what most rows are in."""
@@ -399,13 +404,41 @@ class _Judging:
             later=tuple(done.later),
             allocation=done.allocation,
             levels=self._levels(inputs, done),
-            transactions=self._transactions(folder, done.moves, inputs.entries),
+            transactions=self._transactions(
+                folder, done.moves, inputs.entries, earlier.transactions if earlier is not None else None
+            ),
         )
 
-    def _levels(self, inputs: DayInputs, done: DayJudgement) -> tuple:
-        return ()
+    def _levels(self, inputs: DayInputs, done: DayJudgement) -> tuple[Level, ...]:
+        before, after = self._near(inputs, self._start - NEAR), self._near(inputs, self._end)
+        return tuple(
+            levels_of_day(
+                self._books.books.balances(self._item.account, self._start, self._end),
+                [_balance_move(move) for move, _ in done.moves if move.currency == inputs.currency],
+                currency=inputs.currency,
+                start=self._start,
+                end=self._end,
+                before=before,
+                after=after,
+                until=None if self._item.covers(self._end) else self._item.windows[-1].end,
+            )
+        )
 
-    def _transactions(self, folder: str, moves: Sequence[tuple[Move, Kind]], entries: Mapping[str, Entry]) -> FileRef:
+    def _near(self, inputs: DayInputs, start: datetime) -> list[BalanceMove] | None:
+        """What the rows of another day move from `start` on, for as long as they may count with this day's balances."""
+        item = self._day(day_of(start, self._zone))
+        if item is None or not item.windows or item.windows[-1].end < start + NEAR:
+            return None
+        near = [window for window in item.windows if window.start <= start + NEAR and window.end >= start]
+        rows = [row for row in self._rows(near) if row.time is not None and start <= row.time <= start + NEAR]
+        records = self._books.records.get_many([row.request_id for row in rows])
+        entries = {record.request_id: entry_of(record) for record in records.values()}
+        moves = moves_of(rows, entries, inputs.types, self._zone)
+        return [_balance_move(move) for move in moves if move.currency == inputs.currency]
+
+    def _transactions(
+        self, folder: str, moves: Sequence[tuple[Move, Kind]], entries: Mapping[str, Entry], earlier: FileRef | None
+    ) -> FileRef:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(TRANSACTIONS)
@@ -413,12 +446,20 @@ class _Judging:
             writer.writerow(_transaction(move, kind, entries.get(move.row.request_id)))
         # By this mark spreadsheets know UTF-8.
         content = f"\ufeff{text.getvalue()}".encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if earlier is not None and earlier.sha256 == sha256:
+            # Another round has found the same.
+            return earlier
         name = named(folder, "transactions", content, "csv")
         self._books.files.put(name, content, "text/csv; charset=utf-8")
-        return FileRef(name=name, sha256=hashlib.sha256(content).hexdigest(), rows=len(moves))
+        return FileRef(name=name, sha256=sha256, rows=len(moves))
 
 
 _ONE_DAY: Final = timedelta(days=1)
+
+
+def _balance_move(move: Move) -> BalanceMove:
+    return BalanceMove(move.time, -move.signed)
 
 
 def _as_before(finding: Finding, known: Mapping[str, Finding]) -> Finding:
@@ -431,7 +472,7 @@ def _transaction(move: Move, kind: Kind, entry: Entry | None) -> list[str | None
     signed = money_of(-move.signed, move.currency)
     fields = entry.shown if entry is not None else {}
     return [
-        move.row.time.strftime("%Y-%m-%dT%H:%M:%SZ") if move.row.time is not None else "",
+        move.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         move.day.isoformat(),
         plain(move.row.request_id),
         entry.replaces if entry is not None else None,
@@ -448,7 +489,7 @@ def _transaction(move: Move, kind: Kind, entry: Entry | None) -> list[str | None
     ]
 
 
-def rows_of(windows: Iterable[object], books: BooksDependencies) -> Iterator[Row]:
+def rows_of(windows: Iterable[Window], books: BooksDependencies) -> Iterator[Row]:
     """The rows of windows that were read.
 
     A row without a time may have been shown with two windows that touch: it counts as often as one of them had it.

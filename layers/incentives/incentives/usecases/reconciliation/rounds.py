@@ -13,15 +13,23 @@ import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from incentives.agcod.activity import ActivityPage, query_of
+from incentives.agcod.activity import PAGE_SIZE_MAX, ActivityPage, query_of
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.outcomes import NotExecuted, NotExecutedBecause, Refused
 from incentives.domain.rate_limit import Allowance, Full, Priority
-from incentives.domain.reconciliation.day_state import LEASE, BooksDay, Source, changed, has_same_total, with_rows
+from incentives.domain.reconciliation.day_state import (
+    LEASE,
+    TOTAL_AGAIN_AFTER,
+    BooksDay,
+    Source,
+    changed,
+    has_same_total,
+    with_rows,
+)
 from incentives.domain.reconciliation.days import bounds
 from incentives.domain.reconciliation.judged_objects import folder_of, named
 from incentives.domain.reconciliation.rows import encode_rows, row_of
@@ -133,25 +141,45 @@ def _fetch(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     if here.pages >= PAGES_MAX:
         return _released(day, here, books)
     frame = window or Window(start=day.windows[0].start, end=day.windows[-1].end)
-    asked_at = books.dependencies.clock.now()
     asked = _ask(day.account, frame, books, only_total=window is None)
     if isinstance(asked, int):
         return replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + (asked >= PAGE_EVERY_SECONDS))
-    account, response = asked
     here = replace(here, pages=here.pages + 1, next=Task.FETCH, wait_seconds=PAGE_EVERY_SECONDS)
+    return _answered(day, window, asked, here, books)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A page, whose it is, and when it was asked for."""
+
+    page: ActivityPage
+    partner_id: str
+    at: datetime
+
+
+def _answered(
+    day: BooksDay, window: Window | None, asked: _Asked, here: Progress, books: BooksDependencies
+) -> Progress:
+    response = asked.response
     if isinstance(response, Refused) and response.error.type == DISABLED:
         return _without_page(day, here, books)
     if not isinstance(response, ActivityPage):
         _note_failure(day, response, books)
         return here
-    if window is None:
-        return _with_total(day, response, asked_at, here, books)
-    return _with_page(day, window, response, asked_at, here, account, books)
+    shown = _Shown(response, asked.account.partner_id, asked.at)
+    return _with_total(day, shown, here, books) if window is None else _with_page(day, window, shown, here, books)
 
 
-def _ask(
-    account_name: str, window: Window, books: BooksDependencies, *, only_total: bool
-) -> tuple[Account, ActivityResponse] | int:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What Amazon responded, to whom, and when it was asked."""
+
+    response: ActivityResponse
+    account: Account
+    at: datetime
+
+
+def _ask(account_name: str, window: Window, books: BooksDependencies, *, only_total: bool) -> _Asked | int:
     """Amazon's response; or in how many seconds to ask."""
     dependencies = books.dependencies
     try:
@@ -164,13 +192,14 @@ def _ask(
         seconds = math.ceil((permit.again_at - dependencies.clock.now()).total_seconds())
         return max(1, min(seconds, _WAIT_SECONDS_MAX))
     start, end = window.frame
+    asked_at = dependencies.clock.now()
     response = dependencies.amazon.activity_page(
         account,
         request_id=f"{account.partner_id}{uuid.uuid4().hex}"[:REQUEST_ID_LENGTH_MAX],
-        query=query_of(start=start, end=end, index=0, **({"size": 1} if only_total else {})),
+        query=query_of(start=start, end=end, index=0, size=1 if only_total else PAGE_SIZE_MAX),
         seconds=CALL_SECONDS,
     )
-    return account, response
+    return _Asked(response, account, asked_at)
 
 
 def _note_failure(day: BooksDay, response: object, books: BooksDependencies) -> None:
@@ -190,42 +219,33 @@ def _without_page(day: BooksDay, here: Progress, books: BooksDependencies) -> Pr
     return _kept(after, day, replace(here, next=Task.DONE, wait_seconds=0), books)
 
 
-def _with_total(
-    day: BooksDay, page: ActivityPage, asked_at: datetime, here: Progress, books: BooksDependencies
-) -> Progress:
+def _with_total(day: BooksDay, shown: _Shown, here: Progress, books: BooksDependencies) -> Progress:
     """Read the day anew if Amazon has more of it, or less, than a day ago."""
     _, end = bounds(day.day, books.settings.zone)
-    if has_same_total(day, page.total):
-        after = changed(day, checks_total=False, fetched_at=asked_at, final=asked_at >= end + timedelta(hours=24))
+    if has_same_total(day, shown.page.total):
+        is_final = shown.at >= end + TOTAL_AGAIN_AFTER
+        after = changed(day, checks_total=False, fetched_at=shown.at, final=is_final, to_judge=True)
         return _kept(after, day, replace(here, next=Task.JUDGE, wait_seconds=0), books)
     books.dependencies.telemetry.log("totalChanged", account=day.account, day=day.day.isoformat())
     anew = tuple(Window(start=window.start, end=window.end) for window in day.windows)
     return _kept(changed(day, checks_total=False, reading=anew), day, here, books)
 
 
-def _with_page(
-    day: BooksDay,
-    window: Window,
-    page: ActivityPage,
-    asked_at: datetime,
-    here: Progress,
-    account: Account,
-    books: BooksDependencies,
-) -> Progress:
-    rows = [row_of(activity) for activity in (*page.rows, *page.left_out)]
-    instead, kept = after_page(window, rows, page.total, asked_at)
+def _with_page(day: BooksDay, window: Window, shown: _Shown, here: Progress, books: BooksDependencies) -> Progress:
+    rows = [row_of(activity) for activity in (*shown.page.rows, *shown.page.left_out)]
+    instead, kept = after_page(window, rows, shown.page.total, shown.at)
     if len(instead) == 1 and instead[0].asked_at is not None:
         content = encode_rows(kept)
-        folder = folder_of(day.account, account.partner_id, day.day, day.round)
+        folder = folder_of(day.account, shown.partner_id, day.day, day.round)
         name = named(folder, f"rows-{window.start:%Y%m%dT%H%M%S}", content, "jsonl")
         books.files.put(name, content, "application/jsonl")
         instead = (replace(instead[0], name=name),)
     at = day.reading.index(window)
     reading = (*day.reading[:at], *instead, *day.reading[at + 1 :])
-    after = replace(day, reading=reading, partner_id=account.partner_id)
+    after = replace(day, reading=reading, partner_id=shown.partner_id)
     if all(each.is_done for each in reading):
         _, end = bounds(day.day, books.settings.zone)
-        read = with_rows(after, ends_at=end, now=asked_at)
+        read = with_rows(after, ends_at=end, now=shown.at)
         return _kept(read, day, replace(here, next=Task.JUDGE, wait_seconds=0), books)
     return _kept(changed(after), day, here, books)
 
