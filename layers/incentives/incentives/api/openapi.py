@@ -33,7 +33,8 @@ from incentives.api.models.reconciliation import (
 )
 from incentives.api.models.single_requests import REQUEST_ID, IssuedResponse, RequestNow
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
-from incentives.api.routes import ROUTES, Route
+from incentives.api.route import Route
+from incentives.api.routes import ROUTES
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import (
     AccountUnusable,

@@ -6,94 +6,22 @@ missing. Every route also returns what API Gateway answers by itself, see `opena
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import BaseModel
 
+from incentives.api import books_routes
 from incentives.api.accounts import PAGE_MAX
-from incentives.api.models import accounts, bulk_orders, case_files, reconciliation, single_requests
+from incentives.api.models import accounts, bulk_orders, case_files, single_requests
 from incentives.api.models.base import Body
-from incentives.domain.accounts.account import ACCOUNT_NAME
-from incentives.domain.reconciliation.findings import SETTLED, Kind
+from incentives.api.route import ACCOUNT, ASK_AGAIN, DAY, Route, Success, parameter
 from incentives.domain.single_requests.record import Status
-
-Schema = Mapping[str, object]
 
 #: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's response may be any of
 #: them.
 REFUSALS: Final = (402, 403, 409, 422)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Success:
-    """A success.
-
-    Attributes:
-        model: of its body.
-        headers: beside `Cache-Control`, which is on all responses.
-    """
-
-    description: str
-    model: type[BaseModel]
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One route.
-
-    Attributes:
-        function: the folder of its function, from which the operationId is made.
-        summary: one line.
-        description: what a caller has to know.
-        body: what it takes; None for no fields at all.
-        operation: its name, where its function has several routes; None: the function's.
-        body_required: whether a body has to be sent where there is one.
-        keyed: whether it needs an Idempotency-Key.
-        preferring: whether it honours `Prefer: respond-async`.
-        responses: its successes, by status.
-        problems: statuses that its code returns beyond those of every route.
-        query: its parameters, as OpenAPI writes them.
-    """
-
-    function: str
-    method: Literal["get", "post"]
-    path: str
-    tag: str
-    summary: str
-    description: str
-    responses: Mapping[int, Success]
-    problems: tuple[int, ...]
-    body: type[Body] | None = None
-    operation: str | None = None
-    body_required: bool = True
-    keyed: bool = False
-    preferring: bool = False
-    query: tuple[Schema, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What the route is called: `create_gift_card`."""
-        return self.operation or self.function
-
-
 _REPLAYED: Final = ("Idempotent-Replayed",)
-_ASK_AGAIN: Final = ("Location", "Retry-After")
-
-_DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-
-
-def _parameter(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
-
-
-_ACCOUNT: Final = _parameter(
-    "account",
-    "Name of the partner account; the deployment's default one if absent.",
-    {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
-)
 
 
 def _issue(
@@ -113,7 +41,7 @@ def _issue(
         responses={
             201: Success(description="Done, just now.", model=new),
             200: Success(description="A repeat of an order that had been carried out.", model=new, headers=_REPLAYED),
-            202: Success(description=_OPEN, model=known, headers=(*_ASK_AGAIN, "Preference-Applied")),
+            202: Success(description=_OPEN, model=known, headers=(*ASK_AGAIN, "Preference-Applied")),
         },
         problems=(*REFUSALS, 503),
     )
@@ -132,7 +60,7 @@ def _reverse(function: str, path: str, tag: str, texts: tuple[str, str], known: 
             202: Success(
                 description="Noted, for good. Ask again whether it has been carried out.",
                 model=known,
-                headers=_ASK_AGAIN,
+                headers=ASK_AGAIN,
             ),
         },
         problems=(409, 503),
@@ -173,7 +101,7 @@ def _control(
         202: Success(
             description="The order is worked on: ask at Location after Retry-After.",
             model=bulk_orders.Order,
-            headers=_ASK_AGAIN,
+            headers=ASK_AGAIN,
         ),
     }
     return Route(
@@ -188,34 +116,6 @@ def _control(
         body_required=False,
         responses={status: responses[status] for status in statuses},
         problems=(409, 503),
-    )
-
-
-_CURSOR: Final = _parameter("cursor", "Of the page before; the other parameters must be the same.", {"type": "string"})
-_MONTH: Final[Schema] = {"type": "string", "pattern": r"^[0-9]{4}-(0[1-9]|1[0-2])$"}
-
-
-def _control_books(
-    operation: str,
-    path: str,
-    summary: str,
-    description: str,
-    *,
-    responses: Mapping[int, Success],
-    body: type[Body] | None = None,
-    problems: tuple[int, ...] = (409, 503),
-) -> Route:
-    return Route(
-        function="control_books",
-        operation=operation,
-        method="post",
-        path=f"/reconciliations/{{account}}{path}",
-        tag="Reconciliation",
-        summary=summary,
-        description=description,
-        body=body,
-        responses=responses,
-        problems=problems,
     )
 
 
@@ -242,7 +142,7 @@ ROUTES: Final = (
             202: Success(
                 description="Amazon did not show it in time; nothing has changed. Ask again after Retry-After.",
                 model=single_requests.GiftCard,
-                headers=_ASK_AGAIN,
+                headers=ASK_AGAIN,
             ),
         },
         problems=(*REFUSALS, 503),
@@ -374,11 +274,11 @@ ROUTES: Final = (
         summary="Search requests",
         description="Requests of one account, newest first. The index lags behind the ledger by a moment.",
         query=(
-            _ACCOUNT,
-            _parameter("status", "Only requests of this status.", {"enum": [*Status]}),
-            _parameter("from", "First day, UTC. A week up to `to` if absent; at most 91 days before it.", _DAY),
-            _parameter("to", "Last day, UTC; today if absent.", _DAY),
-            _parameter("cursor", "Of the page before; the other parameters must be the same.", {"type": "string"}),
+            ACCOUNT,
+            parameter("status", "Only requests of this status.", {"enum": [*Status]}),
+            parameter("from", "First day, UTC. A week up to `to` if absent; at most 91 days before it.", DAY),
+            parameter("to", "Last day, UTC; today if absent.", DAY),
+            parameter("cursor", "Of the page before; the other parameters must be the same.", {"type": "string"}),
         ),
         responses={200: Success(description="A page.", model=single_requests.RequestPage)},
         problems=(503,),
@@ -391,7 +291,7 @@ ROUTES: Final = (
         summary="Start another round of recovery",
         description="For operators: takes an open or escalated request over, of whatever operation, and starts "
         "finding out what became of it, for another 24 hours if it was escalated.",
-        responses={202: Success(description="Started.", model=single_requests.RequestNow, headers=_ASK_AGAIN)},
+        responses={202: Success(description="Started.", model=single_requests.RequestNow, headers=ASK_AGAIN)},
         problems=(409, 503),
     ),
     Route(
@@ -413,7 +313,7 @@ ROUTES: Final = (
         summary="Read an account's balance",
         description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not respond, the "
         "balance told is up to an hour old; `asOf` says of when it is.",
-        query=(_ACCOUNT,),
+        query=(ACCOUNT,),
         responses={200: Success(description="The balance.", model=accounts.Funds)},
         problems=(*REFUSALS, 503),
     ),
@@ -425,10 +325,10 @@ ROUTES: Final = (
         summary="Read a page of an account's activity",
         description="Asks Amazon for a page of its own activity, which it shows about once a minute.",
         query=(
-            _ACCOUNT,
-            _parameter("from", "First day, UTC.", _DAY, required=True),
-            _parameter("to", "Last day, UTC.", _DAY, required=True),
-            _parameter(
+            ACCOUNT,
+            parameter("from", "First day, UTC.", DAY, required=True),
+            parameter("to", "Last day, UTC.", DAY, required=True),
+            parameter(
                 "page",
                 "Amazon's pageIndex, from 0.",
                 {"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
@@ -437,109 +337,5 @@ ROUTES: Final = (
         responses={200: Success(description="A page.", model=accounts.ActivityPage)},
         problems=(*REFUSALS, 503),
     ),
-    Route(
-        function="get_books",
-        operation="list_reconciliations",
-        method="get",
-        path="/reconciliations",
-        tag="Reconciliation",
-        summary="List booking days",
-        description="Days of one account, oldest first: what Amazon charged beside what the ledger holds. Days are in "
-        "the zone that the books are kept in; a day that nobody has begun to read is not listed.",
-        query=(
-            _ACCOUNT,
-            _parameter("from", "First day. A week up to `to` if absent; at most 399 days before it.", _DAY),
-            _parameter("to", "Last day; today if absent.", _DAY),
-            _CURSOR,
-        ),
-        responses={200: Success(description="A page.", model=reconciliation.DayList)},
-        problems=(503,),
-    ),
-    Route(
-        function="get_books",
-        operation="get_reconciliation",
-        method="get",
-        path="/reconciliations/{account}/{day}",
-        tag="Reconciliation",
-        summary="Read a booking day",
-        description="A day with its differences and open items, a hundred at a time, by kind and request.",
-        query=(
-            _parameter(
-                "kind", "Only differences of this kind.", {"enum": [kind.value for kind in Kind if kind not in SETTLED]}
-            ),
-            _CURSOR,
-        ),
-        responses={200: Success(description="The day.", model=reconciliation.ReconciledDayDetail)},
-        problems=(503,),
-    ),
-    _control_books(
-        "run_reconciliation",
-        "/{day}/run",
-        "Reconcile a day now",
-        "Begins another round, unless one is under way: all of Amazon's rows of the day are read anew, a page a minute, "
-        "and the day is judged. The day need not be over: what is too young counts as in transit, and what Amazon has and "
-        "the ledger does not is told at once.",
-        responses={202: Success(description="Under way.", model=reconciliation.ReconciledDay, headers=_ASK_AGAIN)},
-    ),
-    _control_books(
-        "resolve_difference",
-        "/{day}/differences/{differenceId}/resolve",
-        "Resolve a difference",
-        "Says why a difference needs nobody's attention any more, or how an escalated request ended. What is "
-        "inTransit ends by itself. A repeat changes nothing; a correction is added to what was said before, and "
-        "counts. Once the facts have changed it returns 409.",
-        body=reconciliation.ResolveBody,
-        responses={200: Success(description="Resolved.", model=reconciliation.Resolved)},
-    ),
-    _control_books(
-        "resolve_differences",
-        "/{day}/differences/resolve",
-        "Resolve all differences of a kind",
-        "The same for all of a kind of which nobody has decided anything yet. Where there are thousands, `left` tells "
-        "how many this call had no time for: call again.",
-        body=reconciliation.ResolveAllBody,
-        responses={200: Success(description="Resolved.", model=reconciliation.Resolved)},
-    ),
-    _control_books(
-        "create_statement",
-        "/statements",
-        "Upload a statement",
-        "For accounts whose activity page is switched off: says where rows go that somebody downloaded from Amazon's "
-        "portal, in the columns that are named here and in no others. A day that was read from the page returns 409.",
-        body=reconciliation.StatementBody,
-        responses={
-            201: Success(description="Where it goes. Nothing else tells.", model=reconciliation.OpenedStatement)
-        },
-    ),
-    _control_books(
-        "read_statement",
-        "/statements/{statementId}/read",
-        "Read a statement that was uploaded",
-        "Reads the file, deletes it whatever comes of it, and begins a round of each of its days. A column that a "
-        "statement has not, or a row that is wrong, refuses all of it by name, and the file is gone.",
-        responses={202: Success(description="Under way.", model=reconciliation.StatementDays, headers=_ASK_AGAIN)},
-        problems=(409, 422, 503),
-    ),
-    Route(
-        function="get_books",
-        operation="list_movements",
-        method="get",
-        path="/reconciliations/{account}/movements",
-        tag="Reconciliation",
-        summary="List movements of the balance",
-        description="What changed the balance in a month although no row says so: deposits and fees, mostly.",
-        query=(_parameter("month", "Such as 2026-03.", _MONTH, required=True),),
-        responses={200: Success(description="All of the month.", model=reconciliation.MovementList)},
-        problems=(503,),
-    ),
-    _control_books(
-        "name_movement",
-        "/movements",
-        "Name a movement of the balance",
-        "Says what a movement is made of; the parts have to sum to it. A repeat changes nothing; another naming is "
-        "added to the first, and counts.",
-        body=reconciliation.NameMovementBody,
-        responses={200: Success(description="Named.", model=reconciliation.MovementTold)},
-        problems=(503,),
-    ),
+    *books_routes.ROUTES,
 )
