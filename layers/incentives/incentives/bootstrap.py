@@ -209,7 +209,11 @@ class Container:
         from incentives.usecases.accounts.dependencies import WatchDependencies
 
         return WatchDependencies(
-            dependencies=self.dependencies, states=self.account_states, bus=self.bus, limits=self.settings.limits
+            dependencies=self.dependencies,
+            states=self.account_states,
+            bus=self.bus,
+            limits=self.settings.limits,
+            books=self.books,
         )
 
     @cached_property
