@@ -247,9 +247,7 @@ def _difference(finding: Finding, resolution: Resolution | None) -> models.Diffe
         currency_code=finding.currency,
         found_at=finding.found_at,
         found_on=finding.found_on.isoformat(),
-        resolution=models.ResolutionTold.of(
-            resolution.newest, corrections=len(resolution.decisions) - 1
-        )
+        resolution=models.ResolutionTold.of(resolution.newest, corrections=len(resolution.decisions) - 1)
         if resolution
         else None,
     )
@@ -265,10 +263,7 @@ def _movement(found: Movement, name: MovementName | None) -> models.MovementTold
         currency_code=found.currency,
         parts=[
             models.MovementPart(
-                type=part.type,
-                amount=f"{part.amount:.{decimals}f}",
-                date=part.on.isoformat(),
-                reference=part.reference,
+                type=part.type, amount=f"{part.amount:.{decimals}f}", date=part.on.isoformat(), reference=part.reference
             )
             for part in (name.parts if name else ())
         ],

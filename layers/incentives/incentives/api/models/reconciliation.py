@@ -244,9 +244,7 @@ class Resolved(ResponseBody):
     """How many were resolved."""
 
     resolved: Count = Field(description="By this call, or by one that it repeats.", examples=[1])
-    left: Count = Field(
-        description="That there was no time for: call again to go on.", examples=[0]
-    )
+    left: Count = Field(description="That there was no time for: call again to go on.", examples=[0])
     day: ReconciledDay = Field(description="As it now stands.")
 
 
