@@ -64,13 +64,26 @@ def read_month(text: str) -> str:
     return text
 
 
-def read_id(call: ApiCall, name: str, pattern: str) -> str:
-    """A path parameter of a form. Raises `BooksNotFound`: nothing can have such an id."""
+def read_difference_id(call: ApiCall) -> str:
+    """The difference of a route. Raises `BooksNotFound`: none can have such an id."""
+    return _id(call, "differenceId", models.HASH_PATTERN)
+
+
+def read_statement_id(call: ApiCall) -> str:
+    """The statement of a route. Raises `BooksNotFound`: none can have such an id."""
+    return _id(call, "statementId", models.STATEMENT_ID_PATTERN)
+
+
+def _id(call: ApiCall, name: str, pattern: str) -> str:
     found = call.path.get(name) or ""
-    # A text may end with a line break, and still be matched by a pattern that ends with `$`.
-    if not re.fullmatch(pattern, found) or not found.isalnum():
+    if not re.fullmatch(pattern, found):
         raise BooksNotFound(f"The books have no such {name}.")
     return found
+
+
+def caller(call: ApiCall) -> str:
+    """Who has signed, as the books keep it."""
+    return call.caller or "unknown"
 
 
 def read_list(call: ApiCall) -> Query:
@@ -151,8 +164,9 @@ def detail(
     day: BooksDay, findings: Sequence[tuple[Finding, Resolution | None]], cursor: str | None, now: datetime
 ) -> ApiResponse:
     """200: a day with its differences and open items."""
-    shown = [_difference(finding, resolution).dump() for finding, resolution in findings]
-    return ApiResponse(200, {**_told(day, now).dump(), "differences": shown, "cursor": cursor})
+    shown = [_difference(finding, resolution) for finding, resolution in findings]
+    told = models.ReconciledDayDetail(**_fields(day, now), differences=shown, cursor=cursor)
+    return ApiResponse(200, told.dump())
 
 
 def started(day: BooksDay, call: ApiCall, now: datetime) -> ApiResponse:
@@ -197,30 +211,39 @@ def _ask_again(location: str) -> dict[str, str]:
 
 
 def _told(day: BooksDay, now: datetime) -> models.ReconciledDay:
+    return models.ReconciledDay(**_fields(day, now), differences=day.judged.differences if day.judged else 0)
+
+
+def _fields(day: BooksDay, now: datetime) -> dict[str, Any]:
     judged = day.judged
     reading = day.reading if day.is_held(now) else ()
-    sums: dict[str, Any] = {"charges": None, "refunds": None}
-    if judged is not None:
-        for name, count, minor in (
-            ("charges", judged.charges, judged.charged),
-            ("refunds", judged.refunds, judged.refunded),
-        ):
-            sums[name] = models.RowsSum(count=count, amount=_amount(minor, judged.currency))
-    return models.ReconciledDay(
-        account=day.account,
-        day=day.day.isoformat(),
-        status=day.status,
-        source=day.source,
-        round=day.round,
-        **sums,
-        currency_code=judged.currency if judged else None,
-        open_items=judged.open_items if judged else 0,
-        differences=judged.differences if judged else 0,
-        unresolved=judged.unresolved if judged else 0,
-        judged_at=judged.at if judged else None,
-        incomplete=day.incomplete,
-        reading=models.Reading(windows=len(reading), read=sum(each.is_done for each in reading)) if reading else None,
-    )
+    fields: dict[str, Any] = {
+        "account": day.account,
+        "day": day.day.isoformat(),
+        "status": day.status,
+        "source": day.source,
+        "round": day.round,
+        "charges": None,
+        "refunds": None,
+        "currency_code": None,
+        "open_items": 0,
+        "unresolved": 0,
+        "judged_at": None,
+        "incomplete": day.incomplete,
+        "reading": models.Reading(windows=len(reading), read=sum(each.is_done for each in reading))
+        if reading
+        else None,
+    }
+    if judged is None:
+        return fields
+    return fields | {
+        "charges": models.RowsSum(count=judged.charges, amount=_amount(judged.charged, judged.currency)),
+        "refunds": models.RowsSum(count=judged.refunds, amount=_amount(judged.refunded, judged.currency)),
+        "currency_code": judged.currency,
+        "open_items": judged.open_items,
+        "unresolved": judged.unresolved,
+        "judged_at": judged.at,
+    }
 
 
 def _difference(finding: Finding, resolution: Resolution | None) -> models.Difference:

@@ -19,8 +19,8 @@ from incentives.api.models.base import (
 )
 from incentives.domain.reconciliation.balance import PartType
 from incentives.domain.reconciliation.day_state import DayStatus, Source
-from incentives.domain.reconciliation.findings import SETTLED, Kind, Reason
-from incentives.domain.reconciliation.movements import PARTS_MAX, REFERENCE_LENGTH_MAX
+from incentives.domain.reconciliation.findings import Reason
+from incentives.domain.reconciliation.movements import PARTS_MAX
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from incentives.domain.texts import TEXT_PATTERN
 
@@ -35,8 +35,15 @@ MOVEMENT_ID: Final = "0b7c2d94e1f84a5396d8c7e2"
 STATEMENT_ID: Final = "3c9e4b7a1d2f4e5896a0b1c2d3e4f506"
 DAY: Final = "2026-03-01"
 
-#: Kinds that a list of differences has.
-ListedKind = Literal[tuple(kind.value for kind in Kind if kind not in SETTLED)]  # type: ignore[valid-type]
+#: The words of `Kind`, but for those of what is as it should be; of `Reason`; of `PartType`.
+ListedKind = Literal[
+    "inTransit", "escalated", "unknownToLedger", "missingAtAmazon", "refundedUnexpectedly", "chargedUnexpectedly",
+    "chargedTwice", "amountDiffers", "unreadableRow",
+]  # fmt: skip
+AnyReason = Literal[
+    "explainedByAmazon", "otherSystem", "supportCase", "settledCharged", "settledRefunded", "writtenOff"
+]  # fmt: skip
+AnyPartType = Literal["deposit", "fee", "tax", "rebate", "correction", "refundByHand", "creditLimit"]
 
 GivenDay = Annotated[str, Field(pattern=DAY_PATTERN, examples=[DAY])]
 Note = Annotated[
@@ -45,13 +52,13 @@ Note = Annotated[
         min_length=1,
         max_length=NOTE_LENGTH_MAX,
         json_schema_extra={"pattern": TEXT_PATTERN},
-        description="Why, for whoever audits the books. What looks like a claim code or a card's number is refused: name "
-        "a card by its request id.",
+        description="Why, for whoever audits the books. What looks like a claim code or a card's number is refused: "
+        "name a card by its request id.",
         examples=["Ordered in Amazon's portal by the events team; PO 4711"],
     ),
 ]
 GivenReason = Annotated[
-    Literal[tuple(reason.value for reason in Reason)],  # type: ignore[valid-type]
+    AnyReason,
     Field(
         description="settledCharged and settledRefunded say how an escalated request ended; the others are for "
         "differences.",
@@ -92,9 +99,7 @@ class StatementBody(Body):
 class MovementPartBody(Body):
     """One thing that a movement is made of."""
 
-    type: Literal[tuple(kind.value for kind in PartType)] = Field(  # type: ignore[valid-type]
-        description="What it is.", examples=["deposit"]
-    )
+    type: AnyPartType = Field(description="What it is.", examples=["deposit"])
     amount: str = Field(
         pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,2})?$",
         description="Decimal string; what it added to the balance, with a minus sign for what it took.",
@@ -133,8 +138,8 @@ class Reading(ResponseBody):
     read: Count = Field(description="Of them, those that are.", examples=[1])
 
 
-class ReconciledDay(ResponseBody):
-    """A booking day of an account: what Amazon charged beside what the ledger holds."""
+class DayFields(ResponseBody):
+    """What is told of a booking day wherever it is told."""
 
     account: AccountName
     day: str = Field(
@@ -157,11 +162,16 @@ class ReconciledDay(ResponseBody):
     )
     currency_code: Currency | None = Field(description="ISO 4217, of the account.", examples=["USD"])
     open_items: Count = Field(description="Requests whose end, or whose rows, are still to come.", examples=[2])
-    differences: Count = Field(description="Found on this day, resolved ones included.", examples=[1])
-    unresolved: Count = Field(description="Of them.", examples=[1])
+    unresolved: Count = Field(description="Differences found on this day that nobody has resolved.", examples=[1])
     judged_at: Time | None = Field(description="RFC 3339, UTC.", examples=["2026-03-02T00:31:10Z"])
     incomplete: str | None = Field(description="Why some of its rows cannot be read; null: all are.")
     reading: Reading | None = Field(description="Of the round under way; null: none is.")
+
+
+class ReconciledDay(DayFields):
+    """A booking day of an account: what Amazon charged beside what the ledger holds."""
+
+    differences: Count = Field(description="How many were found on this day, resolved ones included.", examples=[1])
 
 
 class DayList(ResponseBody):
@@ -233,11 +243,11 @@ class Difference(ResponseBody):
     resolution: ResolutionTold | None = Field(description="Null while nobody has decided anything.")
 
 
-class ReconciledDayDetail(ReconciledDay):
+class ReconciledDayDetail(DayFields):
     """A booking day with its differences and open items, by kind and request."""
 
-    differences_found: list[Difference] = Field(serialization_alias="differences")
-    cursor: str | None
+    differences: list[Difference] = Field(description="A hundred at a time.")
+    cursor: str | None = Field(description="Send it with the same kind to get the next page; null at the end.")
 
 
 class Resolved(ResponseBody):
@@ -310,8 +320,8 @@ class MovementTold(ResponseBody):
         examples=["2026-03-01T09:15:00Z"],
     )
     amount: SignedAmount | None = Field(
-        description="Decimal string, positive when the balance rose; null while no balance is told that has no row near "
-        "it: then it cannot be named yet.",
+        description="Decimal string, positive when the balance rose; null while every balance has rows near it: then "
+        "it cannot be named yet.",
         examples=["5000.00"],
     )
     currency_code: Currency
@@ -327,6 +337,3 @@ class MovementList(ResponseBody):
 
     movements: list[MovementTold] = Field(description="All of them.")
     cursor: None = Field(default=None, description="Always null: a month is one page.")
-
-
-assert REFERENCE_LENGTH_MAX == 100, "Text100 is for references"  # noqa: PLR2004, S101 - two names of one limit
