@@ -125,9 +125,7 @@ def _block(
         after = replace(after, revision=before.revision + 1)
         if not here.books.keep_close(current, after):
             return None
-    here.dependencies.telemetry.log(
-        "monthBlocked", account=inputs.account, month=inputs.month, reasons=len(blocked.reasons)
-    )
+    here.dependencies.telemetry.log("monthBlocked", account=inputs.account, month=inputs.month)
     return CloseView(after), False
 
 
