@@ -53,6 +53,7 @@ FULL_DAY: Final = BooksDay(
     reading=(Window(start=MIDNIGHT, end=MIDNIGHT + SECOND), replace(WINDOW, name="elsewhere/rows.jsonl")),
     windows=(WINDOW, replace(WINDOW, name="rows.jsonl", given_up=None)),
     reads_anew=True,
+    to_judge=True,
     checks_total=True,
     fetched_at=START,
     final=True,

@@ -24,6 +24,7 @@ from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.closing import Opening
 from incentives.domain.reconciliation.day_state import DayStatus
 from incentives.domain.reconciliation.days import month_of
+from incentives.domain.reconciliation.findings import carry_digest
 from incentives.domain.reconciliation.movements import booked_on
 
 if TYPE_CHECKING:
@@ -87,15 +88,13 @@ class PreviousMonth:
 
     Attributes:
         closing: its balance at the end; None: it was closed without one.
-        last_judged: name of the object of its last day.
-        open_items: at its end.
+        last_day: as it was judged when the month was closed.
     """
 
     month: str
     manifest: FileRef
     closing: Decimal | None
-    last_judged: str
-    open_items: tuple[Finding, ...]
+    last_day: Judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,10 +278,10 @@ def _about_the_previous_month(inputs: CloseInputs) -> Iterable[str]:
     if isinstance(inputs.previous, str):
         yield f"previousMonth: {inputs.previous}"
     previous, first = inputs.previous_month, inputs.days[0].judged if inputs.days else None
-    if previous and first and first.judged.carried_from != previous.last_judged:
+    if previous and first and not _goes_on(previous.last_day, first.judged):
         yield (
-            f"previousMonth: {first.judged.day} goes on from another judgement of the day before than {previous.month} "
-            f"was closed with. Close {previous.month} again, or run {first.judged.day} again."
+            f"previousMonth: {previous.month} was reconciled anew since it was closed. Close it again; if that does "
+            f"not help, run {first.judged.day} again."
         )
 
 
@@ -318,8 +317,12 @@ def _about_days(inputs: CloseInputs) -> Iterable[str]:
     if zoned:
         yield f"zone: {_listed(zoned)}: judged in another zone than {inputs.zone}. Run again."
     for before, after in pairwise(inputs.days):
-        if before.judged and after.judged and after.judged.judged.carried_from != before.judged.name:
+        if before.judged and after.judged and not _goes_on(before.judged.judged, after.judged.judged):
             yield f"notJudged: {after.day}: judged before {before.day} was judged anew. Run it again."
+
+
+def _goes_on(before: Judged, after: Judged) -> bool:
+    return after.carried_from == carry_digest(before.carry, before.later)
 
 
 def _about_differences(inputs: CloseInputs) -> Iterable[str]:
@@ -394,7 +397,7 @@ def _opening(inputs: CloseInputs) -> Opening | None:
         return None
     previous = inputs.previous_month
     if previous is not None and previous.closing is not None:
-        return Opening(previous.closing, f"closing of {previous.month}")
+        return Opening(amount=previous.closing, source=f"closing of {previous.month}")
     return inputs.opening
 
 
@@ -414,7 +417,7 @@ def _open_items(inputs: CloseInputs) -> OpenItems:
     def by_key(items: Iterable[Finding]) -> dict[tuple[str, int], Finding]:
         return {(each.difference_id, each.amount): each for each in items}
 
-    before = by_key(inputs.previous_month.open_items if inputs.previous_month else ())
+    before = by_key(inputs.previous_month.last_day.open_items if inputs.previous_month else ())
     after = by_key(inputs.objects[-1].judged.open_items)
     return OpenItems(
         carried=tuple(each for key, each in sorted(after.items()) if key in before),
@@ -460,9 +463,9 @@ def _figures(inputs: CloseInputs, items: OpenItems) -> dict[str, str]:
         "ended": items.ended,
         "closing": (*items.carried, *items.new),
     }
-    for name, its in groups.items():
-        figures[f"openItems.{name}.count"] = str(len(its))
-        figures[f"openItems.{name}"] = text(sum(each.amount for each in its if each.currency == currency))
+    for name, found in groups.items():
+        figures[f"openItems.{name}.count"] = str(len(found))
+        figures[f"openItems.{name}"] = text(sum(item.amount for item in found if item.currency == currency))
     figures["differences.resolved"] = str(len(inputs.findings))
     figures["differences.cleared"] = str(len(inputs.cleared))
     return figures

@@ -134,23 +134,14 @@ def _manifest(found: VerifiedMonth, get: Get, expected: str | None) -> dict[str,
     return dict(manifest)
 
 
-def _look_into(
-    found: VerifiedMonth, account: str, manifest: Mapping[str, Any], get: Get
-) -> Mapping[str, str] | None:
+def _look_into(found: VerifiedMonth, account: str, manifest: Mapping[str, Any], get: Get) -> Mapping[str, str] | None:
     """Check one month; return what names the month before it."""
     found.version, found.figures = manifest["version"], manifest["figures"]
     found.currency = manifest["currencyCode"]
     its_name = name_of(account, found.month, manifest["version"], MANIFEST)
     if (manifest["account"], manifest["month"], its_name) != (account, found.month, found.manifest):
         found.wrong.append(Wrong(found.manifest, f"is of {manifest['account']} {manifest['month']}"))
-    contents: dict[str, bytes] = {}
-    for file in manifest["files"]:
-        content = _same(found, file, get)
-        if content is not None:
-            contents[file["name"]] = content
-            found.rows += file["rows"]
-            if (rows := _rows(content)) != file["rows"]:
-                found.wrong.append(Wrong(file["name"], f"has {rows} rows, and had {file['rows']}"))
+    contents = _files(found, manifest, get)
     for judged in manifest["judged"]:
         _same(found, judged, get)
     _sign_off(found, manifest, get)
@@ -169,6 +160,19 @@ def _look_into(
         found.wrong.append(Wrong(found.manifest, f"goes on from {previous['month']}"))
         return None
     return {name: str(previous[name]) for name in ("month", "name", "sha256")}
+
+
+def _files(found: VerifiedMonth, manifest: Mapping[str, Any], get: Get) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    for file in manifest["files"]:
+        content = _same(found, file, get)
+        if content is None:
+            continue
+        contents[file["name"]] = content
+        found.rows += file["rows"]
+        if (rows := _rows(content)) != file["rows"]:
+            found.wrong.append(Wrong(file["name"], f"has {rows} rows, and had {file['rows']}"))
+    return contents
 
 
 def _same(found: VerifiedMonth, file: Mapping[str, Any], get: Get) -> bytes | None:
@@ -222,47 +226,65 @@ def _rows(content: bytes) -> int:
 
 def _sums(manifest: Mapping[str, Any], folder: str, contents: Mapping[str, bytes]) -> Iterator[Wrong]:
     figures = {name: Decimal(value) for name, value in manifest["figures"].items()}
-    currency = manifest["currencyCode"]
     yield from _sums_of_figures(folder + MANIFEST, figures, has_balance=manifest["hasBalance"])
     told = {line["figure"]: line["value"] for line in _table(contents[folder + SUMMARY])}
     for name, value in manifest["figures"].items():
         if told.get(name) != value:
             yield Wrong(folder + SUMMARY, f"says {told.get(name)} of {name}, and the manifest {value}")
-    days = [file["name"] for file in manifest["files"] if not file["name"].startswith(folder)]
-    expected = [day for day in days_of(manifest["month"]) if day >= date.fromisoformat(manifest["firstDay"])]
-    if len(days) != len(expected) or [judged["day"] for judged in manifest["judged"]] != [
-        day.isoformat() for day in expected
-    ]:
-        yield Wrong(folder + MANIFEST, f"names {len(days)} days' transactions of {len(expected)} days")
-    rows: dict[str, list[Decimal]] = {}
-    for line in (line for name in days for line in _table(contents[name])):
-        if not line["signedAmount"]:
-            continue
-        amount, sums = Decimal(line["signedAmount"]), rows.setdefault(line["currencyCode"], [Decimal(0)] * 4)
-        place = 0 if amount < 0 else 2
-        sums[place] += abs(amount)
-        sums[place + 1] += 1
-    groups: dict[str, list[Decimal]] = {}
-    for line in _table(contents[folder + ALLOCATION]):
-        sums = groups.setdefault(line["currencyCode"], [Decimal(0)] * 4)
-        for place, column in enumerate(("gross", "refunds", "net", "rows")):
-            sums[place] += Decimal(line[column])
-    for code in sorted({currency, *rows, *groups}):
-        charges, number, refunds, refunds_number = rows.get(code, [Decimal(0)] * 4)
-        shown = groups.get(code, [Decimal(0)] * 4)
-        if shown != [charges, refunds, charges - refunds, number + refunds_number]:
-            yield Wrong(folder + ALLOCATION, f"its sums in {code} are not those of the days' transactions")
-        suffix = "" if code == currency else f".{code}"
-        if (figures.get(f"charges{suffix}"), figures.get(f"refunds{suffix}")) != (charges, refunds):
-            yield Wrong(folder + MANIFEST, f"its charges and refunds in {code} are not those of the days' transactions")
-        if not suffix and (figures["charges.count"], figures["refunds.count"]) != (number, refunds_number):
-            yield Wrong(folder + MANIFEST, "it counts other charges and refunds than the days' transactions have")
-    yield from _sums_of_open_items(folder + OPEN_ITEMS, figures, currency, contents[folder + OPEN_ITEMS])
+    yield from _sums_of_rows(manifest, folder, figures, contents)
+    yield from _sums_of_open_items(
+        folder + OPEN_ITEMS, figures, manifest["currencyCode"], contents[folder + OPEN_ITEMS]
+    )
     if manifest["hasBalance"]:
         yield from _sums_of_balances(folder + BALANCES, figures, contents[folder + BALANCES])
     standing = [line["standing"] for line in _table(contents[folder + DIFFERENCES])]
     if any(figures[f"differences.{each}"] != standing.count(each) for each in ("resolved", "cleared")):
         yield Wrong(folder + DIFFERENCES, "has other differences than the manifest counts")
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Charges and refunds in one currency."""
+
+    charges: Decimal = Decimal(0)
+    refunds: Decimal = Decimal(0)
+    charges_count: int = 0
+    refunds_count: int = 0
+
+    def add(self, signed: Decimal) -> None:
+        if signed < 0:
+            self.charges, self.charges_count = self.charges - signed, self.charges_count + 1
+        else:
+            self.refunds, self.refunds_count = self.refunds + signed, self.refunds_count + 1
+
+
+def _sums_of_rows(
+    manifest: Mapping[str, Any], folder: str, figures: Mapping[str, Decimal], contents: Mapping[str, bytes]
+) -> Iterator[Wrong]:
+    name, currency = folder + MANIFEST, manifest["currencyCode"]
+    days = [file["name"] for file in manifest["files"] if not file["name"].startswith(folder)]
+    first = date.fromisoformat(manifest["firstDay"])
+    expected = [day.isoformat() for day in days_of(manifest["month"]) if day >= first]
+    if len(days) != len(expected) or [judged["day"] for judged in manifest["judged"]] != expected:
+        yield Wrong(name, f"names the transactions of {len(days)} days, and the month has {len(expected)}")
+    rows: dict[str, _Sums] = {currency: _Sums()}
+    for line in (line for day in days for line in _table(contents[day])):
+        rows.setdefault(line["currencyCode"], _Sums()).add(Decimal(line["signedAmount"]))
+    groups: dict[str, list[Decimal]] = {code: [Decimal(0)] * 4 for code in rows}
+    for line in _table(contents[folder + ALLOCATION]):
+        group = groups.setdefault(line["currencyCode"], [Decimal(0)] * 4)
+        for place, column in enumerate(("gross", "refunds", "net", "rows")):
+            group[place] += Decimal(line[column])
+    for code, group in sorted(groups.items()):
+        its = rows.get(code, _Sums())
+        if group != [its.charges, its.refunds, its.charges - its.refunds, its.charges_count + its.refunds_count]:
+            yield Wrong(folder + ALLOCATION, f"its sums in {code} are not those of the days' transactions")
+        suffix = "" if code == currency else f".{code}"
+        if (figures.get(f"charges{suffix}"), figures.get(f"refunds{suffix}")) != (its.charges, its.refunds):
+            yield Wrong(name, f"its charges and refunds in {code} are not those of the days' transactions")
+    its = rows[currency]
+    if [figures["charges.count"], figures["refunds.count"]] != [its.charges_count, its.refunds_count]:
+        yield Wrong(name, "it counts other charges and refunds than the days' transactions have")
 
 
 def _sums_of_figures(name: str, figures: Mapping[str, Decimal], *, has_balance: bool) -> Iterator[Wrong]:
@@ -284,7 +306,7 @@ def _sums_of_open_items(name: str, figures: Mapping[str, Decimal], currency: str
     for figure, kinds in changes.items():
         its = [line for line in lines if line["change"] in kinds]
         amount = sum((Decimal(line["amount"]) for line in its if line["currencyCode"] == currency), Decimal(0))
-        if (figures[f"openItems.{figure}.count"], figures[f"openItems.{figure}"]) != (len(its), amount):
+        if [figures[f"openItems.{figure}.count"], figures[f"openItems.{figure}"]] != [Decimal(len(its)), amount]:
             yield Wrong(name, f"its {figure} open items are not those of the manifest")
 
 

@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def count_health(accounts: Sequence[BooksHealth], telemetry: Telemetry) -> None:
-    """Count how the books of all accounts stand: once at the end of each watch, zeros too, since an alarm ends by them."""
+    """Count how all accounts stand: once at the end of each watch, zeros too, since an alarm ends by them."""
     telemetry.count("BooksDaysLate", sum(each.late for each in accounts))
     telemetry.count("BooksUnresolved", sum(each.unresolved for each in accounts))
