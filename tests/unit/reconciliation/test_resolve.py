@@ -186,7 +186,7 @@ def test_what_may_be_a_code_is_seen(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "case number 1234", "from 2026-11-22 to 2026-11-23", "2026-11-22 10:15:07 2026-11-23", 
+        "case number 1234", "from 2026-11-22 to 2026-11-23", "2026-11-22 10:15:07 2026-11-23",
         "PO 4711-88, invoice 2026/17",
         "very-little-left", "Corp1ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABC", "0123456789abcdef01234567",
         "reconciliation", "+49 30 1234567", "DE89 3704 0044",
