@@ -20,8 +20,6 @@ def handler(event: Event, budget: Budget) -> dict[str, Any]:
         day=date.fromisoformat(event["day"]),
         round=int(event["round"]),
         pages=int(event["pages"]),
-        next=task,
-        wait_seconds=0,
     )
     there = reconcile(task, here, container.books_dependencies, budget)
     return {

@@ -18,7 +18,7 @@ from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.domain.accounts.account import Account, AccountFunds
 from incentives.domain.accounts.alerts import Alert, AlertStanding, Raised
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
-from incentives.domain.accounts.spend import COUNTED_FOR, charge_of
+from incentives.domain.accounts.spend import COUNTED_FOR, charge_of, charged_on
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.money import Money, parse_money
 from incentives.domain.operations import Operation
@@ -168,6 +168,8 @@ def test_a_request_counts_once_and_comes_off_when_it_is_reversed(states: States,
     assert tally(states, account) == {("2026-03-01", "USD", "CreateGiftCard"): (2500, 1)}
     assert [states.count(each, charge_of(first), START) for each in (gone, first, gone)] == [True, False, False]
     assert tally(states, account) == {("2026-03-01", "USD", "CreateGiftCard"): (0, 0)}
+    # but what was ever charged stays known
+    assert charged_on(states.read(account, TODAY).days, TODAY, "USD") == 2500
 
 
 def test_a_reversal_that_is_told_before_the_success_leaves_nothing(states: States, account: str) -> None:

@@ -27,6 +27,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "AMAZON_ENVIRONMENT": "sandbox",
     "ACCOUNT_SECRET_PREFIX": SECRET_PREFIX,
     "DEFAULT_ACCOUNT": "default",
+    "ACTIVITY_TYPES": "GCCreation=charge,GCCancellation=refund",
     "ALERT_BALANCE_BELOW": "",
     "ALERT_DAYS_BELOW": "7",
     "ALERT_SPEND_MULTIPLE": "3",

@@ -13,6 +13,7 @@ DEPLOYED: Final = {
     # The template's.
     "ACCOUNT_SECRET_PREFIX": "accounts",
     "ACCOUNT_TABLE": "accounts",
+    "ACTIVITY_TYPES": "GCCreation=charge,GCCancellation=refund",
     "AMAZON_ENVIRONMENT": "sandbox",
     "BOOKS_BUCKET": "books",
     "BOOKS_TABLE": "books",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
+    from incentives.usecases.reconciliation.dependencies import BooksDependencies
 
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if _IN_LAMBDA:
@@ -182,6 +183,13 @@ class Container:
         return DynamoDbIndex(client("dynamodb"), self.settings.ledger_table)
 
     @cached_property
+    def records(self) -> ports.Records:
+        """The ledger, many records at a time."""
+        from incentives.aws.single_requests.many_records import DynamoDbRecords
+
+        return DynamoDbRecords(client("dynamodb"), self.settings.ledger_table, sleep=self.clock.sleep)
+
+    @cached_property
     def bus(self) -> ports.Bus:
         """The application's event bus."""
         from incentives.aws.events import EventBridgeBus
@@ -232,7 +240,6 @@ class Container:
         from incentives.aws.bulk_orders.order_files import S3OrderFiles
         from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
         from incentives.aws.bulk_orders.orders import DynamoDbOrders
-        from incentives.aws.single_requests.many_records import DynamoDbRecords
         from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 
         config = self.settings
@@ -240,10 +247,45 @@ class Container:
             orders=DynamoDbOrders(client("dynamodb"), config.orders_table),
             files=S3OrderFiles(lambda: client("s3"), config.orders_bucket, now=self.clock.now),
             workflows=StepFunctionsOrderWorkflows(lambda: client("stepfunctions"), config.order_state_machine),
-            records=DynamoDbRecords(client("dynamodb"), config.ledger_table, sleep=self.clock.sleep),
+            records=self.records,
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=self.new_nonce,
+        )
+
+    @cached_property
+    def books(self) -> ports.Books:
+        """The books' table."""
+        from incentives.aws.reconciliation.books import DynamoDbBooks
+
+        config = self.settings
+        return DynamoDbBooks(client("dynamodb"), config.books_table, sleep=self.clock.sleep, new_nonce=self.new_nonce)
+
+    @cached_property
+    def books_dependencies(self) -> BooksDependencies:
+        """What reconciling and closing need."""
+        from incentives.aws.reconciliation.books_files import S3BooksFiles, S3StatementUploads
+        from incentives.aws.reconciliation.reconciliations import StepFunctionsReconciliations
+        from incentives.usecases.reconciliation.dependencies import BooksDependencies, BooksSettings
+
+        config, now = self.settings, self.clock.now
+        return BooksDependencies(
+            dependencies=self.dependencies,
+            books=self.books,
+            files=S3BooksFiles(lambda: client("s3"), config.books_bucket, lock_years=config.lock_years, now=now),
+            uploads=S3StatementUploads(lambda: client("s3"), config.orders_bucket, now=now),
+            reconciliations=StepFunctionsReconciliations(
+                lambda: client("stepfunctions"), config.reconciliation_state_machine
+            ),
+            index=self.index,
+            records=self.records,
+            bus=self.bus,
+            settings=BooksSettings(
+                zone=config.zone,
+                begin=config.first_booking_day,
+                types=config.effects,
+                without_balance=config.without_balance,
+            ),
         )
 
     def ready_for_amazon(self) -> ports.Amazon:

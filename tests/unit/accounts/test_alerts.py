@@ -26,9 +26,11 @@ from incentives.domain.accounts.alerts import (
     judge,
     to_tell,
 )
+from incentives.domain.reconciliation.balance import Decrease
 from tests.support.fakes import START, usd
 
 SECOND = timedelta(seconds=1)
+DECREASE = Decrease(usd("40.00"), START - timedelta(minutes=30), START)
 LIMITS = Limits(balance={"": Decimal(500)})
 
 
@@ -43,6 +45,7 @@ def figures(**updates: Any) -> Figures:
         days_remaining=Decimal("10.0"),
         spent_today=usd("50.00"),
         key_days=10,
+        is_explained=True,
     )
     return replace(base, **updates)
 
@@ -85,6 +88,8 @@ def test_where_all_is_well_nothing_stands() -> None:
         ({"check": Check.UNANSWERED, "told_at": None}, Alert.CHECK_FAILING, True),
         ({"check": Check.UNANSWERED, "told_at": START - CHECK_OVERDUE}, Alert.CHECK_FAILING, True),
         ({"check": Check.UNANSWERED, "told_at": START - CHECK_OVERDUE + SECOND}, Alert.CHECK_FAILING, None),
+        ({"unexplained": DECREASE, "is_explained": False}, Alert.UNEXPLAINED_DECREASE, True),
+        ({"is_explained": False}, Alert.UNEXPLAINED_DECREASE, None),
         ({"check": Check.UNANSWERED, "available": usd("1.00")}, Alert.BALANCE_LOW, None),
         ({"check": Check.UNANSWERED, "days_remaining": Decimal(1)}, Alert.DAYS_LOW, None),
     ],
@@ -189,6 +194,11 @@ def test_every_text_says_what_how_long_what_to_do_and_where(alert: Alert, known:
         (Alert.KEY_AGE_180, {"key_days": 185}, ["5 days over", "Create new access key"]),
         (Alert.KEY_REFUSED, {}, ["refuses the account's access key", "make put-keys", "resume the bulk orders"]),
         (Alert.CHECK_FAILING, {"why": "Amazon did not tell the balance."}, ["did not tell", "2026-03-01 12:00 UTC"]),
+        (
+            Alert.UNEXPLAINED_DECREASE,
+            {"unexplained": DECREASE},
+            ["Between 2026-03-01 11:30:00 and 2026-03-01 12:00:00 UTC", "at least 40.00 USD", "Deactivate it there"],
+        ),
         (Alert.INSUFFICIENT_FUNDS, {}, ["over 25.00", "refused until money is there"]),
     ],
 )

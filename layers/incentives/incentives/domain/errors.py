@@ -19,6 +19,11 @@
     +-- VaultUnavailable        a card number could not be encrypted or decrypted
     +-- OrderUnavailable        a bulk order, its file or its workflow could not be reached
     +-- IdentityUnavailable     IAM could not be asked who calls
+    +-- BooksUnavailable        the books could not be read or written
+    +-- BooksConflict           the books do not stand as the caller thinks, or their state does not allow it
+    +-- BooksNotFound           the books have no such day, difference, movement, statement or close
+    +-- StatementRefused        a statement holds what none may hold
+    +-- NotThisPerson           somebody else has to do it
 
 Each carries a stable `code` for programs, and `retryable`: whether trying again later can succeed. Which HTTP
 status a caller gets is `incentives.api.problems`' to say.

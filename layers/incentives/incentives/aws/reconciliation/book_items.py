@@ -199,7 +199,7 @@ def _decode_window(each: Sequence[Any], folders: Sequence[str]) -> Window:
 #: Attribute -> field of `JudgedDay`, of those that are plain.
 _JUDGED: Final = {
     "name": "name",
-    "from": "carried_from",
+    "carriedFrom": "carried_from",
     "carry": "carry",
     "currencyCode": "currency",
     "charges": "charges",

@@ -73,6 +73,8 @@ def _paragraphs(alert: Alert, raised: Raised, figures: Figures, limits: Limits) 
         case Alert.KEY_REFUSED:
             what = "Amazon refuses the account's access key or its signature. Every request of this account is refused."
             return what, "None.", f"If nobody has deactivated it by mistake, replace it. {_NEW_KEY} {_AFTERWARDS}"
+        case Alert.UNEXPLAINED_DECREASE:
+            return _unexplained(figures), "None: whoever it is may go on.", _SOMEBODY_ELSE
         case Alert.CHECK_FAILING:
             told = f"The last one is of {figures.told_at:%Y-%m-%d %H:%M} UTC." if figures.told_at else "There is none."
             what = f"The balance cannot be had: {figures.why or 'no answer'} {told}"
@@ -88,6 +90,7 @@ _SUBJECTS: Final = {
     Alert.KEY_AGE_180: "The access key must be replaced now",
     Alert.KEY_REFUSED: "Amazon refuses the access key",
     Alert.CHECK_FAILING: "The balance cannot be checked",
+    Alert.UNEXPLAINED_DECREASE: "Money left that nothing sent from here explains",
     Alert.INSUFFICIENT_FUNDS: "A request was refused for want of funds",
 }
 
@@ -97,10 +100,28 @@ _LOOK: Final = (
     "the portal's page API security credentials."
 )
 
+_SOMEBODY_ELSE: Final = (
+    f"See the transaction activity in {_PORTAL}: cards that GET /requests does not know were issued by somebody who has "
+    "this account's key. Deactivate it there, on the page API security credentials, and put a new one "
+    "(docs/rotate-keys.md). Fees and corrections of Amazon's stand there too. If the alarm tells that spend is not "
+    "counted, put that right first."
+)
+
 _ASK: Final = (
     "Ask GET /funds for the account, and look into the log of the function watch_account. If Amazon refuses the "
     f"account, see its alerts in {_PORTAL} or ask your account manager; if its secret cannot be read, mend that."
 )
+
+
+def _unexplained(figures: Figures) -> str:
+    found = figures.unexplained
+    if found is None:
+        return f"The balance fell by more than was sent from here. {_balance(figures)}"
+    since, until = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (found.since, found.until))
+    return (
+        f"Between {since} and {until} UTC the balance fell by at least {found.amount} more than all requests that were "
+        f"sent from here, those with unknown outcomes included. {_balance(figures)}"
+    )
 
 
 def _balance(figures: Figures) -> str:

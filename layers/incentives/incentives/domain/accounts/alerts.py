@@ -8,6 +8,7 @@
     keyRefused          Amazon refuses the key or its signature                  Amazon has told the balance
     checkFailing        the balance cannot be had                                Amazon has told the balance
     insufficientFunds   Amazon has refused a request for want of money           the balance covers that request
+    unexplainedDecrease two balances in a row are lower than what we sent        the next balances are not
 
 What cannot be told from what is known, because the check failed for instance, stays as it stood.
 """
@@ -25,6 +26,7 @@ from incentives.domain.events import SCHEMA_VERSION, Event
 
 if TYPE_CHECKING:
     from incentives.domain.money import Money
+    from incentives.domain.reconciliation.balance import Decrease
 
 #: Amazon asks for a new access key at least every 180 days.
 KEY_DAYS_MAX: Final = 180
@@ -56,6 +58,7 @@ class Alert(StrEnum):
     KEY_REFUSED = "keyRefused"
     CHECK_FAILING = "checkFailing"
     INSUFFICIENT_FUNDS = "insufficientFunds"
+    UNEXPLAINED_DECREASE = "unexplainedDecrease"
 
 
 KEY_AGES: Final = dict(zip(KEY_DAYS, (Alert.KEY_AGE_150, Alert.KEY_AGE_170, Alert.KEY_AGE_180), strict=True))
@@ -133,6 +136,8 @@ class Figures:
         spent_today: since midnight UTC.
         key_days: whole days since the access key was created; None if nobody noted when.
         why: why the check was not answered, for people.
+        unexplained: what left the account although nothing that we sent explains it.
+        is_explained: the last balances were compared, and nothing did; with neither, nobody can tell.
     """
 
     account: str
@@ -145,6 +150,8 @@ class Figures:
     spent_today: Money | None = None
     key_days: int | None = None
     why: str = ""
+    unexplained: Decrease | None = None
+    is_explained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,7 @@ def judge(figures: Figures, limits: Limits, standing: AlertStanding) -> dict[Ale
         Alert.KEY_REFUSED: True if figures.check is Check.KEY_REFUSED else (False if answered else None),
         Alert.CHECK_FAILING: _is_check_failing(figures),
         Alert.INSUFFICIENT_FUNDS: _is_still_short(available, standing.alerts.get(Alert.INSUFFICIENT_FUNDS)),
+        Alert.UNEXPLAINED_DECREASE: True if figures.unexplained else (False if figures.is_explained else None),
         **{alert: None if age is None else age >= days for days, alert in KEY_AGES.items()},
     }
 

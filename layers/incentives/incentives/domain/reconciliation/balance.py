@@ -19,7 +19,7 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from incentives.domain.accounts.spend import minor_units
+from incentives.domain.accounts.spend import minor_units, money_of
 
 if TYPE_CHECKING:
     from incentives.domain.money import Money
@@ -247,14 +247,25 @@ class Decrease:
     """What left an account although nothing that we sent explains it.
 
     Attributes:
-        amount: at least this much, minor units.
+        amount: at least this much.
         since: Amazon's time of the last balance that was explained, aware UTC.
         until: Amazon's time of the newest balance.
     """
 
-    amount: int
+    amount: Money
     since: datetime
     until: datetime
+
+
+def can_be_judged(base: BalanceSnapshot, middle: BalanceSnapshot, newest: BalanceSnapshot) -> bool:
+    """Whether three snapshots in a row say anything of a decrease.
+
+    They do not where partner or currency changed, where amounts at risk are not known, and where they are out of order
+    or too far apart.
+    """
+    balances = {(each.account, each.partner_id, each.available.currency) for each in (base, middle, newest)}
+    in_a_row = all(timedelta() < b.as_of - a.as_of <= APART_MAX for a, b in ((base, middle), (middle, newest)))
+    return len(balances) == 1 and in_a_row and middle.at_risk is not None and newest.at_risk is not None
 
 
 def unexplained_decrease(base: BalanceSnapshot, middle: BalanceSnapshot, newest: BalanceSnapshot) -> Decrease | None:
@@ -265,23 +276,17 @@ def unexplained_decrease(base: BalanceSnapshot, middle: BalanceSnapshot, newest:
     be there. A deposit hides what left in the same half hour at most: `base` moves on.
 
     Returns:
-        None also where it cannot be judged: another partner or currency, amounts at risk that are not known, snapshots
-        out of order or too far apart.
+        None: there is none, or it cannot be judged.
     """
-    three = (base, middle, newest)
-    if len({(each.account, each.partner_id, each.available.currency) for each in three}) > 1:
+    if not can_be_judged(base, middle, newest):
         return None
-    if any(not timedelta() < b.as_of - a.as_of <= APART_MAX for a, b in ((base, middle), (middle, newest))):
+    least = min(_unexplained(base, middle), _unexplained(base, newest))
+    if least <= 0:
         return None
-    then, now = _unexplained(base, middle), _unexplained(base, newest)
-    if then is None or now is None or then <= 0 or now <= 0:
-        return None
-    return Decrease(min(then, now), base.as_of, newest.as_of)
+    return Decrease(money_of(least, newest.available.currency), base.as_of, newest.as_of)
 
 
-def _unexplained(base: BalanceSnapshot, later: BalanceSnapshot) -> int | None:
-    if later.at_risk is None:
-        return None
+def _unexplained(base: BalanceSnapshot, later: BalanceSnapshot) -> int:
     # A day that only the later one knows began after the base; one that only the base knows has no later figure.
     counted = sum(minor - base.counted_before.get(day, 0) for day, minor in later.counted_after.items())
-    return minor_units(base.available) - minor_units(later.available) - counted - later.at_risk
+    return minor_units(base.available) - minor_units(later.available) - counted - (later.at_risk or 0)

@@ -170,7 +170,7 @@ def judge(inputs: DayInputs) -> DayJudgement:
         kinds[request_id] = verdict.kind
         if verdict.kind not in SETTLED:
             unsettled.add(request_id)
-        _note(done, request, verdict, inputs)
+        _note(done, request, verdict, decision, inputs)
         _bridge(done, request, verdict, decision, inputs)
     done.findings += _unreadable(unreadable, inputs)
     done.unsettled = frozenset(unsettled)
@@ -342,10 +342,12 @@ def _judged(kind: Kind, due: int, entry: Entry | None, moves: Sequence[Move], in
     return _Verdict(kind, amount, currency, side, (status, due, side.charges, side.refunds, side.nets))
 
 
-def _note(done: DayJudgement, request: _Request, verdict: _Verdict, inputs: DayInputs) -> None:
+def _note(
+    done: DayJudgement, request: _Request, verdict: _Verdict, decision: Decision | None, inputs: DayInputs
+) -> None:
     request_id, entry, carried = request.request_id, request.entry, request.carried
     if verdict.kind in SETTLED:
-        if entry is not None and _books_later(entry, inputs):
+        if entry is not None and _books_later(entry, decision, inputs):
             done.later.append(request_id)
         return
     if verdict.kind is Kind.UNREADABLE_ROW:
@@ -375,8 +377,8 @@ def _note(done: DayJudgement, request: _Request, verdict: _Verdict, inputs: DayI
         done.carry.append(finding)
 
 
-def _books_later(entry: Entry, inputs: DayInputs) -> bool:
-    return any(day > inputs.day for day, _ in entry.booked(inputs.zone, None))
+def _books_later(entry: Entry, decision: Decision | None, inputs: DayInputs) -> bool:
+    return any(day > inputs.day for day, _ in entry.booked(inputs.zone, decision))
 
 
 def _unreadable(rows: Counter[tuple[Row, str]], inputs: DayInputs) -> list[Finding]:

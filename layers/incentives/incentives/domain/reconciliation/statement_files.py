@@ -3,8 +3,8 @@
     requestId,activityTime,type,status,amount,currencyCode,gcId
     Corp1A,2026-11-22T10:15:07Z,GCCreation,Success,25.00,USD,
 
-A download from Amazon's portal may hold claim codes: its columns are mapped where it was downloaded, and what is not one
-of these is refused whole. Nothing of a cell is quoted in what is said of it.
+A download from Amazon's portal may hold claim codes: its columns are mapped where it was downloaded, and a file with
+any other column is refused whole. Nothing of a cell is quoted in what is said of it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     # Named only: whoever counts what is spent asks Amazon nothing, and need not load what asking takes.
     from incentives.domain.accounts.alerts import Limits
     from incentives.usecases.dependencies import Dependencies
-    from incentives.usecases.ports import AccountStates, Bus
+    from incentives.usecases.ports import AccountStates, Books, Bus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,14 @@ class WatchDependencies:
         states: what is known of accounts.
         bus: where events go.
         limits: what the deployment sets.
+        books: where balances are kept; None: they are not.
     """
 
     dependencies: Dependencies
     states: AccountStates
     bus: Bus
     limits: Limits
+    books: Books | None = None
 
     @property
     def today(self) -> date:

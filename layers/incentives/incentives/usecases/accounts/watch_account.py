@@ -6,18 +6,20 @@ Accounts do not know of each other: whatever goes wrong with one is counted and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.accounts.alerts import Check, after_check, judge
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, LedgerUnavailable
-from incentives.usecases.accounts.funds import take_snapshot
 from incentives.usecases.accounts.raise_alerts import figures_of, raise_alerts
 from incentives.usecases.dependencies import Budget, Dependencies
+from incentives.usecases.reconciliation.take_balance import take_balance
 
 if TYPE_CHECKING:
-    from incentives.domain.accounts.account import Account, AccountFunds
+    from incentives.domain.accounts.account import Account
     from incentives.usecases.accounts.dependencies import WatchDependencies
+    from incentives.usecases.reconciliation.take_balance import Taken
 
 #: Between two watches, as the schedule has it.
 WATCH_EVERY_SECONDS: Final = 900
@@ -25,7 +27,7 @@ WATCH_EVERY_SECONDS: Final = 900
 #: For asking about one account, however much time there is: one try, a wait, and another.
 SECONDS_TO_ASK: Final = 22.0
 
-#: For one account in all: asking, reading and writing its state, telling.
+#: For one account in all: asking, waiting for its spend to be counted, reading and writing its state, telling.
 SECONDS_FOR_AN_ACCOUNT: Final = 40.0
 
 
@@ -86,11 +88,13 @@ def watch_account(name: str, watch: WatchDependencies) -> None:
     """
     dependencies = watch.dependencies
     until = dependencies.clock.now().timestamp() + SECONDS_TO_ASK
-    account, funds, check, why = _ask(name, watch, Budget(lambda: until - dependencies.clock.now().timestamp()))
-    now = dependencies.clock.now()
+    account, taken, check, why = _ask(name, watch, Budget(lambda: until - dependencies.clock.now().timestamp()))
+    funds, now = taken.funds if taken else None, dependencies.clock.now()
     key_days = _age_days(account, now)
     _measure(dependencies, name, AccessKeyAgeDays=key_days, AvailableFunds=funds.available.amount if funds else None)
     found = figures_of(name, funds, watch, check=check, key_days=key_days, why=why)
+    if taken is not None:
+        found = replace(found, unexplained=taken.unexplained, is_explained=taken.is_explained)
     average, days = found.average, found.days_remaining
     _measure(
         dependencies, name, AverageDailySpend=average.amount if average else None, DaysRemaining=days if funds else None
@@ -98,13 +102,13 @@ def watch_account(name: str, watch: WatchDependencies) -> None:
     raise_alerts(found, lambda standing: after_check(standing, judge(found, watch.limits, standing), now), watch)
 
 
-def _ask(name: str, watch: WatchDependencies, budget: Budget) -> tuple[Account | None, AccountFunds | None, Check, str]:
+def _ask(name: str, watch: WatchDependencies, budget: Budget) -> tuple[Account | None, Taken | None, Check, str]:
     """The account and its balance, as far as they can be had, and why not."""
     dependencies = watch.dependencies
     account = None
     try:
         account = dependencies.accounts.get(name)
-        return account, take_snapshot(name, dependencies, watch.states, budget), Check.ANSWERED, ""
+        return account, take_balance(account, watch, budget), Check.ANSWERED, ""
     except AccountUnusable as error:
         # Without a secret there was no key that Amazon could refuse.
         check = Check.KEY_REFUSED if account else Check.REFUSED

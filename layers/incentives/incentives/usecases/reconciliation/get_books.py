@@ -8,8 +8,6 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import BooksNotFound, BooksUnavailable, InvalidInput
-from incentives.domain.reconciliation.balance import MovementName
-from incentives.domain.reconciliation.day_state import BooksDay
 from incentives.domain.reconciliation.days import day_of, days_of, month_of, next_month
 from incentives.domain.reconciliation.findings import SETTLED, Finding, Judged, Kind, Resolution
 from incentives.domain.reconciliation.judged_objects import decode_judged
@@ -17,6 +15,8 @@ from incentives.domain.reconciliation.movements import DayLevels, Movement, move
 from incentives.usecases.reconciliation.pages import foreign_cursor, read_cursor, write_cursor
 
 if TYPE_CHECKING:
+    from incentives.domain.reconciliation.balance import MovementName
+    from incentives.domain.reconciliation.day_state import BooksDay
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
 
 #: What may be asked for at once: a year, and a month to look back.

@@ -25,15 +25,17 @@ def read_cursor(cursor: str, parts: int) -> list[str]:
     Raises:
         InvalidInput: names `cursor`: no list of so many texts.
     """
-    try:
-        if len(cursor) > _LENGTH_MAX:
-            raise ValueError
-        found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, RecursionError, binascii.Error):
-        found = None
+    found = _decoded(cursor) if len(cursor) <= _LENGTH_MAX else None
     if not isinstance(found, list) or len(found) != parts or not all(isinstance(each, str) for each in found):
         raise InvalidInput("cursor", "must be a cursor that this route returned")
     return found
+
+
+def _decoded(cursor: str) -> object:
+    try:
+        return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, RecursionError, binascii.Error):
+        return None
 
 
 def foreign_cursor() -> InvalidInput:

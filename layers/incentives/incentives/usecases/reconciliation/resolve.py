@@ -1,4 +1,4 @@
-"""Resolve differences: a person says why one needs nobody's attention any more. What was said before stays beside it."""
+"""Resolve differences: a person says why one needs nobody's attention any more. What was said before is kept."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ SECONDS_FOR_A_WRITE: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a person says of a finding.
+
+    Attributes:
+        by: ARN of who signed the call.
+    """
+
+    reason: Reason
+    note: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """What a call came to.
 
@@ -53,10 +66,8 @@ class Resolved:
     day: BooksDay
 
 
-def resolve_one(
-    account: str, day: date, difference_id: str, reason: Reason, note: str, by: str, here: BooksDependencies
-) -> Resolved:
-    """Resolve one finding of a day, as it was judged last. A repeat changes nothing; another word is added to the first.
+def resolve_one(account: str, day: date, difference_id: str, said: Said, here: BooksDependencies) -> Resolved:
+    """Resolve one finding of a day, as it was judged last. A repeat changes nothing; a correction is added.
 
     Raises:
         InvalidInput: names `reason` or `note`.
@@ -64,20 +75,20 @@ def resolve_one(
         BooksConflict: the day has no such finding any more: its facts have changed.
         BooksUnavailable: it may have been done; the same call says.
     """
-    check_words("note", note, NOTE_LENGTH_MAX)
-    decision = _decision(reason, note, by, here)
+    check_words("note", said.note, NOTE_LENGTH_MAX)
+    decision = _decision(said, here)
     for _ in range(LOOKS_MAX):
         look = _look(account, day, here)
         resolution = _resolution(look, difference_id, decision, here)
-        _check_reason(resolution.kind, reason)
-        is_repeat = [_said(each) for each in resolution.decisions[-2:]] == [_said(decision)] * 2
+        _check_reason(resolution.kind, said.reason)
+        is_repeat = [_said(each) for each in resolution.decisions[-2:]] == [said, said]
         if is_repeat or _write(look, [resolution], here):
-            return Resolved(1, 0, _judge_again(look.day, reason, by, here))
+            return Resolved(1, 0, _judge_again(look.day, said, here))
     raise _moving(day)
 
 
 def resolve_all(
-    account: str, day: date, kind: Kind, reason: Reason, note: str, by: str, here: BooksDependencies, budget: Budget
+    account: str, day: date, kind: Kind, said: Said, here: BooksDependencies, *, budget: Budget
 ) -> Resolved:
     """Resolve all findings of a kind of which nothing was decided yet.
 
@@ -89,9 +100,9 @@ def resolve_all(
     """
     if kind in SETTLED:
         raise InvalidInput("kind", "needs no resolution")
-    _check_reason(kind, reason)
-    check_words("note", note, NOTE_LENGTH_MAX)
-    decision, done = _decision(reason, note, by, here), 0
+    _check_reason(kind, said.reason)
+    check_words("note", said.note, NOTE_LENGTH_MAX)
+    decision, done = _decision(said, here), 0
     for _ in range(LOOKS_MAX):
         look = _look(account, day, here)
         left = [each for each in shown_of(look.judged) if each.kind is kind and each.difference_id not in look.known]
@@ -102,7 +113,7 @@ def resolve_all(
             done += len(batch)
             left = left[TOGETHER_MAX:]
         if not left or budget.seconds_left() < SECONDS_FOR_A_WRITE:
-            return Resolved(done, len(left), _judge_again(look.day, reason, by, here))
+            return Resolved(done, len(left), _judge_again(look.day, said, here))
     raise _moving(day)
 
 
@@ -185,19 +196,19 @@ def _write(look: _Look, batch: Sequence[Resolution], here: BooksDependencies) ->
     return True
 
 
-def _judge_again(day: BooksDay, reason: Reason, by: str, here: BooksDependencies) -> BooksDay:
+def _judge_again(day: BooksDay, said: Said, here: BooksDependencies) -> BooksDay:
     """How an escalated request ended changes what is due; a resolved difference changes no figure."""
-    if reason not in SETTLING:
+    if said.reason not in SETTLING:
         return day
-    return start_round(day.account, day.day, by=by, fresh=False, books=here)
+    return start_round(day.account, day.day, by=said.by, fresh=False, books=here)
 
 
-def _decision(reason: Reason, note: str, by: str, here: BooksDependencies) -> Decision:
-    return Decision(reason=reason, note=note, by=by, at=here.dependencies.clock.now())
+def _decision(said: Said, here: BooksDependencies) -> Decision:
+    return Decision(reason=said.reason, note=said.note, by=said.by, at=here.dependencies.clock.now())
 
 
-def _said(decision: Decision) -> tuple[Reason, str, str]:
-    return decision.reason, decision.note, decision.by
+def _said(decision: Decision) -> Said:
+    return Said(decision.reason, decision.note, decision.by)
 
 
 def _moving(day: date) -> BooksUnavailable:

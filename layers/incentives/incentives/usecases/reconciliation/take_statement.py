@@ -23,7 +23,7 @@ from incentives.domain.reconciliation.rows import Row, encode_rows
 from incentives.domain.reconciliation.statement_files import FILE_BYTES_MAX, StatementRules, read_statement_rows
 from incentives.domain.reconciliation.statements import Statement, StatementStatus
 from incentives.domain.reconciliation.windows import Window
-from incentives.usecases.reconciliation.start_round import start_round
+from incentives.usecases.reconciliation.start_round import begin_of, start_round
 
 if TYPE_CHECKING:
     from incentives.domain.bulk_orders.bulk_order import Upload
@@ -83,6 +83,9 @@ def open_statement(
     now = here.dependencies.clock.now()
     if day_of(now, here.settings.zone) <= last:
         raise InvalidInput("to", "must be a day that is over")
+    begin = begin_of(account, here)
+    if begin is None or first < begin:
+        raise InvalidInput("from", f"must not be before the books begin ({begin or 'no balance has been kept yet'})")
     here.dependencies.accounts.get(account)
     _refuse_read_ones(here.books.days(account, first, last))
     statement = Statement(
@@ -190,7 +193,10 @@ def _take(statement: Statement, day: date, partner_id: str, rows: Sequence[Row],
             "source": Source.STATEMENT,
             "partner_id": partner_id,
             "reading": (),
+            "reads_anew": False,
+            "checks_total": False,
             "windows": (window,),
+            "to_judge": True,
             "fetched_at": statement.at,
             "final": statement.at >= end + TOTAL_AGAIN_AFTER,
             "statement_id": statement.statement_id,
