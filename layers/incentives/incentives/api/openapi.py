@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -33,7 +33,6 @@ from incentives.api.models.reconciliation import (
 )
 from incentives.api.models.single_requests import REQUEST_ID, IssuedResponse, RequestNow
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
-from incentives.api.route import Route
 from incentives.api.routes import ROUTES
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import (
@@ -52,6 +51,9 @@ from incentives.domain.single_requests.request_ids import (
     IDEMPOTENCY_KEY_LENGTH_MAX,
     REQUEST_ID_LENGTH_MAX,
 )
+
+if TYPE_CHECKING:
+    from incentives.api.route import Route
 
 Json = dict[str, Any]
 
