@@ -230,7 +230,7 @@ class Difference(ResponseBody):
     )
     request_id: str | None = Field(description="Null for a row that names none.", examples=["Corp1ORDER0017"])
     ledger: LedgerSide | None = Field(description="Null where the ledger has no such request.")
-    amazon: AmazonSide
+    amazon: AmazonSide = Field(description="All of Amazon's rows of the request that have been read.")
     amount: Amount = Field(
         description="Decimal string: what is at stake; of an open item the amount at risk, zero if it was never sent.",
         examples=["50.00"],
