@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from incentives.api.models.reconciliation import STATEMENT_ID
 from incentives.domain.reconciliation.findings import Kind
+from incentives.domain.reconciliation.statements import Statement
 from tests.openapi.served import BODIES, QUERY_OF, Response, Served
 from tests.support.books_world import DAY, finding, level
+from tests.support.fakes import START
 
 Scenario = Callable[[Served], Response]
 
@@ -57,6 +60,23 @@ def statement(api: Served, amount: str | None = "25.00") -> Response:
     if amount is not None:
         api.books.uploads.uploads[made] = ROW.format(amount).encode()
     return ask(api, "read_statement", f"default {made}")
+
+
+def put(api: Served) -> None:
+    """A statement without a row, put and not read yet, with the id of the samples."""
+    day = DAY - timedelta(days=1)
+    waiting = Statement(
+        account="default",
+        statement_id=STATEMENT_ID,
+        first=day,
+        last=day,
+        sha256="a" * 64,
+        uploaded_by=None,
+        caller=None,
+        at=START,
+    )
+    assert api.books.books.keep_statement(None, waiting)
+    api.books.uploads.uploads[STATEMENT_ID] = ROW.partition("\n")[0].encode()
 
 
 def _after(*made: Callable[[Served], object], then: Scenario) -> Scenario:
