@@ -154,11 +154,8 @@ class FakeBooks:
         return None if item is None else read(decode(item))
 
     def _between(self, account: str, first: str, last: str, read: Callable[[at_rest.Values], T]) -> list[T]:
-        return [
-            read(decode(item))
-            for (name, part), item in sorted(self.items.items())
-            if name == account and first <= part <= last
-        ]
+        found = sorted(part for name, part in self.items if name == account and first <= part <= last)
+        return [read(decode(self.items[account, part])) for part in found]
 
     def _beginning(self, account: str, prefix: str, read: Callable[[at_rest.Values], T]) -> list[T]:
         # No character of a part's sorts as late.

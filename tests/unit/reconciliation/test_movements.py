@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -301,14 +301,12 @@ def test_across_a_boundary_the_date_decides(parts: list[tuple[str, int]], balanc
     (found,) = a.movements
     names = named(found, *parts)
     assert exact_at("default", DECEMBER, a.days(), names) == Decimal(balance)
-    # and on both sides of it the books add up
-    days = [date(2026, 11, 30), DECEMBER, date(2026, 12, 2)]
+    # and the books add up on both sides of it
+    days, charged = [date(2026, 11, 30), DECEMBER, date(2026, 12, 2)], [Decimal(25), Decimal(0)]
     balances = [exact_at("default", day, a.days(), names) or Decimal(0) for day in days]
-    for first, last, net, (before, after) in zip(
-        days, days[1:], (Decimal(25), Decimal(0)), zip(balances, balances[1:], strict=False), strict=False
-    ):
+    for n, (first, last) in enumerate(pairwise(days)):
         its = [p.amount for p in names[found.movement_id].parts if first <= booked_on(found, p) < last]
-        assert before - net + sum(its) == after
+        assert balances[n] - charged[n] + sum(its) == balances[n + 1]
 
 
 def test_unnamed_across_a_boundary_there_is_no_figure() -> None:

@@ -125,9 +125,7 @@ def _block(
         after = replace(after, revision=before.revision + 1)
         if not here.books.keep_close(current, after):
             return None
-    here.dependencies.telemetry.log(
-        "monthBlocked", account=inputs.account, month=inputs.month, reasons=len(blocked.reasons)
-    )
+    here.dependencies.telemetry.log("monthBlocked", account=inputs.account, month=inputs.month)
     return CloseView(after), False
 
 
@@ -208,4 +206,5 @@ def _tell(closed: Close, planned: Plan, files: CloseFiles, here: BooksDependenci
     text = "\n\n".join(paragraphs)
     fault = here.dependencies.notifier.notify(f"Closed: {closed.month} of Incentives account {closed.account}", text)
     # The event MonthClosed tells the same, and is tried for a day.
-    telemetry.count("AlertTold" if fault is None else "AlertNotTold")
+    if fault is not None:
+        telemetry.count("AlertNotTold")
