@@ -127,8 +127,8 @@ class NameMovementBody(Body):
 class RowsSum(ResponseBody):
     """So many rows, of so much."""
 
-    count: Count = Field(examples=[412])
-    amount: Amount = Field(examples=["10300.00"])
+    count: Count = Field(description="How many.", examples=[412])
+    amount: Amount = Field(description="Decimal string: their sum.", examples=["10300.00"])
 
 
 class Reading(ResponseBody):
