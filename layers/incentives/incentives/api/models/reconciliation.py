@@ -165,7 +165,8 @@ class DayFields(ResponseBody):
     unresolved: Count = Field(description="Differences found on this day that nobody has resolved.", examples=[1])
     judged_at: Time | None = Field(description="RFC 3339, UTC.", examples=["2026-03-02T00:31:10Z"])
     incomplete: str | None = Field(description="Why some of its rows cannot be read; null: all are.")
-    reading: Reading | None = Field(description="Of the round under way; null: none is.")
+    under_way: bool = Field(description="Whether a round is being worked on.", examples=[False])
+    reading: Reading | None = Field(description="Of the round under way; null while it reads no pages.")
 
 
 class ReconciledDay(DayFields):
