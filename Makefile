@@ -51,6 +51,10 @@ rotate-keys: env-project ## prove and promote a pending key, watch it, tell when
 order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea"]; ARGS="--order ID" watches one
 	@$(PY) -m local order $(if $(FILE),"$(FILE)") $(ARGS)
 
+.PHONY: reconcile
+reconcile: env-project ## the books by day: [ARGS="--day 2026-11-22 --watch"]; STATEMENT=download.csv uploads one from the portal (docs/month-end.md) [STACK=]
+	@$(PY) -m local reconcile $(ARGS)
+
 .PHONY: watch
 watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C ([STACK=name], ARGS=--once)
 	@$(PY) -m local watch $(ARGS)

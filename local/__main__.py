@@ -13,6 +13,7 @@ from local.commands import (
     down,
     order,
     put_keys,
+    reconcile,
     resume,
     rotate_keys,
     run,
@@ -24,7 +25,9 @@ from local.outputs import NotDeployedError
 from local.settings import RefusedError
 from local.terminal import complain
 
-COMMANDS = (run, down, call, order, watch, smoke, put_keys, rotate_keys, resume, close, verify_books, audit)
+COMMANDS = (
+    run, down, call, order, reconcile, close, verify_books, watch, smoke, put_keys, rotate_keys, resume, audit,
+)  # fmt: skip
 
 # Plain help and errors: they go into logs as well. An exception is never shown with the values around it.
 app = typer.Typer(
