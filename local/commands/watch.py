@@ -25,8 +25,8 @@ MINUTE: Final = timedelta(minutes=1)
 #: Rates are of the last whole and the running minute together; a minute's figures come some seconds after its end.
 RECENT: Final = timedelta(minutes=2)
 LATELY: Final = timedelta(minutes=10)
-#: The watch comes every hour.
-HOURLY: Final = timedelta(hours=3)
+#: The watch comes every quarter of an hour: what is older than three of them is out of date.
+WATCHED: Final = timedelta(minutes=45)
 ENDS: Final = ("Succeeded", "Refused", "Reversed", "Escalated")
 #: A page of them; of more it is told that there are more.
 RECOVERIES_MAX: Final = 1000
@@ -71,7 +71,7 @@ class Screen:
             for since in (RECENT, LATELY)
         }
         of_account = {
-            (account, metric): Asked(metric, "Average", HOURLY, (("account", account),))
+            (account, metric): Asked(metric, "Average", WATCHED, (("account", account),))
             for account in accounts
             for metric in OF_ACCOUNT
         }
@@ -171,7 +171,7 @@ class Screen:
 
 
 def watch_accounts_once(target: Target) -> None:
-    """Have the local cloud watch its accounts now: its schedule would come in an hour."""
+    """Have the local cloud watch its accounts now: its schedule would come in a quarter of an hour."""
     name = target.resources()["WatchAccountFunction"]
     target.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
 
@@ -209,7 +209,7 @@ def shown(figures: dict[str, Any]) -> Group:
         funds, spend = _text(each["funds"], digits=2), _text(each["aDay"], digits=2)
         accounts.add_row(f"  {name}", funds, spend, _text(each["daysLeft"], digits=1), _text(each["keyAgeDays"], " d"))
     if not figures["accounts"]:
-        accounts.add_row("  none watched yet: the watch comes every hour")
+        accounts.add_row("  none watched yet: the watch comes every quarter of an hour")
     return Group(f"{figures['stack']}  {figures['at']}", "", requests, "", rest, "", accounts)
 
 

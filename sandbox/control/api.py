@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from sandbox.control import rows
+from sandbox.control.desk import ControlError, Currency, Desk, Handler, Moment, account_of, exact, read
 from sandbox.control.models import Amount, Body, Count, Seconds, Text, one_of, told
 from sandbox.control.options import as_json, changed
 from sandbox.control.report import report
@@ -17,31 +20,14 @@ from sandbox.model.activations import CARD_NUMBER_LENGTH, with_check_digits
 from sandbox.model.clock import Clock
 from sandbox.model.errors import ERRORS
 from sandbox.model.loads import CUSTOMER_STATES
-from sandbox.model.values import CURRENCIES, Money, iso, parse_iso, quantised
+from sandbox.model.values import Money, iso, quantised
 from sandbox.model.world import Account, Limits, PhysicalCard
 
 PREFIX = "/_sandbox/"
 
 
-@dataclass(frozen=True)
-class Desk:
-    """What a control works on: the sandbox, its clock, and the request's JSON."""
-
-    sandbox: Sandbox
-    clock: Clock
-    body: Mapping[str, object]
-
-
-Handler: TypeAlias = Callable[[Desk], object]
-B = TypeVar("B", bound=Body)
-
-
-class ControlError(ValueError):
-    """A control request that cannot be followed; the text says why. Answered with 400."""
-
-
 def handle(sandbox: Sandbox, clock: Clock, method: str, path: str, body: Mapping[str, object]) -> tuple[int, object]:
-    """Follow one control request; returns HTTP status and JSON. `path` is without the prefix."""
+    """Follow one control request; returns HTTP status and JSON, or a `Csv`. `path` is without the prefix."""
     handler = _HANDLERS.get((method, path))
     if handler is None:
         known = sorted({f"{verb} {PREFIX}{name}" for verb, name in _HANDLERS})
@@ -57,13 +43,8 @@ def handle(sandbox: Sandbox, clock: Clock, method: str, path: str, body: Mapping
 # ---- bodies ----------------------------------------------------------------------------------------
 
 
-def _moment(value: object) -> object:
-    return parse_iso(value) or value if isinstance(value, str) else value
-
-
 # About 30 years: further away, dates no longer fit into the formats of the API.
 ClockSeconds = Annotated[float, Field(ge=-(10**9), le=10**9)]
-Currency = Annotated[str, one_of(CURRENCIES)]
 
 
 class _GivenBody(Body):
@@ -79,7 +60,7 @@ class _ClockBody(Body):
 
     offset_seconds: ClockSeconds = 0.0
     advance_seconds: ClockSeconds = 0.0
-    frozen_at: Literal[True] | Annotated[datetime, BeforeValidator(_moment)] = True
+    frozen_at: Literal[True] | Moment = True
     running: Literal[True] = True
 
     @model_validator(mode="after")
@@ -176,10 +157,6 @@ class _CustomerBody(Body):
 # ---- handlers --------------------------------------------------------------------------------------
 
 
-def _read(desk: Desk, body: type[B]) -> B:
-    return body.model_validate(dict(desk.body), by_alias=True, by_name=False)
-
-
 def _reset(desk: Desk) -> object:
     desk.clock.reset()
     desk.sandbox.reset()
@@ -191,7 +168,7 @@ def _report(desk: Desk) -> object:
 
 
 def _clock(desk: Desk) -> object:
-    match _read(desk, _ClockBody).given:
+    match read(desk, _ClockBody).given:
         case {"offset_seconds": seconds}:
             desk.clock.shift_to(seconds)
         case {"advance_seconds": seconds}:
@@ -224,12 +201,12 @@ def _options(desk: Desk) -> object:
 
 
 def _throttle(desk: Desk) -> object:
-    return _set_options(replace(desk, body=_read(desk, _ThrottleBody).given_as_json()))
+    return _set_options(replace(desk, body=read(desk, _ThrottleBody).given_as_json()))
 
 
 def _latency(desk: Desk) -> object:
     names = {"seconds": "latencySeconds", "before_seconds": "latencyBeforeSeconds"}
-    given = _read(desk, _LatencyBody).given
+    given = read(desk, _LatencyBody).given
     return _set_options(replace(desk, body={names[name]: seconds for name, seconds in given.items()}))
 
 
@@ -251,14 +228,16 @@ def _clear_faults(desk: Desk) -> object:
     return {"faults": []}
 
 
-def _funds(desk: Desk) -> object:
-    body = _read(desk, _FundsBody)
-    account = _account_of(desk, body.account)
+def _funds(desk: Desk, *, moves: bool = False) -> object:
+    body = read(desk, _FundsBody)
+    account = account_of(desk, body.account)
     currency = body.currency_code or account.home_currency
     if currency not in account.limits:
         raise ControlError(f"currencyCode is one of {', '.join(account.limits)}")
-    balance = quantised(body.amount, currency)
-    desk.sandbox.world.put_account(replace(account, funds={**account.funds, currency: balance}))
+    world, value = desk.sandbox.world, exact(body.amount, currency)
+    set_or_move = world.move if moves else world.set_balance
+    set_or_move(account.partner_id, desk.clock.now(), value)
+    balance = world.accounts[account.partner_id].funds[currency]
     return {"account": account.partner_id, "currencyCode": currency, "amount": str(balance)}
 
 
@@ -267,29 +246,34 @@ def _accounts(desk: Desk) -> object:
 
 
 def _set_account(desk: Desk) -> object:
-    body = _read(desk, _AccountBody)
+    body = read(desk, _AccountBody)
     known = desk.sandbox.world.accounts.get(body.partner_id)
     if known is None:
         if not body.access_key_id or not body.secret_access_key:
             raise ControlError("a new account needs accessKeyId and secretAccessKey")
         if desk.sandbox.world.account_of_key(body.access_key_id) is not None:
             raise ControlError("accessKeyId belongs to another account")
-        known = make_account(body.partner_id, body.access_key_id, body.secret_access_key, body.limits())
+        key = (body.access_key_id, body.secret_access_key)
+        known = make_account(body.partner_id, *key, body.limits(), _balances(body))
     elif "currencies" in body.given:
         fresh = make_account(body.partner_id, "-", "-", body.limits())
         known = replace(known, limits=fresh.limits, region=fresh.region, funds={**fresh.funds, **known.funds})
     if not body.funds.keys() <= known.limits.keys():
         raise ControlError(f"funds is an object by currency, of {', '.join(known.limits)}")
-    balances = {code: quantised(amount, code) for code, amount in body.funds.items()}
     as_given = {name: body.given[name] for name in ("blocked", "activity_disabled", "region") if name in body.given}
-    account = replace(known, **as_given, funds={**known.funds, **balances})
-    desk.sandbox.world.put_account(account)
-    return _account_json(account)
+    desk.sandbox.world.put_account(replace(known, **as_given))
+    for code, amount in _balances(body).items():
+        desk.sandbox.world.set_balance(body.partner_id, desk.clock.now(), Money(amount, code))
+    return _account_json(desk.sandbox.world.accounts[body.partner_id])
+
+
+def _balances(body: _AccountBody) -> dict[str, Decimal]:
+    return {code: quantised(amount, code) for code, amount in body.funds.items()}
 
 
 def _keys(desk: Desk) -> object:
-    body = _read(desk, _KeysBody)
-    account = _account_of(desk, body.account)
+    body = read(desk, _KeysBody)
+    account = account_of(desk, body.account)
     keys = dict(account.keys)
     if body.add is None and body.revoke is None:
         raise ControlError("give add or revoke")
@@ -305,7 +289,7 @@ def _keys(desk: Desk) -> object:
 
 
 def _claim(desk: Desk) -> object:
-    body, cards = _read(desk, _ClaimBody), desk.sandbox.world.cards
+    body, cards = read(desk, _ClaimBody), desk.sandbox.world.cards
     found = [key for key in cards if key[1] == body.request_id and body.account in {None, key[0]}]
     if len(found) != 1:
         raise ControlError("several accounts have it: give account" if found else "requestId is the id of no card")
@@ -318,7 +302,7 @@ def _claim(desk: Desk) -> object:
 
 
 def _cards(desk: Desk) -> object:
-    body = _read(desk, _CardBody)
+    body = read(desk, _CardBody)
     number = with_check_digits(body.wac) if body.wac else body.card_number
     known = desk.sandbox.world.physical.get(number, PhysicalCard(number))
     as_given = {name: body.given[name] for name in ("blocked", "redeemed") if name in body.given}
@@ -332,20 +316,12 @@ def _cards(desk: Desk) -> object:
 
 
 def _customers(desk: Desk) -> object:
-    body, customers = _read(desk, _CustomerBody), desk.sandbox.world.customers
+    body, customers = read(desk, _CustomerBody), desk.sandbox.world.customers
     if body.state is None:
         customers.pop(body.id, None)
     else:
         customers[body.id] = body.state
     return {"id": body.id, "state": body.state}
-
-
-def _account_of(desk: Desk, name: str | None) -> Account:
-    accounts = desk.sandbox.world.accounts
-    name = next(iter(accounts)) if name is None else name
-    if name not in accounts:
-        raise ControlError(f"account is one of {', '.join(accounts)}")
-    return accounts[name]
 
 
 def _account_json(account: Account) -> dict[str, object]:
@@ -385,6 +361,13 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "faults"): _looking(_faults),
     ("DELETE", "faults"): _clear_faults,
     ("POST", "funds"): _looking(_funds),
+    ("POST", "movements"): _looking(partial(_funds, moves=True)),
+    ("POST", "rows"): _looking(rows.plant_rows),
+    ("PUT", "rows"): _looking(rows.change_row),
+    ("DELETE", "rows"): _looking(rows.remove_row),
+    ("POST", "totals"): rows.add_total,
+    ("DELETE", "totals"): rows.clear_totals,
+    ("GET", "statement"): _looking(rows.read_statement),
     ("GET", "accounts"): _looking(_accounts),
     ("POST", "accounts"): _looking(_set_account),
     ("POST", "keys"): _keys,

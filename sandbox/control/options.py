@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sandbox.control.models import Body, Count, Seconds, Text
+from sandbox.model.log import ACTIVITY_TYPES
 
 Late: TypeAlias = Literal["revives", "refunded"]
+
+
+def _by_operation(names: dict[str, str]) -> dict[str, str]:
+    if not names.keys() <= ACTIVITY_TYPES.keys():
+        raise ValueError(f"is an object by operation, of {', '.join(ACTIVITY_TYPES)}")
+    return ACTIVITY_TYPES | names
+
+
+ActivityTypes: TypeAlias = Annotated[dict[str, Text], AfterValidator(_by_operation)]
 ErrorStatus: TypeAlias = Annotated[int, Field(ge=400, le=599)]
 
 
@@ -54,6 +64,17 @@ class Options(Body):
     """The same for LoadAmazonBalance after its Void."""
     page_index: Literal["page", "offset"] = "page"
     """Whether pageIndex of the activity page counts pages or records."""
+    activity_types: ActivityTypes = Field(default_factory=ACTIVITY_TYPES.copy)
+    """activityType by operation; what is not named has its default.
+
+    Amazon's own names are known for cards by code only.
+    """
+    refund_amounts: bool = False
+    """Whether rows of cancellations, deactivations and voids have a cardValue. Recorded ones have none."""
+    activity_late_seconds: Seconds = 0.0
+    """How long after its time a row is shown, by the sandbox's clock; a row keeps what held when it was written."""
+    activity_late: Literal["all", "drawn"] = "all"
+    """Whether every row is that late, or each by a time drawn from the seed, up to that."""
     load_units: Literal["minor", "major"] = "minor"
     """Whether a balance load's `amount.value` counts smallest units (cents) or major ones."""
     checksum: bool = False

@@ -74,6 +74,10 @@ def report(sandbox: Sandbox) -> dict[str, object]:
             name: _by_currency(charge.value for charge in world.charges if charge.account == name)
             for name in world.accounts
         },
+        "movementsByAccount": {
+            name: _by_currency(each.value for each in world.movements if each.account == name)
+            for name in world.accounts
+        },
         "funds": {
             name: {code: str(amount) for code, amount in account.funds.items()}
             for name, account in world.accounts.items()

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from sandbox.control import api as control
+from sandbox.control.desk import Csv
 from sandbox.http import signature, wire
 from sandbox.http.gateway import Arrival, Sandbox, Settings
 from sandbox.http.wire import Encoded
@@ -124,11 +126,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         if path == "/sping" and self.command in {"GET", "HEAD"}:
             self._send(Encoded(200, "text/plain", b"healthy"))
         elif path.startswith(control.PREFIX):
-            self._control(path.removeprefix(control.PREFIX), body)
+            self._control(path.removeprefix(control.PREFIX), body, dict(parse_qsl(query)))
         elif path.removeprefix("/") in OPERATIONS and self.command == "POST":
             self._operation(path.removeprefix("/"), body)
         else:
@@ -149,9 +151,9 @@ class Handler(BaseHTTPRequestHandler):
             return None
         return body
 
-    def _control(self, name: str, body: bytes) -> None:
+    def _control(self, name: str, body: bytes, query: dict[str, str]) -> None:
         try:
-            value = json.loads(body) if body.strip() else {}
+            value = json.loads(body) if body.strip() else query
         except ValueError:
             value = None
         if not isinstance(value, dict):
@@ -163,7 +165,10 @@ class Handler(BaseHTTPRequestHandler):
             if name == "reset":
                 # What the old state keeps waiting must not reach into the new one.
                 served.release()
-        self._send_json(status, response)
+        if isinstance(response, Csv):
+            self._send(Encoded(status, "text/csv; charset=utf-8", response.text.encode()))
+        else:
+            self._send_json(status, response)
 
     def _operation(self, operation: str, body: bytes) -> None:
         served = self.server.served

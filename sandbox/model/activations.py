@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from sandbox.http import reading
 from sandbox.model.errors import refuse
+from sandbox.model.log import Activity
 from sandbox.model.mocks import MOCK_SUCCESS
 from sandbox.model.outcome import Done
 from sandbox.model.values import Fields, Json, Money
-from sandbox.model.world import Account, Activation, Activity, PhysicalCard, World
+from sandbox.model.world import Account, Activation, PhysicalCard, World
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,9 +50,9 @@ def activate_gift_card(world: World, account: Account, fields: Fields, at: datet
     if earlier is not None and earlier.value != value:
         raise refuse("CardActivatedWithDifferentDenomination")
     if earlier is not None and earlier.deactivated_at is None:
-        return _done(earlier, "Activated", at, "GCActivation", real=False)
+        return _done(earlier, "Activated", at, "ActivateGiftCard", real=False)
     if earlier is not None and world.options.late_activate == "refunded":
-        return _done(earlier, "RefundedToPurchaser", at, "GCActivation", real=False)
+        return _done(earlier, "RefundedToPurchaser", at, "ActivateGiftCard", real=False)
     if card.blocked:
         raise refuse("ActivationNotAllowed")
     if card.activated_by is not None:
@@ -65,7 +66,7 @@ def activate_gift_card(world: World, account: Account, fields: Fields, at: datet
     world.activations[key] = activation
     world.physical[number] = replace(card, activated_by=key)
     world.charge(account.partner_id, at, request_id, "ActivateGiftCard", value)
-    return _done(activation, "Activated", at, "GCActivation", real=True)
+    return _done(activation, "Activated", at, "ActivateGiftCard", real=True)
 
 
 def deactivate_gift_card(world: World, account: Account, fields: Fields, at: datetime) -> Done:
@@ -83,14 +84,14 @@ def deactivate_gift_card(world: World, account: Account, fields: Fields, at: dat
     if activation.card_number != number:
         raise refuse("WrongActivationRequestId")
     if activation.deactivated_at is not None:
-        return _done(activation, "AwaitingActivation", at, "GCDeactivation", real=False)
+        return _done(activation, "AwaitingActivation", at, "DeactivateGiftCard", real=False)
     if world.physical[number].redeemed:
         raise refuse("DeactivationNotAllowed")
     world.activations[key] = replace(activation, deactivated_at=at)
     world.physical[number] = replace(world.physical[number], activated_by=None)
     back = Money(-activation.value.amount, activation.value.currency)
     world.charge(account.partner_id, at, request_id, "DeactivateGiftCard", back)
-    return _done(activation, "AwaitingActivation", at, "GCDeactivation", real=True)
+    return _done(activation, "AwaitingActivation", at, "DeactivateGiftCard", real=True)
 
 
 def activation_status_check(world: World, account: Account, fields: Fields, at: datetime) -> Done:
@@ -127,15 +128,15 @@ def _card_number(world: World, fields: Fields) -> str:
     return number
 
 
-def _done(activation: Activation, status: str, at: datetime, kind: str, *, real: bool) -> Done:
+def _done(activation: Activation, status: str, at: datetime, operation: str, *, real: bool) -> Done:
     info: Json = {
         "cardNumber": activation.card_number,
         "cardStatus": status,
         "expirationDate": None,
         "value": activation.value.fields,
     }
-    value = None if kind == "GCDeactivation" else activation.value
-    row = Activity(activation.account, at, kind, activation.request_id, None, activation.card_number, value, None, real)
+    number, value = activation.card_number, activation.value
+    row = Activity(activation.account, at, operation, activation.request_id, None, number, value, None, real)
     return Done({"activationRequestId": activation.request_id, "cardInfo": info, "status": "SUCCESS"}, row)
 
 

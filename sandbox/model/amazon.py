@@ -10,8 +10,9 @@ from sandbox.model.activity import get_gift_card_activity_page
 from sandbox.model.cards import cancel_gift_card, create_gift_card, get_available_funds
 from sandbox.model.errors import RefusedError, UnreadableError
 from sandbox.model.loads import load_amazon_balance, validate_account_for_amazon_balance_load, void_amazon_balance_load
+from sandbox.model.log import ACTIVITY_TYPES, Activity
 from sandbox.model.outcome import Done, Failure, Framework, Response, Success
-from sandbox.model.world import Account, Activity, World
+from sandbox.model.world import Account, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation.
-
-    What runs it, the request's id field, the fields of its response, and its name in the activity log.
-    """
+    """One operation: what runs it, the request's id field, and the fields of its response."""
 
     run: Callable[[World, Account, Fields, datetime], Done]
     id_field: str | None
     members: tuple[str, ...]
-    activity: str | None = None
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -38,25 +35,22 @@ OPERATIONS: dict[str, Operation] = {
         create_gift_card,
         "creationRequestId",
         ("cardInfo", "creationRequestId", "gcClaimCode", "gcExpirationDate", "gcId", "status"),
-        "GCCreation",
     ),
-    "CancelGiftCard": Operation(
-        cancel_gift_card, "creationRequestId", ("creationRequestId", "gcId", "status"), "GCCancellation"
-    ),
+    "CancelGiftCard": Operation(cancel_gift_card, "creationRequestId", ("creationRequestId", "gcId", "status")),
     "ActivateGiftCard": Operation(
-        activate_gift_card, "activationRequestId", ("activationRequestId", "cardInfo", "status"), "GCActivation"
+        activate_gift_card, "activationRequestId", ("activationRequestId", "cardInfo", "status")
     ),
     "DeactivateGiftCard": Operation(
-        deactivate_gift_card, "activationRequestId", ("activationRequestId", "cardInfo", "status"), "GCDeactivation"
+        deactivate_gift_card, "activationRequestId", ("activationRequestId", "cardInfo", "status")
     ),
     "ActivationStatusCheck": Operation(
         activation_status_check, "statusCheckRequestId", ("cardInfo", "status", "statusCheckRequestId")
     ),
     "LoadAmazonBalance": Operation(
-        load_amazon_balance, "loadBalanceRequestId", ("amount", "loadBalanceRequestId", "status"), "BalanceLoad"
+        load_amazon_balance, "loadBalanceRequestId", ("amount", "loadBalanceRequestId", "status")
     ),
     "VoidAmazonBalanceLoad": Operation(
-        void_amazon_balance_load, "loadBalanceRequestId", ("loadBalanceRequestId", "status"), "BalanceLoadVoid"
+        void_amazon_balance_load, "loadBalanceRequestId", ("loadBalanceRequestId", "status")
     ),
     "ValidateAccountForAmazonBalanceLoad": Operation(
         validate_account_for_amazon_balance_load, None, ("status", "timestamp")
@@ -88,13 +82,12 @@ def execute(world: World, partner_id: str, operation: str, fields: Fields, at: d
     except UnreadableError as problem:
         return Framework(None, problem.message, 400, capital=True)
     except RefusedError as refusal:
-        if known.activity is not None and not refusal.mock:
+        if operation in ACTIVITY_TYPES and not refusal.mock:
             sent = request_id_of(operation, fields)
-            row = Activity(partner_id, at, known.activity, sent, failure=refusal.error.type, real=False)
-            world.activity.append(row)
+            world.write(Activity(partner_id, at, operation, sent, failure=refusal.error.type, real=False))
         return failure(world, operation, fields, refusal)
     if done.activity is not None:
-        world.activity.append(done.activity)
+        world.write(done.activity)
     return Success(operation, done.fields)
 
 

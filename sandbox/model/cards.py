@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from sandbox.http import reading
 from sandbox.model.errors import refuse
+from sandbox.model.log import Activity
 from sandbox.model.mocks import MOCK_CLAIM_CODE, MOCK_GC_ID
 from sandbox.model.outcome import Done
 from sandbox.model.values import Fields, Json, Money, basic_date, expiration_of, java_date
-from sandbox.model.world import Account, Activity, GiftCard, World
+from sandbox.model.world import Account, GiftCard, World
 
 
 def create_gift_card(world: World, account: Account, fields: Fields, at: datetime) -> Done:
@@ -44,7 +45,7 @@ def create_gift_card(world: World, account: Account, fields: Fields, at: datetim
         )
         world.cards[key] = card
         world.charge(account.partner_id, at, request_id, "CreateGiftCard", value)
-    row = Activity(account.partner_id, at, "GCCreation", request_id, card.gc_id, None, card.value, None, not repeat)
+    row = Activity(account.partner_id, at, "CreateGiftCard", request_id, card.gc_id, None, card.value, None, not repeat)
     return Done(card_fields(card, at), row)
 
 
@@ -72,7 +73,7 @@ def cancel_gift_card(world: World, account: Account, fields: Fields, at: datetim
         if card.claimed or card.status(at) == "Expired":
             raise refuse("OperationNotPermitted")
         refund(world, card, at, "CancelGiftCard")
-    row = Activity(account.partner_id, at, "GCCancellation", request_id, card.gc_id, None, None, None, not repeat)
+    row = Activity(account.partner_id, at, "CancelGiftCard", request_id, card.gc_id, None, card.value, None, not repeat)
     return Done({"creationRequestId": request_id, "gcId": card.gc_id, "status": "SUCCESS"}, row)
 
 

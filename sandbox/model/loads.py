@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from sandbox.http import reading
 from sandbox.http.reading import wrong_type
 from sandbox.model.errors import refuse
+from sandbox.model.log import Activity
 from sandbox.model.mocks import MOCK_SUCCESS
 from sandbox.model.outcome import Done
 from sandbox.model.values import Fields, Json, Money, basic_date, decimals_of
-from sandbox.model.world import Account, Activity, Load, World
+from sandbox.model.world import Account, Load, World
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,7 +85,7 @@ def void_amazon_balance_load(world: World, account: Account, fields: Fields, at:
         world.loads[key] = replace(load, voided_at=at)
         back = Money(-load.value.amount, load.value.currency)
         world.charge(account.partner_id, at, request_id, "VoidAmazonBalanceLoad", back)
-    row = Activity(account.partner_id, at, "BalanceLoadVoid", request_id, real=not repeat)
+    row = Activity(account.partner_id, at, "VoidAmazonBalanceLoad", request_id, value=load.value, real=not repeat)
     return Done({"loadBalanceRequestId": request_id, "status": "SUCCESS"}, row)
 
 
@@ -156,5 +157,5 @@ def _usable_customer(world: World, customer: tuple[str, str]) -> None:
 
 def _loaded(load: Load, at: datetime, *, real: bool) -> Done:
     amount: Json = {"currencyCode": load.value.currency, "value": load.raw_value}
-    row = Activity(load.account, at, "BalanceLoad", load.request_id, None, None, load.value, None, real)
+    row = Activity(load.account, at, "LoadAmazonBalance", load.request_id, None, None, load.value, None, real)
     return Done({"amount": amount, "loadBalanceRequestId": load.request_id, "status": "SUCCESS"}, row)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from sandbox.model.errors import AmazonError
+    from sandbox.model.log import Activity
     from sandbox.model.values import Json
-    from sandbox.model.world import Activity
 
 
 @dataclass(frozen=True)

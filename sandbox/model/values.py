@@ -110,9 +110,9 @@ def parse_iso(text: str) -> datetime | None:
     """The moment written in RFC 3339 (a missing offset means UTC), or None when `text` is something else."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def expiration_of(currency: str, created_at: datetime) -> datetime | None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from sandbox.model.log import Activity, ActivityLog
 from sandbox.model.values import CURRENCIES, Money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from sandbox.control.options import Options
 
@@ -142,18 +143,22 @@ class Charge:
 
 
 @dataclass(frozen=True)
-class Activity:
-    """One row of the activity page. `real` is false for repeats and failures."""
+class Movement:
+    """What moved the balance without a row: positive for a deposit, negative for a fee."""
 
     account: str
     at: datetime
-    kind: str
-    request_id: str | None
-    gc_id: str | None = None
-    card_number: str | None = None
-    value: Money | None = None
-    failure: str | None = None
-    real: bool = True
+    value: Money
+
+
+@dataclass(frozen=True)
+class WrongTotal:
+    """A time frame, both ends included: pages that touch it tell `extra` rows more than there are."""
+
+    account: str
+    start: datetime
+    end: datetime
+    extra: int
 
 
 @dataclass
@@ -168,7 +173,9 @@ class World:
     loads: dict[tuple[str, str], Load] = field(default_factory=dict)
     customers: dict[str, str] = field(default_factory=dict)
     charges: list[Charge] = field(default_factory=list)
-    activity: list[Activity] = field(default_factory=list)
+    movements: list[Movement] = field(default_factory=list)
+    activity: ActivityLog = field(default_factory=ActivityLog)
+    wrong_totals: list[WrongTotal] = field(default_factory=list)
 
     def account_of_key(self, access_key: str) -> Account | None:
         """The account that the access key belongs to."""
@@ -180,14 +187,41 @@ class World:
 
     def affords(self, partner_id: str, value: Money) -> bool:
         """Whether the account's balance covers `value`."""
-        return self.accounts[partner_id].funds.get(value.currency, Decimal(0)) >= value.amount
+        return self._balance(partner_id, value.currency) >= value.amount
 
     def charge(self, partner_id: str, at: datetime, request_id: str, operation: str, value: Money) -> None:
         """Write one line into the charges and move the balance by it (a negative value gives money back)."""
         self.charges.append(Charge(partner_id, at, request_id, operation, value))
+        self._pay_in(partner_id, Money(-value.amount, value.currency))
+
+    def move(self, partner_id: str, at: datetime, value: Money) -> None:
+        """Move the balance by something that has no row: a deposit, a fee (negative)."""
+        self.movements.append(Movement(partner_id, at, value))
+        self._pay_in(partner_id, value)
+
+    def set_balance(self, partner_id: str, at: datetime, value: Money) -> None:
+        """Move the balance to `value`."""
+        self.move(partner_id, at, Money(value.amount - self._balance(partner_id, value.currency), value.currency))
+
+    def _balance(self, partner_id: str, currency: str) -> Decimal:
+        return self.accounts[partner_id].funds.get(currency, Decimal(0))
+
+    def _pay_in(self, partner_id: str, value: Money) -> None:
         account = self.accounts[partner_id]
-        balance = account.funds.get(value.currency, Decimal(0)) - value.amount
+        balance = self._balance(partner_id, value.currency) + value.amount
         self.put_account(replace(account, funds={**account.funds, value.currency: balance}))
+
+    def write(self, row: Activity) -> None:
+        """Add a row to the activity log, shown as late as the options say."""
+        self.activity.add(replace(row, visible_at=self.visible_at(row)))
+
+    def visible_at(self, row: Activity) -> datetime | None:
+        """From when on a new row is shown, by the options of this moment."""
+        late = self.options.activity_late_seconds
+        if self.options.activity_late == "drawn":
+            drawn = f"late|{self.options.seed}|{row.account}|{row.request_id}|{row.operation}|{row.at.isoformat()}"
+            late *= int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:4], "big") / 2**32
+        return row.at + timedelta(seconds=late) if late else None
 
     def claim_code(self, partner_id: str, request_id: str) -> str:
         """The claim code of a request, 4-6-4 letters and digits; the same one whenever it is asked for."""

@@ -16,13 +16,14 @@ import pytest
 import requests
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from incentives.aws.batches import BATCH_GET_MAX
 from incentives.aws.bulk_orders.order_files import S3OrderFiles
 from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
 from incentives.aws.clients import FILES_CONFIG
 from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 from incentives.aws.single_requests.ledger import DynamoDbLedger
-from incentives.aws.single_requests.many_records import BATCH_GET_MAX, DynamoDbRecords
+from incentives.aws.single_requests.many_records import DynamoDbRecords
 from incentives.domain.bulk_orders.bulk_order import (
     SAME_ROWS_FOR,
     Batch,

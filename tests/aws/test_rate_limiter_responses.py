@@ -43,8 +43,8 @@ def test_an_response_without_a_time_is_no_permit(response: Response, script: Scr
         rate_limiter_at(script.url).reserve("uk", Priority.CALLER)
 
 
-@pytest.mark.parametrize("act", ["line_up", "slow_down"])
-def test_that_holds_for_the_line_and_the_slow_down_too(act: str, script: Script) -> None:
+@pytest.mark.parametrize("act", ["line_up", "slow_down", "want_activity"])
+def test_that_holds_for_whatever_else_is_written_too(act: str, script: Script) -> None:
     script.responses = [refusal("ConditionalCheckFailedException", Item={"id": {"S": "uk"}, "lineTat": {"S": "soon"}})]
     with pytest.raises(LedgerUnavailable, match="'uk'"):
         getattr(rate_limiter_at(script.url), act)("uk")

@@ -27,6 +27,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "AMAZON_ENVIRONMENT": "sandbox",
     "ACCOUNT_SECRET_PREFIX": SECRET_PREFIX,
     "DEFAULT_ACCOUNT": "default",
+    "ACTIVITY_TYPES": "GCCreation=charge,GCCancellation=refund",
     "ALERT_BALANCE_BELOW": "",
     "ALERT_DAYS_BELOW": "7",
     "ALERT_SPEND_MULTIPLE": "3",
@@ -44,13 +45,16 @@ _NAMES: Final = (
     "RATE_LIMITER_TABLE",
     "ACCOUNT_TABLE",
     "ORDERS_TABLE",
+    "BOOKS_TABLE",
     "ORDERS_BUCKET",
+    "BOOKS_BUCKET",
     "BACKLOG_QUEUE",
     "CARD_VAULT_KEY",
     "EVENT_BUS",
     "OPERATORS_TOPIC",
     "RECOVERY_STATE_MACHINE",
     "ORDER_STATE_MACHINE",
+    "RECONCILIATION_STATE_MACHINE",
 )
 _MACHINE: Final = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86_400, "End": True}}}
 
@@ -65,7 +69,8 @@ def furnish(client: Client) -> dict[str, str]:
     """
     dynamodb, machines = client("dynamodb"), client("stepfunctions")
     client("secretsmanager").create_secret(Name=f"{SECRET_PREFIX}/default", SecretString=json.dumps(secret()))
-    client("s3").create_bucket(Bucket="bench-orders")
+    for bucket in ("bench-orders", "bench-books"):
+        client("s3").create_bucket(Bucket=bucket)
     client("events").create_event_bus(Name="bench-bus")
     trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -75,13 +80,14 @@ def furnish(client: Client) -> dict[str, str]:
         return machines.create_state_machine(name=name, definition=json.dumps(_MACHINE), roleArn=role)
 
     made = (
-        *(create_table(dynamodb, name) for name in ("LedgerTable", "PacerTable", "AccountTable", "OrdersTable")),
+        *(create_table(dynamodb, f"{name}Table") for name in ("Ledger", "Pacer", "Account", "Orders", "Books")),
         "bench-orders",
+        "bench-books",
         client("sqs").create_queue(QueueName="bench-backlog")["QueueUrl"],
         client("kms").create_key()["KeyMetadata"]["Arn"],
         "bench-bus",
         client("sns").create_topic(Name="bench-operators")["TopicArn"],
-        *(machine(name)["stateMachineArn"] for name in ("bench-recovery", "bench-orders")),
+        *(machine(name)["stateMachineArn"] for name in ("bench-recovery", "bench-orders", "bench-books")),
     )
     return dict(zip(_NAMES, made, strict=True)) | _SETTINGS
 

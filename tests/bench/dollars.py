@@ -23,7 +23,7 @@ from tests.bench.report import Line
 from tests.bench.stand import Stand
 
 MINUTES_OF_A_MONTH: Final = 43_800
-HOURS_OF_A_MONTH: Final = 730
+QUARTERS_OF_A_MONTH: Final = 2_920
 
 #: The states that an ordinary request passes through if it is a workflow, and how many times as much it costs at least.
 WORKFLOW_STATES: Final = ("TakeSlot", "WaitForSlot", "Record", "CallAmazon", "Judge", "Close", "Succeeded")
@@ -91,7 +91,7 @@ def cost_of_a_month(metrics: int) -> Iterable[Line]:
         "dashboard": count("AWS::CloudWatch::Dashboard") * prices.DASHBOARD,
         f"{count('AWS::KMS::Key')} keys": count("AWS::KMS::Key") * prices.KMS_KEY,
         "secret": prices.SECRET,
-        "sweep every minute, watch every hour": MINUTES_OF_A_MONTH * sweep + HOURS_OF_A_MONTH * watch,
+        "sweep every minute, watch every quarter of an hour": MINUTES_OF_A_MONTH * sweep + QUARTERS_OF_A_MONTH * watch,
     }
     yield Line("dollars a month without a card", f"{sum(parts.values()):.2f}", baseline="a workflow for each: the same")
     yield from _shares(parts)

@@ -28,7 +28,7 @@ from tests.contract.subject import Subject, opened, own_time, touched
 from tests.support.fakes import CODE, world
 
 #: The operations of DynamoDB that write.
-WRITES = ("DynamoDB_20120810.TransactWriteItems", "DynamoDB_20120810.UpdateItem")
+WRITES = tuple(f"DynamoDB_20120810.{name}" for name in ("TransactWriteItems", "UpdateItem", "PutItem"))
 
 
 @dataclass(frozen=True)

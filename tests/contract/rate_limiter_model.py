@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from incentives.domain.rate_limit import (
+    ACTIVITY_WANTED_APART_MILLISECONDS,
+    ACTIVITY_YIELDED_MILLISECONDS,
     ALLOWANCE_MILLISECONDS,
     SLOW_DOWN_APART_MILLISECONDS,
     Allowance,
@@ -52,6 +54,9 @@ class ModelRateLimiter:
             too_far = [(wait, wait - patience) for wait in waits if wait > now + patience]
             if allowance is not None and item.get(allowance, 0) > begins:
                 too_far.append((item[allowance], item[allowance] - (begins - now)))
+            left_until = item.get("wanted", -ACTIVITY_YIELDED_MILLISECONDS) + ACTIVITY_YIELDED_MILLISECONDS
+            if priority is Priority.BULK and allowance is Allowance.ACTIVITY and left_until > now:
+                too_far.append((left_until, left_until))
             if too_far:
                 next_at, again_at = max(too_far)
                 return Full(self._moment(next_at), self._moment(max(now, again_at)))
@@ -72,6 +77,12 @@ class ModelRateLimiter:
             item, now, interval = self._look(account)
             if now - item.get("slowed", 0) >= SLOW_DOWN_APART_MILLISECONDS:
                 item |= {"slowed": now, "slow": slower(interval)}
+
+    def want_activity(self, account: str) -> None:
+        with self._lock:
+            item, now, _ = self._look(account)
+            if now - item.get("wanted", 0) >= ACTIVITY_WANTED_APART_MILLISECONDS:
+                item["wanted"] = now
 
     def _moment(self, milliseconds: int) -> datetime:
         return from_milliseconds(milliseconds) + (self._own() - self._now())

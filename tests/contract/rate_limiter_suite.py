@@ -11,7 +11,15 @@ from typing import Protocol
 
 import pytest
 
-from incentives.domain.rate_limit import ALLOWANCE_MILLISECONDS, Allowance, Full, Pace, Permit, Priority
+from incentives.domain.rate_limit import (
+    ACTIVITY_YIELDED_MILLISECONDS,
+    ALLOWANCE_MILLISECONDS,
+    Allowance,
+    Full,
+    Pace,
+    Permit,
+    Priority,
+)
 from incentives.usecases.ports import RateLimiter
 from sandbox.model.throttle import most_in_any_second
 from tests.contract.rate_limiter_model import ModelRateLimiter, Now
@@ -157,6 +165,8 @@ class RateLimiterContract:
         take_all(rate_limiter, account)
         rate_limiter.line_up(account)
         rate_limiter.slow_down(account)
+        rate_limiter.want_activity(account)
+        permit_of(rate_limiter.reserve(f"{account}-third", Priority.BULK, allowance=Allowance.ACTIVITY))
         assert take_all(rate_limiter, f"{account}-other") == [START + INTERVAL * number for number in range(17)]
 
     def test_a_burst_comes_first_and_is_paid_for(self, make_rate_limiter: MakeRateLimiter, account: str) -> None:
@@ -244,6 +254,32 @@ class RateLimiterContract:
         assert isinstance(full, Full)
         assert full.next_at == leaves + timedelta(seconds=1)
 
+    def test_bulk_work_leaves_the_activity_page_to_a_recovery_that_wants_it(
+        self, make_rate_limiter: MakeRateLimiter, account: str
+    ) -> None:
+        # given a page that reconciliation has taken, and a recovery that found it taken
+        clock = FakeClock(START)
+        reconciliation, recovery = make_rate_limiter(clock.now), make_rate_limiter(clock.now)
+        permit_of(reconciliation.reserve(account, Priority.BULK, allowance=Allowance.ACTIVITY))
+        assert isinstance(recovery.reserve(account, Priority.RECOVERY, allowance=Allowance.ACTIVITY), Full)
+        recovery.want_activity(account)
+        # when the page is free again
+        clock.sleep(60)
+        # then it is there for everybody else, and only this of reconciliation's calls waits
+        yielded = timedelta(milliseconds=ACTIVITY_YIELDED_MILLISECONDS)
+        full = reconciliation.reserve(account, Priority.BULK, allowance=Allowance.ACTIVITY)
+        assert full == Full(START + yielded, START + yielded)
+        permit_of(reconciliation.reserve(account, Priority.BULK))
+        permit_of(reconciliation.reserve(account, Priority.BULK, allowance=Allowance.FUNDS))
+        permit_of(recovery.reserve(account, Priority.RECOVERY, allowance=Allowance.ACTIVITY))
+        clock.sleep(120)
+        permit_of(recovery.reserve(account, Priority.CALLER, allowance=Allowance.ACTIVITY))
+        # and reconciliation goes on when nobody has wanted it for as long as that
+        clock.sleep((full.again_at - clock.now()).total_seconds() - 0.001)
+        assert isinstance(reconciliation.reserve(account, Priority.BULK, allowance=Allowance.ACTIVITY), Full)
+        clock.sleep(0.001)
+        permit_of(reconciliation.reserve(account, Priority.BULK, allowance=Allowance.ACTIVITY))
+
     # ---- slowing down -----------------------------------------------------------------------------
 
     def test_a_throttle_halves_the_pace_once_for_all_calls_under_way(
@@ -313,8 +349,11 @@ class RateLimiterContract:
             # They meet at one moment: a newcomer cannot tell a clock that is ahead from time that has passed.
             assert rate_limiter.reserve(account, Priority.RECOVERY) == model.reserve(account, Priority.RECOVERY)
         for _ in range(80):
-            clock.sleep(chance.choice([0, 0, 0, 0, 0.01, 0.125, 0.3, 2, 4, 90]))
+            clock.sleep(chance.choice([0, 0, 0, 0, 0.01, 0.125, 0.3, 2, 4, 90, 500]))
             rate_limiter = chance.choice(rate_limiters)
+            if chance.random() < 0.05:
+                rate_limiter.want_activity(account)
+                model.want_activity(account)
             if chance.random() < 0.05:
                 rate_limiter.slow_down(account)
                 model.slow_down(account)

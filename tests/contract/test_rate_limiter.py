@@ -65,6 +65,7 @@ class Writes:
     def note_params(self, params: dict[str, Any], **_: object) -> None:
         update = params["UpdateExpression"]
         kinds = {"tat = tat +": "add", "tat = :next": "start", "lineTat = ": "line", "slowedAt = ": "slow"}
+        kinds["activityWantedAt = "] = "want"
         self.seen.append((next(kind for part, kind in kinds.items() if f" {part}" in update), False))
 
     def note_response(self, http_response: Any, **_: object) -> None:
@@ -164,6 +165,28 @@ def test_a_slow_down_costs_one_write_and_others_one_look(
     assert writes.take() == [("add", False), ("add", True), ("add", True)]
 
 
+def test_a_wish_for_the_page_costs_one_write_a_minute_however_many_want_it(
+    make_rate_limiter: MakeRateLimiter, writes: Writes, account: str
+) -> None:
+    # given recoveries that find the page taken
+    clock = FakeClock(START)
+    rate_limiters = [make_rate_limiter(clock.now) for _ in range(3)]
+    permit_of(rate_limiters[0].reserve(account, Priority.BULK, allowance=Allowance.ACTIVITY))
+    for _ in range(2):
+        writes.take()
+        # when
+        for rate_limiter in rate_limiters:
+            assert isinstance(rate_limiter.reserve(account, Priority.RECOVERY, allowance=Allowance.ACTIVITY), Full)
+            rate_limiter.want_activity(account)
+        # then
+        assert [write for write in writes.take() if write[0] == "want"] == [("want", True)]
+        clock.sleep(59.9)
+        rate_limiters[0].want_activity(account)
+        assert writes.take() == []
+        clock.sleep(0.1)
+        permit_of(rate_limiters[0].reserve(account, Priority.CALLER, allowance=Allowance.ACTIVITY))
+
+
 def test_a_clock_far_behind_costs_one_look(make_rate_limiter: MakeRateLimiter, writes: Writes, account: str) -> None:
     permit_of(make_rate_limiter(lambda: START).reserve(account, Priority.CALLER))
     behind = make_rate_limiter(ahead_by(timedelta(hours=-2), lambda: START))
@@ -218,6 +241,10 @@ def test_losing_the_item_costs_nothing(
     assert rate_limiter.line_up(account) <= START + timedelta(seconds=2)
     client.delete_item(TableName=table, Key={"id": {"S": account}})
     rate_limiter.slow_down(account)
+    # and a wish that got lost with it holds up nobody
+    rate_limiter.want_activity(account)
+    client.delete_item(TableName=table, Key={"id": {"S": account}})
+    permit_of(rate_limiter.reserve(account, Priority.BULK, allowance=Allowance.ACTIVITY))
 
 
 # ---- what others may have written ---------------------------------------------------------------
@@ -277,7 +304,7 @@ def test_a_time_that_somebody_may_wait_for_is_obeyed(
     assert full.next_at == START + ABSURDLY_FAR
 
 
-@pytest.mark.parametrize("act", ["reserve", "line_up", "slow_down"])
+@pytest.mark.parametrize("act", ["reserve", "line_up", "slow_down", "want_activity"])
 def test_a_table_that_cannot_be_written_is_certain(client: Any, act: str) -> None:
     rate_limiter = DynamoDbRateLimiter(client, "no-such-table", pace=PACE, now=lambda: START)
     arguments = ("default", Priority.CALLER) if act == "reserve" else ("default",)

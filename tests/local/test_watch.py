@@ -115,7 +115,7 @@ def test_what_nobody_has_counted_is_not_zero() -> None:
     assert "open         - unknown (oldest -), - waiting or being sent" in seen
     assert "recoveries   2 under way" in seen
     assert "backlog      4 in the queue, 1 dead letters, 1 failures of schedules" in seen
-    assert seen[-1] == "  none watched yet: the watch comes every hour"
+    assert seen[-1] == "  none watched yet: the watch comes every quarter of an hour"
 
 
 def test_accounts_have_the_figures_of_their_last_watch() -> None:

@@ -19,7 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from incentives.bootstrap import container
-from incentives.api.routes import ROUTES, Route
+from incentives.api.route import Route
+from incentives.api.routes import ROUTES
 from incentives.domain.outcomes import Succeeded
 from tests.openapi.contract import ROOT, contract
 from tests.support.bulk import Bulk, bulk

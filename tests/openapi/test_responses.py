@@ -13,7 +13,8 @@ from incentives.agcod.errors import TABLE, Kind
 from incentives.agcod.reading.responses import Failure, Funds
 from incentives.api.openapi import GATEWAY_STATUSES
 from incentives.api.problems import REFUSED_STATUSES, STATUSES, Unexpected
-from incentives.api.routes import REFUSALS, Route
+from incentives.api.route import Route
+from incentives.api.routes import REFUSALS
 from incentives.domain.accounts.account import Activity, CardState
 from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, OrderStatus
 from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByAmazon, RefusedFor

@@ -154,6 +154,7 @@ class WatchedRateLimiter:
         self._asked = asked
         self.line_up = inner.line_up
         self.slow_down = inner.slow_down
+        self.want_activity = inner.want_activity
 
     def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
         asked_at = self._clock.now()

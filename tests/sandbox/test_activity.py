@@ -17,6 +17,10 @@ def page(model: Model, **rest: object) -> tuple[int, dict[str, Any]]:
     return model.ask("GetGiftCardActivityPage", **(fields | rest))
 
 
+def ids(response: dict[str, Any]) -> list[str]:
+    return [row["requestId"] for row in response["cardActivityList"]]
+
+
 def test_a_creation_and_a_cancellation_have_the_recorded_shape(model: Model) -> None:
     card = model.create(amount=10)[1]
     model.time.advance(61)
@@ -111,15 +115,50 @@ def test_the_page_may_be_disabled_for_a_partner(model: Model) -> None:
     assert (response["errorCode"], response["errorType"]) == ("F300", "APIGetGiftCardActivityPageIsDisabled")
 
 
-def test_every_kind_of_operation_is_logged(model: Model) -> None:
+def test_every_kind_of_operation_is_logged_by_the_name_that_it_is_given(model: Model) -> None:
     card = {"activationRequestId": "Sandb2", "cardNumber": "1" * 19, "value": {"amount": 5, "currencyCode": "USD"}}
     model.ask("ActivateGiftCard", **card)
     model.ask("DeactivateGiftCard", **card)
     amount, account = {"currencyCode": "USD", "value": "500"}, {"id": "a", "type": "2"}
     model.ask("LoadAmazonBalance", loadBalanceRequestId="Sandb3", amount=amount, account=account)
     model.ask("VoidAmazonBalanceLoad", loadBalanceRequestId="Sandb3")
-    kinds = [row["activityType"] for row in page(model)[1]["cardActivityList"]]
-    assert kinds == ["GCActivation", "GCDeactivation", "BalanceLoad", "BalanceLoadVoid"]
+    rows = page(model)[1]["cardActivityList"]
+    assert [row["activityType"] for row in rows] == ["GCActivation", "GCDeactivation", "BalanceLoad", "BalanceLoadVoid"]
+    assert [row["cardValue"] is None for row in rows] == [False, True, False, True]
+    model.set(activityTypes={"LoadAmazonBalance": "ABLoad"}, refundAmounts=True)
+    rows = page(model)[1]["cardActivityList"]
+    assert [row["activityType"] for row in rows] == ["GCActivation", "GCDeactivation", "ABLoad", "BalanceLoadVoid"]
+    assert [row["cardValue"]["amount"] for row in rows] == [5, 5, 5, 5]
+
+
+def test_rows_are_shown_and_counted_as_late_as_the_option_says(model: Model) -> None:
+    model.set(activityLateSeconds=60)
+    model.create()
+    model.set(activityLateSeconds=0)
+    model.time.advance(59)
+    model.create("Sandb2")
+    model.create("Sandb3")
+    early = page(model, pageSize=1)[1]
+    assert (ids(early), early["totalNumberOfTransactionsInRequestedTimeFrame"]) == (["Sandb2"], 2)
+    model.time.advance(1)
+    assert ids(page(model)[1]) == ["Sandb1", "Sandb2", "Sandb3"]
+
+
+def test_a_drawn_lateness_is_the_same_for_the_same_seed() -> None:
+    def shown(seed: str) -> list[list[str]]:
+        model = Model()
+        model.set(activityLateSeconds=100, activityLate="drawn", seed=seed)
+        for number in range(8):
+            model.create(f"Sandb{number}")
+        seen = []
+        for _ in range(5):
+            model.time.advance(20)
+            seen.append(ids(page(model)[1]))
+        return seen
+
+    first = shown("two")
+    assert 0 < len(first[0]) < len(first[1]) < len(first[4]) == 8
+    assert first == shown("two") != shown("one")
 
 
 def test_a_late_effect_is_logged_at_the_moment_it_lands(model: Model) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incentives.api.gateway import BODY_BYTES_MAX, HEADER_CHARACTERS_MAX
-from incentives.api.routes import Route
+from incentives.api.route import Route
 from incentives.domain.accounts.account import CardState
 from tests.openapi.served import BODIES, BY_NAME, Served, event_of, handler_of, served, without_code
 from tests.support.fakes import CODE, usd

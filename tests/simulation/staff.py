@@ -1,4 +1,4 @@
-"""Who looks after an account in a simulated history: its hourly watch, and operators who rotate its key."""
+"""Who looks after an account in a simulated history: its watch, and operators who rotate its key."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ DEPLOYED: Final = {
     # The template's.
     "ACCOUNT_SECRET_PREFIX": "accounts",
     "ACCOUNT_TABLE": "accounts",
+    "ACTIVITY_TYPES": "GCCreation=charge,GCCancellation=refund",
     "AMAZON_ENVIRONMENT": "sandbox",
+    "BOOKS_BUCKET": "books",
+    "BOOKS_TABLE": "books",
     "BACKLOG_QUEUE": "https://queue.test/backlog",
     "CARD_VAULT_KEY": "key",
     "DEFAULT_ACCOUNT": "default",
@@ -27,5 +30,6 @@ DEPLOYED: Final = {
     "PACE_BURST": "1",
     "PACE_REQUESTS_PER_SECOND": "8",
     "PACE_SHARE_KEPT": "0.2",
+    "RECONCILIATION_STATE_MACHINE": "reconciliations",
     "RECOVERY_STATE_MACHINE": "recovery",
 }

@@ -173,6 +173,7 @@ class FakeRateLimiter:
         priorities, allowances: of the permits that were taken, in order.
         lined_up: requests that have joined the line.
         slowed_down: accounts of which a call was throttled, in order.
+        wanted: accounts of which recovery wants the activity page, in order.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -185,6 +186,7 @@ class FakeRateLimiter:
         self.allowances: list[Allowance] = []
         self.lined_up = 0
         self.slowed_down: list[str] = []
+        self.wanted: list[str] = []
 
     @property
     def reserved(self) -> int:
@@ -208,6 +210,10 @@ class FakeRateLimiter:
     def slow_down(self, account: str) -> None:
         self._may_fail("slow_down")
         self.slowed_down.append(account)
+
+    def want_activity(self, account: str) -> None:
+        self._may_fail("want_activity")
+        self.wanted.append(account)
 
     def _free_at(self) -> datetime | None:
         now = self.clock.now()

@@ -15,6 +15,8 @@ from tests.template.transformed import of_type, resolve, source, transform
 FILE = Path(__file__).with_name("rights.txt")
 # The sender that mail is looked at with.
 SENDER = "gateway@example.com"
+#: With what everything is set up that depends on a parameter.
+SET_UP = {"MailSender": SENDER, "Tracing": "on", "BooksLockYears": "7"}
 #: A role's actions by resource.
 Grants = dict[str, set[str]]
 
@@ -39,7 +41,7 @@ def rights(template: Mapping[str, Any]) -> dict[str, set[str]]:
             add(name, f"{trust['Action']}: taken by {who}", trust.get("Condition"))
         by_resource: dict[tuple[str, str], set[str]] = {}
         always = {json.dumps(each) for each in statements(template, role)}
-        for each in statements(template, role, MailSender=SENDER, Tracing="on"):
+        for each in statements(template, role, **SET_UP):
             when = "" if json.dumps(each) in always else " where set up"
             key = json.dumps(each.get("Condition"))
             for resource in each["Resource"] if isinstance(each["Resource"], list) else [each["Resource"]]:

@@ -31,7 +31,10 @@ THRESHOLDS = {
     "AccessKeyAgeDays": "AlarmKeyAgeDays",
 }  # fmt: skip
 #: Other metrics of the stack as a whole that have an alarm.
-OF_THE_WHOLE = ("AccountFailed", "AccountSkipped", "AlertNotTold", "KeyRefused", "Throttled")
+OF_THE_WHOLE = (
+    "AccountFailed", "AccountSkipped", "AlertNotTold", "KeyRefused", "Throttled", "BooksDaysLate", "BooksUnresolved",
+    "BooksUnknownToLedger",
+)  # fmt: skip
 # Metric: namespace, name, and its dimensions by name.
 Metric = tuple[str, str, dict[str, Any]]
 

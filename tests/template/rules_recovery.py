@@ -11,17 +11,26 @@ from tests.template.transformed import of_type, resolve
 QUEUE_SECONDS_MAX = 14 * 24 * 3600
 # A stream keeps its records for a day: who has not read them by then never will.
 STREAM_SECONDS_MAX = 24 * 3600
+BEFORE_AND_AFTER = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 # Each workflow by the function that does its tasks, and the variable by which functions know its ARN.
-WORKFLOWS = {"RecoverRequest": "RECOVERY_STATE_MACHINE", "ProcessOrder": "ORDER_STATE_MACHINE"}
+WORKFLOWS = {
+    "RecoverRequest": "RECOVERY_STATE_MACHINE",
+    "ProcessOrder": "ORDER_STATE_MACHINE",
+    "ReconcileAccount": "RECONCILIATION_STATE_MACHINE",
+}
 # Each function that a schedule calls: event, the schedule's role, how often, and the seconds until the next call.
 SCHEDULES = {
     "SweepRequests": ("EveryMinute", "SweepScheduleRole", "rate(1 minute)", 60),
-    "WatchAccount": ("EveryHour", "WatchScheduleRole", "rate(1 hour)", 3600),
+    "WatchAccount": ("EveryQuarterHour", "WatchScheduleRole", "cron(0/15 * * * ? *)", 900),
 }
 # What people invoke, and nothing else does.
 INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
-# What of the ledger's stream each of its readers is called for: an item that has one of these attributes.
-READERS = {"PublishEvents": ["status"], "CountSpend": ["answeredAt", "refusal", "error"]}
+# What of a table's stream each of its readers is called for: by function and event, items with an attribute like this.
+READERS: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
+    ("PublishEvents", "Ledger"): [("status", {"exists": True})],
+    ("PublishEvents", "Books"): [("part", {"prefix": "day#"}), ("part", {"prefix": "close#"})],
+    ("CountSpend", "Ledger"): [(name, {"exists": True}) for name in ("answeredAt", "refusal", "error")],
+}
 
 
 def workflows_are_known(template: Template) -> Iterator[str]:
@@ -75,6 +84,8 @@ def schedules_are_kept(template: Template) -> Iterator[str]:
         _, role, rate, seconds = SCHEDULES[name]
         if (properties["ScheduleExpression"], properties["FlexibleTimeWindow"]) != (rate, {"Mode": "OFF"}):
             yield f"{name}: another time than {rate}"
+        if properties.get("ScheduleExpressionTimezone", "UTC") != "UTC":
+            yield f"{name}: another time zone than UTC"
         if properties.get("State", "ENABLED") != "ENABLED":
             yield f"{name}: the schedule is off"
         target = properties["Target"]
@@ -146,12 +157,13 @@ def backlog_is_worked_off(template: Template) -> Iterator[str]:
 
 
 def stream_is_read_at_least_once(template: Template) -> Iterator[str]:
-    """Readers get every change of a request: from the start, in part if need be, repeated within bounds, then kept."""
-    for reader, attributes in READERS.items():
-        properties = template["Resources"][f"{reader}FunctionLedger"]["Properties"]
+    """Readers get every change of an item: from the start, in part if need be, repeated within bounds, then kept."""
+    for (function, table), attributes in READERS.items():
+        reader = f"{function}Function{table}"
+        properties = template["Resources"][reader]["Properties"]
         wanted: dict[str, Any] = {
-            "EventSourceArn": {"Fn::GetAtt": ["LedgerTable", "StreamArn"]},
-            "FunctionName": {"Ref": f"{reader}Function"},
+            "EventSourceArn": {"Fn::GetAtt": [f"{table}Table", "StreamArn"]},
+            "FunctionName": {"Ref": f"{function}Function"},
             "StartingPosition": "TRIM_HORIZON",
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "BisectBatchOnFunctionError": True,
@@ -166,12 +178,14 @@ def stream_is_read_at_least_once(template: Template) -> Iterator[str]:
         if not 0 < properties.get("MaximumRecordAgeInSeconds", -1) < STREAM_SECONDS_MAX:
             yield f"{reader}: a record that cannot be read holds up the others until the stream forgets them"
         patterns = [json.loads(each["Pattern"]) for each in properties.get("FilterCriteria", {}).get("Filters", [])]
-        if patterns != [{"dynamodb": {"NewImage": {name: {"S": [{"exists": True}]}}}} for name in attributes]:
+        if patterns != [{"dynamodb": {"NewImage": {name: {"S": [test]}}}} for name, test in attributes]:
             yield f"{reader}: other items than it is meant for: {patterns}"
+        if template["Resources"][f"{table}Table"]["Properties"].get("StreamSpecification") != BEFORE_AND_AFTER:
+            yield f"{reader}: it is not told what changed"
 
 
 def buckets_are_private(template: Template) -> Iterator[str]:
-    """Failed events and files of orders are kept for a while, encrypted, and for nobody outside."""
+    """Files are kept encrypted and for nobody outside: failed events and orders for a while, the books for good."""
     for name, bucket in of_type(template, "AWS::S3::Bucket").items():
         properties = bucket["Properties"]
         if not properties.get("BucketEncryption"):
@@ -182,22 +196,29 @@ def buckets_are_private(template: Template) -> Iterator[str]:
         if properties.get("OwnershipControls") != {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}:
             yield f"{name} takes access lists"
         lifecycle = properties.get("LifecycleConfiguration", {}).get("Rules", [])
-        if not any(rule.get("ExpirationInDays") and rule["Status"] == "Enabled" for rule in lifecycle):
-            yield f"{name} keeps for ever"
-        if not any(rule.get("AbortIncompleteMultipartUpload") for rule in lifecycle):
-            yield f"{name} keeps uploads that were broken off"
-        if properties.get("VersioningConfiguration"):
-            yield f"{name} keeps what has expired"
-        policies = [
-            statement
-            for policy in of_type(template, "AWS::S3::BucketPolicy").values()
-            if policy["Properties"]["Bucket"] == {"Ref": name}
-            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        ]
-        if [(each["Effect"], each["Condition"]) for each in policies] != [
-            ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
-        ]:
-            yield f"{name} can be read in the clear, or by others: {policies}"
+        if name != "BooksBucket":
+            if not any(rule.get("ExpirationInDays") and rule["Status"] == "Enabled" for rule in lifecycle):
+                yield f"{name} keeps for ever"
+            if not any(rule.get("AbortIncompleteMultipartUpload") for rule in lifecycle):
+                yield f"{name} keeps uploads that were broken off"
+            if properties.get("VersioningConfiguration"):
+                yield f"{name} keeps what has expired"
+        first, *others = bucket_policy(template, name)
+        everything = [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
+        wanted = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": everything}
+        wanted |= {"Sid": "OverTlsOnly", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+        if first != wanted or any(each["Effect"] != "Deny" for each in others):
+            yield f"{name} can be read in the clear, or by others: {first}, {others}"
+
+
+def bucket_policy(template: Template, bucket: str, **parameters: str) -> list[dict[str, Any]]:
+    """The statements of a bucket's policy."""
+    return [
+        statement
+        for policy in of_type(template, "AWS::S3::BucketPolicy").values()
+        if policy["Properties"]["Bucket"] == {"Ref": bucket}
+        for statement in resolve(template, policy["Properties"]["PolicyDocument"]["Statement"], **parameters)
+    ]
 
 
 def operators_can_be_reached(template: Template) -> Iterator[str]:
@@ -224,12 +245,11 @@ def operators_can_be_reached(template: Template) -> Iterator[str]:
 
 
 def functions_are_called_by_one_thing(template: Template) -> Iterator[str]:
-    """A function is called by routes, a workflow, a schedule, the stream or the backlog, or by operators alone."""
+    """A function is called by routes, a workflow, a schedule, streams or the backlog, or by operators alone."""
     routed = {*called_by_routes(template).values()}
     callers = [
-        json.dumps(each)
+        json.dumps(of_type(template, f"AWS::{kind}"))
         for kind in ("StepFunctions::StateMachine", "Scheduler::Schedule", "Lambda::EventSourceMapping")
-        for each in of_type(template, f"AWS::{kind}").values()
     ]
     for name in of_type(template, "AWS::Lambda::Function"):
         refs = (json.dumps({"Ref": name}), json.dumps({"Fn::GetAtt": [name, "Arn"]}))

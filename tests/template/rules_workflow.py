@@ -51,7 +51,14 @@ ORDERS = Workflow(
     seconds=(3 * 24 * 3600, 31 * 24 * 3600),
     payload=frozenset({"task", "orderId", "round", "done", "settled", "waited", "batch", "secondsLeft"}),
 )
-WORKFLOWS = (RECOVERY, ORDERS)
+RECONCILIATION = Workflow(
+    worker="ReconcileAccount",
+    file=FUNCTIONS_DIR / "reconcile_account" / "reconcile_account.asl.json",
+    # 500 pages at one a minute take eight hours, longer while recovery needs the page; then the watch starts another.
+    seconds=(24 * 3600, 48 * 3600),
+    payload=frozenset({"task", "account", "day", "round", "pages"}),
+)
+WORKFLOWS = (RECOVERY, ORDERS, RECONCILIATION)
 Rule = Callable[[Definition, Workflow], Iterator[str]]
 # Fields of Amazon's older query language, which a JSONata workflow does not know.
 JSONPATH_FIELDS = {

@@ -17,7 +17,7 @@ LAYERS = ROOT / "layers"
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 # Unpacked, with bytecode; a quarter more than they have. Both are fetched and unpacked before a cold start can begin.
 DEPENDENCIES_BYTES_MAX = 25_000_000
-INCENTIVES_BYTES_MAX = 2_000_000
+INCENTIVES_BYTES_MAX = 3_000_000
 
 
 def build_layer(name: str, folder: str, target: str, artifacts: Path) -> Path:
@@ -150,7 +150,8 @@ def test_dependencies_layer_holds_no_boto3_and_no_ballast(host_layers: list[Path
     # What is added here is paid for at every cold start.
     assert packages == {
         "annotated_types", "aws_lambda_powertools", "certifi", "charset_normalizer", "idna", "jmespath", "pydantic",
-        "pydantic_core", "requests", "requests_aws4auth", "typing_extensions.py", "typing_inspection", "urllib3",
+        "pydantic_core", "requests", "requests_aws4auth", "typing_extensions.py", "typing_inspection", "tzdata",
+        "urllib3",
     }  # fmt: skip
     ballast = {"RECORD", "INSTALLER", "direct_url.json"}
     assert not [file for file in dependencies.rglob("*") if file.name in ballast or file.suffix == ".pyi"]

@@ -161,6 +161,11 @@ PATTERNS = {
         ["", "500", "500.50", "default=500", "default=500,japan=50000", "500,japan=50000"],
         ["0", "-5", "1e3", "default=", "=500", "default=500;japan=50000", "default=500,", "default:500"],
     ),
+    "BooksTimeZone": (["UTC", "America/Argentina/Ushuaia", "Etc/GMT+5"], ["", "+01:00", "/etc", "a/../b"]),
+    "BooksBegin": (["", "2026-11-01"], ["2026-11", "01.11.2026", "2026-13-01", "20261101"]),
+    "ActivityTypes": (["GCCreation=charge", "A=refund,B_2=nothing"], ["", "GCCreation", "A=charge, B=refund", "A=pay"]),
+    "AccountsWithoutBalance": (["", "invoiced", "invoiced,japan-2"], ["Invoiced", "one, two", "one,", "*"]),
+    "BooksLockYears": (["", "1", "10"], ["0", "11", "seven", "7.5"]),
 }  # fmt: skip
 
 
@@ -174,6 +179,22 @@ def test_a_parameter_takes_what_makes_sense_and_nothing_else(name: str) -> None:
 def test_balance_limits_that_are_taken_are_those_that_the_code_reads() -> None:
     for balance in PATTERNS["AlertBalanceBelow"][0]:
         read_limits(balance, "", "")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "field", "read"),
+    [
+        ("BooksTimeZone", "books_time_zone", "zone"),
+        ("BooksBegin", "books_begin", "first_booking_day"),
+        ("ActivityTypes", "activity_types", "effects"),
+        ("AccountsWithoutBalance", "accounts_without_balance", "without_balance"),
+        ("BooksLockYears", "books_lock_years", "lock_years"),
+    ],
+)
+def test_what_the_books_can_be_set_to_is_what_the_code_reads(parameter: str, field: str, read: str) -> None:
+    # given what is taken, and what is set by default
+    for text in (*PATTERNS[parameter][0], source()["Parameters"][parameter]["Default"]):
+        getattr(Settings.model_construct(**{field: text}), read)
 
 
 def test_pace_can_be_set_to_nothing_that_the_code_refuses() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.template import rights, rules, rules_alarms, rules_recovery, rules_stack
+from tests.template import rights, rules, rules_alarms, rules_books, rules_recovery, rules_stack
 from tests.template.mutations import Mutation, Template, add, copy_of, drop, may, put, swap, without
 from tests.template.rules import Rule
 from tests.template.transformed import source, transform, transform_variant
@@ -26,7 +26,8 @@ def rules_of(module: ModuleType) -> list[Rule]:
     ]
 
 
-RULES = [each for module in (rules, rules_alarms, rules_recovery, rules_stack) for each in rules_of(module)]
+MODULES = (rules, rules_alarms, rules_books, rules_recovery, rules_stack)
+RULES = [each for module in MODULES for each in rules_of(module)]
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,9 @@ TRUST = "AssumeRolePolicyDocument.Statement.0"
 WORKFLOW, LIFECYCLE = "RecoverRequestStateMachine", "OrdersBucket.LifecycleConfiguration.Rules.0"
 SCHEDULE, WATCH = (
     "SweepRequestsFunction.Events.EveryMinute.Properties",
-    "WatchAccountFunction.Events.EveryHour.Properties",
+    "WatchAccountFunction.Events.EveryQuarterHour.Properties",
 )
+DENIES = "BooksBucketPolicy.PolicyDocument.Statement"
 STREAM, SPEND = (f"{name}Function.Events.Ledger.Properties" for name in ("PublishEvents", "CountSpend"))
 WORKER, INVOKES = "IssueQueuedFunction.Events.Backlog.Properties", "EventInvokeConfig.MaximumRetryAttempts"
 BODY, QUERY = "Dashboard.DashboardBody.Fn::Sub", "KeyAgeAlarm.Metrics.0.Expression.Fn::Sub"
@@ -214,7 +216,11 @@ BROKEN: dict[Rule, list[Mutation]] = {
         put(f"{WORKFLOW}.Logging.IncludeExecutionData", True),
         put(f"{WORKFLOW}.Tracing.Enabled", True),
     ],
-    rules_recovery.schedules_are_kept: [drop("WatchAccountFunction.Events.EveryHour"), drop(f"{SCHEDULE}.RetryPolicy")],
+    rules_recovery.schedules_are_kept: [
+        drop("WatchAccountFunction.Events.EveryQuarterHour"),
+        put(f"{WATCH}.ScheduleExpressionTimezone", "Europe/Berlin"),
+        drop(f"{SCHEDULE}.RetryPolicy"),
+    ],
     rules_recovery.scheduled_calls_are_heard_of: [
         drop("WatchAccountFunction.EventInvokeConfig"),
         drop("SweepRequestsFunction.EventInvokeConfig.DestinationConfig"),
@@ -234,6 +240,8 @@ BROKEN: dict[Rule, list[Mutation]] = {
         drop(f"{STREAM}.FilterCriteria"),
         put(f"{SPEND}.StartingPosition", "LATEST"),
         drop(f"{SPEND}.FilterCriteria.Filters.1"),
+        drop("PublishEventsFunction.Events.Books.Properties.FilterCriteria.Filters.1"),
+        put("BooksTable.StreamSpecification.StreamViewType", "NEW_IMAGE"),
     ],
     rules_recovery.buckets_are_private: [
         put("FailedEventsBucket.PublicAccessBlockConfiguration.BlockPublicPolicy", False),
@@ -247,6 +255,22 @@ BROKEN: dict[Rule, list[Mutation]] = {
     rules_recovery.functions_are_called_by_one_thing: [
         _schedule_to_keys,
         put("SweepRequestsFunction.Events.Api", _route("/sweep")),
+    ],
+    # ---- the books -------------------------------------------------------------------------------
+    rules_books.files_of_the_books_are_written_once: [
+        drop("BooksBucket.VersioningConfiguration"),
+        put("BooksBucket.LifecycleConfiguration", {"Rules": [{"Status": "Enabled", "ExpirationInDays": 3650}]}),
+        put("BooksBucketPolicy@DeletionPolicy", "Delete"),
+        drop(f"{DENIES}.NothingIsDeleted.Action.1"),
+        put(f"{DENIES}.NothingIsDeleted.Condition", {"Bool": {"aws:MultiFactorAuthPresent": "false"}}),
+        drop(f"{DENIES}.NothingIsOverwritten"),
+    ],
+    rules_books.each_writes_its_own_files: [
+        add(f"{may('ControlBooksRole', 'Rows')}.Action", "s3:DeleteObject"),
+        put(f"{may('CloseMonthRole', 'Closes')}.Resource", {"Fn::Sub": "${BooksBucket.Arn}/*"}),
+    ],
+    rules_books.who_judges_the_ledger_only_reads_it: [
+        add(f"{may('ReconcileAccountRole', 'Ledger')}.Action", "dynamodb:UpdateItem")
     ],
     # ---- the stack as a whole --------------------------------------------------------------------
     rules_stack.names_fit_a_long_stack: [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 import pytest
 
 from incentives.domain.rate_limit import SHARE_KEPT_MAX, Pace
+from incentives.domain.reconciliation.rows import Effect
 from incentives.settings import read_settings
 
 NEEDED: Final = {
@@ -15,6 +17,9 @@ NEEDED: Final = {
     "ORDERS_TABLE": "orders",
     "ORDERS_BUCKET": "files",
     "ORDER_STATE_MACHINE": "orders",
+    "BOOKS_TABLE": "books",
+    "BOOKS_BUCKET": "books",
+    "RECONCILIATION_STATE_MACHINE": "reconciliations",
     "EVENT_BUS": "bus",
     "RATE_LIMITER_TABLE": "rate_limiter",
     "ACCOUNT_SECRET_PREFIX": "incentives/",
@@ -90,3 +95,46 @@ def test_an_environment_that_is_not_amazons_is_refused(text: str) -> None:
 
 def test_production_is_asked_for_by_name() -> None:
     assert read_settings(NEEDED | {"AMAZON_ENVIRONMENT": "production"}).amazon_environment == "production"
+
+
+# ---- the books ----------------------------------------------------------------------------------
+
+
+def test_the_books_are_kept_as_is_set() -> None:
+    of_the_books = {
+        "BOOKS_TIME_ZONE": "Europe/Vienna",
+        "BOOKS_BEGIN": "2026-11-01",
+        "ACTIVITY_TYPES": "GCCreation=charge,Correction=nothing",
+        "ACCOUNTS_WITHOUT_BALANCE": "invoiced,japan",
+        "BOOKS_LOCK_YEARS": "7",
+    }
+    settings = read_settings(NEEDED | of_the_books)
+
+    assert (settings.zone.key, settings.first_booking_day, settings.lock_years) == (
+        "Europe/Vienna", date(2026, 11, 1), 7
+    )  # fmt: skip
+    assert settings.effects == {"GCCreation": Effect.CHARGE, "Correction": Effect.NOTHING}
+    assert settings.without_balance == {"invoiced", "japan"}
+
+    # and unless they are set, nothing is left out, begun or locked
+    settings = read_settings(NEEDED)
+    assert (settings.zone.key, settings.first_booking_day, settings.lock_years) == ("UTC", None, None)
+    assert settings.without_balance == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "read"),
+    [
+        ("BOOKS_TIME_ZONE", "Europe/Wien", "zone"),
+        ("BOOKS_BEGIN", "2026-11-31", "first_booking_day"),
+        ("BOOKS_BEGIN", "20261101", "first_booking_day"),
+        ("ACTIVITY_TYPES", "GCCreation=minus", "effects"),
+        ("ACCOUNTS_WITHOUT_BALANCE", "one, two", "without_balance"),
+        ("BOOKS_LOCK_YEARS", "11", "lock_years"),
+    ],
+)
+def test_what_is_wrong_of_the_books_is_named_and_stops_nothing_else(name: str, text: str, read: str) -> None:
+    settings = read_settings(NEEDED | {name: text})
+
+    with pytest.raises(RuntimeError, match=f"environment variables: {name}: "):
+        getattr(settings, read)

@@ -1,4 +1,4 @@
-"""A company with accounts at Amazon, watched every hour by a clock that is set."""
+"""A company with accounts at Amazon, watched by a clock that is set: `hours` watches once an hour, to save time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.accounts.count_spend import count_spend
 from incentives.usecases.accounts.dependencies import WatchDependencies
-from incentives.usecases.accounts.watch_account import watch_accounts
+from incentives.usecases.accounts.watch_account import WATCH_EVERY_SECONDS, watch_accounts
 from incentives.usecases.ports import AccountStates
 from tests.support.fakes import START, FakeAccountStates, World, account, usd, world
 from tests.unit.builders import record
 
 HOUR = timedelta(hours=1)
+QUARTER = timedelta(seconds=WATCH_EVERY_SECONDS)
 DAY = timedelta(days=1)
 SHORT = AmazonError("F300", "InsufficientFunds", "Insufficient Funds")
 

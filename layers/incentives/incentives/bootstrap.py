@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 from incentives.aws.clock import SystemClock
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from boto3 import client as client  # noqa: PLC0414 - an export; its stubs know the class of each service's client
 
     from incentives.agcod.client import IncentivesClient
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
+    from incentives.usecases.reconciliation.dependencies import BooksDependencies
 
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if _IN_LAMBDA:
@@ -168,11 +171,25 @@ class Container:
         )
 
     @cached_property
+    def role_paths(self) -> ports.RolePaths:
+        """The roles of IAM Identity Center."""
+        from incentives.aws.role_paths import IamRolePaths
+
+        return IamRolePaths(lambda: client("iam"))
+
+    @cached_property
     def index(self) -> ports.Index:
         """The ledger by account and day."""
         from incentives.aws.single_requests.index import DynamoDbIndex
 
         return DynamoDbIndex(client("dynamodb"), self.settings.ledger_table)
+
+    @cached_property
+    def records(self) -> ports.Records:
+        """The ledger, many records at a time."""
+        from incentives.aws.single_requests.many_records import DynamoDbRecords
+
+        return DynamoDbRecords(client("dynamodb"), self.settings.ledger_table, sleep=self.clock.sleep)
 
     @cached_property
     def bus(self) -> ports.Bus:
@@ -194,7 +211,12 @@ class Container:
         from incentives.usecases.accounts.dependencies import WatchDependencies
 
         return WatchDependencies(
-            dependencies=self.dependencies, states=self.account_states, bus=self.bus, limits=self.settings.limits
+            dependencies=self.dependencies,
+            states=self.account_states,
+            bus=self.bus,
+            limits=self.settings.limits,
+            books=self.books,
+            booking_day=self.booking_day,
         )
 
     @cached_property
@@ -225,7 +247,6 @@ class Container:
         from incentives.aws.bulk_orders.order_files import S3OrderFiles
         from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
         from incentives.aws.bulk_orders.orders import DynamoDbOrders
-        from incentives.aws.single_requests.many_records import DynamoDbRecords
         from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 
         config = self.settings
@@ -233,10 +254,51 @@ class Container:
             orders=DynamoDbOrders(client("dynamodb"), config.orders_table),
             files=S3OrderFiles(lambda: client("s3"), config.orders_bucket, now=self.clock.now),
             workflows=StepFunctionsOrderWorkflows(lambda: client("stepfunctions"), config.order_state_machine),
-            records=DynamoDbRecords(client("dynamodb"), config.ledger_table, sleep=self.clock.sleep),
+            records=self.records,
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=self.new_nonce,
+        )
+
+    @cached_property
+    def books(self) -> ports.Books:
+        """The books' table."""
+        from incentives.aws.reconciliation.books import DynamoDbBooks
+
+        config = self.settings
+        return DynamoDbBooks(client("dynamodb"), config.books_table, sleep=self.clock.sleep, new_nonce=self.new_nonce)
+
+    def booking_day(self, moment: datetime) -> date:
+        """The day of a moment in the books. A zone that is none keeps nobody from what has no need of it."""
+        from incentives.domain.reconciliation.days import day_of
+
+        return day_of(moment, self.settings.zone)
+
+    @cached_property
+    def books_dependencies(self) -> BooksDependencies:
+        """What reconciling and closing need."""
+        from incentives.aws.reconciliation.books_files import S3BooksFiles, S3StatementUploads
+        from incentives.aws.reconciliation.reconciliations import StepFunctionsReconciliations
+        from incentives.usecases.reconciliation.dependencies import BooksDependencies, BooksSettings
+
+        config, now = self.settings, self.clock.now
+        return BooksDependencies(
+            dependencies=self.dependencies,
+            books=self.books,
+            files=S3BooksFiles(lambda: client("s3"), config.books_bucket, lock_years=config.lock_years, now=now),
+            uploads=S3StatementUploads(lambda: client("s3"), config.orders_bucket, now=now),
+            reconciliations=StepFunctionsReconciliations(
+                lambda: client("stepfunctions"), config.reconciliation_state_machine
+            ),
+            index=self.index,
+            records=self.records,
+            bus=self.bus,
+            settings=BooksSettings(
+                zone=config.zone,
+                begin=config.first_booking_day,
+                types=config.effects,
+                without_balance=config.without_balance,
+            ),
         )
 
     def ready_for_amazon(self) -> ports.Amazon:

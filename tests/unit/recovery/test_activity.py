@@ -175,6 +175,15 @@ def test_a_page_that_was_shown_is_kept_for_the_others() -> None:
     assert [facts["outcome"] for facts in told(w)] == ["agrees", "agrees", "disagrees", "agrees"]
 
 
+@pytest.mark.parametrize("fails", [set(), {"want_activity"}], ids=["left", "lost"])
+def test_who_finds_the_page_taken_asks_that_it_be_left_to_recovery(fails: set[str]) -> None:
+    w = shown_once()
+    w.rate_limiter.full_for, w.rate_limiter.fails = 60.0, fails
+    assert read(w, looked_for()) is ActivityFinding.UNANSWERED
+    assert told(w)[-1]["because"] == "RateInUse"
+    assert w.rate_limiter.wanted == ([] if fails else ["default"])
+
+
 def test_of_the_page_only_what_is_needed_is_kept() -> None:
     w = shown_once(ActivityPage((row("Test1CCCC"),), 1))
     read(w, looked_for())

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem, status_of
 from incentives.domain.errors import BodyTooLarge, GatewayError, InvalidInput, NotFound
+from incentives.domain.persons import Identity
 
 #: No request of this API is near this; a larger one is a mistake or an attack.
 BODY_BYTES_MAX: Final = 10 * 1024
@@ -35,6 +36,7 @@ class ApiCall:
         headers: by lower-case name: the caller's spelling reaches the function as it was.
         body: undecoded.
         caller: ARN of who signed the call.
+        identity: all that tells which person that is.
         base_path: what precedes the route in a URL path, e.g. `/prod`.
         route: as API Gateway names it, e.g. `/orders/{orderId}/start`.
     """
@@ -46,6 +48,7 @@ class ApiCall:
     caller: str | None
     base_path: str
     route: str = ""
+    identity: Identity = field(default_factory=Identity)
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object; numbers with a point become `Decimal`.
@@ -145,6 +148,7 @@ def decode(event: Mapping[str, Any]) -> ApiCall:
         caller=identity.get("userArn") or identity.get("caller"),
         base_path=_base_path(context, path),
         route=str(event.get("resource") or ""),
+        identity=Identity(identity.get("userArn"), identity.get("caller"), identity.get("user")),
     )
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -23,9 +23,18 @@ from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.models.base import Body
 from incentives.api.models.bulk_orders import ORDER_ID, ORDER_ID_PATTERN, NewOrder
 from incentives.api.models.problems import Problem
+from incentives.api.models.reconciliation import (
+    DAY,
+    DAY_PATTERN,
+    DIFFERENCE_ID,
+    HASH_PATTERN,
+    STATEMENT_ID,
+    STATEMENT_ID_PATTERN,
+)
 from incentives.api.models.single_requests import REQUEST_ID, IssuedResponse, RequestNow
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
-from incentives.api.routes import ROUTES, Route
+from incentives.api.routes import ROUTES
+from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import (
     AccountUnusable,
     BodyTooLarge,
@@ -42,6 +51,9 @@ from incentives.domain.single_requests.request_ids import (
     IDEMPOTENCY_KEY_LENGTH_MAX,
     REQUEST_ID_LENGTH_MAX,
 )
+
+if TYPE_CHECKING:
+    from incentives.api.route import Route
 
 Json = dict[str, Any]
 
@@ -80,19 +92,21 @@ PROBLEMS: Final[Mapping[int, str]] = {
     400: "A field, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
     401: "The request carries no valid authorization.",
     402: "Amazon refused: the account's funds do not suffice.",
-    403: "Not signed, wrongly signed or not allowed; or Amazon refused the account.",
-    404: "There is no such request, bulk order or route.",
-    409: "The state of the request or bulk order does not allow this; `requestStatus` or `orderStatus` names it.",
+    403: "Not signed, wrongly signed or not allowed; or Amazon refused the account; or another person has to do it.",
+    404: "There is no such request, bulk order or route, or the books have nothing of that name.",
+    409: "The state of the request, of the bulk order or of the books does not allow this; `requestStatus` or "
+    "`orderStatus` names the first two.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "Amazon refused the request; or the key belongs to another one, whose differing fields are named.",
+    422: "Amazon refused the request; or the key belongs to another one, whose differing fields are named; or a "
+    "statement is refused, its columns or lines named.",
     429: "Too many calls; nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known. Repeat the request with the same key.",
     503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
     "query was not sent, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
-    "Amazon, the card vault or the bulk order cannot be reached. This call has charged nothing; the same call, with "
-    "the same Idempotency-Key, works once the cause is mended.",
+    "Amazon, the card vault, the bulk order or the books cannot be reached. This call has charged nothing; the same "
+    "call, with the same Idempotency-Key, works once the cause is mended.",
     504: "The outcome is not known. Repeat the request with the same key.",
 }
 
@@ -153,7 +167,7 @@ NEW_ORDER: Final[Json] = {
     "estimatedEndAt": None,
 }
 
-_TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts")
+_TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts", "Reconciliation")
 
 _HEADERS: Final[Json] = {
     "CacheControl": {
@@ -186,6 +200,30 @@ _HEADERS: Final[Json] = {
 }
 
 _PARAMETERS: Final[Json] = {
+    "Account": {
+        "name": "account",
+        "in": "path",
+        "required": True,
+        "description": "Name of the partner account.",
+        "schema": {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
+        "example": "default",
+    },
+    "Day": {
+        "name": "day",
+        "in": "path",
+        "required": True,
+        "description": "Booking day, in the zone that the books are kept in.",
+        "schema": {"type": "string", "format": "date", "pattern": DAY_PATTERN},
+        "example": DAY,
+    },
+    "DifferenceId": {
+        "name": "differenceId",
+        "in": "path",
+        "required": True,
+        "description": "As the day names it.",
+        "schema": {"type": "string", "pattern": HASH_PATTERN},
+        "example": DIFFERENCE_ID,
+    },
     "IdempotencyKey": {
         "name": IDEMPOTENCY_KEY_FIELD,
         "in": "header",
@@ -225,6 +263,14 @@ _PARAMETERS: Final[Json] = {
         "description": "As a response named it; of a request that was issued again, any of its ids.",
         "schema": {"type": "string", "pattern": f"^[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}$"},
         "example": REQUEST_ID,
+    },
+    "StatementId": {
+        "name": "statementId",
+        "in": "path",
+        "required": True,
+        "description": "As the response named it that said where it goes.",
+        "schema": {"type": "string", "pattern": STATEMENT_ID_PATTERN},
+        "example": STATEMENT_ID,
     },
 }
 
@@ -287,8 +333,7 @@ def _paths() -> Json:
 
 def _operation(route: Route) -> Json:
     applying = {
-        "RequestId": "{requestId}" in route.path,
-        "OrderId": "{orderId}" in route.path,
+        **{name: f"{{{parameter['name']}}}" in route.path for name, parameter in _PARAMETERS.items()},
         "IdempotencyKey": route.keyed,
         "Prefer": route.preferring,
     }

@@ -43,6 +43,12 @@ STATUSES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         errors.AmazonUnavailable: 503,
         errors.VaultUnavailable: 503,
         errors.OrderUnavailable: 503,
+        errors.IdentityUnavailable: 503,
+        errors.BooksNotFound: 404,
+        errors.BooksConflict: 409,
+        errors.BooksUnavailable: 503,
+        errors.StatementRefused: 422,
+        errors.NotThisPerson: 403,
     }
 )
 

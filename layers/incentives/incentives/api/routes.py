@@ -6,93 +6,22 @@ missing. Every route also returns what API Gateway answers by itself, see `opena
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import BaseModel
 
+from incentives.api import books_routes
 from incentives.api.accounts import PAGE_MAX
 from incentives.api.models import accounts, bulk_orders, case_files, single_requests
 from incentives.api.models.base import Body
-from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.api.route import ACCOUNT, ASK_AGAIN, DAY, Route, Success, parameter
 from incentives.domain.single_requests.record import Status
-
-Schema = Mapping[str, object]
 
 #: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's response may be any of
 #: them.
 REFUSALS: Final = (402, 403, 409, 422)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Success:
-    """A success.
-
-    Attributes:
-        model: of its body.
-        headers: beside `Cache-Control`, which is on all responses.
-    """
-
-    description: str
-    model: type[BaseModel]
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One route.
-
-    Attributes:
-        function: the folder of its function, from which the operationId is made.
-        summary: one line.
-        description: what a caller has to know.
-        body: what it takes; None for no fields at all.
-        operation: its name, where its function has several routes; None: the function's.
-        body_required: whether a body has to be sent where there is one.
-        keyed: whether it needs an Idempotency-Key.
-        preferring: whether it honours `Prefer: respond-async`.
-        responses: its successes, by status.
-        problems: statuses that its code returns beyond those of every route.
-        query: its parameters, as OpenAPI writes them.
-    """
-
-    function: str
-    method: Literal["get", "post"]
-    path: str
-    tag: str
-    summary: str
-    description: str
-    responses: Mapping[int, Success]
-    problems: tuple[int, ...]
-    body: type[Body] | None = None
-    operation: str | None = None
-    body_required: bool = True
-    keyed: bool = False
-    preferring: bool = False
-    query: tuple[Schema, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What the route is called: `create_gift_card`."""
-        return self.operation or self.function
-
-
 _REPLAYED: Final = ("Idempotent-Replayed",)
-_ASK_AGAIN: Final = ("Location", "Retry-After")
-
-_DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-
-
-def _parameter(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
-
-
-_ACCOUNT: Final = _parameter(
-    "account",
-    "Name of the partner account; the deployment's default one if absent.",
-    {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
-)
 
 
 def _issue(
@@ -112,7 +41,7 @@ def _issue(
         responses={
             201: Success(description="Done, just now.", model=new),
             200: Success(description="A repeat of an order that had been carried out.", model=new, headers=_REPLAYED),
-            202: Success(description=_OPEN, model=known, headers=(*_ASK_AGAIN, "Preference-Applied")),
+            202: Success(description=_OPEN, model=known, headers=(*ASK_AGAIN, "Preference-Applied")),
         },
         problems=(*REFUSALS, 503),
     )
@@ -131,7 +60,7 @@ def _reverse(function: str, path: str, tag: str, texts: tuple[str, str], known: 
             202: Success(
                 description="Noted, for good. Ask again whether it has been carried out.",
                 model=known,
-                headers=_ASK_AGAIN,
+                headers=ASK_AGAIN,
             ),
         },
         problems=(409, 503),
@@ -172,7 +101,7 @@ def _control(
         202: Success(
             description="The order is worked on: ask at Location after Retry-After.",
             model=bulk_orders.Order,
-            headers=_ASK_AGAIN,
+            headers=ASK_AGAIN,
         ),
     }
     return Route(
@@ -213,7 +142,7 @@ ROUTES: Final = (
             202: Success(
                 description="Amazon did not show it in time; nothing has changed. Ask again after Retry-After.",
                 model=single_requests.GiftCard,
-                headers=_ASK_AGAIN,
+                headers=ASK_AGAIN,
             ),
         },
         problems=(*REFUSALS, 503),
@@ -345,11 +274,11 @@ ROUTES: Final = (
         summary="Search requests",
         description="Requests of one account, newest first. The index lags behind the ledger by a moment.",
         query=(
-            _ACCOUNT,
-            _parameter("status", "Only requests of this status.", {"enum": [*Status]}),
-            _parameter("from", "First day, UTC. A week up to `to` if absent; at most 91 days before it.", _DAY),
-            _parameter("to", "Last day, UTC; today if absent.", _DAY),
-            _parameter("cursor", "Of the page before; the other parameters must be the same.", {"type": "string"}),
+            ACCOUNT,
+            parameter("status", "Only requests of this status.", {"enum": [*Status]}),
+            parameter("from", "First day, UTC. A week up to `to` if absent; at most 91 days before it.", DAY),
+            parameter("to", "Last day, UTC; today if absent.", DAY),
+            parameter("cursor", "Of the page before; the other parameters must be the same.", {"type": "string"}),
         ),
         responses={200: Success(description="A page.", model=single_requests.RequestPage)},
         problems=(503,),
@@ -362,7 +291,7 @@ ROUTES: Final = (
         summary="Start another round of recovery",
         description="For operators: takes an open or escalated request over, of whatever operation, and starts "
         "finding out what became of it, for another 24 hours if it was escalated.",
-        responses={202: Success(description="Started.", model=single_requests.RequestNow, headers=_ASK_AGAIN)},
+        responses={202: Success(description="Started.", model=single_requests.RequestNow, headers=ASK_AGAIN)},
         problems=(409, 503),
     ),
     Route(
@@ -384,7 +313,7 @@ ROUTES: Final = (
         summary="Read an account's balance",
         description="Asks Amazon once a minute at most, however many callers ask. While Amazon does not respond, the "
         "balance told is up to an hour old; `asOf` says of when it is.",
-        query=(_ACCOUNT,),
+        query=(ACCOUNT,),
         responses={200: Success(description="The balance.", model=accounts.Funds)},
         problems=(*REFUSALS, 503),
     ),
@@ -396,10 +325,10 @@ ROUTES: Final = (
         summary="Read a page of an account's activity",
         description="Asks Amazon for a page of its own activity, which it shows about once a minute.",
         query=(
-            _ACCOUNT,
-            _parameter("from", "First day, UTC.", _DAY, required=True),
-            _parameter("to", "Last day, UTC.", _DAY, required=True),
-            _parameter(
+            ACCOUNT,
+            parameter("from", "First day, UTC.", DAY, required=True),
+            parameter("to", "Last day, UTC.", DAY, required=True),
+            parameter(
                 "page",
                 "Amazon's pageIndex, from 0.",
                 {"type": "integer", "minimum": 0, "maximum": PAGE_MAX, "default": 0},
@@ -408,4 +337,5 @@ ROUTES: Final = (
         responses={200: Success(description="A page.", model=accounts.ActivityPage)},
         problems=(*REFUSALS, 503),
     ),
+    *books_routes.ROUTES,
 )

@@ -13,6 +13,7 @@ The item's attributes, all milliseconds since the epoch unless said otherwise:
     slowedAt      when Amazon last throttled a call
     slowInterval  the interval that this set, in milliseconds
     fundsTat, activityTat    when the allowance may be used again
+    activityWantedAt    when recovery last found the activity page taken; what asks in bulk leaves it alone for a while
 
 Clocks differ, and permits taken by differing clocks would leave in bunches. So `clockAt` is everybody's clock: whoever
 finds itself behind it goes by it from then on, and all go by the one that is furthest ahead. Waits are differences
@@ -36,6 +37,8 @@ from incentives.aws.clients import condition_failed, response_of, unavailable
 from incentives.aws.items import Expression, decode, encode
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.rate_limit import (
+    ACTIVITY_WANTED_APART_MILLISECONDS,
+    ACTIVITY_YIELDED_MILLISECONDS,
     ALLOWANCE_MILLISECONDS,
     SLOW_DOWN_APART_MILLISECONDS,
     Allowance,
@@ -46,6 +49,7 @@ from incentives.domain.rate_limit import (
     from_milliseconds,
     slower,
     to_milliseconds,
+    yields,
 )
 
 if TYPE_CHECKING:
@@ -84,6 +88,7 @@ class _Item:
     slowInterval: int = 0  # noqa: N815
     fundsTat: int = 0  # noqa: N815
     activityTat: int = 0  # noqa: N815
+    activityWantedAt: int = 0  # noqa: N815
 
     def free_at(self, allowance: Allowance | None) -> int:
         """When an allowance may be used again."""
@@ -157,6 +162,9 @@ class DynamoDbRateLimiter:
                 updates.append(f"{name} = {begins} + :apart")
                 conditions.append(f"(attribute_not_exists({name}) OR {name} <= {begins})")
                 values["apart"] = ALLOWANCE_MILLISECONDS[allowance]
+            if yields(priority, allowance):
+                conditions.append("(attribute_not_exists(activityWantedAt) OR activityWantedAt <= :yielded)")
+                values["yielded"] = now - ACTIVITY_YIELDED_MILLISECONDS
             if priority is Priority.CALLER:
                 # Who came before us and was told to wait goes first.
                 conditions.append("(attribute_not_exists(lineTat) OR lineTat <= :soon)")
@@ -221,6 +229,20 @@ class DynamoDbRateLimiter:
             if slowed_down:
                 return
 
+    def want_activity(self, account: str) -> None:
+        """Recovery has found the activity page taken: bulk work takes none for a while. Losing it costs nothing.
+
+        Raises:
+            LedgerUnavailable: the table cannot be written.
+        """
+        now, seen = self._look(account)
+        now -= self._held_back(account)
+        longest_ago = now - ACTIVITY_WANTED_APART_MILLISECONDS
+        if seen.activityWantedAt <= longest_ago:
+            # Where others were faster their wish is as good.
+            condition = "(attribute_not_exists(activityWantedAt) OR activityWantedAt <= :longest_ago)"
+            self._update(account, ["activityWantedAt = :now"], [condition], {"now": now, "longest_ago": longest_ago})
+
     def _look(self, account: str) -> tuple[int, _Item]:
         return self._clock(account), self._items.get(account, _Item())
 
@@ -252,6 +274,8 @@ class DynamoDbRateLimiter:
         if free_at > now + ahead:
             # Permits begin this far ahead: who asks earlier gets one that begins before the allowance is free.
             too_far.append((free_at, free_at - ahead))
+        if yields(priority, allowance) and (left_until := seen.activityWantedAt + ACTIVITY_YIELDED_MILLISECONDS) > now:
+            too_far.append((left_until, left_until))
         return max(too_far, default=None)
 
     # No permit, no call: nothing was written that counts.

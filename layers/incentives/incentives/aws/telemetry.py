@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 #: Every fact that may be logged.
 FACTS: Final = frozenset(
     {
-        "account", "amazonRequestId", "attempt", "batch", "because", "caller", "cause", "code", "currencyCode", "epoch",
-        "errorCode", "errorType", "exception", "field", "httpStatus", "lastUsedAt", "milliseconds", "operation",
-        "orderId", "outcome", "requestId", "reversalAttempt", "round", "route", "rows", "safeAt", "status", "was",
-        "where",
+        "account", "amazonRequestId", "attempt", "batch", "because", "caller", "cause", "code", "currencyCode", "day",
+        "differences", "epoch", "errorCode", "errorType", "exception", "field", "httpStatus", "lastUsedAt",
+        "milliseconds", "month", "operation", "orderId", "outcome", "requestId", "reversalAttempt", "round", "route", "rows",
+        "safeAt", "status", "version", "was", "where",
     }
 )  # fmt: skip
 

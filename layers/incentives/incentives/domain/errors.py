@@ -18,6 +18,12 @@
     |   +-- AmazonUnreadable    Amazon's response is none to what was asked
     +-- VaultUnavailable        a card number could not be encrypted or decrypted
     +-- OrderUnavailable        a bulk order, its file or its workflow could not be reached
+    +-- IdentityUnavailable     IAM could not be asked who calls
+    +-- BooksUnavailable        the books could not be read or written
+    +-- BooksConflict           the books do not stand as the caller thinks, or their state does not allow it
+    +-- BooksNotFound           the books have no such day, difference, movement, statement or close
+    +-- StatementRefused        a statement holds what none may hold
+    +-- NotThisPerson           somebody else has to do it
 
 Each carries a stable `code` for programs, and `retryable`: whether trying again later can succeed. Which HTTP
 status a caller gets is `incentives.api.problems`' to say.
@@ -332,3 +338,35 @@ class NotThisPerson(GatewayError):
 
     code = "NotThisPerson"
     title = "Another person has to do it"
+
+
+class IdentityUnavailable(GatewayError):
+    """IAM could not be asked who calls. Nothing was done."""
+
+    code = "IdentityUnavailable"
+    title = "Who calls cannot be found out now"
+    retryable = True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_seconds=5)
+
+
+class StatementRefused(GatewayError):
+    """A statement holds what none may hold. It was deleted.
+
+    Attributes:
+        wrong: columns, or lines, each with what is wrong with it; never empty.
+    """
+
+    code = "StatementRefused"
+    title = "The statement is refused"
+
+    def __init__(self, wrong: Sequence[tuple[str, str]]) -> None:
+        field, message = wrong[0]
+        super().__init__(f"{field} {message}. What was put has been deleted.")
+        self.wrong = tuple(wrong)
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return self.wrong

@@ -58,7 +58,7 @@ SLOWEST_INTERVAL_MILLISECONDS: Final = 4_000
 class Priority(IntEnum):
     """Who asks for a permit; a higher priority goes first."""
 
-    BULK = 0  # rows of a bulk order
+    BULK = 0  # rows of a bulk order, and reconciliation
     BACKLOG = 1  # requests that were answered 202 because there was no permit
     CALLER = 2  # somebody waits for the response
     RECOVERY = 3  # reversals, and whatever finds out what became of a request
@@ -73,6 +73,14 @@ class Allowance(StrEnum):
 
 #: Between two calls. Amazon ignores a greater rate of funds, and gives a page of activity about once a minute.
 ALLOWANCE_MILLISECONDS: Final[Mapping[Allowance, int]] = {Allowance.FUNDS: 1_000, Allowance.ACTIVITY: 60_000}
+
+#: For this long after recovery has found the activity page taken, bulk work (reconciliation, which asks minute after
+#: minute) takes none. Waits of a recovery are 15 minutes at most, so whoever left the wish is back before it is over.
+ACTIVITY_YIELDED_MILLISECONDS: Final = 20 * 60_000
+
+#: A wish as old as this is left anew by whoever finds the page taken: it is given once a minute, and a write for each
+#: of many recoveries would say no more.
+ACTIVITY_WANTED_APART_MILLISECONDS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,11 @@ class Pace:
     def climbed_back_after(self) -> int:
         """Milliseconds after which no slow-down is felt any more."""
         return (CLIMB_STEPS + 1) * CLIMB_EVERY_MILLISECONDS
+
+
+def yields(priority: Priority, allowance: Allowance | None) -> bool:
+    """Whether who asks for this leaves it to a recovery that has found the activity page taken."""
+    return priority is Priority.BULK and allowance is Allowance.ACTIVITY
 
 
 def slower(interval: int) -> int:

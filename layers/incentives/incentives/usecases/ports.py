@@ -32,6 +32,7 @@ from incentives.domain.calls import Attempt, Call
 from incentives.domain.events import Event
 from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
 from incentives.domain.outcomes import Outcome, ReversalOutcome
+from incentives.domain.persons import RoleToLookUp
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
 from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName
 from incentives.domain.reconciliation.closing import Close
@@ -114,6 +115,9 @@ class RateLimiter(Protocol):
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""
 
+    def want_activity(self, account: str) -> None:
+        """Recovery has found the activity page taken: bulk work takes none for a while. Raises `LedgerUnavailable`."""
+
 
 class Backlog(Protocol):
     """Requests that wait for their permit, roughly in order. One may come out twice, or get lost and be put again."""
@@ -181,6 +185,13 @@ class Vault(Protocol):
 
     def decrypt(self, key_hash: str, encrypted: str) -> Mapping[str, Any]:
         """The inverse of `encrypt`, for the same request only. Raises `VaultUnavailable`."""
+
+
+class RolePaths(Protocol):
+    """Where the roles are that call."""
+
+    def arn_of(self, role: RoleToLookUp) -> str | None:
+        """Its ARN, with its path; None: there is none that we may read. Raises `IdentityUnavailable`."""
 
 
 class Recoveries(Protocol):

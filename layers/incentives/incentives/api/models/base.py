@@ -143,6 +143,9 @@ _SENTENCES: Final = {
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "model_type": "must be an object",
+    "list_type": "must be a list",
+    "too_short": "must have at least {min_length} of them",
+    "too_long": "must have at most {max_length} of them",
 }
 
 

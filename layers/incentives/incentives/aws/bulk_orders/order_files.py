@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Final, Literal
 
-from botocore.exceptions import ClientError
-
-from incentives.aws.clients import AwsErrors, error_code
+from incentives.aws.clients import AwsErrors
+from incentives.aws.objects import DOWNLOAD_FOR, UPLOAD_FOR, presigned_url, read_object
 from incentives.domain.bulk_orders.bulk_order import BulkOrder, Download, FileFormat, Upload
 from incentives.domain.bulk_orders.rows import Row, decode_rows
 from incentives.domain.errors import OrderUnavailable
@@ -23,16 +22,10 @@ from incentives.domain.errors import OrderUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: Long enough for a person to put a file; the same call gives another one.
-UPLOAD_FOR: Final = timedelta(hours=1)
-DOWNLOAD_FOR: Final = timedelta(minutes=15)
-
 CONTENT_TYPES: Final = {FileFormat.CSV: "text/csv", FileFormat.JSONL: "application/jsonl"}
 
 #: Of a file in the making, this much stays in memory.
 _IN_MEMORY_BYTES: Final = 16 * 1024 * 1024
-
-_NOT_THERE: Final = frozenset({"NoSuchKey", "404"})
 
 
 def _unavailable(done: str) -> AwsErrors:
@@ -63,14 +56,7 @@ class S3OrderFiles:
     @_unavailable("read")
     def read_upload(self, order_id: str, bytes_max: int) -> bytes | None:
         """The file that was put; of a longer one, one byte more than the limit. None: there is none."""
-        try:
-            response = self._client().get_object(Bucket=self._bucket, Key=_name(order_id, "upload"))
-        except ClientError as error:
-            if error_code(error) in _NOT_THERE:
-                return None
-            raise
-        with response["Body"] as body:
-            return body.read(bytes_max + 1)
+        return read_object(self._client(), self._bucket, _name(order_id, "upload"), bytes_max)
 
     def write_rows(self, order_id: str, rows: Iterable[bytes]) -> str:
         """Write the checked rows, under a name that says what is in them: whoever has it finds no others."""
@@ -122,9 +108,7 @@ class S3OrderFiles:
     def _url(
         self, operation: Literal["get_object", "put_object"], at: dict[str, str], lasts: timedelta
     ) -> tuple[str, datetime]:
-        expires_at = self._now() + lasts
-        url = self._client().generate_presigned_url(operation, Params=at, ExpiresIn=int(lasts.total_seconds()))
-        return url, expires_at
+        return presigned_url(self._client(), operation, at, lasts=lasts, now=self._now())
 
 
 def _name(order_id: str, part: str) -> str:

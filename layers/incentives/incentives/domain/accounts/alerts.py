@@ -38,7 +38,8 @@ KEY_DAYS: Final = (150, 170, KEY_DAYS_MAX)
 #: when cards are cancelled, and its days by each day's spend.
 RECOVERED: Final = Decimal("1.1")
 
-#: The watch comes every hour: after two checks in a row without a balance something is wrong that does not go away.
+#: The watch comes every quarter of an hour: after six checks in a row without a balance something is wrong that does
+#: not go away.
 CHECK_OVERDUE: Final = timedelta(minutes=90)
 
 #: Whoever raised an alert tells it at once; after this long that process has died, and the next watch tells it.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: that cards are issued with.
 FRESH_FOR: Final = timedelta(seconds=60)
 
-#: While Amazon does not answer, an older balance is better than none, and its time is told with it. The hourly watch
-#: takes one an hour, so anything older means that the watch fails too.
+#: While Amazon does not answer, an older balance is better than none, and its time is told with it. The watch takes
+#: four an hour, so anything older means that all of those have failed too.
 STALE_MAX: Final = timedelta(hours=1)
 
 

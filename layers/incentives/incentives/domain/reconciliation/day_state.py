@@ -69,15 +69,16 @@ class JudgedDay:
 
     Attributes:
         name: of the object.
-        carried_from: name of the object of the day before that it goes on from; None: there was none.
+        carried_from: digest of what the day before left unsettled, that it goes on from; None: there was no day before.
+        carry: digest of what it leaves unsettled itself.
         charged, refunded: in minor units of `currency`.
         differences, unresolved: how many there are.
-        figures: that the close adds up, without opening the object.
     """
 
     name: str
     at: datetime
     carried_from: str | None
+    carry: str
     currency: str
     charges: int
     charged: int
@@ -99,9 +100,11 @@ class BooksDay:
         started_by: who asked for the round; None: the watch.
         reading: windows of the round under way; empty: none is.
         windows: those that count: the last ones that were read to their end.
+        reads_anew: the round reads all of the day, whatever was read before.
         checks_total: the round only asks whether the total is still the same.
         fetched_at: the rows that count were asked for at this time or later.
         final: that was, or their total was confirmed, a day after the day's end.
+        to_judge: what its rows say, or how final they are, has changed since it was judged.
         page_off: Amazon does not show the page for this partner.
         found: unresolved differences by kind.
         told: kinds that people were told of.
@@ -118,9 +121,11 @@ class BooksDay:
     partner_id: str | None = None
     reading: tuple[Window, ...] = ()
     windows: tuple[Window, ...] = ()
+    reads_anew: bool = False
     checks_total: bool = False
     fetched_at: datetime | None = None
     final: bool = False
+    to_judge: bool = False
     page_off: bool = False
     judged: JudgedDay | None = None
     found: Mapping[Kind, Found] = field(default_factory=dict)
@@ -146,6 +151,10 @@ class BooksDay:
             return DayStatus.DIFFERENCES
         return DayStatus.BALANCED if self.final else DayStatus.OPEN
 
+    def covers(self, end: datetime) -> bool:
+        """Whether the rows that count reach to the day's end."""
+        return bool(self.windows) and self.windows[-1].end >= end
+
     def is_held(self, now: datetime) -> bool:
         """Whether somebody works on it."""
         return self.lease_until is not None and self.lease_until > now
@@ -167,6 +176,7 @@ def begun(before: BooksDay, *, by: str | None, fresh: bool, now: datetime) -> Bo
         lease_until=now + LEASE,
         started_by=by,
         reading=() if fresh else before.reading,
+        reads_anew=fresh,
         checks_total=False,
     )
 
@@ -181,8 +191,13 @@ def with_rows(before: BooksDay, *, ends_at: datetime, now: datetime) -> BooksDay
     fetched_at = min((window.asked_at for window in before.reading if window.asked_at), default=now)
     return changed(
         before,
+        source=Source.PAGE,
+        statement_id=None,
+        uploaded_by=None,
         reading=(),
+        reads_anew=False,
         windows=before.reading,
+        to_judge=True,
         fetched_at=fetched_at,
         final=fetched_at >= ends_at + TOTAL_AGAIN_AFTER and not any(window.given_up for window in before.reading),
         page_off=False,

@@ -1,4 +1,4 @@
-"""What judging a day finds: differences between Amazon and the ledger, items that are still open, and the day's figures.
+"""What judging a day finds: differences of Amazon and the ledger, items that are still open, and the day's figures.
 
 All sums are whole numbers in minor units (cents, yen). A finding's id is a hash of its facts: facts that change make
 another finding, which nobody has resolved yet.
@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+# What is at rest as JSON is read by these types, so they are needed when it is.
+from incentives.domain.reconciliation.balance import Level  # noqa: TC001 - see above
 from incentives.domain.reconciliation.day_state import Found
-
-if TYPE_CHECKING:
-    from incentives.domain.reconciliation.balance import Level
 
 
 class Kind(StrEnum):
@@ -184,7 +183,7 @@ class Judged:
 
     Attributes:
         currency: the account's.
-        carried_from: name of the object of the day before that it goes on from.
+        carried_from: digest of what the day before left unsettled, that it goes on from.
         source: where Amazon's rows are from.
         charges, refunds: of the rows booked on this day, in the account's currency.
         foreign: charged and refunded in other currencies.
@@ -227,6 +226,12 @@ class Judged:
     def net(self) -> int:
         """Charges less refunds."""
         return self.charges.amount - self.refunds.amount
+
+
+def carry_digest(carry: Iterable[Finding], later: Iterable[str]) -> str:
+    """Tells what one day leaves to the next from anything else that it might leave."""
+    text = json.dumps([sorted(f"{each.difference_id}@{each.found_on}" for each in carry), sorted(later)])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def found_by_kind(findings: Iterable[Finding], resolved: Iterable[str]) -> dict[Kind, Found]:

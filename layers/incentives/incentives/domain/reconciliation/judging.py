@@ -13,7 +13,6 @@ sent unrecorded.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,17 +44,22 @@ if TYPE_CHECKING:
 
 _DUE_NOTHING: Final = frozenset({Status.REFUSED, Status.REVERSED})
 
+#: What a row that cannot be read may be the reason for.
+_LACKS: Final = frozenset({Kind.MISSING_AT_AMAZON, Kind.REFUNDED_UNEXPECTEDLY, Kind.CHARGED_UNEXPECTEDLY})
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """A row that moved money.
 
     Attributes:
+        time: of the row.
         amount: in minor units, never negative.
         day: its booking day.
     """
 
     row: Row
+    time: datetime
     effect: Effect
     amount: int
     currency: str
@@ -134,10 +138,20 @@ class _Verdict:
     facts: tuple[object, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request that is looked at: both sides of it, and what the day before said of it."""
+
+    request_id: str
+    entry: Entry | None
+    moves: Sequence[Move]
+    carried: Finding | None
+
+
 def judge(inputs: DayInputs) -> DayJudgement:
     """Judge one booking day. The same inputs give the same judgement."""
     done = DayJudgement()
-    moves, unreadable = _read(inputs)
+    moves, unreadable, hidden = _read(inputs)
     carried = {finding.request_id: finding for finding in inputs.carried if finding.request_id}
     today = {request_id for request_id, its in moves.items() if any(move.day == inputs.day for move in its)}
     kinds: dict[str, Kind] = {}
@@ -149,12 +163,15 @@ def judge(inputs: DayInputs) -> DayJudgement:
             if request_id in carried:
                 done.carry.append(carried[request_id])
             continue
-        verdict, decision = _verdict(request_id, entry, moves.get(request_id, []), inputs)
+        request = _Request(request_id, entry, moves.get(request_id, []), carried.get(request_id))
+        verdict, decision = _verdict(request, inputs)
+        if request_id in hidden and verdict.kind in _LACKS:
+            verdict = replace(verdict, kind=Kind.UNREADABLE_ROW)
         kinds[request_id] = verdict.kind
         if verdict.kind not in SETTLED:
             unsettled.add(request_id)
-        _note(done, request_id, entry, verdict, carried.get(request_id), inputs)
-        _bridge(done, entry, verdict, decision, moves.get(request_id, []), carried.get(request_id), inputs)
+        _note(done, request, verdict, decision, inputs)
+        _bridge(done, request, verdict, decision, inputs)
     done.findings += _unreadable(unreadable, inputs)
     done.unsettled = frozenset(unsettled)
     done.away = frozenset(
@@ -162,32 +179,49 @@ def judge(inputs: DayInputs) -> DayJudgement:
     )
     ordered = sorted(
         (move for its in moves.values() for move in its if move.day == inputs.day),
-        key=lambda move: (_time(move), move.row.request_id, move.effect, line_of(move.row)),
+        key=lambda move: (move.time, move.row.request_id, move.effect, line_of(move.row)),
     )
     done.moves = [(move, kinds[move.row.request_id]) for move in ordered]
     _sum_up(done, ordered, inputs)
     return done
 
 
+def moves_of(rows: Iterable[Row], entries: Mapping[str, Entry], types: ActivityTypes, zone: ZoneInfo) -> list[Move]:
+    """What rows move by themselves, those of no effect and those that cannot be read left out."""
+    found: list[Move] = []
+    for row in rows:
+        meaning = meaning_of(row, types)
+        if isinstance(meaning, Effect) and meaning is not Effect.NOTHING:
+            found += _moves([(row, meaning)], entries.get(row.request_id), zone)[0]
+    return found
+
+
 def _is_expected(entry: Entry | None, inputs: DayInputs) -> bool:
     return entry is not None and inputs.day in entry.expected_on(inputs.zone)
 
 
-# ---- Reading rows -----------------------------------------------------------------------------------------------------
+# ---- Reading rows --------------------------------------------------------------------------------------------
 
 
-def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[str, str]]]:
-    """Each request's moves in order of time; and the day's rows that cannot be read, with why, and how often."""
+def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[Row, str]], set[str]]:
+    """What the rows say.
+
+    Returns:
+        Each request's moves in order of time; the day's rows that cannot be read, with why, and how often; and the
+        requests that such rows name, on any day: they stand for whatever those requests lack.
+    """
     by_request: dict[str, list[tuple[Row, Effect]]] = defaultdict(list)
-    unreadable: Counter[tuple[str, str]] = Counter()
+    unreadable: Counter[tuple[Row, str]] = Counter()
+    hidden = set[str]()
     for rows, are_today in ((inputs.others, False), (inputs.rows, True)):
         for row in rows:
             meaning = meaning_of(row, inputs.types)
             if isinstance(meaning, Effect):
                 if meaning is not Effect.NOTHING:
                     by_request[row.request_id].append((row, meaning))
-            elif are_today:
-                unreadable[line_of(row), meaning] += 1
+            else:
+                hidden.add(row.request_id)
+                unreadable[row, meaning] += are_today
     moves: dict[str, list[Move]] = {}
     for request_id, its in by_request.items():
         entry = inputs.entries.get(request_id)
@@ -196,9 +230,10 @@ def _read(inputs: DayInputs) -> tuple[dict[str, list[Move]], Counter[tuple[str, 
         found, bare = _moves(its, entry, inputs.zone)
         moves[request_id] = found
         for row in bare:
-            if day_of(_known(row.time), inputs.zone) == inputs.day:
-                unreadable[line_of(row), "no amount, and no charge to take it from"] += 1
-    return {request_id: its for request_id, its in moves.items() if its}, unreadable
+            hidden.add(row.request_id)
+            is_today = row.time is not None and day_of(row.time, inputs.zone) == inputs.day
+            unreadable[row, "no amount, and no charge to take it from"] += is_today
+    return {request_id: its for request_id, its in moves.items() if its}, unreadable, hidden
 
 
 def _moves(its: Sequence[tuple[Row, Effect]], entry: Entry | None, zone: ZoneInfo) -> tuple[list[Move], list[Row]]:
@@ -216,51 +251,44 @@ def _moves(its: Sequence[tuple[Row, Effect]], entry: Entry | None, zone: ZoneInf
             value = value or (entry.value if entry is not None else None)
         elif open_charges:
             open_charges.pop()
-        if value is None:
+        if value is None or row.time is None:
             bare.append(row)
         else:
-            found.append(Move(row, effect, minor_units(value), value.currency, day_of(_known(row.time), zone)))
+            found.append(Move(row, row.time, effect, minor_units(value), value.currency, day_of(row.time, zone)))
     return found, bare
 
 
-def _known(time: datetime | None) -> datetime:
-    if time is None:
-        raise ValueError("a row that can be read has a time")
-    return time
+# ---- One request ---------------------------------------------------------------------------------------------
 
 
-def _time(move: Move) -> datetime:
-    return _known(move.row.time)
-
-
-# ---- One request ------------------------------------------------------------------------------------------------------
-
-
-def _verdict(
-    request_id: str, entry: Entry | None, moves: Sequence[Move], inputs: DayInputs
-) -> tuple[_Verdict, Decision | None]:
+def _verdict(request: _Request, inputs: DayInputs) -> tuple[_Verdict, Decision | None]:
     """How one request stands, and what was decided of it if it is escalated."""
+    entry, moves = request.entry, request.moves
     if entry is None or entry.account != inputs.account:
         # Rows of later days are those days' own: each of them is told on its own day.
-        return _judged(
-            Kind.UNKNOWN_TO_LEDGER, 0, entry, [move for move in moves if move.day <= inputs.day], inputs
-        ), None
-    due = minor_units(entry.value)
-    at_risk = due if entry.sent is not None else 0
+        known = [move for move in moves if move.day <= inputs.day]
+        return _judged(Kind.UNKNOWN_TO_LEDGER, 0, entry, known, inputs), None
+    due, currency = minor_units(entry.value), entry.value.currency
     if entry.status is Status.ESCALATED:
-        facts = (entry.status, due, entry.value.currency)
-        decision = inputs.decided.get(difference_id(Kind.ESCALATED, request_id, *facts))
+        facts = (entry.status.value, due, currency)
+        decision = inputs.decided.get(difference_id(Kind.ESCALATED, request.request_id, *facts))
         if decision is None:
-            return _Verdict(Kind.ESCALATED, due, entry.value.currency, _side(moves), facts), None
-        return _compared(
-            entry, due if decision.reason is Reason.SETTLED_CHARGED else 0, at_risk, moves, inputs
-        ), decision
+            return _Verdict(Kind.ESCALATED, due, currency, _side(moves), facts), None
+        settled = due if decision.reason is Reason.SETTLED_CHARGED else 0
+        return _compared(entry, settled, moves, inputs), decision
     if entry.status.is_open:
-        return _Verdict(Kind.IN_TRANSIT, at_risk, entry.value.currency, _side(moves), (due, entry.value.currency)), None
-    return _compared(entry, 0 if entry.status in _DUE_NOTHING else due, at_risk, moves, inputs), None
+        return _in_transit(entry, moves), None
+    return _compared(entry, 0 if entry.status in _DUE_NOTHING else due, moves, inputs), None
 
 
-def _compared(entry: Entry, due: int, at_risk: int, moves: Sequence[Move], inputs: DayInputs) -> _Verdict:
+def _in_transit(entry: Entry, moves: Sequence[Move]) -> _Verdict:
+    # What was never sent puts nothing at risk.
+    value, currency = minor_units(entry.value), entry.value.currency
+    at_risk = value if entry.sent is not None else 0
+    return _Verdict(Kind.IN_TRANSIT, at_risk, currency, _side(moves), (value, currency))
+
+
+def _compared(entry: Entry, due: int, moves: Sequence[Move], inputs: DayInputs) -> _Verdict:
     currency = entry.value.currency
     side = _side(moves)
     nets = {code: net for code, net in side.nets.items() if net or code == currency}
@@ -274,7 +302,7 @@ def _compared(entry: Entry, due: int, at_risk: int, moves: Sequence[Move], input
         # No row that is still to come mends that: it was charged, and not what was asked for.
         return _judged(Kind.AMOUNT_DIFFERS, due, entry, moves, inputs)
     if not inputs.has_reached(entry.changed_at):
-        return _Verdict(Kind.IN_TRANSIT, at_risk, currency, side, (minor_units(entry.value), currency))
+        return _in_transit(entry, moves)
     if due:
         below = Kind.REFUNDED_UNEXPECTEDLY if side.refunds else Kind.MISSING_AT_AMAZON
         return _judged(Kind.CHARGED_TWICE if number > 1 else below, due, entry, moves, inputs)
@@ -315,16 +343,15 @@ def _judged(kind: Kind, due: int, entry: Entry | None, moves: Sequence[Move], in
 
 
 def _note(
-    done: DayJudgement,
-    request_id: str,
-    entry: Entry | None,
-    verdict: _Verdict,
-    carried: Finding | None,
-    inputs: DayInputs,
+    done: DayJudgement, request: _Request, verdict: _Verdict, decision: Decision | None, inputs: DayInputs
 ) -> None:
+    request_id, entry, carried = request.request_id, request.entry, request.carried
     if verdict.kind in SETTLED:
-        if entry is not None and _books_later(entry, inputs):
+        if entry is not None and _books_later(entry, decision, inputs):
             done.later.append(request_id)
+        return
+    if verdict.kind is Kind.UNREADABLE_ROW:
+        # Its row is a finding by itself.
         return
     finding = Finding(
         difference_id=difference_id(verdict.kind, request_id, *verdict.facts),
@@ -350,55 +377,46 @@ def _note(
         done.carry.append(finding)
 
 
-def _books_later(entry: Entry, inputs: DayInputs) -> bool:
-    return any(day > inputs.day for day, _ in entry.booked(inputs.zone, None))
+def _books_later(entry: Entry, decision: Decision | None, inputs: DayInputs) -> bool:
+    return any(day > inputs.day for day, _ in entry.booked(inputs.zone, decision))
 
 
-def _unreadable(rows: Counter[tuple[str, str]], inputs: DayInputs) -> list[Finding]:
-    found = []
-    for (line, why), number in sorted(rows.items()):
-        print_of_row = hashlib.sha256(line.encode()).hexdigest()
-        for one in range(number):
-            found.append(
-                Finding(
-                    difference_id=difference_id(Kind.UNREADABLE_ROW, "", print_of_row, why, one),
-                    kind=Kind.UNREADABLE_ROW,
-                    request_id="",
-                    ledger=None,
-                    amazon=AmazonSide(why=why),
-                    amount=0,
-                    currency=inputs.currency,
-                    found_at=inputs.now,
-                    found_on=inputs.day,
-                )
-            )
-    return found
+def _unreadable(rows: Counter[tuple[Row, str]], inputs: DayInputs) -> list[Finding]:
+    return [
+        Finding(
+            difference_id=difference_id(Kind.UNREADABLE_ROW, row.request_id, line_of(row), why, one),
+            kind=Kind.UNREADABLE_ROW,
+            request_id=row.request_id,
+            ledger=None,
+            amazon=AmazonSide(why=why),
+            amount=minor_units(row.value) if row.value else 0,
+            currency=row.value.currency if row.value else inputs.currency,
+            found_at=inputs.now,
+            found_on=inputs.day,
+        )
+        for (row, why), number in sorted(rows.items(), key=lambda item: (line_of(item[0][0]), item[0][1]))
+        for one in range(number)
+    ]
 
 
-# ---- The day's sums ---------------------------------------------------------------------------------------------------
+# ---- The day's sums ------------------------------------------------------------------------------------------
 
 
 def _bridge(
-    done: DayJudgement,
-    entry: Entry | None,
-    verdict: _Verdict,
-    decision: Decision | None,
-    moves: Sequence[Move],
-    carried: Finding | None,
-    inputs: DayInputs,
+    done: DayJudgement, request: _Request, verdict: _Verdict, decision: Decision | None, inputs: DayInputs
 ) -> None:
     """Add what the ledger and Amazon book on this day for one request."""
-    booked = 0
+    entry, booked = request.entry, 0
     if entry is not None and entry.account == inputs.account and entry.value.currency == inputs.currency:
         changes = entry.booked(inputs.zone, decision)
         booked = minor_units(entry.value) * sum(times for day, times in changes if day == inputs.day)
-    shown = sum(move.signed for move in moves if move.day == inputs.day and move.currency == inputs.currency)
+    shown = sum(move.signed for move in request.moves if move.day == inputs.day and move.currency == inputs.currency)
     done.ledger += booked
     if shown == booked:
         return
     kind = verdict.kind.value
     if verdict.kind in SETTLED:
-        kind = carried.kind.value if carried is not None else TIMING
+        kind = request.carried.kind.value if request.carried is not None else TIMING
     done.bridge[kind] = done.bridge.get(kind, 0) + shown - booked
 
 

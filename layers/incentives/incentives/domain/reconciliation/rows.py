@@ -92,20 +92,16 @@ def row_of(activity: Activity) -> Row:
 
 def meaning_of(row: Row, types: ActivityTypes) -> Effect | str:
     """What a row does to the balance; or, as a text, why that cannot be read."""
-    if not row.request_id:
-        return "no request id"
-    if row.time is None:
-        return "no time"
+    if not row.request_id or row.time is None:
+        return "no request id" if not row.request_id else "no time"
     if row.status not in {SUCCESS, FAILED}:
         return "unknown status"
     if row.status == FAILED or not row.is_real:
         return Effect.NOTHING
     effect = types.get(row.type or "")
-    if effect is None:
-        return "unknown type"
     if effect is Effect.CHARGE and row.value is None:
         return "no amount"
-    return effect
+    return effect or "unknown type"
 
 
 def encode_rows(rows: Iterable[Row]) -> bytes:

@@ -1,7 +1,7 @@
 """Windows of time in which Amazon is asked for its activity: each short enough that one page shows all of its rows.
 
-    |<- 1 s ->|<---------- window ---------->|<- 1 s ->|
-    asked for   start included, end excluded   asked for
+    |<- 1 s ->|<---------- window ---------->|1 s|
+    asked for   start included, end excluded   end: asked for
 
 A second more is asked for at both ends, since whether Amazon counts a boundary is not documented; what lies outside is
 not kept. Windows touch, so every row of a day belongs to exactly one. All times are whole seconds.
@@ -63,8 +63,8 @@ class Window:
 
     @property
     def frame(self) -> tuple[datetime, datetime]:
-        """What is asked for, both ends included."""
-        return self.start - MARGIN, self.end + MARGIN
+        """What is asked for: to Amazon, as far as is known, both ends are included."""
+        return self.start - MARGIN, self.end
 
 
 def cut(start: datetime, end: datetime, expected: Iterable[datetime]) -> tuple[Window, ...]:

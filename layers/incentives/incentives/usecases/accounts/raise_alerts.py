@@ -79,7 +79,7 @@ def _tell(alert: Alert, raised: Raised, figures: Figures, watch: WatchDependenci
     try:
         watch.bus.publish([alert_event(alert, raised, figures)])
     except NotPublished as error:
-        # People know; telling them every hour until the bus works again would help nobody.
+        # People know; telling them at every watch until the bus works again would help nobody.
         dependencies.telemetry.log("eventsNotPublished", account=figures.account, because=str(error))
     return True
 

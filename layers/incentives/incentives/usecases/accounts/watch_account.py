@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from incentives.usecases.accounts.dependencies import WatchDependencies
     from incentives.usecases.reconciliation.take_balance import Taken
 
+#: Between two watches, as the schedule has it.
+WATCH_EVERY_SECONDS: Final = 900
+
 #: For asking about one account, however much time there is: one try, a wait, and another.
 SECONDS_TO_ASK: Final = 22.0
 
@@ -41,7 +44,7 @@ def watch_accounts(default: str | None, watch: WatchDependencies, seconds_left: 
     """
     telemetry = watch.dependencies.telemetry
     done = {"watched": 0, "failed": 0, "skipped": 0}
-    for name in _names(default, watch):
+    for name in names_of(default, watch):
         if seconds_left() < SECONDS_FOR_AN_ACCOUNT:
             telemetry.log("watchSkipped", account=name)
             done["skipped"] += 1
@@ -52,7 +55,8 @@ def watch_accounts(default: str | None, watch: WatchDependencies, seconds_left: 
     return done
 
 
-def _names(default: str | None, watch: WatchDependencies) -> list[str]:
+def names_of(default: str | None, watch: WatchDependencies) -> list[str]:
+    """The accounts that there are, another one first each time."""
     telemetry = watch.dependencies.telemetry
     try:
         listed = watch.states.accounts()
@@ -64,7 +68,7 @@ def _names(default: str | None, watch: WatchDependencies) -> list[str]:
     if not names:
         return []
     # Should time run out before the last one's turn, it is another one's next time.
-    first = int(watch.dependencies.clock.now().timestamp() // 3600) % len(names)
+    first = int(watch.dependencies.clock.now().timestamp() // WATCH_EVERY_SECONDS) % len(names)
     return names[first:] + names[:first]
 
 

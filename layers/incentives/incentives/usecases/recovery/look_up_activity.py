@@ -99,6 +99,7 @@ def _ask(  # noqa: PLR0911 - one return per reason
     except (AccountUnusable, LedgerUnavailable) as error:
         return error.code
     if isinstance(permit, Full):
+        _leave_wish(record.account, dependencies)
         return RateInUse.code
     since = first_row_at(record) - ASKED_EARLIER
     response = dependencies.amazon.activity_page(
@@ -122,6 +123,15 @@ def _ask(  # noqa: PLR0911 - one return per reason
     return replace(
         page, is_whole=len(rows) < PAGE_SIZE_MAX, names_all="" not in request_ids, request_ids=request_ids - {""}
     )
+
+
+def _leave_wish(account: str, dependencies: Dependencies) -> None:
+    """Have reconciliation, which asks for page after page, take none until this recovery comes again."""
+    try:
+        dependencies.rate_limiter.want_activity(account)
+    except LedgerUnavailable:
+        # The next one that finds the page taken leaves it.
+        dependencies.telemetry.log("ledgerUnavailable", account=account)
 
 
 def _is_real(row: Activity) -> bool:

@@ -1,0 +1,537 @@
+"""Judge a booking day by Amazon's rows and the ledger, and the days that go on from it.
+
+All that a judgement says is one object in the books' bucket and one write of the day's item that names it: a process
+that dies before that write has changed nothing, and whoever judges again writes the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from incentives.agcod.marketplaces import MARKETPLACES
+from incentives.domain.accounts.spend import money_of
+from incentives.domain.errors import AccountUnusable, BooksUnavailable, InvalidInput
+from incentives.domain.reconciliation.balance import NEAR, Level, levels_of_day
+from incentives.domain.reconciliation.balance import Move as BalanceMove
+from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDay, changed
+from incentives.domain.reconciliation.days import TZDATA, bounds, day_of, days_between
+from incentives.domain.reconciliation.entries import CLOCKS_APART, Entry, entry_of
+from incentives.domain.reconciliation.findings import (
+    OPEN_KINDS,
+    Decision,
+    FileRef,
+    Finding,
+    Judged,
+    Kind,
+    carry_digest,
+    found_by_kind,
+)
+from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
+from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, Move, judge, moves_of
+from incentives.domain.reconciliation.rows import Row, decode_rows, line_of
+from incentives.domain.texts import plain
+from incentives.usecases.reconciliation.start_round import begin_of
+from incentives.usecases.reconciliation.tell_differences import tell_differences
+
+if TYPE_CHECKING:
+    from incentives.domain.reconciliation.windows import Window
+    from incentives.domain.single_requests.record import Record
+    from incentives.usecases.dependencies import Budget
+    from incentives.usecases.ports import Index
+    from incentives.usecases.reconciliation.dependencies import BooksDependencies
+
+#: A round, a watch and people who resolve at once.
+TRIES_MAX: Final = 8
+
+#: Seconds that judging a day of a hundred thousand rows may take: no other one is begun with less left.
+SECONDS_FOR_A_DAY: Final = 120.0
+
+#: Records read at a time.
+_PAGE: Final = 500
+
+#: How far back the last judged day may be that a day goes on from.
+_LOOK_BACK: Final = timedelta(days=62)
+
+TRANSACTIONS: Final = (
+    "activityTime",
+    "bookingDate",
+    "requestId",
+    "replaces",
+    "operation",
+    "type",
+    "signedAmount",
+    "currencyCode",
+    "gcId",
+    "externalReference",
+    "costCenter",
+    "budget",
+    "caller",
+    "kind",
+)
+
+
+def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget) -> bool:
+    """Judge a day, the days that go on from it, and those whose differences that clears.
+
+    Returns:
+        Whether all of them are judged; else it is to be called again.
+
+    Raises:
+        BooksUnavailable, LedgerUnavailable
+    """
+    waiting = [day]
+    while waiting:
+        current = waiting.pop(0)
+        if current != day and budget.seconds_left() < SECONDS_FOR_A_DAY:
+            return False
+        judged = judge_day(account, current, books)
+        if judged is None:
+            continue
+        tell_differences(account, current, books)
+        waiting += [each for each in judged.cleared_on if each not in waiting]
+        following = _next_judged(account, current, books)
+        goes_on_from = following.judged.carried_from if following is not None and following.judged else judged.carry
+        if following is not None and goes_on_from != judged.carry and following.day not in waiting:
+            waiting.append(following.day)
+    return True
+
+
+def _next_judged(account: str, day: date, books: BooksDependencies) -> BooksDay | None:
+    later = books.books.days(account, day + timedelta(days=1), day + _LOOK_BACK)
+    return next((each for each in later if each.judged is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedNow:
+    """What judging a day led to.
+
+    Attributes:
+        carry: digest of what it leaves to the next day.
+        cleared_on: earlier days whose differences are gone.
+    """
+
+    carry: str
+    cleared_on: tuple[date, ...]
+
+
+def judge_day(account: str, day: date, books: BooksDependencies) -> JudgedNow | None:
+    """Judge one day, and write down what came of it; None: none of its rows have been read.
+
+    Raises:
+        BooksUnavailable, LedgerUnavailable
+    """
+    for _ in range(TRIES_MAX):
+        before = books.books.day(account, day)
+        if before is None or not before.windows:
+            return None
+        judged, cleared_on = _Judging(before, books).judged()
+        after = _with_judged(before, judged, books)
+        if after is None or books.books.keep_day(before, after):
+            _measure(before, after, books)
+            return JudgedNow(carry_digest(judged.carry, judged.later), cleared_on)
+    raise BooksUnavailable("the day's books are written by too many at once")
+
+
+def _with_judged(before: BooksDay, judged: Judged, books: BooksDependencies) -> BooksDay | None:
+    """The day with its judgement; None if that is what it says already."""
+    content = encode_judged(judged)
+    folder = folder_of(before.account, judged.partner_id, before.day, before.round)
+    name = named(folder, "judged", content, "json")
+    if before.judged is not None and before.judged.name.rpartition("-")[2] == name.rpartition("-")[2]:
+        name = before.judged.name
+    else:
+        books.files.put(name, content, "application/json")
+    summary, found = summary_of(name, judged, books)
+    if before.judged is not None and replace(summary, at=before.judged.at) == before.judged and found == before.found:
+        return changed(before, to_judge=False) if before.to_judge else None
+    return changed(before, judged=summary, found=found, to_judge=False)
+
+
+def summary_of(name: str, judged: Judged, books: BooksDependencies) -> tuple[JudgedDay, dict[Kind, Found]]:
+    """What the day's item says of a judgement, by what has been decided until now.
+
+    Raises:
+        BooksUnavailable
+    """
+    decided = books.books.resolutions(judged.account, [finding.difference_id for finding in judged.findings])
+    found = found_by_kind(judged.findings, decided)
+    return JudgedDay(
+        name=name,
+        at=books.dependencies.clock.now(),
+        carried_from=judged.carried_from,
+        carry=carry_digest(judged.carry, judged.later),
+        currency=judged.currency,
+        charges=judged.charges.count,
+        charged=judged.charges.amount,
+        refunds=judged.refunds.count,
+        refunded=judged.refunds.amount,
+        open_items=len(judged.open_items),
+        differences=len(judged.findings),
+        unresolved=sum(each.count for each in found.values()),
+    ), found
+
+
+def _measure(before: BooksDay, after: BooksDay | None, books: BooksDependencies) -> None:
+    telemetry = books.dependencies.telemetry
+    judged = (after or before).judged
+    telemetry.log(
+        "dayJudged",
+        account=before.account,
+        day=before.day.isoformat(),
+        round=before.round,
+        status=(after or before).status.value,
+        differences=judged.differences if judged else 0,
+    )
+    if after is not None:
+        telemetry.count("DayJudged")
+        new = after.found.get(Kind.UNKNOWN_TO_LEDGER)
+        old = before.found.get(Kind.UNKNOWN_TO_LEDGER)
+        more = (new.count if new else 0) - (old.count if old else 0)
+        if more > 0:
+            telemetry.count("BooksUnknownToLedger", more)
+
+
+class _Judging:
+    """The judging of one day: what it needs is gathered as far as the day needs it."""
+
+    def __init__(self, item: BooksDay, books: BooksDependencies) -> None:
+        self._item = item
+        self._books = books
+        self._zone = books.settings.zone
+        self._start, self._end = bounds(item.day, self._zone)
+        self._days: dict[date, BooksDay | None] = {item.day: item}
+
+    def judged(self) -> tuple[Judged, tuple[date, ...]]:
+        """The judgement, and the earlier days whose differences it clears."""
+        item, books = self._item, self._books
+        previous = self._day_before()
+        carried = previous.carry if previous is not None else ()
+        rows = list(self._rows(item.windows))
+        entries, looked_at = self._looked_at(rows, carried, previous.later if previous is not None else ())
+        earlier = self._earlier()
+        inputs = DayInputs(
+            account=item.account,
+            day=item.day,
+            zone=self._zone,
+            types=books.settings.types,
+            currency=self._currency(rows, entries),
+            rows=rows,
+            others=(),
+            entries=entries,
+            looked_at=looked_at,
+            carried=carried,
+            decided={},
+            has_reached=self._has_reached,
+            begins_at=self._begins_at(),
+            now=books.dependencies.clock.now(),
+        )
+        inputs = replace(inputs, others=self._others(inputs))
+        done = judge(inputs)
+        inputs, again = self._looked_at_again(inputs, done)
+        if again:
+            done = judge(inputs)
+        self._note_away(done)
+        judged = self._written(inputs, done, previous, earlier)
+        standing = {finding.difference_id for finding in (*judged.carry, *judged.findings)}
+        cleared_on = {
+            finding.found_on
+            for finding in carried
+            if finding.kind not in OPEN_KINDS and finding.difference_id not in standing
+        }
+        return judged, tuple(sorted(cleared_on - {item.day}))
+
+    # ---- What is looked at ----
+
+    def _day_before(self) -> Judged | None:
+        before = self._books.books.days(self._item.account, self._item.day - _LOOK_BACK, self._item.day - _ONE_DAY)
+        last = next((day.judged for day in reversed(before) if day.judged is not None), None)
+        return self._read(last.name) if last is not None else None
+
+    def _earlier(self) -> Judged | None:
+        return self._read(self._item.judged.name) if self._item.judged is not None else None
+
+    def _read(self, name: str) -> Judged:
+        content = self._books.files.get(name)
+        if content is None:
+            raise BooksUnavailable("a judged day could not be read (it is not there)")
+        return decode_judged(content)
+
+    def _rows(self, windows: Iterable[Window]) -> Iterator[Row]:
+        yield from rows_of(windows, self._books)
+
+    def _looked_at(
+        self, rows: Sequence[Row], carried: Sequence[Finding], later: Iterable[str]
+    ) -> tuple[dict[str, Entry], frozenset[str]]:
+        entries: dict[str, Entry] = {}
+        created = set[str]()
+        # A little more than the day: whose clock says that it was yesterday is still this day's row.
+        created_around = records_created(
+            self._item.account, self._start - CLOCKS_APART, self._end + CLOCKS_APART, self._books.index
+        )
+        for record in created_around:
+            entries[record.request_id] = entry_of(record)
+            if self._start <= record.created_at < self._end:
+                created.add(record.request_id)
+        ended = self._books.books.ended(self._item.account, self._item.day)
+        names = {row.request_id for row in rows if row.request_id}
+        names.update(finding.request_id for finding in carried if finding.request_id)
+        names.update(ended, later)
+        # By a consistent read: what the index does not know yet is no stranger's.
+        missing = self._books.records.get_many(sorted(names - entries.keys()))
+        entries.update((record.request_id, entry_of(record)) for record in missing.values())
+        return entries, frozenset(created | {*ended, *later})
+
+    def _others(self, inputs: DayInputs, more: Mapping[str, Iterable[date]] | None = None) -> tuple[Row, ...]:
+        """Amazon's rows of other days, of requests that are looked at on this one."""
+        wanted: dict[date, set[str]] = {}
+        for request_id, entry in inputs.entries.items():
+            for day in entry.expected_on(self._zone):
+                if day != self._item.day:
+                    wanted.setdefault(day, set()).add(request_id)
+        away = self._books.books.days_of_rows(self._item.account, sorted(self._strangers(inputs)))
+        for found in (away, more or {}):
+            for request_id, days in found.items():
+                for day in days:
+                    if day != self._item.day:
+                        wanted.setdefault(day, set()).add(request_id)
+        return tuple(row for day, request_ids in sorted(wanted.items()) for row in self._rows_of(day, request_ids))
+
+    def _rows_of(self, day: date, request_ids: set[str]) -> Iterator[Row]:
+        item = self._day(day)
+        for row in self._rows(item.windows if item is not None else ()):
+            if row.request_id in request_ids:
+                yield row
+
+    def _strangers(self, inputs: DayInputs) -> set[str]:
+        """Requests with rows on this day on which nobody would expect any."""
+        named = {row.request_id for row in inputs.rows if row.request_id}
+        return {
+            request_id
+            for request_id in named
+            if (entry := inputs.entries.get(request_id)) is None or self._item.day not in entry.expected_on(self._zone)
+        }
+
+    def _looked_at_again(self, inputs: DayInputs, done: DayJudgement) -> tuple[DayInputs, bool]:
+        """The inputs with what only those need that are not as they should be; and whether that is anything new."""
+        account, books = self._item.account, self._books.books
+        unsettled = sorted(done.unsettled & inputs.entries.keys())
+        # The index lags behind the ledger by a moment.
+        fresh = {each.request_id: entry_of(each) for each in self._books.records.get_many(unsettled).values()}
+        entries = {**inputs.entries, **fresh}
+        away = books.days_of_rows(account, unsettled)
+        escalated = [finding.difference_id for finding in done.open_items if finding.kind is Kind.ESCALATED]
+        decided: Mapping[str, Decision] = {
+            name: resolution.newest for name, resolution in books.resolutions(account, escalated).items()
+        }
+        if entries == inputs.entries and not away and not decided:
+            return inputs, False
+        again = replace(inputs, entries=entries, decided=decided)
+        return replace(again, others=self._others(again, away)), True
+
+    def _note_away(self, done: DayJudgement) -> None:
+        if done.away:
+            self._books.books.note_rows(self._item.account, self._item.day, sorted(done.away))
+
+    # ---- When and in what ----
+
+    def _day(self, day: date) -> BooksDay | None:
+        if day not in self._days:
+            self._days[day] = self._books.books.day(self._item.account, day)
+        return self._days[day]
+
+    def _has_reached(self, moment: datetime) -> bool:
+        # Of what was before the books began there are no rows to come.
+        earliest = max(moment - CLOCKS_APART, self._begins_at())
+        for day in days_between(earliest, max(earliest, moment + CLOCKS_APART), self._zone):
+            item = self._day(day)
+            if item is None or not item.final or item.fetched_at is None or item.fetched_at < moment + CLOCKS_APART:
+                return False
+        return True
+
+    def _begins_at(self) -> datetime:
+        begin = begin_of(self._item.account, self._books)
+        return bounds(begin, self._zone)[0] if begin is not None else self._start
+
+    def _currency(self, rows: Sequence[Row], entries: Mapping[str, Entry]) -> str:
+        """The account's: its marketplace's; where its keys cannot be read, what most rows are in."""
+        try:
+            marketplace = self._books.dependencies.accounts.get(self._item.account).marketplace
+            return MARKETPLACES[marketplace].currencies[0]
+        except (AccountUnusable, InvalidInput, KeyError, IndexError):
+            seen = Counter(row.value.currency for row in rows if row.value is not None)
+            seen.update(entry.value.currency for entry in entries.values())
+            return min(seen, key=lambda code: (-seen[code], code), default="USD")
+
+    # ---- What is written ----
+
+    def _written(
+        self, inputs: DayInputs, done: DayJudgement, previous: Judged | None, earlier: Judged | None
+    ) -> Judged:
+        item = self._item
+        known = {finding.difference_id: finding for finding in earlier.findings} if earlier is not None else {}
+        findings = tuple(_as_before(finding, known) for finding in done.findings)
+        standing = {finding.difference_id for finding in (*findings, *done.carry)}
+        gone = (*earlier.cleared, *earlier.findings) if earlier is not None else ()
+        partner_id = item.partner_id or ""
+        folder = folder_of(item.account, partner_id, item.day, item.round)
+        return Judged(
+            account=item.account,
+            day=item.day,
+            currency=inputs.currency,
+            zone=self._zone.key,
+            tzdata=TZDATA,
+            partner_id=partner_id,
+            source=item.source.value if item.source is not None else "",
+            final=item.final,
+            incomplete=item.incomplete,
+            carried_from=carry_digest(previous.carry, previous.later) if previous is not None else None,
+            charges=done.charges,
+            refunds=done.refunds,
+            foreign=done.foreign,
+            ledger=done.ledger,
+            bridge=done.bridge,
+            findings=findings,
+            cleared=tuple({each.difference_id: each for each in gone if each.difference_id not in standing}.values()),
+            open_items=tuple(done.open_items),
+            carry=tuple(_as_before(finding, known) for finding in done.carry),
+            later=tuple(done.later),
+            allocation=done.allocation,
+            levels=self._levels(inputs, done),
+            transactions=self._transactions(
+                folder, done.moves, inputs.entries, earlier.transactions if earlier is not None else None
+            ),
+        )
+
+    def _levels(self, inputs: DayInputs, done: DayJudgement) -> tuple[Level, ...]:
+        before, after = self._near(inputs, self._start - NEAR), self._near(inputs, self._end)
+        return tuple(
+            levels_of_day(
+                self._books.books.balances(self._item.account, self._start, self._end),
+                [_balance_move(move) for move, _ in done.moves if move.currency == inputs.currency],
+                currency=inputs.currency,
+                start=self._start,
+                end=self._end,
+                before=before,
+                after=after,
+                until=None if self._item.covers(self._end) else self._item.windows[-1].end,
+            )
+        )
+
+    def _near(self, inputs: DayInputs, start: datetime) -> list[BalanceMove] | None:
+        """What the rows of another day move from `start` on, for as long as they may count with this day's balances."""
+        item = self._day(day_of(start, self._zone))
+        if item is None or not item.windows or item.windows[-1].end < start + NEAR:
+            return None
+        near = [window for window in item.windows if window.start <= start + NEAR and window.end >= start]
+        rows = [row for row in self._rows(near) if row.time is not None and start <= row.time <= start + NEAR]
+        records = self._books.records.get_many([row.request_id for row in rows])
+        entries = {record.request_id: entry_of(record) for record in records.values()}
+        moves = moves_of(rows, entries, inputs.types, self._zone)
+        return [_balance_move(move) for move in moves if move.currency == inputs.currency]
+
+    def _transactions(
+        self, folder: str, moves: Sequence[tuple[Move, Kind]], entries: Mapping[str, Entry], earlier: FileRef | None
+    ) -> FileRef:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(TRANSACTIONS)
+        for move, kind in moves:
+            writer.writerow(_transaction(move, kind, entries.get(move.row.request_id)))
+        # By this mark spreadsheets know UTF-8.
+        content = f"\ufeff{text.getvalue()}".encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if earlier is not None and earlier.sha256 == sha256:
+            # Another round has found the same.
+            return earlier
+        name = named(folder, "transactions", content, "csv")
+        self._books.files.put(name, content, "text/csv; charset=utf-8")
+        return FileRef(name=name, sha256=sha256, rows=len(moves))
+
+
+_ONE_DAY: Final = timedelta(days=1)
+
+
+def _balance_move(move: Move) -> BalanceMove:
+    return BalanceMove(move.time, -move.signed)
+
+
+def _as_before(finding: Finding, known: Mapping[str, Finding]) -> Finding:
+    """A finding that this day has found before, with the time of then."""
+    earlier = known.get(finding.difference_id)
+    return replace(finding, found_at=earlier.found_at) if earlier is not None else finding
+
+
+def _transaction(move: Move, kind: Kind, entry: Entry | None) -> list[str | None]:
+    signed = money_of(-move.signed, move.currency)
+    fields = entry.shown if entry is not None else {}
+    return [
+        move.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        move.day.isoformat(),
+        plain(move.row.request_id),
+        entry.replaces if entry is not None else None,
+        entry.operation if entry is not None else None,
+        plain(move.row.type),
+        signed.amount_text,
+        move.currency,
+        plain(move.row.gc_id or (entry.gc_id if entry is not None else None)),
+        plain(fields.get("externalReference")),
+        plain(fields.get("costCenter")),
+        None,
+        plain(entry.caller) if entry is not None else None,
+        kind.value,
+    ]
+
+
+def rows_of(windows: Iterable[Window], books: BooksDependencies) -> Iterator[Row]:
+    """The rows of windows that were read.
+
+    A row without a time may have been shown with two windows that touch: it counts as often as one of them had it.
+
+    Raises:
+        BooksUnavailable
+    """
+    timeless: Counter[str] = Counter()
+    rows: dict[str, Row] = {}
+    for window in windows:
+        if window.name is None:
+            continue
+        content = books.files.get(window.name)
+        if content is None:
+            raise BooksUnavailable("rows of the books could not be read (they are not there)")
+        here: Counter[str] = Counter()
+        for row in decode_rows(content):
+            if row.time is not None:
+                yield row
+            else:
+                here[line_of(row)] += 1
+                rows[line_of(row)] = row
+        timeless |= here
+    for line, number in timeless.items():
+        for _ in range(number):
+            yield rows[line]
+
+
+def records_created(account: str, start: datetime, end: datetime, index: Index) -> Iterator[Record]:
+    """The records that were created from `start`, included, to `end`, excluded; newest first, day by day of UTC.
+
+    Raises:
+        LedgerUnavailable
+    """
+    day, last = start.astimezone(UTC).date(), (end - timedelta(microseconds=1)).astimezone(UTC).date()
+    while day <= last:
+        before: str | None = None
+        more = True
+        while more:
+            found, more = index.day(account, day, before, _PAGE)
+            for key, record in found:
+                before = key
+                if start <= record.created_at < end:
+                    yield record
+        day += _ONE_DAY
