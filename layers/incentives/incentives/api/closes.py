@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _SOURCE_LENGTH_MAX: Final = 200
 
+#: The files are there by then.
+_RETRY_AFTER_SECONDS: Final = 1
+
 
 def read_close(call: ApiCall) -> Opening | None:
     """The opening of a `POST /closes/{account}/{month}`. Its body may be left out.
@@ -43,7 +46,7 @@ def closed(view: CloseView, call: ApiCall, *, is_new: bool) -> ApiResponse:
     if not is_new:
         return told
     location = f"{call.base_path}/closes/{view.close.account}/{view.close.month}"
-    return ApiResponse(202, told.body, {"Location": location})
+    return ApiResponse(202, told.body, {"Location": location, "Retry-After": str(_RETRY_AFTER_SECONDS)})
 
 
 def standing(view: CloseView) -> ApiResponse:
