@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from incentives.domain.persons import Person
 from incentives.domain.reconciliation.balance import Level, MovementName, MovementPart, PartType
-from incentives.domain.reconciliation.closing import Close, Opening
+from incentives.domain.reconciliation.closing import Close, CloseView, Opening
 from incentives.domain.reconciliation.day_state import BooksDay, JudgedDay, Source
 from incentives.domain.reconciliation.days import days_of, read_zone
 from incentives.domain.reconciliation.findings import (
@@ -35,7 +35,6 @@ from incentives.domain.reconciliation.judged_objects import decode_judged, encod
 from incentives.domain.reconciliation.windows import Window
 from incentives.usecases.reconciliation.close_month import Closer, close_month
 from incentives.usecases.reconciliation.dependencies import BooksDependencies, BooksSettings
-from incentives.usecases.reconciliation.get_close import CloseView
 from tests.support.books import FakeBooks, FakeBooksFiles
 from tests.support.fakes import World, world
 

@@ -14,7 +14,7 @@ from incentives.domain.reconciliation.closing import Opening
 from incentives.domain.reconciliation.words import check_words
 
 if TYPE_CHECKING:
-    from incentives.usecases.reconciliation.get_close import CloseView
+    from incentives.domain.reconciliation.closing import CloseView
 
 _SOURCE_LENGTH_MAX: Final = 200
 
