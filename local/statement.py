@@ -1,4 +1,4 @@
-"""A download from Amazon's portal as a statement that may leave this machine: its columns mapped, all others left behind.
+"""A download from Amazon's portal as a statement that may leave this machine: of its columns only what was mapped.
 
 Amazon documents no such file, so nothing of it is guessed: which column is what, in which zone and form its times are,
 whose amounts have a minus sign, and what its words for types and results mean is said by whoever uploads it.
@@ -69,7 +69,7 @@ class Reading:
 
     def with_said(self, **said: Any) -> Self:  # noqa: ANN401 - fields of several types
         """With what was said besides; mappings are added to each other."""
-        changes = {}
+        changes: dict[str, Any] = {}
         for name, value in said.items():
             if value:
                 before = getattr(self, name)

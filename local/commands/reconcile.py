@@ -1,7 +1,7 @@
-"""The books day by day: ``make reconcile``; one day, run and watched: ``make reconcile ARGS="--day 2026-11-22 --watch"``.
+"""The books day by day: ``make reconcile``; one, run and watched: ``make reconcile ARGS="--day 2026-11-22 --watch"``.
 
-``make reconcile STATEMENT=download.csv`` uploads what a person downloaded from Amazon's portal: its columns are mapped on
-this machine, and nothing but the mapped ones leaves it.
+``make reconcile STATEMENT=download.csv`` uploads what a person downloaded from Amazon's portal: its columns are mapped
+on this machine, and nothing but the mapped ones leaves it.
 """
 
 import hashlib
@@ -184,7 +184,15 @@ def main(
                 types=_pairs(types.split(",") if types else [], "--types"),
                 statuses=_pairs(statuses.split(",") if statuses else [], "--statuses"),
             )
-            days = _upload(books, statement, reading, _day(first, "--from"), _day(last, "--to"), keep_mapping, yes=yes)
+            days = _upload(
+                books,
+                statement,
+                reading,
+                first=_day(first, "--from"),
+                last=_day(last, "--to"),
+                keep=keep_mapping,
+                yes=yes,
+            )
             return _told(days, as_json=as_json)
         if day is None:
             found = list(books.days(_day(first, "--from"), _day(last, "--to")))
@@ -311,7 +319,7 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def _upload(
-    books: Books, file: Path, reading: Reading, first: date | None, last: date | None, keep: Path | None, *, yes: bool
+    books: Books, file: Path, reading: Reading, *, first: date | None, last: date | None, keep: Path | None, yes: bool
 ) -> list[Day]:
     try:
         content = file.read_bytes()
