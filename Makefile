@@ -67,6 +67,16 @@ smoke: env-project ## try a deployment: its parameters, one card, repeated and c
 resume: env-project ## take up an open request by hand: REQUEST_ID=
 	@$(PY) -m local resume "$(REQUEST_ID)"
 
+## The books
+
+.PHONY: close
+close: env-project ## close a month, or show what blocks it: MONTH=2026-11 [ACCOUNT=] [STACK=] [OPENING= SOURCE=] [ARGS=--sign-off | --show]
+	@$(PY) -m local close $(ARGS)
+
+.PHONY: verify-books
+verify-books: env-project ## is each file of the closed months still what it was? [MONTH=] [ACCOUNT=] [HEAD=hash of the manifest] [STACK= | FOLDER=]
+	@$(PY) -m local verify-books $(ARGS)
+
 ## Checks
 
 .PHONY: test

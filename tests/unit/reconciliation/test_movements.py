@@ -264,6 +264,10 @@ def test_another_partner_has_another_balance() -> None:
     a = Account(others=[Move(at("29T10:15"), -300_000)], partner_changes=at("29T10:15"))
     (found,) = a.movements
     assert (found.amount, found.new_partner) == (Decimal("-3000.00"), True)
+    # also where a row next to the first one makes a band that both could be in
+    row = Move(at("29T10:15:02"), -2500)
+    (found,) = Account(rows=[row], others=[Move(at("29T10:15"), -100)], partner_changes=at("29T10:15")).movements
+    assert (found.end, found.amount, found.new_partner) == (at("29T10:15"), Decimal("-1.00"), True)
     # if it has the same, the books go on
     assert Account(partner_changes=at("29T10:15")).movements == []
 
@@ -321,6 +325,11 @@ def test_within_a_month_a_part_counts_where_the_balance_moved_whatever_its_date(
     names = named(found, ("2026-12-01", 50_000))
     assert booked_on(found, names[found.movement_id].parts[0]) == date(2026, 11, 30)
     assert exact_at("default", DECEMBER, a.days(), names) == Decimal("10500.00")
+
+
+def test_what_moves_later_or_was_settled_before_needs_no_name_at_a_boundary() -> None:
+    a = Account(others=[Move(at("29T10:05"), 50_000), Move(at("30T10:05"), -700)])
+    assert exact_at("default", date(2026, 11, 30), a.days(), {}) == Decimal("10500.00")
 
 
 def test_a_figure_needs_the_day_that_begins() -> None:

@@ -303,8 +303,7 @@ def _about_days(inputs: CloseInputs) -> Iterable[str]:
         (
             "notFinal",
             lambda day: bool(day.judged) and not day.final and not day.incomplete,
-            "not final: rows may come late. Amazon is asked once more a day after the day's end; a statement has to be "
-            "made after that.",
+            "not final: rows come late. Read again a day after the day's end; a statement has to be made after that.",
         ),
     )
     for code, is_so, what in groups:
@@ -433,7 +432,7 @@ def _figures(inputs: CloseInputs, items: OpenItems) -> dict[str, str]:
     def text(minor: int) -> str:
         return amount_text(minor, currency)
 
-    figures: dict[str, str] = {}
+    figures = {"currencyCode": currency}
     opening = _opening(inputs)
     if opening is not None:
         figures["opening"] = _exact(opening.amount, currency)
