@@ -155,11 +155,8 @@ class FakeBooks:
         return None if item is None else read(decode(item))
 
     def _between(self, account: str, first: str, last: str, read: Callable[[at_rest.Values], T]) -> list[T]:
-        return [
-            read(decode(item))
-            for (name, part), item in sorted(self.items.items())
-            if name == account and first <= part <= last
-        ]
+        found = sorted(part for name, part in self.items if name == account and first <= part <= last)
+        return [read(decode(self.items[account, part])) for part in found]
 
     def _balances(self, account: str, *, newest_first: bool = False) -> Iterator[BalanceSnapshot]:
         # A test that watches for weeks has thousands: only those that are asked for are read.
