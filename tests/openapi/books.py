@@ -32,6 +32,9 @@ PATHS: Final = {
     "read_statement": f"default {'5' * 32}",
     "list_movements": "default",
     "name_movement": "default",
+    "close_month": "default 2026-02",
+    "get_close": "default 2026-02",
+    "sign_off_month": "default 2026-02",
 }
 
 

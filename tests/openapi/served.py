@@ -31,6 +31,12 @@ from tests.unit.searching import FakeIndex
 CARD_NUMBER: Final = "6006490000000001234"
 CUSTOMER: Final = "amzn1.account.CANARYCUSTOMER"
 ORDER: Final = {"amount": "25.00", "currencyCode": "USD"}
+#: An IAM user: a person that the gateway can tell from others.
+CALLER: Final = {
+    "userArn": "arn:aws:iam::123456789012:user/caller",
+    "caller": "AIDACALLERCALLER0001",
+    "user": "AIDACALLERCALLER0001",
+}
 #: Body of each route that takes one.
 BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "create_gift_card": ORDER,
@@ -41,6 +47,8 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "resolve_difference": {"reason": "otherSystem", "note": "Ordered in the portal"},
     "resolve_differences": {"kind": "unknownToLedger", "reason": "otherSystem", "note": "Ordered in the portal"},
     "create_statement": {"from": "2026-02-20", "to": "2026-02-21", "sha256": "a" * 64},
+    "close_month": {"opening": {"amount": "10000.00", "source": "Amazon's statement"}},
+    "sign_off_month": {"manifestSha256": "a" * 64},
     "name_movement": {
         "movementId": "0" * 24,
         "parts": [{"type": "deposit", "amount": "500.00", "date": "2026-02-20", "reference": "Wire 17"}],
@@ -183,7 +191,7 @@ def event_of(
         "multiValueHeaders": {name: [text] for name, text in headers.items()},
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
         "pathParameters": variables,
-        "requestContext": {"path": base_path + path, "identity": {"userArn": "arn:aws:iam::123456789012:user/caller"}},
+        "requestContext": {"path": base_path + path, "identity": CALLER},
         "body": text,
         "isBase64Encoded": False,
     }

@@ -21,7 +21,7 @@ from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByA
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.single_requests.record import Status
-from tests.openapi import books
+from tests.openapi import books, closes
 from tests.openapi.bulk_orders import ordered, standing
 from tests.openapi.contract import committed, operations
 from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, QUERY_OF, Response, Served, served
@@ -113,7 +113,7 @@ def broken(api: Served, error: Exception, function: str) -> Response:
         raise error
 
     for port, names in (
-        (api.books.books, ("day", "days", "keep_day", "statement")),
+        (api.books.books, ("day", "days", "keep_day", "statement", "close")),
         (api.bulk.orders, ("create", "get")),
         (api.world.ledger, ("get", "open", "apply")),
         (api.world.accounts, ("get",)),
@@ -158,6 +158,8 @@ def scenarios(function: str) -> Iterator[tuple[int, Scenario]]:
         yield from _of_questions(function)
     elif BY_NAME[function].tag == "Reconciliation":
         yield from books.SCENARIOS[function]
+    elif BY_NAME[function].tag == "Month's close":
+        yield from closes.SCENARIOS[function]
     elif BY_NAME[function].tag == "Bulk orders":
         yield from _of_bulk_orders(function)
     else:

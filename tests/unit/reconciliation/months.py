@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from incentives.domain.persons import Person
 from incentives.domain.reconciliation.balance import Level, MovementName, MovementPart, PartType
-from incentives.domain.reconciliation.closing import Close, Opening
+from incentives.domain.reconciliation.closing import Close, CloseView, Opening
 from incentives.domain.reconciliation.day_state import BooksDay, JudgedDay, Source
 from incentives.domain.reconciliation.days import days_of, read_zone
 from incentives.domain.reconciliation.findings import (
@@ -35,7 +35,6 @@ from incentives.domain.reconciliation.judged_objects import decode_judged, encod
 from incentives.domain.reconciliation.windows import Window
 from incentives.usecases.reconciliation.close_month import Closer, close_month
 from incentives.usecases.reconciliation.dependencies import BooksDependencies, BooksSettings
-from incentives.usecases.reconciliation.get_close import CloseView
 from tests.support.books import FakeBooks, FakeBooksFiles
 from tests.support.fakes import World, world
 
@@ -83,13 +82,15 @@ class Shop:
     books: FakeBooks = field(default_factory=FakeBooks)
     files: FakeBooksFiles = field(default_factory=FakeBooksFiles)
     without_balance: frozenset[str] = frozenset()
+    account: str = ACCOUNT
+    zone: str = "UTC"
     balance: int = START
     before: Judged | None = None
 
     @property
     def here(self) -> BooksDependencies:
         others = cast("Any", None)
-        settings = BooksSettings(zone=read_zone("UTC"), begin=FIRST, types={}, without_balance=self.without_balance)
+        settings = BooksSettings(zone=read_zone(self.zone), begin=FIRST, types={}, without_balance=self.without_balance)
         return BooksDependencies(
             dependencies=self.world.dependencies,
             books=self.books,
@@ -136,10 +137,10 @@ class Shop:
             levels = ()
         self.balance += deposit - net
         judged = Judged(
-            account=ACCOUNT,
+            account=self.account,
             day=day,
             currency="EUR",
-            zone="UTC",
+            zone=self.zone,
             tzdata="2026a",
             partner_id="Parts",
             source="page",
@@ -179,13 +180,13 @@ class Shop:
     def keep(self, judged: Judged, /, **item: Any) -> None:
         """Keep a judged day, again as well."""
         content = encode_judged(judged)
-        name = named(f"{ACCOUNT}/Parts/{judged.day}/r1", "judged", content, "json")
+        name = named(f"{self.account}/Parts/{judged.day}/r1", "judged", content, "json")
         self.files.put(name, content, "application/json")
-        before = self.books.day(ACCOUNT, judged.day)
+        before = self.books.day(self.account, judged.day)
         start = at(judged.day, 0)
         window = Window(start=start, end=start + timedelta(days=1), name="rows", asked_at=at(judged.day))
         after = BooksDay(
-            account=ACCOUNT,
+            account=self.account,
             day=judged.day,
             revision=before.revision + 1 if before else 1,
             round=1,
@@ -212,7 +213,7 @@ class Shop:
         assert self.books.keep_day(before, replace(after, **item))
 
     def judged(self, day: date) -> Judged:
-        item = self.books.day(ACCOUNT, day)
+        item = self.books.day(self.account, day)
         assert item is not None
         assert item.judged is not None
         return decode_judged(self.files.files[item.judged.name])
@@ -220,30 +221,30 @@ class Shop:
     def resolve(self, found: Finding, *notes: str) -> None:
         """Have a person decide, once for each note; what was decided before stays."""
         for note in notes or ("known",):
-            known = self.books.resolutions(ACCOUNT, [found.difference_id]).get(found.difference_id)
+            known = self.books.resolutions(self.account, [found.difference_id]).get(found.difference_id)
             decisions = known.decisions if known else ()
             decided_at = at(date(2026, 12, 2), len(decisions))
             decision = Decision(reason=Reason.OTHER_SYSTEM, note=note, by="sso:carl", at=decided_at)
             resolution = Resolution(
-                account=ACCOUNT,
+                account=self.account,
                 difference_id=found.difference_id,
                 kind=found.kind,
                 request_id=found.request_id,
                 day=found.found_on,
                 decisions=(*decisions, decision),
             )
-            before = self.books.day(ACCOUNT, found.found_on)
+            before = self.books.day(self.account, found.found_on)
             assert before is not None
             assert self.books.keep_day(before, replace(before, revision=before.revision + 1), [resolution])
 
     def name(self, movement_id: str, *parts: tuple[str, date], note: str = "transfer 1") -> None:
         """Have finance name a movement."""
-        before = self.books.movement_names(ACCOUNT).get(movement_id)
+        before = self.books.movement_names(self.account).get(movement_id)
         its = tuple(
             MovementPart(type=PartType.DEPOSIT, amount=Decimal(amount), on=on, reference=note) for amount, on in parts
         )
         after = MovementName(
-            account=ACCOUNT,
+            account=self.account,
             movement_id=movement_id,
             parts=its,
             by="sso:carl",
@@ -258,10 +259,10 @@ class Shop:
     def close(
         self, month: str = MONTH, opening: Opening | None = None, closer: Closer = ANNA
     ) -> tuple[CloseView, bool]:
-        return close_month(ACCOUNT, month, opening, closer, self.here)
+        return close_month(self.account, month, opening, closer, self.here)
 
     def kept(self, month: str = MONTH) -> Close:
-        found = self.books.close(ACCOUNT, month)
+        found = self.books.close(self.account, month)
         assert found is not None
         return found
 
@@ -278,7 +279,7 @@ class Shop:
             amount = f"{Decimal(-row).scaleb(-2):f}"
             writer.writerow((at(day).isoformat(), day, f"Parts{day:%d}{number}", amount, "EUR"))
         content = f"\ufeff{text.getvalue()}".encode()
-        name = named(f"{ACCOUNT}/Parts/{day}/r1", "transactions", content, "csv")
+        name = named(f"{self.account}/Parts/{day}/r1", "transactions", content, "csv")
         self.files.put(name, content, "text/csv")
         return FileRef(name=name, sha256=hashlib.sha256(content).hexdigest(), rows=len(rows))
 

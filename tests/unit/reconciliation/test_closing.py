@@ -241,26 +241,22 @@ def test_a_crash_at_any_write_and_a_second_call_give_the_same_version(
     assert shop.files.files == undisturbed.files.files
 
 
-def test_two_who_close_at_once_get_one_result() -> None:
-    shop = november(Shop())
-    others = []
+@pytest.mark.parametrize("number", [0, 1], ids=["first", "second"])
+def test_two_who_close_at_once_get_one_result(number: int) -> None:
+    # given that Bert does all of it just before one of Anna's two writes
+    shop, theirs, writes = november(Shop()), [], []
 
-    def close_first(_: str) -> None:
-        shop.books.before_write = None
-        others.append(shop.close(opening=OPENING, closer=BERT))
+    def before_write(part: str) -> None:
+        writes.append(part)
+        if len(writes) == number + 1:
+            theirs.append(shop.close(opening=OPENING, closer=BERT)[0].close)
 
-    for number in range(2):
-        # Bert is faster than Anna's first write, then than her second.
-        shop = november(Shop())
-        seen = iter(range(10))
-        shop.books.before_write = lambda part, seen=seen, number=number: (  # type: ignore[misc]
-            close_first(part) if next(seen) == number else None
-        )
-        mine, is_new = shop.close(opening=OPENING)
-        theirs, _ = others.pop()
-        assert (mine.close, is_new) == (theirs.close, False)
-        assert mine.close.version == 1
-        assert len(shop.world.notifier.notices) == 1
+    shop.books.before_write = before_write
+    # when Anna closes
+    view, is_new = shop.close(opening=OPENING)
+    # then both get the same close
+    assert ([view.close], is_new, view.close.version) == (theirs, False, 1)
+    assert len(shop.world.notifier.notices) == 1
 
 
 def test_inputs_that_change_after_a_crash_are_the_next_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from incentives.api.models import closes
-from incentives.api.route import Route, Success
+from incentives.api.route import ASK_AGAIN, Route, Success
 
 ROUTES: Final = (
     Route(
@@ -21,7 +21,7 @@ ROUTES: Final = (
         body=closes.CloseBody,
         body_required=False,
         responses={
-            202: Success(description="Closed: the next version.", model=closes.MonthClose, headers=("Location",)),
+            202: Success(description="Closed: the next version.", model=closes.MonthClose, headers=ASK_AGAIN),
             200: Success(description="The same version as before, or what blocks it.", model=closes.MonthClose),
         },
         problems=(409, 503),

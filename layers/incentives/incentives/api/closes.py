@@ -14,9 +14,12 @@ from incentives.domain.reconciliation.closing import Opening
 from incentives.domain.reconciliation.words import check_words
 
 if TYPE_CHECKING:
-    from incentives.usecases.reconciliation.get_close import CloseView
+    from incentives.domain.reconciliation.closing import CloseView
 
 _SOURCE_LENGTH_MAX: Final = 200
+
+#: The files are there by then.
+_RETRY_AFTER_SECONDS: Final = 1
 
 
 def read_close(call: ApiCall) -> Opening | None:
@@ -43,7 +46,7 @@ def closed(view: CloseView, call: ApiCall, *, is_new: bool) -> ApiResponse:
     if not is_new:
         return told
     location = f"{call.base_path}/closes/{view.close.account}/{view.close.month}"
-    return ApiResponse(202, told.body, {"Location": location})
+    return ApiResponse(202, told.body, {"Location": location, "Retry-After": str(_RETRY_AFTER_SECONDS)})
 
 
 def standing(view: CloseView) -> ApiResponse:

@@ -22,6 +22,7 @@ from incentives import __version__
 from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.models.base import Body
 from incentives.api.models.bulk_orders import ORDER_ID, ORDER_ID_PATTERN, NewOrder
+from incentives.api.models.closes import MONTH, MONTH_PATTERN
 from incentives.api.models.problems import Problem
 from incentives.api.models.reconciliation import (
     DAY,
@@ -239,6 +240,14 @@ _PARAMETERS: Final[Json] = {
             "pattern": r'^([!#-~]([ -~]*[!#-~])?|"([!#-\[\]-~]|\\\\)(([ !#-\[\]-~]|\\["\\])*([!#-\[\]-~]|\\\\))?")$',
         },
         "example": "order-2026-0017",
+    },
+    "Month": {
+        "name": "month",
+        "in": "path",
+        "required": True,
+        "description": "In the zone that the books are kept in.",
+        "schema": {"type": "string", "pattern": MONTH_PATTERN},
+        "example": MONTH,
     },
     "OrderId": {
         "name": "orderId",

@@ -69,32 +69,32 @@ class SignOffBody(Body):
 class Opening(ResponseBody):
     """The balance that finance named for the month's start."""
 
-    amount: SignedAmount
-    source: str
+    amount: SignedAmount = Field(description="Decimal string.", examples=["10000.00"])
+    source: str = Field(description="Where it is from.", examples=["Amazon's statement of January"])
 
 
 class CountedSum(ResponseBody):
     """So many, of so much."""
 
-    count: Count = Field(examples=[1200])
+    count: Count = Field(description="How many.", examples=[1200])
     amount: Amount
 
 
 class NamedSum(ResponseBody):
     """A sum by its name."""
 
-    name: str
-    amount: SignedAmount
+    name: str = Field(description="What it is the sum of.", examples=["timing"])
+    amount: SignedAmount = Field(description="Decimal string.", examples=["-25.00"])
     currency_code: Currency
 
 
 class OpenItemsFlow(ResponseBody):
     """Requests whose end is still to come, with the amounts at risk: opening + new - ended = closing."""
 
-    opening: CountedSum
-    new: CountedSum
-    ended: CountedSum
-    closing: CountedSum
+    opening: CountedSum = Field(description="At the month's start.")
+    new: CountedSum = Field(description="At its end, and not at its start.")
+    ended: CountedSum = Field(description="At its start, and not at its end.")
+    closing: CountedSum = Field(description="At its end.")
 
 
 class CloseFigures(ResponseBody):
@@ -114,7 +114,7 @@ class CloseFigures(ResponseBody):
     ledger: SignedAmount = Field(description="What the ledger says was charged, less what was taken back.")
     bridge: list[NamedSum] = Field(description="From the ledger to Amazon, by kind.")
     foreign: list[NamedSum] = Field(description="Charges and refunds in other currencies.")
-    open_items: OpenItemsFlow
+    open_items: OpenItemsFlow = Field(description="Requests whose end is still to come.")
     differences_resolved: Count = Field(description="Differences of the month; each is resolved.")
     differences_cleared: Count = Field(description="Differences of the month that are gone.")
 
@@ -123,7 +123,9 @@ class CloseFile(ResponseBody):
     """A file of the books."""
 
     name: str = Field(description="In the books' bucket.", examples=[_NAME])
-    sha256: str = Field(json_schema_extra={"pattern": SHA256_PATTERN}, examples=[SHA256])
+    sha256: str = Field(
+        json_schema_extra={"pattern": SHA256_PATTERN}, description="Hexadecimal, of its bytes.", examples=[SHA256]
+    )
     rows: Count = Field(description="Without the header; of the manifest, the files that it names.")
     url: str = Field(repr=False, description="To be read within the time, without signing. Treat it as a secret.")
     expires_at: Time = Field(description="RFC 3339, UTC. Reading the close again gives a fresh one.")
@@ -133,7 +135,11 @@ class MonthClose(ResponseBody):
     """How the close of a month stands."""
 
     account: AccountName
-    month: str = Field(json_schema_extra={"pattern": MONTH_PATTERN}, examples=[MONTH])
+    month: str = Field(
+        json_schema_extra={"pattern": MONTH_PATTERN},
+        description="In the zone that the books are kept in.",
+        examples=[MONTH],
+    )
     status: CloseStatus = Field(
         description="CLOSING while files are written, and after a crash until it is asked for again; BLOCKED by what "
         "`blockedBy` says; CLOSED; STALE once what a closed month was made of has changed: it stays what it is, and "

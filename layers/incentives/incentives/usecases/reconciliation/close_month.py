@@ -16,9 +16,9 @@ from incentives.domain.errors import BooksConflict, InvalidInput, NotThisPerson
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.close_files import CSV_TYPE, JSON_TYPE, CloseFiles, write
 from incentives.domain.reconciliation.close_plan import Blocked, CloseInputs, Plan, digest_of, plan
-from incentives.domain.reconciliation.closing import Close, CloseStatus, Opening
+from incentives.domain.reconciliation.closing import Close, CloseStatus, CloseView, Opening
 from incentives.domain.reconciliation.days import bounds, days_of
-from incentives.usecases.reconciliation.get_close import CloseView, view_of
+from incentives.usecases.reconciliation.get_close import view_of
 from incentives.usecases.reconciliation.read_month import Month, read_month
 
 if TYPE_CHECKING:
