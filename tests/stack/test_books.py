@@ -222,7 +222,7 @@ def test_each_kind_is_found_once_and_the_month_closes_when_all_is_explained(scen
     wait_until(lambda: told(scene, cloud.events, "MonthClosed"), "an event tells that the month is closed")
 
     # And only a second person signs it off
-    sign = {"manifestSha256": closed.body["manifestSha256"]}
+    sign = {"manifestSha256": closed.body["manifest"]["sha256"]}
     own_word = cloud.call("POST", f"/closes/{scene.account}/{MONTH}/sign-off", sign, caller=cloud.developer)
     assert own_word.status == 403, own_word.text
     signed = cloud.call("POST", f"/closes/{scene.account}/{MONTH}/sign-off", sign)
