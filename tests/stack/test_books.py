@@ -208,9 +208,8 @@ def test_each_kind_is_found_once_and_the_month_closes_when_all_is_explained(scen
     closed = scene.close()
     assert (closed.status, closed.body["status"]) == (202, "CLOSED"), closed.text
     figures = closed.body["figures"]
-    assert Decimal(figures["opening"]) - Decimal(figures["charges"]) + Decimal(figures["refunds"]) == Decimal(
-        figures["closing"]
-    )
+    charges, refunds = (Decimal(figures[name]["amount"]) for name in ("charges", "refunds"))
+    assert Decimal(figures["opening"]) - charges + refunds == Decimal(figures["closing"])
     again = scene.close()
     assert (again.status, again.body["version"]) == (200, closed.body["version"])
     wait_until(lambda: told(scene, cloud.events, "MonthClosed"), "an event tells that the month is closed")

@@ -31,7 +31,7 @@ def reasons(shop: Shop, opening: Opening | None = OPENING) -> list[str]:
 
 
 def test_a_month_is_closed_to_the_cent() -> None:
-    shop = november(Shop(), d10={"rows": (2000,), "deposit": 30000})
+    shop = november(Shop(), d10={"rows": (2000,), "deposit": 30000}, d20={"rows": (2000,), "foreign": 700})
     (moved,) = get_movements(ACCOUNT, MONTH, shop.here)
     shop.name(moved.movement.movement_id, ("300.00", date(2026, 11, 10)), note="=HYPERLINK(1)")
 
@@ -50,7 +50,11 @@ def test_a_month_is_closed_to_the_cent() -> None:
     assert manifest["previous"] is None
     # A spreadsheet must not run what people wrote.
     assert [line["reference"] for line in shop.table("balances.csv") if line["record"] == "part"] == ["'=HYPERLINK(1)"]
-    assert [line["net"] for line in shop.table("allocation.csv")] == ["595.00"]
+    assert [(line["currencyCode"], line["net"]) for line in shop.table("allocation.csv")] == [
+        ("EUR", "595.00"),
+        ("USD", "7.00"),
+    ]
+    assert figures["charges.USD"] == "7.00"
     ((_, text),) = shop.world.notifier.notices
     assert view.close.manifest is not None
     assert view.close.manifest.sha256 in text

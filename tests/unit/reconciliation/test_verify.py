@@ -30,6 +30,7 @@ def books() -> tuple[dict[str, bytes], str]:
         Shop(),
         d3={"rows": (2000,), "findings": [stranger]},
         d10={"rows": (2000,), "deposit": 30000},
+        d20={"rows": (2000,), "foreign": 700},
         d30={"rows": (2000,), "open_items": [item]},
     )
     shop.resolve(stranger, "ours")
@@ -105,6 +106,7 @@ def forged(files: dict[str, bytes], name: str, change: Callable[[bytes], bytes],
     [
         ("summary.csv", b"charges,600.00", b"charges,500.00"),
         ("allocation.csv", b"600.00,5.00,595.00", b"600.00,4.00,596.00"),
+        ("allocation.csv", b"USD,7.00", b"USD,8.00"),
         ("open-items.csv", b"25.00", b"24.00"),
         ("differences.csv", b"resolved", b"explained"),
         ("balances.csv", b"part,,,300.00", b"part,,,299.00"),
