@@ -276,6 +276,13 @@ def test_inputs_that_change_after_a_crash_are_the_next_version(monkeypatch: pyte
     assert (view.close.status, view.close.version) == (CloseStatus.CLOSED, 2)
 
 
+def test_a_version_that_another_release_began_is_given_up() -> None:
+    shop = november(Shop())
+    shop.files.put(f"default/closes/{MONTH}/v1/balances.csv", b"in other columns", "text/csv")
+    view, is_new = shop.close(opening=OPENING)
+    assert (view.close.status, view.close.version, is_new) == (CloseStatus.CLOSED, 2, True)
+
+
 def test_a_month_that_is_not_over_or_before_the_books_is_refused() -> None:
     shop = november(Shop())
     shop.world.clock.time = at(date(2026, 11, 30), 23)

@@ -156,6 +156,15 @@ def test_the_chain_is_whole_or_it_is_told(books: tuple[dict[str, bytes], str]) -
     assert wrong(look(unread)) == [head]
 
 
+def test_one_person_is_not_two(books: tuple[dict[str, bytes], str]) -> None:
+    files, head = books
+    name = FOLDER + "signoff.json"
+    document = json.loads(files[name]) | {"signedOffBy": "sso:anna"}
+    del document["sha256"]
+    forgery = canonical(document | {"sha256": sha256(canonical(document))})
+    assert wrong(look({**files, name: forgery}, head)) == [name]
+
+
 def test_a_file_is_what_the_manifest_says(books: tuple[dict[str, bytes], str]) -> None:
     files, head = books
     manifest = json.loads(files[FOLDER + "manifest.json"])
