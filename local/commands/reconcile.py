@@ -270,7 +270,7 @@ def differences(day: Day) -> Iterator[str]:
             each["requestId"] or each["amazon"]["unreadable"] or "a row without a request id",
             f"{each['amount']} {each['currencyCode']}",
             f"here {ledger['status']} {ledger['amount']}" if ledger else "not in the ledger",
-            f"Amazon: {each['amazon']['charges']} charges, {each['amazon']['refunds']} refunds",
+            f"Amazon: {each['amazon']['charges']} charged, {each['amazon']['refunds']} refunded",
             f"id {each['differenceId']}",
             f"resolved {resolution['reason']}: {resolution['note']}" if resolution else "",
         ]

@@ -221,7 +221,7 @@ def test_a_day_is_run_and_watched_and_its_differences_are_told(
     told = capsys.readouterr().out
     assert "2 of 3 pages read" in told
     assert "DIFFERENCES" in told
-    assert "Sandb9  50.00 USD  not in the ledger" in told
+    assert "Sandb9  50.00 USD  not in the ledger  Amazon: 1 charged, 0 refunded" in told
 
 
 def test_days_are_listed_over_all_pages(
