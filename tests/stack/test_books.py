@@ -20,6 +20,7 @@ from incentives.aws.single_requests.record_items import decode_record, encode_re
 from incentives.domain.money import Money
 from incentives.domain.reconciliation.balance import BalanceSnapshot
 from incentives.domain.reconciliation.findings import Kind
+from incentives.domain.reconciliation.verify import verify
 from incentives.domain.single_requests.record import Record, Status
 from local.target import of_local
 from tests.stack.cloud import Cloud
@@ -228,3 +229,14 @@ def test_each_kind_is_found_once_and_the_month_closes_when_all_is_explained(scen
     signed = cloud.call("POST", f"/closes/{scene.account}/{MONTH}/sign-off", sign)
     assert signed.status == 200, signed.text
     assert cloud.call("GET", f"/closes/{scene.account}/{MONTH}").body["signedOffBy"] is not None
+
+    # And the files alone tell that nobody has changed them
+    s3, bucket = cloud.client("s3"), of_local(cloud.outputs).outputs["BooksBucketName"]
+    (month,) = verify(
+        scene.account,
+        MONTH,
+        closed.body["version"],
+        lambda name: s3.get_object(Bucket=bucket, Key=name)["Body"].read(),
+        head=sign["manifestSha256"],
+    )
+    assert (month.wrong, month.signed_off_by is not None) == ([], True)
