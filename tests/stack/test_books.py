@@ -21,6 +21,7 @@ from incentives.domain.money import Money
 from incentives.domain.reconciliation.balance import BalanceSnapshot
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.single_requests.record import Record, Status
+from local.__main__ import main
 from local.target import of_local
 from tests.stack.cloud import Cloud
 from tests.stack.orders import OwnAccount, wait_until
@@ -173,7 +174,9 @@ def told(scene: Scene, say: Callable[[], list[dict[str, Any]]], kind: str) -> bo
     return any(scene.account in json.dumps(each) and kind in json.dumps(each) for each in say())
 
 
-def test_each_kind_is_found_once_and_the_month_closes_when_all_is_explained(scene: Scene) -> None:
+def test_each_kind_is_found_once_and_the_month_closes_when_all_is_explained(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     cloud = scene.cloud
     # When the day is read and judged
     day = scene.judged(DAY)
@@ -228,3 +231,9 @@ def test_each_kind_is_found_once_and_the_month_closes_when_all_is_explained(scen
     signed = cloud.call("POST", f"/closes/{scene.account}/{MONTH}/sign-off", sign)
     assert signed.status == 200, signed.text
     assert cloud.call("GET", f"/closes/{scene.account}/{MONTH}").body["signedOffBy"] is not None
+
+    # And the files alone tell that nobody has changed them
+    monkeypatch.setattr("local.commands.verify_books.find", lambda _: of_local(cloud.outputs))
+    given = ("--account", scene.account, "--month", MONTH, "--head", sign["manifestSha256"])
+    assert main(["verify-books", *given]) == 0, capsys.readouterr()
+    assert "whole" in capsys.readouterr().out
