@@ -51,6 +51,10 @@ rotate-keys: env-project ## prove and promote a pending key, watch it, tell when
 order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea"]; ARGS="--order ID" watches one
 	@$(PY) -m local order $(if $(FILE),"$(FILE)") $(ARGS)
 
+.PHONY: reconcile
+reconcile: env-project ## the books by day: [ARGS="--day 2026-11-22 --watch"]; STATEMENT=download.csv uploads one from the portal (docs/month-end.md) [STACK=]
+	@$(PY) -m local reconcile $(ARGS)
+
 .PHONY: watch
 watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C ([STACK=name], ARGS=--once)
 	@$(PY) -m local watch $(ARGS)
@@ -62,6 +66,16 @@ smoke: env-project ## try a deployment: its parameters, one card, repeated and c
 .PHONY: resume
 resume: env-project ## take up an open request by hand: REQUEST_ID=
 	@$(PY) -m local resume "$(REQUEST_ID)"
+
+## The books
+
+.PHONY: close
+close: env-project ## close a month, or show what blocks it: MONTH=2026-11 [ACCOUNT=] [STACK=] [OPENING= SOURCE=] [ARGS=--sign-off | --show]
+	@$(PY) -m local close $(ARGS)
+
+.PHONY: verify-books
+verify-books: env-project ## is each file of the closed months still what it was? [MONTH=] [ACCOUNT=] [HEAD=hash of the manifest] [STACK= | FOLDER=]
+	@$(PY) -m local verify-books $(ARGS)
 
 ## Checks
 

@@ -6,12 +6,28 @@ from collections.abc import Sequence
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.commands import audit, call, down, order, put_keys, resume, rotate_keys, run, smoke, watch
+from local.commands import (
+    audit,
+    call,
+    close,
+    down,
+    order,
+    put_keys,
+    reconcile,
+    resume,
+    rotate_keys,
+    run,
+    smoke,
+    verify_books,
+    watch,
+)
 from local.outputs import NotDeployedError
 from local.settings import RefusedError
 from local.terminal import complain
 
-COMMANDS = (run, down, call, order, watch, smoke, put_keys, rotate_keys, resume, audit)
+COMMANDS = (
+    run, down, call, order, reconcile, close, verify_books, watch, smoke, put_keys, rotate_keys, resume, audit,
+)  # fmt: skip
 
 # Plain help and errors: they go into logs as well. An exception is never shown with the values around it.
 app = typer.Typer(

@@ -1,17 +1,21 @@
-"""The ledger's stream: one event on the application's bus per state that a request comes to."""
+"""The ledger's stream and the books': one event on the application's bus per state, judged day and closed month."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from incentives.bootstrap import client, container, in_init
 from incentives.domain.single_requests.writes import Write
-from incentives.invocation import stream_function
+from incentives.invocation import streams_function
 from incentives.usecases.publish_events import publish_events
 
+if TYPE_CHECKING:
+    from incentives.domain.reconciliation.writes import BooksWrite
 
-@stream_function
-def handler(writes: Iterator[Write]) -> str | None:
+
+@streams_function
+def handler(writes: Iterator[Write | BooksWrite]) -> str | None:
     """Publish a batch; name the first write that must come again."""
     return publish_events(writes, container.bus, container.telemetry)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +20,8 @@ from incentives.aws.bulk_orders import orders
 from incentives.aws.items import decode
 from incentives.aws.keys.rotations import DynamoDbRotations
 from incentives.aws.rate_limiter import _read as read_pace
+from incentives.aws.reconciliation import book_items
+from incentives.aws.reconciliation.books import DynamoDbBooks
 from incentives.aws.recovery.kept_pages import _decode as decode_page
 from incentives.aws.single_requests.record_items import decode_key, decode_record, encode_key, encode_record
 from incentives.domain.accounts.alerts import Raised
@@ -51,8 +53,38 @@ def items(table: str, attribute: str, begins: str) -> list[dict[str, Any]]:
             lambda item: orders._encode_batch(item["orderId"]["S"], orders._decode_batch(decode(item))),
         ),
         (items("orders", "part", "claim"), lambda item: orders._encode_claim(orders._decode_claim(decode(item)))),
+        (
+            items("books", "part", "day#"),
+            lambda item: book_items.encode_day(book_items.decode_day(decode(item)), item["nonce"]["S"]),
+        ),
+        (
+            items("books", "part", "balance#"),
+            lambda item: book_items.encode_balance(book_items.decode_balance(decode(item))),
+        ),
+        (
+            items("books", "part", "resolution#"),
+            lambda item: book_items.encode_resolution(book_items.decode_resolution(decode(item)), item["nonce"]["S"]),
+        ),
+        (
+            items("books", "part", "movement#"),
+            lambda item: (
+                book_items.encode_movement(book_items.decode_movement(decode(item)), item["nonce"]["S"])
+                | {"before": item["before"]}
+            ),
+        ),
+        (
+            items("books", "part", "statement#"),
+            lambda item: book_items.encode_statement(book_items.decode_statement(decode(item)), item["nonce"]["S"]),
+        ),
+        (
+            items("books", "part", "close#"),
+            lambda item: book_items.encode_close(book_items.decode_close(decode(item)), item["nonce"]["S"]),
+        ),
     ],
-    ids=["record", "key", "order", "batch", "claim"],
+    ids=[
+        *("record", "key", "order", "batch", "claim"),
+        *("day", "balance", "resolution", "movement", "statement", "close"),
+    ],
 )
 def test_items_are_written_as_they_were(items: list[dict[str, Any]], again: Callable[[Any], Any]) -> None:
     for item in items:
@@ -104,3 +136,14 @@ def test_a_part_of_a_result_is_read() -> None:
     (row,) = (row for part in orders.DynamoDbOrders(table, "orders").results("A" * 26) for row in _decode_part(part))
 
     assert (row["key"], row["amount"], row["outcome"]) == ("x", "25.00", "issued")
+
+
+def test_notes_of_the_books_are_read() -> None:
+    ended, rows = items("books", "part", "ended#"), items("books", "part", "rows#")
+    table: Any = SimpleNamespace(
+        query=lambda **_: {"Items": ended}, batch_get_item=lambda **_: {"Responses": {"books": rows}}
+    )
+    books = DynamoDbBooks(table, "books", sleep=lambda _: None, new_nonce=str)
+
+    assert [*books.ended("default", AT.date())] == ["R1"]
+    assert books.days_of_rows("default", ["R1"]) == {"R1": {date(2026, 3, 1), date(2026, 3, 2)}}

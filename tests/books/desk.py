@@ -153,7 +153,9 @@ class Desk:
         self.pages += 1
         if self.page_off:
             return Refused(AmazonError(code="F300", type=DISABLED))
-        start, end = (datetime.fromisoformat(query[name]).replace(tzinfo=UTC) for name in ("utcStartDate", "utcEndDate"))
+        start, end = (
+            datetime.fromisoformat(query[name]).replace(tzinfo=UTC) for name in ("utcStartDate", "utcEndDate")
+        )
         found = self.world.rows_within(start, end, self.clock.now())
         shown = [row.activity for row in found[: min(query["pageSize"], self.page_rows)]]
         if self.pages % SHORT_PAGE_EVERY == 0 and query["pageSize"] > 1:
@@ -203,9 +205,7 @@ class Desk:
         """Finance says how an escalated request ended, where it is listed; the next round of the day sees it."""
         for day in self.kept.days(ACCOUNT, self.world.first, self.world.days[-1])[::-1]:
             judged = self.judged(day.day)
-            item = next(
-                (each for each in (judged.open_items if judged else ()) if each.request_id == request_id), None
-            )
+            item = next((each for each in (judged.open_items if judged else ()) if each.request_id == request_id), None)
             if item is None or item.kind is not Kind.ESCALATED:
                 continue
             reason = Reason.SETTLED_CHARGED if is_charged else Reason.SETTLED_REFUNDED

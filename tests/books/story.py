@@ -99,9 +99,7 @@ class Story:
     def sent(self, at: datetime) -> Story:
         now = self.states[-1][1]
         second = at.replace(microsecond=0)
-        return self.write(
-            at, attempts=now.attempts + 1, first_sent_at=now.first_sent_at or second, last_sent_at=second
-        )
+        return self.write(at, attempts=now.attempts + 1, first_sent_at=now.first_sent_at or second, last_sent_at=second)
 
     def succeeded(self, at: datetime) -> Story:
         answered = self.states[-1][1].answered_at or _ms(at)
@@ -116,7 +114,9 @@ class Story:
 
     def undo_sent(self, at: datetime) -> Story:
         now = self.states[-1][1]
-        return self.write(at, reversal_attempts=now.reversal_attempts + 1, last_reversal_sent_at=at.replace(microsecond=0))
+        return self.write(
+            at, reversal_attempts=now.reversal_attempts + 1, last_reversal_sent_at=at.replace(microsecond=0)
+        )
 
     def reversed(self, at: datetime) -> Story:
         return self.write(at, status=Status.REVERSED, undone=True)

@@ -52,9 +52,12 @@ class Drawer:
 
     def story(self, operation: Operation | None = None) -> Story:
         number = len(self.stories)
-        drawn = operation or self.chance.choices(
-            [Operation.CREATE_GIFT_CARD, Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE], [8, 1, 1]
-        )[0]
+        drawn = (
+            operation
+            or self.chance.choices(
+                [Operation.CREATE_GIFT_CARD, Operation.ACTIVATE_GIFT_CARD, Operation.LOAD_AMAZON_BALANCE], [8, 1, 1]
+            )[0]
+        )
         late = self.within(LATEST) if self.chance.random() < 0.2 else self.within(MINUTE)
         # In the month Amazon's clock drifts from one side to the other.
         story = Story(f"{PARTNER}R{number:08d}", drawn, dollars(self.chance.randint(100, 9999)), self.skew, late)
@@ -88,7 +91,9 @@ def cancelled(draw: Drawer, story: Story, at: datetime) -> Story:
     """Within the quarter of an hour that Amazon allows."""
     plain(draw, story, at)
     undone = at + draw.within(14 * MINUTE, MINUTE)
-    return story.reversing(undone).refund(undone + SECOND / 2, bare=draw.chance.random() < 0.7).reversed(undone + SECOND)
+    return (
+        story.reversing(undone).refund(undone + SECOND / 2, bare=draw.chance.random() < 0.7).reversed(undone + SECOND)
+    )
 
 
 def recovered(draw: Drawer, story: Story, at: datetime) -> Story:

@@ -23,6 +23,7 @@ from incentives.api.route import Route
 from incentives.api.routes import ROUTES
 from incentives.domain.outcomes import Succeeded
 from tests.openapi.contract import ROOT, contract
+from tests.support.books_world import Kept, kept
 from tests.support.bulk import Bulk, bulk
 from tests.support.fakes import FakeAccountStates, Scripted, Sent, World, card, world
 from tests.unit.searching import FakeIndex
@@ -30,6 +31,12 @@ from tests.unit.searching import FakeIndex
 CARD_NUMBER: Final = "6006490000000001234"
 CUSTOMER: Final = "amzn1.account.CANARYCUSTOMER"
 ORDER: Final = {"amount": "25.00", "currencyCode": "USD"}
+#: An IAM user: a person that the gateway can tell from others.
+CALLER: Final = {
+    "userArn": "arn:aws:iam::123456789012:user/caller",
+    "caller": "AIDACALLERCALLER0001",
+    "user": "AIDACALLERCALLER0001",
+}
 #: Body of each route that takes one.
 BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "create_gift_card": ORDER,
@@ -37,6 +44,22 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "load_amazon_balance": {**ORDER, "customerAccount": {"id": CUSTOMER, "type": "2"}},
     "check_activation_status": {"cardNumber": CARD_NUMBER},
     "create_order": {"format": "csv"},
+    "resolve_difference": {"reason": "otherSystem", "note": "Ordered in the portal"},
+    "resolve_differences": {"kind": "unknownToLedger", "reason": "otherSystem", "note": "Ordered in the portal"},
+    "create_statement": {"from": "2026-02-20", "to": "2026-02-21", "sha256": "a" * 64},
+    "close_month": {"opening": {"amount": "10000.00", "source": "Amazon's statement"}},
+    "sign_off_month": {"manifestSha256": "a" * 64},
+    "name_movement": {
+        "movementId": "0" * 24,
+        "parts": [{"type": "deposit", "amount": "500.00", "date": "2026-02-20", "reference": "Wire 17"}],
+    },
+}
+#: The query that a route needs, or that shows most of what it takes.
+QUERY_OF: Final[Mapping[str, Mapping[str, str]]] = {
+    "get_activity": {"from": "2026-03-01", "to": "2026-03-01"},
+    "search_requests": {"from": "2026-03-01", "to": "2026-03-01"},
+    "list_reconciliations": {"from": "2026-02-20", "to": "2026-02-20"},
+    "list_movements": {"month": "2026-02"},
 }
 #: By their names, which are their functions' where these have one route only.
 BY_NAME: Final = {route.name: route for route in ROUTES}
@@ -75,6 +98,7 @@ class Served:
     world: World
     index: FakeIndex
     bulk: Bulk
+    books: Kept
     answered: dict[str, set[int]] = field(default_factory=dict)
 
     def send(
@@ -87,9 +111,12 @@ class Served:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Call a route's function; a body that is no text becomes JSON. Its response has to be as documented."""
+        """Call a route's function; a body that is no text becomes JSON. Its response has to be as documented.
+
+        What is in its path is separated by blanks where there are several; otherwise one stands for all of them.
+        """
         route = BY_NAME[name]
-        path = re.sub(r"\{\w+\}", resource_id, route.path)
+        path = path_of(route, resource_id)
         keyed = {} if key is None else {"Idempotency-Key": key}
         return self.response(route, path, headers={**keyed, **(headers or {})}, query=query or {}, body=body)
 
@@ -140,12 +167,22 @@ def without_code(sent: Sent) -> Succeeded:
     return Succeeded(card(sent.call, claim_code=None, gc_id=None))
 
 
+def path_of(route: Route, resource_id: str) -> str:
+    """The path of what a route is about; see `Served.send`."""
+    names = re.findall(r"\{\w+\}", route.path)
+    given = resource_id.split() if len(resource_id.split()) == len(names) else [resource_id] * len(names)
+    path = route.path
+    for name, text in zip(names, given, strict=True):
+        path = path.replace(name, text)
+    return path
+
+
 def event_of(
     route: Route, path: str, *, headers: Mapping[str, str], query: Mapping[str, str], body: Any, base_path: str = "/v1"
 ) -> dict[str, Any]:
     """API Gateway's proxy event of a request."""
-    names = re.findall(r"\{(\w+)\}", route.path)
-    variables = dict.fromkeys(names, path.split("/")[2]) if names else None
+    parts = zip(route.path.split("/"), path.split("/"), strict=False)
+    variables = {part[1:-1]: given for part, given in parts if part.startswith("{")} or None
     text = body if isinstance(body, str) or body is None else json.dumps(body)
     return {
         "resource": route.path,
@@ -154,7 +191,7 @@ def event_of(
         "multiValueHeaders": {name: [text] for name, text in headers.items()},
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
         "pathParameters": variables,
-        "requestContext": {"path": base_path + path, "identity": {"userArn": "arn:aws:iam::123456789012:user/caller"}},
+        "requestContext": {"path": base_path + path, "identity": CALLER},
         "body": text,
         "isBase64Encoded": False,
     }
@@ -170,16 +207,18 @@ def split_url(url: str, base_path: str) -> tuple[str, dict[str, str]]:
 def served(*script: Scripted) -> Iterator[Served]:
     """The functions for the length of a `with`, Amazon answering from a script first."""
     found = world(*script)
-    index, orders = FakeIndex(found.ledger), bulk(found)
+    index, orders, books = FakeIndex(found.ledger), bulk(found), kept(found)
     replaced: Mapping[str, Any] = {
         "settings": SimpleNamespace(default_account="default"),
         "telemetry": found.telemetry,
         "dependencies": found.dependencies,
         "index": index,
         "order_dependencies": orders.dependencies,
+        "books_dependencies": books.here,
+        "role_paths": SimpleNamespace(arn_of=lambda _: None),
         "account_states": FakeAccountStates(),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in replaced.items():
             patch.setitem(vars(container), name, value)
-        yield Served(found, index, orders)
+        yield Served(found, index, orders, books)

@@ -100,7 +100,10 @@ def test_a_key_in_quotes_and_without_is_one_key(first: str, again: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in BY_NAME.values() if "{" in route.path], ids=lambda each: each.name
+    "route",
+    # Books of an account that nobody knows are empty ones.
+    [route for route in BY_NAME.values() if "{" in route.path.replace("{account}", "")],
+    ids=lambda each: each.name,
 )
 @pytest.mark.parametrize("given", ["..x", "\u0661", "a" * 41, "A" * 26, "KEY#0", "a b", "a\n"])
 def test_an_id_that_nothing_has_is_a_404_that_names_it(route: Any, given: str) -> None:

@@ -80,14 +80,17 @@ def test_operations_are_named_as_their_functions() -> None:
     folders = template_routes()
     assert {(route.method.upper(), route.path): route.function for route in ROUTES} == folders
     several = {folder for folder in folders.values() if [*folders.values()].count(folder) > 1}
-    # then one that has a single route gives it its name, and others name each by the last part of its path
+    # then one that has a single route gives it its name; one of a verb for each route, the last part of its path; and
+    # the books' are named one by one
     expected = {
         (method, path): openapi.operation_id(
             re.sub("^[a-z]+", path.rpartition("/")[2], folder) if folder in several else folder
         )
         for (method, path), folder in folders.items()
+        if not folder.endswith(("_books", "_month"))
     }
-    assert document_routes() == expected
+    named = {(method, path) for (method, path), folder in folders.items() if folder.endswith(("_books", "_month"))}
+    assert {each: name for each, name in document_routes().items() if each not in named} == expected
     assert len(set(document_routes().values())) == len(document_routes())
 
 

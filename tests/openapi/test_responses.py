@@ -21,9 +21,10 @@ from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByA
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.single_requests.record import Status
+from tests.openapi import books, closes
 from tests.openapi.bulk_orders import ordered, standing
 from tests.openapi.contract import committed, operations
-from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, Response, Served, served
+from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, QUERY_OF, Response, Served, served
 from tests.support.fakes import CODE, START, usd
 from tests.unit.builders import MINUTE, NOT_SENT, REFUNDED, TIMED_OUT
 
@@ -47,14 +48,12 @@ READS: Final = {
 QUERIES: Final = ("check_activation_status", "get_available_funds", "get_activity")
 #: No order has it.
 ORDER_ID: Final = "A" * ORDER_ID_LENGTH
-MARCH: Final = {"from": "2026-03-01", "to": "2026-03-01"}
 
 Scenario = Callable[[Served], Response]
 
 
 def ask(api: Served, function: str) -> Response:
-    query = MARCH if function == "get_activity" else {}
-    return api.send(function, body=BODIES.get(function), query=query)
+    return api.send(function, body=BODIES.get(function), query=QUERY_OF.get(function))
 
 
 def tell(api: Served, response: Funds | CardState | ActivityPage | Failure) -> None:
@@ -114,6 +113,7 @@ def broken(api: Served, error: Exception, function: str) -> Response:
         raise error
 
     for port, names in (
+        (api.books.books, ("day", "days", "keep_day", "statement", "close")),
         (api.bulk.orders, ("create", "get")),
         (api.world.ledger, ("get", "open", "apply")),
         (api.world.accounts, ("get",)),
@@ -125,10 +125,10 @@ def broken(api: Served, error: Exception, function: str) -> Response:
     return (
         api.send(
             function,
-            ORDER_ID if "{orderId}" in route.path else "UNKNOWN",
+            ORDER_ID if "{orderId}" in route.path else books.PATHS.get(function, "UNKNOWN"),
             body=BODIES.get(function),
             key="k" if route.keyed else None,
-            query=MARCH if route.query else {},
+            query=QUERY_OF.get(function),
         )
         if function != "get_available_funds"
         else ask(api, function)
@@ -156,6 +156,10 @@ def scenarios(function: str) -> Iterator[tuple[int, Scenario]]:
         yield 200, lambda api: unanswered(api, READS[function], function)
     elif function in QUERIES:
         yield from _of_questions(function)
+    elif BY_NAME[function].tag == "Reconciliation":
+        yield from books.SCENARIOS[function]
+    elif BY_NAME[function].tag == "Month's close":
+        yield from closes.SCENARIOS[function]
     elif BY_NAME[function].tag == "Bulk orders":
         yield from _of_bulk_orders(function)
     else:
@@ -168,7 +172,7 @@ def _of_every_route(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 500, lambda api: broken(api, RuntimeError(f"boom {CODE}"), function)
     yield 503, lambda api: broken(api, LedgerUnavailable("down", in_doubt=False), function)
     if "{" in BY_NAME[function].path:
-        yield 404, lambda api: api.send(function)
+        yield 404, lambda api: api.send(function, query=QUERY_OF.get(function))
     if "{orderId}" in BY_NAME[function].path:
         yield 404, lambda api: api.send(function, ORDER_ID)
 

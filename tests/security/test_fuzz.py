@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from incentives.api.gateway import BODY_BYTES_MAX, HEADER_CHARACTERS_MAX
 from incentives.api.route import Route
 from incentives.domain.accounts.account import CardState
-from tests.openapi.served import BODIES, BY_NAME, Served, event_of, handler_of, served, without_code
+from tests.openapi.books import PATHS, opened
+from tests.openapi.served import BODIES, BY_NAME, QUERY_OF, Served, event_of, handler_of, path_of, served, without_code
 from tests.support.fakes import CODE, usd
 
 Event = dict[str, Any]
@@ -45,7 +46,6 @@ OBLIGING: Final[Mapping[str, Sequence[Any]]] = {
     "load_amazon_balance": [without_code],
     "check_activation_status": [CardState("Activated", usd("25.00"), None)],
 }
-QUERIES: Final = {"get_activity": {"from": "2026-03-01", "to": "2026-03-02"}}
 
 # The same events on every run; a failure names its event.
 fuzzed = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -74,11 +74,14 @@ VALUES: Final = st.recursive(
 NAMES: Final = st.one_of(
     st.sampled_from(
         ["amount", "currencyCode", "account", "externalReference", "programId", "productType", "transactionSource",
-         "onUnknown", "cardNumber", "customerAccount", "notification", "format", "dryRun", "requestId"]
+         "onUnknown", "cardNumber", "customerAccount", "notification", "format", "dryRun", "requestId", "reason",
+         "note", "kind", "from", "to", "sha256", "movementId", "parts"]
     ),
     TEXTS,
 )  # fmt: skip
-PARAMETERS: Final = st.one_of(st.sampled_from(["account", "status", "from", "to", "cursor", "page"]), TEXTS)
+PARAMETERS: Final = st.one_of(
+    st.sampled_from(["account", "status", "from", "to", "cursor", "page", "kind", "month"]), TEXTS
+)
 HEADERS: Final = st.one_of(st.sampled_from(["Idempotency-Key", "idempotency-key", "Prefer", "Content-Type"]), TEXTS)
 DEEP: Final = ["[" * 3000 + "]" * 3000, '{"a":' * 900 + "1" + "}" * 900, '{"transactionSource":' + "[" * 9000]
 #: What JSON readers take differently.
@@ -141,7 +144,7 @@ CHANGES: Final = st.one_of(
     st.tuples(PARAMETERS, st.lists(TEXTS, min_size=1, max_size=2)).map(
         lambda each: [Member("multiValueQueryStringParameters", each[1], each[0])]
     ),
-    st.tuples(st.sampled_from(["requestId", "orderId"]), TEXTS).map(
+    st.tuples(st.sampled_from(["requestId", "orderId", "account", "day", "differenceId", "statementId"]), TEXTS).map(
         lambda each: [Member("pathParameters", each[1], each[0])]
     ),
     st.sampled_from(["multiValueHeaders", "multiValueQueryStringParameters", "pathParameters", "body"]).map(
@@ -152,9 +155,9 @@ CHANGES: Final = st.one_of(
 
 def _event(route: Route, known: str, key: str = "fuzz-1") -> Event:
     """A request that is as documented, of API Gateway's making."""
-    path = route.path.replace("{requestId}", known).replace("{orderId}", known)
-    query = QUERIES.get(route.name, {})
-    event = event_of(route, path, headers={"Idempotency-Key": key}, query=query, body=BODIES.get(route.function))
+    path = path_of(route, PATHS.get(route.name, known))
+    query = QUERY_OF.get(route.name, {})
+    event = event_of(route, path, headers={"Idempotency-Key": key}, query=query, body=BODIES.get(route.name))
     return event | {"queryStringParameters": None, "headers": None}
 
 
@@ -166,7 +169,8 @@ def _call(here: Served, function: str, event: object) -> tuple[int, Mapping[str,
 
 
 def _known_id(here: Served, route: Route) -> str:
-    """A request or an order that there is, so that not all routes end at their ids."""
+    """A request or an order that there is, so that not all routes end at their ids; and books."""
+    opened(here)
     function, member = KINDS.get(route.path.split("/")[1], KINDS["gift-cards"])
     status, _, body, _ = _call(here, function, _event(BY_NAME[function], "", key="known"))
     assert status == 201

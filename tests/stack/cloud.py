@@ -52,13 +52,13 @@ class SandboxControl:
     url: str
 
     def get(self, path: str) -> Any:
-        return self._send("GET", path, None)
+        return self.send("GET", path, None)
 
     def post(self, path: str, body: object = None) -> Any:
-        return self._send("POST", path, {} if body is None else body)
+        return self.send("POST", path, {} if body is None else body)
 
     def delete(self, path: str) -> Any:
-        return self._send("DELETE", path, None)
+        return self.send("DELETE", path, None)
 
     def reset(self) -> None:
         self.post("reset")
@@ -66,7 +66,7 @@ class SandboxControl:
     def report(self) -> Any:
         return self.get("report")
 
-    def _send(self, method: str, path: str, body: object) -> Any:
+    def send(self, method: str, path: str, body: object) -> Any:
         response = send(method, f"{self.url}/_sandbox/{path}", caller=None, region="", body=body)
         assert response.status == 200, f"{method} {path}: HTTP {response.status} {response.text}"
         return response.body

@@ -29,7 +29,10 @@ INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
 READERS: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
     ("PublishEvents", "Ledger"): [("status", {"exists": True})],
     ("PublishEvents", "Books"): [("part", {"prefix": "day#"}), ("part", {"prefix": "close#"})],
-    ("CountSpend", "Ledger"): [(name, {"exists": True}) for name in ("answeredAt", "refusal", "error")],
+    ("CountSpend", "Ledger"): [
+        *((name, {"exists": True}) for name in ("answeredAt", "refusal", "error")),
+        *(("status", {"prefix": status}) for status in ("REVERSED", "ESCALATED")),
+    ],
 }
 
 

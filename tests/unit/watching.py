@@ -17,11 +17,13 @@ from incentives.domain.accounts.alerts import Alert, Limits
 from incentives.domain.events import Event
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError
+from incentives.domain.reconciliation.days import day_of, read_zone
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.accounts.count_spend import count_spend
 from incentives.usecases.accounts.dependencies import WatchDependencies
 from incentives.usecases.accounts.watch_account import WATCH_EVERY_SECONDS, watch_accounts
 from incentives.usecases.ports import AccountStates
+from tests.support.books import FakeBooks
 from tests.support.fakes import START, FakeAccountStates, World, account, usd, world
 from tests.unit.builders import record
 
@@ -70,6 +72,8 @@ class Company:
     states: AccountStates = field(default_factory=FakeAccountStates)
     bus: KeepingBus = field(default_factory=KeepingBus)
     limits: Limits = field(default_factory=Limits)
+    books: FakeBooks | None = None
+    zone: str = "UTC"
     balances: dict[str, Decimal] = field(default_factory=lambda: {"default": Decimal(10_000)})
     says: dict[str, Says] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -87,7 +91,12 @@ class Company:
     @property
     def watch(self) -> WatchDependencies:
         return WatchDependencies(
-            dependencies=self.world.dependencies, states=self.states, bus=self.bus, limits=self.limits
+            dependencies=self.world.dependencies,
+            states=self.states,
+            bus=self.bus,
+            limits=self.limits,
+            books=self.books,
+            booking_day=lambda moment: day_of(moment, read_zone(self.zone)),
         )
 
     def look(self, seconds_left: float = 900.0) -> dict[str, int]:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 from incentives.aws.clock import SystemClock
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from boto3 import client as client  # noqa: PLC0414 - an export; its stubs know the class of each service's client
 
     from incentives.agcod.client import IncentivesClient
@@ -209,7 +211,12 @@ class Container:
         from incentives.usecases.accounts.dependencies import WatchDependencies
 
         return WatchDependencies(
-            dependencies=self.dependencies, states=self.account_states, bus=self.bus, limits=self.settings.limits
+            dependencies=self.dependencies,
+            states=self.account_states,
+            bus=self.bus,
+            limits=self.settings.limits,
+            books=self.books,
+            booking_day=self.booking_day,
         )
 
     @cached_property
@@ -260,6 +267,12 @@ class Container:
 
         config = self.settings
         return DynamoDbBooks(client("dynamodb"), config.books_table, sleep=self.clock.sleep, new_nonce=self.new_nonce)
+
+    def booking_day(self, moment: datetime) -> date:
+        """The day of a moment in the books. A zone that is none keeps nobody from what has no need of it."""
+        from incentives.domain.reconciliation.days import day_of
+
+        return day_of(moment, self.settings.zone)
 
     @cached_property
     def books_dependencies(self) -> BooksDependencies:

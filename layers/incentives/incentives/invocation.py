@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from incentives.api.gateway import ApiCall, ApiResponse
+    from incentives.domain.reconciliation.writes import BooksWrite
     from incentives.domain.single_requests.writes import Write
 
 Result = TypeVar("Result")
+Told = TypeVar("Told")
 Event: TypeAlias = dict[str, Any]
 Function: TypeAlias = "Callable[[Event, LambdaContext], Result]"
 
@@ -57,9 +59,22 @@ def stream_function(take: Callable[[Iterator[Write]], str | None]) -> Function[d
     """A function of the ledger's stream. It returns the number of the first write that must come again."""
     from incentives.aws.stream import read_stream  # noqa: PLC0415 - other functions do without it
 
+    return _stream(take, read_stream)
+
+
+def streams_function(take: Callable[[Iterator[Write | BooksWrite]], str | None]) -> Function[dict[str, Any]]:
+    """The same of the ledger's stream and the books'."""
+    from incentives.aws.stream import read_streams  # noqa: PLC0415 - likewise
+
+    return _stream(take, read_streams)
+
+
+def _stream(
+    take: Callable[[Iterator[Told]], str | None], read: Callable[[Event], Iterator[Told]]
+) -> Function[dict[str, Any]]:
     @wraps(take)
     def batch(event: Event, _: Budget) -> dict[str, Any]:
-        number = take(read_stream(event))
+        number = take(read(event))
         return {"batchItemFailures": [] if number is None else [{"itemIdentifier": number}]}
 
     return function(batch)

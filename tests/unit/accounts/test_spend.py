@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -32,6 +32,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import Cause, Record, Status
 from incentives.usecases.accounts.count_spend import count_spend
+from tests.support.books import FakeBooks
 from tests.support.fakes import START, FakeAccountStates, usd
 from tests.unit.builders import record, reversing, unknown_since
 from tests.unit.watching import DAY, HOUR, SHORT, Company, image
@@ -183,6 +184,58 @@ def test_a_refusal_while_an_earlier_attempt_is_in_doubt_is_told_as_well() -> Non
     count([image(before, reversing(Cause.REFUSED, refusal=SHORT, version=3))], c)
     count([image(reversing(Cause.REFUSED, refusal=SHORT), record(S.REVERSED, refusal=SHORT, version=5))], c)
     assert c.alerts == ["insufficientFunds"]
+
+
+# ---- what the books have to be told ----------------------------------------------------------------
+
+
+def ended(status: Status, at: datetime, **updates: Any) -> dict[str, Any]:
+    """A reversal of a request of 12:00 UTC that ends."""
+    before = reversing(version=5, **{"first_sent_at": START, **updates})
+    return numbered(7, image(before, replace(before, status=status, version=6, updated_at=at)))
+
+
+@pytest.mark.parametrize("status", [S.REVERSED, S.REFUSED, S.ESCALATED, S.SUCCEEDED])
+def test_a_reversal_that_ends_on_a_later_booking_day_is_noted_for_it_once(status: Status) -> None:
+    # given books of a zone in which it is one o'clock, of the next day
+    books = FakeBooks()
+    c = Company(books=books, zone="Pacific/Auckland")
+    midnight = START + timedelta(hours=23)
+    for at in (START + HOUR, midnight, midnight):
+        count([ended(status, at)], c)
+    assert (books.ended("default", TODAY + DAY), books.ended("default", TODAY + 2 * DAY)) == ([], ["Test1AAAA"])
+
+
+def test_a_request_that_was_never_sent_began_when_it_was_created() -> None:
+    books = FakeBooks()
+    c = Company(books=books)
+    never = {"first_sent_at": None, "created_at": START - DAY}
+    count([ended(S.REVERSED, START, **never)], c)
+    assert books.ended("default", TODAY) == ["Test1AAAA"]
+
+
+def test_what_does_not_end_a_reversal_is_not_noted() -> None:
+    books = FakeBooks()
+    c = Company(books=books)
+    later = START + 3 * DAY
+    issued = record(S.SUCCEEDED, answered_at=later, updated_at=later)
+    count([image(unknown_since(), issued), image(issued, replace(issued, version=9))], c)
+    assert books.items == {}
+
+
+def test_what_could_not_be_noted_comes_again_and_is_not_counted_twice() -> None:
+    books = FakeBooks()
+    c = Company(books=books)
+    assert isinstance(c.states, FakeAccountStates)
+    *_, issued = life("issued", record(created_at=START))
+    count([image(None, issued)], c)
+    books.fails.add("note_ended")
+    gone = ended(S.REVERSED, START + DAY, request_id=issued.request_id, answered_at=START)
+    assert count([gone], c) == "7"
+    books.fails.clear()
+    assert count([gone], c) is None
+    assert books.ended("default", TODAY + DAY) == [issued.request_id]
+    assert totals_of(c.states) == Totals()
 
 
 # ---- what a record costs ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -264,6 +264,10 @@ def test_another_partner_has_another_balance() -> None:
     a = Account(others=[Move(at("29T10:15"), -300_000)], partner_changes=at("29T10:15"))
     (found,) = a.movements
     assert (found.amount, found.new_partner) == (Decimal("-3000.00"), True)
+    # also where a row next to the first one makes a band that both could be in
+    row = Move(at("29T10:15:02"), -2500)
+    (found,) = Account(rows=[row], others=[Move(at("29T10:15"), -100)], partner_changes=at("29T10:15")).movements
+    assert (found.end, found.amount, found.new_partner) == (at("29T10:15"), Decimal("-1.00"), True)
     # if it has the same, the books go on
     assert Account(partner_changes=at("29T10:15")).movements == []
 
@@ -301,14 +305,12 @@ def test_across_a_boundary_the_date_decides(parts: list[tuple[str, int]], balanc
     (found,) = a.movements
     names = named(found, *parts)
     assert exact_at("default", DECEMBER, a.days(), names) == Decimal(balance)
-    # and on both sides of it the books add up
-    days = [date(2026, 11, 30), DECEMBER, date(2026, 12, 2)]
+    # and the books add up on both sides of it
+    days, charged = [date(2026, 11, 30), DECEMBER, date(2026, 12, 2)], [Decimal(25), Decimal(0)]
     balances = [exact_at("default", day, a.days(), names) or Decimal(0) for day in days]
-    for first, last, net, (before, after) in zip(
-        days, days[1:], (Decimal(25), Decimal(0)), zip(balances, balances[1:], strict=False), strict=False
-    ):
+    for n, (first, last) in enumerate(pairwise(days)):
         its = [p.amount for p in names[found.movement_id].parts if first <= booked_on(found, p) < last]
-        assert before - net + sum(its) == after
+        assert balances[n] - charged[n] + sum(its) == balances[n + 1]
 
 
 def test_unnamed_across_a_boundary_there_is_no_figure() -> None:
@@ -323,6 +325,11 @@ def test_within_a_month_a_part_counts_where_the_balance_moved_whatever_its_date(
     names = named(found, ("2026-12-01", 50_000))
     assert booked_on(found, names[found.movement_id].parts[0]) == date(2026, 11, 30)
     assert exact_at("default", DECEMBER, a.days(), names) == Decimal("10500.00")
+
+
+def test_what_moves_later_or_was_settled_before_needs_no_name_at_a_boundary() -> None:
+    a = Account(others=[Move(at("29T10:05"), 50_000), Move(at("30T10:05"), -700)])
+    assert exact_at("default", date(2026, 11, 30), a.days(), {}) == Decimal("10500.00")
 
 
 def test_a_figure_needs_the_day_that_begins() -> None:

@@ -81,6 +81,7 @@ ROUTES: Final = (
         "minute, and the day is judged. The day need not be over: what is too young counts as in transit, and what "
         "Amazon has and the ledger does not is told at once.",
         responses={202: Success(description="Under way.", model=reconciliation.ReconciledDay, headers=ASK_AGAIN)},
+        problems=(503,),
     ),
     _control_books(
         "resolve_difference",

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -22,6 +22,7 @@ from incentives import __version__
 from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.models.base import Body
 from incentives.api.models.bulk_orders import ORDER_ID, ORDER_ID_PATTERN, NewOrder
+from incentives.api.models.closes import MONTH, MONTH_PATTERN
 from incentives.api.models.problems import Problem
 from incentives.api.models.reconciliation import (
     DAY,
@@ -33,7 +34,6 @@ from incentives.api.models.reconciliation import (
 )
 from incentives.api.models.single_requests import REQUEST_ID, IssuedResponse, RequestNow
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
-from incentives.api.route import Route
 from incentives.api.routes import ROUTES
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import (
@@ -52,6 +52,9 @@ from incentives.domain.single_requests.request_ids import (
     IDEMPOTENCY_KEY_LENGTH_MAX,
     REQUEST_ID_LENGTH_MAX,
 )
+
+if TYPE_CHECKING:
+    from incentives.api.route import Route
 
 Json = dict[str, Any]
 
@@ -237,6 +240,14 @@ _PARAMETERS: Final[Json] = {
             "pattern": r'^([!#-~]([ -~]*[!#-~])?|"([!#-\[\]-~]|\\\\)(([ !#-\[\]-~]|\\["\\])*([!#-\[\]-~]|\\\\))?")$',
         },
         "example": "order-2026-0017",
+    },
+    "Month": {
+        "name": "month",
+        "in": "path",
+        "required": True,
+        "description": "In the zone that the books are kept in.",
+        "schema": {"type": "string", "pattern": MONTH_PATTERN},
+        "example": MONTH,
     },
     "OrderId": {
         "name": "orderId",

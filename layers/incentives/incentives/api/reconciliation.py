@@ -216,7 +216,8 @@ def _told(day: BooksDay, now: datetime) -> models.ReconciledDay:
 
 def _fields(day: BooksDay, now: datetime) -> dict[str, Any]:
     judged = day.judged
-    reading = day.reading if day.is_held(now) else ()
+    under_way = day.is_held(now)
+    reading = day.reading if under_way else ()
     fields: dict[str, Any] = {
         "account": day.account,
         "day": day.day.isoformat(),
@@ -230,6 +231,7 @@ def _fields(day: BooksDay, now: datetime) -> dict[str, Any]:
         "unresolved": 0,
         "judged_at": None,
         "incomplete": day.incomplete,
+        "under_way": under_way,
         "reading": models.Reading(windows=len(reading), read=sum(each.is_done for each in reading))
         if reading
         else None,

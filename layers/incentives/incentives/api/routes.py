@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from incentives.api import books_routes
+from incentives.api import books_routes, close_routes
 from incentives.api.accounts import PAGE_MAX
 from incentives.api.models import accounts, bulk_orders, case_files, single_requests
 from incentives.api.models.base import Body
@@ -338,4 +338,5 @@ ROUTES: Final = (
         problems=(*REFUSALS, 503),
     ),
     *books_routes.ROUTES,
+    *close_routes.ROUTES,
 )

@@ -1,29 +1,52 @@
-"""The ledger's stream: what each write changed."""
+"""The tables' streams: what each write changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from incentives.aws.single_requests.record_items import decode_record
 from incentives.domain.single_requests.writes import Write
 
 if TYPE_CHECKING:
+    from incentives.domain.reconciliation.writes import BooksWrite
     from incentives.domain.single_requests.record import Record
 
 
 def read_stream(event: Mapping[str, Any]) -> Iterator[Write]:
-    """The writes that Lambda hands over."""
+    """The writes to the ledger that Lambda hands over."""
+    for stream_record in event.get("Records") or []:
+        yield Write(**_read(stream_record, _record))
+
+
+def read_streams(event: Mapping[str, Any]) -> Iterator[Write | BooksWrite]:
+    """The writes that Lambda hands over, to the ledger or to the books: only items of the books have parts."""
     for stream_record in event.get("Records") or []:
         images = stream_record.get("dynamodb") or {}
-        number = str(images.get("SequenceNumber", ""))
-        try:
-            after = _record(images.get("NewImage"))
-            before = _record(images.get("OldImage")) if after else None
-        except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
-            yield Write(number=number, unreadable=type(error).__name__)
+        if "part" in (images.get("NewImage") or ()):
+            yield _books_write(stream_record)
         else:
-            yield Write(number=number, before=before, after=after)
+            yield Write(**_read(stream_record, _record))
+
+
+def _books_write(stream_record: Mapping[str, Any]) -> BooksWrite:
+    # Whoever reads the ledger's stream need not load it.
+    from incentives.aws.reconciliation.book_items import read_item  # noqa: PLC0415
+    from incentives.domain.reconciliation.writes import BooksWrite  # noqa: PLC0415
+
+    return BooksWrite(**_read(stream_record, lambda item: read_item(item) if item else None))
+
+
+def _read(stream_record: Mapping[str, Any], read: Callable[[Mapping[str, Any] | None], object]) -> dict[str, Any]:
+    """What a write is made of."""
+    images = stream_record.get("dynamodb") or {}
+    number = str(images.get("SequenceNumber", ""))
+    try:
+        after = read(images.get("NewImage"))
+        before = read(images.get("OldImage")) if after else None
+    except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
+        return {"number": number, "unreadable": type(error).__name__}
+    return {"number": number, "before": before, "after": after}
 
 
 def _record(item: Mapping[str, Any] | None) -> Record | None:

@@ -21,8 +21,8 @@ FACTS: Final = frozenset(
     {
         "account", "amazonRequestId", "attempt", "batch", "because", "caller", "cause", "code", "currencyCode", "day",
         "differences", "epoch", "errorCode", "errorType", "exception", "field", "httpStatus", "lastUsedAt",
-        "milliseconds", "operation", "orderId", "outcome", "requestId", "reversalAttempt", "round", "route", "rows",
-        "safeAt", "status", "was", "where",
+        "milliseconds", "month", "operation", "orderId", "outcome", "requestId", "reversalAttempt", "round", "route",
+        "rows", "safeAt", "status", "version", "was", "where",
     }
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from incentives.domain.caller_fields import shown
 from incentives.domain.operations import Operation
@@ -35,7 +35,7 @@ _OTHERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a request.
+    """One thing that happened.
 
     Attributes:
         type: its kind, which consumers choose by.
@@ -46,7 +46,7 @@ class Event:
     type: str
     event_id: str
     time: datetime
-    detail: dict[str, str | int | None]
+    detail: dict[str, Any]
 
 
 class NotPublished(Exception):  # noqa: N818 - says what happened

@@ -1,16 +1,21 @@
-"""Tell the rest of the company what became of requests: at least once, in order per request."""
+"""Tell the rest of the company what became of requests, days and months: at least once, each one's in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from incentives.domain.events import Event, NotPublished, event_of
+from incentives.domain.single_requests.writes import Write
 from incentives.usecases.ports import EVENTS_MAX
 
 if TYPE_CHECKING:
-    from incentives.domain.single_requests.writes import Write
+    from incentives.domain.reconciliation.writes import BooksWrite
     from incentives.usecases.ports import Bus, Telemetry
+
+
+#: Of an event's detail.
+_LOGGED: Final = ("requestId", "day", "status")
 
 
 def announce(event: Event, bus: Bus, telemetry: Telemetry) -> None:
@@ -21,8 +26,8 @@ def announce(event: Event, bus: Bus, telemetry: Telemetry) -> None:
         telemetry.log("eventsNotPublished", because=str(error))
 
 
-def publish_events(writes: Iterable[Write], bus: Bus, telemetry: Telemetry) -> str | None:
-    """Publish what a batch of the ledger's stream tells.
+def publish_events(writes: Iterable[Write | BooksWrite], bus: Bus, telemetry: Telemetry) -> str | None:
+    """Publish what a batch of the ledger's stream, or of the books', tells.
 
     Returns:
         Number of the first write that must come again. Those before it are done; those after it come again with it, and
@@ -35,10 +40,17 @@ def publish_events(writes: Iterable[Write], bus: Bus, telemetry: Telemetry) -> s
             telemetry.log("streamRecordUnreadable", exception=write.unreadable)
             earlier = _published(found, bus, telemetry)
             return write.number if earlier is None else earlier
-        event = event_of(write.before, write.after) if write.after else None
-        if event is not None:
-            found.append((write.number, event))
+        found += [(write.number, event) for event in _events_of(write)]
     return _published(found, bus, telemetry)
+
+
+def _events_of(write: Write | BooksWrite) -> Sequence[Event]:
+    if not isinstance(write, Write):
+        from incentives.domain.reconciliation.events import books_events  # noqa: PLC0415 - the ledger's own load none
+
+        return books_events(write)
+    event = event_of(write.before, write.after) if write.after else None
+    return [event] if event is not None else []
 
 
 def _published(found: Sequence[tuple[str, Event]], bus: Bus, telemetry: Telemetry) -> str | None:
@@ -51,5 +63,6 @@ def _published(found: Sequence[tuple[str, Event]], bus: Bus, telemetry: Telemetr
             # A failure that names nothing may be any of them.
             return next((number for number, event in batch if event.event_id in error.event_ids), batch[0][0])
         for _, event in batch:
-            telemetry.log("published", requestId=str(event.detail["requestId"]), status=str(event.detail["status"]))
+            named = {name: str(event.detail[name]) for name in _LOGGED if name in event.detail}
+            telemetry.log("published", **named)
     return None

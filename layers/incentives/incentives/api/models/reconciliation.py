@@ -127,8 +127,8 @@ class NameMovementBody(Body):
 class RowsSum(ResponseBody):
     """So many rows, of so much."""
 
-    count: Count = Field(examples=[412])
-    amount: Amount = Field(examples=["10300.00"])
+    count: Count = Field(description="How many.", examples=[412])
+    amount: Amount = Field(description="Decimal string: their sum.", examples=["10300.00"])
 
 
 class Reading(ResponseBody):
@@ -165,7 +165,8 @@ class DayFields(ResponseBody):
     unresolved: Count = Field(description="Differences found on this day that nobody has resolved.", examples=[1])
     judged_at: Time | None = Field(description="RFC 3339, UTC.", examples=["2026-03-02T00:31:10Z"])
     incomplete: str | None = Field(description="Why some of its rows cannot be read; null: all are.")
-    reading: Reading | None = Field(description="Of the round under way; null: none is.")
+    under_way: bool = Field(description="Whether a round is being worked on.", examples=[False])
+    reading: Reading | None = Field(description="Of the round under way; null while it reads no pages.")
 
 
 class ReconciledDay(DayFields):
@@ -230,7 +231,7 @@ class Difference(ResponseBody):
     )
     request_id: str | None = Field(description="Null for a row that names none.", examples=["Corp1ORDER0017"])
     ledger: LedgerSide | None = Field(description="Null where the ledger has no such request.")
-    amazon: AmazonSide
+    amazon: AmazonSide = Field(description="All of Amazon's rows of the request that have been read.")
     amount: Amount = Field(
         description="Decimal string: what is at stake; of an open item the amount at risk, zero if it was never sent.",
         examples=["50.00"],

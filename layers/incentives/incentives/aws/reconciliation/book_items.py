@@ -23,7 +23,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from incentives.aws.items import Item, encode, format_time, parse_time
+from incentives.aws.items import Item, decode, encode, format_time, parse_time
 from incentives.domain.accounts.spend import minor_units, money_of
 from incentives.domain.rate_limit import from_milliseconds, to_milliseconds
 from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName, MovementPart, PartType
@@ -82,6 +82,18 @@ def close_part(month: str) -> str:
 def id_of(part: str) -> str:
     """What a part names after its kind."""
     return part.partition("#")[2]
+
+
+def read_item(item: Mapping[str, Any]) -> BooksDay | Close | None:
+    """A day or a close, as the table's stream has it; None: it is something else."""
+    values = decode(item)
+    match values["part"].partition("#")[0]:
+        case "day":
+            return decode_day(values)
+        case "close":
+            return decode_close(values)
+        case _:
+            return None
 
 
 # ---- days ------------------------------------------------------------------------------------------------------------

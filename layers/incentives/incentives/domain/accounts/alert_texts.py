@@ -101,8 +101,8 @@ _LOOK: Final = (
 )
 
 _SOMEBODY_ELSE: Final = (
-    f"See the transaction activity in {_PORTAL}: cards that GET /requests does not know were issued by somebody who has "
-    "this account's key. Deactivate it there, on the page API security credentials, and put a new one "
+    f"See the transaction activity in {_PORTAL}: cards that GET /requests does not list were issued by somebody who "
+    "has this account's key. Deactivate it there, on the page API security credentials, and put a new one "
     "(docs/rotate-keys.md). Fees and corrections of Amazon's stand there too. If the alarm tells that spend is not "
     "counted, put that right first."
 )

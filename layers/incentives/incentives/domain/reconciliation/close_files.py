@@ -199,6 +199,9 @@ def _summary(plan: Plan, version: int) -> Iterator[Sequence[object]]:
     else:
         yield "hasBalance", "yes", "", f"opening: {plan.opening.source}" if plan.opening else ""
     for name, value in plan.figures.items():
+        if name == "currencyCode":
+            yield name, value, "", ""
+            continue
         first, *others = name.split(".")
         is_count = others[-1:] == ["count"] or first == "differences"
         code = others[0] if first in {"charges", "refunds"} and others and not is_count else inputs.currency

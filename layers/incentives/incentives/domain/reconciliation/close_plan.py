@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.closing import Opening
-from incentives.domain.reconciliation.day_state import DayStatus
 from incentives.domain.reconciliation.days import month_of
 from incentives.domain.reconciliation.findings import carry_digest
 from incentives.domain.reconciliation.movements import booked_on
@@ -53,14 +52,18 @@ class DayToClose:
     """One booking day of the month.
 
     Attributes:
-        status: None: nobody has begun to read it.
+        is_current: whether it has been judged since it was read last.
+        final: whether no more rows are to be expected.
+        page_off: Amazon does not show its rows, and there is no statement.
         incomplete: why some of its rows could not be read.
     """
 
     day: date
-    status: DayStatus | None
-    incomplete: str | None
-    judged: JudgedObject | None
+    is_current: bool = False
+    final: bool = False
+    page_off: bool = False
+    incomplete: str | None = None
+    judged: JudgedObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,21 +292,18 @@ def _about_days(inputs: CloseInputs) -> Iterable[str]:
     groups: tuple[tuple[str, Callable[[DayToClose], bool], str], ...] = (
         (
             "notJudged",
-            lambda day: (
-                day.status in {None, DayStatus.PENDING}
-                or (day.judged is None and day.status is not DayStatus.NO_ACTIVITY_PAGE)
-            ),
-            "not reconciled yet. It is read after it has ended; run it if it is late.",
+            lambda day: not day.page_off and not (day.is_current and day.judged),
+            "not reconciled yet. The watch does it within the hour after the day's end; run it if it is late.",
         ),
         (
             "noActivityPage",
-            lambda day: day.status is DayStatus.NO_ACTIVITY_PAGE,
+            lambda day: day.page_off,
             "without rows: Amazon does not show this account's activity. Upload a statement.",
         ),
         (
             "notFinal",
-            lambda day: day.status is DayStatus.OPEN and day.judged is not None,
-            "not final: rows may still come. Amazon is asked for its total again a day after the day's end.",
+            lambda day: bool(day.judged) and not day.final and not day.incomplete,
+            "not final: rows come late. Read again a day after the day's end; a statement has to be made after that.",
         ),
     )
     for code, is_so, what in groups:
@@ -311,7 +311,7 @@ def _about_days(inputs: CloseInputs) -> Iterable[str]:
         if days:
             yield f"{code}: {_listed(days)}: {what}"
     for day in inputs.days:
-        if day.status is DayStatus.INCOMPLETE:
+        if day.incomplete:
             yield f"incomplete: {day.day}: {day.incomplete}. Run it again, or upload a statement."
     zoned = [each.judged.day.isoformat() for each in inputs.objects if each.judged.zone != inputs.zone]
     if zoned:
@@ -372,7 +372,7 @@ def _about_the_balance(inputs: CloseInputs) -> Iterable[str]:
                 f"Name movement {movement.movement_id}."
             )
     opening = _opening(inputs)
-    if opening is None:
+    if opening is None and not isinstance(inputs.previous, str):
         yield f"opening: name the balance with which {first} begins, and where you have it from."
     if not balance.is_day_after_known:
         yield f"notJudged: the day after {last} is not reconciled yet, and the balance at the month's end needs it."
@@ -432,7 +432,7 @@ def _figures(inputs: CloseInputs, items: OpenItems) -> dict[str, str]:
     def text(minor: int) -> str:
         return amount_text(minor, currency)
 
-    figures: dict[str, str] = {}
+    figures = {"currencyCode": currency}
     opening = _opening(inputs)
     if opening is not None:
         figures["opening"] = _exact(opening.amount, currency)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from incentives.domain.bulk_orders.bulk_order import Download
     from incentives.domain.reconciliation.findings import FileRef
 
 
@@ -70,3 +71,16 @@ class Close:
     caller: str | None = None
     closed_at: datetime | None = None
     signed_off: SignOff | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseView:
+    """A close as its readers see it.
+
+    Attributes:
+        close: STALE where what it was made of has changed since; then `blocked_by` says why it cannot be closed anew.
+        files: each with where it is; the manifest last. None of a month that is not closed.
+    """
+
+    close: Close
+    files: Sequence[tuple[FileRef, Download]] = ()

@@ -1,6 +1,7 @@
 """Count what accounts spend, from the ledger's stream: each request exactly once, whatever comes twice or out of order.
 
-The same stream says at once when Amazon refuses a request because an account has run out of money.
+The same stream says at once when Amazon refuses a request because an account has run out of money, and which reversals
+end on a later day than their request began: on that day nobody would look for them otherwise.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from incentives.domain.accounts.alerts import Check, after_refusal
 from incentives.domain.accounts.spend import charge_of
-from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.errors import BooksUnavailable, LedgerUnavailable
 from incentives.domain.single_requests.parking import is_unfunded
+from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.accounts.raise_alerts import figures_of, raise_alerts
 
 if TYPE_CHECKING:
-    from incentives.domain.single_requests.record import Record
     from incentives.domain.single_requests.writes import Write
     from incentives.usecases.accounts.dependencies import WatchDependencies
 
@@ -33,7 +34,7 @@ def count_spend(writes: Iterable[Write], watch: WatchDependencies) -> str | None
         try:
             if write.after:
                 _count(write.before, write.after, watch)
-        except LedgerUnavailable:
+        except (LedgerUnavailable, BooksUnavailable):
             telemetry.log("spendNotCounted")
             telemetry.count("SpendNotCounted")
             return write.number
@@ -50,8 +51,17 @@ def _count(before: Record | None, after: Record, watch: WatchDependencies) -> No
     was = charge_of(before) if before else None
     if was != charge_of(after):
         watch.states.count(after, was, watch.dependencies.clock.now())
+    if before is not None and before.status is Status.REVERSING and after.status is not Status.REVERSING:
+        _note_end(after, watch)
     if _is_short(after) and (before is None or not _is_short(before)):
         _raise_at_once(after, watch)
+
+
+def _note_end(record: Record, watch: WatchDependencies) -> None:
+    """Note a reversal that ended, however it did, on a later booking day than its request was first sent."""
+    ended_on = watch.booking_day(record.updated_at)
+    if watch.books is not None and ended_on > watch.booking_day(record.first_sent_at or record.created_at):
+        watch.books.note_ended(record.account, ended_on, record.request_id, watch.dependencies.clock.now())
 
 
 def _is_short(record: Record) -> bool:

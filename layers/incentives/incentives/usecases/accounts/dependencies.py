@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from incentives.domain.accounts.alerts import Limits
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.ports import AccountStates, Books, Bus
+
+
+def utc_day(moment: datetime) -> date:
+    """The UTC day of a moment."""
+    return moment.astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +27,8 @@ class WatchDependencies:
         states: what is known of accounts.
         bus: where events go.
         limits: what the deployment sets.
-        books: where balances are kept; None: they are not.
+        books: where balances are kept, and reversals noted; None: they are not.
+        booking_day: the day of a moment, in the zone that the books are kept in.
     """
 
     dependencies: Dependencies
@@ -29,8 +36,9 @@ class WatchDependencies:
     bus: Bus
     limits: Limits
     books: Books | None = None
+    booking_day: Callable[[datetime], date] = utc_day
 
     @property
     def today(self) -> date:
         """The UTC day."""
-        return self.dependencies.clock.now().astimezone(UTC).date()
+        return utc_day(self.dependencies.clock.now())

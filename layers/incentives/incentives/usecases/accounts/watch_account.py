@@ -44,7 +44,7 @@ def watch_accounts(default: str | None, watch: WatchDependencies, seconds_left: 
     """
     telemetry = watch.dependencies.telemetry
     done = {"watched": 0, "failed": 0, "skipped": 0}
-    for name in _names(default, watch):
+    for name in names_of(default, watch):
         if seconds_left() < SECONDS_FOR_AN_ACCOUNT:
             telemetry.log("watchSkipped", account=name)
             done["skipped"] += 1
@@ -55,7 +55,8 @@ def watch_accounts(default: str | None, watch: WatchDependencies, seconds_left: 
     return done
 
 
-def _names(default: str | None, watch: WatchDependencies) -> list[str]:
+def names_of(default: str | None, watch: WatchDependencies) -> list[str]:
+    """The accounts that there are, another one first each time."""
     telemetry = watch.dependencies.telemetry
     try:
         listed = watch.states.accounts()

@@ -16,9 +16,9 @@ from incentives.domain.errors import BooksConflict, InvalidInput, NotThisPerson
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.close_files import CSV_TYPE, JSON_TYPE, CloseFiles, write
 from incentives.domain.reconciliation.close_plan import Blocked, CloseInputs, Plan, digest_of, plan
-from incentives.domain.reconciliation.closing import Close, CloseStatus, Opening
+from incentives.domain.reconciliation.closing import Close, CloseStatus, CloseView, Opening
 from incentives.domain.reconciliation.days import bounds, days_of
-from incentives.usecases.reconciliation.get_close import CloseView, view_of
+from incentives.usecases.reconciliation.get_close import view_of
 from incentives.usecases.reconciliation.read_month import Month, read_month
 
 if TYPE_CHECKING:
@@ -125,9 +125,7 @@ def _block(
         after = replace(after, revision=before.revision + 1)
         if not here.books.keep_close(current, after):
             return None
-    here.dependencies.telemetry.log(
-        "monthBlocked", account=inputs.account, month=inputs.month, reasons=len(blocked.reasons)
-    )
+    here.dependencies.telemetry.log("monthBlocked", account=inputs.account, month=inputs.month)
     return CloseView(after), False
 
 
@@ -208,4 +206,5 @@ def _tell(closed: Close, planned: Plan, files: CloseFiles, here: BooksDependenci
     text = "\n\n".join(paragraphs)
     fault = here.dependencies.notifier.notify(f"Closed: {closed.month} of Incentives account {closed.account}", text)
     # The event MonthClosed tells the same, and is tried for a day.
-    telemetry.count("AlertTold" if fault is None else "AlertNotTold")
+    if fault is not None:
+        telemetry.count("AlertNotTold")

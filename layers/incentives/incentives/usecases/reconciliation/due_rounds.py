@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,9 @@ DAYS_MAX: Final = 62
 #: An account's page is shown once a minute, whoever asks: more rounds at once would only wait for each other.
 ROUNDS_MAX: Final = 4
 
+#: For reading an account's days and starting its rounds.
+SECONDS_FOR_AN_ACCOUNT: Final = 15.0
+
 #: A day that is over for so long and not judged is late: a first round, a day's total, and room for a long one.
 LATE_AFTER: Final = timedelta(hours=30)
 
@@ -38,6 +42,32 @@ class BooksHealth:
     started: int
     late: int
     unresolved: int
+
+
+def keep_books(accounts: Iterable[str], books: BooksDependencies, seconds_left: Callable[[], float]) -> dict[str, int]:
+    """Begin what is due of each account, and count how all of them stand.
+
+    Nothing that goes wrong with one keeps the others waiting.
+
+    Returns:
+        How many rounds were begun, and how many accounts' books could not be looked at.
+    """
+    telemetry = books.dependencies.telemetry
+    healths: list[BooksHealth] = []
+    failed = 0
+    for account in accounts:
+        if seconds_left() < SECONDS_FOR_AN_ACCOUNT:
+            telemetry.log("booksSkipped", account=account)
+            failed += 1
+            continue
+        try:
+            healths.append(start_due_rounds(account, books))
+        except Exception as error:  # noqa: BLE001 - a fault in one account's books must not hide the others
+            telemetry.log("booksFailed", account=account, exception=type(error).__name__)
+            failed += 1
+    telemetry.count("BooksDaysLate", sum(each.late for each in healths))
+    telemetry.count("BooksUnresolved", sum(each.unresolved for each in healths))
+    return {"rounds": sum(each.started for each in healths), "booksFailed": failed}
 
 
 def start_due_rounds(account: str, books: BooksDependencies) -> BooksHealth:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import BooksNotFound, BooksUnavailable, InvalidInput
+from incentives.domain.reconciliation.balance import has_balance
 from incentives.domain.reconciliation.days import day_of, days_of, month_of, next_month
 from incentives.domain.reconciliation.findings import SETTLED, Finding, Judged, Kind, Resolution
 from incentives.domain.reconciliation.judged_objects import decode_judged
@@ -130,11 +131,15 @@ def get_movements(account: str, month: str, here: BooksDependencies) -> Sequence
 
 def movements_in(account: str, month: str, here: BooksDependencies) -> list[Movement]:
     """The movements that touch a month, oldest first. Raises `BooksUnavailable`."""
-    if account in here.settings.without_balance:
-        return []
     days = days_of(month)
     first, last = days[0], days[-1]
-    levels = list(_levels(account, first, last, here))
+    judged = list(_judged(account, first, last, here)) if account not in here.settings.without_balance else []
+    its = [each for each in judged if first <= each.day <= last]
+    told = [level.balance for each in its for level in each.levels]
+    charges = sum(each.charges.amount for each in its)
+    if not has_balance(account, here.settings.without_balance, told, charges):
+        return []
+    levels = [DayLevels(day=each.day, levels=each.levels, net=each.net, currency=each.currency) for each in judged]
     return [each for each in movements_of(account, levels) if each.first_day <= last and each.last_day >= first]
 
 
@@ -146,13 +151,13 @@ def months_around(first: date, last: date) -> list[str]:
     return months
 
 
-def _levels(account: str, first: date, last: date, here: BooksDependencies) -> Iterator[DayLevels]:
+def _judged(account: str, first: date, last: date, here: BooksDependencies) -> Iterator[Judged]:
     margin = timedelta(days=MARGIN_DAYS)
     for day in here.books.days(account, first - margin, last + margin):
         # What is missing of a day's rows would look like a movement.
         judged = judged_of(day, here) if day.incomplete is None else None
         if judged is not None:
-            yield DayLevels(day=day.day, levels=judged.levels, net=judged.net, currency=judged.currency)
+            yield judged
 
 
 def day_in_books(account: str, day: date, here: BooksDependencies) -> BooksDay:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from incentives.domain.errors import BooksNotFound
 from incentives.domain.reconciliation.close_plan import Blocked, digest_of, plan
-from incentives.domain.reconciliation.closing import Close, CloseStatus
+from incentives.domain.reconciliation.closing import Close, CloseStatus, CloseView
 from incentives.usecases.reconciliation.read_month import read_month
 
 if TYPE_CHECKING:
-    from incentives.domain.bulk_orders.bulk_order import Download
     from incentives.domain.reconciliation.findings import FileRef
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
-
-
-@dataclass(frozen=True, slots=True)
-class CloseView:
-    """A close as its readers see it.
-
-    Attributes:
-        close: STALE where what it was made of has changed since; then `blocked_by` says why it cannot be closed anew.
-        files: each with where it is; the manifest last. None of a month that is not closed.
-    """
-
-    close: Close
-    files: Sequence[tuple[FileRef, Download]] = ()
 
 
 def get_close(account: str, month: str, here: BooksDependencies) -> CloseView:

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 #: A round, a watch and people who resolve at once.
 TRIES_MAX: Final = 8
 
+#: Of one day, while the days around it are judged: again where one of them has changed what it goes on from.
+JUDGEMENTS_MAX: Final = 3
+
 #: Seconds that judging a day of a hundred thousand rows may take: no other one is begun with less left.
 SECONDS_FOR_A_DAY: Final = 120.0
 
@@ -86,9 +89,14 @@ def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget
     Raises:
         BooksUnavailable, LedgerUnavailable
     """
-    waiting = [day]
+    waiting, judgements = [day], Counter[date]()
     while waiting:
         current = waiting.pop(0)
+        judgements[current] += 1
+        if judgements[current] > JUDGEMENTS_MAX:
+            # Days that keep changing each other's are no reason to stay: what is listed is true, and told.
+            books.dependencies.telemetry.log("judgingUnsettled", account=account, day=current.isoformat())
+            continue
         if current != day and budget.seconds_left() < SECONDS_FOR_A_DAY:
             return False
         judged = judge_day(account, current, books)
@@ -207,6 +215,8 @@ class _Judging:
         self._zone = books.settings.zone
         self._start, self._end = bounds(item.day, self._zone)
         self._days: dict[date, BooksDay | None] = {item.day: item}
+        #: Requests of earlier days that are looked at although nothing is wrong with them.
+        self._noted: set[str] = set()
 
     def judged(self) -> tuple[Judged, tuple[date, ...]]:
         """The judgement, and the earlier days whose differences it clears."""
@@ -240,12 +250,15 @@ class _Judging:
         self._note_away(done)
         judged = self._written(inputs, done, previous, earlier)
         standing = {finding.difference_id for finding in (*judged.carry, *judged.findings)}
-        cleared_on = {
-            finding.found_on
-            for finding in carried
-            if finding.kind not in OPEN_KINDS and finding.difference_id not in standing
-        }
-        return judged, tuple(sorted(cleared_on - {item.day}))
+        gone = [each for each in carried if each.kind not in OPEN_KINDS and each.difference_id not in standing]
+        return judged, tuple(sorted({each.found_on for each in gone if self._is_listed(each)}))
+
+    def _is_listed(self, finding: Finding) -> bool:
+        """Whether the day that found it still lists it."""
+        item = self._day(finding.found_on)
+        if finding.found_on == self._item.day or item is None or item.judged is None:
+            return False
+        return any(each.difference_id == finding.difference_id for each in self._read(item.judged.name).findings)
 
     # ---- What is looked at ----
 
@@ -280,13 +293,14 @@ class _Judging:
             if self._start <= record.created_at < self._end:
                 created.add(record.request_id)
         ended = self._books.books.ended(self._item.account, self._item.day)
+        self._noted.update(ended, later)
         names = {row.request_id for row in rows if row.request_id}
         names.update(finding.request_id for finding in carried if finding.request_id)
-        names.update(ended, later)
+        names |= self._noted
         # By a consistent read: what the index does not know yet is no stranger's.
         missing = self._books.records.get_many(sorted(names - entries.keys()))
         entries.update((record.request_id, entry_of(record)) for record in missing.values())
-        return entries, frozenset(created | {*ended, *later})
+        return entries, frozenset(created | self._noted)
 
     def _others(self, inputs: DayInputs, more: Mapping[str, Iterable[date]] | None = None) -> tuple[Row, ...]:
         """Amazon's rows of other days, of requests that are looked at on this one."""
@@ -295,7 +309,9 @@ class _Judging:
             for day in entry.expected_on(self._zone):
                 if day != self._item.day:
                     wanted.setdefault(day, set()).add(request_id)
-        away = self._books.books.days_of_rows(self._item.account, sorted(self._strangers(inputs)))
+        carried = {finding.request_id for finding in inputs.carried if finding.request_id}
+        asked = sorted(self._strangers(inputs) | carried | self._noted)
+        away = self._books.books.days_of_rows(self._item.account, asked)
         for found in (away, more or {}):
             for request_id, days in found.items():
                 for day in days:

@@ -54,7 +54,7 @@ def name_movement(
             revision=before.revision + 1 if before else 1,
         )
         if here.books.keep_movement_name(before, after):
-            here.dependencies.telemetry.log("movementNamed", account=account, movementId=movement_id, caller=by)
+            here.dependencies.telemetry.log("movementNamed", account=account, caller=by)
             return NamedMovement(movement, after)
     raise BooksUnavailable("The movement is named by others all the time. Repeat the call.")
 

@@ -106,8 +106,15 @@ def _begins(account: str, first: date, around: Mapping[date, BooksDay], here: Bo
 
 def _day(day: date, item: BooksDay | None, judged: JudgedObject | None) -> DayToClose:
     if item is None:
-        return DayToClose(day=day, status=None, incomplete=None, judged=None)
-    return DayToClose(day=day, status=item.status, incomplete=item.incomplete, judged=judged)
+        return DayToClose(day=day)
+    return DayToClose(
+        day=day,
+        is_current=bool(item.windows) and not item.to_judge,
+        final=item.final,
+        page_off=item.page_off and not item.windows,
+        incomplete=item.incomplete,
+        judged=judged,
+    )
 
 
 def _judged(item: BooksDay, here: BooksDependencies) -> JudgedObject | None:

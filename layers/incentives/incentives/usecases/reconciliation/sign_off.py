@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from incentives.domain.errors import BooksConflict, BooksNotFound, BooksUnavailable, NotThisPerson
 from incentives.domain.reconciliation.close_files import JSON_TYPE, SIGN_OFF, name_of, signed
 from incentives.domain.reconciliation.close_plan import digest_of
-from incentives.domain.reconciliation.closing import Close, CloseStatus, SignOff
-from incentives.usecases.reconciliation.get_close import CloseView, view_of
+from incentives.domain.reconciliation.closing import Close, CloseStatus, CloseView, SignOff
+from incentives.usecases.reconciliation.get_close import view_of
 from incentives.usecases.reconciliation.read_month import read_month
 
 if TYPE_CHECKING:

@@ -59,11 +59,13 @@ def check_day(account: str, day: date, books: BooksDependencies) -> None:
         InvalidInput: names `day`.
         BooksUnavailable
     """
-    if day > day_of(books.dependencies.clock.now(), books.settings.zone):
+    today = day_of(books.dependencies.clock.now(), books.settings.zone)
+    if day > today:
         raise InvalidInput("day", "must not be in the future")
-    begin = begin_of(account, books)
-    if begin is None or day < begin:
-        raise InvalidInput("day", f"must not be before the books begin ({begin or 'no balance has been kept yet'})")
+    # Of an account that has just been made the books begin today.
+    begin = begin_of(account, books) or today
+    if day < begin:
+        raise InvalidInput("day", f"must not be before the books begin ({begin})")
 
 
 def begin_of(account: str, books: BooksDependencies) -> date | None:

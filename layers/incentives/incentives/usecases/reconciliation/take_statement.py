@@ -9,6 +9,7 @@ claim codes in it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -90,7 +91,7 @@ def open_statement(
     _refuse_read_ones(here.books.days(account, first, last))
     statement = Statement(
         account=account,
-        statement_id=here.dependencies.new_nonce(),
+        statement_id=hashlib.sha256(here.dependencies.new_nonce().encode()).hexdigest()[:32],
         first=first,
         last=last,
         sha256=sha256,

@@ -1,0 +1,111 @@
+"""What the application tells the rest of the company of its books: days that were judged, differences, months closed.
+
+At least once: `eventId` is account, part and revision (of a difference its kind, too), so that a consumer can tell a
+repeat. Amounts are decimal strings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from incentives.domain.accounts.spend import money_of
+from incentives.domain.events import SCHEMA_VERSION, Event
+from incentives.domain.reconciliation.closing import Close, CloseStatus
+from incentives.domain.reconciliation.day_state import BooksDay
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from incentives.domain.reconciliation.writes import BooksWrite
+
+FINISHED: Final = "ReconciliationFinished"
+FOUND: Final = "DifferenceFound"
+CLOSED: Final = "MonthClosed"
+
+
+def books_events(write: BooksWrite) -> list[Event]:
+    """The events of one write; none for most: they only note how far reading has come."""
+    before, after = write.before, write.after
+    match after:
+        case BooksDay():
+            return _of_day(before if isinstance(before, BooksDay) else None, after)
+        case Close():
+            return _of_close(before if isinstance(before, Close) else None, after)
+        case None:
+            return []
+
+
+def _of_day(before: BooksDay | None, after: BooksDay) -> list[Event]:
+    judged = after.judged
+    # Rows that have not been judged yet say nothing; the judgement that stands is of others.
+    if judged is None or after.to_judge:
+        return []
+    part, found = f"day#{after.day.isoformat()}", []
+    if before is None or before.to_judge or before.judged != judged:
+        found.append(
+            _event(
+                FINISHED,
+                (after.account, part, after.revision),
+                judged.at,
+                account=after.account,
+                day=after.day.isoformat(),
+                round=after.round,
+                status=after.status.value,
+                source=after.source.value if after.source else None,
+                currencyCode=judged.currency,
+                charges={"count": judged.charges, "amount": _amount(judged.charged, judged.currency)},
+                refunds={"count": judged.refunds, "amount": _amount(judged.refunded, judged.currency)},
+                openItems=judged.open_items,
+                differences=judged.differences,
+                unresolved=judged.unresolved,
+            )
+        )
+    for kind, each in after.found.items():
+        known = before.found.get(kind) if before is not None else None
+        if known is None or each.count > known.count:
+            found.append(
+                _event(
+                    FOUND,
+                    (after.account, part, after.revision, kind.value),
+                    judged.at,
+                    account=after.account,
+                    day=after.day.isoformat(),
+                    kind=kind.value,
+                    count=each.count,
+                    amount=_amount(each.amount, judged.currency),
+                    currencyCode=judged.currency,
+                    requestIds=list(each.request_ids),
+                )
+            )
+    return found
+
+
+def _of_close(before: Close | None, after: Close) -> list[Event]:
+    manifest, closed_at = after.manifest, after.closed_at
+    if after.status is not CloseStatus.CLOSED or manifest is None or closed_at is None:
+        return []
+    if before is not None and before.status is CloseStatus.CLOSED and before.version == after.version:
+        # It was signed off.
+        return []
+    return [
+        _event(
+            CLOSED,
+            (after.account, f"close#{after.month}", after.revision),
+            closed_at,
+            account=after.account,
+            month=after.month,
+            version=after.version,
+            figures=dict(after.figures),
+            manifestName=manifest.name,
+            manifestSha256=manifest.sha256,
+        )
+    ]
+
+
+def _event(name: str, names: tuple[object, ...], at: datetime, **detail: Any) -> Event:  # noqa: ANN401 - plain values
+    event_id = "#".join(map(str, names))
+    return Event(name, event_id, at, {"schemaVersion": SCHEMA_VERSION, "eventId": event_id, **detail})
+
+
+def _amount(minor: int, currency: str) -> str:
+    return money_of(minor, currency).amount_text
