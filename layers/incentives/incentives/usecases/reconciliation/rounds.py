@@ -37,7 +37,8 @@ from incentives.domain.reconciliation.windows import Window, after_page, cut
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.dependencies import CALL_SECONDS
 from incentives.usecases.permits import take_permit
-from incentives.usecases.reconciliation.judge_day import judge_from, records_created
+from incentives.usecases.reconciliation.judge_day import judge_from
+from incentives.usecases.reconciliation.sources import records_created
 from incentives.usecases.recovery.look_up_activity import DISABLED
 
 if TYPE_CHECKING:
