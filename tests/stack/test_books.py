@@ -22,7 +22,7 @@ from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.reconciliation.rows import read_activity_types
 from incentives.domain.single_requests.record import Record, Status
-from local.commands import verify_books
+from local.__main__ import main
 from local.settings import RefusedError
 from local.signing import Response
 from local.statement import Reading, mapped
@@ -277,20 +277,23 @@ def test_closed_month_verifies_from_its_files_and_a_changed_byte_is_named(
     scene: Scene, closed: Closed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account, head = scene.books.account, closed.in_the_end.body["manifest"]["sha256"]
-    monkeypatch.setattr(verify_books, "find", lambda _: of_local(scene.cloud.outputs))
+    monkeypatch.setattr("local.commands.verify_books.find", lambda _: of_local(scene.cloud.outputs))
+    given = ["verify-books", "--account", account, "--month", MONTH, "--head", head]
     # The bucket is as it was closed, by the head that went out.
-    assert verify_books.main(account=account, month=MONTH, head=head) == 0, capsys.readouterr().out
-    # So is a copy of it, until one byte of one file is another one, of the month or of its day
+    assert main(given) == 0, capsys.readouterr().out
+    assert "whole" in capsys.readouterr().out
+    # So is a copy of it, until one byte of one file is another one, of the month or of its day.
     for name, content in scene.books.files().items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    assert verify_books.main(account=account, month=MONTH, head=head, folder=tmp_path) == 0
+    given += ["--folder", str(tmp_path)]
+    assert main(given) == 0
     for pattern in ("closes/*/v1/open-items.csv", f"*/{DAY}/r1/transactions-*.csv"):
         (file,) = (tmp_path / account).glob(pattern)
         whole = file.read_bytes()
         file.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
         capsys.readouterr()
-        assert verify_books.main(account=account, month=MONTH, head=head, folder=tmp_path) == 1
+        assert main(given) == 1
         wrong = [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG")]
         assert wrong, pattern
         assert all(file.relative_to(tmp_path).as_posix() in line for line in wrong), wrong
@@ -306,14 +309,14 @@ def test_statement_of_a_page_that_is_switched_off_gives_the_same_day(scene: Scen
     books.run(DAY)
     assert books.ended(DAY)["status"] == "NO_ACTIVITY_PAGE"
     # and a download of Amazon's rows of that day, with claim codes in it, and of one the result is not known
-    query = f"from={DAY}T00:00:00Z&to={NEXT}T00:00:00Z&zone=UTC&account={books.own.partner}"
+    query = f"from={DAY}T00:00:00Z&to={NEXT}T00:00:00Z&zone={READING.zone}&account={books.own.partner}"
     download = scene.cloud.sandbox.text(f"statement?{query}").encode()
     # when it is uploaded as it is, or with one column too many, then it is refused by that column's name, and gone
     with pytest.raises(RefusedError, match="Transaction Date is not a column"):
         books.upload(DAY, download)
-    statement = mapped(
-        download, READING, first=DAY, last=DAY, books_zone=read_zone("UTC"), types=read_activity_types(TYPES)
-    ).content
+    there = of_local(scene.cloud.outputs).parameters
+    zone, types = read_zone(there["BooksTimeZone"]), read_activity_types(there["ActivityTypes"])
+    statement = mapped(download, READING, first=DAY, last=DAY, books_zone=zone, types=types).content
     head, *lines = statement.decode().splitlines()
     with_codes = "\n".join([f"{head},claimCode", *(f"{line},AB2C-D3EFGH-J4KL" for line in lines)])
     with pytest.raises(RefusedError, match="claimCode is not a column"):
@@ -331,7 +334,7 @@ def test_statement_of_a_page_that_is_switched_off_gives_the_same_day(scene: Scen
         assert by_statement[name] == by_page[name], name
 
 
-#: How the sandbox's download is read. It shows a row that cannot be read, which is left out.
+#: How the sandbox's download is read, in a zone that is not the books'. It shows a row that cannot be read, which is left out.
 READING: Final = Reading(
     columns={
         "requestId": "Client Reference",
@@ -342,7 +345,7 @@ READING: Final = Reading(
         "currencyCode": "Currency",
         "gcId": "Card Serial",
     },
-    zone="UTC",
+    zone="America/Los_Angeles",
     time_format="%m/%d/%Y %I:%M:%S %p",
     signs="negative-refunds",
     types={
@@ -353,7 +356,6 @@ READING: Final = Reading(
     },
     statuses={"Completed": "Success", "Pending": ""},
 )
-TYPES: Final = "GCCreation=charge,GCCancellation=refund,GCActivation=charge,BalanceLoad=charge"
 
 
 def _facts(difference: dict[str, Any]) -> dict[str, Any]:
