@@ -228,7 +228,7 @@ def swept(stand: Stand) -> Event:
 
 
 def watched(stand: Stand) -> Event:
-    """The schedule's event, a quarter of an hour after the last one, about noon, with a request in doubt."""
+    """The schedule's event, a quarter of an hour after the last one, about noon, while a request is open."""
     unknown(stand)
     to_noon(stand, days=1)
     # What has changed since then is not told again.

@@ -53,6 +53,7 @@ class Story:
         late: how long after the event each of its rows is shown.
         states: versions of its record, each with its true time; empty: the ledger knows nothing of it.
         planted: what is to be found of it.
+        passing: what may be found of it until a later row mends it.
         settles: how finance settles it, days after it was escalated.
     """
 
@@ -64,6 +65,7 @@ class Story:
     states: list[tuple[datetime, Record]] = field(default_factory=list)
     rows: list[AmazonRow] = field(default_factory=list)
     planted: list[Kind] = field(default_factory=list)
+    passing: list[Kind] = field(default_factory=list)
     settles: tuple[datetime, bool] | None = None
 
     # ---- the ledger ------------------------------------------------------------------------------
@@ -151,6 +153,10 @@ class Story:
 
     def plant(self, *kinds: Kind) -> Story:
         self.planted += kinds
+        return self
+
+    def passes(self, kind: Kind) -> Story:
+        self.passing.append(kind)
         return self
 
     def at(self, now: datetime) -> Record | None:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from incentives.agcod.activity import ActivityPage, judge_activity  # noqa: F401
 from incentives.domain.calls import Call  # noqa: F401
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.single_requests.record import Cause, Record, Status
-from tests.books.story import ACCOUNT, PARTNER, AmazonRow, Story, dollars
+from tests.books.story import PARTNER, AmazonRow, Story, dollars
 
 SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -139,8 +138,6 @@ def reissued(draw: Drawer, story: Story, at: datetime) -> Story:
 
 
 def _replacing(record: Record, request_id: str) -> Record:
-    from dataclasses import replace
-
     return replace(record, replaces=request_id, generation=1)
 
 
@@ -179,6 +176,37 @@ def sent_late(draw: Drawer, story: Story, at: datetime) -> Story:
     return story.created(at).sent(later).charge(later + SECOND / 2).succeeded(later + SECOND)
 
 
+def reversed_another_amount(draw: Drawer, story: Story, at: datetime) -> Story:
+    """Amazon charges another amount, and takes back without saying how much what it charged."""
+    cancelled(draw, story, at)
+    charge, refund = story.rows[0], story.rows[1]
+    paid = dollars(int(story.value.amount * 100) + 700)
+    story.rows = [
+        replace(charge, activity=replace(charge.activity, value=paid), signed=charge.signed + 700),
+        replace(refund, activity=replace(refund.activity, value=None), signed=refund.signed - 700),
+    ]
+    return story
+
+
+def charged_days_later(draw: Drawer, story: Story, at: datetime) -> Story:
+    """Amazon says that it succeeded, and books it days later."""
+    plain(draw, story, at).rows.clear()
+    return story.charge(at + draw.within(4 * DAY, 2 * DAY)).passes(Kind.MISSING_AT_AMAZON)
+
+
+def mended(draw: Drawer, story: Story, at: datetime) -> Story:
+    """Charged twice; days later Amazon gives one of them back."""
+    plain(draw, story, at).charge(at + draw.within(2 * DAY))
+    return story.refund(at + draw.within(6 * DAY, 3 * DAY)).passes(Kind.CHARGED_TWICE)
+
+
+def mended_after_its_end(draw: Drawer, story: Story, at: datetime) -> Story:
+    """Charged although it was reversed; days later Amazon gives it back."""
+    charged_after_its_end(draw, story, at)
+    story.planted.clear()
+    return story.refund(story.rows[-1].at + draw.within(4 * DAY, DAY)).passes(Kind.CHARGED_UNEXPECTEDLY)
+
+
 ORDERLY: Final[Mapping[Teller, int]] = {
     plain: 800,
     refused: 50,
@@ -190,6 +218,10 @@ ORDERLY: Final[Mapping[Teller, int]] = {
     escalated: 10,
     never_sent: 10,
     sent_late: 20,
+    reversed_another_amount: 10,
+    charged_days_later: 5,
+    mended: 5,
+    mended_after_its_end: 5,
 }
 
 
@@ -199,6 +231,10 @@ ORDERLY: Final[Mapping[Teller, int]] = {
 def unknown(draw: Drawer, story: Story, at: datetime) -> Story:
     """Somebody else has our key; or a backup was restored."""
     return story.charge(at).plant(Kind.UNKNOWN_TO_LEDGER)
+
+
+def unknown_refunded_later(draw: Drawer, story: Story, at: datetime) -> Story:
+    return story.charge(at).refund(at + draw.within(5 * DAY, DAY)).plant(Kind.UNKNOWN_TO_LEDGER)
 
 
 def unknown_pair(draw: Drawer, story: Story, at: datetime) -> Story:
@@ -267,6 +303,14 @@ def another_currency(draw: Drawer, story: Story, at: datetime) -> Story:
     return story.charge(at + SECOND / 2, Money(story.value.amount, "EUR")).plant(Kind.AMOUNT_DIFFERS)
 
 
+def garbled(draw: Drawer, story: Story, at: datetime) -> Story:
+    """A charge of ours whose row cannot be read: that is one difference, on whichever day the request is looked at."""
+    plain(draw, story, at)
+    shown: dict[str, Any] = draw.chance.choice([{"status": "Maybe"}, {"type": "GCFestival"}, {"value": None}])
+    story.rows = [replace(row, activity=replace(row.activity, **shown), signed=0) for row in story.rows]
+    return story.plant(Kind.UNREADABLE_ROW)
+
+
 def unreadable(draw: Drawer, story: Story, at: datetime) -> Story:
     """A row of nobody's that says too little."""
     shown: dict[str, Any] = draw.chance.choice(
@@ -286,6 +330,7 @@ def refund_of_nothing(draw: Drawer, story: Story, at: datetime) -> Story:
 PLANTS: Final[tuple[Teller, ...]] = (
     unknown,
     unknown_pair,
+    unknown_refunded_later,
     missing,
     missing_recovered,
     missing_sent_late,
@@ -298,6 +343,7 @@ PLANTS: Final[tuple[Teller, ...]] = (
     another_amount,
     another_currency,
     unreadable,
+    garbled,
     refund_of_nothing,
 )
 
@@ -309,6 +355,7 @@ class World:
     Attributes:
         first, last: booking days in which stories begin.
         quiet: the days after it, in which they end.
+        inclusive: whether Amazon's page shows what is on the ends of its frame.
         rows: all of Amazon's, by its clock.
     """
 
@@ -316,7 +363,8 @@ class World:
     first: date
     last: date
     stories: Sequence[Story]
-    quiet: int = 16
+    inclusive: bool = False
+    quiet: int = 15
     rows: list[AmazonRow] = field(init=False)
     by_id: dict[str, Story] = field(init=False)
 
@@ -344,8 +392,9 @@ class World:
         return found
 
     def rows_within(self, start: datetime, end: datetime, now: datetime) -> list[AmazonRow]:
-        """Visible rows of a frame, its ends left out."""
-        found = self.rows[bisect_right(self._times, start) : bisect_left(self._times, end)]
+        """Visible rows of a frame."""
+        first, last = (bisect_left, bisect_right) if self.inclusive else (bisect_right, bisect_left)
+        found = self.rows[first(self._times, start) : last(self._times, end)]
         return [row for row in found if row.visible_at <= now]
 
     def created_within(self, start: datetime, end: datetime) -> list[str]:
@@ -382,4 +431,4 @@ def draw_world(
         for seconds in (-1, 0):
             draw.skew = timedelta()
             plain(draw, draw.story(), midnight + timedelta(seconds=seconds) - SECOND / 2)
-    return World(where, first, last, draw.stories)
+    return World(where, first, last, draw.stories, inclusive=seed % 2 == 0)

@@ -18,6 +18,7 @@ def _read(*path: str) -> dict[str, Any]:
 
 
 RECOVERY: Final = _read("recover_request", "recovery.asl.json")
+RECONCILIATION: Final = _read("reconcile_account", "reconcile_account.asl.json")
 BULK_ORDER: Final = _read("process_order", "process_order.asl.json")
 
 _MEMBER: Final = re.compile(r"^\{% \$states\.input\.(\w+) %\}$")

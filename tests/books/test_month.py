@@ -1,0 +1,51 @@
+"""A drawn month of the books: everything planted is found, and nothing else; each rule taken out is noticed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from tests.books.checks import examine
+from tests.books.desk import Desk
+from tests.books.mutants import MUTANTS, Mutant, examined, notices, small_pages
+from tests.books.world import PLANTS, draw_world
+
+#: Weeks across changes of the clock: in autumn and in spring, and where a midnight is skipped.
+WEEKS = [
+    ("Europe/Berlin", date(2026, 10, 22)),
+    ("Europe/Berlin", date(2026, 3, 27)),
+    ("America/Santiago", date(2026, 9, 3)),
+    ("Asia/Kathmandu", date(2026, 12, 29)),
+]
+
+
+def test_what_is_planted_in_a_month_is_found_and_nothing_else() -> None:
+    # given 8,000 requests across the change of clocks and the month's end
+    world = draw_world(1, requests=8000, plants=4 * len(PLANTS))
+    # when its days are judged as they come
+    desk = Desk(world).run()
+    # then
+    assert examine(desk) == []
+    assert sum(world.planted.values()) >= 4 * len(PLANTS)
+
+
+@pytest.mark.parametrize(("zone", "first"), WEEKS)
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_in_any_zone_and_whichever_clock_is_ahead(zone: str, first: date, minutes: int) -> None:
+    world = draw_world(
+        minutes + 7, zone=zone, first=first, days=5, requests=120, plants=34, skew=timedelta(minutes=minutes)
+    )
+
+    with small_pages():
+        assert examine(Desk(world, page_rows=40).run()) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_with_every_rule_in_place_nothing_is_noticed(seed: int) -> None:
+    assert examined(seed) == []
+
+
+@pytest.mark.parametrize("each", MUTANTS, ids=lambda each: each.says)
+def test_a_rule_taken_out_is_noticed(each: Mutant) -> None:
+    assert notices(each, seeds=(1, 2))
