@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from incentives.agcod.activity import ActivityPage
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.reconciliation.days import bounds, day_of
-from incentives.domain.reconciliation.findings import Decision, Finding, Judged, Kind, Reason, Resolution
+from incentives.domain.reconciliation.findings import Decision, Judged, Kind, Reason, Resolution
 from incentives.domain.reconciliation.judged_objects import decode_judged
 from incentives.domain.reconciliation.rows import read_activity_types
 from incentives.domain.single_requests.record import KeyItem, Record, Status
@@ -21,7 +21,7 @@ from incentives.usecases.reconciliation.due_rounds import start_due_rounds
 from incentives.usecases.reconciliation.rounds import Progress, Task, reconcile
 from incentives.usecases.reconciliation.start_round import start_round
 from incentives.usecases.recovery.look_up_activity import DISABLED
-from tests.books.story import ACCOUNT, Story
+from tests.books.story import ACCOUNT
 from tests.books.world import INDEX_LAGS, World
 from tests.support.books import FakeBooks, FakeBooksFiles
 from tests.support.fakes import (

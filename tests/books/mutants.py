@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -10,14 +10,14 @@ from typing import Final
 
 import pytest
 
-from incentives.domain.reconciliation import day_state, days, entries, findings, judging, rows, windows
+from incentives.domain.reconciliation import day_state, days, entries, judging, rows, windows
 from incentives.usecases.reconciliation import judge_day, rounds, tell_differences
 from tests.books.checks import examine
 from tests.books.desk import Desk
 from tests.books.world import draw_world
 from tests.simulation.mutants_run import Cut, cut, without
 
-JUDGING: Final = judge_day._Judging  # noqa: SLF001 - what is taken out is inside
+JUDGING: Final = judge_day._Judging
 
 #: Few rows, so that few requests make many windows.
 PAGE_ROWS: Final = 40

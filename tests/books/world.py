@@ -9,20 +9,19 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from incentives.agcod.activity import ActivityPage, judge_activity  # noqa: F401
 from incentives.domain.calls import Call  # noqa: F401
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.single_requests.record import Cause, Record, Status
-from tests.books.story import ACCOUNT, PARTNER, AmazonRow, Story, dollars
+from tests.books.story import PARTNER, AmazonRow, Story, dollars
 
 SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)

@@ -52,6 +52,10 @@ class FakeBooks:
         self._may_fail("days")
         return self._between(account, parts.day_part(first), parts.day_part(last), at_rest.decode_day)
 
+    def first_day(self, account: str) -> date | None:
+        self._may_fail("first_day")
+        return next((each.day for each in self.days(account, date.min, date.max)), None)
+
     def keep_day(self, before: BooksDay | None, after: BooksDay, resolutions: Sequence[Resolution] = ()) -> bool:
         self._may_fail("keep_day")
         if len(resolutions) > 99:

@@ -81,6 +81,10 @@ class DynamoDbBooks:
         """The days that there are of a stretch, both ends included, oldest first."""
         return self._between(account, parts.day_part(first), parts.day_part(last), at_rest.decode_day)
 
+    def first_day(self, account: str) -> date | None:
+        """The oldest day that there is."""
+        return next((each.day for each in self._ends(account, "day#", at_rest.decode_day, 1, oldest=True)), None)
+
     def keep_day(self, before: BooksDay | None, after: BooksDay, resolutions: Sequence[Resolution] = ()) -> bool:
         """Write a day and what people decided with it, in one.
 
@@ -122,13 +126,15 @@ class DynamoDbBooks:
 
     def first_balance(self, account: str) -> BalanceSnapshot | None:
         """The oldest one that is kept."""
-        return next(iter(self._ends(account, 1, oldest=True)), None)
+        return next(iter(self._ends(account, "balance#", at_rest.decode_balance, 1, oldest=True)), None)
 
     def last_balances(self, account: str, limit: int) -> Sequence[BalanceSnapshot]:
         """The newest, newest first."""
-        return self._ends(account, limit, oldest=False)
+        return self._ends(account, "balance#", at_rest.decode_balance, limit, oldest=False)
 
-    def _ends(self, account: str, limit: int, *, oldest: bool) -> Sequence[BalanceSnapshot]:
+    def _ends(
+        self, account: str, kind: str, read: Callable[[at_rest.Values], _T], limit: int, *, oldest: bool
+    ) -> list[_T]:
         with _read:
             response = self._client.query(
                 TableName=self._table,
@@ -136,9 +142,9 @@ class DynamoDbBooks:
                 ConsistentRead=True,
                 ScanIndexForward=oldest,
                 Limit=limit,
-                **Expression(account=account, kind="balance#").arguments,
+                **Expression(account=account, kind=kind).arguments,
             )
-        return [_decoded(at_rest.decode_balance, item) for item in response["Items"]]
+        return [_decoded(read, item) for item in response["Items"]]
 
     # ---- notes ------------------------------------------------------------------------------------------------------
 
