@@ -42,9 +42,12 @@ def rows_of(proof: Proof) -> Iterator[tuple[str, str]]:
     yield "Processes that died", f"{life.faults['process died']}, and at the books: " + _counted(life.died)
     for kind in PLANTED:
         yield f"{kind.value}: planted, found", f"{planted[kind]}, {found[kind]}"
-    yield "All kinds: planted, found, false, missed", (
-        f"{planted.total()}, {found.total()}, {(proof.found - life.planted).total()}, "
-        f"{(life.planted - proof.found).total()}"
+    yield (
+        "All kinds: planted, found, false, missed",
+        (
+            f"{planted.total()}, {found.total()}, {(proof.found - life.planted).total()}, "
+            f"{(life.planted - proof.found).total()}"
+        ),
     )
     yield "False for a while, in any round", f"{(proof.ever - life.planted).total()}"
     yield "Records written by what keeps the books", f"{life.changed}"

@@ -1,4 +1,4 @@
-"""`python -m tests.books.big_day ROWS`: seconds and megabytes of judging a day of so many rows, in this process alone."""
+"""`python -m tests.books.big_day ROWS`: seconds and megabytes of judging a day of so many rows, in this process."""
 
 # ruff: noqa: T201 - a command line prints
 
@@ -17,7 +17,7 @@ from typing import Final
 
 from incentives.domain.operations import Operation
 from incentives.domain.reconciliation.day_state import BooksDay, Source
-from incentives.domain.reconciliation.days import bounds
+from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.rows import Row, encode_rows
 from incentives.domain.reconciliation.windows import EXPECTED_MAX, Window
 from incentives.domain.single_requests.record import Record
@@ -27,7 +27,6 @@ from incentives.usecases.reconciliation.rounds import PAGE_EVERY_SECONDS, PAGES_
 from tests.books.desk import Desk
 from tests.books.story import ACCOUNT, PARTNER, Story, dollars
 from tests.books.world import World
-from incentives.domain.reconciliation.days import read_zone
 
 DAY: Final = date(2026, 11, 22)
 ZONE: Final = read_zone("Europe/Berlin")
@@ -102,9 +101,17 @@ def measure(count: int) -> Measured:
         for page in range(pages):
             first = start + (end - start) * page / pages
             until = start + (end - start) * (page + 1) / pages
-            numbers = range(math.ceil((first - ledger.start) / ledger.every), math.ceil((until - ledger.start) / ledger.every))
+            numbers = range(
+                math.ceil((first - ledger.start) / ledger.every), math.ceil((until - ledger.start) / ledger.every)
+            )
             rows = [
-                Row(f"{PARTNER}R{number:09d}", ledger.at(number).replace(microsecond=0), "GCCreation", "Success", value=dollars(2500))
+                Row(
+                    f"{PARTNER}R{number:09d}",
+                    ledger.at(number).replace(microsecond=0),
+                    "GCCreation",
+                    "Success",
+                    value=dollars(2500),
+                )
                 for number in numbers
             ]
             name = f"{day}/{page}"

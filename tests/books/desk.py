@@ -1,4 +1,4 @@
-"""The books of a drawn month, kept as the product keeps them: the watch, its rounds and the judging, on a virtual clock."""
+"""The books of a drawn month, kept as the product keeps them: the watch, its rounds, judging; on a virtual clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from incentives.agcod.activity import ActivityPage
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.reconciliation.days import bounds, day_of
-from incentives.domain.reconciliation.findings import Decision, Finding, Judged, Kind, Reason, Resolution
+from incentives.domain.reconciliation.findings import Decision, Judged, Kind, Reason, Resolution
 from incentives.domain.reconciliation.judged_objects import decode_judged
 from incentives.domain.reconciliation.rows import read_activity_types
 from incentives.domain.single_requests.record import KeyItem, Record, Status
@@ -22,7 +22,7 @@ from incentives.usecases.reconciliation.due_rounds import start_due_rounds
 from incentives.usecases.reconciliation.rounds import Progress, Task, reconcile
 from incentives.usecases.reconciliation.start_round import start_round
 from incentives.usecases.recovery.look_up_activity import DISABLED
-from tests.books.story import ACCOUNT, Story
+from tests.books.story import ACCOUNT
 from tests.books.world import INDEX_LAGS, World
 from tests.support.books import FakeBooks, FakeBooksFiles, FakeStatementUploads
 from tests.support.fakes import (
@@ -42,7 +42,7 @@ ACTIVITY_TYPES: Final = (
     "GCCreation=charge,GCCancellation=refund,GCActivation=charge,GCDeactivation=refund,"
     "BalanceLoad=charge,BalanceLoadVoid=refund"
 )
-#: When the watch comes, by the zone's midnight: only some of its ninety-six times a day, which is enough for two rounds.
+#: When the watch comes, by the zone's midnight: some of its ninety-six times a day, enough for two rounds.
 WATCHES: Final = (timedelta(minutes=20), timedelta(hours=11))
 FUNCTION_SECONDS: Final = 300.0
 

@@ -188,7 +188,7 @@ class BooksLife(Life):
             stream(record)
 
         self.ledger.on_write = written
-        fault = self.shore._fault  # noqa: SLF001 - what Amazon does is drawn there
+        fault = self.shore._fault
 
         def doom(signed: Any) -> dict[str, Any] | None:
             request_id = signed.call.request_id
@@ -196,7 +196,7 @@ class BooksLife(Life):
                 self._doomed.add(request_id)
             return {"kind": "drop", "when": "before"} if request_id in self._doomed else fault(signed)
 
-        self.shore._fault = doom  # type: ignore[method-assign] # noqa: SLF001 - likewise
+        self.shore._fault = doom  # type: ignore[method-assign]
 
     # ---- who keeps the books ---------------------------------------------------------------------
 
@@ -226,7 +226,10 @@ class BooksLife(Life):
         assert self.stream is not None
         watch = self.stream.watch_dependencies(dependencies)
         return replace(
-            watch, books=self.books_of(dependencies).books, booking_day=lambda moment: day_of(moment, ZONE), limits=Limits()
+            watch,
+            books=self.books_of(dependencies).books,
+            booking_day=lambda moment: day_of(moment, ZONE),
+            limits=Limits(),
         )
 
     def keep(self, name: str, work: Callable[[BooksDependencies, Budget], Any], seconds: float = TASK_SECONDS) -> Any:
@@ -419,9 +422,7 @@ class BooksLife(Life):
             on=movement.last_day,
             reference="wire 17",
         )
-        self.insist(
-            "name", lambda books, _: name_movement(ACCOUNT, movement.movement_id, [part], "arn:finance", books)
-        )
+        self.insist("name", lambda books, _: name_movement(ACCOUNT, movement.movement_id, [part], "arn:finance", books))
 
     def _close(self) -> None:
         opening = Opening(amount=OPENING, source="the account's statement")
@@ -443,8 +444,8 @@ class Workflows:
 
     def start(self, account: str, day: date, round_number: int) -> bool:
         life = self._life
-        if (day, round_number) not in life._rounds:  # noqa: SLF001 - it is the life's own
-            life._rounds.add((day, round_number))  # noqa: SLF001 - likewise
+        if (day, round_number) not in life._rounds:
+            life._rounds.add((day, round_number))
             life.begin(lambda: life.execute_round(day, round_number))
         return True
 

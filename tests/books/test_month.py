@@ -33,7 +33,9 @@ def test_what_is_planted_in_a_month_is_found_and_nothing_else() -> None:
 @pytest.mark.parametrize(("zone", "first"), WEEKS)
 @pytest.mark.parametrize("minutes", [-5, 5])
 def test_in_any_zone_and_whichever_clock_is_ahead(zone: str, first: date, minutes: int) -> None:
-    world = draw_world(minutes + 7, zone=zone, first=first, days=5, requests=120, plants=34, skew=timedelta(minutes=minutes))
+    world = draw_world(
+        minutes + 7, zone=zone, first=first, days=5, requests=120, plants=34, skew=timedelta(minutes=minutes)
+    )
 
     with small_pages():
         assert examine(Desk(world, page_rows=40).run()) == []

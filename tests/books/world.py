@@ -9,20 +9,20 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from incentives.agcod.activity import ActivityPage, judge_activity  # noqa: F401
 from incentives.domain.calls import Call  # noqa: F401
+from incentives.domain.money import Money
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.single_requests.record import Cause, Record, Status
-from tests.books.story import ACCOUNT, PARTNER, AmazonRow, Story, dollars
+from tests.books.story import PARTNER, AmazonRow, Story, dollars
 
 SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -298,8 +298,6 @@ def another_amount(draw: Drawer, story: Story, at: datetime) -> Story:
 
 
 def another_currency(draw: Drawer, story: Story, at: datetime) -> Story:
-    from incentives.domain.money import Money
-
     plain(draw, story, at).rows.clear()
     return story.charge(at + SECOND / 2, Money(story.value.amount, "EUR")).plant(Kind.AMOUNT_DIFFERS)
 
