@@ -71,7 +71,7 @@ def _sign(target: Target, route: str, close: Close, *, yes: bool, silent: bool) 
         _tell(close)
     if not yes and not typer.confirm("Are these figures right? Sign them off"):
         raise typer.Abort
-    return _call(target, "POST", f"{route}/sign-off", {"manifestSha256": close["manifest"]["sha256"]})
+    return _call(target, "POST", f"{route}/sign-off", {"manifestSha256": close["manifestSha256"]})
 
 
 def _call(target: Target, method: str, route: str, body: object = None) -> Close:
@@ -107,8 +107,8 @@ def _tell(close: Close) -> None:
         for name, count, amount, currency in rows_of(close["figures"]):
             shown.add_row(name, count, amount, currency)
         console().print(shown)
-    if close["manifest"]:
-        print(f"Manifest: {close['manifest']['sha256']}", flush=True)
+    if close["manifestSha256"]:
+        print(f"Manifest: {close['manifestSha256']}", flush=True)
         print(f"Closed by {close['closedBy']} at {close['closedAt']}", flush=True)
         signed = close["signedOffBy"]
         print(f"Signed off by {signed} at {close['signedOffAt']}" if signed else "Not signed off yet", flush=True)

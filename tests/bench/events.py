@@ -224,7 +224,8 @@ def swept(stand: Stand) -> Event:
 
 
 def watched(stand: Stand) -> Event:
-    """The schedule's event, an hour after the last one."""
+    """The schedule's event, an hour after the last one, while a request is open."""
+    unknown(stand)
     # What has changed since then is not told again.
     stand.run("watch_account", {})
     stand.clock.sleep(3600)

@@ -193,7 +193,9 @@ class BooksContract:
     def test_what_nobody_wrote_is_none(self, kept: Kept, account: str) -> None:
         books = kept.books
         assert (books.day(account, DAY), books.close(account, "2026-11"), books.statement(account, "S1")) == (None,) * 3
-        assert (books.first_balance(account), [*books.last_balances(account, 3)]) == (None, [])
+        assert (books.first_balance(account), books.first_day(account), [*books.last_balances(account, 3)]) == (
+            None, None, []
+        )  # fmt: skip
         assert (books.movement_names(account), books.resolutions(account, ["d1"]), books.resolutions(account, [])) == (
             {}, {}, {}
         )  # fmt: skip
@@ -258,6 +260,7 @@ class BooksContract:
         kept.books.keep_close(None, replace(FULL_CLOSE, account=account))
 
         assert [*kept.books.days(account, days[2].day, days[40].day)] == days[2:41]
+        assert kept.books.first_day(account) == days[0].day
         assert [*kept.books.days(account, DAY, DAY - timedelta(days=1))] == []
 
     def test_a_day_of_as_many_windows_as_there_can_be_is_kept(self, kept: Kept, account: str) -> None:
@@ -336,6 +339,7 @@ def unreachable(books: Books) -> None:
         lambda: books.keep_balance(snapshot("none")),
         lambda: books.balances("none", START, START),
         lambda: books.first_balance("none"),
+        lambda: books.first_day("none"),
         lambda: books.last_balances("none", 1),
         lambda: books.note_ended("none", DAY, "R1", START),
         lambda: books.ended("none", DAY),

@@ -200,6 +200,25 @@ def test_where_nobody_can_be_asked_the_option_is_named(
     assert gateway.left == []
 
 
+def test_what_was_not_said_is_asked_for_and_nothing_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a person at a terminal who answers by what is asked
+    answers = {
+        "requestId": "Client Reference", "activityTime": "Transaction Date", "is type?": "Transaction",
+        "is status": "Result", "is amount?": "Amount", "currencyCode": "=USD", "times written": READING.time_format,
+        "zone": READING.zone, "minus sign": READING.signs, "type 'Gift card order'": "GCCreation",
+        "cancelled'": "GCCancellation", "'Deposit'": "-", "'Completed'": "Success", "'Declined'": "Failed",
+    }  # fmt: skip
+    monkeypatch.setattr(reconcile, "console", lambda: SimpleNamespace(is_terminal=True))
+    monkeypatch.setattr(
+        reconcile.typer, "prompt", lambda asked: next(answers.pop(key) for key in [*answers] if key in asked)
+    )
+    found = reconcile.completed(DOWNLOAD.encode(), Reading(), tuple(TYPES))
+    assert found == READING.with_said(columns={"currencyCode": "=USD"})
+    assert answers == {}
+    # and what was said is not asked for again
+    assert reconcile.completed(DOWNLOAD.encode(), found, tuple(TYPES)) == found
+
+
 def test_a_day_is_run_and_watched_and_its_differences_are_told(
     gateway: Gateway, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

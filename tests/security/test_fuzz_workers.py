@@ -26,6 +26,7 @@ from incentives.domain.single_requests.record import Status
 from incentives.usecases.accounts.dependencies import WatchDependencies
 from incentives.usecases.keys.dependencies import KeyDependencies
 from tests.openapi.served import handler_of
+from tests.support.books_world import kept
 from tests.support.bulk import Bulk, bulk, rows_of
 from tests.support.fakes import CODE, World, world
 from tests.unit.builders import record
@@ -106,6 +107,7 @@ def stage(of: World | None = None, company: Company | None = None) -> Iterator[S
         "watch_dependencies": WatchDependencies(
             dependencies=found.dependencies, states=watch.states, bus=bus, limits=watch.limits
         ),
+        "books_dependencies": kept(found).here,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in parts.items():

@@ -67,9 +67,16 @@ class SandboxControl:
         return self.get("report")
 
     def send(self, method: str, path: str, body: object) -> Any:
+        return self._answer(method, path, body).body
+
+    def text(self, path: str) -> str:
+        """What is no JSON."""
+        return self._answer("GET", path, None).text
+
+    def _answer(self, method: str, path: str, body: object) -> Response:
         response = send(method, f"{self.url}/_sandbox/{path}", caller=None, region="", body=body)
         assert response.status == 200, f"{method} {path}: HTTP {response.status} {response.text}"
-        return response.body
+        return response
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,27 @@ from tests.stack.cloud import Cloud
 #: Of the emulated cloud's folder: what was built from the sources, and what tools keep for the next build.
 NOT_RUNNING: Final = {"build", "cache", "sam"}
 
+MACHINE: Final = "AWS::StepFunctions::StateMachine"
+BUCKET: Final = "AWS::S3::Bucket"
+
 
 def _tables(cloud: Cloud) -> object:
     return {name: cloud.items(cloud.table(name)) for name in _table_names(cloud)}
 
 
 def _table_names(cloud: Cloud) -> list[str]:
-    out = cloud.outputs
-    return [out.tableName, out.pacerTableName, out.accountTableName, out.ordersTableName]
+    return _named(cloud, "AWS::DynamoDB::Table")
+
+
+def _named(cloud: Cloud, kind: str) -> list[str]:
+    """The names, of workflows the ARNs, of all resources of a kind."""
+    pages = cloud.client("cloudformation").get_paginator("list_stack_resources")
+    return [
+        each["PhysicalResourceId"]
+        for page in pages.paginate(StackName=cloud.outputs.stackName)
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] == kind
+    ]
 
 
 def read_logs(cloud: Cloud) -> dict[str, list[str]]:
@@ -52,10 +65,10 @@ def _alarms(cloud: Cloud) -> object:
 
 
 def _workflows(cloud: Cloud) -> object:
-    """Inputs, outputs and histories of all executions of both."""
+    """Inputs, outputs and histories of all executions of all of them."""
     states = cloud.client("stepfunctions")
     found = []
-    for machine in (cloud.outputs.stateMachineArn, cloud.outputs.orderStateMachineArn):
+    for machine in _named(cloud, MACHINE):
         for page in states.get_paginator("list_executions").paginate(stateMachineArn=machine):
             for each in page["executions"]:
                 arn = each["executionArn"]
@@ -69,21 +82,19 @@ def _queues(cloud: Cloud) -> object:
 
 
 def _objects(cloud: Cloud) -> object:
-    """Files of orders, events that could not be told; not the code that was deployed."""
+    """Files of orders and of the books, events that could not be told: all versions. Not the code that was deployed."""
     s3 = cloud.client("s3")
-    return {
-        f"{bucket}/{each['Key']}": s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read().decode(errors="replace")
-        for bucket in _buckets(cloud)
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        for each in page.get("Contents", [])
-    }
-
-
-def _buckets(cloud: Cloud) -> list[str]:
-    resources = cloud.client("cloudformation").describe_stack_resources(StackName=cloud.outputs.stackName)
     return [
-        each["PhysicalResourceId"] for each in resources["StackResources"] if each["ResourceType"] == "AWS::S3::Bucket"
+        (f"{bucket}/{each['Key']}", s3.get_object(**_version(bucket, each))["Body"].read().decode(errors="replace"))
+        for bucket in _named(cloud, BUCKET)
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+        for each in page.get("Versions", [])
     ]
+
+
+def _version(bucket: str, listed: Mapping[str, Any]) -> dict[str, Any]:
+    named = {"Bucket": bucket, "Key": listed["Key"]}
+    return named if listed["VersionId"] == "null" else {**named, "VersionId": listed["VersionId"]}
 
 
 def _files(cloud: Cloud) -> object:
@@ -137,9 +148,10 @@ def put_marks(cloud: Cloud, mark: str) -> dict[str, list[str]]:
         AlarmName=new("alarms"), Namespace=mark, MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1,
         Threshold=1.0, ComparisonOperator="GreaterThanThreshold", ActionsEnabled=False,
     )  # fmt: skip
-    for machine in (cloud.outputs.stateMachineArn, cloud.outputs.orderStateMachineArn):
-        # Nobody's request and nobody's order: it ends at once.
-        nobody = {"requestId": new("workflows"), "epoch": 0, "orderId": marks["workflows"][-1], "round": 0}
+    for machine in _named(cloud, MACHINE):
+        # Nobody's request, order and books: it ends at once.
+        name = new("workflows")
+        nobody = {"requestId": name, "epoch": 0, "orderId": name, "account": name, "day": "2026-01-31", "round": 0}
         cloud.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(nobody))
     cloud.client("events").put_events(
         Entries=[
@@ -160,7 +172,10 @@ def put_marks(cloud: Cloud, mark: str) -> dict[str, list[str]]:
     )
     for queue in (cloud.outputs.failuresQueueUrl, cloud.outputs.backlogDeadLettersUrl):
         cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=new("queues"))
-    for bucket in _buckets(cloud):
-        cloud.client("s3").put_object(Bucket=bucket, Key=mark, Body=new("objects").encode())
+    s3 = cloud.client("s3")
+    for bucket in _named(cloud, BUCKET):
+        # What has been overwritten is still there where there are versions.
+        for _ in range(1 + (s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled")):
+            s3.put_object(Bucket=bucket, Key=mark, Body=new("objects").encode())
     (cloud.directory / "logs" / f"{mark}.log").write_text(new("files"), encoding="utf-8")
     return marks

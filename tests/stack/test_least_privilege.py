@@ -6,6 +6,7 @@ What each role may do is asked of the template, as data. Here the same credentia
 import contextlib
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from botocore.config import Config
 
 from local.signing import Caller
+from local.target import of_local
 from tests.stack.cloud import Cloud
 from tests.template.rules import api_document
 from tests.template.transformed import resolve, source, transform
@@ -90,6 +92,69 @@ def test_cases_are_mailed_as_their_sender_only(cloud: Cloud, roles: dict[str, Ca
     # when who may mail cases does so in somebody else's name, even of the same domain, then it is not allowed to
     with pytest.raises(ses.exceptions.ClientError, match="AccessDenied"):
         ses.send_email(FromEmailAddress=sender, Destination={}, Content={})
+
+
+DEVELOPER = "the developer, who may do anything"
+
+#: Who begins rounds, judges them, and closes: none of them can bring the ledger in line with what Amazon says.
+KEEPERS = ("WatchAccountRole", "ReconcileAccountRole", "ControlBooksRole", "CloseMonthRole", "GetBooksRole")
+
+
+def test_who_keeps_the_books_cannot_write_the_ledger(cloud: Cloud, roles: dict[str, Caller]) -> None:
+    table, key = cloud.outputs.tableName, {"id": {"S": "SandbOFNOBODY"}}
+    for role in KEEPERS:
+        dynamodb = _as(cloud, "dynamodb", roles[role])
+        for write in (
+            lambda to: to.put_item(TableName=table, Item=key),
+            lambda to: to.update_item(TableName=table, Key=key),
+            lambda to: to.delete_item(TableName=table, Key=key),
+            lambda to: to.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": key}}]}),
+            lambda to: to.transact_write_items(TransactItems=[{"Put": {"TableName": table, "Item": key}}]),
+        ):
+            with pytest.raises(dynamodb.exceptions.ClientError, match="AccessDenied"):
+                write(dynamodb)
+    assert "Item" not in cloud.client("dynamodb").get_item(TableName=table, Key=key)
+
+
+def test_nobody_deletes_or_overwrites_a_file_of_the_books(cloud: Cloud, roles: dict[str, Caller]) -> None:
+    resources = of_local(cloud.outputs).resources()
+    bucket, name = resources["BooksBucket"], f"nobody/{uuid.uuid4().hex}/rows-1.jsonl"
+    s3 = cloud.client("s3")
+    version = s3.put_object(Bucket=bucket, Key=name, Body=b"as it was written", IfNoneMatch="*")["VersionId"]
+    could_write = set()
+    for role, caller in {**roles, DEVELOPER: cloud.developer}.items():
+        its = _as(cloud, "s3", caller)
+        for given in ({}, {"VersionId": version}):
+            with pytest.raises(its.exceptions.ClientError, match="AccessDenied"):
+                its.delete_object(Bucket=bucket, Key=name, **given)
+            # Several at once are answered one by one; what came of it is looked at below.
+            with contextlib.suppress(its.exceptions.ClientError):
+                its.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": name, **given}]})
+        # Nor are they left to expire.
+        with pytest.raises(its.exceptions.ClientError, match="AccessDenied"):
+            its.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": []})
+        with pytest.raises(its.exceptions.ClientError) as refused:
+            its.put_object(Bucket=bucket, Key=name, Body=b"otherwise", IfNoneMatch="*")
+        if refused.value.response["Error"]["Code"] == "PreconditionFailed":
+            could_write.add(role)
+        else:
+            assert refused.value.response["Error"]["Code"] == "AccessDenied"
+    # A file of a day's rows is written by who reads pages and statements, once.
+    assert could_write == {"ReconcileAccountRole", "ControlBooksRole", DEVELOPER}
+    # Who does not say If-None-Match is refused by a policy that is not deployed here: the emulator's do not know when it
+    # was said, and would refuse everybody. tests/template holds it.
+    assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"as it was written"
+    found = s3.list_object_versions(Bucket=bucket, Prefix=name)
+    assert [each["VersionId"] for each in found["Versions"]] == [version]
+    assert "DeleteMarkers" not in found
+
+
+def test_nobody_deletes_from_the_books_table(cloud: Cloud, roles: dict[str, Caller]) -> None:
+    table = of_local(cloud.outputs).resources()["BooksTable"]
+    for caller in roles.values():
+        dynamodb = _as(cloud, "dynamodb", caller)
+        with pytest.raises(dynamodb.exceptions.ClientError, match="AccessDenied"):
+            dynamodb.delete_item(TableName=table, Key={"account": {"S": "nobody"}, "part": {"S": "day#2026-01-31"}})
 
 
 @contextlib.contextmanager

@@ -4,10 +4,14 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from local.settings import RefusedError
+from tests.stack.books import Books, midday, new_books
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ORDER, Placed, wait_until
 from tests.stack.places import put_marks, read_places
@@ -41,7 +45,10 @@ class Place:
 
 @pytest.fixture(scope="module")
 def left_behind(cloud: Cloud) -> dict[str, Place]:
-    """What every place holds after a card, an activation and a load that went well, and answers that did not."""
+    """What every place holds after a card, an activation and a load that went well, and answers that did not.
+
+    And after the books of that day were judged, and statements uploaded: one with claim codes, and one as it must be.
+    """
     # Among them codes that came in a response that lacked or garbled everything else.
     for variant in range(4):
         order = Placed(cloud)
@@ -50,11 +57,16 @@ def left_behind(cloud: Cloud) -> dict[str, Place]:
     number = f"6{uuid.uuid4().int % 10**18:018d}"
     cloud.sandbox.post("cards", {"cardNumber": number, "denomination": None})
     key = uuid.uuid4().hex
-    activated = cloud.call("POST", "/activations", {**ORDER, "cardNumber": number}, key=f"{key}-activation")
-    assert activated.status == 201, activated.text
-    customer = {"id": f"amzn1.account.{key}", "type": "2"}
-    loaded = cloud.call("POST", "/balance-loads", {**ORDER, "customerAccount": customer}, key=f"{key}-load")
-    assert loaded.status == 201, loaded.text
+    with new_books(cloud) as books:
+        order = {**ORDER, "account": books.account}
+        issued = cloud.call("POST", "/gift-cards", order, key=f"{key}-card")
+        assert issued.status == 201, issued.text
+        activated = cloud.call("POST", "/activations", {**order, "cardNumber": number}, key=f"{key}-activation")
+        assert activated.status == 201, activated.text
+        customer = {"id": f"amzn1.account.{key}", "type": "2"}
+        loaded = cloud.call("POST", "/balance-loads", {**order, "customerAccount": customer}, key=f"{key}-load")
+        assert loaded.status == 201, loaded.text
+        _keep_books(books, issued.body["requestId"])
     mark = f"canary-{key}"
     marks = put_marks(cloud, mark)
     told = [response.body["requestId"] for response in (activated, loaded)]
@@ -68,6 +80,21 @@ def left_behind(cloud: Cloud) -> dict[str, Place]:
         name: [] for name in marks
     }
     return found
+
+
+def _keep_books(books: Books, request_id: str) -> None:
+    """Judge today by the page, which shows card numbers; and yesterday by a statement, after one with claim codes."""
+    today = datetime.now(UTC).date()
+    yesterday = today - timedelta(days=1)
+    books.balance(midday(yesterday), Decimal("1000.00"))
+    assert books.judged(today)["charges"]["count"] == 3
+    (code,) = (each["claimCode"] for each in books.cloud.sandbox.report()["cards"] if each["requestId"] == request_id)
+    head = "requestId,activityTime,type,status,amount,currencyCode"
+    row = f"{books.own.partner}PORTAL,{yesterday}T12:00:00Z,GCCreation,Success,25.00,USD"
+    with pytest.raises(RefusedError, match="Claim Code is not a column"):
+        books.upload(yesterday, f"{head},Claim Code\n{row},{code}\n".encode())
+    books.upload(yesterday, f"{head}\n{row}\n".encode())
+    assert books.ended(yesterday)["source"] == "statement"
 
 
 def as_place(text: str) -> Place:

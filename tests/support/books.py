@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from incentives.aws.items import Item, decode
 from incentives.aws.reconciliation import book_items as at_rest
+from incentives.aws.reconciliation import parts
 from incentives.domain.bulk_orders.bulk_order import Download, Upload
 from incentives.domain.errors import BooksConflict, BooksUnavailable
 from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName
@@ -45,11 +46,15 @@ class FakeBooks:
 
     def day(self, account: str, day: date) -> BooksDay | None:
         self._may_fail("day")
-        return self._one(account, at_rest.day_part(day), at_rest.decode_day)
+        return self._one(account, parts.day_part(day), at_rest.decode_day)
 
     def days(self, account: str, first: date, last: date) -> Sequence[BooksDay]:
         self._may_fail("days")
-        return self._between(account, at_rest.day_part(first), at_rest.day_part(last), at_rest.decode_day)
+        return self._between(account, parts.day_part(first), parts.day_part(last), at_rest.decode_day)
+
+    def first_day(self, account: str) -> date | None:
+        self._may_fail("first_day")
+        return next((each.day for each in self.days(account, date.min, date.max)), None)
 
     def keep_day(self, before: BooksDay | None, after: BooksDay, resolutions: Sequence[Resolution] = ()) -> bool:
         self._may_fail("keep_day")
@@ -61,9 +66,7 @@ class FakeBooks:
 
     def resolutions(self, account: str, difference_ids: Sequence[str]) -> Mapping[str, Resolution]:
         self._may_fail("resolutions")
-        found = (
-            self._one(account, at_rest.resolution_part(each), at_rest.decode_resolution) for each in difference_ids
-        )
+        found = (self._one(account, parts.resolution_part(each), at_rest.decode_resolution) for each in difference_ids)
         return {each.difference_id: each for each in found if each is not None}
 
     def keep_balance(self, snapshot: BalanceSnapshot) -> None:
@@ -73,7 +76,7 @@ class FakeBooks:
 
     def balances(self, account: str, first: datetime, last: datetime) -> Sequence[BalanceSnapshot]:
         self._may_fail("balances")
-        return self._between(account, at_rest.balance_part(first), at_rest.balance_part(last), at_rest.decode_balance)
+        return self._between(account, parts.balance_part(first), parts.balance_part(last), at_rest.decode_balance)
 
     def first_balance(self, account: str) -> BalanceSnapshot | None:
         self._may_fail("first_balance")
@@ -85,22 +88,22 @@ class FakeBooks:
 
     def note_ended(self, account: str, day: date, request_id: str, now: datetime) -> None:
         self._may_fail("note_ended")
-        self.items[account, at_rest.ended_part(day, request_id)] = {}
+        self.items[account, parts.ended_part(day, request_id)] = {}
 
     def ended(self, account: str, day: date) -> Sequence[str]:
         self._may_fail("ended")
-        prefix = at_rest.ended_part(day, "")
+        prefix = parts.ended_part(day, "")
         return sorted(part.removeprefix(prefix) for name, part in self.items if name == account and prefix in part)
 
     def note_rows(self, account: str, day: date, request_ids: Sequence[str]) -> None:
         self._may_fail("note_rows")
         for request_id in request_ids:
-            days = self.items.setdefault((account, at_rest.rows_part(request_id)), {"days": {"SS": []}})["days"]["SS"]
+            days = self.items.setdefault((account, parts.rows_part(request_id)), {"days": {"SS": []}})["days"]["SS"]
             days += {day.isoformat()} - set(days)
 
     def days_of_rows(self, account: str, request_ids: Sequence[str]) -> Mapping[str, frozenset[date]]:
         self._may_fail("days_of_rows")
-        found = {each: self.items.get((account, at_rest.rows_part(each))) for each in request_ids}
+        found = {each: self.items.get((account, parts.rows_part(each))) for each in request_ids}
         return {
             request_id: frozenset(map(date.fromisoformat, item["days"]["SS"]))
             for request_id, item in found.items()
@@ -117,7 +120,7 @@ class FakeBooks:
 
     def statement(self, account: str, statement_id: str) -> Statement | None:
         self._may_fail("statement")
-        return self._one(account, at_rest.statement_part(statement_id), at_rest.decode_statement)
+        return self._one(account, parts.statement_part(statement_id), at_rest.decode_statement)
 
     def keep_statement(self, before: Statement | None, after: Statement) -> bool:
         self._may_fail("keep_statement")
@@ -125,7 +128,7 @@ class FakeBooks:
 
     def close(self, account: str, month: str) -> Close | None:
         self._may_fail("close")
-        return self._one(account, at_rest.close_part(month), at_rest.decode_close)
+        return self._one(account, parts.close_part(month), at_rest.decode_close)
 
     def closes(self, account: str) -> Sequence[Close]:
         self._may_fail("closes")

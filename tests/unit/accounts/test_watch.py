@@ -19,12 +19,14 @@ from incentives.domain.accounts.alerts import CHECK_OVERDUE, TOLD_WITHIN, Alert,
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.events import NotPublished
 from incentives.domain.outcomes import AmazonError, Refused
+from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.single_requests.record import Status
 from incentives.settings import Settings, read_settings
 from incentives.usecases.accounts.count_spend import count_spend
 from incentives.usecases.accounts.raise_alerts import TRIES_MAX
 from incentives.usecases.accounts.watch_account import SECONDS_FOR_AN_ACCOUNT, watch_account, watch_accounts
 from tests.openapi.served import handler_of
+from tests.support.books import FakeBooks
 from tests.support.deployed import DEPLOYED
 from tests.support.fakes import START, FakeAccountStates
 from tests.unit.builders import KEY_REFUSED, MINUTE, THROTTLED, TIMED_OUT
@@ -427,6 +429,9 @@ def test_the_functions_write_metrics_with_the_accounts_name(
     monkeypatch.setitem(vars(container), "settings", SimpleNamespace(default_account="default"))
     monkeypatch.setitem(vars(container), "telemetry", telemetry)
     monkeypatch.setitem(vars(container), "watch_dependencies", watch)
+    settings = SimpleNamespace(zone=read_zone("UTC"), begin=None)
+    books = SimpleNamespace(dependencies=watch.dependencies, books=FakeBooks(), settings=settings)
+    monkeypatch.setitem(vars(container), "books_dependencies", books)
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000, function_name="watch", aws_request_id="1")
     done: Any = handler_of("watch_account")({}, context)
     counted: Any = handler_of("count_spend")({"Records": []}, context)
@@ -436,7 +441,8 @@ def test_the_functions_write_metrics_with_the_accounts_name(
     assert (funds["account"], funds["AvailableFunds"]) == ("default", [1000.0])
     assert ["account" in each for each in metric["Dimensions"]] == [True]
     assert [line["AccountWatched"] for line in lines if "AccountWatched" in line] == [[1.0]]
-    assert (done, counted) == ({"watched": 1, "failed": 0, "skipped": 0}, {"batchItemFailures": []})
+    assert done == {"watched": 1, "failed": 0, "skipped": 0, "rounds": 0, "booksFailed": 0}
+    assert counted == {"batchItemFailures": []}
 
 
 # ---- settings -----------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ class Shop:
         findings: Sequence[Finding] = (),
         open_items: Sequence[Finding] = (),
         bridge: Mapping[str, int] | None = None,
-        cost_center: str = "HR",
+        foreign: int = 0,
         **item: Any,
     ) -> Judged:
         """Judge a day, final, and keep it.
@@ -124,7 +124,7 @@ class Shop:
             findings: differences.
             open_items: at the day's end.
             bridge: from the ledger to Amazon.
-            cost_center: of all rows.
+            foreign: another charge, in US cents.
             item: fields of the day's item.
         """
         charges, refunds = [row for row in rows if row > 0], [-row for row in rows if row < 0]
@@ -149,7 +149,7 @@ class Shop:
             carried_from=carry_digest(self.before.carry, self.before.later) if self.before else None,
             charges=Sum(len(charges), sum(charges)),
             refunds=Sum(len(refunds), sum(refunds)),
-            foreign={},
+            foreign={"USD": (foreign, 0)} if foreign else {},
             ledger=net - sum(bridge.values()),
             bridge=bridge,
             findings=tuple(findings),
@@ -158,20 +158,11 @@ class Shop:
             carry=tuple(open_items),
             later=(),
             allocation=(
-                Allocation(
-                    budget="",
-                    cost_center=cost_center,
-                    operation="CreateGiftCard",
-                    currency="EUR",
-                    charged=sum(charges),
-                    refunded=sum(refunds),
-                    rows=len(rows),
-                ),
-            )
-            if rows
-            else (),
+                *([_allocation("EUR", sum(charges), sum(refunds), len(rows))] if rows else []),
+                *([_allocation("USD", foreign, 0, 1)] if foreign else []),
+            ),
             levels=levels,
-            transactions=self._transactions(day, rows),
+            transactions=self._transactions(day, rows, foreign),
         )
         self.keep(judged, **item)
         self.before = judged
@@ -271,17 +262,30 @@ class Shop:
         (content,) = [content for each, content in self.files.files.items() if each.endswith(name)]
         return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
-    def _transactions(self, day: date, rows: Sequence[int]) -> FileRef:
+    def _transactions(self, day: date, rows: Sequence[int], foreign: int) -> FileRef:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(("activityTime", "bookingDate", "requestId", "signedAmount", "currencyCode"))
-        for number, row in enumerate(rows):
+        lines = [*((row, "EUR") for row in rows), *([(foreign, "USD")] if foreign else [])]
+        for number, (row, currency) in enumerate(lines):
             amount = f"{Decimal(-row).scaleb(-2):f}"
-            writer.writerow((at(day).isoformat(), day, f"Parts{day:%d}{number}", amount, "EUR"))
+            writer.writerow((at(day).isoformat(), day, f"Parts{day:%d}{number}", amount, currency))
         content = f"\ufeff{text.getvalue()}".encode()
         name = named(f"{self.account}/Parts/{day}/r1", "transactions", content, "csv")
         self.files.put(name, content, "text/csv")
-        return FileRef(name=name, sha256=hashlib.sha256(content).hexdigest(), rows=len(rows))
+        return FileRef(name=name, sha256=hashlib.sha256(content).hexdigest(), rows=len(lines))
+
+
+def _allocation(currency: str, charged: int, refunded: int, rows: int) -> Allocation:
+    return Allocation(
+        budget="",
+        cost_center="HR",
+        operation="CreateGiftCard",
+        currency=currency,
+        charged=charged,
+        refunded=refunded,
+        rows=rows,
+    )
 
 
 def november(shop: Shop, **special: Any) -> Shop:

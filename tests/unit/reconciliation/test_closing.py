@@ -31,7 +31,7 @@ def reasons(shop: Shop, opening: Opening | None = OPENING) -> list[str]:
 
 
 def test_a_month_is_closed_to_the_cent() -> None:
-    shop = november(Shop(), d10={"rows": (2000,), "deposit": 30000})
+    shop = november(Shop(), d10={"rows": (2000,), "deposit": 30000}, d20={"rows": (2000,), "foreign": 700})
     (moved,) = get_movements(ACCOUNT, MONTH, shop.here)
     shop.name(moved.movement.movement_id, ("300.00", date(2026, 11, 10)), note="=HYPERLINK(1)")
 
@@ -50,7 +50,11 @@ def test_a_month_is_closed_to_the_cent() -> None:
     assert manifest["previous"] is None
     # A spreadsheet must not run what people wrote.
     assert [line["reference"] for line in shop.table("balances.csv") if line["record"] == "part"] == ["'=HYPERLINK(1)"]
-    assert [line["net"] for line in shop.table("allocation.csv")] == ["595.00"]
+    assert [(line["currencyCode"], line["net"]) for line in shop.table("allocation.csv")] == [
+        ("EUR", "595.00"),
+        ("USD", "7.00"),
+    ]
+    assert figures["charges.USD"] == "7.00"
     ((_, text),) = shop.world.notifier.notices
     assert view.close.manifest is not None
     assert view.close.manifest.sha256 in text
@@ -270,6 +274,13 @@ def test_inputs_that_change_after_a_crash_are_the_next_version(monkeypatch: pyte
     shop.resolve(stranger, "another one")
     view, _ = shop.close()
     assert (view.close.status, view.close.version) == (CloseStatus.CLOSED, 2)
+
+
+def test_a_version_that_another_release_began_is_given_up() -> None:
+    shop = november(Shop())
+    shop.files.put(f"default/closes/{MONTH}/v1/balances.csv", b"in other columns", "text/csv")
+    view, is_new = shop.close(opening=OPENING)
+    assert (view.close.status, view.close.version, is_new) == (CloseStatus.CLOSED, 2, True)
 
 
 def test_a_month_that_is_not_over_or_before_the_books_is_refused() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,12 +17,13 @@ from incentives.agcod.reading.responses import Failure, Funds
 from incentives.domain.accounts.account import Account
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.accounts.spend import Tally, money_of
-from incentives.domain.errors import BooksUnavailable, LedgerUnavailable
+from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.reconciliation.balance import BalanceSnapshot
 from incentives.usecases.accounts.dependencies import WatchDependencies
 from incentives.usecases.accounts.watch_account import watch_account
 from tests.support.account_states import FakeAccountStates
+from tests.support.books import FakeBooks
 from tests.support.fakes import START
 from tests.unit.watching import Company
 
@@ -49,20 +51,13 @@ class Timed:
         return self.sums[bisect_right(self.events, moment, key=lambda event: event[0])]
 
 
-@dataclass
-class Balances:
-    """The books, as far as they hold balances."""
-
-    kept: list[BalanceSnapshot] = field(default_factory=list)
-    works: bool = True
+class Books(FakeBooks):
+    """Of balances they keep the last ten: nobody looks at older ones."""
 
     def keep_balance(self, snapshot: BalanceSnapshot) -> None:
-        if not self.works:
-            raise BooksUnavailable("the books could not be written")
-        self.kept.append(snapshot)
-
-    def last_balances(self, account: str, limit: int) -> list[BalanceSnapshot]:
-        return self.kept[: -limit - 1 : -1]
+        super().keep_balance(snapshot)
+        while len(self.items) > 10:
+            del self.items[min(self.items)]
 
 
 class States(FakeAccountStates):
@@ -87,7 +82,7 @@ class Issuing(Company):
         super().__init__()
         self.draw = random.Random(seed)
         self.states = States(self)
-        self.books = Balances()
+        self.books = Books()
         self.moved, self.opened, self.closed = Timed(), Timed(), Timed()
         self.by_day: dict[date, tuple[Timed, Timed]] = {}
         self.knows_at_risk = True
@@ -95,7 +90,7 @@ class Issuing(Company):
 
     @property
     def watch(self) -> WatchDependencies:
-        return replace(super().watch, books=self.books)  # type: ignore[arg-type]
+        return replace(super().watch, books=self.books)
 
     def issue(self, at: datetime, minor: int = 2_500, *, cancelled: bool = False) -> None:
         """A card: charged while its response is under way, then succeeded, then counted."""
@@ -119,6 +114,10 @@ class Issuing(Company):
         self.issue(watch - QUARTER / 2, 1_000_000)
         for _ in range(self.draw.choice([0, 1, 4, 40])):
             self.issue(watch + self.draw.uniform(-60, 20) * SECOND, cancelled=self.draw.random() < 0.1)
+
+    @property
+    def kept(self) -> Sequence[BalanceSnapshot]:
+        return self.books.balances("default", START, self.now)
 
     def counted(self) -> dict[date, dict[Any, Tally]]:
         found = {}
@@ -153,7 +152,7 @@ def test_ten_days_of_steady_issuing_are_explained(seed: int) -> None:
         c.issue_around(START + number * QUARTER)
         c.watched(START + number * QUARTER)
     assert c.alerts == []
-    assert len(c.books.kept) == 960
+    assert c.kept[-1].taken_at > START + 959 * QUARTER
 
 
 def test_what_another_spends_is_told_once_within_two_watches() -> None:
@@ -221,9 +220,9 @@ def test_spend_that_is_counted_late_is_waited_for() -> None:
     c.watched(START + 2 * QUARTER)
     assert c.alerts == []
     # and what was counted while it waited stands with the balance
-    assert c.books.kept[-1].counted_after[START.date()] == 2_500
+    assert c.kept[-1].counted_after[START.date()] == 2_500
     # while Amazon was asked once each time
-    assert len(c.books.kept) == 3
+    assert len(c.kept) == 3
 
 
 def test_nothing_is_said_where_nobody_knows() -> None:
@@ -231,7 +230,7 @@ def test_nothing_is_said_where_nobody_knows() -> None:
     c = quiet(-100)
     c.knows_at_risk = False
     c.watched(START + 2 * QUARTER)
-    assert (c.alerts, c.books.kept[-1].at_risk) == ([], None)
+    assert (c.alerts, c.kept[-1].at_risk) == ([], None)
     # or an hour without a balance, or another partner
     for apart, partner in ((5 * QUARTER, "Test1"), (QUARTER, "New11")):
         c = quiet(-100)
@@ -259,7 +258,7 @@ def test_at_midnight_the_new_day_counts_whole() -> None:
         c.issue(midnight + number * QUARTER + SECOND / 2)
         c.watched(midnight + number * QUARTER)
     assert c.alerts == []
-    assert sorted(c.books.kept[-1].counted_after) == [date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2)]
+    assert sorted(c.kept[-1].counted_after) == [date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2)]
 
 
 # ---- what may fail ------------------------------------------------------------------------------
@@ -267,9 +266,9 @@ def test_at_midnight_the_new_day_counts_whole() -> None:
 
 def test_without_books_the_account_is_watched_all_the_same() -> None:
     c = quiet(-100)
-    c.books.works = False
+    c.books.fails = {"keep_balance"}
     c.watched(START + 2 * QUARTER)
-    assert (len(c.books.kept), c.alerts) == (2, [])
+    assert (len(c.kept), c.alerts) == (2, [])
     assert "balanceNotKept" in [event for event, _ in c.world.telemetry.lines]
     kept = c.states.read("default", START.date()).snapshot
     assert kept is not None
@@ -284,4 +283,4 @@ def test_without_the_ledger_the_balance_is_kept_and_nothing_said_of_it(monkeypat
 
     monkeypatch.setattr(c.world.ledger, "amount_at_risk", fails)
     c.watched(START + 2 * QUARTER)
-    assert (len(c.books.kept), c.books.kept[-1].at_risk, c.alerts) == (3, None, [])
+    assert (len(c.kept), c.kept[-1].at_risk, c.alerts) == (3, None, [])

@@ -30,6 +30,7 @@ def books() -> tuple[dict[str, bytes], str]:
         Shop(),
         d3={"rows": (2000,), "findings": [stranger]},
         d10={"rows": (2000,), "deposit": 30000},
+        d20={"rows": (2000,), "foreign": 700},
         d30={"rows": (2000,), "open_items": [item]},
     )
     shop.resolve(stranger, "ours")
@@ -105,6 +106,7 @@ def forged(files: dict[str, bytes], name: str, change: Callable[[bytes], bytes],
     [
         ("summary.csv", b"charges,600.00", b"charges,500.00"),
         ("allocation.csv", b"600.00,5.00,595.00", b"600.00,4.00,596.00"),
+        ("allocation.csv", b"USD,7.00", b"USD,8.00"),
         ("open-items.csv", b"25.00", b"24.00"),
         ("differences.csv", b"resolved", b"explained"),
         ("balances.csv", b"part,,,300.00", b"part,,,299.00"),
@@ -152,6 +154,15 @@ def test_the_chain_is_whole_or_it_is_told(books: tuple[dict[str, bytes], str]) -
         assert len(wrong(look(changed))) == 1
     unread = {**files, head: canonical({"format": 1})}
     assert wrong(look(unread)) == [head]
+
+
+def test_one_person_is_not_two(books: tuple[dict[str, bytes], str]) -> None:
+    files, head = books
+    name = FOLDER + "signoff.json"
+    document = json.loads(files[name]) | {"signedOffBy": "sso:anna"}
+    del document["sha256"]
+    forgery = canonical(document | {"sha256": sha256(canonical(document))})
+    assert wrong(look({**files, name: forgery}, head)) == [name]
 
 
 def test_a_file_is_what_the_manifest_says(books: tuple[dict[str, bytes], str]) -> None:

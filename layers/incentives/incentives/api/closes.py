@@ -65,6 +65,7 @@ def standing(view: CloseView) -> ApiResponse:
         figures=_figures(close.figures) if close.figures else None,
         files=[file for file in files if not file.name.endswith(f"/{MANIFEST}")],
         manifest=next((file for file in files if file.name.endswith(f"/{MANIFEST}")), None),
+        manifest_sha256=close.manifest.sha256 if close.manifest else None,
         closed_by=close.caller if close.closed_at else None,
         signed_off_by=close.signed_off.caller if close.signed_off else None,
         signed_off_at=close.signed_off.at if close.signed_off else None,

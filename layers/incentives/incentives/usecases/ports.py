@@ -396,6 +396,9 @@ class Books(Protocol):
     def days(self, account: str, first: date, last: date) -> Sequence[BooksDay]:
         """The days that there are of a stretch, both ends included, oldest first."""
 
+    def first_day(self, account: str) -> date | None:
+        """The oldest day that there is."""
+
     def keep_day(self, before: BooksDay | None, after: BooksDay, resolutions: Sequence[Resolution] = ()) -> bool:
         """Write a day if it still has the revision of before (None: if there is none), and resolutions with it, in one.
 

@@ -159,6 +159,11 @@ class MonthClose(ResponseBody):
     manifest: CloseFile | None = Field(
         description="Names every file with its SHA-256, and the manifest of the month before. Null until it is closed."
     )
+    manifest_sha256: str | None = Field(
+        json_schema_extra={"pattern": SHA256_PATTERN},
+        description="Its hash, which is what a second person signs off; null likewise.",
+        examples=[SHA256],
+    )
     closed_by: str | None = Field(description="ARN of who closed it.", examples=[_CALLER])
     closed_at: Time | None = Field(description="RFC 3339, UTC.")
     signed_off_by: str | None = Field(description="ARN of the second person; null until then.")

@@ -1,14 +1,4 @@
-"""How the books stand in DynamoDB: a partition per account, an item for each thing that they hold.
-
-part                               the item
-day#2026-11-22                     a booking day: how far it has been read, and what came of judging it
-balance#2026-11-22T10:15:00.000Z   a balance by Amazon's own time of it; for 400 days
-ended#2026-11-22#REQUEST           a reversal that ended on a later day than its request began; for 400 days
-rows#REQUEST                       days on which Amazon has rows of a request, away from where one would look
-resolution#DIFFERENCE              what people decided of a finding; corrections append
-movement#MOVEMENT                  what finance says that a movement is, and what it said before
-statement#STATEMENT                a statement from Amazon's portal
-close#2026-11                      a month's close
+"""How the items of the books' table stand in DynamoDB; `parts` says which there are.
 
 Amounts are whole numbers of minor units. Windows, figures and decisions are JSON text: a day of 778 windows has a fifth
 of what an item may hold. Names of attributes are never changed, and what a later version adds is not read.
@@ -24,6 +14,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 from incentives.aws.items import Item, decode, encode, format_time, parse_time
+from incentives.aws.reconciliation.parts import (
+    balance_part,
+    close_part,
+    day_part,
+    id_of,
+    movement_part,
+    resolution_part,
+    statement_part,
+)
 from incentives.domain.accounts.spend import minor_units, money_of
 from incentives.domain.rate_limit import from_milliseconds, to_milliseconds
 from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName, MovementPart, PartType
@@ -37,51 +36,6 @@ from incentives.domain.reconciliation.windows import Window
 KEPT_FOR: Final = timedelta(days=400)
 
 Values = Mapping[str, Any]
-
-
-def day_part(day: date) -> str:
-    """Where a day stands."""
-    return f"day#{day.isoformat()}"
-
-
-def balance_part(as_of: datetime) -> str:
-    """Where a balance stands: of fixed width, so that they sort by time."""
-    return f"balance#{format_time(as_of)}"
-
-
-def ended_part(day: date, request_id: str) -> str:
-    """Where it is noted that a reversal ended; without a request, what all notes of the day begin with."""
-    return f"ended#{day.isoformat()}#{request_id}"
-
-
-def rows_part(request_id: str) -> str:
-    """Where the days of a request's rows are noted."""
-    return f"rows#{request_id}"
-
-
-def resolution_part(difference_id: str) -> str:
-    """Where a decision stands."""
-    return f"resolution#{difference_id}"
-
-
-def movement_part(movement_id: str) -> str:
-    """Where a movement's name stands."""
-    return f"movement#{movement_id}"
-
-
-def statement_part(statement_id: str) -> str:
-    """Where a statement stands."""
-    return f"statement#{statement_id}"
-
-
-def close_part(month: str) -> str:
-    """Where a month's close stands."""
-    return f"close#{month}"
-
-
-def id_of(part: str) -> str:
-    """What a part names after its kind."""
-    return part.partition("#")[2]
 
 
 def read_item(item: Mapping[str, Any]) -> BooksDay | Close | None:

@@ -18,6 +18,7 @@ from incentives.aws.batches import ItemReader
 from incentives.aws.clients import AwsErrors, condition_failed, error_code, response_of
 from incentives.aws.items import Expression, Item, decode, encode
 from incentives.aws.reconciliation import book_items as at_rest
+from incentives.aws.reconciliation import parts
 from incentives.domain.errors import BooksUnavailable
 
 if TYPE_CHECKING:
@@ -74,11 +75,15 @@ class DynamoDbBooks:
 
     def day(self, account: str, day: date) -> BooksDay | None:
         """Read one day."""
-        return self._one(account, at_rest.day_part(day), at_rest.decode_day)
+        return self._one(account, parts.day_part(day), at_rest.decode_day)
 
     def days(self, account: str, first: date, last: date) -> Sequence[BooksDay]:
         """The days that there are of a stretch, both ends included, oldest first."""
-        return self._between(account, at_rest.day_part(first), at_rest.day_part(last), at_rest.decode_day)
+        return self._between(account, parts.day_part(first), parts.day_part(last), at_rest.decode_day)
+
+    def first_day(self, account: str) -> date | None:
+        """The oldest day that there is."""
+        return next((each.day for each in self._ends(account, "day#", at_rest.decode_day, 1, oldest=True)), None)
 
     def keep_day(self, before: BooksDay | None, after: BooksDay, resolutions: Sequence[Resolution] = ()) -> bool:
         """Write a day and what people decided with it, in one.
@@ -97,8 +102,8 @@ class DynamoDbBooks:
 
     def resolutions(self, account: str, difference_ids: Sequence[str]) -> Mapping[str, Resolution]:
         """What was decided of findings, by their ids, where anything was."""
-        parts = map(at_rest.resolution_part, dict.fromkeys(difference_ids))
-        return {each.difference_id: each for each in self._many(account, parts, at_rest.decode_resolution)}
+        names = map(parts.resolution_part, dict.fromkeys(difference_ids))
+        return {each.difference_id: each for each in self._many(account, names, at_rest.decode_resolution)}
 
     # ---- balances ---------------------------------------------------------------------------------------------------
 
@@ -117,17 +122,19 @@ class DynamoDbBooks:
 
     def balances(self, account: str, first: datetime, last: datetime) -> Sequence[BalanceSnapshot]:
         """The balances of a stretch of Amazon's time, both ends included, oldest first."""
-        return self._between(account, at_rest.balance_part(first), at_rest.balance_part(last), at_rest.decode_balance)
+        return self._between(account, parts.balance_part(first), parts.balance_part(last), at_rest.decode_balance)
 
     def first_balance(self, account: str) -> BalanceSnapshot | None:
         """The oldest one that is kept."""
-        return next(iter(self._ends(account, 1, oldest=True)), None)
+        return next(iter(self._ends(account, "balance#", at_rest.decode_balance, 1, oldest=True)), None)
 
     def last_balances(self, account: str, limit: int) -> Sequence[BalanceSnapshot]:
         """The newest, newest first."""
-        return self._ends(account, limit, oldest=False)
+        return self._ends(account, "balance#", at_rest.decode_balance, limit, oldest=False)
 
-    def _ends(self, account: str, limit: int, *, oldest: bool) -> Sequence[BalanceSnapshot]:
+    def _ends(
+        self, account: str, kind: str, read: Callable[[at_rest.Values], _T], limit: int, *, oldest: bool
+    ) -> list[_T]:
         with _read:
             response = self._client.query(
                 TableName=self._table,
@@ -135,21 +142,21 @@ class DynamoDbBooks:
                 ConsistentRead=True,
                 ScanIndexForward=oldest,
                 Limit=limit,
-                **Expression(account=account, kind="balance#").arguments,
+                **Expression(account=account, kind=kind).arguments,
             )
-        return [_decoded(at_rest.decode_balance, item) for item in response["Items"]]
+        return [_decoded(read, item) for item in response["Items"]]
 
     # ---- notes ------------------------------------------------------------------------------------------------------
 
     @_written
     def note_ended(self, account: str, day: date, request_id: str, now: datetime) -> None:
         """Note that a reversal ended on a later booking day than that on which its request began; for 400 days."""
-        key = _key(account, at_rest.ended_part(day, request_id))
+        key = _key(account, parts.ended_part(day, request_id))
         self._client.put_item(TableName=self._table, Item=key | encode({"expiresAt": at_rest.expires_at(now)}))
 
     def ended(self, account: str, day: date) -> Sequence[str]:
         """The requests noted for a day."""
-        prefix = at_rest.ended_part(day, "")
+        prefix = parts.ended_part(day, "")
         return self._beginning(account, prefix, lambda item: str(item["part"]).removeprefix(prefix))
 
     def note_rows(self, account: str, day: date, request_ids: Sequence[str]) -> None:
@@ -163,7 +170,7 @@ class DynamoDbBooks:
                 {
                     "Update": {
                         "TableName": self._table,
-                        "Key": _key(account, at_rest.rows_part(request_id)),
+                        "Key": _key(account, parts.rows_part(request_id)),
                         "UpdateExpression": f"ADD {expression.name('days')} :day",
                         **expression.arguments,
                     }
@@ -174,8 +181,8 @@ class DynamoDbBooks:
 
     def days_of_rows(self, account: str, request_ids: Sequence[str]) -> Mapping[str, frozenset[date]]:
         """Those days, by request, where there are any."""
-        parts = map(at_rest.rows_part, dict.fromkeys(request_ids))
-        found = self._many(account, parts, lambda item: (at_rest.id_of(item["part"]), item["days"]))
+        names = map(parts.rows_part, dict.fromkeys(request_ids))
+        found = self._many(account, names, lambda item: (parts.id_of(item["part"]), item["days"]))
         return {request_id: frozenset(map(date.fromisoformat, days)) for request_id, days in found}
 
     # ---- what people say --------------------------------------------------------------------------------------------
@@ -209,7 +216,7 @@ class DynamoDbBooks:
 
     def statement(self, account: str, statement_id: str) -> Statement | None:
         """Read a statement."""
-        return self._one(account, at_rest.statement_part(statement_id), at_rest.decode_statement)
+        return self._one(account, parts.statement_part(statement_id), at_rest.decode_statement)
 
     def keep_statement(self, before: Statement | None, after: Statement) -> bool:
         """Write a statement if it still has the revision of before."""
@@ -219,7 +226,7 @@ class DynamoDbBooks:
 
     def close(self, account: str, month: str) -> Close | None:
         """Read a month's close."""
-        return self._one(account, at_rest.close_part(month), at_rest.decode_close)
+        return self._one(account, parts.close_part(month), at_rest.decode_close)
 
     def closes(self, account: str) -> Sequence[Close]:
         """All of an account's, oldest month first."""

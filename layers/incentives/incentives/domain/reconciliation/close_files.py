@@ -10,14 +10,13 @@ with a byte order mark, as spreadsheets need it; a text that a spreadsheet would
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from incentives.domain.csv_files import csv_file
 from incentives.domain.reconciliation.close_plan import FORMAT, amount_text, resolution_facts
 from incentives.domain.reconciliation.findings import FileRef
 from incentives.domain.reconciliation.movements import booked_on
@@ -103,7 +102,7 @@ def write(plan: Plan, version: int) -> CloseFiles:
     refs = [each.judged.transactions for each in inputs.objects]
     for file, (columns, rows) in tables.items():
         name, lines = name_of(inputs.account, inputs.month, version, file), list(rows)
-        contents[name] = _csv([columns, *lines])
+        contents[name] = csv_file([columns, *lines])
         refs.append(FileRef(name=name, sha256=sha256(contents[name]), rows=len(lines)))
     name = name_of(inputs.account, inputs.month, version, MANIFEST)
     contents[name] = canonical(_manifest(plan, version, refs))
@@ -298,12 +297,6 @@ def _balances(plan: Plan) -> Iterator[Sequence[object]]:
                 at=_time(name.at),
             )
     yield line(record="closing", date=last, amount=plan.figures["closing"], currencyCode=currency)
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return ("\ufeff" + text.getvalue()).encode()
 
 
 def _time(moment: datetime) -> str:

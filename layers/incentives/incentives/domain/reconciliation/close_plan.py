@@ -238,7 +238,7 @@ def digest_of(inputs: CloseInputs) -> str:
         "resolutions": [resolution_facts(each) for _, each in sorted(inputs.resolutions.items())],
         "balance": balance
         and {
-            "opening": _text(balance.opening),
+            # What Amazon's balances say of the start is told, and no figure rests on it.
             "closing": _text(balance.closing),
             "movements": [
                 [each.movement_id, _name_facts(balance.names.get(each.movement_id))] for each in balance.movements

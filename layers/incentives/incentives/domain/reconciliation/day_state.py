@@ -42,7 +42,7 @@ class DayStatus(StrEnum):
     """How a day stands."""
 
     PENDING = "PENDING"  # not read yet
-    OPEN = "OPEN"  # judged, and rows may still come
+    OPEN = "OPEN"  # judged, and rows may still come, or have come since
     BALANCED = "BALANCED"
     DIFFERENCES = "DIFFERENCES"  # some of them are not resolved
     INCOMPLETE = "INCOMPLETE"  # some of its rows cannot be read
@@ -149,7 +149,7 @@ class BooksDay:
             return DayStatus.INCOMPLETE
         if self.judged.unresolved:
             return DayStatus.DIFFERENCES
-        return DayStatus.BALANCED if self.final else DayStatus.OPEN
+        return DayStatus.BALANCED if self.final and not self.to_judge else DayStatus.OPEN
 
     def covers(self, end: datetime) -> bool:
         """Whether the rows that count reach to the day's end."""

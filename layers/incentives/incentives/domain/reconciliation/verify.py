@@ -198,13 +198,15 @@ def _sign_off(found: VerifiedMonth, manifest: Mapping[str, Any], get: Get) -> No
         own = document.pop("sha256")
         is_whole = own == sha256(canonical(document)) and canonical(document | {"sha256": own}) == content
         signed, by = document["manifest"]["sha256"], document["signedOffBy"]
-        version = document["version"]
+        version, closed_by = document["version"], document["closedBy"]
     except _UNREADABLE:
-        is_whole, signed, by, version = False, None, None, None
+        is_whole, signed, by, version, closed_by = False, None, None, None, None
     if not is_whole:
         found.wrong.append(Wrong(name, "was changed: it is not what was signed"))
     elif (signed, version) != (found.sha256, manifest["version"]):
         found.wrong.append(Wrong(name, f"is for a manifest with the hash {signed}"))
+    elif by == closed_by:
+        found.wrong.append(Wrong(name, f"is by {by}, who closed the month"))
     else:
         found.signed_off_by = by
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,6 +33,7 @@ from incentives.domain.bulk_orders.bulk_order import (
 )
 from incentives.domain.caller_fields import COLUMNS as FIELD_COLUMNS
 from incentives.domain.caller_fields import in_columns
+from incentives.domain.csv_files import BYTE_ORDER_MARK, csv_text
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.single_requests.renewal import is_renewable
 from incentives.domain.texts import plain
@@ -246,13 +247,6 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def _result(order: BulkOrder, dependencies: OrderDependencies) -> Iterator[str]:
-    # By this mark spreadsheets know UTF-8.
-    yield "\ufeff" + _csv([COLUMNS])
+    yield BYTE_ORDER_MARK + csv_text([COLUMNS])
     for part in dependencies.orders.results(order.order_id):
-        yield _csv([row.get(column) for column in COLUMNS] for row in _decode_part(part))
-
-
-def _csv(rows: Iterable[Sequence[str | None]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+        yield csv_text([row.get(column) for column in COLUMNS] for row in _decode_part(part))

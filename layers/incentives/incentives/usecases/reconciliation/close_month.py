@@ -153,8 +153,13 @@ def _close(
         if not here.books.keep_close(current, closing):
             return None
     files = write(planned, closing.version)
-    for name, content in files.contents.items():
-        here.files.put(name, content, JSON_TYPE if name == files.manifest.name else CSV_TYPE)
+    try:
+        for name, content in files.contents.items():
+            here.files.put(name, content, JSON_TYPE if name == files.manifest.name else CSV_TYPE)
+    except BooksConflict:
+        # Begun by another release of the gateway, which wrote other bytes for the same inputs: it is given up.
+        here.books.keep_close(closing, replace(closing, revision=closing.revision + 1, digest=None))
+        return None
     closed = replace(
         closing,
         revision=closing.revision + 1,

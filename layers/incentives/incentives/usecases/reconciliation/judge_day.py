@@ -6,17 +6,14 @@ that dies before that write has changed nothing, and whoever judges again writes
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.agcod.marketplaces import MARKETPLACES
-from incentives.domain.accounts.spend import money_of
 from incentives.domain.errors import AccountUnusable, BooksUnavailable, InvalidInput
 from incentives.domain.reconciliation.balance import NEAR, Level, levels_of_day
 from incentives.domain.reconciliation.balance import Move as BalanceMove
@@ -35,16 +32,15 @@ from incentives.domain.reconciliation.findings import (
 )
 from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
 from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, Move, judge, moves_of
-from incentives.domain.reconciliation.rows import Row, decode_rows, line_of
-from incentives.domain.texts import plain
+from incentives.domain.reconciliation.transactions import transactions_file
+from incentives.usecases.reconciliation.sources import records_created, rows_of
 from incentives.usecases.reconciliation.start_round import begin_of
 from incentives.usecases.reconciliation.tell_differences import tell_differences
 
 if TYPE_CHECKING:
+    from incentives.domain.reconciliation.rows import Row
     from incentives.domain.reconciliation.windows import Window
-    from incentives.domain.single_requests.record import Record
     from incentives.usecases.dependencies import Budget
-    from incentives.usecases.ports import Index
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
 
 #: A round, a watch and people who resolve at once.
@@ -56,28 +52,8 @@ JUDGEMENTS_MAX: Final = 3
 #: Seconds that judging a day of a hundred thousand rows may take: no other one is begun with less left.
 SECONDS_FOR_A_DAY: Final = 120.0
 
-#: Records read at a time.
-_PAGE: Final = 500
-
 #: How far back the last judged day may be that a day goes on from.
 _LOOK_BACK: Final = timedelta(days=62)
-
-TRANSACTIONS: Final = (
-    "activityTime",
-    "bookingDate",
-    "requestId",
-    "replaces",
-    "operation",
-    "type",
-    "signedAmount",
-    "currencyCode",
-    "gcId",
-    "externalReference",
-    "costCenter",
-    "budget",
-    "caller",
-    "kind",
-)
 
 
 def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget) -> bool:
@@ -455,13 +431,7 @@ class _Judging:
     def _transactions(
         self, folder: str, moves: Sequence[tuple[Move, Kind]], entries: Mapping[str, Entry], earlier: FileRef | None
     ) -> FileRef:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(TRANSACTIONS)
-        for move, kind in moves:
-            writer.writerow(_transaction(move, kind, entries.get(move.row.request_id)))
-        # By this mark spreadsheets know UTF-8.
-        content = f"\ufeff{text.getvalue()}".encode()
+        content = transactions_file(moves, entries)
         sha256 = hashlib.sha256(content).hexdigest()
         if earlier is not None and earlier.sha256 == sha256:
             # Another round has found the same.
@@ -482,72 +452,3 @@ def _as_before(finding: Finding, known: Mapping[str, Finding]) -> Finding:
     """A finding that this day has found before, with the time of then."""
     earlier = known.get(finding.difference_id)
     return replace(finding, found_at=earlier.found_at) if earlier is not None else finding
-
-
-def _transaction(move: Move, kind: Kind, entry: Entry | None) -> list[str | None]:
-    signed = money_of(-move.signed, move.currency)
-    fields = entry.shown if entry is not None else {}
-    return [
-        move.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        move.day.isoformat(),
-        plain(move.row.request_id),
-        entry.replaces if entry is not None else None,
-        entry.operation if entry is not None else None,
-        plain(move.row.type),
-        signed.amount_text,
-        move.currency,
-        plain(move.row.gc_id or (entry.gc_id if entry is not None else None)),
-        plain(fields.get("externalReference")),
-        plain(fields.get("costCenter")),
-        None,
-        plain(entry.caller) if entry is not None else None,
-        kind.value,
-    ]
-
-
-def rows_of(windows: Iterable[Window], books: BooksDependencies) -> Iterator[Row]:
-    """The rows of windows that were read.
-
-    A row without a time may have been shown with two windows that touch: it counts as often as one of them had it.
-
-    Raises:
-        BooksUnavailable
-    """
-    timeless: Counter[str] = Counter()
-    rows: dict[str, Row] = {}
-    for window in windows:
-        if window.name is None:
-            continue
-        content = books.files.get(window.name)
-        if content is None:
-            raise BooksUnavailable("rows of the books could not be read (they are not there)")
-        here: Counter[str] = Counter()
-        for row in decode_rows(content):
-            if row.time is not None:
-                yield row
-            else:
-                here[line_of(row)] += 1
-                rows[line_of(row)] = row
-        timeless |= here
-    for line, number in timeless.items():
-        for _ in range(number):
-            yield rows[line]
-
-
-def records_created(account: str, start: datetime, end: datetime, index: Index) -> Iterator[Record]:
-    """The records that were created from `start`, included, to `end`, excluded; newest first, day by day of UTC.
-
-    Raises:
-        LedgerUnavailable
-    """
-    day, last = start.astimezone(UTC).date(), (end - timedelta(microseconds=1)).astimezone(UTC).date()
-    while day <= last:
-        before: str | None = None
-        more = True
-        while more:
-            found, more = index.day(account, day, before, _PAGE)
-            for key, record in found:
-                before = key
-                if start <= record.created_at < end:
-                    yield record
-        day += _ONE_DAY

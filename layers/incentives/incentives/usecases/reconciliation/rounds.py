@@ -37,7 +37,8 @@ from incentives.domain.reconciliation.windows import Window, after_page, cut
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.dependencies import CALL_SECONDS
 from incentives.usecases.permits import take_permit
-from incentives.usecases.reconciliation.judge_day import judge_from, records_created
+from incentives.usecases.reconciliation.judge_day import judge_from
+from incentives.usecases.reconciliation.sources import records_created
 from incentives.usecases.recovery.look_up_activity import DISABLED
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ PAGE_EVERY_SECONDS: Final = 60
 #: After what may mend itself: a key that is being changed, a table that cannot be written.
 AGAIN_SECONDS: Final = 300
 
+#: For a permit: an execution that looked more often would use up its history while others use up the rate.
+_WAIT_SECONDS_MIN: Final = 5
 _WAIT_SECONDS_MAX: Final = 1_200
 
 
@@ -72,7 +75,7 @@ class Progress:
     """How far a round is.
 
     Attributes:
-        pages: asked for in this execution.
+        pages: that were asked for in this execution, or could not be asked for yet.
         next: the task that comes next.
         wait_seconds: before it.
     """
@@ -143,7 +146,7 @@ def _fetch(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     frame = window or Window(start=day.windows[0].start, end=day.windows[-1].end)
     asked = _ask(day.account, frame, books, only_total=window is None)
     if isinstance(asked, int):
-        return replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + (asked >= PAGE_EVERY_SECONDS))
+        return replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + 1)
     here = replace(here, pages=here.pages + 1, next=Task.FETCH, wait_seconds=PAGE_EVERY_SECONDS)
     return _answered(day, window, asked, here, books)
 
@@ -190,7 +193,7 @@ def _ask(account_name: str, window: Window, books: BooksDependencies, *, only_to
         return AGAIN_SECONDS
     if isinstance(permit, Full):
         seconds = math.ceil((permit.again_at - dependencies.clock.now()).total_seconds())
-        return max(1, min(seconds, _WAIT_SECONDS_MAX))
+        return max(_WAIT_SECONDS_MIN, min(seconds, _WAIT_SECONDS_MAX))
     start, end = window.frame
     asked_at = dependencies.clock.now()
     response = dependencies.amazon.activity_page(

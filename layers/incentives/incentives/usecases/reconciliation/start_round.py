@@ -76,8 +76,10 @@ def begin_of(account: str, books: BooksDependencies) -> date | None:
     """
     if books.settings.begin is not None:
         return books.settings.begin
-    first = books.books.first_balance(account)
-    return day_of(first.taken_at, books.settings.zone) if first is not None else None
+    # Balances are kept for 400 days, days for good.
+    balance, day = books.books.first_balance(account), books.books.first_day(account)
+    known = [day_of(balance.taken_at, books.settings.zone)] if balance is not None else []
+    return min([*known, *([day] if day is not None else [])], default=None)
 
 
 def yesterday(books: BooksDependencies) -> date:
