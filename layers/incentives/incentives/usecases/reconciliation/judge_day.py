@@ -31,7 +31,7 @@ from incentives.domain.reconciliation.findings import (
     found_by_kind,
 )
 from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
-from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, Move, judge, moves_of
+from incentives.domain.reconciliation.judging import CARRIED_FOR, DayInputs, DayJudgement, Move, judge, moves_of
 from incentives.domain.reconciliation.transactions import transactions_file
 from incentives.usecases.reconciliation.sources import records_created, rows_of
 from incentives.usecases.reconciliation.start_round import begin_of
@@ -314,8 +314,9 @@ class _Judging:
         entries = {**inputs.entries, **fresh}
         away = books.days_of_rows(account, unsettled)
         escalated = [finding.difference_id for finding in done.open_items if finding.kind is Kind.ESCALATED]
+        past = [each.difference_id for each in done.carry if each.found_on < inputs.day - CARRIED_FOR]
         decided: Mapping[str, Decision] = {
-            name: resolution.newest for name, resolution in books.resolutions(account, escalated).items()
+            name: resolution.newest for name, resolution in books.resolutions(account, [*escalated, *past]).items()
         }
         if entries == inputs.entries and not away and not decided:
             return inputs, False

@@ -36,7 +36,7 @@ from incentives.domain.reconciliation.rows import encode_rows, row_of
 from incentives.domain.reconciliation.windows import Window, after_page, cut
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.dependencies import CALL_SECONDS
-from incentives.usecases.permits import take_permit
+from incentives.usecases.permits import on_throttled, take_permit
 from incentives.usecases.reconciliation.judge_day import judge_from
 from incentives.usecases.reconciliation.sources import records_created
 from incentives.usecases.recovery.look_up_activity import DISABLED
@@ -57,7 +57,7 @@ PAGE_EVERY_SECONDS: Final = 60
 AGAIN_SECONDS: Final = 300
 
 #: For a permit: an execution that looked more often would use up its history while others use up the rate.
-_WAIT_SECONDS_MIN: Final = 5
+_WAIT_SECONDS_MIN: Final = 15
 _WAIT_SECONDS_MAX: Final = 1_200
 
 
@@ -177,7 +177,7 @@ def _fetch(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     frame = window or Window(start=day.windows[0].start, end=day.windows[-1].end)
     asked = _ask(day.account, frame, books, only_total=window is None)
     if isinstance(asked, int):
-        return replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + 1)
+        return _held(day, replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + 1), books)
     here = replace(here, pages=here.pages + 1, next=Task.FETCH, wait_seconds=PAGE_EVERY_SECONDS)
     return _answered(day, window, asked, here, books)
 
@@ -242,6 +242,7 @@ def _note_failure(day: BooksDay, response: object, books: BooksDependencies) -> 
     """Amazon showed no page. The next try comes a minute later, and a day that stays unread is late."""
     books.dependencies.telemetry.log("pageNotShown", account=day.account, outcome=type(response).__name__)
     if isinstance(response, NotExecuted) and response.because is NotExecutedBecause.CREDENTIALS:
+        on_throttled(day.account, response, books.dependencies)
         try:
             # The key may have been changed.
             books.dependencies.accounts.get(day.account, fresh=True)
@@ -326,6 +327,13 @@ def _kept(after: BooksDay, before: BooksDay, there: Progress, books: BooksDepend
     if books.books.keep_day(before, after):
         return there
     return replace(there, next=Task.PLAN, wait_seconds=1)
+
+
+def _held(day: BooksDay, there: Progress, books: BooksDependencies) -> Progress:
+    """Hold the day for as long as its round waits."""
+    if day.lease_until is not None and day.lease_until > books.dependencies.clock.now() + LEASE / 2:
+        return there
+    return _kept(changed(day), day, there, books)
 
 
 def windows_read(day: BooksDay) -> tuple[int, int]:
