@@ -102,6 +102,10 @@ reliability: env-project ## thousands of simulated histories, each from one seed
 	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation --seeds $${SEEDS:-2000} --first $${FIRST:-1} --write docs/reliability.md
 	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation.mutants
 
+.PHONY: books
+books: env-project ## fifty planted differences among 5,000 requests in processes that die: are they found, and does the month close? (BOOKS_ARGS=)
+	@PYTHONPATH=.:layers/incentives $(PY) -m tests.books --write docs/books.md $(BOOKS_ARGS)
+
 .PHONY: mutants
 mutants: env-project ## every rule and guard taken out in turn: does the simulation notice? (MUTANT_ARGS="--only reissue")
 	@PYTHONPATH=layers/incentives $(PY) -m tests.simulation.mutants $(MUTANT_ARGS)

@@ -20,11 +20,11 @@ def examine(desk: Desk) -> list[str]:
     """Every promise that the books of a month break, one text each."""
     broken = [*_kinds(desk), *_days(desk), *_sums(desk), *_open(desk), *_alerts(desk)]
     # Whatever happened to be read in which order: read anew it comes to the same.
-    before, after = _told(desk), _told(desk.run_again())
+    before, after = told_of(desk), told_of(desk.run_again())
     return broken + ["it says otherwise when it is read again"] * (before != after)
 
 
-def _told(desk: Desk) -> object:
+def told_of(desk: Desk) -> object:
     """What the books say: the differences, and each day's sums."""
     judged = [found for day in desk.world.days[:-2] if (found := desk.judged(day))]
     ids = Counter(each.difference_id for found in judged for each in found.findings)

@@ -1,7 +1,8 @@
-"""The books of a drawn month, kept as the product keeps them: the watch, its rounds and the judging, on a virtual clock."""
+"""The books of a drawn month, kept as the product keeps them: the watch, its rounds, judging; on a virtual clock."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from incentives.usecases.reconciliation.start_round import start_round
 from incentives.usecases.recovery.look_up_activity import DISABLED
 from tests.books.story import ACCOUNT
 from tests.books.world import INDEX_LAGS, World
-from tests.support.books import FakeBooks, FakeBooksFiles
+from tests.support.books import FakeBooks, FakeBooksFiles, FakeStatementUploads
 from tests.support.fakes import (
     FakeAccounts,
     FakeBacklog,
@@ -41,7 +42,7 @@ ACTIVITY_TYPES: Final = (
     "GCCreation=charge,GCCancellation=refund,GCActivation=charge,GCDeactivation=refund,"
     "BalanceLoad=charge,BalanceLoadVoid=refund"
 )
-#: When the watch comes, by the zone's midnight: only some of its ninety-six times a day, which is enough for two rounds.
+#: When the watch comes, by the zone's midnight: some of its ninety-six times a day, enough for two rounds.
 WATCHES: Final = (timedelta(minutes=20), timedelta(hours=11))
 FUNCTION_SECONDS: Final = 300.0
 
@@ -98,10 +99,12 @@ class Desk:
         self.clock = FakeClock(start)
         self.ledger = WorldLedger(world, self.clock)
         self.kept, self.files, self.notifier = FakeBooks(), FakeBooksFiles(), FakeNotifier()
+        self.uploads = FakeStatementUploads()
         self.telemetry = FakeTelemetry()
         self._queue: deque[tuple[date, int]] = deque()
         self._ended = deque(sorted(self._ends(), key=lambda end: end[0]))
         self._settles = deque((*story.settles, story.request_id) for story in world.stories if story.settles)
+        numbers = itertools.count()
         dependencies = Ports(
             ledger=cast("Any", self.ledger),
             rate_limiter=FakeRateLimiter(self.clock),
@@ -114,13 +117,13 @@ class Desk:
             notifier=self.notifier,
             clock=self.clock,
             telemetry=self.telemetry,
-            new_nonce=lambda: "",
+            new_nonce=lambda: f"nonce {next(numbers)}",
         )
         self.books = BooksDependencies(
             dependencies=dependencies,
             books=self.kept,
             files=self.files,
-            uploads=cast("Any", None),
+            uploads=self.uploads,
             reconciliations=cast("Any", self),
             index=self.ledger,
             records=self.ledger,
@@ -176,12 +179,16 @@ class Desk:
         """Day after day, to the end of the quiet days."""
         for day in self.world.days:
             for after in WATCHES:
-                at = bounds(day, self.world.zone)[0] + after
-                self.clock.sleep((at - self.clock.now()).total_seconds())
-                self.catch_up()
+                self.live_until(day, after)
                 start_due_rounds(ACCOUNT, self.books)
                 self.drain()
         return self
+
+    def live_until(self, day: date, after: timedelta = WATCHES[0]) -> None:
+        """Only let the time come."""
+        at = bounds(day, self.world.zone)[0] + after
+        self.clock.sleep((at - self.clock.now()).total_seconds())
+        self.catch_up()
 
     def run_again(self) -> Desk:
         """An operator has every day read anew."""
@@ -224,17 +231,25 @@ class Desk:
     def drain(self) -> None:
         """Let the executions that were started run to their ends."""
         while self._queue:
-            day, number = self._queue.popleft()
-            here = Progress(account=ACCOUNT, day=day, round=number)
-            for _ in range(TASKS_MAX):
-                if here.next is Task.DONE:
-                    break
-                end = self.clock.now() + timedelta(seconds=FUNCTION_SECONDS)
-                budget = Budget(lambda end=end: (end - self.clock.now()).total_seconds())  # type: ignore[misc]
-                here = reconcile(here.next, here, self.books, budget)
-                self.clock.sleep(max(here.wait_seconds, 1))
-            else:
-                raise AssertionError(f"{day} never ends")
+            self.execute(*self._queue.popleft())
+
+    def execute(self, day: date, number: int, tasks: int = TASKS_MAX) -> Progress:
+        """Let one execution run, for so many tasks."""
+        here = Progress(account=ACCOUNT, day=day, round=number)
+        for _ in range(tasks):
+            if here.next is Task.DONE:
+                break
+            here = self.task(here)
+        assert tasks < TASKS_MAX or here.next is Task.DONE, f"{day} never ends"
+        return here
+
+    def task(self, here: Progress) -> Progress:
+        """One task, and the wait that it asks for."""
+        end = self.clock.now() + timedelta(seconds=FUNCTION_SECONDS)
+        budget = Budget(lambda: (end - self.clock.now()).total_seconds())  # noqa: PLW0108 - the time is read anew each time
+        there = reconcile(here.next, here, self.books, budget)
+        self.clock.sleep(max(there.wait_seconds, 1))
+        return there
 
     # ---- reading them ----------------------------------------------------------------------------
 

@@ -24,8 +24,8 @@ from incentives.domain.errors import BooksConflict, BooksUnavailable, GatewayErr
 from incentives.domain.operations import Operation
 from incentives.domain.persons import Person
 from incentives.domain.reconciliation.balance import MovementPart, PartType
-from incentives.domain.reconciliation.closing import CloseView, Opening
-from incentives.domain.reconciliation.days import day_of, days_of, read_zone
+from incentives.domain.reconciliation.closing import CloseStatus, CloseView, Opening
+from incentives.domain.reconciliation.days import bounds, day_of, days_of, read_zone
 from incentives.domain.reconciliation.findings import Judged, Kind, Reason
 from incentives.domain.reconciliation.judged_objects import decode_judged
 from incentives.domain.reconciliation.rows import read_activity_types
@@ -73,6 +73,8 @@ ENDS_BY: Final = timedelta(hours=150)
 
 OPENING: Final = Decimal(1_000_000)
 TASK_SECONDS: Final = 300.0
+#: How often whoever keeps the books dies at a step, beside what the plan has.
+DIES: Final = 0.015
 WATCH_EVERY: Final = 15 * MINUTE
 
 #: Of each kind of difference.
@@ -157,6 +159,7 @@ class BooksLife(Life):
         top_ups: what somebody paid in, by hand.
         views: what each call to close the month came to.
         died: how many processes died in each step of the books.
+        balance: what Amazon had of the account's at the end of the month, to the second.
         changed: records that were written by what keeps the books.
     """
 
@@ -166,6 +169,7 @@ class BooksLife(Life):
         self.views: list[CloseView] = []
         self.died: Counter[str] = Counter()
         self.pages = self.changed = 0
+        self.balance = Decimal(0)
         self._to_change: list[Kind] = []
         self._rounds: set[tuple[date, int]] = set()
         self._books: dict[int, BooksDependencies] = {}
@@ -247,6 +251,12 @@ class BooksLife(Life):
             except (Died, BooksUnavailable, BooksConflict):
                 self.stage.sleep(45)
         raise AssertionError(f"{name} never comes to an end")
+
+    def step(self, seconds: float) -> None:
+        """Processes that keep the books die more often than others: they are few."""
+        if getattr(self._here, "keeps", False) and not self._here.is_dead and self.chance.random() < DIES:
+            self._here.is_dead = True
+        super().step(seconds)
 
     def watch_books(self) -> None:
         """Every quarter of an hour: the balance, and the rounds that are due."""
@@ -361,12 +371,16 @@ class BooksLife(Life):
             self.begin(partial(self.plant_one, kind, number), after_seconds=at)
         for at, cents in MOVED:
             self.stage.spawn(partial(self.pay, cents), after_seconds=at)
+        self.stage.spawn(self._look, after_seconds=(bounds(days_of(MONTH)[-1], ZONE)[1] - START).total_seconds())
         at = 5 * MINUTE
         while at < CLOSES_AT + 8 * HOUR:
             self.begin(self.watch_books, after_seconds=at)
             at += WATCH_EVERY
         self.begin(self._finance, after_seconds=CLOSES_AT)
         self.begin(partial(self._operator), after_seconds=40 * HOUR)
+
+    def _look(self) -> None:
+        self.balance = self.shore.sandbox.world.accounts[PARTNER_ID].funds["USD"]
 
     def _operator(self) -> None:
         """Two operators have the same day read anew, at once."""
@@ -477,18 +491,40 @@ def in_march() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Proof:
-    """What came of it."""
+    """What came of it.
+
+    Attributes:
+        found: differences that stand in the end, by kind and request.
+        ever: those that any round told of, at any time.
+    """
 
     life: BooksLife
     found: Counter[tuple[Kind, str]]
+    ever: Counter[tuple[Kind, str]]
 
     @property
-    def false(self) -> Counter[tuple[Kind, str]]:
-        return self.found - self.life.planted
-
-    @property
-    def missed(self) -> Counter[tuple[Kind, str]]:
-        return self.life.planted - self.found
+    def broken(self) -> list[str]:
+        """What is not as it should be."""
+        life, planted = self.life, self.life.planted
+        statuses = [view.close.status for view in life.views]
+        expected = [CloseStatus.BLOCKED, CloseStatus.BLOCKED, CloseStatus.CLOSED, CloseStatus.CLOSED]
+        closed, again = (view.close for view in life.views[-2:])
+        difference = Decimal(closed.figures.get("closing", 0)) - life.balance
+        broken = [
+            *(f"false: {kind.value} {request_id}" for kind, request_id in self.found - planted),
+            *(f"missed: {kind.value} {request_id}" for kind, request_id in planted - self.found),
+            *(f"false for a while: {kind.value} {request_id}" for kind, request_id in self.ever - planted),
+            *life.broken,
+        ]
+        if statuses != expected or (closed.version, closed.files) != (again.version, again.files):
+            broken.append(f"the month's close was {[status.value for status in statuses]}")
+        if difference:
+            broken.append(f"the close is {difference} off the balance")
+        if life.changed:
+            broken.append(f"{life.changed} records were written by what keeps the books")
+        if not life.died.total():
+            broken.append("no process died")
+        return broken
 
 
 def prove(seed: int, orders: int) -> Proof:
@@ -496,8 +532,11 @@ def prove(seed: int, orders: int) -> Proof:
     with in_march():
         life = BooksLife(draw_plan(seed, orders))
         life.play()
-    found: Counter[tuple[Kind, str]] = Counter()
+    found, ever = Counter[tuple[Kind, str]](), Counter[tuple[Kind, str]]()
     for day in [*(day for day in days_of(MONTH) if day >= BEGIN), date(2026, 4, 1)]:
         judged = life.judged(day)
         found.update((each.kind, each.request_id) for each in (judged.findings if judged else ()))
-    return Proof(life, found)
+    for name, content in life.files.files.items():
+        if "/judged-" in name:
+            ever |= Counter((each.kind, each.request_id) for each in decode_judged(content).findings)
+    return Proof(life, found, ever)

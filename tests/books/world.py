@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from incentives.agcod.activity import ActivityPage, judge_activity  # noqa: F401
 from incentives.domain.calls import Call  # noqa: F401
+from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.findings import Kind
@@ -297,8 +298,6 @@ def another_amount(draw: Drawer, story: Story, at: datetime) -> Story:
 
 
 def another_currency(draw: Drawer, story: Story, at: datetime) -> Story:
-    from incentives.domain.money import Money
-
     plain(draw, story, at).rows.clear()
     return story.charge(at + SECOND / 2, Money(story.value.amount, "EUR")).plant(Kind.AMOUNT_DIFFERS)
 

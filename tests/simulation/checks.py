@@ -23,6 +23,7 @@ from tests.simulation.around import (
     check_mails,
     check_stream,
 )
+from tests.simulation.books import check_books
 from tests.simulation.keyring import secret_key
 from tests.simulation.life import SUBJECTS, Life, Told
 from tests.simulation.plan import Visit, What
@@ -109,6 +110,7 @@ def examine(life: Life) -> Report:
         *check_keys(life),
         *check_bulk(life),
         *check_mails(life),
+        *check_books(life),
         *_check_last_words(life),
         *(text for told in life.told for text in _check_told(told, life, world)),
     ]

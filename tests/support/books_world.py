@@ -95,7 +95,7 @@ class Kept:
             "fetched_at": START,
             "final": True,
             "judged": summary,
-            "found": found_by_kind(outcome.findings, known),
+            "found": found_by_kind(outcome.findings, known, "USD"),
         }
         after = replace(base, **(values | updates))
         assert self.books.keep_day(before, after)
