@@ -259,3 +259,16 @@ def test_a_window_is_read_by_its_own_second_and_a_row_between_two_counts_once(sh
     judged = shop.day().judged
     assert judged is not None
     assert judged.charges == 1
+
+
+def test_days_that_fail_again_and_again_keep_no_other_from_its_first_round(shop: Kept) -> None:
+    # Given four days whose rounds fail, and a fifth that is over
+    shop.world.clock.time = END + timedelta(days=4, minutes=20)
+    shop.reconciliations.started.clear()
+    assert start_due_rounds("default", shop.here).started == 4
+    shop.world.clock.sleep(LEASE.total_seconds() + 1)
+    # When the watch comes again
+    shop.reconciliations.started.clear()
+    start_due_rounds("default", shop.here)
+    # Then the fifth is among those that are begun
+    assert DAY + timedelta(days=4) in [day for _, day, _ in shop.reconciliations.started]

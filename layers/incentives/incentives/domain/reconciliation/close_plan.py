@@ -350,16 +350,17 @@ def _about_sums(inputs: CloseInputs) -> Iterable[str]:
             yield f"inconsistent: {judged.day}: its allocation does not add up. Run it again."
 
 
+#: Of what blocks a close, so many movements are told one by one: all of it has to fit into one item.
+_MOVEMENTS_SAID: Final = 20
+
+
 def _about_the_balance(inputs: CloseInputs) -> Iterable[str]:
     balance = inputs.balance
     if balance is None:
         return
     first, last = inputs.days[0].day, inputs.days[-1].day
-    unnamed = False
-    for movement in balance.movements:
-        if movement.movement_id in balance.names and movement.amount is not None:
-            continue
-        unnamed = True
+    unnamed = [each for each in balance.movements if each.movement_id not in balance.names or each.amount is None]
+    for movement in unnamed[:_MOVEMENTS_SAID]:
         when = f"between {_minute(movement.start)} and {_minute(movement.end)}"
         if movement.amount is None:
             yield (
@@ -371,13 +372,21 @@ def _about_the_balance(inputs: CloseInputs) -> Iterable[str]:
                 f"unnamedMovement: the balance moved {when}, by {movement.amount:f} {movement.currency}. "
                 f"Name movement {movement.movement_id}."
             )
+    if len(unnamed) > _MOVEMENTS_SAID:
+        yield (
+            f"unnamedMovement: and {len(unnamed) - _MOVEMENTS_SAID} more. So many mean that Amazon's rows do not "
+            "explain the balance: a type is missing in ActivityTypes, or Amazon invoices the account (AccountsWithoutBalance)."
+        )
     opening = _opening(inputs)
     if opening is None and not isinstance(inputs.previous, str):
         yield f"opening: name the balance with which {first} begins, and where you have it from."
     if not balance.is_day_after_known:
         yield f"notJudged: the day after {last} is not reconciled yet, and the balance at the month's end needs it."
     elif balance.closing is None and not unnamed:
-        yield f"noQuietBalance: every balance near the end of {last} has rows within three seconds of it."
+        yield (
+            f"noQuietBalance: no balance near the end of {last} is exact: none was kept, or each has rows within three "
+            "seconds of it."
+        )
     if opening is None or balance.closing is None or unnamed:
         return
     net = Decimal(sum(each.judged.net for each in inputs.objects)).scaleb(-CURRENCY_DECIMALS[inputs.currency])

@@ -91,20 +91,25 @@ def start_due_rounds(account: str, books: BooksDependencies) -> BooksHealth:
     days = books.books.days(account, first, last + timedelta(days=1))
     known, outdated = {day.day: day for day in days}, first_outdated(days)
     free = ROUNDS_MAX - sum(day.is_held(now) for day in known.values())
-    started = late = 0
-    for number in range(max(0, (last - first).days + 1)):
-        day = first + timedelta(days=number)
-        _, end = bounds(day, books.settings.zone)
-        if _is_late(known.get(day), end, now):
-            late += 1
-        if free > 0 and (_is_due(known.get(day), end, now) or (day == outdated and not known[day].is_held(now))):
-            try:
-                start_round(account, day, by=None, fresh=False, books=books)
-            except BooksUnavailable:
-                # One round that cannot be started says nothing of the others, and the next watch tries it again.
-                books.dependencies.telemetry.log("roundNotStarted", account=account, day=day.isoformat())
-            else:
-                free, started = free - 1, started + 1
+    ends = {
+        day: bounds(day, books.settings.zone)[1]
+        for day in (first + timedelta(days=n) for n in range(max(0, (last - first).days + 1)))
+    }
+    due = [
+        day
+        for day, end in ends.items()
+        if _is_due(known.get(day), end, now) or (day == outdated and not known[day].is_held(now))
+    ]
+    started = 0
+    # Days that fail again and again must not keep others from their first round.
+    for day in sorted(due, key=lambda day: (known[day].round if day in known else 0, day))[: max(0, free)]:
+        try:
+            start_round(account, day, by=None, fresh=False, books=books)
+            started += 1
+        except BooksUnavailable:
+            # One round that cannot be started says nothing of the others, and the next watch tries it again.
+            books.dependencies.telemetry.log("roundNotStarted", account=account, day=day.isoformat())
+    late = sum(_is_late(known.get(day), end, now) for day, end in ends.items())
     for item in known.values():
         if untold(item):
             # The round that found it could not tell it.

@@ -122,6 +122,8 @@ def read_statement(account: str, statement_id: str, *, by: str, here: BooksDepen
     if statement is None:
         raise BooksNotFound(f"The books of {account} have no such statement.")
     if statement.status is not StatementStatus.WAITING:
+        # Somebody may have put something there since, and nobody will read it.
+        here.uploads.delete(statement_id)
         raise BooksConflict("This statement has been read: make another one.")
     content = here.uploads.read(statement_id, FILE_BYTES_MAX)
     if content is None:
