@@ -19,7 +19,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from tests.bench import accounts, artifact, cloud, dollars, growth, init, memory, pacing, prices, recovery, report, warm
+from tests.bench import (
+    accounts,
+    artifact,
+    books,
+    cloud,
+    dollars,
+    growth,
+    init,
+    memory,
+    pacing,
+    prices,
+    recovery,
+    report,
+    warm,
+)
 from tests.bench.operations import OPERATIONS, measure
 from tests.bench.report import Line
 from tests.bench.stand import Calls, standing
@@ -159,6 +173,16 @@ BENCHES: Final[dict[str, tuple[str, str, Callable[[Scene], Iterable[Line]]]]] = 
             "and AWS, ends within the time-out. A processor of this machine is taken for one of Lambda's."
         ),
         lambda scene: memory.needs_of_functions(scene.served),
+    ),
+    "books": (
+        "The books",
+        (
+            "A day of one account that issues so many cards evenly over it: the watches, the first round of the day "
+            "before, and the total of the day before that. Calls and units are counted through the real functions "
+            "and adapters; prices as below, with a month's storage of its files. The watches are in it, which are "
+            "below as well. Lambda's seconds hold the emulator's CPU, which is in the process: too many, never too few."
+        ),
+        lambda _: books.cost_of_books(),
     ),
     "dollars": (
         "Dollars",

@@ -43,9 +43,9 @@ def cost_of_cards(stand: Stand, served: Mapping[str, Any], recovered: Mapping[st
     for function in ("create_gift_card", *_STREAM):
         measure(next(each for each in OPERATIONS if each.function == function), stand)
         log_bytes += len(stand.log.getvalue().encode()) + prices.LAMBDA_LOG_BYTES
-    invocation = _invocation(size, _seconds(create, size))
+    invocation = invocation_of(size, seconds_of(create, size))
     lambdas = invocation + sum(
-        _invocation(size, _seconds(cpu, size, amazon=0.0, calls=calls))
+        invocation_of(size, seconds_of(cpu, size, amazon=0.0, calls=calls))
         for cpu, calls in zip(stream, (1, 1, 2), strict=True)
     )
     writes = _writes(stand)
@@ -83,8 +83,13 @@ def cost_of_a_month(metrics: int) -> Iterable[Line]:
     size = int(function_properties("sweep_requests")["MemorySize"])
     queries = 2 * len(WAKE_PARTITIONS)
     # An index is read eventually consistently: half a unit a query.
-    sweep = _invocation(size, _seconds(5, size, amazon=0.0, calls=queries)) + queries / 2 * prices.DYNAMODB_READ
-    watch = _invocation(size, _seconds(15, size, calls=6)) + 3 * prices.DYNAMODB_WRITE
+    sweep = invocation_of(size, seconds_of(5, size, amazon=0.0, calls=queries)) + queries / 2 * prices.DYNAMODB_READ
+    watching = next(each for each in OPERATIONS if each.function == "watch_account").aws
+    reads = watching["dynamodb.Query"] + watching["dynamodb.BatchGetItem"]
+    # The rate limiter's, the account's and the books' item.
+    watch = invocation_of(size, seconds_of(25, size, calls=watching.total())) + (
+        reads * prices.DYNAMODB_READ + 3 * prices.DYNAMODB_WRITE
+    )
     parts = {
         f"{alarmed} alarm metrics": alarmed * prices.ALARM_METRIC,
         f"{metrics} custom metrics of ordinary operations": metrics * prices.CUSTOM_METRIC,
@@ -136,10 +141,10 @@ def _units(item: Mapping[str, Any]) -> int:
     return math.ceil(size / _KB)
 
 
-def _seconds(cpu: float, size: int, *, amazon: float = prices.AMAZON_SECONDS, calls: int = 3) -> float:
+def seconds_of(cpu: float, size: int, *, amazon: float = prices.AMAZON_SECONDS, calls: int = 3) -> float:
     """How long an invocation takes: its own work at its share of a processor, and what it waits for."""
     return cpu / 1000 / min(1.0, size / prices.MEGABYTES_PER_PROCESSOR) + amazon + calls * prices.DYNAMODB_SECONDS
 
 
-def _invocation(size: int, seconds: float) -> float:
+def invocation_of(size: int, seconds: float) -> float:
     return prices.LAMBDA_REQUEST + seconds * size / _KB * prices.LAMBDA_GB_SECOND

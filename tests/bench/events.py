@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
+from incentives.bootstrap import container
+from incentives.domain.reconciliation.day_state import BooksDay
 from tests.bench.stand import Stand
 from tests.workflow.plots import ONE_TRY_SECONDS
 
 Event = dict[str, Any]
 
+_NUMBERS: Final = itertools.count()
 _KEYS: Final = (f"key-{number}" for number in itertools.count())
 
 MONEY: Final = {"amount": "25.00", "currencyCode": "USD"}
@@ -224,12 +228,60 @@ def swept(stand: Stand) -> Event:
 
 
 def watched(stand: Stand) -> Event:
-    """The schedule's event, an hour after the last one, while a request is open."""
+    """The schedule's event, a quarter of an hour after the last one, about noon, while a request is open."""
     unknown(stand)
+    to_noon(stand, days=1)
     # What has changed since then is not told again.
     stand.run("watch_account", {})
-    stand.clock.sleep(3600)
+    stand.clock.sleep(900)
     return {}
+
+
+def book_day(stand: Stand) -> str:
+    """A booking day that has begun, and on which nothing has happened yet."""
+    to_noon(stand, days=3)
+    stand.run("watch_account", {})
+    return stand.clock.now().date().isoformat()
+
+
+def to_noon(stand: Stand, days: int) -> None:
+    """Long after whatever was before: noon of a later day."""
+    noon = stand.clock.now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=days)
+    stand.clock.sleep((noon - stand.clock.now()).total_seconds())
+
+
+def run(day: str) -> Event:
+    """POST .../run of a booking day."""
+    return request("/reconciliations/{account}/{day}/run", account="default", day=day)
+
+
+def a_task(told: Event) -> Event:
+    """The next event of a round's workflow."""
+    return {"task": told["next"]} | {name: told[name] for name in ("account", "day", "round", "pages")}
+
+
+def begun_round(stand: Stand, *tasks: str) -> Event:
+    """The event of the next task of a round, whose first tasks are done."""
+    told = stand.call("control_books", run(book_day(stand))) | {"next": "Plan", "pages": 0}
+    for task in tasks:
+        if told["next"] != task:
+            raise RuntimeError(f"{task} was to come, not {told['next']}")
+        told = stand.run("reconcile_account", a_task(told))
+    return a_task(told)
+
+
+def on_judged_day(stand: Stand) -> Event:
+    """GET of a booking day that is judged."""
+    day = begun_round(stand, "Plan", "Fetch", "Judge")["day"]
+    return request("/reconciliations/{account}/{day}", account="default", day=day)
+
+
+def blocked_close(stand: Stand) -> Event:
+    """POST /closes of a month of which a day was begun and never read."""
+    last = stand.clock.now().date().replace(day=1) - timedelta(days=1)
+    name = f"closing-{next(_NUMBERS)}"
+    container.books.keep_day(None, BooksDay(account=name, day=last))
+    return request("/closes/{account}/{month}", account=name, month=last.isoformat()[:7])
 
 
 def started(stand: Stand) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from incentives.domain.bulk_orders.rows import ROWS_MAX
@@ -93,6 +94,10 @@ def serve_all(artifact: Artifact, variables: Mapping[str, str]) -> dict[str, Tol
             "sweep_requests": dict,
             "watch_account": dict,
             "rotate_keys": dict,
+            "get_books": lambda: request("/reconciliations"),
+            "control_books": lambda: events.run(f"{datetime.now(UTC):%Y-%m-%d}"),
+            "reconcile_account": _a_round,
+            "close_month": lambda: request("/closes/{account}/{month}", account="default", month="2026-01"),
         }
     )
     if missing := set(function_names()) - set(found):
@@ -145,6 +150,11 @@ def _streamed(variables: Mapping[str, str], cards: Sequence[str]) -> Event:
 
 def _activity() -> Event:
     return request("/activity") | {"queryStringParameters": {"from": "2026-01-01", "to": "2026-01-02"}}
+
+
+def _a_round() -> Event:
+    """A round that has ended; what judging a day takes, the bench of the books tells."""
+    return events.a_task({"next": "Plan", "account": "default", "day": "2026-01-01", "round": 1, "pages": 0})
 
 
 def _each(ids: Sequence[str], make: Callable[[str], Event]) -> Callable[[], Event]:

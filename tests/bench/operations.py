@@ -26,6 +26,7 @@ _CLOSE: Final = "dynamodb.UpdateItem: close"
 _ORDER: Final = "dynamodb.GetItem: the order"
 _FILE: Final = "s3.GetObject: its file"
 _KNOWN: Final = "dynamodb.Query: what is known"
+_DAY: Final = "dynamodb.GetItem: the day"
 _KEEP: Final = "dynamodb.UpdateItem: keep the balance"
 
 _ISSUE: Final = (_PERMIT, _NEW, _CLOSE)
@@ -90,7 +91,12 @@ def services_of(function: str) -> tuple[tuple[str, ...], bool]:
 
 #: Services that a first invocation needs a client of, and a plain one makes no call to: the account's secret is read
 #: by then, and a place for a file is signed without a call.
-NOT_COUNTED: Final = {"create_order": frozenset({"s3", "secretsmanager"})}
+NOT_COUNTED: Final = {
+    "create_order": frozenset({"s3", "secretsmanager"}),
+    "control_books": frozenset({"s3"}),
+    "close_month": frozenset({"s3"}),
+    "watch_account": frozenset({"stepfunctions"}),
+}
 
 
 OPERATIONS: Final[Sequence[Operation]] = (
@@ -231,7 +237,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
             "dynamodb.Query: charges counted before",
             _PERMIT,
             _KEEP,
-            *["dynamodb.Query: what is at risk, in each partition of the open requests"] * 11,
+            *["dynamodb.Query: what is at risk, in each partition of the open requests"] * len(WAKE_PARTITIONS),
             "dynamodb.BatchGetItem: their amounts",
             "dynamodb.Query: charges counted since",
             "dynamodb.Query: the last balances",
@@ -239,7 +245,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
             "dynamodb.Query: what is known now",
             "dynamodb.Query: alerts",
             "dynamodb.Query: the accounts, for their books",
-            "dynamodb.Query: when its books begin",
+            *["dynamodb.Query: when its books begin"] * 2,
             "dynamodb.Query: the days of its books",
         ),
         ("GetAvailableFunds",),
@@ -292,5 +298,44 @@ OPERATIONS: Final[Sequence[Operation]] = (
         (_ORDER, "dynamodb.Query: its batches"),
         (),
         lambda stand: events.progress(events.validated(stand), "Check"),
+    ),
+    Operation(
+        "GET /reconciliations/{account}/{day}",
+        "get_books",
+        (_DAY, "s3.GetObject: how it was judged"),
+        (),
+        events.on_judged_day,
+    ),
+    Operation(
+        "POST /reconciliations/{account}/{day}/run",
+        "control_books",
+        (
+            *["dynamodb.Query: when the books begin"] * 2,
+            _DAY,
+            "dynamodb.PutItem: the round",
+            "stepfunctions.StartExecution: the workflow",
+        ),
+        (),
+        lambda stand: events.run(events.book_day(stand)),
+    ),
+    Operation(
+        "books, a page",
+        "reconcile_account",
+        (_DAY, _PERMIT, "s3.PutObject: its rows", "dynamodb.PutItem: the day"),
+        ("GetGiftCardActivityPage",),
+        lambda stand: events.begun_round(stand, "Plan"),
+    ),
+    Operation(
+        "POST /closes/{account}/{month}, blocked",
+        "close_month",
+        (
+            "dynamodb.GetItem: the close",
+            "dynamodb.Query: the days",
+            *["dynamodb.Query: when the books begin"] * 2,
+            "dynamodb.Query: names of movements",
+            "dynamodb.PutItem: what blocks it",
+        ),
+        (),
+        events.blocked_close,
     ),
 )

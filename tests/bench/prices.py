@@ -22,11 +22,15 @@ TRANSITION: Final = 25.0 / MILLION  # Step Functions, Standard
 EXPRESS_REQUEST: Final = 1.0 / MILLION
 EXPRESS_GB_SECOND: Final = 0.00001667
 EVENT: Final = 1.0 / MILLION  # EventBridge, a custom one of up to 64 KB
+S3_PUT: Final = 5.0 / MILLION
+S3_GET: Final = 0.4 / MILLION
+SECRET_CALL: Final = 5.0 / MILLION
 LOG_GB: Final = 0.50  # CloudWatch Logs, taken in; 90 days of keeping are another 0.09
 
 # ---- per month --------------------------------------------------------------------------------
 KMS_KEY: Final = 1.0
 SECRET: Final = 0.40
+S3_GB: Final = 0.023  # and again in every month in which it is kept
 ALARM_METRIC: Final = 0.10  # standard resolution; a query's alarm costs as much for each metric that it looks at
 DASHBOARD: Final = 3.0
 CUSTOM_METRIC: Final = 0.30  # by the hours in which it is written; here as if in all of them

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -46,52 +47,69 @@ def test_card_made_with_our_key_outside_of_the_gateway_alerts_within_one_run(boo
     assert [each["requestIds"] for each in books.events("DifferenceFound")] == [[request_id]]
 
 
-@pytest.fixture(scope="module")
-def found(books: Books) -> date:
-    """A day whose first round was begun by two operators and by the watch, all at once."""
-    books.row(f"{books.own.partner}STRANGER", midday(YESTERDAY))
-    books.show_pages_at_once()
-    with ThreadPoolExecutor(3) as pool:
-        begun = [pool.submit(books.run, YESTERDAY) for _ in range(2)]
-        watched = pool.submit(books.cloud.invoke, "WatchAccount")
-        assert [each.result()["round"] for each in begun] == [1, 1]
-        assert watched.result()["booksFailed"] == 0
-    return YESTERDAY
-
-
-def test_all_who_begin_a_round_at_once_share_it(books: Books, found: date) -> None:
-    day = books.ended(found)
-    assert [(each["kind"], each["requestId"]) for each in day["differences"]] == [
-        (STRANGER, f"{books.own.partner}STRANGER")
-    ]
-    assert [*books.rounds(found)] == [f"{books.account}-{found}-r1"]
-    assert len([each for each in books.events("ReconciliationFinished") if each["day"] == found.isoformat()]) == 1
-
-
-def test_process_that_dies_and_a_resolution_meanwhile_leave_one_result(books: Books, found: date) -> None:
-    before = books.ended(found)
-    # given a page that Amazon does not show yet
+@contextmanager
+def held_page(books: Books, day: date) -> Iterator[None]:
+    """A round of the day whose page Amazon does not show, until in the end the process that waits for it dies."""
+    sandbox = books.cloud.sandbox
+    sandbox.delete("faults")
     held = {"operation": "GetGiftCardActivityPage", "kind": "timeout", "holdSeconds": 60, "calls": {"first": 1}}
-    books.cloud.sandbox.post("faults", held)
+    sandbox.post("faults", held)
     books.show_pages_at_once()
-    books.run(found)
-    wait_until(lambda: '"hits": 1' in json.dumps(books.cloud.sandbox.get("faults")), "the page is asked for")
-    # when the difference is resolved, the process that waits dies, and somebody begins a round once more
-    assert books.resolve(found, STRANGER, "another system of ours").status == 200
+    yield
+    wait_until(lambda: '"hits": 1' in json.dumps(sandbox.get("faults")), "the page is asked for")
     for process in books.cloud.lambda_processes(books.cloud.outputs.functionNames["ReconcileAccount"]):
         process.kill()
     books.show_pages_at_once()
-    assert books.run(found)["round"] == before["round"] + 1
-    # then the round that was under way ends as if nothing had happened, and the resolution stands
-    day = books.ended(found)
-    of_day = f"{books.account}-{found}-r"
-    assert {*books.rounds(found)} == {f"{of_day}1", f"{of_day}2"}
-    wait_until(lambda: books.rounds(found)[f"{of_day}2"]["status"] == "SUCCEEDED", "the execution has ended")
-    history = books.cloud.history(books.rounds(found)[f"{of_day}2"]["executionArn"])
+    books.ended(day)
+    # That it died was noticed, and the same execution went on.
+    number = books.shown(day)["round"]
+    name = f"{books.account}-{day}-r{number}"
+    wait_until(lambda: books.rounds(day)[name]["status"] == "SUCCEEDED", "the execution has ended")
+    history = books.cloud.history(books.rounds(day)[name]["executionArn"])
     assert [each["type"] for each in history].count("TaskFailed") == 1
+
+
+@pytest.fixture(scope="module")
+def found(books: Books) -> dict[str, Any]:
+    """Yesterday, whose first round was begun by two operators and by the watch, all at once."""
+    books.row(f"{books.own.partner}STRANGER", midday(YESTERDAY))
+    with held_page(books, YESTERDAY), ThreadPoolExecutor(3) as pool:
+        begun = [pool.submit(books.run, YESTERDAY) for _ in range(2)]
+        watched = pool.submit(books.cloud.invoke, "WatchAccount")
+        assert [each.result()["round"] for each in begun] == [1, 1]
+        assert watched.result()
+    return books.shown(YESTERDAY)
+
+
+def test_all_who_begin_a_round_at_once_share_it(books: Books, found: dict[str, Any]) -> None:
+    assert [(each["kind"], each["requestId"]) for each in found["differences"]] == [
+        (STRANGER, f"{books.own.partner}STRANGER")
+    ]
+    assert [*books.rounds(YESTERDAY)] == [f"{books.account}-{YESTERDAY}-r1"]
+    wait_until(lambda: finished(books) == [1], "an event tells how the day was judged")
+    wait_until(lambda: len(books.notices(YESTERDAY, STRANGER)) == 1, "the operators hear of it")
+
+
+def test_what_is_resolved_while_a_round_runs_stays_resolved(books: Books, found: dict[str, Any]) -> None:
+    # when a difference is resolved while its day is read once more, and somebody begins a round of it again
+    with held_page(books, YESTERDAY):
+        assert books.run(YESTERDAY)["round"] == 2
+        assert books.resolve(YESTERDAY, STRANGER, "another system of ours").status == 200
+        assert books.run(YESTERDAY)["round"] == 2
+    # then there is one result: what was found before, with its resolution
+    day = books.shown(YESTERDAY)
     (difference,) = day["differences"]
     assert difference["resolution"]["note"] == "another system of ours"
-    assert {**difference, "resolution": None} == before["differences"][0]
-    assert (day["unresolved"], day["charges"]) == (0, before["charges"])
-    # and it was told once
-    assert len(books.notices(found, STRANGER)) == 1
+    assert {**difference, "resolution": None} == found["differences"][0]
+    assert (day["round"], day["unresolved"], day["charges"]) == (2, 0, found["charges"])
+    assert len(books.rounds(YESTERDAY)) == 2
+    # and what is told: that it is resolved, and that the round has ended; but not once more that it was found
+    wait_until(lambda: finished(books) == [1, 0, 0], "events tell of both")
+    of_day = [each for each in books.events("DifferenceFound") if each["day"] == YESTERDAY.isoformat()]
+    assert (len(of_day), len(books.notices(YESTERDAY, STRANGER))) == (1, 1)
+
+
+def finished(books: Books) -> list[int]:
+    """How many differences nobody has resolved, by the events of yesterday, oldest first."""
+    told = [each for each in books.events("ReconciliationFinished") if each["day"] == YESTERDAY.isoformat()]
+    return [each["unresolved"] for each in told]

@@ -334,7 +334,7 @@ def test_statement_of_a_page_that_is_switched_off_gives_the_same_day(scene: Scen
         assert by_statement[name] == by_page[name], name
 
 
-#: How the sandbox's download is read, in a zone that is not the books'. It shows a row that cannot be read, which is left out.
+#: How the sandbox's download is read, in a zone that is not the books'. A row that cannot be read is left out.
 READING: Final = Reading(
     columns={
         "requestId": "Client Reference",

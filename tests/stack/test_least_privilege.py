@@ -141,7 +141,7 @@ def test_nobody_deletes_or_overwrites_a_file_of_the_books(cloud: Cloud, roles: d
             assert refused.value.response["Error"]["Code"] == "AccessDenied"
     # A file of a day's rows is written by who reads pages and statements, once.
     assert could_write == {"ReconcileAccountRole", "ControlBooksRole", DEVELOPER}
-    # Who does not say If-None-Match is refused by a policy that is not deployed here: the emulator's do not know when it
+    # Who does not say If-None-Match is refused by a policy that is not deployed here: the emulator's never know that it
     # was said, and would refuse everybody. tests/template holds it.
     assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"as it was written"
     found = s3.list_object_versions(Bucket=bucket, Prefix=name)

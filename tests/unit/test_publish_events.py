@@ -13,12 +13,11 @@ from botocore.exceptions import ClientError
 from incentives.aws.events import EventBridgeBus
 from incentives.aws.single_requests.record_items import encode_key, encode_record
 from incentives.aws.stream import read_stream
-from incentives.domain.events import SCHEMA_VERSION, Event, NotPublished, event_of
+from incentives.domain.events import EVENTS_MAX, SCHEMA_VERSION, Event, NotPublished, event_of
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import Cause, KeyItem, Record, Status
 from incentives.domain.single_requests.writes import Write
-from incentives.usecases.ports import EVENTS_MAX
 from incentives.usecases.publish_events import publish_events
 from tests.support.fakes import FakeTelemetry
 from tests.unit.builders import REFUSAL, record, reversing, unknown_since

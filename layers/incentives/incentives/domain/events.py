@@ -18,6 +18,9 @@ from incentives.domain.single_requests.record import Record, Status
 #: Of the shape of `detail`; raised when a field changes its meaning or goes away.
 SCHEMA_VERSION: Final = 1
 
+#: Of events that the bus takes at once.
+EVENTS_MAX: Final = 10
+
 _SUCCEEDED: Final = {
     Operation.CREATE_GIFT_CARD: "GiftCardIssued",
     Operation.ACTIVATE_GIFT_CARD: "GiftCardActivated",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
 from incentives.domain.accounts.account import Account
@@ -211,15 +211,11 @@ class Notifier(Protocol):
         """Tell the operators; returns why they were not told, None if they were."""
 
 
-#: Of events that the bus takes at once.
-EVENTS_MAX: Final = 10
-
-
 class Bus(Protocol):
     """Where events go."""
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Put up to `EVENTS_MAX` events on the bus. Raises `NotPublished`."""
+        """Put up to `events.EVENTS_MAX` events on the bus. Raises `NotPublished`."""
 
 
 class Clock(Protocol):

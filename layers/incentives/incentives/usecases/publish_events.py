@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from incentives.domain.events import Event, NotPublished, event_of
+from incentives.domain.events import EVENTS_MAX, Event, NotPublished, event_of
 from incentives.domain.single_requests.writes import Write
-from incentives.usecases.ports import EVENTS_MAX
 
 if TYPE_CHECKING:
     from incentives.domain.reconciliation.writes import BooksWrite

@@ -10,10 +10,11 @@ has begun, the former holder loses every write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.reconciliation.windows import Window, total_of
@@ -29,6 +30,10 @@ TOTAL_AGAIN_AFTER: Final = timedelta(hours=24)
 
 #: After a day's end, when it is read first.
 FIRST_READ_AFTER: Final = timedelta(minutes=15)
+
+
+#: Told like a kind of difference: a day whose rows cannot be read may hide any of them.
+INCOMPLETE: Final = "incomplete"
 
 
 class Source(StrEnum):
@@ -54,7 +59,7 @@ class Found:
     """Unresolved differences of one kind.
 
     Attributes:
-        amount: what is at stake, in minor units.
+        amount: what is at stake in the account's currency, in minor units.
         request_ids: the first ten.
     """
 
@@ -151,6 +156,13 @@ class BooksDay:
             return DayStatus.DIFFERENCES
         return DayStatus.BALANCED if self.final and not self.to_judge else DayStatus.OPEN
 
+    @property
+    def takes_statement(self) -> bool:
+        """Whether a statement's rows may count: the page goes before it, where the page could be read whole."""
+        is_unread = not self.windows and not self.reading
+        cannot_be_read = bool(self.incomplete) or (self.page_off and not self.final)
+        return is_unread or cannot_be_read or self.source is Source.STATEMENT
+
     def covers(self, end: datetime) -> bool:
         """Whether the rows that count reach to the day's end."""
         return bool(self.windows) and self.windows[-1].end >= end
@@ -189,6 +201,7 @@ def changed(before: BooksDay, **updates: object) -> BooksDay:
 def with_rows(before: BooksDay, *, ends_at: datetime, now: datetime) -> BooksDay:
     """The day once the last window of its round is read: from now on those windows count."""
     fetched_at = min((window.asked_at for window in before.reading if window.asked_at), default=now)
+    is_whole = before.reading[-1].end >= ends_at and not any(window.given_up for window in before.reading)
     return changed(
         before,
         source=Source.PAGE,
@@ -199,9 +212,20 @@ def with_rows(before: BooksDay, *, ends_at: datetime, now: datetime) -> BooksDay
         windows=before.reading,
         to_judge=True,
         fetched_at=fetched_at,
-        final=fetched_at >= ends_at + TOTAL_AGAIN_AFTER and not any(window.given_up for window in before.reading),
+        final=is_whole and fetched_at >= ends_at + TOTAL_AGAIN_AFTER,
         page_off=False,
     )
+
+
+def first_outdated(days: Sequence[BooksDay]) -> date | None:
+    """The first of some days, in their order, that goes on from another judgement than the one before it now has."""
+    judged = [(day.day, day.judged) for day in days if day.judged is not None]
+    return next((day for (_, before), (day, after) in pairwise(judged) if after.carried_from != before.carry), None)
+
+
+def still_told(told: Iterable[str], found: Mapping[Kind, Found], incomplete: str | None) -> tuple[str, ...]:
+    """Of what people were told, what still stands: what went away and comes back is told again."""
+    return tuple(kind for kind in told if kind in found or (kind == INCOMPLETE and incomplete))
 
 
 def has_same_total(day: BooksDay, total: int | None) -> bool:

@@ -234,8 +234,8 @@ def carry_digest(carry: Iterable[Finding], later: Iterable[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def found_by_kind(findings: Iterable[Finding], resolved: Iterable[str]) -> dict[Kind, Found]:
-    """What of the findings is not resolved, by kind."""
+def found_by_kind(findings: Iterable[Finding], resolved: Iterable[str], currency: str) -> dict[Kind, Found]:
+    """What of the findings is not resolved, by kind; sums are of the account's currency."""
     known, kinds = frozenset(resolved), dict[Kind, list[Finding]]()
     for finding in findings:
         if finding.difference_id not in known:
@@ -243,7 +243,7 @@ def found_by_kind(findings: Iterable[Finding], resolved: Iterable[str]) -> dict[
     return {
         kind: Found(
             count=len(found),
-            amount=sum(finding.amount for finding in found),
+            amount=sum(finding.amount for finding in found if finding.currency == currency),
             request_ids=tuple(finding.request_id for finding in found[:_NAMED_MAX] if finding.request_id),
         )
         for kind, found in sorted(kinds.items())

@@ -99,7 +99,11 @@ def meaning_of(row: Row, types: ActivityTypes) -> Effect | str:
     if row.status == FAILED or not row.is_real:
         return Effect.NOTHING
     effect = types.get(row.type or "")
-    if effect is Effect.CHARGE and row.value is None:
+    amount = row.value.amount if row.value is not None else None
+    if amount is not None and amount <= 0:
+        # Whether a refund is written with a sign is not documented, and nobody is to guess.
+        return "no amount" if amount == 0 else "negative amount"
+    if effect is Effect.CHARGE and amount is None:
         return "no amount"
     return effect or "unknown type"
 

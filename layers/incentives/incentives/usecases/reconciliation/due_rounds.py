@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import BooksUnavailable
-from incentives.domain.reconciliation.day_state import FIRST_READ_AFTER, TOTAL_AGAIN_AFTER, BooksDay, DayStatus, Source
+from incentives.domain.reconciliation.day_state import (
+    FIRST_READ_AFTER,
+    TOTAL_AGAIN_AFTER,
+    BooksDay,
+    DayStatus,
+    Source,
+    first_outdated,
+)
 from incentives.domain.reconciliation.days import bounds
 from incentives.usecases.reconciliation.start_round import begin_of, start_round, yesterday
 from incentives.usecases.reconciliation.tell_differences import tell_differences, untold
@@ -81,7 +88,8 @@ def start_due_rounds(account: str, books: BooksDependencies) -> BooksHealth:
         return BooksHealth(0, 0, 0)
     now, last = books.dependencies.clock.now(), yesterday(books)
     first = max(begin, last - timedelta(days=DAYS_MAX - 1))
-    known = {day.day: day for day in books.books.days(account, first, last + timedelta(days=1))}
+    days = books.books.days(account, first, last + timedelta(days=1))
+    known, outdated = {day.day: day for day in days}, first_outdated(days)
     free = ROUNDS_MAX - sum(day.is_held(now) for day in known.values())
     started = late = 0
     for number in range(max(0, (last - first).days + 1)):
@@ -89,7 +97,7 @@ def start_due_rounds(account: str, books: BooksDependencies) -> BooksHealth:
         _, end = bounds(day, books.settings.zone)
         if _is_late(known.get(day), end, now):
             late += 1
-        if free > 0 and _is_due(known.get(day), end, now):
+        if free > 0 and (_is_due(known.get(day), end, now) or (day == outdated and not known[day].is_held(now))):
             try:
                 start_round(account, day, by=None, fresh=False, books=books)
             except BooksUnavailable:
@@ -112,7 +120,7 @@ def _is_due(day: BooksDay | None, end: datetime, now: datetime) -> bool:
         return day is None
     if day.reading or day.to_judge or not day.windows:
         return not (day.page_off and not day.windows)
-    if day.final or day.source is Source.STATEMENT:
+    if day.final or day.source is Source.STATEMENT or day.page_off:
         return False
     # Once more a day later, also what could not be read whole: rows come late. From then on it takes a person.
     again_at = end + TOTAL_AGAIN_AFTER

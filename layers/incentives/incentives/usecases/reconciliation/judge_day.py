@@ -17,7 +17,7 @@ from incentives.agcod.marketplaces import MARKETPLACES
 from incentives.domain.errors import AccountUnusable, BooksUnavailable, InvalidInput
 from incentives.domain.reconciliation.balance import NEAR, Level, levels_of_day
 from incentives.domain.reconciliation.balance import Move as BalanceMove
-from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDay, changed
+from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDay, changed, first_outdated, still_told
 from incentives.domain.reconciliation.days import TZDATA, bounds, day_of, days_between
 from incentives.domain.reconciliation.entries import CLOCKS_APART, Entry, entry_of
 from incentives.domain.reconciliation.findings import (
@@ -31,7 +31,7 @@ from incentives.domain.reconciliation.findings import (
     found_by_kind,
 )
 from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
-from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, Move, judge, moves_of
+from incentives.domain.reconciliation.judging import CARRIED_FOR, DayInputs, DayJudgement, Move, judge, moves_of
 from incentives.domain.reconciliation.transactions import transactions_file
 from incentives.usecases.reconciliation.sources import records_created, rows_of
 from incentives.usecases.reconciliation.start_round import begin_of
@@ -80,16 +80,10 @@ def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget
             continue
         tell_differences(account, current, books)
         waiting += [each for each in judged.cleared_on if each not in waiting]
-        following = _next_judged(account, current, books)
-        goes_on_from = following.judged.carried_from if following is not None and following.judged else judged.carry
-        if following is not None and goes_on_from != judged.carry and following.day not in waiting:
-            waiting.append(following.day)
+        following = first_outdated(books.books.days(account, current, current + _LOOK_BACK))
+        if following is not None and following not in waiting:
+            waiting.append(following)
     return True
-
-
-def _next_judged(account: str, day: date, books: BooksDependencies) -> BooksDay | None:
-    later = books.books.days(account, day + timedelta(days=1), day + _LOOK_BACK)
-    return next((each for each in later if each.judged is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +129,8 @@ def _with_judged(before: BooksDay, judged: Judged, books: BooksDependencies) -> 
     summary, found = summary_of(name, judged, books)
     if before.judged is not None and replace(summary, at=before.judged.at) == before.judged and found == before.found:
         return changed(before, to_judge=False) if before.to_judge else None
-    return changed(before, judged=summary, found=found, to_judge=False)
+    told = still_told(before.told, found, before.incomplete)
+    return changed(before, judged=summary, found=found, told=told, to_judge=False)
 
 
 def summary_of(name: str, judged: Judged, books: BooksDependencies) -> tuple[JudgedDay, dict[Kind, Found]]:
@@ -145,7 +140,7 @@ def summary_of(name: str, judged: Judged, books: BooksDependencies) -> tuple[Jud
         BooksUnavailable
     """
     decided = books.books.resolutions(judged.account, [finding.difference_id for finding in judged.findings])
-    found = found_by_kind(judged.findings, decided)
+    found = found_by_kind(judged.findings, decided, judged.currency)
     return JudgedDay(
         name=name,
         at=books.dependencies.clock.now(),
@@ -319,8 +314,9 @@ class _Judging:
         entries = {**inputs.entries, **fresh}
         away = books.days_of_rows(account, unsettled)
         escalated = [finding.difference_id for finding in done.open_items if finding.kind is Kind.ESCALATED]
+        past = [each.difference_id for each in done.carry if each.found_on < inputs.day - CARRIED_FOR]
         decided: Mapping[str, Decision] = {
-            name: resolution.newest for name, resolution in books.resolutions(account, escalated).items()
+            name: resolution.newest for name, resolution in books.resolutions(account, [*escalated, *past]).items()
         }
         if entries == inputs.entries and not away and not decided:
             return inputs, False

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import BooksConflict, BooksUnavailable, InvalidInput
-from incentives.domain.reconciliation.day_state import changed
+from incentives.domain.reconciliation.day_state import changed, still_told
 from incentives.domain.reconciliation.findings import (
     SETTLED,
     SETTLING,
@@ -178,9 +178,11 @@ def _write(look: _Look, batch: Sequence[Resolution], here: BooksDependencies) ->
     """Write resolutions in one transaction with their day; False: others have written meanwhile."""
     known = look.known | {each.difference_id: each for each in batch}
     unresolved = sum(each.difference_id not in known for each in look.judged.findings)
+    found = found_by_kind(look.judged.findings, known, look.judged.currency)
     after = changed(
         look.day,
-        found=found_by_kind(look.judged.findings, known),
+        found=found,
+        told=still_told(look.day.told, found, look.day.incomplete),
         judged=replace(look.day.judged, unresolved=unresolved) if look.day.judged else None,
     )
     if not here.books.keep_day(look.day, after, batch):

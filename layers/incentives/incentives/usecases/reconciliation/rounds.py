@@ -36,7 +36,7 @@ from incentives.domain.reconciliation.rows import encode_rows, row_of
 from incentives.domain.reconciliation.windows import Window, after_page, cut
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.dependencies import CALL_SECONDS
-from incentives.usecases.permits import take_permit
+from incentives.usecases.permits import on_throttled, take_permit
 from incentives.usecases.reconciliation.judge_day import judge_from
 from incentives.usecases.reconciliation.sources import records_created
 from incentives.usecases.recovery.look_up_activity import DISABLED
@@ -57,7 +57,7 @@ PAGE_EVERY_SECONDS: Final = 60
 AGAIN_SECONDS: Final = 300
 
 #: For a permit: an execution that looked more often would use up its history while others use up the rate.
-_WAIT_SECONDS_MIN: Final = 5
+_WAIT_SECONDS_MIN: Final = 15
 _WAIT_SECONDS_MAX: Final = 1_200
 
 
@@ -113,8 +113,7 @@ def reconcile(task: Task, here: Progress, books: BooksDependencies, budget: Budg
 
 
 def _plan(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
-    now = books.dependencies.clock.now()
-    start, end = bounds(day.day, books.settings.zone)
+    _, end = bounds(day.day, books.settings.zone)
     if day.reading:
         return replace(here, next=Task.FETCH)
     if not day.reads_anew and day.windows:
@@ -122,16 +121,48 @@ def _plan(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
             return replace(here, next=Task.JUDGE)
         if day.covers(end) and not day.incomplete:
             return _kept(changed(day, checks_total=True), day, replace(here, next=Task.FETCH), books)
-    until = min(end, now.replace(microsecond=0))
-    expected = [
-        sent
-        for record in records_created(day.account, start, until, books.index)
-        if (sent := record.first_sent_at) is not None
-    ]
-    windows = cut(start, until, expected)
+    try:
+        partner_id = books.dependencies.accounts.get(day.account).partner_id
+    except AccountUnusable as error:
+        books.dependencies.telemetry.log("pageNotAsked", account=day.account, code=error.code)
+        return _tried_again(here, AGAIN_SECONDS)
+    if day.covers(end) and day.partner_id != partner_id:
+        return _of_another_partner(day, here, books)
+    return _planned(day, partner_id, here, books)
+
+
+def _planned(day: BooksDay, partner_id: str, here: Progress, books: BooksDependencies) -> Progress:
+    start, end = bounds(day.day, books.settings.zone)
+    until = min(end, books.dependencies.clock.now().replace(microsecond=0))
+    windows = _cut(day.account, partner_id, start, until, books)
     if not windows:
         return _released(day, here, books)
     return _kept(changed(day, reading=windows), day, replace(here, next=Task.FETCH), books)
+
+
+def _cut(
+    account: str, partner_id: str, start: datetime, until: datetime, books: BooksDependencies
+) -> tuple[Window, ...]:
+    """The windows to be read; if the day has requests of another partner's, with one that nobody can read."""
+    expected: list[datetime] = []
+    strangers = set[str]()
+    for record in records_created(account, start, until, books.index):
+        if record.first_sent_at is not None:
+            expected.append(record.first_sent_at)
+            strangers.add(record.partner_id)
+    strangers.discard(partner_id)
+    windows = cut(start, until, expected)
+    if not (windows and strangers):
+        return windows
+    why = f"requests of partner {', '.join(sorted(strangers))}, whose activity these keys cannot ask for"
+    return (Window(start=start, end=start, given_up=why), *windows)
+
+
+def _tried_again(here: Progress, seconds: int) -> Progress:
+    """The same task again, in some seconds; not for ever in one execution."""
+    if here.pages >= PAGES_MAX:
+        return replace(here, next=Task.DONE, wait_seconds=0)
+    return replace(here, next=Task.PLAN, wait_seconds=seconds, pages=here.pages + 1)
 
 
 # ---- Fetch --------------------------------------------------------------------------------------------------------
@@ -146,7 +177,7 @@ def _fetch(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     frame = window or Window(start=day.windows[0].start, end=day.windows[-1].end)
     asked = _ask(day.account, frame, books, only_total=window is None)
     if isinstance(asked, int):
-        return replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + 1)
+        return _held(day, replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + 1), books)
     here = replace(here, pages=here.pages + 1, next=Task.FETCH, wait_seconds=PAGE_EVERY_SECONDS)
     return _answered(day, window, asked, here, books)
 
@@ -170,6 +201,8 @@ def _answered(
         _note_failure(day, response, books)
         return here
     shown = _Shown(response, asked.account.partner_id, asked.at)
+    if (window is None or any(each.name for each in day.reading)) and day.partner_id != shown.partner_id:
+        return _of_another_partner(day, here, books)
     return _with_total(day, shown, here, books) if window is None else _with_page(day, window, shown, here, books)
 
 
@@ -209,6 +242,7 @@ def _note_failure(day: BooksDay, response: object, books: BooksDependencies) -> 
     """Amazon showed no page. The next try comes a minute later, and a day that stays unread is late."""
     books.dependencies.telemetry.log("pageNotShown", account=day.account, outcome=type(response).__name__)
     if isinstance(response, NotExecuted) and response.because is NotExecutedBecause.CREDENTIALS:
+        on_throttled(day.account, response, books.dependencies)
         try:
             # The key may have been changed.
             books.dependencies.accounts.get(day.account, fresh=True)
@@ -220,6 +254,20 @@ def _without_page(day: BooksDay, here: Progress, books: BooksDependencies) -> Pr
     books.dependencies.telemetry.log("pageSwitchedOff", account=day.account)
     after = changed(day, reading=(), reads_anew=False, checks_total=False, page_off=True, lease_until=None)
     return _kept(after, day, replace(here, next=Task.DONE, wait_seconds=0), books)
+
+
+def _of_another_partner(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
+    """The keys have become another partner's, whose page says nothing of what was read before.
+
+    Rows that were read whole count, since nobody can ask for them again; what is half read is read anew.
+    """
+    books.dependencies.telemetry.log("partnerChanged", account=day.account, day=day.day.isoformat())
+    _, end = bounds(day.day, books.settings.zone)
+    if not day.covers(end):
+        return _kept(changed(day, reading=()), day, replace(here, next=Task.PLAN, wait_seconds=0), books)
+    is_final = day.incomplete is None and books.dependencies.clock.now() >= end + TOTAL_AGAIN_AFTER
+    after = changed(day, reading=(), reads_anew=False, checks_total=False, final=day.final or is_final, to_judge=True)
+    return _kept(after, day, replace(here, next=Task.JUDGE, wait_seconds=0), books)
 
 
 def _with_total(day: BooksDay, shown: _Shown, here: Progress, books: BooksDependencies) -> Progress:
@@ -279,6 +327,13 @@ def _kept(after: BooksDay, before: BooksDay, there: Progress, books: BooksDepend
     if books.books.keep_day(before, after):
         return there
     return replace(there, next=Task.PLAN, wait_seconds=1)
+
+
+def _held(day: BooksDay, there: Progress, books: BooksDependencies) -> Progress:
+    """Hold the day for as long as its round waits."""
+    if day.lease_until is not None and day.lease_until > books.dependencies.clock.now() + LEASE / 2:
+        return there
+    return _kept(changed(day), day, there, books)
 
 
 def windows_read(day: BooksDay) -> tuple[int, int]:

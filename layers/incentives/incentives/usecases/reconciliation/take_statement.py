@@ -165,7 +165,7 @@ def _refuse_read_ones(days: Sequence[BooksDay]) -> None:
 
 
 def _is_pages(day: BooksDay) -> bool:
-    return bool(day.windows or day.reading) and day.source is not Source.STATEMENT
+    return not day.takes_statement
 
 
 def _day(time: datetime | None, here: BooksDependencies) -> date:

@@ -7,14 +7,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.accounts.spend import money_of
-from incentives.domain.reconciliation.day_state import BooksDay, changed
+from incentives.domain.reconciliation.day_state import INCOMPLETE, BooksDay, changed
 from incentives.domain.reconciliation.findings import ALERT_KINDS, Kind
 
 if TYPE_CHECKING:
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
-
-#: Told like a kind of difference: a day whose rows cannot be read may hide any of them.
-INCOMPLETE: Final = "incomplete"
 
 _TRIES_MAX: Final = 4
 
@@ -82,5 +79,6 @@ def _text(kind: str, item: BooksDay) -> tuple[str, str]:
     names = ", ".join(found.request_ids)
     more = " and more" if found.count > len(found.request_ids) else ""
     amount = money_of(found.amount, currency)
-    text = f"{_SAYS[Kind(kind)]} {where}: {found.count} of {amount} in all. Requests: {names}{more}. {look}"
+    what = f"{where}: {found.count}, of {amount} in the account's currency. Requests: {names}{more}."
+    text = f"{_SAYS[Kind(kind)]} {what} {look}"
     return f"{found.count} x {kind}: {where}", text
