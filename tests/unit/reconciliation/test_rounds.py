@@ -15,10 +15,11 @@ from incentives.domain.outcomes import AmazonError, NotExecuted, NotExecutedBeca
 from incentives.domain.reconciliation.day_state import LEASE, BooksDay, DayStatus
 from incentives.domain.reconciliation.days import bounds
 from incentives.domain.reconciliation.findings import Kind
+from incentives.domain.reconciliation.rows import row_of
 from incentives.domain.reconciliation.windows import Window
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.reconciliation.due_rounds import start_due_rounds
-from incentives.usecases.reconciliation.judge_day import judge_from
+from incentives.usecases.reconciliation.judge_day import judge_day, judge_from
 from incentives.usecases.reconciliation.rounds import PAGES_MAX, Progress, Task, reconcile
 from incentives.usecases.reconciliation.start_round import start_round
 from incentives.usecases.recovery.look_up_activity import DISABLED
@@ -144,9 +145,16 @@ def test_a_page_that_is_switched_off_is_asked_once_a_day_and_leaves_room_for_a_s
     watch(shop)
     day = shop.day()
     assert (day.page_off, day.final, day.takes_statement) == (True, False, True)
-    assert shop.day(DAY + timedelta(days=1)).status is DayStatus.NO_ACTIVITY_PAGE
+    following = DAY + timedelta(days=1)
+    assert shop.day(following).status is DayStatus.NO_ACTIVITY_PAGE
+    assert [told for told, _ in shop.world.notifier.notices] == ["Activity page switched off: account default"]
     shop.reconciliations.started.clear()
     assert start_due_rounds("default", shop.here).started == 0
+    # And once more a day later, should it have been a whim of Amazon's
+    amazon_shows(shop, charge("Test1STRANGER", NOON + timedelta(days=1)))
+    shop.world.clock.sleep(24 * 3600)
+    watch(shop)
+    assert sorted(shop.day(following).found) == [Kind.UNKNOWN_TO_LEDGER]
 
 
 def test_a_day_that_was_read_whole_takes_no_statement(shop: Kept) -> None:
@@ -272,3 +280,52 @@ def test_days_that_fail_again_and_again_keep_no_other_from_its_first_round(shop:
     start_due_rounds("default", shop.here)
     # Then the fifth is among those that are begun
     assert DAY + timedelta(days=4) in [day for _, day, _ in shop.reconciliations.started]
+
+
+def test_a_day_read_by_a_clock_that_was_ahead_is_read_again(shop: Kept) -> None:
+    # Given a watch and a round of the day's noon, by clocks two days ahead
+    amazon_shows(shop, charge("Test1MORNING", NOON - timedelta(hours=1)))
+    shop.world.clock.time = NOON + timedelta(days=2)
+    watch(shop)
+    assert shop.day().final
+    # When the clock is right again, and the day is over
+    shop.world.clock.time = END + timedelta(minutes=20)
+    amazon_shows(
+        shop, charge("Test1MORNING", NOON - timedelta(hours=1)), charge("Test1EVENING", END - timedelta(hours=2))
+    )
+    watch(shop)
+    # Then the evening is read, too
+    assert shop.day().found[Kind.UNKNOWN_TO_LEDGER].count == 2
+
+
+def test_a_difference_that_is_gone_is_seen_to_although_the_process_dies(shop: Kept) -> None:
+    # Given a card that Amazon did not show, and the day after it
+    request_id, following = shop.issue(NOON), DAY + timedelta(days=1)
+    amazon_shows(shop)
+    for days in (1, 2):
+        shop.world.clock.time = END + timedelta(days=days, minutes=20)
+        watch(shop)
+    assert kinds(shop) == [Kind.MISSING_AT_AMAZON]
+    # And that Amazon books it on that day after all
+    amazon_shows(shop, charge(request_id, NOON + timedelta(days=1)))
+    start_round("default", following, by="anna", fresh=True, books=shop.here)
+    # When the process dies after the last day was judged, and before the other is
+    work(shop, following, tasks_max=2)
+    judge_day("default", following, shop.here)
+    # Then the other is due
+    assert shop.day().to_judge
+    watch(shop)
+    assert (shop.day().to_judge, kinds(shop)) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("told", "kept_as"),
+    [("Test1ABCDEFGHIJK12", "Test1ABCDEFGHIJK12"), ("other-42", "other-42"), ("two\nlines", "two?lines")],
+)
+def test_ids_of_strangers_are_kept_in_one_line(told: str, kept_as: str) -> None:
+    assert row_of(charge(told), "Test1").request_id == kept_as
+
+
+def test_a_code_in_the_place_of_an_id_is_not_kept() -> None:
+    code = "ABCD-EFGH12-JKLM"
+    assert code not in row_of(charge(code), "Test1").request_id

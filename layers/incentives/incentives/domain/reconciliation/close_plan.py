@@ -375,7 +375,8 @@ def _about_the_balance(inputs: CloseInputs) -> Iterable[str]:
     if len(unnamed) > _MOVEMENTS_SAID:
         yield (
             f"unnamedMovement: and {len(unnamed) - _MOVEMENTS_SAID} more. So many mean that Amazon's rows do not "
-            "explain the balance: a type is missing in ActivityTypes, or Amazon invoices the account (AccountsWithoutBalance)."
+            "explain the balance: a type is missing in ActivityTypes, or Amazon invoices the account "
+            "(AccountsWithoutBalance)."
         )
     opening = _opening(inputs)
     if opening is None and not isinstance(inputs.previous, str):

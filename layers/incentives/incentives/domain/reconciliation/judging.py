@@ -271,7 +271,11 @@ def _verdict(request: _Request, inputs: DayInputs) -> tuple[_Verdict, Decision |
     if entry is None or entry.account != inputs.account:
         # Rows of later days are those days' own: each of them is told on its own day.
         known = [move for move in moves if move.day <= inputs.day]
-        return _judged(Kind.UNKNOWN_TO_LEDGER, 0, entry, known, inputs), None
+        verdict = _judged(Kind.UNKNOWN_TO_LEDGER, 0, entry, known, inputs)
+        its = [move for move in known if move.day == inputs.day and move.currency == verdict.currency]
+        charged = sum(move.amount for move in its if move.effect is Effect.CHARGE)
+        refunded = sum(move.amount for move in its if move.effect is Effect.REFUND)
+        return replace(verdict, amount=max(charged, refunded)), None
     due, currency = minor_units(entry.value), entry.value.currency
     if entry.status is Status.ESCALATED:
         facts = (entry.status.value, due, currency)

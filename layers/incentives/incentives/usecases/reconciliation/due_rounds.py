@@ -29,6 +29,9 @@ DAYS_MAX: Final = 62
 #: An account's page is shown once a minute, whoever asks: more rounds at once would only wait for each other.
 ROUNDS_MAX: Final = 4
 
+#: Clocks of functions differ by less.
+_CLOCKS_OFF: Final = timedelta(minutes=5)
+
 #: For reading an account's days and starting its rounds.
 SECONDS_FOR_AN_ACCOUNT: Final = 15.0
 
@@ -104,7 +107,7 @@ def start_due_rounds(account: str, books: BooksDependencies) -> BooksHealth:
     # Days that fail again and again must not keep others from their first round.
     for day in sorted(due, key=lambda day: (known[day].round if day in known else 0, day))[: max(0, free)]:
         try:
-            start_round(account, day, by=None, fresh=False, books=books)
+            start_round(account, day, by=None, fresh=_is_of_the_future(known.get(day), now), books=books)
             started += 1
         except BooksUnavailable:
             # One round that cannot be started says nothing of the others, and the next watch tries it again.
@@ -123,14 +126,19 @@ def _is_due(day: BooksDay | None, end: datetime, now: datetime) -> bool:
         return False
     if day is None or day.is_held(now):
         return day is None
-    if day.reading or day.to_judge or not day.windows:
-        return not (day.page_off and not day.windows)
-    if day.final or day.source is Source.STATEMENT or day.page_off:
+    if day.reading or (day.windows and (day.to_judge or _is_of_the_future(day, now))):
+        return True
+    if day.final or day.source is Source.STATEMENT or (day.page_off and day.windows):
         return False
     # Once more a day later, also what could not be read whole: rows come late. From then on it takes a person.
     again_at = end + TOTAL_AGAIN_AFTER
     is_again_due = now >= again_at + FIRST_READ_AFTER and (day.fetched_at is None or day.fetched_at < again_at)
-    return is_again_due or not day.covers(end)
+    return is_again_due or not (day.covers(end) or day.page_off)
+
+
+def _is_of_the_future(day: BooksDay | None, now: datetime) -> bool:
+    """Whether it was read by a clock that was wrong: what it took for a whole day may be half of one."""
+    return day is not None and day.fetched_at is not None and day.fetched_at > now + _CLOCKS_OFF
 
 
 def _is_late(day: BooksDay | None, end: datetime, now: datetime) -> bool:

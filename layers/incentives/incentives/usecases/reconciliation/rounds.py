@@ -39,6 +39,7 @@ from incentives.usecases.dependencies import CALL_SECONDS
 from incentives.usecases.permits import on_throttled, take_permit
 from incentives.usecases.reconciliation.judge_day import judge_from
 from incentives.usecases.reconciliation.sources import records_created
+from incentives.usecases.reconciliation.tell_differences import tell_no_page
 from incentives.usecases.recovery.look_up_activity import DISABLED
 
 if TYPE_CHECKING:
@@ -252,7 +253,12 @@ def _note_failure(day: BooksDay, response: object, books: BooksDependencies) -> 
 
 def _without_page(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     books.dependencies.telemetry.log("pageSwitchedOff", account=day.account)
-    after = changed(day, reading=(), reads_anew=False, checks_total=False, page_off=True, lease_until=None)
+    now = books.dependencies.clock.now()
+    fetched_at = day.fetched_at if day.windows else now
+    after = changed(
+        day, reading=(), reads_anew=False, checks_total=False, page_off=True, fetched_at=fetched_at, lease_until=None
+    )
+    tell_no_page(after, books)
     return _kept(after, day, replace(here, next=Task.DONE, wait_seconds=0), books)
 
 
@@ -283,7 +289,7 @@ def _with_total(day: BooksDay, shown: _Shown, here: Progress, books: BooksDepend
 
 
 def _with_page(day: BooksDay, window: Window, shown: _Shown, here: Progress, books: BooksDependencies) -> Progress:
-    rows = [row_of(activity) for activity in (*shown.page.rows, *shown.page.left_out)]
+    rows = [row_of(activity, shown.partner_id) for activity in (*shown.page.rows, *shown.page.left_out)]
     instead, kept = after_page(window, rows, shown.page.total, shown.at)
     if len(instead) == 1 and instead[0].asked_at is not None:
         content = encode_rows(kept)
