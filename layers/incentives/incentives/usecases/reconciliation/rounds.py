@@ -251,8 +251,10 @@ def _note_failure(day: BooksDay, response: object, books: BooksDependencies) -> 
 
 def _without_page(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     books.dependencies.telemetry.log("pageSwitchedOff", account=day.account)
-    after = changed(day, reading=(), reads_anew=False, checks_total=False, page_off=True, lease_until=None)
-    return _kept(after, day, replace(here, next=Task.DONE, wait_seconds=0), books)
+    after = changed(day, reading=(), reads_anew=False, checks_total=False, page_off=True)
+    if day.to_judge and day.windows:
+        return _kept(after, day, replace(here, next=Task.JUDGE, wait_seconds=0), books)
+    return _kept(replace(after, lease_until=None), day, replace(here, next=Task.DONE, wait_seconds=0), books)
 
 
 def _of_another_partner(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
@@ -307,8 +309,11 @@ def _judge(day: BooksDay, here: Progress, books: BooksDependencies, budget: Budg
     is_done = judge_from(day.account, day.day, books, budget)
     if not is_done:
         return replace(here, next=Task.JUDGE, wait_seconds=0)
-    current = books.books.day(here.account, here.day)
-    return _released(current or day, here, books)
+    current = books.books.day(here.account, here.day) or day
+    if current.round == here.round and current.to_judge and current.windows:
+        # Somebody has said since how a request ended, and waits for this round to judge it.
+        return replace(here, next=Task.JUDGE, wait_seconds=0)
+    return _released(current, here, books)
 
 
 def _released(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
