@@ -19,7 +19,7 @@ from incentives.api.models.base import (
 )
 from incentives.domain.reconciliation.closing import CloseStatus
 
-MONTH_PATTERN: Final = "^[0-9]{4}-(0[1-9]|1[0-2])$"
+MONTH_PATTERN: Final = "^2[0-9]{3}-(0[1-9]|1[0-2])$"
 SHA256_PATTERN: Final = "^[0-9a-f]{64}$"
 
 #: Of the examples.
