@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -20,7 +21,19 @@ from incentives.usecases.reconciliation.get_books import get_movements
 from incentives.usecases.reconciliation.get_close import get_close
 from incentives.usecases.reconciliation.read_month import read_month
 from incentives.usecases.reconciliation.sign_off import sign_off
-from tests.unit.reconciliation.months import ACCOUNT, ANNA, BERT, MONTH, OPENING, STRANGER, Shop, at, finding, november
+from tests.unit.reconciliation.months import (
+    ACCOUNT,
+    ANNA,
+    BERT,
+    FIRST,
+    MONTH,
+    OPENING,
+    STRANGER,
+    Shop,
+    at,
+    finding,
+    november,
+)
 
 THIRD = date(2026, 11, 3)
 
@@ -84,6 +97,30 @@ def test_what_blocks_a_close(special: dict[str, dict[str, Any]], blocks: list[st
     # What blocks is told as it is now, and nothing was written for a version that there is not.
     assert get_close(ACCOUNT, MONTH, shop.here).close.blocked_by == shop.kept().blocked_by
     assert not [name for name in shop.files.files if "/closes/" in name]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda here: read_month(ACCOUNT, MONTH, OPENING, here).inputs.objects,
+        lambda here: get_movements(ACCOUNT, MONTH, here),
+    ],
+    ids=["close", "movements"],
+)
+def test_a_month_of_days_that_leave_much_takes_the_memory_of_one(read: Callable[[Any], Any]) -> None:
+    late = tuple(finding(Kind.IN_TRANSIT, f"Parts{number}", FIRST, number) for number in range(150))
+
+    def peak(*days: int) -> int:
+        shop = november(Shop(), **{f"d{day}": {"rows": (2000,), "open_items": late} for day in days})
+        tracemalloc.start()
+        read(shop.here)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    # The first read makes what reads JSON, which stays.
+    peak()
+    assert peak(*range(1, 31)) < 2 * peak(30)
 
 
 def test_a_day_that_was_judged_anew_blocks_until_the_next_is_too() -> None:
