@@ -18,6 +18,7 @@ from incentives.domain.reconciliation.day_state import DayStatus
 from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.findings import Kind, Reason
 from incentives.usecases.reconciliation import rounds
+from incentives.domain.single_requests.record import Status
 from incentives.usecases.reconciliation.due_rounds import start_due_rounds
 from incentives.usecases.reconciliation.resolve import Said, resolve_one
 from incentives.usecases.reconciliation.rounds import Progress, Task
@@ -224,6 +225,63 @@ def _charged_again_late(draw: Drawer, story: Story, at: datetime) -> None:
     story.charge(at)
     story.late = 30 * HOUR
     story.charge(at + HOUR)
+
+
+@pytest.mark.parametrize("what", ["dies", "held", "page off"])
+def test_how_an_escalated_request_ended_is_judged_whatever_happens(what: str) -> None:
+    # given a request that is escalated on its day, which is final unless its page was switched off before that
+    start, end = bounds(DAY, BERLIN)
+    story = Drawer(random.Random("escalated"), start, end, timedelta()).story()
+    story.late = timedelta()
+    story.created(start + HOUR).sent(start + HOUR).charge(start + HOUR).unknown(start + 2 * HOUR)
+    desk = Desk(World(BERLIN, DAY, DAY, [story.write(start + 20 * HOUR, status=Status.ESCALATED)], quiet=3))
+    for after in (1, 2):
+        desk.live_until(DAY + timedelta(days=after))
+        desk.page_off = after == 2 and what == "page off"
+        start_due_rounds(ACCOUNT, desk.books)
+        desk.drain()
+    (item,) = getattr(desk.judged(DAY), "open_items", ())
+    settled = Said(Reason.SETTLED_CHARGED, "The bank says so.", "arn:finance")
+
+    def settle() -> None:
+        resolve_one(ACCOUNT, DAY, item.difference_id, settled, desk.books)
+
+    # when finance says how it ended
+    if what == "dies":
+        writes = itertools.count()
+
+        def dies(part: str) -> None:
+            if part.startswith("day#") and next(writes):
+                raise Died
+
+        desk.kept.before_write = dies
+        with pytest.raises(Died):
+            settle()
+        desk.kept.before_write = None
+    elif what == "held":
+        # A round that has judged the day and looks at those after it.
+        start_round(ACCOUNT, DAY, by="operator", fresh=False, books=desk.books)
+        days = desk.kept.days
+
+        def meanwhile(*given: Any) -> Any:
+            if given[1] == DAY:
+                desk.kept.days = days  # type: ignore[method-assign]
+                settle()
+            return days(*given)
+
+        desk.kept.days = meanwhile  # type: ignore[method-assign]
+    else:
+        settle()
+    desk.drain()
+    desk.clock.sleep(3600)
+    start_due_rounds(ACCOUNT, desk.books)
+    desk.drain()
+    # then the day says so, and is at rest
+    judged, kept = desk.judged(DAY), desk.kept.day(ACCOUNT, DAY)
+    assert judged is not None
+    assert judged.open_items == ()
+    assert kept is not None
+    assert (kept.to_judge, kept.lease_until) == (False, None)
 
 
 def test_a_statement_comes_to_what_the_page_would_have() -> None:

@@ -255,11 +255,11 @@ def _without_page(day: BooksDay, here: Progress, books: BooksDependencies) -> Pr
     books.dependencies.telemetry.log("pageSwitchedOff", account=day.account)
     now = books.dependencies.clock.now()
     fetched_at = day.fetched_at if day.windows else now
-    after = changed(
-        day, reading=(), reads_anew=False, checks_total=False, page_off=True, fetched_at=fetched_at, lease_until=None
-    )
+    after = changed(day, reading=(), reads_anew=False, checks_total=False, page_off=True, fetched_at=fetched_at)
     tell_no_page(after, books)
-    return _kept(after, day, replace(here, next=Task.DONE, wait_seconds=0), books)
+    if day.to_judge and day.windows:
+        return _kept(after, day, replace(here, next=Task.JUDGE, wait_seconds=0), books)
+    return _kept(replace(after, lease_until=None), day, replace(here, next=Task.DONE, wait_seconds=0), books)
 
 
 def _of_another_partner(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
@@ -314,8 +314,11 @@ def _judge(day: BooksDay, here: Progress, books: BooksDependencies, budget: Budg
     is_done = judge_from(day.account, day.day, books, budget)
     if not is_done:
         return replace(here, next=Task.JUDGE, wait_seconds=0)
-    current = books.books.day(here.account, here.day)
-    return _released(current or day, here, books)
+    current = books.books.day(here.account, here.day) or day
+    if current.round == here.round and current.to_judge and current.windows:
+        # Somebody has said since how a request ended, and waits for this round to judge it.
+        return replace(here, next=Task.JUDGE, wait_seconds=0)
+    return _released(current, here, books)
 
 
 def _released(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
