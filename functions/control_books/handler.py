@@ -52,4 +52,4 @@ def handler(call: ApiCall, budget: Budget) -> ApiResponse:
             return reconciliation.statement_read(days, call, now)
 
 
-in_init(lambda: (container.books_dependencies, client("s3")))
+in_init(lambda: (container.books_dependencies, client("secretsmanager"), client("s3")))

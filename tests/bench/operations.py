@@ -93,7 +93,7 @@ def services_of(function: str) -> tuple[tuple[str, ...], bool]:
 #: by then, and a place for a file is signed without a call.
 NOT_COUNTED: Final = {
     "create_order": frozenset({"s3", "secretsmanager"}),
-    "control_books": frozenset({"s3"}),
+    "control_books": frozenset({"s3", "secretsmanager"}),
     "close_month": frozenset({"s3"}),
     "watch_account": frozenset({"stepfunctions"}),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -22,6 +23,7 @@ from tests.contract.books_suite import (
     Kept,
     account,
     begun_day,
+    resolution,
     snapshot,
     unreachable,
 )
@@ -104,27 +106,65 @@ def test_what_was_said_of_a_movement_stays_beside_what_is_said_now(shop: Shop, a
     assert [each["M"]["by"]["S"] for each in item["before"]["L"]] == ["a", "b"]
 
 
+@contextmanager
+def in_the_way(shop: Shop, operation: str, *codes: str) -> Iterator[Iterator[str]]:
+    """Calls end in these errors, one after the other, before any is carried out; yields what is left of them.
+
+    A transaction is refused for them, by its second write.
+    """
+    left = iter(codes)
+
+    def refuse(**_: object) -> Any:
+        code = next(left, None)
+        if code is None:
+            return None
+        error: dict[str, Any] = {"Error": {"Code": code}}
+        if operation == "TransactWriteItems":
+            reasons = [{"Code": "None"}, {"Code": code}]
+            error = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+        return type("Response", (), {"status_code": 400}), error | {"ResponseMetadata": {}}
+
+    shop.client.meta.events.register(f"before-call.dynamodb.{operation}", refuse)
+    try:
+        yield left
+    finally:
+        shop.client.meta.events.unregister(f"before-call.dynamodb.{operation}", refuse)
+
+
 def test_a_write_that_another_is_in_the_way_of_is_tried_again_and_not_for_ever(shop: Shop, account: str) -> None:
     waits: list[float] = []
-    ways = iter(["TransactionConflictException"] * 2)
-
-    def in_the_way(**_: object) -> Any:
-        code = next(ways, None)
-        return code and motos_response(code)
-
-    def motos_response(code: str) -> Any:
-        return type("Response", (), {"status_code": 400}), {"Error": {"Code": code}, "ResponseMetadata": {}}
-
-    shop.client.meta.events.register("before-call.dynamodb.PutItem", in_the_way)
-    try:
-        books = DynamoDbBooks(shop.client, shop.table, sleep=waits.append, new_nonce=lambda: "nonce")
+    books = DynamoDbBooks(shop.client, shop.table, sleep=waits.append, new_nonce=lambda: "nonce")
+    with in_the_way(shop, "PutItem", *["TransactionConflictException"] * 2):
         day = begun_day(books, account)
-        assert waits == [0.05, 0.1]
-        ways = iter(["TransactionConflictException"] * 6)
-        with pytest.raises(BooksUnavailable, match="busy"):
-            books.keep_day(day, replace(day, revision=2))
-        ways = iter(["ThrottlingException"])
-        with pytest.raises(BooksUnavailable, match="ThrottlingException"):
-            books.keep_day(day, replace(day, revision=2))
-    finally:
-        shop.client.meta.events.unregister("before-call.dynamodb.PutItem", in_the_way)
+    assert waits == [0.05, 0.1]
+    busy = in_the_way(shop, "PutItem", *["TransactionConflictException"] * 6)
+    with busy, pytest.raises(BooksUnavailable, match="busy"):
+        books.keep_day(day, replace(day, revision=2))
+    # what the SDK has waited for is not waited for once more
+    throttled = in_the_way(shop, "PutItem", "ThrottlingException")
+    with throttled, pytest.raises(BooksUnavailable, match="ThrottlingException"):
+        books.keep_day(day, replace(day, revision=2))
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_that_is_throttled_is_tried_again_and_not_for_ever(shop: Shop, account: str, code: str) -> None:
+    books = books_on(shop.client, shop.table)
+    day = begun_day(books, account)
+    after = replace(day, revision=2)
+    with in_the_way(shop, "TransactWriteItems", code, code):
+        assert books.keep_day(day, after, [resolution(account)])
+    with in_the_way(shop, "TransactWriteItems", *[code] * 6), pytest.raises(BooksUnavailable, match="busy"):
+        books.keep_day(after, replace(after, revision=3), [resolution(account, "d2")])
+
+
+def test_notes_are_written_each_for_itself_and_wait_for_a_throttled_partition(shop: Shop, account: str) -> None:
+    books, many = books_on(shop.client, shop.table), [f"R{n}" for n in range(30)]
+    with in_the_way(shop, "TransactWriteItems", "ValidationError") as transactions:
+        with in_the_way(shop, "UpdateItem", "ThrottlingException", "ProvisionedThroughputExceededException"):
+            books.note_rows(account, DAY, many)
+        assert books.days_of_rows(account, many) == {each: {DAY} for each in many}
+        # those that are noted are not written again
+        busy = in_the_way(shop, "UpdateItem", *["ThrottlingException"] * 6)
+        with busy, pytest.raises(BooksUnavailable, match="busy"):
+            books.note_rows(account, DAY, [*many, "R30"])
+        assert [*transactions] == ["ValidationError"]

@@ -32,8 +32,8 @@ THRESHOLDS = {
 }  # fmt: skip
 #: Other metrics of the stack as a whole that have an alarm.
 OF_THE_WHOLE = (
-    "AccountFailed", "AccountSkipped", "AlertNotTold", "KeyRefused", "Throttled", "BooksDaysLate", "BooksUnresolved",
-    "BooksUnknownToLedger",
+    "AccountFailed", "AccountSkipped", "AlertNotTold", "KeyRefused", "Throttled", "BooksDaysLate", "BooksFailed",
+    "BooksUnresolved", "BooksUnknownToLedger",
 )  # fmt: skip
 # Metric: namespace, name, and its dimensions by name.
 Metric = tuple[str, str, dict[str, Any]]

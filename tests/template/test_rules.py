@@ -168,6 +168,7 @@ BROKEN: dict[Rule, list[Mutation]] = {
     rules_alarms.what_can_fail_is_watched: [
         *map(without, ("RecoveryAbortedAlarm", "WatchSilentAlarm", "SpendLateAlarm", "EventsFailedAlarm")),
         *map(without, ("BacklogDeadLettersAlarm", "BacklogLateAlarm", "AccountSkippedAlarm", "KeyAgeAlarm")),
+        without("BooksFailedAlarm"),
         drop(REFUSED),
         drop("WorkersFailingAlarm.Metrics.1"),
     ],

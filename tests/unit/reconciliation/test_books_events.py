@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from incentives.domain.reconciliation.closing import Close, CloseStatus
 from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDay, changed
 from incentives.domain.reconciliation.findings import Kind
 from incentives.usecases.publish_events import publish_events
-from tests.contract.books_suite import FULL_CLOSE, FULL_DAY, snapshot
+from tests.contract.books_suite import FULL_CLOSE, FULL_DAY, WINDOW, snapshot
 from tests.support.fakes import START, FakeTelemetry
 from tests.unit.test_publish_events import FakeBus, moved
 
@@ -86,6 +87,10 @@ def summary(**updates: Any) -> JudgedDay:
     return replace(JUDGED.judged, **updates)
 
 
+#: All of its rows could be read.
+WHOLE: Final = replace(JUDGED, windows=(replace(WINDOW, given_up=None),))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "types"),
     [
@@ -94,12 +99,15 @@ def summary(**updates: Any) -> JudgedDay:
         (None, BooksDay(account="default", day=JUDGED.day, page_off=True), []),
         # rows that are not judged yet, also where the judgement of those before stands
         (JUDGED, changed(JUDGED, final=False, to_judge=True), []),
-        # a person has resolved one
-        (JUDGED, changed(JUDGED, judged=summary(unresolved=0), found={}), ["ReconciliationFinished"]),
+        # people have resolved one of two, and the last
+        (replace(WHOLE, judged=summary(unresolved=2)), WHOLE, []),
+        (WHOLE, changed(WHOLE, judged=summary(unresolved=0), found={}), ["ReconciliationFinished"]),
+        # judged again while nobody had resolved anything
+        (WHOLE, changed(WHOLE, judged=summary(at=START + timedelta(hours=1))), ["ReconciliationFinished"]),
         # judged again, with nothing new but that it is final
         (replace(JUDGED, to_judge=True), changed(JUDGED), ["ReconciliationFinished"]),
     ],
-    ids=["another round", "told", "no page", "rows", "resolved", "final"],
+    ids=["another round", "told", "no page", "rows", "one resolved", "all resolved", "again", "final"],
 )
 def test_most_writes_of_a_day_are_no_event(before: BooksDay | None, after: BooksDay, types: list[str]) -> None:
     assert [event.type for event in publish(stream(before, after))[0]] == types

@@ -6,12 +6,13 @@ repeat. Amounts are decimal strings.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.accounts.spend import money_of
 from incentives.domain.events import SCHEMA_VERSION, Event
 from incentives.domain.reconciliation.closing import Close, CloseStatus
-from incentives.domain.reconciliation.day_state import BooksDay
+from incentives.domain.reconciliation.day_state import BooksDay, JudgedDay
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +42,7 @@ def _of_day(before: BooksDay | None, after: BooksDay) -> list[Event]:
     if judged is None or after.to_judge:
         return []
     part, found = f"day#{after.day.isoformat()}", []
-    if before is None or before.to_judge or before.judged != judged:
+    if before is None or before.judged is None or before.to_judge or _is_another(before, after, before.judged, judged):
         found.append(
             _event(
                 FINISHED,
@@ -78,6 +79,11 @@ def _of_day(before: BooksDay | None, after: BooksDay) -> list[Event]:
                 )
             )
     return found
+
+
+def _is_another(before: BooksDay, after: BooksDay, was: JudgedDay, judged: JudgedDay) -> bool:
+    """Whether there is another judgement, or its last difference was resolved: not each of a thousand in between."""
+    return replace(was, unresolved=judged.unresolved) != judged or before.status is not after.status
 
 
 def _of_close(before: Close | None, after: Close) -> list[Event]:

@@ -57,7 +57,8 @@ class BooksHealth:
 def keep_books(accounts: Iterable[str], books: BooksDependencies, seconds_left: Callable[[], float]) -> dict[str, int]:
     """Begin what is due of each account, and count how all of them stand.
 
-    Nothing that goes wrong with one keeps the others waiting.
+    Nothing that goes wrong with one keeps the others waiting. Without those that could not be looked at the sums are
+    too small: what they hold is told, and that there is nothing only where all were looked at.
 
     Returns:
         How many rounds were begun, and how many accounts' books could not be looked at.
@@ -75,8 +76,12 @@ def keep_books(accounts: Iterable[str], books: BooksDependencies, seconds_left: 
         except Exception as error:  # noqa: BLE001 - a fault in one account's books must not hide the others
             telemetry.log("booksFailed", account=account, exception=type(error).__name__)
             failed += 1
-    telemetry.count("BooksDaysLate", sum(each.late for each in healths))
-    telemetry.count("BooksUnresolved", sum(each.unresolved for each in healths))
+    late, unresolved = sum(each.late for each in healths), sum(each.unresolved for each in healths)
+    telemetry.count("BooksFailed", failed)
+    if late or not failed:
+        telemetry.count("BooksDaysLate", late)
+    if unresolved or not failed:
+        telemetry.count("BooksUnresolved", unresolved)
     return {"rounds": sum(each.started for each in healths), "booksFailed": failed}
 
 

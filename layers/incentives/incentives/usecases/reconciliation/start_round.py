@@ -30,9 +30,13 @@ def start_round(account: str, day: date, *, by: str | None, fresh: bool, books: 
         The day with its round.
 
     Raises:
+        AccountUnusable: Amazon is to be asked anew, and there is no such account: nothing is kept.
         InvalidInput: `day` is to come, or before the books begin.
         BooksUnavailable
     """
+    if fresh:
+        # A name that somebody mistyped would have books for good, and a round that asks for two days.
+        books.dependencies.accounts.get(account)
     check_day(account, day, books)
     now = books.dependencies.clock.now()
     for _ in range(TRIES_MAX):
