@@ -180,7 +180,7 @@ BENCHES: Final[dict[str, tuple[str, str, Callable[[Scene], Iterable[Line]]]]] = 
             "A day of one account that issues so many cards evenly over it: the watches, the first round of the day "
             "before, and the total of the day before that. Calls and units are counted through the real functions "
             "and adapters; prices as below, with a month's storage of its files. The watches are in it, which are "
-            "below as well. CPU and memory are of a process that the emulator shares: too high, never too low."
+            "below as well. Lambda's seconds hold the emulator's CPU, which is in the process: too many, never too few."
         ),
         lambda _: books.cost_of_books(),
     ),

@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from tests.books.big_day import MEMORY_MB, SECONDS, calculated, measured_alone
+from tests.books.checks import examine
+from tests.books.desk import Desk
 from tests.books.proof import PLANTED, Proof, prove
+from tests.books.world import PLANTS, draw_world
 
 ROOT: Final = Path(__file__).parents[2]
+MONTH_OF: Final = 8_000
+MONTH_PLANTS: Final = 5 * len(PLANTS)
 MEASURED: Final = 100_000
 CALCULATED: Final = 700_000
 
@@ -59,6 +64,11 @@ def rows_of(proof: Proof) -> Iterator[tuple[str, str]]:
     yield "Open items: number, at risk", f"{figures['openItems.closing.count']}, {figures['openItems.closing']}"
 
 
+def _counts(month: Desk, wrong: list[str]) -> tuple[int, ...]:
+    planted, standing = month.world.planted, month.standing()
+    return planted.total(), (standing - planted).total(), (planted - standing).total(), len(wrong)
+
+
 def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.most_common()) or "none"
 
@@ -79,13 +89,21 @@ def main() -> int:
     began = time.monotonic()
     proof = prove(chosen.seed, chosen.orders)
     rows = [*rows_of(proof), ("Tests of rounds and statements", tests_of_rounds())]
+    month = Desk(draw_world(chosen.seed, requests=MONTH_OF, plants=MONTH_PLANTS)).run()
+    wrong = list(examine(month))
+    rows.append(
+        (
+            f"A drawn month of {MONTH_OF:,} requests: planted, false, missed, anything else that is wrong",
+            ", ".join(map(str, _counts(month, wrong))),
+        )
+    )
     seconds, megabytes, matched = measured_alone(MEASURED)
     rows.append((f"A day of {int(matched):,} rows, judged", f"{seconds} s of {SECONDS}, {megabytes} MB of {MEMORY_MB}"))
     rows += [(f"A day of {CALCULATED:,} rows, calculated: {title}", text) for title, text in calculated(CALCULATED)]
     width = max(len(title) for title, _ in rows)
     print(*(f"{title:{width}}  {text}" for title, text in rows), sep="\n")
     print(f"\nseed {chosen.seed}, in {time.monotonic() - began:.0f} s")
-    broken = proof.broken
+    broken = [*proof.broken, *wrong]
     for text in broken:
         print(f"BROKEN {text}")
     if chosen.write and not broken:

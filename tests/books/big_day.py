@@ -33,7 +33,7 @@ ZONE: Final = read_zone("Europe/Berlin")
 
 #: Of one page in an execution's history: a task that is scheduled, begun and ended, a choice, and a wait, each entered
 #: and left. Step Functions ends an execution at 25,000.
-EVENTS_OF_A_PAGE: Final = 11
+EVENTS_OF_A_PAGE: Final = 9
 EVENTS_MAX: Final = 25_000
 
 #: As the template has it, of the function.

@@ -91,6 +91,7 @@ class Desk:
         page_off: the page is switched off.
         alerts: what people were told.
         pages: how often the page was asked for.
+        pages_max: how often it may be.
     """
 
     def __init__(self, world: World, *, page_rows: int = 1000, page_off: bool = False) -> None:
@@ -99,7 +100,7 @@ class Desk:
         self.clock = FakeClock(start)
         self.ledger = WorldLedger(world, self.clock)
         self.kept, self.files, self.notifier = FakeBooks(), FakeBooksFiles(), FakeNotifier()
-        self.uploads = FakeStatementUploads()
+        self.uploads, self.pages_max = FakeStatementUploads(), 10_000
         self.telemetry = FakeTelemetry()
         self._queue: deque[tuple[date, int]] = deque()
         self._ended = deque(sorted(self._ends(), key=lambda end: end[0]))
@@ -154,6 +155,7 @@ class Desk:
     def activity_page(self, account: object, *, request_id: str, query: Mapping[str, Any], seconds: float) -> Any:
         """`Amazon`: the page."""
         self.pages += 1
+        assert self.pages <= self.pages_max, "it asks for pages without end"
         if self.page_off:
             return Refused(AmazonError(code="F300", type=DISABLED))
         start, end = (

@@ -7,13 +7,18 @@ import io
 import itertools
 import random
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from incentives.domain.persons import Person
+from incentives.domain.reconciliation import findings, windows
 from incentives.domain.reconciliation.day_state import DayStatus
 from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.findings import Kind, Reason
+from incentives.usecases.reconciliation import rounds
+from incentives.domain.single_requests.record import Status
 from incentives.usecases.reconciliation.due_rounds import start_due_rounds
 from incentives.usecases.reconciliation.resolve import Said, resolve_one
 from incentives.usecases.reconciliation.rounds import Progress, Task
@@ -22,8 +27,9 @@ from incentives.usecases.reconciliation.take_statement import open_statement, re
 from tests.books.checks import told_of
 from tests.books.desk import Desk
 from tests.books.mutants import PAGE_ROWS, small_pages
-from tests.books.story import ACCOUNT
+from tests.books.story import ACCOUNT, Story
 from tests.books.world import HOUR, Drawer, World, draw_world, unknown
+from tests.simulation.mutants_run import Cut, cut, without
 from tests.support.books import FakeBooksFiles
 
 DAY = date(2026, 10, 22)
@@ -52,6 +58,7 @@ def one_day(count: int, tell: Callable[..., object], apart: timedelta) -> World:
 def test_more_rows_in_a_second_than_a_page_shows_are_told_loudly_and_not_halved_for_ever() -> None:
     # given 2,500 charges within one second
     desk = Desk(one_day(2500, unknown, timedelta()))
+    desk.pages_max = 150
     # when
     desk.run()
     # then
@@ -59,7 +66,6 @@ def test_more_rows_in_a_second_than_a_page_shows_are_told_loudly_and_not_halved_
     assert kept is not None
     assert kept.status is DayStatus.INCOMPLETE
     assert "within a second" in (kept.incomplete or "")
-    assert desk.pages < 150
     assert [subject for subject, _ in desk.notifier.notices if "incomplete" in subject.lower()]
     # what was shown all the same is told
     assert kept.found[Kind.UNKNOWN_TO_LEDGER].count >= 999
@@ -196,6 +202,88 @@ def test_what_is_resolved_while_a_round_judges_stays_resolved() -> None:
     assert (kept.status, kept.judged and kept.judged.differences) == (DayStatus.BALANCED, 5)
 
 
+def test_facts_that_change_are_not_resolved_any_more() -> None:
+    # given a stranger's charge that is resolved
+    desk = Desk(one_day(1, _charged_again_late, HOUR))
+    desk.live_until(DAY + timedelta(days=1))
+    start_due_rounds(ACCOUNT, desk.books)
+    desk.drain()
+    first = desk.judged(DAY)
+    assert first is not None
+    resolve_one(ACCOUNT, DAY, first.findings[0].difference_id, SAID, desk.books)
+    # when a second one of the same id is shown
+    desk.live_until(DAY + timedelta(days=2))
+    start_due_rounds(ACCOUNT, desk.books)
+    desk.drain()
+    # then
+    kept = desk.kept.day(ACCOUNT, DAY)
+    assert kept is not None
+    assert (kept.status, kept.found[Kind.UNKNOWN_TO_LEDGER].count) == (DayStatus.DIFFERENCES, 1)
+
+
+def _charged_again_late(draw: Drawer, story: Story, at: datetime) -> None:
+    story.charge(at)
+    story.late = 30 * HOUR
+    story.charge(at + HOUR)
+
+
+@pytest.mark.parametrize("what", ["dies", "held", "page off"])
+def test_how_an_escalated_request_ended_is_judged_whatever_happens(what: str) -> None:
+    # given a request that is escalated on its day, which is final unless its page was switched off before that
+    start, end = bounds(DAY, BERLIN)
+    story = Drawer(random.Random("escalated"), start, end, timedelta()).story()
+    story.late = timedelta()
+    story.created(start + HOUR).sent(start + HOUR).charge(start + HOUR).unknown(start + 2 * HOUR)
+    desk = Desk(World(BERLIN, DAY, DAY, [story.write(start + 20 * HOUR, status=Status.ESCALATED)], quiet=3))
+    for after in (1, 2):
+        desk.live_until(DAY + timedelta(days=after))
+        desk.page_off = after == 2 and what == "page off"
+        start_due_rounds(ACCOUNT, desk.books)
+        desk.drain()
+    (item,) = getattr(desk.judged(DAY), "open_items", ())
+    settled = Said(Reason.SETTLED_CHARGED, "The bank says so.", "arn:finance")
+
+    def settle() -> None:
+        resolve_one(ACCOUNT, DAY, item.difference_id, settled, desk.books)
+
+    # when finance says how it ended
+    if what == "dies":
+        writes = itertools.count()
+
+        def dies(part: str) -> None:
+            if part.startswith("day#") and next(writes):
+                raise Died
+
+        desk.kept.before_write = dies
+        with pytest.raises(Died):
+            settle()
+        desk.kept.before_write = None
+    elif what == "held":
+        # A round that has judged the day and looks at those after it.
+        start_round(ACCOUNT, DAY, by="operator", fresh=False, books=desk.books)
+        days = desk.kept.days
+
+        def meanwhile(*given: Any) -> Any:
+            if given[1] == DAY:
+                desk.kept.days = days  # type: ignore[method-assign]
+                settle()
+            return days(*given)
+
+        desk.kept.days = meanwhile  # type: ignore[method-assign]
+    else:
+        settle()
+    desk.drain()
+    desk.clock.sleep(3600)
+    start_due_rounds(ACCOUNT, desk.books)
+    desk.drain()
+    # then the day says so, and is at rest
+    judged, kept = desk.judged(DAY), desk.kept.day(ACCOUNT, DAY)
+    assert judged is not None
+    assert judged.open_items == ()
+    assert kept is not None
+    assert (kept.to_judge, kept.lease_until) == (False, None)
+
+
 def test_a_statement_comes_to_what_the_page_would_have() -> None:
     # given rows that can all be read
     def world() -> World:
@@ -238,3 +326,26 @@ def _statement(world: World, day: date) -> bytes:
             money = [value.amount_text, value.currency] if value else ["", ""]
             writer.writerow([shown.request_id, time, shown.type, shown.status, *money, ""])
     return text.getvalue().encode()
+
+
+@pytest.mark.parametrize(
+    ("proof", "taken_out"),
+    [
+        (
+            test_more_rows_in_a_second_than_a_page_shows_are_told_loudly_and_not_halved_for_ever,
+            cut(windows.halves, "window.end - window.start <= _SHORTEST", "False"),
+        ),
+        (
+            test_a_round_that_has_lost_its_day_writes_nothing_more,
+            cut(rounds.reconcile, "day.round != here.round or day.lease_until is None", "False"),
+        ),
+        (
+            test_facts_that_change_are_not_resolved_any_more,
+            cut(findings.difference_id, "[kind.value, request_id, *facts]", "[kind.value, request_id]"),
+        ),
+    ],
+    ids=["halving ends", "a lost lease", "facts in the id"],
+)
+def test_a_rule_of_rounds_taken_out_is_noticed(proof: Callable[[], None], taken_out: Cut) -> None:
+    with without([taken_out]), pytest.raises(BaseException):  # noqa: B017, PT011 - however it shows
+        proof()

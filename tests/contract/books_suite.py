@@ -13,7 +13,7 @@ import pytest
 from incentives.domain.errors import BooksUnavailable
 from incentives.domain.money import Money
 from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName, MovementPart, PartType
-from incentives.domain.reconciliation.closing import Close, CloseStatus, Opening, SignOff
+from incentives.domain.reconciliation.closing import Close, CloseStatus, NextVersion, Opening, SignOff
 from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDay, Source, changed
 from incentives.domain.reconciliation.findings import Decision, FileRef, Kind, Reason, Resolution
 from incentives.domain.reconciliation.statements import Statement, StatementStatus
@@ -93,6 +93,7 @@ FULL_CLOSE: Final = Close(
     caller="arn:aws:iam::123456789012:user/a",
     closed_at=START,
     signed_off=SignOff(by="b", caller="arn:b", at=START, manifest_sha256="ef"),
+    next_version=NextVersion(version=3, digest="gh"),
 )
 FULL_STATEMENT: Final = Statement(
     account="-",

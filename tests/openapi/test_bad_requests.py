@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.bootstrap import container
+from tests.openapi.books import ask, opened
 from tests.openapi.served import BODIES, BY_NAME, ORDER, Response, Served, served
 from tests.openapi.test_responses import REVERSALS
 from tests.support.fakes import CODE
@@ -59,6 +60,9 @@ KEYS: Final = [
     None, "", " ", "x" * 256, "a\nb", "caf\u00e9", '"', '""', '"a', 'a"', '"a"b', '"a";b=c', '"a" "b"', '"a "',
     '" a"', '"a\\b"', '"a"b"', '"caf\u00e9"', '"a\tb"', f'"{"x" * 256}"',
 ]  # fmt: skip
+
+PART: Final = {"type": "deposit", "amount": "500.00", "date": "2026-02-20", "reference": "Wire 17"}
+PART_DATE: Final = "parts.0.date"
 
 
 def fields(response: Response) -> list[str]:
@@ -146,6 +150,44 @@ def test_what_concerns_the_account_or_the_key_names_it() -> None:
         api.send("create_order", body={"format": "csv"}, key="bulk-1")
         reused = api.send("create_order", body={"format": "jsonl"}, key="bulk-1")
         assert (reused.status, fields(reused)) == (422, ["format"])
+
+
+@pytest.mark.parametrize("end", ["1999-12-31", "3000-01-01", "9999-12-31", "0001-01-01"])
+def test_a_day_at_the_calendars_ends_is_refused_by_the_fields_name(end: str) -> None:
+    with served() as api:
+        opened(api)
+        (movement,) = ask(api, "list_movements").body["movements"]
+        asked = [
+            *(
+                (api.send(name, query={field: end}), [field])
+                for name in ("list_reconciliations", "search_requests", "get_activity")
+                for field in ("from", "to")
+            ),
+            (api.send("list_movements", "default", query={"month": end[:7]}), ["month"]),
+            (ask(api, "create_statement", to=end), ["to"]),
+            (ask(api, "name_movement", movementId=movement["movementId"], parts=[PART | {"date": end}]), [PART_DATE]),
+        ]
+        assert [(response.status, fields(response)) for response, _ in asked] == [(400, field) for _, field in asked]
+        # What no month or day can be in a path is not there.
+        assert {
+            api.send(name, f"default {end[:length]}", body=BODIES.get(name)).status
+            for name, length in (("get_close", 7), ("close_month", 7), ("get_reconciliation", 10))
+        } == {404}
+
+
+def test_what_is_wrong_with_a_movements_part_is_named_as_in_its_body() -> None:
+    with served() as api:
+        opened(api)
+        (movement,) = ask(api, "list_movements").body["movements"]
+
+        def name(**members: str) -> Response:
+            return ask(api, "name_movement", movementId=movement["movementId"], parts=[PART | members])
+
+        for field, value in (("amount", "0.00"), ("amount", "x"), ("date", "2026-02-23"), ("reference", "")):
+            response = name(**{field: value})
+            assert (response.status, fields(response)) == (400, [f"parts.0.{field}"])
+        # On the first and the last day that can be named nothing moved.
+        assert [name(date=day).status for day in ("2000-01-01", "2999-12-31")] == [404, 404]
 
 
 def test_without_a_default_account_each_request_has_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from incentives.domain.reconciliation.findings import (
     Judged,
     Kind,
     LedgerSide,
+    Reason,
     Sum,
     difference_id,
     found_by_kind,
@@ -25,10 +26,13 @@ from incentives.domain.reconciliation.findings import (
 from incentives.domain.reconciliation.judged_objects import encode_judged, folder_of, named
 from incentives.domain.reconciliation.rows import read_activity_types
 from incentives.domain.reconciliation.windows import Window
+from incentives.domain.single_requests.record import Status
 from incentives.usecases.reconciliation.dependencies import BooksDependencies, BooksSettings
+from incentives.usecases.reconciliation.resolve import Said, resolve_all
 from tests.support.books import FakeBooks, FakeBooksFiles, FakeReconciliations, FakeStatementUploads
 from tests.support.bulk import FakeRecords
 from tests.support.fakes import START, World, world
+from tests.unit.builders import record
 from tests.unit.searching import FakeIndex
 
 ZONE: Final = read_zone("Europe/Berlin")
@@ -69,6 +73,7 @@ class Kept:
         number = before.round + 1 if before else 1
         name = named(folder_of("default", "Test1", day, number), "judged", content, "json")
         self.files.put(name, content, "application/json")
+        self.files.put("rows", b"", "application/jsonl")
         known = self.books.resolutions("default", [each.difference_id for each in outcome.findings])
         start, end = bounds(day, ZONE)
         summary = JudgedDay(
@@ -100,6 +105,18 @@ class Kept:
         after = replace(base, **(values | updates))
         assert self.books.keep_day(before, after)
         return after
+
+    def issue(self, at: datetime) -> str:
+        """A card of the gateway's own, at a time of its own; its request id."""
+        times = {"created_at": at, "updated_at": at, "answered_at": at, "first_sent_at": at, "last_sent_at": at}
+        made = record(Status.SUCCEEDED, **times, attempts=1, wake_at=None)
+        self.world.ledger.records[made.request_id] = made
+        return made.request_id
+
+    def resolve_all(self, kind: Kind) -> None:
+        """Somebody explains all of a kind of the day."""
+        said = Said(Reason.OTHER_SYSTEM, "known", "anna")
+        resolve_all("default", DAY, kind, said, self.here, budget=self.world.budget())
 
 
 def kept(of: World | None = None) -> Kept:

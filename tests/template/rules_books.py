@@ -20,6 +20,10 @@ WRITTEN = {
     "ControlBooksRole": {"*/rows-*"},
     "CloseMonthRole": {"*/closes/*"},
 }
+#: Who reads what was judged within one call of the API.
+RESPONDS = ("GetBooksFunction", "ControlBooksFunction", "CloseMonthFunction")
+#: Megabytes to which AWS gives one.
+PROCESSOR = 1769
 READS = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
 
 
@@ -65,6 +69,13 @@ def who_judges_the_ledger_only_reads_it(template: Template) -> Iterator[str]:
         for each in statements(template, template["Resources"][name], **SET_UP):
             if "LedgerTable" in str(each["Resource"]) and {*each["Action"]} - READS:
                 yield f"{name} may do {each['Action']} to the ledger"
+
+
+def who_reads_whole_days_has_a_processor(template: Template) -> Iterator[str]:
+    """A day of 100,000 differences takes half a gigabyte to read, and a month of days seconds of a whole processor."""
+    for name in RESPONDS:
+        if template["Resources"][name]["Properties"].get("MemorySize", 0) < PROCESSOR:
+            yield f"{name} has less than a processor"
 
 
 def _list(value: Any) -> list[Any]:

@@ -273,6 +273,7 @@ BROKEN: dict[Rule, list[Mutation]] = {
     rules_books.who_judges_the_ledger_only_reads_it: [
         add(f"{may('ReconcileAccountRole', 'Ledger')}.Action", "dynamodb:UpdateItem")
     ],
+    rules_books.who_reads_whole_days_has_a_processor: [drop("GetBooksFunction.MemorySize")],
     # ---- the stack as a whole --------------------------------------------------------------------
     rules_stack.names_fit_a_long_stack: [
         put("BacklogDeadLetters.QueueName", _named("backlog-dead-letters")),

@@ -27,7 +27,7 @@ ROOT: Final = Path(__file__).parents[3]
 #: A day that has been judged, for the first time, by its third write.
 JUDGED: Final = replace(FULL_DAY, account="default", revision=3, to_judge=False)
 READ: Final = replace(JUDGED, revision=2, judged=None, found={}, to_judge=True)
-CLOSED: Final = replace(FULL_CLOSE, account="default", status=CloseStatus.CLOSED, signed_off=None)
+CLOSED: Final = replace(FULL_CLOSE, account="default", status=CloseStatus.CLOSED, signed_off=None, next_version=None)
 
 Part = BooksDay | Close
 
@@ -140,10 +140,10 @@ def test_a_month_that_is_closed_is_an_event_with_the_head_of_the_chain() -> None
     [
         (CLOSED, replace(CLOSED, revision=4, version=3), True),
         (CLOSED, replace(CLOSED, revision=4, signed_off=FULL_CLOSE.signed_off), False),
-        (CLOSED, replace(CLOSED, revision=4, version=3, status=CloseStatus.CLOSING), False),
+        (CLOSED, replace(CLOSED, revision=4, next_version=FULL_CLOSE.next_version), False),
         (None, replace(CLOSED, status=CloseStatus.BLOCKED), False),
     ],
-    ids=["version", "signed off", "closing", "blocked"],
+    ids=["version", "signed off", "next planned", "blocked"],
 )
 def test_a_close_is_told_once_for_each_version(before: Close | None, after: Close, is_told: bool) -> None:
     assert [event.type for event in publish(stream(before, after))[0]] == ["MonthClosed"] * is_told

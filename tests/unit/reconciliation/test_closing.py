@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -12,14 +13,27 @@ from typing import Any
 import pytest
 
 from incentives.domain.errors import BooksConflict, BooksNotFound, BooksUnavailable, InvalidInput, NotThisPerson
-from incentives.domain.reconciliation.closing import CloseStatus, Opening
+from incentives.domain.reconciliation.closing import Close, CloseStatus, Opening
 from incentives.domain.reconciliation.day_state import Source
 from incentives.domain.reconciliation.days import days_of
 from incentives.domain.reconciliation.findings import Kind
 from incentives.usecases.reconciliation.get_books import get_movements
 from incentives.usecases.reconciliation.get_close import get_close
+from incentives.usecases.reconciliation.read_month import read_month
 from incentives.usecases.reconciliation.sign_off import sign_off
-from tests.unit.reconciliation.months import ACCOUNT, ANNA, BERT, MONTH, OPENING, STRANGER, Shop, at, finding, november
+from tests.unit.reconciliation.months import (
+    ACCOUNT,
+    ANNA,
+    BERT,
+    FIRST,
+    MONTH,
+    OPENING,
+    STRANGER,
+    Shop,
+    at,
+    finding,
+    november,
+)
 
 THIRD = date(2026, 11, 3)
 
@@ -83,6 +97,30 @@ def test_what_blocks_a_close(special: dict[str, dict[str, Any]], blocks: list[st
     # What blocks is told as it is now, and nothing was written for a version that there is not.
     assert get_close(ACCOUNT, MONTH, shop.here).close.blocked_by == shop.kept().blocked_by
     assert not [name for name in shop.files.files if "/closes/" in name]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda here: read_month(ACCOUNT, MONTH, OPENING, here).inputs.objects,
+        lambda here: get_movements(ACCOUNT, MONTH, here),
+    ],
+    ids=["close", "movements"],
+)
+def test_a_month_of_days_that_leave_much_takes_the_memory_of_one(read: Callable[[Any], Any]) -> None:
+    late = tuple(finding(Kind.IN_TRANSIT, f"Parts{number}", FIRST, number) for number in range(150))
+
+    def peak(*days: int) -> int:
+        shop = november(Shop(), **{f"d{day}": {"rows": (2000,), "open_items": late} for day in days})
+        tracemalloc.start()
+        read(shop.here)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    # The first read makes what reads JSON, which stays.
+    peak()
+    assert peak(*range(1, 31)) < 2 * peak(30)
 
 
 def test_a_day_that_was_judged_anew_blocks_until_the_next_is_too() -> None:
@@ -245,6 +283,50 @@ def test_a_crash_at_any_write_and_a_second_call_give_the_same_version(
     assert shop.files.files == undisturbed.files.files
 
 
+def signed_and_changed() -> tuple[Shop, Close]:
+    """November closed and signed off, and then something else decided of one of its differences."""
+    stranger = finding(Kind.UNKNOWN_TO_LEDGER, "Stranger1", THIRD)
+    shop = november(Shop(), d3={"rows": (2000,), "findings": [stranger]})
+    shop.resolve(stranger)
+    first = shop.close(opening=OPENING)[0].close
+    assert first.manifest is not None
+    signed = sign_off(ACCOUNT, MONTH, first.manifest.sha256, BERT, shop.here).close
+    shop.resolve(stranger, "another one")
+    return shop, signed
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "number", "after"),
+    [("books", "keep_close", 0, True), ("files", "put", 3, True), ("books", "keep_close", 1, False)],
+    ids=["planned", "half its files", "before its last write"],
+)
+def test_a_closed_version_outlives_the_next_one_that_dies_or_is_blocked(
+    port: str, method: str, number: int, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a next version whose maker died
+    shop, signed = signed_and_changed()
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(shop, port), method, dying(getattr(getattr(shop, port), method), number, after=after))
+        with pytest.raises(DiedError):
+            shop.close(closer=BERT)
+    # when something else blocks it by the time of the next call
+    planned, decided = shop.kept(), shop.judged(THIRD)
+    shop.keep(replace(decided, findings=(*decided.findings, finding(Kind.UNKNOWN_TO_LEDGER, "Stranger2", THIRD))))
+    told = [shop.close()[0].close, get_close(ACCOUNT, MONTH, shop.here).close]
+    # then the closed version stands, signed off, for its readers and for the month after
+    assert [(each.status, each.version, each.signed_off, len(each.blocked_by)) for each in told] == [
+        (CloseStatus.STALE, 1, signed.signed_off, 1)
+    ] * 2
+    assert shop.kept() == planned == replace(signed, revision=planned.revision, next_version=planned.next_version)
+    previous = read_month(ACCOUNT, "2026-12", None, shop.here).inputs.previous_month
+    assert (previous and previous.manifest) == signed.manifest
+    # and once nothing blocks it any more, the next one is gone on with
+    shop.keep(decided)
+    view, is_new = shop.close()
+    assert (view.close.status, view.close.version, view.close.signed_off, is_new) == (CloseStatus.CLOSED, 2, None, True)
+    assert (view.close.closed_by, shop.kept().next_version) == ("sso:anna", None)
+
+
 @pytest.mark.parametrize("number", [0, 1], ids=["first", "second"])
 def test_two_who_close_at_once_get_one_result(number: int) -> None:
     # given that Bert does all of it just before one of Anna's two writes
@@ -281,6 +363,19 @@ def test_a_version_that_another_release_began_is_given_up() -> None:
     shop.files.put(f"default/closes/{MONTH}/v1/balances.csv", b"in other columns", "text/csv")
     view, is_new = shop.close(opening=OPENING)
     assert (view.close.status, view.close.version, is_new) == (CloseStatus.CLOSED, 2, True)
+
+
+def test_a_next_version_that_another_release_began_is_given_up_and_the_closed_one_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, signed = signed_and_changed()
+    shop.files.put(f"default/closes/{MONTH}/v2/balances.csv", b"in other columns", "text/csv")
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.books, "keep_close", dying(shop.books.keep_close, 1, after=True))
+        with pytest.raises(DiedError):
+            shop.close()
+    assert (shop.kept().version, shop.kept().signed_off) == (1, signed.signed_off)
+    assert shop.close()[0].close.version == 3
 
 
 def test_a_month_that_is_not_over_or_before_the_books_is_refused() -> None:

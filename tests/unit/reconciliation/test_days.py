@@ -53,7 +53,7 @@ def test_months_have_their_days() -> None:
     assert (previous_month("2026-01"), next_month("2026-12")) == ("2025-12", "2027-01")
 
 
-@pytest.mark.parametrize("text", ["2026-13", "2026-1", "0000-01", "2026-01 ", "", "2026/01"])
+@pytest.mark.parametrize("text", ["2026-13", "2026-1", "0000-01", "0001-01", "9999-12", "2026-01 ", "", "2026/01"])
 def test_what_is_no_month_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be a month such as 2026-11"):
         days_of(text)

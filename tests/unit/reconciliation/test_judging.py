@@ -140,6 +140,8 @@ def test_what_was_never_sent_puts_nothing_at_risk() -> None:
         (replace(charge(), request_id=""), "no request id"),
         (replace(charge(), time=None), "no time"),
         (replace(charge(), value=None), "no amount"),
+        (charge("-25.00"), "negative amount"),
+        (charge("0.00"), "no amount"),
         (replace(charge(), status="Pending"), "unknown status"),
         (replace(charge(), type="GCSurprise"), "unknown type"),
         (refund(request_id="R9"), "no amount, and no charge to take it from"),
@@ -212,7 +214,17 @@ def test_a_card_of_before_the_books_began_may_be_refunded() -> None:
     card = entry(Status.REVERSED, created_at=old, answered_at=old, sent=(old, old), reversed=(NOON, NOON))
     assert kinds(judged([refund()], card, looked_at=frozenset({"R1"}))) == []
     kept = replace(card, status=Status.SUCCEEDED, reversed=None)
-    assert kinds(judged([refund()], kept, looked_at=frozenset())) == [Kind.REFUNDED_UNEXPECTEDLY]
+    refunded = judged([refund()], kept, looked_at=frozenset())
+    again = judged([charge()], kept, looked_at=frozenset())
+    assert [(each.kind, each.amount) for each in refunded.findings] == [(Kind.REFUNDED_UNEXPECTEDLY, 2500)]
+    assert [(each.kind, each.amount) for each in again.findings] == [(Kind.CHARGED_TWICE, 2500)]
+
+
+def test_what_was_explained_long_ago_is_carried_no_further() -> None:
+    found = replace(judged([], entry()).findings[0], found_on=DAY - timedelta(days=100))
+    decided = {found.difference_id: Decision(reason=Reason.WRITTEN_OFF, note="1", by="anna", at=NOON)}
+    assert judged([], entry(), carried=[found]).carry == [found]
+    assert judged([], entry(), carried=[found], decided=decided).carry == []
 
 
 def test_sums_are_amazons_by_cost_center_and_currency() -> None:

@@ -71,8 +71,9 @@ def test_each_day_gets_its_rows_and_a_round_and_the_upload_is_gone() -> None:
     statement = here.books.statement("default", made.statement.statement_id)
     assert statement is not None
     assert (statement.status, statement.rows, statement.sha256) == (StatementStatus.READ, 3, SHA)
-    with pytest.raises(BooksConflict):
-        read(here, made)
+    # and whoever calls again is told the same
+    assert read(here, made) == [DAY, DAY + timedelta(days=1)]
+    assert len(here.reconciliations.started) == 2
 
 
 def test_a_better_statement_takes_the_place_of_one() -> None:

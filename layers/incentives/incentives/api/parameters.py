@@ -13,8 +13,9 @@ from incentives.domain.single_requests.request_ids import IDEMPOTENCY_KEY_FIELD,
 if TYPE_CHECKING:
     from incentives.api.gateway import ApiCall
 
-#: No gift card of Amazon's is this old, and nothing before it needs calendars that end.
+#: No gift card of Amazon's is older or will be younger, and no arithmetic within meets the calendar's ends.
 FIRST_DAY: Final = date(2000, 1, 1)
+LAST_DAY: Final = date(2999, 12, 31)
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -88,4 +89,6 @@ def read_day(text: str | None, field: str) -> date | None:
         raise InvalidInput(field, "must be a day such as 2026-03-01")
     if day < FIRST_DAY:
         raise InvalidInput(field, f"must not be before {FIRST_DAY.isoformat()}")
+    if day > LAST_DAY:
+        raise InvalidInput(field, f"must not be after {LAST_DAY.isoformat()}")
     return day

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.models import reconciliation as models
 from incentives.api.models.base import parse
+from incentives.api.models.closes import MONTH_PATTERN
 from incentives.api.parameters import read_day
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import BooksNotFound, InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.balance import MovementPart, PartType
-from incentives.domain.reconciliation.days import days_of
 from incentives.domain.reconciliation.findings import SETTLED, Finding, Kind, Reason, Resolution
 
 if TYPE_CHECKING:
@@ -51,16 +51,14 @@ def read_route_day(call: ApiCall) -> date:
     except InvalidInput:
         day = None
     if day is None:
-        raise BooksNotFound("A day is written as 2026-03-01.")
+        raise BooksNotFound("A day is written as 2026-03-01, and is of the years 2000 to 2999.")
     return day
 
 
 def read_month(text: str) -> str:
     """A month such as `2026-03`. Raises `BooksNotFound`: it is none."""
-    try:
-        days_of(text)
-    except ValueError:
-        raise BooksNotFound("A month is written as 2026-03.") from None
+    if not re.fullmatch(MONTH_PATTERN, text):
+        raise BooksNotFound("A month is written as 2026-03, and is of the years 2000 to 2999.")
     return text
 
 
@@ -106,11 +104,11 @@ def read_detail(call: ApiCall) -> tuple[Kind | None, str | None]:
 def read_movements_month(call: ApiCall) -> str:
     """The month of a `GET .../movements`. Raises `InvalidInput`."""
     month = call.query_of("month").get("month")
-    try:
-        days_of(month or "")
-    except ValueError as error:
-        raise InvalidInput("month", str(error) if month else "is required: a month such as 2026-03") from None
-    return month or ""
+    if not month:
+        raise InvalidInput("month", "is required: a month such as 2026-03")
+    if not re.fullmatch(MONTH_PATTERN, month):
+        raise InvalidInput("month", "must be a month such as 2026-03, of the years 2000 to 2999")
+    return month
 
 
 def read_resolution(call: ApiCall) -> tuple[Reason, str]:

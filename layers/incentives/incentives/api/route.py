@@ -77,8 +77,8 @@ def parameter(name: str, description: str, schema: Schema, *, required: bool = F
 #: Headers of a 202.
 ASK_AGAIN: Final = ("Location", "Retry-After")
 
-DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-MONTH: Final[Schema] = {"type": "string", "pattern": r"^[0-9]{4}-(0[1-9]|1[0-2])$"}
+DAY: Final[Schema] = {"type": "string", "format": "date", "pattern": r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}$"}
+MONTH: Final[Schema] = {"type": "string", "pattern": r"^2[0-9]{3}-(0[1-9]|1[0-2])$"}
 
 ACCOUNT: Final = parameter(
     "account",

@@ -19,7 +19,7 @@ from incentives.api.models.base import (
 )
 from incentives.domain.reconciliation.closing import CloseStatus
 
-MONTH_PATTERN: Final = "^[0-9]{4}-(0[1-9]|1[0-2])$"
+MONTH_PATTERN: Final = "^2[0-9]{3}-(0[1-9]|1[0-2])$"
 SHA256_PATTERN: Final = "^[0-9a-f]{64}$"
 
 #: Of the examples.
@@ -141,12 +141,14 @@ class MonthClose(ResponseBody):
         examples=[MONTH],
     )
     status: CloseStatus = Field(
-        description="CLOSING while files are written, and after a crash until it is asked for again; BLOCKED by what "
-        "`blockedBy` says; CLOSED; STALE once what a closed month was made of has changed: it stays what it is, and "
-        "closing it again makes the next version.",
+        description="CLOSING while files of the first version are written, and after a crash until it is asked for "
+        "again; BLOCKED by what `blockedBy` says; CLOSED; STALE once what a closed month was made of has changed: it "
+        "stays what it is until closing it again has made the next version.",
         examples=["CLOSED"],
     )
-    version: Count = Field(description="0: there is none yet.", examples=[1])
+    version: Count = Field(
+        description="The one that is closed; while none is, the one that was planned last. 0: none was.", examples=[1]
+    )
     blocked_by: list[str] = Field(
         description="One sentence each, behind a word for programs: previousMonth, notJudged, noActivityPage, "
         "notFinal, incomplete, zone, unresolved, inconsistent, noQuietBalance, unnamedMovement, opening or balance. "

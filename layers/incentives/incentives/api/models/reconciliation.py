@@ -27,7 +27,7 @@ from incentives.domain.texts import TEXT_PATTERN
 #: Hashes: of a finding's facts, of a movement's.
 HASH_PATTERN: Final = "^[0-9a-f]{24}$"
 STATEMENT_ID_PATTERN: Final = "^[0-9a-f]{32}$"
-DAY_PATTERN: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+DAY_PATTERN: Final = "^2[0-9]{3}-[0-9]{2}-[0-9]{2}$"
 
 #: Of the examples.
 DIFFERENCE_ID: Final = "5f1d7a0c9be24c6b8f3a2e10"

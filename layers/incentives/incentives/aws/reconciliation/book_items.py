@@ -26,7 +26,7 @@ from incentives.aws.reconciliation.parts import (
 from incentives.domain.accounts.spend import minor_units, money_of
 from incentives.domain.rate_limit import from_milliseconds, to_milliseconds
 from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName, MovementPart, PartType
-from incentives.domain.reconciliation.closing import Close, CloseStatus, Opening, SignOff
+from incentives.domain.reconciliation.closing import Close, CloseStatus, NextVersion, Opening, SignOff
 from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDay, Source
 from incentives.domain.reconciliation.findings import Decision, FileRef, Kind, Reason, Resolution
 from incentives.domain.reconciliation.statements import Statement, StatementStatus
@@ -380,7 +380,7 @@ def decode_statement(item: Values) -> Statement:
 
 def encode_close(close: Close, nonce: str) -> Item:
     """A month's close."""
-    opening, signed = close.opening, close.signed_off
+    opening, signed, next_version = close.opening, close.signed_off, close.next_version
     return encode(
         {
             "account": close.account,
@@ -408,13 +408,18 @@ def encode_close(close: Close, nonce: str) -> Item:
             )
             if signed
             else None,
+            "nextVersion": _text({"version": next_version.version, "digest": next_version.digest})
+            if next_version
+            else None,
         }
     )
 
 
 def decode_close(item: Values) -> Close:
     """The inverse of `encode_close`."""
-    opening, manifest, signed = (json.loads(item.get(name, "null")) for name in ("opening", "manifest", "signedOff"))
+    opening, manifest, signed, next_version = (
+        json.loads(item.get(name, "null")) for name in ("opening", "manifest", "signedOff", "nextVersion")
+    )
     return Close(
         account=item["account"],
         month=id_of(item["part"]),
@@ -437,6 +442,9 @@ def decode_close(item: Values) -> Close:
             manifest_sha256=signed["manifestSha256"],
         )
         if signed
+        else None,
+        next_version=NextVersion(version=next_version["version"], digest=next_version["digest"])
+        if next_version
         else None,
     )
 

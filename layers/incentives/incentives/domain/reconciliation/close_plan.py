@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.closing import Opening
 from incentives.domain.reconciliation.days import month_of
-from incentives.domain.reconciliation.findings import carry_digest
 from incentives.domain.reconciliation.movements import booked_on
 
 if TYPE_CHECKING:
@@ -40,11 +39,19 @@ _NAMED_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedObject:
-    """A judged day as it was read: its name, the hash of its bytes, and what they say."""
+    """A judged day as it was read.
+
+    Attributes:
+        sha256: of its bytes.
+        judged: what a close needs of what they say: not what the day left to the next, and open items only of the last
+            day of a month. A day may leave a hundred thousand findings, and each day after it most of them again.
+        carry: digest of what the day left to the next.
+    """
 
     name: str
     sha256: str
     judged: Judged
+    carry: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +104,7 @@ class PreviousMonth:
     month: str
     manifest: FileRef
     closing: Decimal | None
-    last_day: Judged
+    last_day: JudgedObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +288,7 @@ def _about_the_previous_month(inputs: CloseInputs) -> Iterable[str]:
     if isinstance(inputs.previous, str):
         yield f"previousMonth: {inputs.previous}"
     previous, first = inputs.previous_month, inputs.days[0].judged if inputs.days else None
-    if previous and first and not _goes_on(previous.last_day, first.judged):
+    if previous and first and not _goes_on(previous.last_day, first):
         yield (
             f"previousMonth: {previous.month} was reconciled anew since it was closed. Close it again; if that does "
             f"not help, run {first.judged.day} again."
@@ -317,12 +324,12 @@ def _about_days(inputs: CloseInputs) -> Iterable[str]:
     if zoned:
         yield f"zone: {_listed(zoned)}: judged in another zone than {inputs.zone}. Run again."
     for before, after in pairwise(inputs.days):
-        if before.judged and after.judged and not _goes_on(before.judged.judged, after.judged.judged):
+        if before.judged and after.judged and not _goes_on(before.judged, after.judged):
             yield f"notJudged: {after.day}: judged before {before.day} was judged anew. Run it again."
 
 
-def _goes_on(before: Judged, after: Judged) -> bool:
-    return after.carried_from == carry_digest(before.carry, before.later)
+def _goes_on(before: JudgedObject, after: JudgedObject) -> bool:
+    return after.judged.carried_from == before.carry
 
 
 def _about_differences(inputs: CloseInputs) -> Iterable[str]:
@@ -350,16 +357,17 @@ def _about_sums(inputs: CloseInputs) -> Iterable[str]:
             yield f"inconsistent: {judged.day}: its allocation does not add up. Run it again."
 
 
+#: Of what blocks a close, so many movements are told one by one: all of it has to fit into one item.
+_MOVEMENTS_SAID: Final = 20
+
+
 def _about_the_balance(inputs: CloseInputs) -> Iterable[str]:
     balance = inputs.balance
     if balance is None:
         return
     first, last = inputs.days[0].day, inputs.days[-1].day
-    unnamed = False
-    for movement in balance.movements:
-        if movement.movement_id in balance.names and movement.amount is not None:
-            continue
-        unnamed = True
+    unnamed = [each for each in balance.movements if each.movement_id not in balance.names or each.amount is None]
+    for movement in unnamed[:_MOVEMENTS_SAID]:
         when = f"between {_minute(movement.start)} and {_minute(movement.end)}"
         if movement.amount is None:
             yield (
@@ -371,13 +379,22 @@ def _about_the_balance(inputs: CloseInputs) -> Iterable[str]:
                 f"unnamedMovement: the balance moved {when}, by {movement.amount:f} {movement.currency}. "
                 f"Name movement {movement.movement_id}."
             )
+    if len(unnamed) > _MOVEMENTS_SAID:
+        yield (
+            f"unnamedMovement: and {len(unnamed) - _MOVEMENTS_SAID} more. So many mean that Amazon's rows do not "
+            "explain the balance: a type is missing in ActivityTypes, or Amazon invoices the account "
+            "(AccountsWithoutBalance)."
+        )
     opening = _opening(inputs)
     if opening is None and not isinstance(inputs.previous, str):
         yield f"opening: name the balance with which {first} begins, and where you have it from."
     if not balance.is_day_after_known:
         yield f"notJudged: the day after {last} is not reconciled yet, and the balance at the month's end needs it."
     elif balance.closing is None and not unnamed:
-        yield f"noQuietBalance: every balance near the end of {last} has rows within three seconds of it."
+        yield (
+            f"noQuietBalance: no balance near the end of {last} is exact: none was kept, or each has rows within three "
+            "seconds of it."
+        )
     if opening is None or balance.closing is None or unnamed:
         return
     net = Decimal(sum(each.judged.net for each in inputs.objects)).scaleb(-CURRENCY_DECIMALS[inputs.currency])
@@ -417,7 +434,7 @@ def _open_items(inputs: CloseInputs) -> OpenItems:
     def by_key(items: Iterable[Finding]) -> dict[tuple[str, int], Finding]:
         return {(each.difference_id, each.amount): each for each in items}
 
-    before = by_key(inputs.previous_month.last_day.open_items if inputs.previous_month else ())
+    before = by_key(inputs.previous_month.last_day.judged.open_items if inputs.previous_month else ())
     after = by_key(inputs.objects[-1].judged.open_items)
     return OpenItems(
         carried=tuple(each for key, each in sorted(after.items()) if key in before),

@@ -42,18 +42,31 @@ class SignOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NextVersion:
+    """A version that is planned while another one is closed, which counts until the last write of this one.
+
+    Attributes:
+        digest: of what it is made of; None: it was given up, and its number is used up.
+    """
+
+    version: int
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
     """The close of one account's month.
 
     Attributes:
         revision: raised by every write.
-        version: of the newest plan; 1 is the first.
+        version: the one that is closed; while none is, that of the newest plan. 1 is the first.
         blocked_by: why it cannot be closed, one sentence each.
         digest: of what it was made of.
         figures: amounts as decimal strings, by name.
         manifest: the file that names all others.
         closed_by: `Person.id`; None: nobody knows which person that is.
         caller: ARN of who signed the call.
+        next_version: planned beside the closed one.
     """
 
     account: str
@@ -71,6 +84,12 @@ class Close:
     caller: str | None = None
     closed_at: datetime | None = None
     signed_off: SignOff | None = None
+    next_version: NextVersion | None = None
+
+    @property
+    def plan(self) -> NextVersion:
+        """The newest plan, which whoever plans the same goes on with."""
+        return self.next_version or NextVersion(version=self.version, digest=self.digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class BooksDay:
         checks_total: the round only asks whether the total is still the same.
         fetched_at: the rows that count were asked for at this time or later.
         final: that was, or their total was confirmed, a day after the day's end.
-        to_judge: what its rows say, or how final they are, has changed since it was judged.
+        to_judge: what its rows say, how final they are, or how a request ended, has changed since it was judged.
         page_off: Amazon does not show the page for this partner.
         found: unresolved differences by kind.
         told: kinds that people were told of.

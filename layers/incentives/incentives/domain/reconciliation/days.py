@@ -70,10 +70,10 @@ def days_of(month: str) -> list[date]:
     """The days of a month.
 
     Raises:
-        ValueError: it is not written as `2026-11`.
+        ValueError: it is not written as `2026-11`, or is of a year at the calendar's ends.
     """
     match = _MONTH.fullmatch(month)
-    if match is None or match[1] == "0000":
+    if match is None or match[1] in {"0000", "0001", "9999"}:
         raise ValueError("must be a month such as 2026-11")
     first = date(int(match[1]), int(match[2]), 1)
     return [day for n in range(31) if month_of(day := first + timedelta(days=n)) == month]

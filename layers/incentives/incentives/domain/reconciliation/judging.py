@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from incentives.domain.accounts.spend import minor_units
 from incentives.domain.reconciliation.days import day_of
+from incentives.domain.reconciliation.entries import CLOCKS_APART
 from incentives.domain.reconciliation.findings import (
     OPEN_KINDS,
     SETTLED,
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from incentives.domain.reconciliation.entries import Entry
 
 _DUE_NOTHING: Final = frozenset({Status.REFUSED, Status.REVERSED})
+
+#: A difference that somebody has explained is carried from day to day for so long, should Amazon mend it.
+CARRIED_FOR: Final = timedelta(days=62)
 
 #: What a row that cannot be read may be the reason for.
 _LACKS: Final = frozenset({Kind.MISSING_AT_AMAZON, Kind.REFUNDED_UNEXPECTEDLY, Kind.CHARGED_UNEXPECTEDLY})
@@ -267,7 +271,11 @@ def _verdict(request: _Request, inputs: DayInputs) -> tuple[_Verdict, Decision |
     if entry is None or entry.account != inputs.account:
         # Rows of later days are those days' own: each of them is told on its own day.
         known = [move for move in moves if move.day <= inputs.day]
-        return _judged(Kind.UNKNOWN_TO_LEDGER, 0, entry, known, inputs), None
+        verdict = _judged(Kind.UNKNOWN_TO_LEDGER, 0, entry, known, inputs)
+        its = [move for move in known if move.day == inputs.day and move.currency == verdict.currency]
+        charged = sum(move.amount for move in its if move.effect is Effect.CHARGE)
+        refunded = sum(move.amount for move in its if move.effect is Effect.REFUND)
+        return replace(verdict, amount=max(charged, refunded)), None
     due, currency = minor_units(entry.value), entry.value.currency
     if entry.status is Status.ESCALATED:
         facts = (entry.status.value, due, currency)
@@ -292,7 +300,7 @@ def _compared(entry: Entry, due: int, moves: Sequence[Move], inputs: DayInputs) 
     currency = entry.value.currency
     side = _side(moves)
     nets = {code: net for code, net in side.nets.items() if net or code == currency}
-    opening = _before_the_books(entry, due, nets.get(currency, 0), inputs)
+    opening = _before_the_books(entry, due, moves, inputs)
     net = nets.pop(currency, 0) + opening
     if net == due and not nets:
         kind = Kind.MATCHED if due or not moves else Kind.REVERSED_PAIR
@@ -300,26 +308,31 @@ def _compared(entry: Entry, due: int, moves: Sequence[Move], inputs: DayInputs) 
     number = side.charges - side.refunds + (1 if opening else 0)
     if due and number == 1:
         # No row that is still to come mends that: it was charged, and not what was asked for.
-        return _judged(Kind.AMOUNT_DIFFERS, due, entry, moves, inputs)
+        return _judged(Kind.AMOUNT_DIFFERS, due - opening, entry, moves, inputs)
     if not inputs.has_reached(entry.changed_at):
         return _in_transit(entry, moves)
     if due:
         below = Kind.REFUNDED_UNEXPECTEDLY if side.refunds else Kind.MISSING_AT_AMAZON
-        return _judged(Kind.CHARGED_TWICE if number > 1 else below, due, entry, moves, inputs)
+        return _judged(Kind.CHARGED_TWICE if number > 1 else below, due - opening, entry, moves, inputs)
     above = net > 0 or any(other > 0 for other in nets.values())
     kind = Kind.CHARGED_UNEXPECTEDLY if above else Kind.REFUNDED_UNEXPECTEDLY
-    return _judged(kind, due, entry, moves, inputs)
+    return _judged(kind, due - opening, entry, moves, inputs)
 
 
-def _before_the_books(entry: Entry, due: int, net: int, inputs: DayInputs) -> int:
+def _before_the_books(entry: Entry, due: int, moves: Sequence[Move], inputs: DayInputs) -> int:
     """What a request first sent before the books began was charged then, of which there is no row."""
-    if entry.sent is None or entry.sent[0] >= inputs.begins_at:
+    begins_at = inputs.begins_at
+    if entry.sent is None or entry.sent[0] >= begins_at:
         return 0
-    charged = minor_units(entry.value)
-    if net == due:
+    has_row = any(move.effect is Effect.CHARGE and move.time < begins_at + CLOCKS_APART for move in moves)
+    was_over = entry.status in _DUE_NOTHING and entry.changed_at < begins_at
+    if has_row or was_over:
         return 0
-    was_charged = entry.answered_at is not None and entry.answered_at < inputs.begins_at
-    return charged if net + charged == due or was_charged else 0
+    value = minor_units(entry.value)
+    net = _side(moves).nets.get(entry.value.currency, 0)
+    was_charged = entry.answered_at is not None and entry.answered_at < begins_at
+    # Of one that nobody knew the outcome of, whatever makes the books right.
+    return value if was_charged or (net != due and net + value == due) else 0
 
 
 def _side(moves: Iterable[Move]) -> AmazonSide:
@@ -333,6 +346,7 @@ def _side(moves: Iterable[Move]) -> AmazonSide:
 
 
 def _judged(kind: Kind, due: int, entry: Entry | None, moves: Sequence[Move], inputs: DayInputs) -> _Verdict:
+    # `due`: by Amazon's rows, so less what was charged before the books began.
     side = _side(moves)
     currency = entry.value.currency if entry is not None else next(iter(side.nets), inputs.currency)
     off = side.nets.get(currency, 0) - due
@@ -373,8 +387,17 @@ def _note(
         done.open_items.append(finding)
     elif not is_known:
         done.findings.append(finding)
-    if verdict.kind is not Kind.UNKNOWN_TO_LEDGER:
+    if verdict.kind is not Kind.UNKNOWN_TO_LEDGER and not _is_past(finding, inputs):
         done.carry.append(finding)
+
+
+def _is_past(finding: Finding, inputs: DayInputs) -> bool:
+    """Whether it was explained long ago. Rows that come now are looked at by themselves."""
+    return (
+        finding.kind not in OPEN_KINDS
+        and finding.difference_id in inputs.decided
+        and finding.found_on < inputs.day - CARRIED_FOR
+    )
 
 
 def _books_later(entry: Entry, decision: Decision | None, inputs: DayInputs) -> bool:

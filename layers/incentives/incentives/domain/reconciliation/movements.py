@@ -89,16 +89,16 @@ def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
     first, last = movement.first_day - timedelta(days=1), movement.last_day + timedelta(days=1)
     for number, part in enumerate(parts):
         if not part.amount.is_finite() or part.amount == 0:
-            raise InvalidInput(f"parts[{number}].amount", "must be an amount other than zero")
+            raise InvalidInput(f"parts.{number}.amount", "must be an amount other than zero")
         if part.amount % Decimal(1).scaleb(-decimals):
-            raise InvalidInput(f"parts[{number}].amount", f"has more decimals than {movement.currency}")
+            raise InvalidInput(f"parts.{number}.amount", f"has more decimals than {movement.currency}")
         if not first <= part.on <= last:
-            raise InvalidInput(f"parts[{number}].date", f"must be from {first} to {last}")
+            raise InvalidInput(f"parts.{number}.date", f"must be from {first} to {last}")
         why = why_no_text(part.reference) if part.reference else "must not be empty"
         if why is None and len(part.reference) > REFERENCE_LENGTH_MAX:
             why = f"must have at most {REFERENCE_LENGTH_MAX} characters"
         if why is not None:
-            raise InvalidInput(f"parts[{number}].reference", why)
+            raise InvalidInput(f"parts.{number}.reference", why)
     total = sum(part.amount for part in parts)
     if total != movement.amount:
         raise InvalidInput("parts", f"must sum to {movement.amount}, and sum to {total}")

@@ -6,6 +6,7 @@ balances are not documented, so a deployment may learn them later.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.money import Money
+from incentives.domain.reconciliation.words import looks_like_code
 
 if TYPE_CHECKING:
     from incentives.domain.accounts.account import Activity
@@ -76,10 +78,10 @@ def read_activity_types(text: str) -> ActivityTypes:
     return types
 
 
-def row_of(activity: Activity) -> Row:
+def row_of(activity: Activity, partner_id: str) -> Row:
     """A row of a page, without what the books do not need."""
     return Row(
-        request_id=activity.request_id[:_TEXT_LENGTH_MAX],
+        request_id=_request_id(activity.request_id, partner_id),
         time=activity.time.astimezone(UTC).replace(microsecond=0) if activity.time else None,
         type=_short(activity.type),
         status=_short(activity.status),
@@ -99,7 +101,11 @@ def meaning_of(row: Row, types: ActivityTypes) -> Effect | str:
     if row.status == FAILED or not row.is_real:
         return Effect.NOTHING
     effect = types.get(row.type or "")
-    if effect is Effect.CHARGE and row.value is None:
+    amount = row.value.amount if row.value is not None else None
+    if amount is not None and amount <= 0:
+        # Whether a refund is written with a sign is not documented, and nobody is to guess.
+        return "no amount" if amount == 0 else "negative amount"
+    if effect is Effect.CHARGE and amount is None:
         return "no amount"
     return effect or "unknown type"
 
@@ -141,6 +147,14 @@ def line_of(row: Row) -> str:
         "isRealOp": None if row.is_real else False,
     }
     return json.dumps({name: value for name, value in kept.items() if value is not None}, separators=(",", ":"))
+
+
+def _request_id(text: str, partner_id: str) -> str:
+    """A request id as it may be kept: another system's own may be anything, also a code that was put into its place."""
+    short = "".join(each if each.isprintable() else "?" for each in text[:_TEXT_LENGTH_MAX])
+    if short.startswith(partner_id) or not looks_like_code(short):
+        return short
+    return f"?{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _short(text: str | None) -> str | None:

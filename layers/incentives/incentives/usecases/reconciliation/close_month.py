@@ -4,7 +4,9 @@
     files    of that version                                    written once; again they are the same bytes
     CLOSED   with figures, files and the manifest               conditional on the revision again
 
-Whoever calls again after a crash, or at the same time, finds the same digest and goes on with the same version.
+Whoever calls again after a crash, or at the same time, finds the same digest and goes on with the same version. Of a
+month that is closed already the first write only notes the next version beside the one that counts, which stays as it
+is, with figures, files and sign-off, until the last write.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from incentives.domain.errors import BooksConflict, InvalidInput, NotThisPerson
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.close_files import CSV_TYPE, JSON_TYPE, CloseFiles, write
 from incentives.domain.reconciliation.close_plan import Blocked, CloseInputs, Plan, digest_of, plan
-from incentives.domain.reconciliation.closing import Close, CloseStatus, CloseView, Opening
+from incentives.domain.reconciliation.closing import Close, CloseStatus, CloseView, NextVersion, Opening
 from incentives.domain.reconciliation.days import bounds, days_of
 from incentives.usecases.reconciliation.get_close import view_of
 from incentives.usecases.reconciliation.read_month import Month, read_month
@@ -132,49 +134,71 @@ def _block(
 def _close(
     current: Close | None, planned: Plan, closer: Closer, here: BooksDependencies
 ) -> tuple[CloseView, bool] | None:
-    person, inputs = closer.person.id if closer.person else None, planned.inputs
-    same = current is not None and current.digest == planned.digest
-    if current is not None and same and current.status is CloseStatus.CLOSED:
+    person = closer.person.id if closer.person else None
+    if current is not None and current.status is CloseStatus.CLOSED and current.digest == planned.digest:
         return _confirmed(current, person, closer, here)
     closing = current
-    if closing is None or not same:
-        before = current or Close(account=inputs.account, month=inputs.month, revision=0)
-        closing = Close(
-            account=inputs.account,
-            month=inputs.month,
-            revision=before.revision + 1,
-            version=before.version + 1,
-            status=CloseStatus.CLOSING,
-            digest=planned.digest,
-            opening=inputs.opening,
-            closed_by=person,
-            caller=closer.caller,
-        )
+    if closing is None or closing.plan.digest != planned.digest:
+        closing = _noted(current, planned, closer)
         if not here.books.keep_close(current, closing):
             return None
-    files = write(planned, closing.version)
+    version = closing.plan.version
+    files = write(planned, version)
     try:
         for name, content in files.contents.items():
             here.files.put(name, content, JSON_TYPE if name == files.manifest.name else CSV_TYPE)
     except BooksConflict:
         # Begun by another release of the gateway, which wrote other bytes for the same inputs: it is given up.
-        here.books.keep_close(closing, replace(closing, revision=closing.revision + 1, digest=None))
+        here.books.keep_close(closing, _given_up(closing))
         return None
     closed = replace(
         closing,
         revision=closing.revision + 1,
+        version=version,
         status=CloseStatus.CLOSED,
+        digest=planned.digest,
+        opening=planned.inputs.opening,
         figures=planned.figures,
         files=files.refs,
         manifest=files.manifest,
         closed_by=person,
         caller=closer.caller,
         closed_at=here.dependencies.clock.now(),
+        signed_off=None,
+        next_version=None,
     )
     if not here.books.keep_close(closing, closed):
         return None
     _tell(closed, planned, files, here)
     return view_of(closed, here), True
+
+
+def _noted(current: Close | None, planned: Plan, closer: Closer) -> Close:
+    """The month with the next version noted: beside the closed one, if there is one."""
+    inputs = planned.inputs
+    before = current or Close(account=inputs.account, month=inputs.month, revision=0)
+    version = before.plan.version + 1
+    if before.status is CloseStatus.CLOSED:
+        noted = NextVersion(version=version, digest=planned.digest)
+        return replace(before, revision=before.revision + 1, next_version=noted)
+    return replace(
+        before,
+        revision=before.revision + 1,
+        version=version,
+        status=CloseStatus.CLOSING,
+        blocked_by=(),
+        digest=planned.digest,
+        opening=inputs.opening,
+        closed_by=closer.person.id if closer.person else None,
+        caller=closer.caller,
+    )
+
+
+def _given_up(closing: Close) -> Close:
+    revision = closing.revision + 1
+    if closing.next_version is None:
+        return replace(closing, revision=revision, digest=None)
+    return replace(closing, revision=revision, next_version=replace(closing.next_version, digest=None))
 
 
 def _confirmed(

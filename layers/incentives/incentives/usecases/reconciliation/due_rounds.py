@@ -29,6 +29,9 @@ DAYS_MAX: Final = 62
 #: An account's page is shown once a minute, whoever asks: more rounds at once would only wait for each other.
 ROUNDS_MAX: Final = 4
 
+#: Clocks of functions differ by less.
+_CLOCKS_OFF: Final = timedelta(minutes=5)
+
 #: For reading an account's days and starting its rounds.
 SECONDS_FOR_AN_ACCOUNT: Final = 15.0
 
@@ -96,20 +99,25 @@ def start_due_rounds(account: str, books: BooksDependencies) -> BooksHealth:
     days = books.books.days(account, first, last + timedelta(days=1))
     known, outdated = {day.day: day for day in days}, first_outdated(days)
     free = ROUNDS_MAX - sum(day.is_held(now) for day in known.values())
-    started = late = 0
-    for number in range(max(0, (last - first).days + 1)):
-        day = first + timedelta(days=number)
-        _, end = bounds(day, books.settings.zone)
-        if _is_late(known.get(day), end, now):
-            late += 1
-        if free > 0 and (_is_due(known.get(day), end, now) or (day == outdated and not known[day].is_held(now))):
-            try:
-                start_round(account, day, by=None, fresh=False, books=books)
-            except BooksUnavailable:
-                # One round that cannot be started says nothing of the others, and the next watch tries it again.
-                books.dependencies.telemetry.log("roundNotStarted", account=account, day=day.isoformat())
-            else:
-                free, started = free - 1, started + 1
+    ends = {
+        day: bounds(day, books.settings.zone)[1]
+        for day in (first + timedelta(days=n) for n in range(max(0, (last - first).days + 1)))
+    }
+    due = [
+        day
+        for day, end in ends.items()
+        if _is_due(known.get(day), end, now) or (day == outdated and not known[day].is_held(now))
+    ]
+    started = 0
+    # Days that fail again and again must not keep others from their first round.
+    for day in sorted(due, key=lambda day: (known[day].round if day in known else 0, day))[: max(0, free)]:
+        try:
+            start_round(account, day, by=None, fresh=_is_of_the_future(known.get(day), now), books=books)
+            started += 1
+        except BooksUnavailable:
+            # One round that cannot be started says nothing of the others, and the next watch tries it again.
+            books.dependencies.telemetry.log("roundNotStarted", account=account, day=day.isoformat())
+    late = sum(_is_late(known.get(day), end, now) for day, end in ends.items())
     for item in known.values():
         if untold(item):
             # The round that found it could not tell it.
@@ -123,14 +131,19 @@ def _is_due(day: BooksDay | None, end: datetime, now: datetime) -> bool:
         return False
     if day is None or day.is_held(now):
         return day is None
-    if day.reading or day.to_judge or not day.windows:
-        return not (day.page_off and not day.windows)
-    if day.final or day.source is Source.STATEMENT or day.page_off:
+    if day.reading or (day.windows and (day.to_judge or _is_of_the_future(day, now))):
+        return True
+    if day.final or day.source is Source.STATEMENT or (day.page_off and day.windows):
         return False
     # Once more a day later, also what could not be read whole: rows come late. From then on it takes a person.
     again_at = end + TOTAL_AGAIN_AFTER
     is_again_due = now >= again_at + FIRST_READ_AFTER and (day.fetched_at is None or day.fetched_at < again_at)
-    return is_again_due or not day.covers(end)
+    return is_again_due or not (day.covers(end) or day.page_off)
+
+
+def _is_of_the_future(day: BooksDay | None, now: datetime) -> bool:
+    """Whether it was read by a clock that was wrong: what it took for a whole day may be half of one."""
+    return day is not None and day.fetched_at is not None and day.fetched_at > now + _CLOCKS_OFF
 
 
 def _is_late(day: BooksDay | None, end: datetime, now: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -157,7 +157,7 @@ def _judged(account: str, first: date, last: date, here: BooksDependencies) -> I
         # What is missing of a day's rows would look like a movement.
         judged = judged_of(day, here) if day.incomplete is None else None
         if judged is not None:
-            yield judged
+            yield sums_of(judged)
 
 
 def day_in_books(account: str, day: date, here: BooksDependencies) -> BooksDay:
@@ -176,6 +176,11 @@ def judged_of(day: BooksDay, here: BooksDependencies) -> Judged | None:
     if content is None:
         raise BooksUnavailable(f"what was judged of {day.day} could not be read (it is not there)")
     return decode_judged(content)
+
+
+def sums_of(judged: Judged) -> Judged:
+    """A judgement without what may be long: its sums and its balances."""
+    return replace(judged, findings=(), cleared=(), open_items=(), carry=(), later=(), allocation=())
 
 
 def shown_of(judged: Judged) -> Sequence[Finding]:

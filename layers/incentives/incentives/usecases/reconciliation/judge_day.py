@@ -31,7 +31,7 @@ from incentives.domain.reconciliation.findings import (
     found_by_kind,
 )
 from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
-from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, Move, judge, moves_of
+from incentives.domain.reconciliation.judging import CARRIED_FOR, DayInputs, DayJudgement, Move, judge, moves_of
 from incentives.domain.reconciliation.transactions import transactions_file
 from incentives.usecases.reconciliation.sources import records_created, rows_of
 from incentives.usecases.reconciliation.start_round import begin_of
@@ -111,9 +111,21 @@ def judge_day(account: str, day: date, books: BooksDependencies) -> JudgedNow | 
             return None
         judged, cleared_on = _Judging(before, books).judged()
         after = _with_judged(before, judged, books)
+        for earlier in cleared_on:
+            # Before this judgement is written: should the process die, the watch sees to them.
+            _mark(account, earlier, books)
         if after is None or books.books.keep_day(before, after):
             _measure(before, after, books)
             return JudgedNow(carry_digest(judged.carry, judged.later), cleared_on)
+    raise BooksUnavailable("the day's books are written by too many at once")
+
+
+def _mark(account: str, day: date, books: BooksDependencies) -> None:
+    """Note that a day is to be judged again."""
+    for _ in range(TRIES_MAX):
+        item = books.books.day(account, day)
+        if item is None or item.to_judge or books.books.keep_day(item, changed(item, to_judge=True)):
+            return
     raise BooksUnavailable("the day's books are written by too many at once")
 
 
@@ -202,7 +214,7 @@ class _Judging:
             day=item.day,
             zone=self._zone,
             types=books.settings.types,
-            currency=self._currency(rows, entries),
+            currency=self._currency(rows, entries, previous),
             rows=rows,
             others=(),
             entries=entries,
@@ -314,8 +326,9 @@ class _Judging:
         entries = {**inputs.entries, **fresh}
         away = books.days_of_rows(account, unsettled)
         escalated = [finding.difference_id for finding in done.open_items if finding.kind is Kind.ESCALATED]
+        past = [each.difference_id for each in done.carry if each.found_on < inputs.day - CARRIED_FOR]
         decided: Mapping[str, Decision] = {
-            name: resolution.newest for name, resolution in books.resolutions(account, escalated).items()
+            name: resolution.newest for name, resolution in books.resolutions(account, [*escalated, *past]).items()
         }
         if entries == inputs.entries and not away and not decided:
             return inputs, False
@@ -346,12 +359,14 @@ class _Judging:
         begin = begin_of(self._item.account, self._books)
         return bounds(begin, self._zone)[0] if begin is not None else self._start
 
-    def _currency(self, rows: Sequence[Row], entries: Mapping[str, Entry]) -> str:
-        """The account's: its marketplace's; where its keys cannot be read, what most rows are in."""
+    def _currency(self, rows: Sequence[Row], entries: Mapping[str, Entry], previous: Judged | None) -> str:
+        """The account's: its marketplace's; where its keys cannot be read, that of the day before, or of most rows."""
         try:
             marketplace = self._books.dependencies.accounts.get(self._item.account).marketplace
             return MARKETPLACES[marketplace].currencies[0]
         except (AccountUnusable, InvalidInput, KeyError, IndexError):
+            if previous is not None:
+                return previous.currency
             seen = Counter(row.value.currency for row in rows if row.value is not None)
             seen.update(entry.value.currency for entry in entries.values())
             return min(seen, key=lambda code: (-seen[code], code), default="USD")

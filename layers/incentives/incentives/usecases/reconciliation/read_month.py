@@ -21,9 +21,10 @@ from incentives.domain.reconciliation.close_plan import (
 )
 from incentives.domain.reconciliation.closing import CloseStatus, Opening
 from incentives.domain.reconciliation.days import days_of, previous_month
+from incentives.domain.reconciliation.findings import carry_digest
 from incentives.domain.reconciliation.judged_objects import decode_judged
 from incentives.domain.reconciliation.movements import DayLevels, exact_at, movements_of
-from incentives.usecases.reconciliation.get_books import MARGIN_DAYS
+from incentives.usecases.reconciliation.get_books import MARGIN_DAYS, sums_of
 from incentives.usecases.reconciliation.start_round import begin_of
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def read_month(account: str, month: str, opening: Opening | None, here: BooksDep
     whole = days_of(month)
     margin = timedelta(days=MARGIN_DAYS)
     around = {each.day: each for each in here.books.days(account, whole[0] - margin, whole[-1] + margin)}
-    objects = {day: found for day, item in around.items() if (found := _judged(item, here)) is not None}
+    objects = {
+        day: _needed(found, day, whole) for day, item in around.items() if (found := _judged(item, here)) is not None
+    }
     first = _first_day(account, whole, around, here)
     items = [around[day] for day in whole if day >= first and day in around]
     if not items:
@@ -123,7 +126,21 @@ def _judged(item: BooksDay, here: BooksDependencies) -> JudgedObject | None:
     content = here.files.get(item.judged.name)
     if content is None:
         raise BooksUnavailable(f"what was judged of {item.day} could not be read (it is not there)")
-    return JudgedObject(name=item.judged.name, sha256=sha256(content), judged=decode_judged(content))
+    return _object(item.judged.name, content)
+
+
+def _object(name: str, content: bytes) -> JudgedObject:
+    judged = decode_judged(content)
+    carry = carry_digest(judged.carry, judged.later)
+    return JudgedObject(name=name, sha256=sha256(content), judged=replace(judged, carry=(), later=()), carry=carry)
+
+
+def _needed(found: JudgedObject, day: date, whole: Sequence[date]) -> JudgedObject:
+    """Of the days around the month only the sums and the balances, of its own their findings, of its last all."""
+    if day == whole[-1]:
+        return found
+    is_its = whole[0] <= day <= whole[-1]
+    return replace(found, judged=replace(found.judged, open_items=()) if is_its else sums_of(found.judged))
 
 
 def _previous(account: str, month: str, here: BooksDependencies) -> PreviousMonth | str:
@@ -144,7 +161,7 @@ def _previous(account: str, month: str, here: BooksDependencies) -> PreviousMont
         month=before,
         manifest=close.manifest,
         closing=None if closing is None else Decimal(closing),
-        last_day=decode_judged(last),
+        last_day=_object(pinned["name"], last),
     )
 
 

@@ -181,6 +181,8 @@ def _write(look: _Look, batch: Sequence[Resolution], here: BooksDependencies) ->
     found = found_by_kind(look.judged.findings, known, look.judged.currency)
     after = changed(
         look.day,
+        # In this write: a process may die before it begins the round that judges it.
+        to_judge=look.day.to_judge or batch[0].newest.reason in SETTLING,
         found=found,
         told=still_told(look.day.told, found, look.day.incomplete),
         judged=replace(look.day.judged, unresolved=unresolved) if look.day.judged else None,

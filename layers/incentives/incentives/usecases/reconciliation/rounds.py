@@ -36,9 +36,10 @@ from incentives.domain.reconciliation.rows import encode_rows, row_of
 from incentives.domain.reconciliation.windows import Window, after_page, cut
 from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 from incentives.usecases.dependencies import CALL_SECONDS
-from incentives.usecases.permits import take_permit
+from incentives.usecases.permits import on_throttled, take_permit
 from incentives.usecases.reconciliation.judge_day import judge_from
 from incentives.usecases.reconciliation.sources import records_created
+from incentives.usecases.reconciliation.tell_differences import tell_no_page
 from incentives.usecases.recovery.look_up_activity import DISABLED
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ PAGE_EVERY_SECONDS: Final = 60
 AGAIN_SECONDS: Final = 300
 
 #: For a permit: an execution that looked more often would use up its history while others use up the rate.
-_WAIT_SECONDS_MIN: Final = 5
+_WAIT_SECONDS_MIN: Final = 15
 _WAIT_SECONDS_MAX: Final = 1_200
 
 
@@ -177,7 +178,7 @@ def _fetch(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     frame = window or Window(start=day.windows[0].start, end=day.windows[-1].end)
     asked = _ask(day.account, frame, books, only_total=window is None)
     if isinstance(asked, int):
-        return replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + 1)
+        return _held(day, replace(here, next=Task.FETCH, wait_seconds=asked, pages=here.pages + 1), books)
     here = replace(here, pages=here.pages + 1, next=Task.FETCH, wait_seconds=PAGE_EVERY_SECONDS)
     return _answered(day, window, asked, here, books)
 
@@ -242,6 +243,7 @@ def _note_failure(day: BooksDay, response: object, books: BooksDependencies) -> 
     """Amazon showed no page. The next try comes a minute later, and a day that stays unread is late."""
     books.dependencies.telemetry.log("pageNotShown", account=day.account, outcome=type(response).__name__)
     if isinstance(response, NotExecuted) and response.because is NotExecutedBecause.CREDENTIALS:
+        on_throttled(day.account, response, books.dependencies)
         try:
             # The key may have been changed.
             books.dependencies.accounts.get(day.account, fresh=True)
@@ -251,8 +253,13 @@ def _note_failure(day: BooksDay, response: object, books: BooksDependencies) -> 
 
 def _without_page(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
     books.dependencies.telemetry.log("pageSwitchedOff", account=day.account)
-    after = changed(day, reading=(), reads_anew=False, checks_total=False, page_off=True, lease_until=None)
-    return _kept(after, day, replace(here, next=Task.DONE, wait_seconds=0), books)
+    now = books.dependencies.clock.now()
+    fetched_at = day.fetched_at if day.windows else now
+    after = changed(day, reading=(), reads_anew=False, checks_total=False, page_off=True, fetched_at=fetched_at)
+    tell_no_page(after, books)
+    if day.to_judge and day.windows:
+        return _kept(after, day, replace(here, next=Task.JUDGE, wait_seconds=0), books)
+    return _kept(replace(after, lease_until=None), day, replace(here, next=Task.DONE, wait_seconds=0), books)
 
 
 def _of_another_partner(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
@@ -282,7 +289,7 @@ def _with_total(day: BooksDay, shown: _Shown, here: Progress, books: BooksDepend
 
 
 def _with_page(day: BooksDay, window: Window, shown: _Shown, here: Progress, books: BooksDependencies) -> Progress:
-    rows = [row_of(activity) for activity in (*shown.page.rows, *shown.page.left_out)]
+    rows = [row_of(activity, shown.partner_id) for activity in (*shown.page.rows, *shown.page.left_out)]
     instead, kept = after_page(window, rows, shown.page.total, shown.at)
     if len(instead) == 1 and instead[0].asked_at is not None:
         content = encode_rows(kept)
@@ -307,8 +314,11 @@ def _judge(day: BooksDay, here: Progress, books: BooksDependencies, budget: Budg
     is_done = judge_from(day.account, day.day, books, budget)
     if not is_done:
         return replace(here, next=Task.JUDGE, wait_seconds=0)
-    current = books.books.day(here.account, here.day)
-    return _released(current or day, here, books)
+    current = books.books.day(here.account, here.day) or day
+    if current.round == here.round and current.to_judge and current.windows:
+        # Somebody has said since how a request ended, and waits for this round to judge it.
+        return replace(here, next=Task.JUDGE, wait_seconds=0)
+    return _released(current, here, books)
 
 
 def _released(day: BooksDay, here: Progress, books: BooksDependencies) -> Progress:
@@ -326,6 +336,13 @@ def _kept(after: BooksDay, before: BooksDay, there: Progress, books: BooksDepend
     if books.books.keep_day(before, after):
         return there
     return replace(there, next=Task.PLAN, wait_seconds=1)
+
+
+def _held(day: BooksDay, there: Progress, books: BooksDependencies) -> Progress:
+    """Hold the day for as long as its round waits."""
+    if day.lease_until is not None and day.lease_until > books.dependencies.clock.now() + LEASE / 2:
+        return there
+    return _kept(changed(day), day, there, books)
 
 
 def windows_read(day: BooksDay) -> tuple[int, int]:

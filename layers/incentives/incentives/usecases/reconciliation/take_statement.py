@@ -24,6 +24,7 @@ from incentives.domain.reconciliation.rows import Row, encode_rows
 from incentives.domain.reconciliation.statement_files import FILE_BYTES_MAX, StatementRules, read_statement_rows
 from incentives.domain.reconciliation.statements import Statement, StatementStatus
 from incentives.domain.reconciliation.windows import Window
+from incentives.usecases.reconciliation.due_rounds import ROUNDS_MAX
 from incentives.usecases.reconciliation.start_round import begin_of, start_round
 
 if TYPE_CHECKING:
@@ -121,7 +122,12 @@ def read_statement(account: str, statement_id: str, *, by: str, here: BooksDepen
     statement = here.books.statement(account, statement_id)
     if statement is None:
         raise BooksNotFound(f"The books of {account} have no such statement.")
+    if statement.status is StatementStatus.READ:
+        here.uploads.delete(statement_id)
+        return here.books.days(account, statement.first, statement.last)
     if statement.status is not StatementStatus.WAITING:
+        # Somebody may have put something there since, and nobody will read it.
+        here.uploads.delete(statement_id)
         raise BooksConflict("This statement has been read: make another one.")
     content = here.uploads.read(statement_id, FILE_BYTES_MAX)
     if content is None:
@@ -141,7 +147,9 @@ def read_statement(account: str, statement_id: str, *, by: str, here: BooksDepen
     kept = [_take(statement, day, partner_id, by_day.get(day, ()), here) for day in days]
     _end(replace(statement, status=StatementStatus.READ, rows=len(rows)), here)
     here.dependencies.telemetry.log("statementRead", account=account, rows=len(rows), caller=by)
-    return [start_round(account, each.day, by=by, fresh=False, books=here) for each in kept]
+    # One after the other they judge each other's days, too: the watch begins the rest.
+    begun = [start_round(account, each.day, by=by, fresh=False, books=here) for each in kept[:ROUNDS_MAX]]
+    return [*begun, *kept[ROUNDS_MAX:]]
 
 
 def _rows(statement: Statement, content: bytes, here: BooksDependencies) -> list[Row]:

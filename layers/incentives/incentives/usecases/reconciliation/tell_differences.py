@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.accounts.spend import money_of
-from incentives.domain.reconciliation.day_state import INCOMPLETE, BooksDay, changed
+from incentives.domain.reconciliation.day_state import INCOMPLETE, BooksDay, Source, changed
 from incentives.domain.reconciliation.findings import ALERT_KINDS, Kind
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _SAYS: Final = {
     Kind.UNKNOWN_TO_LEDGER: (
         "Amazon shows charges or refunds that this gateway never asked for. Nothing is sent without a record: somebody "
         "else uses this account's key, or a backup was restored. If nobody knows of another system, rotate the key and "
-        "call Amazon."
+        "call Amazon. Where the list shows the ledger's side, the request is another account's of this deployment."
     ),
     Kind.CHARGED_UNEXPECTEDLY: "Amazon has charged requests that are refused or reversed here.",
     Kind.CHARGED_TWICE: "Amazon has charged requests more than once.",
@@ -48,6 +48,22 @@ def tell_differences(account: str, day: date, books: BooksDependencies) -> None:
             continue
         telemetry.count("AlertTold")
         _note(account, day, kind, books)
+
+
+def tell_no_page(item: BooksDay, books: BooksDependencies) -> None:
+    """Tell that Amazon does not show the page any more, on the first day after those that were read from it.
+
+    Raises:
+        BooksUnavailable
+    """
+    before = books.books.day(item.account, item.day - timedelta(days=1))
+    if before is None or before.source is not Source.PAGE or before.page_off:
+        return
+    books.dependencies.notifier.notify(
+        f"Activity page switched off: account {item.account}",
+        f"Amazon does not show the activity page of account {item.account} any more, from {item.day} on. Of these days "
+        "nothing is found until it does, or until statements of them are uploaded (docs/month-end.md). Ask Amazon.",
+    )
 
 
 def untold(item: BooksDay) -> list[str]:
