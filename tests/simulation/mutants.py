@@ -495,7 +495,7 @@ MUTANTS: Final = (
         plan=staged(later=[(What.CANCEL, 10, 30)])),
     # ---- around the ledger: its stream's readers, alerts, keys on trial
     Mutant("what could not be counted comes again", "I3",
-        cut(count_spend.count_spend, "telemetry.count('SpendNotCounted')\nreturn write.number",
+        cut(count_spend.count_spend, "telemetry.count('SpendNotCounted')\nreturn not_noted or write.number",
             "telemetry.count('SpendNotCounted')"),
         plan=staged(orders=5, streams=True, later=[(What.CANCEL, 10, 30)]), scene=faults_of_aws("throttled", 0.2)),
     Mutant("what could not be published comes again", "I6",

@@ -216,6 +216,7 @@ class Container:
             bus=self.bus,
             limits=self.settings.limits,
             books=self.books,
+            index=self.index,
             booking_day=self.booking_day,
         )
 

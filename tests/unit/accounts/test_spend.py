@@ -238,6 +238,28 @@ def test_what_could_not_be_noted_comes_again_and_is_not_counted_twice() -> None:
     assert totals_of(c.states) == Totals()
 
 
+def test_a_note_that_cannot_be_written_keeps_nothing_after_it_from_being_counted() -> None:
+    # given a reversal that took no money and is to be noted, and two cards that are issued after it
+    books = FakeBooks(fails={"note_ended"})
+    c = Company(books=books)
+    assert isinstance(c.states, FakeAccountStates)
+    noted = ended(S.REFUSED, START + DAY)
+    card = replace(record(S.SUCCEEDED), answered_at=START)
+    later = [numbered(n, image(None, replace(card, request_id=f"R{n}"))) for n in (8, 9)]
+    unreadable = numbered(10, image(None, card))
+    unreadable["dynamodb"]["NewImage"] |= {"status": {"S": "NOBODY_KNOWS"}}
+    for batch in ([noted, *later], [noted, *later, unreadable]):
+        # then the first of all that failed comes again
+        assert count(batch, c) == "7"
+        assert sum(totals_of(c.states).values()) == 5_000
+    c.states.works = False
+    assert count([noted, *later], c) == "7"
+    c.states.works = True
+    books.fails.clear()
+    assert count([noted, *later], c) is None
+    assert (books.ended("default", TODAY + DAY), sum(totals_of(c.states).values())) == (["Test1AAAA"], 5_000)
+
+
 # ---- what a record costs ------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -20,11 +20,14 @@ from incentives.domain.accounts.spend import Tally, money_of
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.reconciliation.balance import BalanceSnapshot
+from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.accounts.dependencies import WatchDependencies
 from incentives.usecases.accounts.watch_account import watch_account
 from tests.support.account_states import FakeAccountStates
 from tests.support.books import FakeBooks
 from tests.support.fakes import START
+from tests.unit.builders import record
+from tests.unit.searching import FakeIndex
 from tests.unit.watching import Company
 
 SECOND = timedelta(seconds=1)
@@ -83,6 +86,7 @@ class Issuing(Company):
         self.draw = random.Random(seed)
         self.states = States(self)
         self.books = Books()
+        self.index = FakeIndex(self.world.ledger)
         self.moved, self.opened, self.closed = Timed(), Timed(), Timed()
         self.by_day: dict[date, tuple[Timed, Timed]] = {}
         self.knows_at_risk = True
@@ -90,7 +94,7 @@ class Issuing(Company):
 
     @property
     def watch(self) -> WatchDependencies:
-        return replace(super().watch, books=self.books)
+        return replace(super().watch, books=self.books, index=self.index)
 
     def issue(self, at: datetime, minor: int = 2_500, *, cancelled: bool = False) -> None:
         """A card: charged while its response is under way, then succeeded, then counted."""
@@ -223,6 +227,94 @@ def test_spend_that_is_counted_late_is_waited_for() -> None:
     assert c.kept[-1].counted_after[START.date()] == 2_500
     # while Amazon was asked once each time
     assert len(c.kept) == 3
+
+
+#: Cents of cards that were issued between two watches, the first of them the newest.
+CARDS = (2_500, 700)
+
+
+def stuck(*cards: int, theirs: int = 0, counted: int = 0) -> Issuing:
+    """A company whose stream has been stuck for two watches: the next one sees a decrease of its balance again.
+
+    Args:
+        cards: cents of each; all but the first were cancelled again, without a refund yet.
+        theirs: cents that another has spent.
+        counted: cents that came through the stream all the same.
+    """
+    c = Issuing()
+    c.watched(START)
+    at = START + QUARTER / 2
+    c.moved.add(at, -theirs)
+    for number, minor in enumerate(cards):
+        at -= SECOND
+        c.moved.add(at, -minor)
+        status = Status.REVERSING if number else Status.SUCCEEDED
+        made = record(status, request_id=f"R{number}", value=money_of(minor, "USD"), created_at=at, answered_at=at)
+        c.world.ledger.records[made.request_id] = made
+    c.watched(START + QUARTER)
+    c.by_day[START.date()] = (Timed(), Timed())
+    c.by_day[START.date()][0].add(START + 2 * QUARTER - SECOND, counted)
+    return c
+
+
+def test_what_the_ledger_has_is_not_told_though_its_stream_is_stuck() -> None:
+    c = stuck(*CARDS)
+    c.watched(START + 2 * QUARTER)
+    assert (c.alerts, len(c.kept)) == ([], 3)
+    assert "spendBehind" in [event for event, _ in c.world.telemetry.lines]
+    # and of what another has spent meanwhile, what the ledger does not explain
+    c = stuck(*CARDS, theirs=10_000)
+    c.watched(START + 2 * QUARTER)
+    assert c.alerts == ["unexplainedDecrease"]
+    assert "fell by at least 100.00 USD more than" in c.world.notifier.notices[0][1]
+
+
+def test_what_was_answered_before_or_in_another_currency_or_is_counted_explains_nothing() -> None:
+    c = stuck(*CARDS, theirs=10_000, counted=3_200)
+    records = c.world.ledger.records
+    records["before"] = replace(records["R0"], request_id="before", answered_at=START - 20 * SECOND)
+    records["yen"] = replace(records["R0"], request_id="yen", value=money_of(9_000, "JPY"))
+    c.watched(START + 2 * QUARTER)
+    assert "fell by at least 100.00 USD more than" in c.world.notifier.notices[0][1]
+
+
+def test_the_ledger_is_read_only_before_it_is_told() -> None:
+    c = quiet(-100)
+    assert c.index.asked == []
+    c.watched(START + 2 * QUARTER)
+    assert [(day.day, before) for _, day, before, _ in c.index.asked] == [(1, None), (28, None), (27, None)]
+
+
+@pytest.mark.parametrize(("counted", "told"), [(0, 0), (2_600, 1)])
+def test_without_time_for_all_of_it_a_counter_that_is_behind_accuses_nobody(counted: int, told: int) -> None:
+    # given a page of the ledger that explains less than what is gone, and no time for the next
+    c = stuck(*CARDS, theirs=10_000, counted=counted)
+    pages = c.index.day
+
+    def slow(account: str, day: date, before: str | None, limit: int) -> tuple[list[tuple[str, Record]], bool]:
+        c.world.clock.sleep(7 if before else 0)
+        return pages(account, day, before, 1)
+
+    c.index.day = slow  # type: ignore[method-assign]
+    # when counting is behind what was read, or not
+    c.watched(START + 2 * QUARTER)
+    assert c.alerts == ["unexplainedDecrease"] * told
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [(LedgerUnavailable("away", in_doubt=False), 0), (KeyError("status of a record"), 1)]
+)
+def test_a_ledger_out_of_reach_accuses_nobody_and_a_record_that_cannot_be_read_hides_nothing(
+    fault: Exception, told: int
+) -> None:
+    c = stuck(theirs=10_000)
+
+    def fails(*_: object) -> NoReturn:
+        raise fault
+
+    c.index.day = fails  # type: ignore[method-assign]
+    c.watched(START + 2 * QUARTER)
+    assert c.alerts == ["unexplainedDecrease"] * told
 
 
 def test_nothing_is_said_where_nobody_knows() -> None:

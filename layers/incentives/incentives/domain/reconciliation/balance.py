@@ -268,25 +268,40 @@ def can_be_judged(base: BalanceSnapshot, middle: BalanceSnapshot, newest: Balanc
     return len(balances) == 1 and in_a_row and middle.at_risk is not None and newest.at_risk is not None
 
 
-def unexplained_decrease(base: BalanceSnapshot, middle: BalanceSnapshot, newest: BalanceSnapshot) -> Decrease | None:
+def unexplained_decrease(
+    base: BalanceSnapshot, middle: BalanceSnapshot, newest: BalanceSnapshot, *, answered: int = 0
+) -> Decrease | None:
     """A decrease that two snapshots in a row show and that neither counted charges nor amounts at risk explain.
 
     Every doubt makes it smaller, so that it is real if there is one: charges that were under way when `base` was taken
     are explained even where `base` has them already, and refunds, which raise the balance, are not added to what should
     be there. A deposit hides what left in the same half hour at most: `base` moves on.
 
+    Args:
+        base: the last one that was explained.
+        middle: the one after it.
+        newest: the one after that.
+        answered: what Amazon answered since `base`, in minor units, as far as the ledger was asked for it: it explains
+            what has not been counted yet.
+
     Returns:
         None: there is none, or it cannot be judged.
     """
     if not can_be_judged(base, middle, newest):
         return None
-    least = min(_unexplained(base, middle), _unexplained(base, newest))
+    not_counted = max(0, answered - counted_since(base, newest))
+    least = min(_unexplained(base, middle), _unexplained(base, newest) - not_counted)
     if least <= 0:
         return None
     return Decrease(money_of(least, newest.available.currency), base.as_of, newest.as_of)
 
 
-def _unexplained(base: BalanceSnapshot, later: BalanceSnapshot) -> int:
+def counted_since(base: BalanceSnapshot, later: BalanceSnapshot) -> int:
+    """What was counted between two balances, in minor units."""
     # A day that only the later one knows began after the base; one that only the base knows has no later figure.
-    counted = sum(minor - base.counted_before.get(day, 0) for day, minor in later.counted_after.items())
-    return minor_units(base.available) - minor_units(later.available) - counted - (later.at_risk or 0)
+    return sum(minor - base.counted_before.get(day, 0) for day, minor in later.counted_after.items())
+
+
+def _unexplained(base: BalanceSnapshot, later: BalanceSnapshot) -> int:
+    fell = minor_units(base.available) - minor_units(later.available)
+    return fell - counted_since(base, later) - (later.at_risk or 0)

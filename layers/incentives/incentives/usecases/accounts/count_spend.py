@@ -24,37 +24,45 @@ if TYPE_CHECKING:
 def count_spend(writes: Iterable[Write], watch: WatchDependencies) -> str | None:
     """Count what a batch of the ledger's stream tells.
 
+    A note for the books that cannot be written comes again, but keeps nothing after it from being counted: spend that
+    is not counted looks as if somebody else had spent it.
+
     Returns:
         Number of the first write that must come again. Those after it come again with it, and those that are counted by
         then are not counted twice.
     """
     telemetry = watch.dependencies.telemetry
+    not_noted: str | None = None
     for write in writes:
         unreadable = write.unreadable
         try:
             if write.after:
                 _count(write.before, write.after, watch)
-        except (LedgerUnavailable, BooksUnavailable):
+        except BooksUnavailable:
+            # All else of this write is done by then.
+            telemetry.log("endNotNoted")
+            not_noted = not_noted or write.number
+        except LedgerUnavailable:
             telemetry.log("spendNotCounted")
             telemetry.count("SpendNotCounted")
-            return write.number
+            return not_noted or write.number
         except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
             unreadable = type(error).__name__
         if unreadable:
             # It will not be readable the next time either: bisecting and bounded retries set it aside.
             telemetry.log("streamRecordUnreadable", exception=unreadable)
-            return write.number
-    return None
+            return not_noted or write.number
+    return not_noted
 
 
 def _count(before: Record | None, after: Record, watch: WatchDependencies) -> None:
     was = charge_of(before) if before else None
     if was != charge_of(after):
         watch.states.count(after, was, watch.dependencies.clock.now())
-    if before is not None and before.status is Status.REVERSING and after.status is not Status.REVERSING:
-        _note_end(after, watch)
     if _is_short(after) and (before is None or not _is_short(before)):
         _raise_at_once(after, watch)
+    if before is not None and before.status is Status.REVERSING and after.status is not Status.REVERSING:
+        _note_end(after, watch)
 
 
 def _note_end(record: Record, watch: WatchDependencies) -> None:

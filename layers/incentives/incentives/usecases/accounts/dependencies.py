@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     # Named only: whoever counts what is spent asks Amazon nothing, and need not load what asking takes.
     from incentives.domain.accounts.alerts import Limits
     from incentives.usecases.dependencies import Dependencies
-    from incentives.usecases.ports import AccountStates, Books, Bus
+    from incentives.usecases.ports import AccountStates, Books, Bus, Index
 
 
 def utc_day(moment: datetime) -> date:
@@ -28,6 +28,7 @@ class WatchDependencies:
         bus: where events go.
         limits: what the deployment sets.
         books: where balances are kept, and reversals noted; None: they are not.
+        index: the ledger by day, which is asked before a decrease of a balance is told; None: it is not.
         booking_day: the day of a moment, in the zone that the books are kept in.
     """
 
@@ -36,6 +37,7 @@ class WatchDependencies:
     bus: Bus
     limits: Limits
     books: Books | None = None
+    index: Index | None = None
     booking_day: Callable[[datetime], date] = utc_day
 
     @property

@@ -3,14 +3,15 @@
     counted charges -> Amazon -> amounts at risk -> counted charges
 
 In that order whatever Amazon had charged when it answered is at risk or counted, but for what the ledger's stream has
-not brought yet. So before a decrease is believed, the last two are read again, a few seconds later.
+not brought yet. So before a decrease is believed, the last two are read again, a few seconds later; and what is left
+of it then is held against the ledger itself, whose stream may have been stuck for longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.accounts.spend import Days, charged_on, minor_units
@@ -21,12 +22,15 @@ from incentives.domain.reconciliation.balance import (
     BalanceSnapshot,
     Decrease,
     can_be_judged,
+    counted_since,
     unexplained_decrease,
 )
 from incentives.usecases.accounts.funds import take_snapshot
+from incentives.usecases.reconciliation.sources import records_created
 
 if TYPE_CHECKING:
     from incentives.domain.accounts.account import Account, AccountFunds
+    from incentives.domain.single_requests.record import Record
     from incentives.usecases.accounts.dependencies import WatchDependencies
     from incentives.usecases.dependencies import Budget
     from incentives.usecases.ports import Books
@@ -34,6 +38,12 @@ if TYPE_CHECKING:
 #: The stream brings a charge within a second or two; six seconds are long for it.
 READ_AGAIN_MAX: Final = 3
 READ_AGAIN_AFTER_SECONDS: Final = 2.0
+
+#: What was answered so shortly before the base's own response may have been charged after Amazon had told its balance.
+ANSWERED_BEFORE: Final = timedelta(seconds=10)
+
+#: For reading the ledger's last days, newest first: a watch has forty for an account.
+READ_LEDGER_SECONDS: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +108,59 @@ def _judged(snapshot: BalanceSnapshot, funds: AccountFunds, watch: WatchDependen
                 watch.dependencies.clock.sleep(READ_AGAIN_AFTER_SECONDS)
                 snapshot = _with_explanation(snapshot, watch)
             books.keep_balance(snapshot)
-            found = unexplained_decrease(base, middle, snapshot)
-            return Taken(funds, found, is_explained=found is None and can_be_judged(base, middle, snapshot))
+            if unexplained_decrease(base, middle, snapshot) is None:
+                return Taken(funds, is_explained=can_be_judged(base, middle, snapshot))
+            return _held_against_the_ledger(base, middle, snapshot, funds, watch)
         case _:
             books.keep_balance(snapshot)
             return Taken(funds)
+
+
+def _held_against_the_ledger(
+    base: BalanceSnapshot,
+    middle: BalanceSnapshot,
+    newest: BalanceSnapshot,
+    funds: AccountFunds,
+    watch: WatchDependencies,
+) -> Taken:
+    """Whether a decrease that counted charges do not explain is what Amazon answered and nobody has counted."""
+    clock, telemetry, answered, is_whole = watch.dependencies.clock, watch.dependencies.telemetry, 0, True
+    until = clock.now() + timedelta(seconds=READ_LEDGER_SECONDS)
+    try:
+        for record in _records_of_the_last_days(base.account, watch):
+            if clock.now() > until:
+                is_whole = False
+                break
+            answered += _charged_since(record, base)
+            if unexplained_decrease(base, middle, newest, answered=answered) is None:
+                telemetry.log("spendBehind", account=base.account)
+                return Taken(funds, is_explained=True)
+    except LedgerUnavailable:
+        telemetry.log("accountUnread", account=base.account)
+        return Taken(funds)
+    except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        # The very record, maybe, that the stream is stuck at.
+        telemetry.log("accountUnread", account=base.account, exception=type(error).__name__)
+        is_whole = False
+    if not is_whole and answered > counted_since(base, newest):
+        # Counting is behind, and nobody knows by how much: its own alarm tells of that.
+        telemetry.log("spendBehind", account=base.account)
+        return Taken(funds)
+    return Taken(funds, unexplained_decrease(base, middle, newest, answered=answered))
+
+
+def _records_of_the_last_days(account: str, watch: WatchDependencies) -> Iterator[Record]:
+    """Newest first, of the days of which charges are counted."""
+    if watch.index is not None:
+        midnight = datetime.combine(watch.today, time(), UTC)
+        for start in (midnight - timedelta(days=n) for n in range(COUNTED_DAYS)):
+            yield from records_created(account, start, start + timedelta(days=1), watch.index)
+
+
+def _charged_since(record: Record, base: BalanceSnapshot) -> int:
+    """What a request was charged after a balance, in minor units; what was reversed again is not taken out."""
+    is_since = record.answered_at is not None and record.answered_at >= base.taken_at - ANSWERED_BEFORE
+    return minor_units(record.value) if is_since and record.value.currency == base.available.currency else 0
 
 
 def _with_explanation(snapshot: BalanceSnapshot, watch: WatchDependencies) -> BalanceSnapshot:
