@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS
-from incentives.domain.texts import why_no_text
 
 if TYPE_CHECKING:
     from incentives.domain.reconciliation.balance import Level, MovementName, MovementPart
@@ -73,7 +72,7 @@ class Movement:
 
 
 def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
-    """Check what finance says that a movement was.
+    """Check what finance says that a movement was, but for what needs no movement: how many parts, their references.
 
     A part's date is one of the movement's booking days, or the day before or after them, since banks have days of their
     own. See `booked_on` for where it counts.
@@ -83,8 +82,6 @@ def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
     """
     if movement.amount is None:
         raise InvalidInput("movementId", "is of a movement whose amount is not exact yet")
-    if not 0 < len(parts) <= PARTS_MAX:
-        raise InvalidInput("parts", f"must be 1 to {PARTS_MAX}")
     decimals = CURRENCY_DECIMALS[movement.currency]
     first, last = movement.first_day - timedelta(days=1), movement.last_day + timedelta(days=1)
     for number, part in enumerate(parts):
@@ -94,11 +91,6 @@ def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
             raise InvalidInput(f"parts.{number}.amount", f"has more decimals than {movement.currency}")
         if not first <= part.on <= last:
             raise InvalidInput(f"parts.{number}.date", f"must be from {first} to {last}")
-        why = why_no_text(part.reference) if part.reference else "must not be empty"
-        if why is None and len(part.reference) > REFERENCE_LENGTH_MAX:
-            why = f"must have at most {REFERENCE_LENGTH_MAX} characters"
-        if why is not None:
-            raise InvalidInput(f"parts.{number}.reference", why)
     total = sum(part.amount for part in parts)
     if total != movement.amount:
         raise InvalidInput("parts", f"must sum to {movement.amount}, and sum to {total}")

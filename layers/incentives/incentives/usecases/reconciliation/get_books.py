@@ -48,7 +48,6 @@ class DayPage:
     """A day, and some of its differences and open items, each with what was decided of it."""
 
     day: BooksDay
-    judged: Judged | None
     findings: Sequence[tuple[Finding, Resolution | None]]
     cursor: str | None
 
@@ -112,7 +111,6 @@ def get_day(account: str, day: date, kind: Kind | None, cursor: str | None, here
     decided = here.books.resolutions(account, [each.difference_id for each in page]) if page else {}
     return DayPage(
         found,
-        judged,
         [(each, decided.get(each.difference_id)) for each in page],
         write_cursor(_place(page[-1])) if len(left) > PAGE_SIZE else None,
     )
