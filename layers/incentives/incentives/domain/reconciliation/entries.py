@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Amazon's clock and ours may differ by as much as Amazon tolerates in a signature.
 CLOCKS_APART: Final = timedelta(minutes=15)
 
-#: Of a request that has ended so Amazon is due nothing.
+#: For a request that ended so nothing is due.
 NOTHING_DUE: Final = frozenset({Status.REFUSED, Status.REVERSED})
 
 
