@@ -119,8 +119,8 @@ ROUTES: Final = (
         "/statements/{statementId}/read",
         "Read a statement that was uploaded",
         "Reads the file, deletes it whatever comes of it, and begins a round of each of its days. A column that a "
-        "statement has not, or a row that is wrong, refuses all of it by name, and the file is gone. Once it was read, a "
-        "repeat returns its days as they now stand.",
+        "statement has not, or a row that is wrong, refuses all of it by name, and the file is gone. Once it was read, "
+        "a repeat returns its days as they now stand.",
         responses={202: Success(description="Under way.", model=reconciliation.StatementDays, headers=ASK_AGAIN)},
         problems=(409, 422, 503),
     ),

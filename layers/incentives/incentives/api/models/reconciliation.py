@@ -147,8 +147,8 @@ class DayFields(ResponseBody):
     )
     status: DayStatus = Field(
         description="PENDING: not read, or not judged, yet. OPEN: judged, rows may still come. BALANCED. DIFFERENCES: "
-        "some are not resolved. INCOMPLETE: some of its rows cannot be read. NO_ACTIVITY_PAGE: Amazon shows none, and there is no "
-        "statement.",
+        "some are not resolved. INCOMPLETE: some of its rows cannot be read. NO_ACTIVITY_PAGE: Amazon shows none, and "
+        "there is no statement.",
         examples=["DIFFERENCES"],
     )
     source: Source | None = Field(description="Where its rows are from; null until they are read.", examples=["page"])
