@@ -56,7 +56,6 @@ class Movement:
         first_day, last_day: their booking days.
         amount: signed, positive when the balance rose; None where it is not exact, so that it cannot be named.
         low, high: the bounds of the amount.
-        new_partner: the account got another partner id in between, and with it another balance.
     """
 
     movement_id: str
@@ -68,7 +67,6 @@ class Movement:
     low: Decimal
     high: Decimal
     currency: str
-    new_partner: bool = False
 
 
 def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
@@ -248,8 +246,9 @@ def _step(account: str, currency: str, old: _Stretch, following: _Stretch, new: 
     # The old level's last snapshots may be in both bands: then the movement may have come before them.
     sure = (each for each in reversed(old.points) if each.high < following.low or following.high < each.low)
     end = new.points[0]
-    new_partner = old.points[-1].partner_id != end.partner_id
-    start = old.points[-1] if new_partner else next(sure, old.points[-1])
+    # Another partner id has another balance: then the snapshots themselves say where the old one ended.
+    is_another = old.points[-1].partner_id != end.partner_id
+    start = old.points[-1] if is_another else next(sure, old.points[-1])
     is_exact = old.is_quiet and new.is_quiet
     if is_exact and old.low == new.low:
         return _Step(start.day, end.day, None)
@@ -265,7 +264,6 @@ def _step(account: str, currency: str, old: _Stretch, following: _Stretch, new: 
         low=low,
         high=high,
         currency=currency,
-        new_partner=new_partner,
     )
     return _Step(start.day, end.day, movement)
 
