@@ -33,7 +33,7 @@ from incentives.domain.reconciliation.findings import (
 from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
 from incentives.domain.reconciliation.judging import CARRIED_FOR, DayInputs, DayJudgement, Move, judge, moves_of
 from incentives.domain.reconciliation.transactions import transactions_file
-from incentives.usecases.reconciliation.sources import records_created, rows_of
+from incentives.usecases.reconciliation.sources import content_of, records_created, rows_of
 from incentives.usecases.reconciliation.start_round import begin_of
 from incentives.usecases.reconciliation.tell_differences import tell_differences
 
@@ -54,6 +54,8 @@ SECONDS_FOR_A_DAY: Final = 120.0
 
 #: How far back the last judged day may be that a day goes on from.
 _LOOK_BACK: Final = timedelta(days=62)
+
+_ONE_DAY: Final = timedelta(days=1)
 
 
 def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget) -> bool:
@@ -244,10 +246,7 @@ class _Judging:
         return self._read(self._item.judged.name) if self._item.judged is not None else None
 
     def _read(self, name: str) -> Judged:
-        content = self._books.files.get(name)
-        if content is None:
-            raise BooksUnavailable("a judged day could not be read (it is not there)")
-        return decode_judged(content)
+        return decode_judged(content_of(name, self._books))
 
     def _rows(self, windows: Iterable[Window]) -> Iterator[Row]:
         yield from rows_of(windows, self._books)
@@ -439,9 +438,6 @@ class _Judging:
         name = named(folder, "transactions", content, "csv")
         self._books.files.put(name, content, "text/csv; charset=utf-8")
         return FileRef(name=name, sha256=sha256, rows=len(moves))
-
-
-_ONE_DAY: Final = timedelta(days=1)
 
 
 def _balance_move(move: Move) -> BalanceMove:

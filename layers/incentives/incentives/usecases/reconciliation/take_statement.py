@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import BooksConflict, BooksNotFound, BooksUnavailable, InvalidInput, StatementRefused
-from incentives.domain.reconciliation.day_state import TOTAL_AGAIN_AFTER, BooksDay, Source
+from incentives.domain.reconciliation.day_state import TOTAL_AGAIN_AFTER, BooksDay, Source, changed
 from incentives.domain.reconciliation.days import bounds, day_of
 from incentives.domain.reconciliation.judged_objects import folder_of, named
 from incentives.domain.reconciliation.rows import Row, encode_rows
@@ -186,24 +186,23 @@ def _take(statement: Statement, day: date, partner_id: str, rows: Sequence[Row],
         name = named(folder, f"rows-{start:%Y%m%dT%H%M%S}", content, "jsonl")
         here.files.put(name, content, "application/jsonl")
         window = Window(start=start, end=end, name=name, rows=len(rows), asked_at=statement.at)
-        updates: Mapping[str, object] = {
+        after = changed(
+            before or BooksDay(account=statement.account, day=day, revision=0),
             # Whoever works on the day by its page has lost it.
-            "round": round_number,
-            "lease_until": None,
-            "source": Source.STATEMENT,
-            "partner_id": partner_id,
-            "reading": (),
-            "reads_anew": False,
-            "checks_total": False,
-            "windows": (window,),
-            "to_judge": True,
-            "fetched_at": statement.at,
-            "final": statement.at >= end + TOTAL_AGAIN_AFTER,
-            "statement_id": statement.statement_id,
-            "uploaded_by": statement.uploaded_by,
-        }
-        base = before or BooksDay(account=statement.account, day=day, revision=0)
-        after = replace(base, revision=base.revision + 1, **updates)  # type: ignore[arg-type]
+            round=round_number,
+            lease_until=None,
+            source=Source.STATEMENT,
+            partner_id=partner_id,
+            reading=(),
+            reads_anew=False,
+            checks_total=False,
+            windows=(window,),
+            to_judge=True,
+            fetched_at=statement.at,
+            final=statement.at >= end + TOTAL_AGAIN_AFTER,
+            statement_id=statement.statement_id,
+            uploaded_by=statement.uploaded_by,
+        )
         if here.books.keep_day(before, after):
             return after
     raise BooksUnavailable(f"{day} is written by others all the time. Make another statement.")
