@@ -17,8 +17,8 @@ from incentives.domain.reconciliation import findings, windows
 from incentives.domain.reconciliation.day_state import DayStatus
 from incentives.domain.reconciliation.days import bounds, read_zone
 from incentives.domain.reconciliation.findings import Kind, Reason
-from incentives.usecases.reconciliation import rounds
 from incentives.domain.single_requests.record import Status
+from incentives.usecases.reconciliation import rounds
 from incentives.usecases.reconciliation.due_rounds import start_due_rounds
 from incentives.usecases.reconciliation.resolve import Said, resolve_one
 from incentives.usecases.reconciliation.rounds import Progress, Task
