@@ -200,8 +200,8 @@ def buckets_are_private(template: Template) -> Iterator[str]:
             yield f"{name} takes access lists"
         lifecycle = properties.get("LifecycleConfiguration", {}).get("Rules", [])
         if name != "BooksBucket":
-            expire = [rule for rule in lifecycle if rule.get("ExpirationInDays") and rule["Status"] == "Enabled"]
-            if all(rule.get("Prefix") for rule in expire):
+            whole = [rule for rule in lifecycle if not rule.get("Prefix")]
+            if not any(rule.get("ExpirationInDays") and rule["Status"] == "Enabled" for rule in whole):
                 yield f"{name} keeps for ever"
             if not any(rule.get("AbortIncompleteMultipartUpload") for rule in lifecycle):
                 yield f"{name} keeps uploads that were broken off"

@@ -206,6 +206,15 @@ def test_a_reversal_that_ends_on_a_later_booking_day_is_noted_for_it_once(status
     assert (books.ended("default", TODAY + DAY), books.ended("default", TODAY + 2 * DAY)) == ([], ["Test1AAAA"])
 
 
+def test_a_reversal_that_begins_on_a_later_booking_day_is_noted_for_it() -> None:
+    # given a card of noon that somebody cancels a day later, whose end is still to come
+    books = FakeBooks()
+    live = reversing(version=5, status=S.SUCCEEDED, first_sent_at=START, wake_at=None)
+    begun = replace(live, status=S.REVERSING, version=6, updated_at=START + DAY, wake_at=START + 2 * DAY)
+    count([numbered(7, image(live, begun))], Company(books=books))
+    assert books.ended("default", TODAY + DAY) == ["Test1AAAA"]
+
+
 def test_a_request_that_was_never_sent_began_when_it_was_created() -> None:
     books = FakeBooks()
     c = Company(books=books)

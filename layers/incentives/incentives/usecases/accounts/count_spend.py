@@ -61,15 +61,15 @@ def _count(before: Record | None, after: Record, watch: WatchDependencies) -> No
         watch.states.count(after, was, watch.dependencies.clock.now())
     if _is_short(after) and (before is None or not _is_short(before)):
         _raise_at_once(after, watch)
-    if before is not None and before.status is Status.REVERSING and after.status is not Status.REVERSING:
-        _note_end(after, watch)
+    if before is not None and (before.status is Status.REVERSING) != (after.status is Status.REVERSING):
+        _note_reversal(after, watch)
 
 
-def _note_end(record: Record, watch: WatchDependencies) -> None:
-    """Note a reversal that ended, however it did, on a later booking day than its request was first sent."""
-    ended_on = watch.booking_day(record.updated_at)
-    if watch.books is not None and ended_on > watch.booking_day(record.first_sent_at or record.created_at):
-        watch.books.note_ended(record.account, ended_on, record.request_id, watch.dependencies.clock.now())
+def _note_reversal(record: Record, watch: WatchDependencies) -> None:
+    """Note a reversal that began or ended, however it did, on a later booking day than its request was first sent."""
+    on = watch.booking_day(record.updated_at)
+    if watch.books is not None and on > watch.booking_day(record.first_sent_at or record.created_at):
+        watch.books.note_ended(record.account, on, record.request_id, watch.dependencies.clock.now())
 
 
 def _is_short(record: Record) -> bool:
