@@ -209,8 +209,8 @@ def test_a_reversal_that_ends_on_a_later_booking_day_is_noted_for_it_once(status
 def test_a_reversal_that_begins_on_a_later_booking_day_is_noted_for_it() -> None:
     # given a card of noon that somebody cancels a day later, whose end is still to come
     books = FakeBooks()
-    live = reversing(version=5, status=S.SUCCEEDED, first_sent_at=START, wake_at=None)
-    begun = replace(live, status=S.REVERSING, version=6, updated_at=START + DAY, wake_at=START + 2 * DAY)
+    begun = reversing(version=6, first_sent_at=START, updated_at=START + DAY)
+    live = replace(begun, status=S.SUCCEEDED, version=5, updated_at=START, wake_at=None)
     count([numbered(7, image(live, begun))], Company(books=books))
     assert books.ended("default", TODAY + DAY) == ["Test1AAAA"]
 

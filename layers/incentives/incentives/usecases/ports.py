@@ -417,7 +417,7 @@ class Books(Protocol):
         """The newest, newest first."""
 
     def note_ended(self, account: str, day: date, request_id: str, now: datetime) -> None:
-        """Note that a reversal ended on a later booking day than that on which its request began; for 400 days."""
+        """Note that a reversal began or ended on a later booking day than that of its request; for 400 days."""
 
     def ended(self, account: str, day: date) -> Sequence[str]:
         """The requests noted for a day."""

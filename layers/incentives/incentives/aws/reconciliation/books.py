@@ -164,7 +164,7 @@ class DynamoDbBooks:
 
     @_written
     def note_ended(self, account: str, day: date, request_id: str, now: datetime) -> None:
-        """Note that a reversal ended on a later booking day than that on which its request began; for 400 days."""
+        """Note that a reversal began or ended on a later booking day than that of its request; for 400 days."""
         key = _key(account, parts.ended_part(day, request_id))
         self._client.put_item(TableName=self._table, Item=key | encode({"expiresAt": at_rest.expires_at(now)}))
 

@@ -3,7 +3,7 @@
 part                               the item
 day#2026-11-22                     a booking day: how far it has been read, and what came of judging it
 balance#2026-11-22T10:15:00.000Z   a balance by Amazon's own time of it; for 400 days
-ended#2026-11-22#REQUEST           a reversal that ended on a later day than its request began; for 400 days
+ended#2026-11-22#REQUEST           a reversal that began or ended on a later day than its request; for 400 days
 rows#REQUEST                       days on which Amazon has rows of a request, away from where one would look
 resolution#DIFFERENCE              what people decided of a finding; corrections append
 movement#MOVEMENT                  what finance says that a movement is, and what it said before

@@ -315,9 +315,10 @@ def _judge(day: BooksDay, here: Progress, books: BooksDependencies, budget: Budg
     if not is_done:
         return replace(here, next=Task.JUDGE, wait_seconds=0)
     current = books.books.day(here.account, here.day) or day
-    if current.round == here.round and current.to_judge and current.windows:
-        # Somebody has said since how a request ended, and waits for this round to judge it.
-        return replace(here, next=Task.JUDGE, wait_seconds=0)
+    if current.round == here.round and current.to_judge and current.windows and here.pages < PAGES_MAX:
+        # Somebody has said since how a request ended, and waits for this round to judge it. Not for ever: the next
+        # watch does, too.
+        return replace(here, next=Task.JUDGE, wait_seconds=PAGE_EVERY_SECONDS, pages=here.pages + 1)
     return _released(current, here, books)
 
 
