@@ -3,8 +3,8 @@
     balance at a moment = level - charges + refunds, up to then
 
 The levels of some days, one after the other, agree until something else moves the balance. Two bands that cannot be one
-level are a movement: it happened between the last snapshot that can only be of the old level and the first that can
-only be of the new one. Its amount is exact where each of the two levels has a quiet snapshot.
+level are a movement: it happened between the last quiet snapshot of the old level and the first of the new one, which
+also make its amount exact. Where a level has none, there are only bounds.
 """
 
 from __future__ import annotations
@@ -250,6 +250,10 @@ def _step(account: str, currency: str, old: _Stretch, following: _Stretch, new: 
     is_another = old.points[-1].partner_id != end.partner_id
     start = old.points[-1] if is_another else next(sure, old.points[-1])
     is_exact = old.is_quiet and new.is_quiet
+    if is_exact and not new_partner:
+        # What moved in between may have moved in two steps: only a quiet balance is sure to be of its level.
+        start = next(each for each in reversed(old.points) if each.low == each.high)
+        end = next(each for each in new.points if each.low == each.high)
     if is_exact and old.low == new.low:
         return _Step(start.day, end.day, None)
     low, high = (_decimal(minor, currency) for minor in (new.low - old.high, new.high - old.low))
