@@ -247,8 +247,8 @@ def _step(account: str, currency: str, old: _Stretch, following: _Stretch, new: 
     sure = (each for each in reversed(old.points) if each.high < following.low or following.high < each.low)
     end = new.points[0]
     # Another partner id has another balance: then the snapshots themselves say where the old one ended.
-    is_another = old.points[-1].partner_id != end.partner_id
-    start = old.points[-1] if is_another else next(sure, old.points[-1])
+    new_partner = old.points[-1].partner_id != end.partner_id
+    start = old.points[-1] if new_partner else next(sure, old.points[-1])
     is_exact = old.is_quiet and new.is_quiet
     if is_exact and not new_partner:
         # What moved in between may have moved in two steps: only a quiet balance is sure to be of its level.
