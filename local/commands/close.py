@@ -3,25 +3,19 @@
 Safe to repeat: what the books hold decides the version, so the same command again shows the same close.
 """
 
-import time
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from incentives.domain.reconciliation.days import days_of
+from local.calls import called
 from local.commands.put_keys import Account, checked
 from local.settings import RefusedError
-from local.signing import Response
 from local.target import Target, reach
 from local.terminal import AsJson, StackVariable, bar, console, print_json, table
 
 Close = dict[str, Any]
-
-#: Every call here may be repeated.
-REPEAT_ON: Final = frozenset({429, 500, 502, 503, 504})
-TRIES_MAX: Final = 5
-FIRST_ERROR_STATUS: Final = 400
 
 
 def main(
@@ -44,16 +38,16 @@ def main(
     """
     if not month:
         raise RefusedError("MONTH is needed, such as 2026-11")
-    days_of(month)
+    check_month(month)
     if bool(opening) != bool(source):
         raise RefusedError("OPENING and SOURCE go together: the balance, and where you have it from")
     target, route = reach(stack), f"/closes/{checked(account)}/{month}"
     body = {"opening": {"amount": opening, "source": source}} if opening else None
     if show or sign_off:
-        close = _call(target, "GET", route)
+        close = called(target, "GET", route)
     else:
         with bar(f"Closing {month}", silent=as_json):
-            close = _call(target, "POST", route, body)
+            close = called(target, "POST", route, body)
     if sign_off:
         close = _sign(target, route, close, yes=yes, silent=as_json)
     if as_json:
@@ -61,6 +55,14 @@ def main(
     else:
         _tell(close)
     return 0 if close["status"] == "CLOSED" else 1
+
+
+def check_month(text: str) -> None:
+    """Refuse what is no month. Raises `RefusedError`."""
+    try:
+        days_of(text)
+    except ValueError as error:
+        raise RefusedError(f"MONTH {error}") from None
 
 
 def _sign(target: Target, route: str, close: Close, *, yes: bool, silent: bool) -> Close:
@@ -71,32 +73,7 @@ def _sign(target: Target, route: str, close: Close, *, yes: bool, silent: bool) 
         _tell(close)
     if not yes and not typer.confirm("Are these figures right? Sign them off"):
         raise typer.Abort
-    return _call(target, "POST", f"{route}/sign-off", {"manifestSha256": close["manifestSha256"]})
-
-
-def _call(target: Target, method: str, route: str, body: object = None) -> Close:
-    response = _repeated(target, method, route, body)
-    try:
-        found = response.body
-    except ValueError:
-        raise RefusedError(f"{method} {route}: HTTP {response.status}, no JSON") from None
-    if response.status >= FIRST_ERROR_STATUS:
-        raise RefusedError(found.get("detail") or f"{method} {route}: HTTP {response.status}")
-    return dict(found)
-
-
-def _repeated(target: Target, method: str, route: str, body: object) -> Response:
-    for tries_left in reversed(range(TRIES_MAX)):
-        try:
-            response = target.call(method, route, body)
-        except OSError as error:
-            if not tries_left:
-                raise RefusedError(f"No answer from {target.api_url}: {error}") from error
-        else:
-            if response.status not in REPEAT_ON or not tries_left:
-                return response
-        time.sleep(1.0)
-    raise AssertionError("unreachable: the last try returns or raises")
+    return called(target, "POST", f"{route}/sign-off", {"manifestSha256": close["manifestSha256"]})
 
 
 def _tell(close: Close) -> None:

@@ -6,7 +6,7 @@ same order and never makes a second one. Ctrl-C ends the watching, not the order
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,21 +16,15 @@ import typer
 
 from incentives.domain.bulk_orders.bulk_order import FileFormat
 from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX, digest_of
+from local.calls import called, put
 from local.commands import order_texts
 from local.settings import RefusedError
-from local.signing import Response, send
 from local.target import Target, reach
 from local.terminal import AsJson, Stack, bar, console, print_json
 
 FORMATS: Final = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 STARTABLE: Final = frozenset({"AWAITING_FILE", "INVALID", "VALIDATED"})
 WATCHED: Final = frozenset({"VALIDATING", "ISSUING", "STOPPING", "SETTLING"})
-#: After these nobody knows what happened, or it may work a little later; every call here may be repeated.
-REPEAT_ON: Final = frozenset({429, 500, 502, 503, 504})
-TRIES_MAX: Final = 5
-FIRST_ERROR_STATUS: Final = 400
-#: A file of the greatest size over a slow line.
-PUT_SECONDS_MAX: Final = 600.0
 #: Between two looks: at first a second, later more, since a large order takes hours.
 LOOK_SECONDS: Final = (1.0, 10.0)
 #: Without a terminal a line is written this often.
@@ -56,53 +50,20 @@ class Orders:
         Raises:
             RefusedError: the gateway said no, or nothing.
         """
-        response = self._repeated(lambda: self.target.call(method, route, body, key=key))
-        try:
-            found = response.body
-        except ValueError:
-            raise RefusedError(f"{method} {route}: HTTP {response.status}, no JSON") from None
-        if response.status >= FIRST_ERROR_STATUS:
-            raise RefusedError(found.get("detail") or f"{method} {route}: HTTP {response.status}")
-        return dict(found)
-
-    def _put(self, upload: dict[str, Any], content: bytes) -> None:
-        method, url, headers = upload["method"], upload["url"], upload["headers"]
-
-        def attempt() -> Response:
-            return send(
-                method, url, caller=None, region="", body=content, headers=headers, timeout_seconds=PUT_SECONDS_MAX
-            )
-
-        response = self._repeated(attempt)
-        if response.status >= FIRST_ERROR_STATUS:
-            # The response repeats the address, which is a secret for as long as it works.
-            raise RefusedError(f"The file was not taken: HTTP {response.status}.")
+        return called(self.target, method, route, body, key=key)
 
     def start(self, order: Order, content: bytes, *, dry_run: bool) -> Order:
         """Put an order's file and start it, as far as that is not done already."""
         if order["status"] not in STARTABLE:
             return order
         if order["upload"] is not None:
-            self._put(order["upload"], content)
+            put(self.target, order["upload"], content, "file")
         return self.call("POST", f"/orders/{order['orderId']}/start", {"dryRun": dry_run})
 
     def command(self, order_id: str, action: str | None = None) -> str:
         """What to type to see an order again, or to have something done with it."""
         given = {"stack": self.stack, "order": order_id, "do": action}
         return f'make order ARGS="{" ".join(f"--{name} {text}" for name, text in given.items() if text)}"'
-
-    def _repeated(self, attempt: Callable[[], Response]) -> Response:
-        for tries_left in reversed(range(TRIES_MAX)):
-            try:
-                response = attempt()
-            except OSError as error:
-                if not tries_left:
-                    raise RefusedError(f"No answer from {self.target.api_url}: {error}") from error
-            else:
-                if response.status not in REPEAT_ON or not tries_left:
-                    return response
-            time.sleep(1.0)
-        raise AssertionError("unreachable: the last try returns or raises")
 
 
 def main(

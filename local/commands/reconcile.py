@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,9 +21,8 @@ import typer
 from incentives.domain.reconciliation.days import day_of, read_zone
 from incentives.domain.reconciliation.rows import FAILED, SUCCESS, read_activity_types
 from incentives.domain.reconciliation.statement_files import FILE_BYTES_MAX, REQUIRED
-from local.commands.order import FIRST_ERROR_STATUS, PUT_SECONDS_MAX, REPEAT_ON, TRIES_MAX
+from local.calls import called, put
 from local.settings import RefusedError
-from local.signing import Response, send
 from local.statement import CONSTANTS, SIGNS, Mapped, Reading, check_columns, header_of, mapped, words_of
 from local.target import Target, reach
 from local.terminal import AsJson, StackVariable, bar, console, print_json, table
@@ -58,16 +57,8 @@ class Books:
     account: str
 
     def call(self, method: str, route: str, body: object = None) -> dict[str, Any]:
-        """Send one request; return what was answered. Raises `RefusedError`: the gateway said no, or nothing."""
-        response = self._repeated(lambda: self.target.call(method, route, body))
-        try:
-            found = response.body
-        except ValueError:
-            raise RefusedError(f"{method} {route}: HTTP {response.status}, no JSON") from None
-        if response.status >= FIRST_ERROR_STATUS:
-            wrong = "".join(f"\n  {each['field']} {each['message']}" for each in found.get("errors") or [])
-            raise RefusedError(f"{found.get('detail') or f'{method} {route}: HTTP {response.status}'}{wrong}")
-        return dict(found)
+        """See `calls.called`."""
+        return called(self.target, method, route, body)
 
     def days(self, first: date | None, last: date | None) -> Iterator[Day]:
         """Days, oldest first."""
@@ -100,41 +91,12 @@ class Books:
         """Upload a statement in canonical columns, and have it read."""
         body = {"from": first.isoformat(), "to": last.isoformat(), "sha256": sha256}
         made = self.call("POST", f"/reconciliations/{self.account}/statements", body)
-        upload = made["upload"]
-
-        def attempt() -> Response:
-            return send(
-                upload["method"],
-                upload["url"],
-                caller=None,
-                region="",
-                body=content,
-                headers=upload["headers"],
-                timeout_seconds=PUT_SECONDS_MAX,
-            )
-
-        response = self._repeated(attempt)
-        if response.status >= FIRST_ERROR_STATUS:
-            # The response repeats the address, which is a secret for as long as it works.
-            raise RefusedError(f"The statement was not taken: HTTP {response.status}.")
+        put(self.target, made["upload"], content, "statement")
         route = f"/reconciliations/{self.account}/statements/{made['statementId']}/read"
         return list(self.call("POST", route)["days"])
 
     def _of(self, day: str) -> str:
         return f"/reconciliations/{self.account}/{day}"
-
-    def _repeated(self, attempt: Callable[[], Response]) -> Response:
-        for tries_left in reversed(range(TRIES_MAX)):
-            try:
-                response = attempt()
-            except OSError as error:
-                if not tries_left:
-                    raise RefusedError(f"No answer from {self.target.api_url}: {error}") from error
-            else:
-                if response.status not in REPEAT_ON or not tries_left:
-                    return response
-            time.sleep(1.0)
-        raise AssertionError("unreachable: the last try returns or raises")
 
 
 def main(
@@ -294,7 +256,7 @@ def _told(days: Sequence[Day], *, as_json: bool) -> int:
     elif days:
         console().print(days_table(days))
     else:
-        print("No day of these has been begun.")
+        print("The books have none of these days yet.")
     return status_of(days)
 
 
@@ -327,8 +289,8 @@ def _upload(
         raise RefusedError(f"{file} cannot be read: {error.strerror}") from error
     if len(content) > FILE_BYTES_MAX:
         raise RefusedError(f"{file} has more than {FILE_BYTES_MAX:,} bytes: download fewer days at once.")
-    first = first or _day(_ask("First booking day that the download has whole", "--from"), "--from")
-    last = last or _day(_ask("Last one", "--to"), "--to")
+    first = first or _day(_ask("What is the first booking day that the download has whole?", "--from"), "--from")
+    last = last or _day(_ask("And the last one?", "--to"), "--to")
     if first is None or last is None:
         raise RefusedError("--from and --to are needed: the days that the download has whole")
     parameters = books.target.parameters
@@ -356,7 +318,7 @@ def completed(content: bytes, reading: Reading, types: Sequence[str]) -> Reading
     for ours in REQUIRED:
         if ours not in reading.columns:
             same = " (or =USD, if it is the same for all rows)" if ours in CONSTANTS else ""
-            said = _ask(f"Which column is {ours}{same}? {', '.join(names)}", f"--map {ours}=...")
+            said = _ask(f"Which column is {ours}{same}? {', '.join(names)}.", f"--map {ours}=...")
             reading = reading.with_said(columns={ours: said})
     check_columns(reading.columns, names)
     if not reading.time_format:

@@ -15,8 +15,8 @@ import typer
 from botocore.exceptions import ClientError
 
 from incentives.domain.reconciliation.close_files import MANIFEST, name_of, sha256
-from incentives.domain.reconciliation.days import days_of
 from incentives.domain.reconciliation.verify import VerifiedMonth, months, verify, versions
+from local.commands.close import check_month
 from local.commands.put_keys import Account, checked
 from local.settings import RefusedError
 from local.target import find
@@ -55,7 +55,7 @@ def main(
     """Verify closed books. Ends with 1 if anything is not as it was closed."""
     name = checked(account)
     if month:
-        days_of(month)
+        check_month(month)
     books = _books(folder, bucket, stack)
     month, version, others = _head(books, name, month, head.strip().lower())
     found = []
@@ -120,7 +120,8 @@ def _head(books: Books, account: str, month: str, head: str) -> tuple[str, int, 
     known = [month] if month else months(names, account)
     all_of = [(each, version) for each in known for version in versions(names, account, each)]
     if not all_of:
-        raise RefusedError(f"No month of account {account}{f' {month}' if month else ''} is closed in {books.where}.")
+        which = f"{month} of account {account} is not" if month else f"No month of account {account} is"
+        raise RefusedError(f"{which} closed in {books.where}.")
     for place in reversed(range(len(all_of))):
         content = books.get(name_of(account, *all_of[place], MANIFEST)) if head else None
         if content is not None and sha256(content) == head:

@@ -128,7 +128,6 @@ class Desk:
             reconciliations=cast("Any", self),
             index=self.ledger,
             records=self.ledger,
-            bus=cast("Any", None),
             settings=BooksSettings(
                 zone=world.zone,
                 begin=world.first,

@@ -113,7 +113,7 @@ MUTANTS: Final = (
         cut(tell_differences.untold, "kind not in item.told", "True"), noticed="told"),
     mutant("another amount is told at once", cut(judging._compared, "if due and number == 1:", "if False:")),
     mutant("a difference that is gone is cleared on the day that found it",
-        cut(judge_day.judge_from, "waiting += [each for each in judged.cleared_on if each not in waiting]", "pass"),
+        cut(judge_day.judge_from, "waiting += [each for each in cleared_on if each not in waiting]", "pass"),
         cut(judge_day.judge_day, "_mark(account, earlier, books)", "pass")),
 )
 # fmt: on

@@ -50,7 +50,7 @@ from tests.simulation import life as lives
 from tests.simulation.life import Life
 from tests.simulation.machine import RECONCILIATION, TaskDied
 from tests.simulation.plan import HOUR, MINUTE, Plan, Trouble, Visit, Wanted, What
-from tests.simulation.ports import Bus, Died, Port
+from tests.simulation.ports import Died, Port
 from tests.support.books import FakeBooks, FakeBooksFiles
 from tests.workflow.amazon import PARTNER_ID
 
@@ -214,7 +214,6 @@ class BooksLife(Life):
                 reconciliations=cast("Any", Port(Workflows(self), self, failure=_unavailable)),
                 index=index,
                 records=index,
-                bus=Bus(self),
                 settings=BooksSettings(
                     zone=ZONE, begin=BEGIN, types=read_activity_types(ACTIVITY_TYPES), without_balance=frozenset()
                 ),

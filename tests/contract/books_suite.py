@@ -320,13 +320,6 @@ class BooksContract:
         assert not books.keep_movement_name(name, replace(anew, by="c"))
         assert books.movement_names(account) == {"M1": anew, "M2": replace(name, movement_id="M2")}
 
-    def test_closes_come_by_month(self, kept: Kept, account: str) -> None:
-        made = [replace(FULL_CLOSE, account=account, month=month) for month in ("2026-09", "2026-11", "2027-01")]
-        for each in reversed(made):
-            assert kept.books.keep_close(None, each)
-        assert [*kept.books.closes(account)] == made
-        assert not kept.books.keep_close(None, made[0])
-
 
 def unreachable(books: Books) -> None:
     """Every method says so in the same way."""
@@ -351,7 +344,6 @@ def unreachable(books: Books) -> None:
         lambda: books.statement("none", "S1"),
         lambda: books.keep_statement(None, FULL_STATEMENT),
         lambda: books.close("none", "2026-11"),
-        lambda: books.closes("none"),
         lambda: books.keep_close(None, FULL_CLOSE),
     ):
         with pytest.raises(BooksUnavailable):

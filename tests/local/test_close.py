@@ -91,7 +91,7 @@ def desk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     )  # fmt: skip
     monkeypatch.setattr("local.commands.close.reach", lambda _: target)
     monkeypatch.setattr(Target, "call", lambda _, *given: made.call(*given))
-    monkeypatch.setattr("local.commands.close.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("local.calls.time", SimpleNamespace(sleep=lambda _: None))
     return made
 
 

@@ -15,8 +15,8 @@ import pytest
 from incentives.api import openapi
 from incentives.api.models.bulk_orders import NewOrder, Order
 from local.__main__ import main
+from local.calls import TRIES_MAX
 from local.commands import order_texts
-from local.commands.order import TRIES_MAX
 from local.signing import Caller, Response
 from local.target import Target
 from tests.openapi.contract import contract
@@ -129,9 +129,10 @@ def ran(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         )
         monkeypatch.setattr("local.commands.order.reach", lambda stack: target)
         monkeypatch.setattr("local.target.send", api.call)
-        monkeypatch.setattr("local.commands.order.send", api.call)
+        monkeypatch.setattr("local.calls.send", api.call)
         time = SimpleNamespace(sleep=api.slept.append, monotonic=lambda: sum(api.slept))
         monkeypatch.setattr("local.commands.order.time", time)
+        monkeypatch.setattr("local.calls.time", time)
         code = main(["order", *given])
         return Run(code, *capsys.readouterr(), api)
 

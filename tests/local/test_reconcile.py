@@ -151,8 +151,9 @@ def day(**updates: Any) -> dict[str, Any]:
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Gateway:
     found = Gateway()
     monkeypatch.setattr(reconcile, "reach", lambda _: found)
-    monkeypatch.setattr(reconcile, "send", found.put)
-    monkeypatch.setattr(reconcile, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("local.calls.send", found.put)
+    for module in ("local.calls", "local.commands.reconcile"):
+        monkeypatch.setattr(f"{module}.time", SimpleNamespace(sleep=lambda _: None))
     return found
 
 

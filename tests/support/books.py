@@ -130,10 +130,6 @@ class FakeBooks:
         self._may_fail("close")
         return self._one(account, parts.close_part(month), at_rest.decode_close)
 
-    def closes(self, account: str) -> Sequence[Close]:
-        self._may_fail("closes")
-        return self._beginning(account, "close#", at_rest.decode_close)
-
     def keep_close(self, before: Close | None, after: Close) -> bool:
         self._may_fail("keep_close")
         return self._put((at_rest.encode_close(after, "-"), "revision", before.revision if before else None))

@@ -41,11 +41,6 @@ TYPES: Final = read_activity_types("GCCreation=charge,GCCancellation=refund")
 DAY: Final = date(2026, 2, 20)
 
 
-class _NoBus:
-    def publish(self, events: Sequence[object]) -> None:
-        raise AssertionError("nothing of this is told by a use case")
-
-
 @dataclass
 class Kept:
     """The books, each part within reach."""
@@ -136,7 +131,6 @@ def kept(of: World | None = None) -> Kept:
         reconciliations=reconciliations,
         index=FakeIndex(of.ledger),
         records=FakeRecords(of.ledger),
-        bus=_NoBus(),
         settings=BooksSettings(zone=ZONE, begin=date(2026, 1, 1), types=TYPES, without_balance=frozenset({"invoiced"})),
     )
     return Kept(of, books, files, uploads, reconciliations, here)

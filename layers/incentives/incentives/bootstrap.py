@@ -293,7 +293,6 @@ class Container:
             ),
             index=self.index,
             records=self.records,
-            bus=self.bus,
             settings=BooksSettings(
                 zone=config.zone,
                 begin=config.first_booking_day,

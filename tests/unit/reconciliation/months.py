@@ -99,7 +99,6 @@ class Shop:
             reconciliations=others,
             index=others,
             records=others,
-            bus=others,
             settings=settings,
         )
 

@@ -264,11 +264,11 @@ def test_a_level_without_a_quiet_balance_joins_what_moved_on_both_sides() -> Non
 def test_another_partner_has_another_balance() -> None:
     a = Account(others=[Move(at("29T10:15"), -300_000)], partner_changes=at("29T10:15"))
     (found,) = a.movements
-    assert (found.amount, found.new_partner) == (Decimal("-3000.00"), True)
+    assert found.amount == Decimal("-3000.00")
     # also where a row next to the first one makes a band that both could be in
     row = Move(at("29T10:15:02"), -2500)
     (found,) = Account(rows=[row], others=[Move(at("29T10:15"), -100)], partner_changes=at("29T10:15")).movements
-    assert (found.end, found.amount, found.new_partner) == (at("29T10:15"), Decimal("-1.00"), True)
+    assert (found.end, found.amount) == (at("29T10:15"), Decimal("-1.00"))
     # if it has the same, the books go on
     assert Account(partner_changes=at("29T10:15")).movements == []
 
@@ -414,9 +414,6 @@ def test_where_amazon_tells_nothing_of_a_balance_there_is_none() -> None:
         ({"amount": Decimal("NaN")}, r"parts.0.amount must be an amount other than zero"),
         ({"on": date(2026, 11, 27)}, r"parts.0.date must be from 2026-11-28 to 2026-11-30"),
         ({"on": DECEMBER}, r"parts.0.date"),
-        ({"reference": ""}, r"parts.0.reference must not be empty"),
-        ({"reference": "r" * 101}, r"parts.0.reference must have at most 100"),
-        ({"reference": "a\nb"}, r"parts.0.reference must hold no line break"),
     ],
 )
 def test_what_a_movement_cannot_have_been_is_named(updates: dict[str, object], says: str) -> None:
@@ -425,5 +422,3 @@ def test_what_a_movement_cannot_have_been_is_named(updates: dict[str, object], s
     check_parts(found, [part])
     with pytest.raises(InvalidInput, match=says):
         check_parts(found, [replace(part, **updates)])  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput, match="parts must be 1 to 20"):
-        check_parts(found, [])

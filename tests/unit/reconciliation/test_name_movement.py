@@ -71,6 +71,8 @@ def test_a_movement_across_the_end_of_a_month_is_in_both_and_is_found_by_either_
         ([part("499.99")], "parts"),
         ([part("250.00"), part("250.00", on=ON - timedelta(days=40))], "parts"),
         ([part(reference="AQ3R-ABCDEF-1234")], "parts.0.reference"),
+        ([part(reference="r" * 101)], "parts.0.reference"),
+        ([part(reference="a\nb")], "parts.0.reference"),
         ([part(on=ON + timedelta(days=3))], "parts.0.date"),
     ],
 )

@@ -106,8 +106,9 @@ ROUTES: Final = (
         "create_statement",
         "/statements",
         "Upload a statement",
-        "For accounts whose activity page is switched off: says where rows go that somebody downloaded from Amazon's "
-        "portal, in the columns that are named here and in no others. A day that was read from the page returns 409.",
+        "For days that Amazon's activity page does not show, or not whole: says where rows go that somebody downloaded "
+        "from Amazon's portal, in the columns that are named here and in no others. A day that the page shows whole "
+        "returns 409.",
         body=reconciliation.StatementBody,
         responses={
             201: Success(description="Where it goes. Nothing else tells.", model=reconciliation.OpenedStatement)
@@ -118,7 +119,8 @@ ROUTES: Final = (
         "/statements/{statementId}/read",
         "Read a statement that was uploaded",
         "Reads the file, deletes it whatever comes of it, and begins a round of each of its days. A column that a "
-        "statement has not, or a row that is wrong, refuses all of it by name, and the file is gone.",
+        "statement has not, or a row that is wrong, refuses all of it by name, and the file is gone. Once it was read, "
+        "a repeat returns its days as they now stand.",
         responses={202: Success(description="Under way.", model=reconciliation.StatementDays, headers=ASK_AGAIN)},
         problems=(409, 422, 503),
     ),

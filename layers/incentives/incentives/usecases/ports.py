@@ -443,9 +443,6 @@ class Books(Protocol):
     def close(self, account: str, month: str) -> Close | None:
         """Read a month's close."""
 
-    def closes(self, account: str) -> Sequence[Close]:
-        """All of an account's, oldest month first."""
-
     def keep_close(self, before: Close | None, after: Close) -> bool:
         """Write a close if it still has the revision of before."""
 

@@ -146,9 +146,9 @@ class DayFields(ResponseBody):
         json_schema_extra={"format": "date"}, description="In the zone that the books are kept in.", examples=[DAY]
     )
     status: DayStatus = Field(
-        description="PENDING: not judged yet. OPEN: judged, rows may still come. BALANCED. DIFFERENCES: some are not "
-        "resolved. INCOMPLETE: some of its rows cannot be read. NO_ACTIVITY_PAGE: Amazon shows none, and there is no "
-        "statement.",
+        description="PENDING: not read, or not judged, yet. OPEN: judged, rows may still come. BALANCED. DIFFERENCES: "
+        "some are not resolved. INCOMPLETE: some of its rows cannot be read. NO_ACTIVITY_PAGE: Amazon shows none, and "
+        "there is no statement.",
         examples=["DIFFERENCES"],
     )
     source: Source | None = Field(description="Where its rows are from; null until they are read.", examples=["page"])

@@ -242,10 +242,6 @@ class DynamoDbBooks:
         """Read a month's close."""
         return self._one(account, parts.close_part(month), at_rest.decode_close)
 
-    def closes(self, account: str) -> Sequence[Close]:
-        """All of an account's, oldest month first."""
-        return self._beginning(account, "close#", at_rest.decode_close)
-
     def keep_close(self, before: Close | None, after: Close) -> bool:
         """Write a close if it still has the revision of before."""
         nonce = self._new_nonce()

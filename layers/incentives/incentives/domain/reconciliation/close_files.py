@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.csv_files import csv_file
-from incentives.domain.reconciliation.close_plan import FORMAT, amount_text, resolution_facts
+from incentives.domain.reconciliation.close_plan import FORMAT, amount_text, resolution_facts, time_text
 from incentives.domain.reconciliation.findings import FileRef
 from incentives.domain.reconciliation.movements import booked_on
 from incentives.domain.texts import plain
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from incentives.domain.reconciliation.close_plan import Plan
     from incentives.domain.reconciliation.closing import Close, SignOff
     from incentives.domain.reconciliation.findings import Finding
@@ -131,7 +129,7 @@ def signed(close: Close, sign_off: SignOff) -> bytes:
         "closedBy": close.closed_by,
         "signedOffBy": sign_off.by,
         "caller": sign_off.caller,
-        "at": _time(sign_off.at),
+        "at": time_text(sign_off.at),
     }
     return canonical(document | {"sha256": sha256(canonical(document))})
 
@@ -250,8 +248,12 @@ def _differences(plan: Plan) -> Iterator[Sequence[object]]:
         for each in sorted(found, key=lambda finding: (finding.found_on, finding.difference_id)):
             resolution = inputs.resolutions.get(each.difference_id)
             newest = resolution.newest if resolution else None
-            decided = (newest.reason.value, plain(newest.note), plain(newest.by), _time(newest.at)) if newest else ()
-            yield standing, *_finding(each), *(decided or ("",) * 4), len(resolution.decisions) if resolution else 0
+            decided = (
+                (newest.reason.value, plain(newest.note), plain(newest.by), time_text(newest.at))
+                if newest
+                else ("",) * 4
+            )
+            yield standing, *_finding(each), *decided, len(resolution.decisions) if resolution else 0
 
 
 def _balances(plan: Plan) -> Iterator[Sequence[object]]:
@@ -268,7 +270,7 @@ def _balances(plan: Plan) -> Iterator[Sequence[object]]:
         for level in day.judged.levels:
             yield line(
                 record="balance",
-                to=_time(level.as_of),
+                to=time_text(level.as_of),
                 amount=amount_text(level.balance, currency),
                 currencyCode=currency,
                 partnerId=plain(level.partner_id),
@@ -279,7 +281,7 @@ def _balances(plan: Plan) -> Iterator[Sequence[object]]:
             )
     for movement in balance.movements:
         name = balance.names[movement.movement_id]
-        shown = {"movementId": movement.movement_id, "from_": _time(movement.start), "to": _time(movement.end)}
+        shown = {"movementId": movement.movement_id, "from_": time_text(movement.start), "to": time_text(movement.end)}
         yield line(record="movement", amount=f"{movement.amount:f}", currencyCode=movement.currency, **shown)
         for part in name.parts:
             booked = booked_on(movement, part)
@@ -294,10 +296,6 @@ def _balances(plan: Plan) -> Iterator[Sequence[object]]:
                 bookingDate=booked,
                 reference=plain(part.reference),
                 by=plain(name.by),
-                at=_time(name.at),
+                at=time_text(name.at),
             )
     yield line(record="closing", date=last, amount=plan.figures["closing"], currencyCode=currency)
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

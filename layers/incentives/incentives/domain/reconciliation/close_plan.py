@@ -281,6 +281,11 @@ def amount_text(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-CURRENCY_DECIMALS[currency]):f}"
 
 
+def time_text(moment: datetime) -> str:
+    """A time in UTC, to the second."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 # ---- what blocks -----------------------------------------------------------------------------------------------------
 
 
@@ -368,7 +373,7 @@ def _about_the_balance(inputs: CloseInputs) -> Iterable[str]:
     first, last = inputs.days[0].day, inputs.days[-1].day
     unnamed = [each for each in balance.movements if each.movement_id not in balance.names or each.amount is None]
     for movement in unnamed[:_MOVEMENTS_SAID]:
-        when = f"between {_minute(movement.start)} and {_minute(movement.end)}"
+        when = f"between {time_text(movement.start)} and {time_text(movement.end)}"
         if movement.amount is None:
             yield (
                 f"noQuietBalance: the balance moved {when}, by {movement.low:f} to {movement.high:f} "
@@ -421,10 +426,6 @@ def _opening(inputs: CloseInputs) -> Opening | None:
 def _listed(names: Sequence[str]) -> str:
     more = len(names) - _NAMED_MAX
     return ", ".join(names[:_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
-
-
-def _minute(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------

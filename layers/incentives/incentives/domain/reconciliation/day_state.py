@@ -2,7 +2,7 @@ r"""A booking day of an account in the books: how far Amazon's rows have been re
 
     start            reads its windows           judges
     PENDING -------> (a lease on its round) ---> OPEN -- 24 hours later, the total is the same --> BALANCED
-                                             \\-> DIFFERENCES, INCOMPLETE, NO_ACTIVITY_PAGE
+                                             \-> DIFFERENCES, INCOMPLETE, NO_ACTIVITY_PAGE
 
 Every write names the revision that it changes. Whoever works on a day holds its round under a lease: once another round
 has begun, the former holder loses every write.
@@ -30,7 +30,6 @@ TOTAL_AGAIN_AFTER: Final = timedelta(hours=24)
 
 #: After a day's end, when it is read first.
 FIRST_READ_AFTER: Final = timedelta(minutes=15)
-
 
 #: Told like a kind of difference: a day whose rows cannot be read may hide any of them.
 INCOMPLETE: Final = "incomplete"
@@ -113,7 +112,7 @@ class BooksDay:
         page_off: Amazon does not show the page for this partner.
         found: unresolved differences by kind.
         told: kinds that people were told of.
-        statement_id, uploaded_by: of the statement that the rows are from, and the person.
+        statement_id, uploaded_by: of the statement that the rows are from, and the person who asked for its upload.
     """
 
     account: str

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 #: Amazon's clock and ours may differ by as much as Amazon tolerates in a signature.
 CLOCKS_APART: Final = timedelta(minutes=15)
 
-_NOTHING_DUE: Final = frozenset({Status.REFUSED, Status.REVERSED})
+#: For a request that ended so nothing is due.
+NOTHING_DUE: Final = frozenset({Status.REFUSED, Status.REVERSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class Entry:
             decision: how finance settled it, if it is escalated.
         """
         charged = [(day_of(self.answered_at, zone), 1)] if self.answered_at is not None else []
-        if self.status in _NOTHING_DUE:
+        if self.status in NOTHING_DUE:
             return [*charged, (day_of(self.changed_at, zone), -1)] if charged else []
         if self.status is not Status.ESCALATED or decision is None:
             return charged

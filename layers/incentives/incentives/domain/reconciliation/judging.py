@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from incentives.domain.accounts.spend import minor_units
 from incentives.domain.reconciliation.days import day_of
-from incentives.domain.reconciliation.entries import CLOCKS_APART
+from incentives.domain.reconciliation.entries import CLOCKS_APART, NOTHING_DUE
 from incentives.domain.reconciliation.findings import (
     OPEN_KINDS,
     SETTLED,
@@ -42,8 +42,6 @@ from incentives.domain.single_requests.record import Status
 
 if TYPE_CHECKING:
     from incentives.domain.reconciliation.entries import Entry
-
-_DUE_NOTHING: Final = frozenset({Status.REFUSED, Status.REVERSED})
 
 #: A difference that somebody has explained is carried from day to day for so long, should Amazon mend it.
 CARRIED_FOR: Final = timedelta(days=62)
@@ -286,7 +284,7 @@ def _verdict(request: _Request, inputs: DayInputs) -> tuple[_Verdict, Decision |
         return _compared(entry, settled, moves, inputs), decision
     if entry.status.is_open:
         return _in_transit(entry, moves), None
-    return _compared(entry, 0 if entry.status in _DUE_NOTHING else due, moves, inputs), None
+    return _compared(entry, 0 if entry.status in NOTHING_DUE else due, moves, inputs), None
 
 
 def _in_transit(entry: Entry, moves: Sequence[Move]) -> _Verdict:
@@ -325,7 +323,7 @@ def _before_the_books(entry: Entry, due: int, moves: Sequence[Move], inputs: Day
     if entry.sent is None or entry.sent[0] >= begins_at:
         return 0
     has_row = any(move.effect is Effect.CHARGE and move.time < begins_at + CLOCKS_APART for move in moves)
-    was_over = entry.status in _DUE_NOTHING and entry.changed_at < begins_at
+    was_over = entry.status in NOTHING_DUE and entry.changed_at < begins_at
     if has_row or was_over:
         return 0
     value = minor_units(entry.value)

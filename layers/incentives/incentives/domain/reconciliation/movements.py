@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS
-from incentives.domain.texts import why_no_text
 
 if TYPE_CHECKING:
     from incentives.domain.reconciliation.balance import Level, MovementName, MovementPart
@@ -57,7 +56,6 @@ class Movement:
         first_day, last_day: their booking days.
         amount: signed, positive when the balance rose; None where it is not exact, so that it cannot be named.
         low, high: the bounds of the amount.
-        new_partner: the account got another partner id in between, and with it another balance.
     """
 
     movement_id: str
@@ -69,11 +67,10 @@ class Movement:
     low: Decimal
     high: Decimal
     currency: str
-    new_partner: bool = False
 
 
 def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
-    """Check what finance says that a movement was.
+    """Check what finance says that a movement was, but for what needs no movement: how many parts, their references.
 
     A part's date is one of the movement's booking days, or the day before or after them, since banks have days of their
     own. See `booked_on` for where it counts.
@@ -83,8 +80,6 @@ def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
     """
     if movement.amount is None:
         raise InvalidInput("movementId", "is of a movement whose amount is not exact yet")
-    if not 0 < len(parts) <= PARTS_MAX:
-        raise InvalidInput("parts", f"must be 1 to {PARTS_MAX}")
     decimals = CURRENCY_DECIMALS[movement.currency]
     first, last = movement.first_day - timedelta(days=1), movement.last_day + timedelta(days=1)
     for number, part in enumerate(parts):
@@ -94,11 +89,6 @@ def check_parts(movement: Movement, parts: Sequence[MovementPart]) -> None:
             raise InvalidInput(f"parts.{number}.amount", f"has more decimals than {movement.currency}")
         if not first <= part.on <= last:
             raise InvalidInput(f"parts.{number}.date", f"must be from {first} to {last}")
-        why = why_no_text(part.reference) if part.reference else "must not be empty"
-        if why is None and len(part.reference) > REFERENCE_LENGTH_MAX:
-            why = f"must have at most {REFERENCE_LENGTH_MAX} characters"
-        if why is not None:
-            raise InvalidInput(f"parts.{number}.reference", why)
     total = sum(part.amount for part in parts)
     if total != movement.amount:
         raise InvalidInput("parts", f"must sum to {movement.amount}, and sum to {total}")
@@ -256,6 +246,7 @@ def _step(account: str, currency: str, old: _Stretch, following: _Stretch, new: 
     # The old level's last snapshots may be in both bands: then the movement may have come before them.
     sure = (each for each in reversed(old.points) if each.high < following.low or following.high < each.low)
     end = new.points[0]
+    # Another partner id has another balance: then the snapshots themselves say where the old one ended.
     new_partner = old.points[-1].partner_id != end.partner_id
     start = old.points[-1] if new_partner else next(sure, old.points[-1])
     is_exact = old.is_quiet and new.is_quiet
@@ -277,7 +268,6 @@ def _step(account: str, currency: str, old: _Stretch, following: _Stretch, new: 
         low=low,
         high=high,
         currency=currency,
-        new_partner=new_partner,
     )
     return _Step(start.day, end.day, movement)
 

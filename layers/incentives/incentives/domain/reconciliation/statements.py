@@ -1,4 +1,4 @@
-"""Statements: Amazon's rows as a download from its portal, for accounts whose activity page is switched off."""
+"""Statements: Amazon's rows as a download from its portal, for days that its activity page does not show whole."""
 
 from __future__ import annotations
 

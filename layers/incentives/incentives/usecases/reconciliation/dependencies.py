@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from incentives.domain.reconciliation.rows import Effect
     from incentives.usecases.dependencies import Dependencies
-    from incentives.usecases.ports import Books, BooksFiles, Bus, Index, Reconciliations, Records, StatementUploads
+    from incentives.usecases.ports import Books, BooksFiles, Index, Reconciliations, Records, StatementUploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,5 +42,4 @@ class BooksDependencies:
     reconciliations: Reconciliations
     index: Index
     records: Records
-    bus: Bus
     settings: BooksSettings

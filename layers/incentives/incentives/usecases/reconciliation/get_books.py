@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
-from incentives.domain.errors import BooksNotFound, BooksUnavailable, InvalidInput
+from incentives.domain.errors import BooksNotFound, InvalidInput
 from incentives.domain.reconciliation.balance import has_balance
 from incentives.domain.reconciliation.days import day_of, days_of, month_of, next_month
 from incentives.domain.reconciliation.findings import SETTLED, Finding, Judged, Kind, Resolution
 from incentives.domain.reconciliation.judged_objects import decode_judged
 from incentives.domain.reconciliation.movements import DayLevels, Movement, movements_of
 from incentives.usecases.reconciliation.pages import foreign_cursor, read_cursor, write_cursor
+from incentives.usecases.reconciliation.sources import content_of
 
 if TYPE_CHECKING:
     from incentives.domain.reconciliation.balance import MovementName
@@ -48,7 +49,6 @@ class DayPage:
     """A day, and some of its differences and open items, each with what was decided of it."""
 
     day: BooksDay
-    judged: Judged | None
     findings: Sequence[tuple[Finding, Resolution | None]]
     cursor: str | None
 
@@ -112,7 +112,6 @@ def get_day(account: str, day: date, kind: Kind | None, cursor: str | None, here
     decided = here.books.resolutions(account, [each.difference_id for each in page]) if page else {}
     return DayPage(
         found,
-        judged,
         [(each, decided.get(each.difference_id)) for each in page],
         write_cursor(_place(page[-1])) if len(left) > PAGE_SIZE else None,
     )
@@ -172,10 +171,7 @@ def judged_of(day: BooksDay, here: BooksDependencies) -> Judged | None:
     """What came of judging a day, whole; None: it has not been judged. Raises `BooksUnavailable`."""
     if day.judged is None:
         return None
-    content = here.files.get(day.judged.name)
-    if content is None:
-        raise BooksUnavailable(f"what was judged of {day.day} could not be read (it is not there)")
-    return decode_judged(content)
+    return decode_judged(content_of(day.judged.name, here))
 
 
 def sums_of(judged: Judged) -> Judged:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +33,7 @@ from incentives.domain.reconciliation.findings import (
 from incentives.domain.reconciliation.judged_objects import decode_judged, encode_judged, folder_of, named
 from incentives.domain.reconciliation.judging import CARRIED_FOR, DayInputs, DayJudgement, Move, judge, moves_of
 from incentives.domain.reconciliation.transactions import transactions_file
-from incentives.usecases.reconciliation.sources import records_created, rows_of
+from incentives.usecases.reconciliation.sources import content_of, records_created, rows_of
 from incentives.usecases.reconciliation.start_round import begin_of
 from incentives.usecases.reconciliation.tell_differences import tell_differences
 
@@ -55,6 +55,8 @@ SECONDS_FOR_A_DAY: Final = 120.0
 #: How far back the last judged day may be that a day goes on from.
 _LOOK_BACK: Final = timedelta(days=62)
 
+_ONE_DAY: Final = timedelta(days=1)
+
 
 def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget) -> bool:
     """Judge a day, the days that go on from it, and those whose differences that clears.
@@ -75,32 +77,22 @@ def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget
             continue
         if current != day and budget.seconds_left() < SECONDS_FOR_A_DAY:
             return False
-        judged = judge_day(account, current, books)
-        if judged is None:
+        cleared_on = judge_day(account, current, books)
+        if cleared_on is None:
             continue
         tell_differences(account, current, books)
-        waiting += [each for each in judged.cleared_on if each not in waiting]
+        waiting += [each for each in cleared_on if each not in waiting]
         following = first_outdated(books.books.days(account, current, current + _LOOK_BACK))
         if following is not None and following not in waiting:
             waiting.append(following)
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedNow:
-    """What judging a day led to.
+def judge_day(account: str, day: date, books: BooksDependencies) -> tuple[date, ...] | None:
+    """Judge one day, and write down what came of it.
 
-    Attributes:
-        carry: digest of what it leaves to the next day.
-        cleared_on: earlier days whose differences are gone.
-    """
-
-    carry: str
-    cleared_on: tuple[date, ...]
-
-
-def judge_day(account: str, day: date, books: BooksDependencies) -> JudgedNow | None:
-    """Judge one day, and write down what came of it; None: none of its rows have been read.
+    Returns:
+        The earlier days whose differences are gone; None: none of the day's rows have been read.
 
     Raises:
         BooksUnavailable, LedgerUnavailable
@@ -116,7 +108,7 @@ def judge_day(account: str, day: date, books: BooksDependencies) -> JudgedNow | 
             _mark(account, earlier, books)
         if after is None or books.books.keep_day(before, after):
             _measure(before, after, books)
-            return JudgedNow(carry_digest(judged.carry, judged.later), cleared_on)
+            return cleared_on
     raise BooksUnavailable("the day's books are written by too many at once")
 
 
@@ -138,14 +130,14 @@ def _with_judged(before: BooksDay, judged: Judged, books: BooksDependencies) -> 
         name = before.judged.name
     else:
         books.files.put(name, content, "application/json")
-    summary, found = summary_of(name, judged, books)
+    summary, found = _summary_of(name, judged, books)
     if before.judged is not None and replace(summary, at=before.judged.at) == before.judged and found == before.found:
         return changed(before, to_judge=False) if before.to_judge else None
     told = still_told(before.told, found, before.incomplete)
     return changed(before, judged=summary, found=found, told=told, to_judge=False)
 
 
-def summary_of(name: str, judged: Judged, books: BooksDependencies) -> tuple[JudgedDay, dict[Kind, Found]]:
+def _summary_of(name: str, judged: Judged, books: BooksDependencies) -> tuple[JudgedDay, dict[Kind, Found]]:
     """What the day's item says of a judgement, by what has been decided until now.
 
     Raises:
@@ -254,10 +246,7 @@ class _Judging:
         return self._read(self._item.judged.name) if self._item.judged is not None else None
 
     def _read(self, name: str) -> Judged:
-        content = self._books.files.get(name)
-        if content is None:
-            raise BooksUnavailable("a judged day could not be read (it is not there)")
-        return decode_judged(content)
+        return decode_judged(content_of(name, self._books))
 
     def _rows(self, windows: Iterable[Window]) -> Iterator[Row]:
         yield from rows_of(windows, self._books)
@@ -449,9 +438,6 @@ class _Judging:
         name = named(folder, "transactions", content, "csv")
         self._books.files.put(name, content, "text/csv; charset=utf-8")
         return FileRef(name=name, sha256=sha256, rows=len(moves))
-
-
-_ONE_DAY: Final = timedelta(days=1)
 
 
 def _balance_move(move: Move) -> BalanceMove:

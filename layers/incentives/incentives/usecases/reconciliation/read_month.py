@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from incentives.domain.errors import BooksConflict, BooksNotFound, BooksUnavailable
+from incentives.domain.errors import BooksConflict, BooksNotFound
 from incentives.domain.reconciliation import balance
 from incentives.domain.reconciliation.close_files import sha256
 from incentives.domain.reconciliation.close_plan import (
@@ -25,6 +25,7 @@ from incentives.domain.reconciliation.findings import carry_digest
 from incentives.domain.reconciliation.judged_objects import decode_judged
 from incentives.domain.reconciliation.movements import DayLevels, exact_at, movements_of
 from incentives.usecases.reconciliation.get_books import MARGIN_DAYS, sums_of
+from incentives.usecases.reconciliation.sources import content_of
 from incentives.usecases.reconciliation.start_round import begin_of
 
 if TYPE_CHECKING:
@@ -123,10 +124,7 @@ def _day(day: date, item: BooksDay | None, judged: JudgedObject | None) -> DayTo
 def _judged(item: BooksDay, here: BooksDependencies) -> JudgedObject | None:
     if item.judged is None:
         return None
-    content = here.files.get(item.judged.name)
-    if content is None:
-        raise BooksUnavailable(f"what was judged of {item.day} could not be read (it is not there)")
-    return _object(item.judged.name, content)
+    return _object(item.judged.name, content_of(item.judged.name, here))
 
 
 def _object(name: str, content: bytes) -> JudgedObject:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -63,7 +62,7 @@ _WAIT_SECONDS_MAX: Final = 1_200
 
 
 class Task(StrEnum):
-    """A task of the workflow; also the answer to what comes next."""
+    """A task of the workflow, or that none comes next."""
 
     PLAN = "Plan"
     FETCH = "Fetch"
@@ -76,7 +75,7 @@ class Progress:
     """How far a round is.
 
     Attributes:
-        pages: that were asked for in this execution, or could not be asked for yet.
+        pages: that were asked for in this execution; waits for one, and judging once more, count as well.
         next: the task that comes next.
         wait_seconds: before it.
     """
@@ -344,9 +343,3 @@ def _held(day: BooksDay, there: Progress, books: BooksDependencies) -> Progress:
     if day.lease_until is not None and day.lease_until > books.dependencies.clock.now() + LEASE / 2:
         return there
     return _kept(changed(day), day, there, books)
-
-
-def windows_read(day: BooksDay) -> tuple[int, int]:
-    """How many windows of the round under way are read, and how many there are."""
-    windows: Sequence[Window] = day.reading or day.windows
-    return sum(window.is_done for window in windows), len(windows)

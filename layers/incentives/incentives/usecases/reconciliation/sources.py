@@ -1,4 +1,4 @@
-"""What a day is judged by: Amazon's rows as they were read, and the ledger's records."""
+"""What a day is judged by: Amazon's rows as they were read, other files of the books, and the ledger's records."""
 
 from __future__ import annotations
 
@@ -35,11 +35,8 @@ def rows_of(windows: Iterable[Window], books: BooksDependencies) -> Iterator[Row
     for window in windows:
         if window.name is None:
             continue
-        content = books.files.get(window.name)
-        if content is None:
-            raise BooksUnavailable("rows of the books could not be read (they are not there)")
         here: Counter[str] = Counter()
-        for row in decode_rows(content):
+        for row in decode_rows(content_of(window.name, books)):
             if row.time is not None:
                 yield row
             else:
@@ -49,6 +46,18 @@ def rows_of(windows: Iterable[Window], books: BooksDependencies) -> Iterator[Row
     for line, number in timeless.items():
         for _ in range(number):
             yield rows[line]
+
+
+def content_of(name: str, books: BooksDependencies) -> bytes:
+    """A file that an item of the books names.
+
+    Raises:
+        BooksUnavailable: it cannot be read, or is not there.
+    """
+    content = books.files.get(name)
+    if content is None:
+        raise BooksUnavailable("a file of the books could not be read (it is not there)")
+    return content
 
 
 def records_created(account: str, start: datetime, end: datetime, index: Index) -> Iterator[Record]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.errors import BooksConflict, BooksNotFound, BooksUnavailable, InvalidInput, StatementRefused
-from incentives.domain.reconciliation.day_state import TOTAL_AGAIN_AFTER, BooksDay, Source
+from incentives.domain.reconciliation.day_state import TOTAL_AGAIN_AFTER, BooksDay, Source, changed
 from incentives.domain.reconciliation.days import bounds, day_of
 from incentives.domain.reconciliation.judged_objects import folder_of, named
 from incentives.domain.reconciliation.rows import Row, encode_rows
@@ -73,7 +73,7 @@ def open_statement(
     Raises:
         InvalidInput: names `from`, `to` or `sha256`.
         AccountUnusable: there is no such account.
-        BooksConflict: one of the days has been read from Amazon's page.
+        BooksConflict: Amazon's page shows one of the days whole.
         BooksUnavailable
     """
     if first > last:
@@ -107,14 +107,11 @@ def open_statement(
 
 
 def read_statement(account: str, statement_id: str, *, by: str, here: BooksDependencies) -> Sequence[BooksDay]:
-    """Read a statement that was put, and start a round of each of its days.
-
-    Returns:
-        The days.
+    """Read a statement that was put, and start a round of each of its days. A repeat starts none, and returns the days.
 
     Raises:
         BooksNotFound: there is no such statement.
-        BooksConflict: nothing was put, it has been read, or one of the days has been read from Amazon's page.
+        BooksConflict: nothing was put, it was refused, or Amazon's page shows one of the days whole.
         StatementRefused: names the column or the line.
         AccountUnusable
         BooksUnavailable: the statement may have to be put again, as a new one.
@@ -122,13 +119,12 @@ def read_statement(account: str, statement_id: str, *, by: str, here: BooksDepen
     statement = here.books.statement(account, statement_id)
     if statement is None:
         raise BooksNotFound(f"The books of {account} have no such statement.")
-    if statement.status is StatementStatus.READ:
-        here.uploads.delete(statement_id)
-        return here.books.days(account, statement.first, statement.last)
     if statement.status is not StatementStatus.WAITING:
         # Somebody may have put something there since, and nobody will read it.
         here.uploads.delete(statement_id)
-        raise BooksConflict("This statement has been read: make another one.")
+        if statement.status is StatementStatus.READ:
+            return here.books.days(account, statement.first, statement.last)
+        raise BooksConflict("This statement was refused: make another one.")
     content = here.uploads.read(statement_id, FILE_BYTES_MAX)
     if content is None:
         raise BooksConflict("Nothing has been put where the statement goes.")
@@ -168,12 +164,8 @@ def _rows(statement: Statement, content: bytes, here: BooksDependencies) -> list
 
 def _refuse_read_ones(days: Sequence[BooksDay]) -> None:
     for each in days:
-        if _is_pages(each):
+        if not each.takes_statement:
             raise BooksConflict(f"{each.day} has been read from Amazon's activity page, which goes before a statement.")
-
-
-def _is_pages(day: BooksDay) -> bool:
-    return not day.takes_statement
 
 
 def _day(time: datetime | None, here: BooksDependencies) -> date:
@@ -188,31 +180,29 @@ def _take(statement: Statement, day: date, partner_id: str, rows: Sequence[Row],
     content = encode_rows(rows)
     for _ in range(LOOKS_MAX):
         before = here.books.day(statement.account, day)
-        if before is not None and _is_pages(before):
-            raise BooksConflict(f"{day} has just been read from Amazon's activity page, which goes before a statement.")
+        _refuse_read_ones([before] if before is not None else [])
         round_number = before.round + 1 if before else 1
         folder = folder_of(statement.account, partner_id, day, round_number)
         name = named(folder, f"rows-{start:%Y%m%dT%H%M%S}", content, "jsonl")
         here.files.put(name, content, "application/jsonl")
         window = Window(start=start, end=end, name=name, rows=len(rows), asked_at=statement.at)
-        updates: Mapping[str, object] = {
+        after = changed(
+            before or BooksDay(account=statement.account, day=day, revision=0),
             # Whoever works on the day by its page has lost it.
-            "round": round_number,
-            "lease_until": None,
-            "source": Source.STATEMENT,
-            "partner_id": partner_id,
-            "reading": (),
-            "reads_anew": False,
-            "checks_total": False,
-            "windows": (window,),
-            "to_judge": True,
-            "fetched_at": statement.at,
-            "final": statement.at >= end + TOTAL_AGAIN_AFTER,
-            "statement_id": statement.statement_id,
-            "uploaded_by": statement.uploaded_by,
-        }
-        base = before or BooksDay(account=statement.account, day=day, revision=0)
-        after = replace(base, revision=base.revision + 1, **updates)  # type: ignore[arg-type]
+            round=round_number,
+            lease_until=None,
+            source=Source.STATEMENT,
+            partner_id=partner_id,
+            reading=(),
+            reads_anew=False,
+            checks_total=False,
+            windows=(window,),
+            to_judge=True,
+            fetched_at=statement.at,
+            final=statement.at >= end + TOTAL_AGAIN_AFTER,
+            statement_id=statement.statement_id,
+            uploaded_by=statement.uploaded_by,
+        )
         if here.books.keep_day(before, after):
             return after
     raise BooksUnavailable(f"{day} is written by others all the time. Make another statement.")
