@@ -37,9 +37,6 @@ BAD_REQUESTS = 6
 ONLY_REFUSED = {
     *("startRecovery", "getCaseFile", "deactivateGiftCard", "voidAmazonBalanceLoad"),
     *("pauseOrder", "resumeOrder"),
-    # Of the books: a day that was read, a statement that was put, a month that is over.
-    *("getReconciliation", "runReconciliation", "resolveDifference", "resolveDifferences", "createStatement"),
-    *("readStatement", "nameMovement", "closeMonth", "getClose", "signOffMonth"),
 }
 
 Json = dict[str, Any]
@@ -195,7 +192,13 @@ def _one_of(name: str, *values: str) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": {"enum": [*dict.fromkeys(values)]}}
 
 
-OPERATIONS = [operation["operationId"] for _, _, operation in operations(committed())]
+#: Those of the books take a day that was read or a month that is over: test_books.py calls each of them as deployed, and
+#: tests/openapi sends made-up requests to the same functions.
+OPERATIONS = [
+    operation["operationId"]
+    for _, path, operation in operations(committed())
+    if not path.startswith(("/reconciliations", "/closes"))
+]
 
 
 @pytest.mark.parametrize("operation_id", OPERATIONS)
