@@ -16,6 +16,7 @@ from typing import Final
 from tests.books.big_day import MEMORY_MB, SECONDS, calculated, measured_alone
 from tests.books.checks import examine
 from tests.books.desk import Desk
+from tests.books.mutants import MUTANTS, examined, noticed
 from tests.books.proof import PLANTED, Proof, prove
 from tests.books.world import PLANTS, draw_world
 
@@ -80,6 +81,13 @@ def tests_of_rounds() -> str:
     return done.stdout.strip().splitlines()[-1].partition(" in ")[0]
 
 
+def rules_taken_out() -> tuple[str, list[str]]:
+    """How many of the rules are missed when they are taken out; and which are not, or are with every rule in place."""
+    clean = [f"seed {seed}: {text}" for seed in sorted({each.seed for each in MUTANTS}) for text in examined(seed)]
+    unnoticed = [f"not noticed: {each.says}" for each in MUTANTS if noticed(each) is None]
+    return f"{len(MUTANTS) - len(unnoticed)} of {len(MUTANTS)}", [*clean, *unnoticed]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.books", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
@@ -97,13 +105,15 @@ def main() -> int:
             ", ".join(map(str, _counts(month, wrong))),
         )
     )
+    noticed_rules, unnoticed = rules_taken_out()
+    rows.append(("Rules of judging taken out one at a time, and noticed", noticed_rules))
     seconds, megabytes, matched = measured_alone(MEASURED)
     rows.append((f"A day of {int(matched):,} rows, judged", f"{seconds} s of {SECONDS}, {megabytes} MB of {MEMORY_MB}"))
     rows += [(f"A day of {CALCULATED:,} rows, calculated: {title}", text) for title, text in calculated(CALCULATED)]
     width = max(len(title) for title, _ in rows)
     print(*(f"{title:{width}}  {text}" for title, text in rows), sep="\n")
     print(f"\nseed {chosen.seed}, in {time.monotonic() - began:.0f} s")
-    broken = [*proof.broken, *wrong]
+    broken = [*proof.broken, *wrong, *unnoticed]
     for text in broken:
         print(f"BROKEN {text}")
     if chosen.write and not broken:

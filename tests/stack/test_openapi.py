@@ -192,7 +192,7 @@ def _one_of(name: str, *values: str) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": {"enum": [*dict.fromkeys(values)]}}
 
 
-#: Those of the books take a day that was read or a month that is over: test_books.py calls each of them as deployed, and
+#: Those of the books take a day that was read or a month that is over: test_books.py calls each as it is deployed, and
 #: tests/openapi sends made-up requests to the same functions.
 OPERATIONS = [
     operation["operationId"]
