@@ -81,7 +81,7 @@ verify-books: env-project ## is each file of the closed months still what it was
 
 .PHONY: test
 test: env ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
-	@said=$$(mktemp); $(MAKE) --no-print-directory lint > $$said 2>&1 & lint=$$!; \
+	@said=$$(mktemp); nice $(MAKE) --no-print-directory lint > $$said 2>&1 & lint=$$!; \
 	  $(PY) -m pytest -n 3 $(PYTEST_ARGS); tested=$$?; \
 	  wait $$lint; linted=$$?; cat $$said; rm $$said; exit $$((tested | linted))
 
