@@ -75,6 +75,7 @@ class Shop:
     """One account, its books, and everybody who works on them.
 
     Attributes:
+        tells_zero: Amazon tells a balance of zero, whatever it charges.
         balance: of the account, in cents, as the days go by.
     """
 
@@ -82,6 +83,7 @@ class Shop:
     books: FakeBooks = field(default_factory=FakeBooks)
     files: FakeBooksFiles = field(default_factory=FakeBooksFiles)
     without_balance: frozenset[str] = frozenset()
+    tells_zero: bool = False
     account: str = ACCOUNT
     zone: str = "UTC"
     balance: int = START
@@ -134,6 +136,8 @@ class Shop:
         )
         if self.without_balance:
             levels = ()
+        if self.tells_zero:
+            levels = tuple(replace(level, balance=0) for level in levels)
         self.balance += deposit - net
         judged = Judged(
             account=self.account,

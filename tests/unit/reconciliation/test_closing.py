@@ -166,6 +166,13 @@ def test_an_invoiced_account_is_closed_without_a_balance_and_says_so() -> None:
     assert [line["value"] for line in shop.table("summary.csv") if line["figure"] == "hasBalance"] == ["no"]
 
 
+def test_where_amazon_tells_a_balance_of_zero_whatever_it_charges_there_is_none_to_hold_against() -> None:
+    # as its sandbox does
+    view, _ = november(Shop(tells_zero=True)).close()
+    assert (view.close.status, view.close.blocked_by) == (CloseStatus.CLOSED, ())
+    assert "closing" not in view.close.figures
+
+
 def test_differences_and_open_items_are_in_the_files_and_open_items_do_not_block() -> None:
     stranger = finding(Kind.UNKNOWN_TO_LEDGER, "Stranger1", THIRD)
     last = finding(Kind.IN_TRANSIT, "Parts9", date(2026, 11, 30), 2500)
