@@ -240,7 +240,6 @@ def watched(stand: Stand) -> Event:
 def book_day(stand: Stand) -> str:
     """A booking day that has begun, and on which nothing has happened yet."""
     to_noon(stand, days=3)
-    stand.run("watch_account", {})
     return stand.clock.now().date().isoformat()
 
 
