@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.accounts.alerts import Limits, read_limits
 from incentives.domain.rate_limit import Pace
 
@@ -24,7 +25,6 @@ MaybeText = Annotated[str | None, BeforeValidator(lambda text: text or None)]
 
 #: As the template says it, too.
 LOCK_YEARS_MAX: Final = 10
-_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -146,7 +146,7 @@ def _read_day(text: str) -> date:
 
 def _read_accounts(text: str) -> frozenset[str]:
     names = text.split(",")
-    if not all(map(_ACCOUNT.fullmatch, names)):
+    if not all(map(ACCOUNT_NAME.fullmatch, names)):
         raise ValueError("must be names of accounts with commas between them and no spaces")
     return frozenset(names)
 

@@ -83,8 +83,8 @@ def row_of(activity: Activity, partner_id: str) -> Row:
     return Row(
         request_id=_request_id(activity.request_id, partner_id),
         time=activity.time.astimezone(UTC).replace(microsecond=0) if activity.time else None,
-        type=_short(activity.type),
-        status=_short(activity.status),
+        type=_word(activity.type),
+        status=_word(activity.status),
         is_real=activity.is_real,
         value=activity.value,
         gc_id=_short(activity.gc_id),
@@ -151,10 +151,20 @@ def line_of(row: Row) -> str:
 
 def _request_id(text: str, partner_id: str) -> str:
     """A request id as it may be kept: another system's own may be anything, also a code that was put into its place."""
-    short = "".join(each if each.isprintable() else "?" for each in text[:_TEXT_LENGTH_MAX])
-    if short.startswith(partner_id) or not looks_like_code(short):
-        return short
-    return f"?{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    short = _printable(text)
+    return short if short.startswith(partner_id) else _without_code(short)
+
+
+def _word(text: str | None) -> str | None:
+    return _without_code(_printable(text)) if text else None
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text[:_TEXT_LENGTH_MAX])
+
+
+def _without_code(text: str) -> str:
+    return f"?{hashlib.sha256(text.encode()).hexdigest()[:12]}" if looks_like_code(text) else text
 
 
 def _short(text: str | None) -> str | None:

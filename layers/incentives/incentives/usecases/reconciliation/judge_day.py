@@ -1,7 +1,7 @@
 """Judge a booking day by Amazon's rows and the ledger, and the days that go on from it.
 
 All that a judgement says is one object in the books' bucket and one write of the day's item that names it: a process
-that dies before that write has changed nothing, and whoever judges again writes the same.
+that dies before that write has changed nothing of what the day says.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from incentives.agcod.marketplaces import MARKETPLACES
@@ -62,7 +63,7 @@ def judge_from(account: str, day: date, books: BooksDependencies, budget: Budget
     """Judge a day, the days that go on from it, and those whose differences that clears.
 
     Returns:
-        Whether all of them are judged; else it is to be called again.
+        Whether all of them are judged; else the next watch begins with the first that is not.
 
     Raises:
         BooksUnavailable, LedgerUnavailable
@@ -214,7 +215,7 @@ class _Judging:
             carried=carried,
             decided={},
             has_reached=self._has_reached,
-            begins_at=self._begins_at(),
+            begins_at=self._begins_at,
             now=books.dependencies.clock.now(),
         )
         inputs = replace(inputs, others=self._others(inputs))
@@ -337,13 +338,14 @@ class _Judging:
 
     def _has_reached(self, moment: datetime) -> bool:
         # Of what was before the books began there are no rows to come.
-        earliest = max(moment - CLOCKS_APART, self._begins_at())
+        earliest = max(moment - CLOCKS_APART, self._begins_at)
         for day in days_between(earliest, max(earliest, moment + CLOCKS_APART), self._zone):
             item = self._day(day)
             if item is None or not item.final or item.fetched_at is None or item.fetched_at < moment + CLOCKS_APART:
                 return False
         return True
 
+    @cached_property
     def _begins_at(self) -> datetime:
         begin = begin_of(self._item.account, self._books)
         return bounds(begin, self._zone)[0] if begin is not None else self._start

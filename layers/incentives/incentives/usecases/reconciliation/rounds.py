@@ -311,9 +311,10 @@ def _with_page(day: BooksDay, window: Window, shown: _Shown, here: Progress, boo
 
 def _judge(day: BooksDay, here: Progress, books: BooksDependencies, budget: Budget) -> Progress:
     is_done = judge_from(day.account, day.day, books, budget)
-    if not is_done:
-        return replace(here, next=Task.JUDGE, wait_seconds=0)
     current = books.books.day(here.account, here.day) or day
+    if not is_done:
+        # This day is judged. To begin with it once more would take the time that the others need.
+        return _released(current, here, books)
     if current.round == here.round and current.to_judge and current.windows and here.pages < PAGES_MAX:
         # Somebody has said since how a request ended, and waits for this round to judge it. Not for ever: the next
         # watch does, too.

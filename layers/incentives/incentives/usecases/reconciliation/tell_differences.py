@@ -59,11 +59,13 @@ def tell_no_page(item: BooksDay, books: BooksDependencies) -> None:
     before = books.books.day(item.account, item.day - timedelta(days=1))
     if before is None or before.source is not Source.PAGE or before.page_off:
         return
-    books.dependencies.notifier.notify(
+    fault = books.dependencies.notifier.notify(
         f"Activity page switched off: account {item.account}",
         f"Amazon does not show the activity page of account {item.account} any more, from {item.day} on. Of these days "
         "nothing is found until it does, or until statements of them are uploaded (docs/month-end.md). Ask Amazon.",
     )
+    if fault is not None:
+        books.dependencies.telemetry.count("AlertNotTold")
 
 
 def untold(item: BooksDay) -> list[str]:
