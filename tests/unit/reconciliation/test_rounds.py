@@ -330,3 +330,21 @@ def test_a_code_in_the_place_of_an_id_is_not_kept() -> None:
     code = "ABCD-EFGH12-JKLM"
     row = row_of(replace(charge(code), type=code, status=code), "Test1")
     assert code not in str(row)
+
+
+def test_a_day_that_takes_all_of_a_tasks_time_leaves_the_next_to_the_watch(shop: Kept) -> None:
+    # Given a day that was read, and one that goes on from what it said before
+    amazon_shows(shop)
+    following = DAY + timedelta(days=1)
+    shop.judged(finding(Kind.MISSING_AT_AMAZON, "Test1GONE"))
+    shop.judged(day=following)
+    shop.world.clock.time = END + timedelta(days=3)
+    begun = start_round("default", DAY, by="anna", fresh=False, books=shop.here)
+    # When judging the first leaves no time
+    here = Progress(account="default", day=DAY, round=begun.round)
+    there = reconcile(Task.JUDGE, here, shop.here, Budget(lambda: 0.0))
+    # Then the round ends, and the watch begins one of the other
+    assert (there.next, shop.day().lease_until) == (Task.DONE, None)
+    shop.reconciliations.started.clear()
+    start_due_rounds("default", shop.here)
+    assert following in [day for _, day, _ in shop.reconciliations.started]
