@@ -82,12 +82,15 @@ def burst(cloud: Cloud) -> Burst:
 
 def test_some_callers_get_their_card_and_the_rest_are_told_when(burst: Burst) -> None:
     assert {response.status for _, response in burst.responses} == {201, 202}
-    for _, response in burst.responses:
-        if response.status == 202:
-            assert response.body["status"] == "PENDING"
-            assert datetime.fromisoformat(response.body["dueAt"]).tzinfo == UTC
-            assert 1 <= int(response.headers["retry-after"]) <= 60
-            assert "gcClaimCode" not in response.body
+    told = [response for _, response in burst.responses if response.status == 202]
+    for response in told:
+        assert response.body["status"] == "PENDING"
+        assert 1 <= int(response.headers["retry-after"]) <= 60
+        assert "gcClaimCode" not in response.body
+    # One whose permit came but whose function had no time left for the call, on a busy machine, waits for no permit.
+    due = [response.body["dueAt"] for response in told if response.body["dueAt"] is not None]
+    assert due
+    assert {datetime.fromisoformat(each).tzinfo for each in due} == {UTC}
 
 
 def test_each_order_is_one_card(cloud: Cloud, burst: Burst) -> None:
