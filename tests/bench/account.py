@@ -46,6 +46,7 @@ _NAMES: Final = (
     "ACCOUNT_TABLE",
     "ORDERS_TABLE",
     "BOOKS_TABLE",
+    "BUDGETS_TABLE",
     "ORDERS_BUCKET",
     "BOOKS_BUCKET",
     "BACKLOG_QUEUE",

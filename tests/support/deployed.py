@@ -17,6 +17,7 @@ DEPLOYED: Final = {
     "AMAZON_ENVIRONMENT": "sandbox",
     "BOOKS_BUCKET": "books",
     "BOOKS_TABLE": "books",
+    "BUDGETS_TABLE": "budgets",
     "BACKLOG_QUEUE": "https://queue.test/backlog",
     "CARD_VAULT_KEY": "key",
     "DEFAULT_ACCOUNT": "default",

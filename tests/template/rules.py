@@ -268,7 +268,7 @@ def tables_are_safe(template: Template) -> Iterator[str]:
             if resolve(template, properties.get("DeletionProtectionEnabled"), Environment=environment) is not guarded:
                 yield f"deletion protection of {name} in {environment} is not {guarded}"
         expires = {"AttributeName": "expiresAt", "Enabled": True}
-        if name != "LedgerTable" and properties.get("TimeToLiveSpecification") != expires:
+        if name not in {"LedgerTable", "BudgetsTable"} and properties.get("TimeToLiveSpecification") != expires:
             yield f"{name} keeps what has expired"
 
 
@@ -280,6 +280,7 @@ def tables_have_their_keys(template: Template) -> Iterator[str]:
         "AccountTable": {"account": "HASH", "part": "RANGE"},
         "OrdersTable": {"orderId": "HASH", "part": "RANGE"},
         "BooksTable": {"account": "HASH", "part": "RANGE"},
+        "BudgetsTable": {"budget": "HASH", "part": "RANGE"},
     }
     found = {
         name: {key["AttributeName"]: key["KeyType"] for key in table["Properties"]["KeySchema"]}

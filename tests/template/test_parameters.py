@@ -161,6 +161,7 @@ PATTERNS = {
         ["", "500", "500.50", "default=500", "default=500,japan=50000", "500,japan=50000"],
         ["0", "-5", "1e3", "default=", "=500", "default=500;japan=50000", "default=500,", "default:500"],
     ),
+    "ApprovalAbove": (["", "500", "default=500,japan=50000", "500,japan=50000"], ["0", "-5", "default=", "=500", "5,"]),
     "BooksTimeZone": (["UTC", "America/Argentina/Ushuaia", "Etc/GMT+5"], ["", "+01:00", "/etc", "a/../b"]),
     "BooksBegin": (["", "2026-11-01"], ["2026-11", "01.11.2026", "2026-13-01", "20261101"]),
     "ActivityTypes": (["GCCreation=charge", "A=refund,B_2=nothing"], ["", "GCCreation", "A=charge, B=refund", "A=pay"]),
@@ -176,9 +177,11 @@ def test_a_parameter_takes_what_makes_sense_and_nothing_else(name: str) -> None:
     assert [value for value in (*taken, *refused) if re.fullmatch(pattern, value)] == taken
 
 
-def test_balance_limits_that_are_taken_are_those_that_the_code_reads() -> None:
+def test_amounts_by_account_that_are_taken_are_those_that_the_code_reads() -> None:
     for balance in PATTERNS["AlertBalanceBelow"][0]:
         read_limits(balance, "", "")
+    for above in PATTERNS["ApprovalAbove"][0]:
+        read_limits(above, "", "")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ NEEDED: Final = {
     "ORDERS_BUCKET": "files",
     "ORDER_STATE_MACHINE": "orders",
     "BOOKS_TABLE": "books",
+    "BUDGETS_TABLE": "budgets",
     "BOOKS_BUCKET": "books",
     "RECONCILIATION_STATE_MACHINE": "reconciliations",
     "EVENT_BUS": "bus",

@@ -14,6 +14,7 @@ from incentives.domain.accounts.alerts import Limits, read_limits
 from incentives.domain.rate_limit import Pace
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from zoneinfo import ZoneInfo
 
     from incentives.domain.reconciliation.rows import ActivityTypes
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     orders_bucket: Text
     books_table: Text
     books_bucket: Text
+    budgets_table: Text
     account_secret_prefix: Text
     default_account: MaybeText = None
     amazon_environment: Literal["sandbox", "production"]
@@ -71,6 +73,8 @@ class Settings(BaseModel):
     alert_balance_below: str = ""
     alert_days_below: str = ""
     alert_spend_multiple: str = ""
+    require_budget: Literal["false", "true"] = "false"
+    approval_above: str = ""
     books_time_zone: str = "UTC"
     books_begin: str = ""
     activity_types: str = ""
@@ -121,9 +125,18 @@ class Settings(BaseModel):
         """For how long nobody can delete a file of the books; None: files are not locked."""
         return _named("BOOKS_LOCK_YEARS", _read_years, self.books_lock_years) if self.books_lock_years else None
 
+    @property
+    def approvals(self) -> Mapping[str, Decimal]:
+        """Above which sum a bulk order is approved by a second person: by account; "" is every other."""
+        return read_limits(self.approval_above, "", "").balance
+
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
-        for names, read in (("PACE_*", lambda: self.pace), ("ALERT_*", lambda: self.limits)):
+        for names, read in (
+            ("PACE_*", lambda: self.pace),
+            ("ALERT_*", lambda: self.limits),
+            ("APPROVAL_ABOVE", lambda: self.approvals),
+        ):
             try:
                 read()
             except ValueError as error:

@@ -49,6 +49,12 @@ STATUSES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         errors.BooksUnavailable: 503,
         errors.StatementRefused: 422,
         errors.NotThisPerson: 403,
+        errors.BudgetUnusable: 422,
+        errors.BudgetExceeded: 402,
+        errors.BudgetBusy: 429,
+        errors.BudgetNotFound: 404,
+        errors.BudgetConflict: 409,
+        errors.AccountFrozen: 503,
     }
 )
 

@@ -24,6 +24,12 @@
     +-- BooksNotFound           the books have no such day, difference, movement, statement or close
     +-- StatementRefused        a statement holds what none may hold
     +-- NotThisPerson           somebody else has to do it
+    +-- BudgetUnusable          the budget that is named, or the lack of one, allows no request
+    +-- BudgetExceeded          the budget has too little left
+    +-- BudgetBusy              too many at once took from the budget
+    +-- BudgetNotFound          there is no such budget
+    +-- BudgetConflict          the budget cannot be changed so
+    +-- AccountFrozen           somebody has frozen the account
 
 Each carries a stable `code` for programs, and `retryable`: whether trying again later can succeed. Which HTTP
 status a caller gets is `incentives.api.problems`' to say.
@@ -370,3 +376,88 @@ class StatementRefused(GatewayError):
     def fields(self) -> Sequence[tuple[str, str]]:
         """See `GatewayError.fields`."""
         return self.wrong
+
+
+class BudgetUnusable(GatewayError):
+    """The budget is unknown, inactive or in another currency, or none is named where one must be. Nothing was written.
+
+    Attributes:
+        why: as said of the field `budget`.
+    """
+
+    code = "BudgetUnusable"
+    title = "The budget cannot be used"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"budget {why}")
+        self.why = why
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return (("budget", self.why),)
+
+
+class BudgetExceeded(GatewayError):
+    """The budget has less left than is asked for. Nothing was written: the same key works once there is enough."""
+
+    code = "BudgetExceeded"
+    title = "The budget does not allow it"
+    retryable = True
+
+
+class BudgetBusy(GatewayError):
+    """Too many took from the budget at this moment. Nothing was written: the same key works."""
+
+    code = "BudgetBusy"
+    title = "The budget is busy"
+    retryable = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"budget {name!r} is taken from by too many at once; nothing was done. Repeat the request under this key.",
+            retry_after_seconds=1,
+        )
+
+
+class BudgetNotFound(GatewayError):
+    """There is no such budget."""
+
+    code = "BudgetNotFound"
+    title = "There is no such budget"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"budget {name!r} is not known to this gateway")
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return (("name", "is not known to this gateway"),)
+
+
+class BudgetConflict(GatewayError):
+    """The budget cannot be changed so, or somebody else has just changed it."""
+
+    code = "BudgetConflict"
+    title = "The budget cannot be changed so"
+
+
+class AccountFrozen(GatewayError):
+    """Somebody has frozen the account: nothing new leaves for Amazon. Nothing was recorded."""
+
+    code = "AccountFrozen"
+    title = "The account is frozen"
+    retryable = True
+
+    def __init__(self, account: str) -> None:
+        super().__init__(
+            f"account {account!r} is frozen; GET /accounts says by whom and why. Nothing was sent: repeat the request "
+            "under this key once it is thawed.",
+            retry_after_seconds=900,
+        )
+        self.account = account
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return (("account", "is frozen"),)

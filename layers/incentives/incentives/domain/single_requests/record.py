@@ -114,6 +114,9 @@ class Record:
         details: the caller's fields that are readable at rest, as `domain.caller_fields` declares them.
         encrypted: those that are not (a card number), encrypted.
         subject: what of them may be shown: a card number or customer id, masked to its last four characters.
+        budget, budget_period: that its amount was taken from, and of which period.
+        order_id: of the bulk order that it is a row of.
+        decided_by, decided_at: who asked for its last round of recovery, and when.
         attempts: sends of the operation recorded so far, each before it left.
         in_flight: the last recorded send has no recorded response.
         doubt: some attempt may have had its effect without our having read a response that says so.
@@ -157,6 +160,11 @@ class Record:
     encrypted: str | None = field(default=None, metadata=PASSED_ON)
     subject: str | None = field(default=None, metadata=PASSED_ON)
     caller: str | None = field(default=None, metadata=PASSED_ON)
+    budget: str | None = field(default=None, metadata=PASSED_ON)
+    budget_period: str | None = field(default=None, metadata=PASSED_ON)
+    order_id: str | None = field(default=None, metadata=PASSED_ON)
+    decided_by: str | None = field(default=None, metadata=OWN)
+    decided_at: datetime | None = field(default=None, metadata=OWN)
     attempts: int = field(default=0, metadata=OWN)
     in_flight: bool = field(default=False, metadata=OWN)
     doubt: bool = field(default=False, metadata=OWN)

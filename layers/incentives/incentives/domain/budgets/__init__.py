@@ -1,0 +1,1 @@
+"""Budgets: what a campaign may spend, held before anything is sent."""

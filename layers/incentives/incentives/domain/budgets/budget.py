@@ -1,0 +1,79 @@
+"""What a campaign may spend: a limit per calendar month or in total, in one currency.
+
+    remaining + held + spent + ended but not yet counted = limit, always, and remaining is never below zero
+
+A request's amount leaves `remaining` in the transaction that writes its record, so before anything is sent. It is spent
+once the request is counted as charged, and comes back once it is counted as refused or reversed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+#: As names of accounts. No name of a budget begins with what lists them, `#budgets`.
+BUDGET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+#: The only period of a budget that is not per month.
+TOTAL: Final = "total"
+
+
+class PeriodKind(StrEnum):
+    """For how long a limit holds."""
+
+    MONTH = "month"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A budget as it is defined. Currency and kind of period never change.
+
+    Attributes:
+        limit: of each period, in the currency's minor units.
+        active: inactive refuses new holds only.
+        version: of the definition; each change adds one.
+        changed_by: who, as shown to people; None: nobody can tell.
+        nonce: of the attempt at the last write, so that a repeated write recognises itself.
+    """
+
+    name: str
+    limit: int
+    currency: str
+    kind: PeriodKind
+    active: bool
+    version: int
+    created_at: datetime
+    changed_at: datetime
+    changed_by: str | None = None
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """What is left of a budget in one period.
+
+    Attributes:
+        period: `2026-11`, or `total`.
+        limit, remaining: in the currency's minor units.
+        version: of this item; each write adds one.
+    """
+
+    budget: str
+    period: str
+    limit: int
+    remaining: int
+    currency: str
+    active: bool
+    version: int
+
+
+def period_name(kind: PeriodKind, moment: datetime, zone: ZoneInfo) -> str:
+    """The period that a moment lies in: its calendar month in the zone that the books are kept in, or the only one."""
+    return TOTAL if kind is PeriodKind.TOTAL else f"{moment.astimezone(zone):%Y-%m}"

@@ -1,0 +1,1 @@
+"""Set budgets, show them, count them again."""
