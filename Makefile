@@ -60,7 +60,7 @@ watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C
 	@$(PY) -m local watch $(ARGS)
 
 .PHONY: smoke
-smoke: env-project ## try a deployment: its parameters, one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=]
+smoke: env-project ## try a deployment: its parameters, one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=] [BUDGET=]
 	@$(PY) -m local smoke
 
 .PHONY: resume

@@ -96,8 +96,6 @@ def not_started(order: Order) -> Iterator[str]:
         yield f"Rejected by {order['decidedBy'] or NOBODY}: {order['rejectedBecause']}"
     elif order["whyNotStarted"]:
         yield f"It was not started: {order['whyNotStarted']}"
-    elif not order["dryRun"]:
-        yield "Nobody approved it in time."
 
 
 def left_out(order: Order) -> Iterator[str]:
