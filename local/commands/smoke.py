@@ -386,7 +386,7 @@ def main(
     account: Annotated[str | None, typer.Option(envvar="ACCOUNT", help="whose card; the default one if absent")] = None,
     amount: Annotated[str, typer.Option(envvar="AMOUNT")] = "1.00",
     currency: Annotated[str, typer.Option(envvar="CURRENCY")] = "USD",
-    budget: Annotated[str, typer.Option(envvar="BUDGET", help="that the card is taken from until it is cancelled")] = "",
+    budget: Annotated[str, typer.Option(envvar="BUDGET", help="what the card is taken from, until its end")] = "",
     really: Annotated[str, typer.Option(envvar="REALLY", help="yes: order a real card on production")] = "",
     stack: StackVariable = None,
 ) -> int:
