@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
 from incentives.domain.accounts.account import Account
 from incentives.domain.accounts.alerts import AlertStanding
+from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
 from incentives.domain.budgets.budget import Budget
@@ -35,7 +36,7 @@ from incentives.domain.events import Event
 from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.persons import RoleToLookUp
-from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
+from incentives.domain.rate_limit import Allowance, Frozen, Full, Permit, Priority
 from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName
 from incentives.domain.reconciliation.closing import Close
 from incentives.domain.reconciliation.day_state import BooksDay
@@ -108,11 +109,27 @@ class Index(Protocol):
 class RateLimiter(Protocol):
     """Hands out the moments at which calls may leave for Amazon."""
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
-        """Take the next permit if it begins soon enough for the priority. Raises `LedgerUnavailable`."""
+    def reserve(
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit | Full | Frozen:
+        """Take the next permit if it begins soon enough for the priority. Raises `LedgerUnavailable`.
 
-    def line_up(self, account: str) -> datetime:
+        Args:
+            account: whose.
+            priority: of who asks.
+            allowance: what must be free as well.
+            never_sent: Amazon has never seen what the permit is for: there is none while the account is frozen.
+        """
+
+    def line_up(self, account: str) -> datetime | Frozen:
         """Join the line of requests that wait for a permit; about when it will be due. Raises `LedgerUnavailable`."""
+
+    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+        """Write whether an account is frozen, unless what is written is as new already. Raises `LedgerUnavailable`.
+
+        Returns:
+            When the last permit that was handed out before begins.
+        """
 
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""
@@ -273,6 +290,25 @@ class AccountStates(Balances, Protocol):
         Returns:
             Whether anything was written.
         """
+
+
+class Freezes(Protocol):
+    """Which accounts are frozen: the truth, of which the rate limiter has a copy. Reads are consistent.
+
+    Each method raises `LedgerUnavailable`.
+    """
+
+    def get(self, account: str) -> Freeze | None:
+        """Read an account's; None: it has never been frozen."""
+
+    def keep(self, before: Freeze | None, after: Freeze) -> Freeze | None:
+        """Write one if the account's has still the version of before, and list the account; how it then stands.
+
+        Whoever finds the nonce of after there has written it.
+        """
+
+    def note_told(self, freeze: Freeze, told_at: datetime) -> Freeze | None:
+        """Note when the operators were told of it, unless the account's has another version; how it then stands."""
 
 
 class KeyVersions(Protocol):
