@@ -127,8 +127,10 @@ class FrozenBy(ResponseBody):
         description="Whose signature the call had, as role and session or as user.",
         examples=["assumed-role/Operators/anna@example.com"],
     )
-    reason: str | None = Field(examples=["The access key was found in a public repository"])
-    since: Time = Field(examples=["2026-03-01T12:00:00Z"])
+    reason: str | None = Field(
+        description="As whoever froze it gave it.", examples=["The access key was found in a public repository"]
+    )
+    since: Time = Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])
 
 
 class AccountFreeze(ResponseBody):
@@ -166,5 +168,5 @@ class AccountStanding(ResponseBody):
 class AccountList(ResponseBody):
     """A page of accounts, by name."""
 
-    accounts: list[AccountStanding]
+    accounts: list[AccountStanding] = Field(description="By name, 50 at the most.")
     cursor: str | None = Field(description="Of the next page; null at the end.", examples=["uk"])
