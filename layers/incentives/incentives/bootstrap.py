@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
+    from incentives.usecases.reconciliation.ports import Books
 
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if _IN_LAMBDA:
@@ -283,7 +284,7 @@ class Container:
         )
 
     @cached_property
-    def books(self) -> ports.Books:
+    def books(self) -> Books:
         """The books' table."""
         from incentives.aws.reconciliation.books import DynamoDbBooks
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     # Named only: whoever counts what is spent asks Amazon nothing, and need not load what asking takes.
     from incentives.domain.accounts.alerts import Limits
     from incentives.usecases.dependencies import Dependencies
-    from incentives.usecases.ports import AccountStates, Books, Bus, Freezes, Index
+    from incentives.usecases.ports import AccountStates, Bus, Freezes, Index
+    from incentives.usecases.reconciliation.ports import Books
 
 
 def utc_day(moment: datetime) -> date:
