@@ -21,6 +21,7 @@ from pydantic.json_schema import models_json_schema
 from incentives import __version__
 from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.models.base import Body
+from incentives.api.models.budgets import NAME, NAME_PATTERN
 from incentives.api.models.bulk_orders import ORDER_ID, ORDER_ID_PATTERN, NewOrder
 from incentives.api.models.closes import MONTH, MONTH_PATTERN
 from incentives.api.models.problems import Problem
@@ -92,16 +93,17 @@ GATEWAY_STATUSES: Final = (400, 401, 403, 404, 413, 415, 429, 500, 502, 504)
 PROBLEMS: Final[Mapping[int, str]] = {
     400: "A field, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
     401: "The request carries no valid authorization.",
-    402: "Amazon refused: the account's funds do not suffice.",
+    402: "Amazon refused: the account's funds do not suffice. Or the budget has too little left (`BudgetExceeded`): "
+    "nothing was done, and the same key works once there is enough.",
     403: "Not signed, wrongly signed or not allowed; or Amazon refused the account; or another person has to do it.",
-    404: "There is no such request, bulk order or route, or the books have nothing of that name.",
-    409: "The state of the request, of the bulk order or of the books does not allow this; `requestStatus` or "
-    "`orderStatus` names the first two.",
+    404: "There is no such request, bulk order, budget or route, or the books have nothing of that name.",
+    409: "The state of the request, of the bulk order, of the budget or of the books does not allow this; "
+    "`requestStatus` or `orderStatus` names the first two.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "Amazon refused the request; or the key belongs to another one, whose differing fields are named; or a "
-    "statement is refused, its columns or lines named.",
-    429: "Too many calls; nothing was done.",
+    422: "Amazon refused the request; or the key belongs to another one, whose differing fields are named; or the "
+    "budget cannot be used; or a statement is refused, its columns or lines named.",
+    429: "Too many calls, or too many at once that take from one budget (`BudgetBusy`); nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known. Repeat the request with the same key.",
     503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
@@ -168,7 +170,10 @@ NEW_ORDER: Final[Json] = {
     "estimatedEndAt": None,
 }
 
-_TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts", "Reconciliation")
+_TAGS: Final = (
+    *("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts"),
+    *("Reconciliation", "Month's close", "Budgets"),
+)
 
 _HEADERS: Final[Json] = {
     "CacheControl": {
@@ -208,6 +213,14 @@ _PARAMETERS: Final[Json] = {
         "description": "Name of the partner account.",
         "schema": {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
         "example": "default",
+    },
+    "BudgetName": {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "Name of the budget.",
+        "schema": {"type": "string", "pattern": NAME_PATTERN},
+        "example": NAME,
     },
     "Day": {
         "name": "day",
@@ -388,7 +401,7 @@ def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
 
 def _problem_response(status: int) -> Json:
     headers = {"Cache-Control": _header("Cache-Control")}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = _ref("headers", "RetryAfterIfAny")
     return {
         "description": PROBLEMS[status],

@@ -18,6 +18,7 @@ from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
 from incentives.domain.budgets.budget import Budget
 from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
+from incentives.domain.budgets.recount import Counted, HeldOrder, HeldRequest
 from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
@@ -504,4 +505,24 @@ class BudgetDefinitions(Protocol):
 
         Those of the periods that have been taken from change by the difference of the limits, in the same write; one
         that is made meanwhile is not overlooked.
+        """
+
+
+class Recounts(Protocol):
+    """What budgets are counted again from. Every method raises `LedgerUnavailable`."""
+
+    def requests(self, account: str, day: date) -> Iterator[HeldRequest]:
+        """Requests that name a budget, created on a day (UTC). The index lags behind the ledger by a moment."""
+
+    def counted(self, requests: Sequence[tuple[str, str]]) -> Mapping[str, Counted]:
+        """What requests were counted as, by request id, where they were; asked for by account and request id."""
+
+    def orders(self, since: datetime, known: Iterable[str] = ()) -> Mapping[str, HeldOrder]:
+        """Bulk orders that name a budget, by their ids: those that are not finished, and some others.
+
+        Which there are is told by an index that lags behind the orders by a moment; how each stands, by itself.
+
+        Args:
+            since: those made since then are told even if they are finished.
+            known: so are these.
         """
