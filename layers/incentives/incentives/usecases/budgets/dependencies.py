@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from incentives.domain.budgets.budget import PeriodKind, period_name
 
 if TYPE_CHECKING:
+    from incentives.usecases.budgets.ports import BudgetDefinitions
     from incentives.usecases.dependencies import Dependencies
-    from incentives.usecases.ports import BudgetDefinitions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from incentives.domain.budgets.budget import Budget
     from incentives.domain.budgets.recount import HeldOrder, HeldRequest
     from incentives.usecases.budgets.dependencies import BudgetDependencies
-    from incentives.usecases.ports import Recounts
+    from incentives.usecases.budgets.ports import Recounts
 
 #: Of one round, so that some of them are at quiet moments.
 LOOKS: Final = 5
