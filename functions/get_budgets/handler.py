@@ -15,8 +15,8 @@ def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Tell of one budget, or of a page of all."""
     here = container.budget_dependencies
     if call.route.endswith("{name}"):
-        name, period = budgets.read_name(call), call.query_of("period").get("period")
-        return budgets.budget(get_budget(name, period, here))
+        period = call.query_of("period").get("period")
+        return budgets.budget(get_budget(budgets.read_name(call), period, here))
     page = list_budgets(call.query_of("cursor").get("cursor"), here)
     return budgets.listed(page.budgets, page.cursor)
 

@@ -11,6 +11,7 @@ import pytest
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.errors import TABLE, Kind
 from incentives.agcod.reading.responses import Failure, Funds
+from incentives.api.models.budgets import NAME
 from incentives.api.openapi import GATEWAY_STATUSES
 from incentives.api.problems import REFUSED_STATUSES, STATUSES, Unexpected
 from incentives.api.route import Route
@@ -21,7 +22,7 @@ from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByA
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.single_requests.record import Status
-from tests.openapi import books, closes
+from tests.openapi import books, budgets, closes
 from tests.openapi.bulk_orders import ordered, standing
 from tests.openapi.contract import committed, operations
 from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, QUERY_OF, Response, Served, served
@@ -118,14 +119,16 @@ def broken(api: Served, error: Exception, function: str) -> Response:
         (api.world.ledger, ("get", "open", "apply")),
         (api.world.accounts, ("get",)),
         (api.index, ("day",)),
+        (api.budgets, ("get", "listed")),
     ):
         for name in names:
             setattr(port, name, fail)
     route = BY_NAME[function]
+    its = {"{orderId}": ORDER_ID, "{name}": NAME}
     return (
         api.send(
             function,
-            ORDER_ID if "{orderId}" in route.path else books.PATHS.get(function, "UNKNOWN"),
+            next((path for part, path in its.items() if part in route.path), books.PATHS.get(function, "UNKNOWN")),
             body=BODIES.get(function),
             key="k" if route.keyed else None,
             query=QUERY_OF.get(function),
@@ -160,6 +163,8 @@ def scenarios(function: str) -> Iterator[tuple[int, Scenario]]:
         yield from books.SCENARIOS[function]
     elif BY_NAME[function].tag == "Month's close":
         yield from closes.SCENARIOS[function]
+    elif BY_NAME[function].tag == "Budgets":
+        yield from budgets.SCENARIOS[function]
     elif BY_NAME[function].tag == "Bulk orders":
         yield from _of_bulk_orders(function)
     else:
@@ -171,7 +176,8 @@ def _of_every_route(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 413, lambda api: api.send(function, body="x" * 11_000, key="k")
     yield 500, lambda api: broken(api, RuntimeError(f"boom {CODE}"), function)
     yield 503, lambda api: broken(api, LedgerUnavailable("down", in_doubt=False), function)
-    if "{" in BY_NAME[function].path:
+    # A budget that is not there is made.
+    if "{" in BY_NAME[function].path and function != "set_budget":
         yield 404, lambda api: api.send(function, query=QUERY_OF.get(function))
     if "{orderId}" in BY_NAME[function].path:
         yield 404, lambda api: api.send(function, ORDER_ID)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from incentives.domain.budgets.budget import Budget
-from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
-from incentives.domain.budgets.recount import Counted, HeldOrder, HeldRequest
+if TYPE_CHECKING:
+    from incentives.domain.budgets.budget import Budget
+    from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
+    from incentives.domain.budgets.recount import Counted, HeldOrder, HeldRequest
 
 
 class BudgetDefinitions(Protocol):
