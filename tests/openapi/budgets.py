@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from incentives.api.models.budgets import NAME
 from tests.openapi.served import BODIES, Response, Served
+from tests.support.fakes import START, usd
 
 Scenario = Callable[[Served], Response]
 
@@ -19,8 +20,8 @@ def put(api: Served, name: str = NAME, **members: Any) -> Response:
 def spent(api: Served) -> None:
     """A budget of which a good part is held and spent in March."""
     put(api)
-    api.budgets.table.hold(NAME, "2026-03", 900_000)
-    api.budgets.table.spend(NAME, "2026-03", 200_000)
+    api.budgets.budgets.take(NAME, usd("9000.00"), START)
+    api.budgets.budgets.add_spent(NAME, "2026-03", 200_000)
 
 
 def _busy(api: Served) -> None:

@@ -240,7 +240,7 @@ def test_a_bad_budget_names_the_field_and_is_not_made(name: str, different: dict
         response = api.send("set_budget", name, body={**BODIES["set_budget"], **different})
 
         assert (response.status, fields(response)) == (400, [field])
-        assert api.budgets.table.items == {}
+        assert api.budgets.budgets.definitions == {}
 
 
 @pytest.mark.parametrize("missing", ["limit", "period", "active"])

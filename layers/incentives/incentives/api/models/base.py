@@ -24,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.budgets.budget import BUDGET_NAME
 from incentives.domain.caller_fields import FIELDS
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
@@ -124,6 +125,14 @@ GivenCurrency = Annotated[
     str,
     AfterValidator(_plain),
     Field(json_schema_extra={"enum": [*CURRENCY_DECIMALS]}, description="ISO 4217.", examples=["USD"]),
+]
+GivenBudget = Annotated[
+    str,
+    Field(
+        pattern=f"^{BUDGET_NAME.pattern}$",
+        description="The budget that the amount is taken from. Where the deployment asks for one, it is required.",
+        examples=["spring-campaign"],
+    ),
 ]
 OnUnknown = Annotated[
     Literal["retry", "reverse", "reissue"], Field(description="What to do if Amazon does not say what became of it.")

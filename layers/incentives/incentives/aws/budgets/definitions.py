@@ -26,6 +26,7 @@ from incentives.aws.budgets.budget_items import (
 )
 from incentives.aws.clients import AwsErrors, DoubtWatch, error_code, response_of, unavailable
 from incentives.aws.items import Expression, decode
+from incentives.domain.budgets.budget import new_period
 from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
 from incentives.domain.errors import BudgetBusy, LedgerUnavailable
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from incentives.aws.items import Item
-    from incentives.domain.budgets.budget import Budget, Period
+    from incentives.domain.budgets.budget import Budget
 
 #: A busy budget's items are written some fifty times a second, each time for some milliseconds. All waits together are
 #: below 2.5 s, and half of that as a rule.
@@ -270,12 +271,12 @@ class _Reasons:
 def _figures_of(
     budget: Budget, period: str, left: Mapping[str, Any] | None, spent: Mapping[str, Any] | None
 ) -> BudgetFigures:
-    its: Period | None = decode_period(left) if left is not None else None
+    its = decode_period(left) if left is not None else new_period(budget, period)
     return BudgetFigures(
         budget=budget,
         period=period,
-        limit=its.limit if its is not None else budget.limit,
-        remaining=its.remaining if its is not None else budget.limit,
+        limit=its.limit,
+        remaining=its.remaining,
         spent=spent.get("spent", 0) if spent is not None else 0,
-        version=its.version if its is not None else 0,
+        version=its.version,
     )
