@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.api import openapi
-from incentives.api.models.accounts import Account
+from incentives.api.models.accounts import AccountStanding
 from local.__main__ import main
 from local.commands import accounts, freeze, unfreeze
 from tests.local.gateway import Gateway
@@ -20,7 +20,7 @@ FROZEN: Final = {"by": "user/olga", "reason": "the key leaked", "since": "2026-0
 
 def account(name: str = "default", **members: Any) -> dict[str, Any]:
     values: dict[str, Any] = {"account": name, "state": "ACTIVE", "frozen": None}
-    return openapi.example(Account, values | members)
+    return openapi.example(AccountStanding, values | members)
 
 
 @pytest.fixture

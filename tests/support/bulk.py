@@ -264,6 +264,7 @@ def bulk(of: World | None = None) -> Bulk:
         files=files,
         workflows=workflows,
         records=FakeRecords(of.ledger),
+        freezes=of.freezes,
         clock=of.clock,
         telemetry=of.telemetry,
         new_nonce=of.dependencies.new_nonce,

@@ -95,6 +95,7 @@ class Company:
             states=self.states,
             bus=self.bus,
             limits=self.limits,
+            freezes=self.world.freezes,
             books=self.books,
             booking_day=lambda moment: day_of(moment, read_zone(self.zone)),
         )

@@ -25,15 +25,19 @@ if TYPE_CHECKING:
 
     from incentives.agcod.client import IncentivesClient
     from incentives.aws.accounts.accounts import SecretsManagerAccounts
+    from incentives.aws.budgets.holds import DynamoDbHolds
     from incentives.aws.keys.key_notes import DynamoDbKeyNotes
     from incentives.aws.telemetry import PowertoolsTelemetry
     from incentives.settings import Settings
     from incentives.usecases import ports
-    from incentives.usecases.accounts.dependencies import WatchDependencies
+    from incentives.usecases.accounts.dependencies import AccountDependencies, WatchDependencies
+    from incentives.usecases.budgets.dependencies import BudgetDependencies
+    from incentives.usecases.budgets.recount import RecountDependencies
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
+    from incentives.usecases.reconciliation.ports import Books
 
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if _IN_LAMBDA:
@@ -85,9 +89,35 @@ class Container:
     @cached_property
     def ledger(self) -> ports.Ledger:
         """The record of every request."""
+        from incentives.aws.single_requests.beside import Beside
         from incentives.aws.single_requests.ledger import DynamoDbLedger
 
-        return DynamoDbLedger(client("dynamodb"), self.settings.ledger_table, sleep=self.clock.sleep)
+        its = self.settings
+        beside = Beside(self.holds, its.account_table, its.orders_table)
+        return DynamoDbLedger(client("dynamodb"), its.ledger_table, beside=beside, sleep=self.clock.sleep)
+
+    @cached_property
+    def holds(self) -> DynamoDbHolds:
+        """What takes from budgets, and gives back to them."""
+        import random
+
+        from incentives.aws.budgets.holds import DynamoDbHolds
+
+        its = self.settings
+        return DynamoDbHolds(
+            client("dynamodb"),
+            its.budgets_table,
+            zone=lambda: its.zone,
+            required=its.require_budget == "true",
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            random=random.random,
+        )
+
+    @cached_property
+    def budgets(self) -> ports.Budgets:
+        """What is known of budgets before a request takes from one."""
+        return self.holds
 
     @cached_property
     def rate_limiter(self) -> ports.RateLimiter:
@@ -206,6 +236,25 @@ class Container:
         return DynamoDbAccountStates(client("dynamodb"), self.settings.account_table)
 
     @cached_property
+    def freezes(self) -> ports.Freezes:
+        """Which accounts are frozen."""
+        from incentives.aws.accounts.freezes import DynamoDbFreezes
+
+        return DynamoDbFreezes(client("dynamodb"), self.settings.account_table)
+
+    @cached_property
+    def account_dependencies(self) -> AccountDependencies:
+        """Everything that freezing and listing accounts needs."""
+        from incentives.usecases.accounts.dependencies import AccountDependencies
+
+        return AccountDependencies(
+            dependencies=self.dependencies,
+            freezes=self.freezes,
+            states=self.account_states,
+            default=self.settings.default_account,
+        )
+
+    @cached_property
     def watch_dependencies(self) -> WatchDependencies:
         """Everything that watching accounts needs."""
         from incentives.usecases.accounts.dependencies import WatchDependencies
@@ -215,6 +264,7 @@ class Container:
             states=self.account_states,
             bus=self.bus,
             limits=self.settings.limits,
+            freezes=self.freezes,
             books=self.books,
             index=self.index,
             booking_day=self.booking_day,
@@ -256,13 +306,14 @@ class Container:
             files=S3OrderFiles(lambda: client("s3"), config.orders_bucket, now=self.clock.now),
             workflows=StepFunctionsOrderWorkflows(lambda: client("stepfunctions"), config.order_state_machine),
             records=self.records,
+            freezes=self.freezes,
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=self.new_nonce,
         )
 
     @cached_property
-    def books(self) -> ports.Books:
+    def books(self) -> Books:
         """The books' table."""
         from incentives.aws.reconciliation.books import DynamoDbBooks
 
@@ -299,6 +350,43 @@ class Container:
                 types=config.effects,
                 without_balance=config.without_balance,
             ),
+        )
+
+    @cached_property
+    def budget_dependencies(self) -> BudgetDependencies:
+        """What setting and showing budgets needs."""
+        from random import random
+
+        from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
+        from incentives.usecases.budgets.dependencies import BudgetDependencies
+
+        definitions = DynamoDbBudgetDefinitions(
+            client("dynamodb"),
+            self.settings.budgets_table,
+            sleep=self.clock.sleep,
+            random=random,
+            new_nonce=self.new_nonce,
+        )
+        return BudgetDependencies(dependencies=self.dependencies, definitions=definitions, zone=self.settings.zone)
+
+    def recount_dependencies(self, seconds_left: Callable[[], float]) -> RecountDependencies:
+        """What counting budgets again needs."""
+        from incentives.aws.budgets.recounts import DynamoDbRecounts
+        from incentives.usecases.budgets.recount import RecountDependencies
+
+        config, default = self.settings, self.settings.default_account
+        recounts = DynamoDbRecounts(
+            client("dynamodb"),
+            ledger=config.ledger_table,
+            accounts=config.account_table,
+            orders=config.orders_table,
+            sleep=self.clock.sleep,
+        )
+        return RecountDependencies(
+            budgets=self.budget_dependencies,
+            recounts=recounts,
+            accounts=lambda: sorted({*self.account_states.accounts(), *([default] if default else [])}),
+            seconds_left=seconds_left,
         )
 
     def ready_for_amazon(self) -> ports.Amazon:

@@ -14,10 +14,9 @@ from typing import Any, Protocol
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
 from incentives.domain.accounts.account import Account
 from incentives.domain.accounts.alerts import AlertStanding
+from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
-from incentives.domain.budgets.budget import Budget
-from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
 from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
@@ -33,17 +32,23 @@ from incentives.domain.bulk_orders.rows import Row
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.events import Event
 from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
+from incentives.domain.money import Money
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.persons import RoleToLookUp
-from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
-from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName
-from incentives.domain.reconciliation.closing import Close
-from incentives.domain.reconciliation.day_state import BooksDay
-from incentives.domain.reconciliation.findings import Resolution
-from incentives.domain.reconciliation.statements import Statement
+from incentives.domain.rate_limit import Allowance, Frozen, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import KeptPage
 from incentives.domain.secret_text import Secret
-from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Reissue
+from incentives.domain.single_requests.record import (
+    Change,
+    Due,
+    KeyItem,
+    KeyTaken,
+    Lost,
+    OpenRequests,
+    OrderRow,
+    Record,
+    Reissue,
+)
 
 
 class Ledger(Protocol):
@@ -52,8 +57,24 @@ class Ledger(Protocol):
     Every method raises `LedgerUnavailable`.
     """
 
-    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
-        """Write the key item and the first record in one transaction."""
+    def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
+        """Write the key item and the first record in one transaction, and take the amount from the record's budget.
+
+        The key decides before the budget does: a taken one is told whatever the budget would say.
+
+        Args:
+            record: not written yet.
+            key: what guards its idempotency key.
+            nonce: of this attempt.
+            row: it is one of a bulk order, which holds its amount: nothing is taken.
+
+        Returns:
+            The record as written, with its budget's period.
+
+        Raises:
+            BudgetExceeded, BudgetBusy, BudgetUnusable: nothing was written.
+            OrderClosed: the row's batch takes no more rows; nothing was written.
+        """
 
     def get(self, request_id: str) -> Record | None:
         """Read one record."""
@@ -64,11 +85,18 @@ class Ledger(Protocol):
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         """Carry out one conditional write and return the record as it now stands."""
 
-    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+    def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
         """Close the old generation, open the new one and perhaps move the key to it, in one transaction.
+
+        What the old one holds of its budget passes over. If that has been given back (a renewal only), it is taken anew
+        from the period in which the new one is created.
 
         Returns:
             The new one.
+
+        Raises:
+            BudgetExceeded, BudgetBusy, BudgetUnusable: of a renewal; nothing was written.
+            OrderClosed: the row's batch takes no more rows; nothing was written.
         """
 
     def due(self, now: datetime, limit: int) -> Due:
@@ -79,6 +107,25 @@ class Ledger(Protocol):
 
     def amount_at_risk(self, account: str) -> Mapping[str, Decimal] | None:
         """By currency, the sum of an account's open requests that may have been sent; None: too many are open."""
+
+
+class Budgets(Protocol):
+    """What is known of budgets before a request takes from one."""
+
+    @property
+    def required(self) -> bool:
+        """Whether each request and each order must name one."""
+
+    def was_refused(self, name: str) -> bool:
+        """Whether this process was told a moment ago that a budget allows no request."""
+
+    def check(self, name: str, value: Money) -> None:
+        """Look at a budget, consistently, and take nothing.
+
+        Raises:
+            BudgetUnusable, BudgetExceeded: it would not allow this now.
+            LedgerUnavailable: it cannot be read.
+        """
 
 
 class Records(Protocol):
@@ -108,11 +155,27 @@ class Index(Protocol):
 class RateLimiter(Protocol):
     """Hands out the moments at which calls may leave for Amazon."""
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
-        """Take the next permit if it begins soon enough for the priority. Raises `LedgerUnavailable`."""
+    def reserve(
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit | Full | Frozen:
+        """Take the next permit if it begins soon enough for the priority. Raises `LedgerUnavailable`.
 
-    def line_up(self, account: str) -> datetime:
+        Args:
+            account: whose.
+            priority: of who asks.
+            allowance: what must be free as well.
+            never_sent: Amazon has never seen what the permit is for: there is none while the account is frozen.
+        """
+
+    def line_up(self, account: str) -> datetime | Frozen:
         """Join the line of requests that wait for a permit; about when it will be due. Raises `LedgerUnavailable`."""
+
+    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+        """Write whether an account is frozen, unless what is written is as new already. Raises `LedgerUnavailable`.
+
+        Returns:
+            When the last permit that was handed out before begins.
+        """
 
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""
@@ -275,6 +338,25 @@ class AccountStates(Balances, Protocol):
         """
 
 
+class Freezes(Protocol):
+    """Which accounts are frozen: the truth, of which the rate limiter has a copy. Reads are consistent.
+
+    Each method raises `LedgerUnavailable`.
+    """
+
+    def get(self, account: str) -> Freeze | None:
+        """Read an account's; None: it has never been frozen."""
+
+    def keep(self, before: Freeze | None, after: Freeze) -> Freeze | None:
+        """Write one if the account's has still the version of before, and list the account; how it then stands.
+
+        Whoever finds the nonce of after there has written it.
+        """
+
+    def note_told(self, freeze: Freeze, told_at: datetime) -> Freeze | None:
+        """Note when the operators were told of it, unless the account's has another version; how it then stands."""
+
+
 class KeyVersions(Protocol):
     """The versions of an account's secret. Each method raises `AccountUnusable`."""
 
@@ -380,128 +462,3 @@ class OrderWorkflows(Protocol):
 
     def start(self, order_id: str, round_number: int) -> Started:
         """Start the workflow of one round; starting twice is harmless."""
-
-
-class Books(Protocol):
-    """The books' table. Reads are consistent; every method raises `BooksUnavailable`.
-
-    Writes name what they change: they return False, and change nothing, where somebody else has written since.
-    """
-
-    def day(self, account: str, day: date) -> BooksDay | None:
-        """Read one day."""
-
-    def days(self, account: str, first: date, last: date) -> Sequence[BooksDay]:
-        """The days that there are of a stretch, both ends included, oldest first."""
-
-    def first_day(self, account: str) -> date | None:
-        """The oldest day that there is."""
-
-    def keep_day(self, before: BooksDay | None, after: BooksDay, resolutions: Sequence[Resolution] = ()) -> bool:
-        """Write a day if it still has the revision of before (None: if there is none), and resolutions with it, in one.
-
-        Of the resolutions, each is written only if what was decided before it is still its newest; 99 at most.
-        """
-
-    def resolutions(self, account: str, difference_ids: Sequence[str]) -> Mapping[str, Resolution]:
-        """What was decided of findings, by their ids, where anything was."""
-
-    def keep_balance(self, snapshot: BalanceSnapshot) -> None:
-        """Keep a balance for 400 days, by Amazon's time of it; the first one that is kept of a time stays."""
-
-    def balances(self, account: str, first: datetime, last: datetime) -> Sequence[BalanceSnapshot]:
-        """The balances of a stretch of Amazon's time, both ends included, oldest first."""
-
-    def first_balance(self, account: str) -> BalanceSnapshot | None:
-        """The oldest one that is kept."""
-
-    def last_balances(self, account: str, limit: int) -> Sequence[BalanceSnapshot]:
-        """The newest, newest first."""
-
-    def note_ended(self, account: str, day: date, request_id: str, now: datetime) -> None:
-        """Note that a reversal began or ended on a later booking day than that of its request; for 400 days."""
-
-    def ended(self, account: str, day: date) -> Sequence[str]:
-        """The requests noted for a day."""
-
-    def note_rows(self, account: str, day: date, request_ids: Sequence[str]) -> None:
-        """Note that Amazon has rows of requests on a day on which nobody would look for them."""
-
-    def days_of_rows(self, account: str, request_ids: Sequence[str]) -> Mapping[str, frozenset[date]]:
-        """Those days, by request, where there are any."""
-
-    def movement_names(self, account: str) -> Mapping[str, MovementName]:
-        """What finance said that movements are, by their ids."""
-
-    def keep_movement_name(self, before: MovementName | None, after: MovementName) -> bool:
-        """Write what a movement is, if it still has the revision of before. What was said before is kept beside it."""
-
-    def statement(self, account: str, statement_id: str) -> Statement | None:
-        """Read a statement."""
-
-    def keep_statement(self, before: Statement | None, after: Statement) -> bool:
-        """Write a statement if it still has the revision of before."""
-
-    def close(self, account: str, month: str) -> Close | None:
-        """Read a month's close."""
-
-    def keep_close(self, before: Close | None, after: Close) -> bool:
-        """Write a close if it still has the revision of before."""
-
-
-class BooksFiles(Protocol):
-    """The books' bucket. Nothing in it is ever overwritten or deleted. Every method raises `BooksUnavailable`."""
-
-    def put(self, name: str, content: bytes, content_type: str) -> None:
-        """Write a file, unless it is there already. Raises `BooksConflict` if other bytes are there."""
-
-    def get(self, name: str) -> bytes | None:
-        """Read a file; None: there is none."""
-
-    def link(self, name: str, file_name: str) -> Download:
-        """Where a file is, for a quarter of an hour."""
-
-
-class StatementUploads(Protocol):
-    """Where statements are put, until they are read. Every method raises `BooksUnavailable`."""
-
-    def upload(self, statement_id: str) -> Upload:
-        """Where a statement is to be put."""
-
-    def read(self, statement_id: str, bytes_max: int) -> bytes | None:
-        """What was put; of a longer one, one byte more than the limit. None: there is nothing."""
-
-    def delete(self, statement_id: str) -> None:
-        """Forget it, for good."""
-
-
-class Reconciliations(Protocol):
-    """The workflows that reconcile days."""
-
-    def start(self, account: str, day: date, round_number: int) -> bool:
-        """Start the workflow of one round; starting twice is harmless. False: it could not be started now."""
-
-
-class BudgetDefinitions(Protocol):
-    """Budgets as they are defined, and how they stand. Reads are consistent; every method raises `LedgerUnavailable`.
-
-    Under more writes of the same budget than it can come between, a method also raises `BudgetBusy`.
-    """
-
-    def get(self, name: str) -> Budget | None:
-        """Read a definition."""
-
-    def listed(self, after: str, limit: int) -> Sequence[Budget]:
-        """Definitions by name, those after a name; "" is before all names."""
-
-    def figures(self, wanted: Sequence[tuple[str, str]]) -> Sequence[BudgetFigures]:
-        """How budgets stand, by name and period, in that order, each all of one moment; those that there are."""
-
-    def define(
-        self, before: Budget | None, after: Budget, periods: Sequence[str], nonce: str
-    ) -> Budget | BudgetMoved | TooLittleLeft:
-        """Write a definition if it still has the version of before (None: if there is none).
-
-        Those of the periods that have been taken from change by the difference of the limits, in the same write; one
-        that is made meanwhile is not overlooked.
-        """

@@ -20,16 +20,32 @@ from typing import TYPE_CHECKING, Any
 from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
 from incentives.domain.caller_fields import check_given, fingerprinted, readable, secret, subject
-from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, LedgerUnavailable, RefusedByAmazon
+from incentives.domain.errors import (
+    AccountFrozen,
+    AccountUnusable,
+    BudgetUnusable,
+    InvalidInput,
+    KeyReused,
+    LedgerUnavailable,
+    RefusedByAmazon,
+)
 from incentives.domain.operations import Operation
-from incentives.domain.rate_limit import Full, Permit, Priority
-from incentives.domain.single_requests.record import Intent, KeyItem, KeyTaken, Lost, Record, Status
+from incentives.domain.rate_limit import Frozen, Full, Permit, Priority
+from incentives.domain.single_requests.record import Intent, KeyItem, KeyTaken, Lost, OrderRow, Record, Status
 from incentives.domain.single_requests.renewal import is_renewable, next_generation, renewal
 from incentives.domain.single_requests.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
 from incentives.domain.single_requests.transitions import first_send, queued_until
 from incentives.usecases.operation_calls import operation_call
 from incentives.usecases.permits import reacquire_if_late, take_permit
-from incentives.usecases.single_requests.drive import Progress, drive, is_key_refused, observed, requeue, settle
+from incentives.usecases.single_requests.drive import (
+    Progress,
+    drive,
+    is_key_refused,
+    observed,
+    requeue,
+    settle,
+    write_kept_back,
+)
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.results import Accepted, Delivered, accepted, raise_ended
 from incentives.usecases.single_requests.reveal import read_card
@@ -49,6 +65,7 @@ class NewRequest:
     Attributes:
         key: the idempotency key as the caller sent it.
         given: the caller's fields, as `domain.caller_fields` declares them.
+        budget: that the amount is taken from; None: from none.
         caller: who asks, for the record.
     """
 
@@ -58,6 +75,7 @@ class NewRequest:
     value: Money
     on_unknown: Intent = Intent.RETRY
     given: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    budget: str | None = None
     caller: str | None = None
 
     def fields(self) -> dict[str, str | None]:
@@ -66,6 +84,7 @@ class NewRequest:
             "amount": self.value.amount_text,
             "currencyCode": self.value.currency,
             "onUnknown": self.on_unknown.value,
+            "budget": self.budget,
             **{name: canonical(value) for name, value in fingerprinted(self.given).items()},
         }
 
@@ -79,6 +98,7 @@ def issue(
     priority: Priority = Priority.CALLER,
     later: bool = False,
     wants_card: bool = True,
+    row: OrderRow | None = None,
 ) -> Delivered | Accepted:
     """Issue a request, or tell a repeat of it how it stands.
 
@@ -92,11 +112,15 @@ def issue(
         priority: of whoever asks.
         later: the caller does not want to wait: record it, issue it from the backlog.
         wants_card: whether a repeat of an issued request shall read its code again.
+        row: it is one of a bulk order, which holds its amount.
 
     Raises:
+        BudgetExceeded, BudgetUnusable, BudgetBusy: nothing was sent, nothing written.
+        OrderClosed: likewise; the row's batch takes no more rows.
         InvalidInput, AccountUnusable: nothing was sent, nothing written.
         KeyReused: the key belongs to another request; nothing was sent.
         RefusedByAmazon, StateConflict: how the request ended.
+        AccountFrozen: likewise, and it is not written; a repeat gets how it stands all the same.
         LedgerUnavailable: it was certainly not written.
     """
     check_given(request.given, request.operation)
@@ -116,6 +140,9 @@ def issue(
         details=readable(request.given),
         subject=subject(request.given),
         caller=request.caller,
+        budget=request.budget,
+        budget_period=row.budget_period if row else None,
+        order_id=row.order_id if row else None,
         created_at=now,
         updated_at=now,
     )
@@ -132,17 +159,21 @@ def issue(
     if secrets:
         record = replace(record, encrypted=dependencies.vault.encrypt(key_hash, secrets))
 
-    reserved = permit
-    if reserved is None and not later:
-        found = take_permit(account.name, priority, dependencies)
-        reserved = None if isinstance(found, Full) else found
-    asked = _Asked(request, account, record, reserved, priority, wants_card)
+    if row is None:
+        _look_at_budget(request, key_hash, dependencies)
+    found: Permit | Full | Frozen | None = permit
+    if permit is None and not later:
+        found = take_permit(account.name, priority, dependencies, never_sent=True)
+    reserved = found if isinstance(found, Permit) else None
+    asked = _Asked(request, account, record, reserved, priority, wants_card, row)
+    if isinstance(found, Frozen):
+        return _while_frozen(asked, dependencies, budget)
     if reserved is None:
         return _record_only(asked, key, dependencies, budget)
     signed = dependencies.amazon.sign(call, account)
     try:
         opened = dependencies.ledger.open(
-            first_send(record, signed.sent_at, dependencies.clock.now()), key, dependencies.new_nonce()
+            first_send(record, signed.sent_at, dependencies.clock.now()), key, dependencies.new_nonce(), row=row
         )
     except LedgerUnavailable as error:
         return _in_doubt(record, error, dependencies)
@@ -158,6 +189,7 @@ class _Asked:
     Attributes:
         record: of its first generation, unsent, as it would be written now.
         permit: taken for it; None: it is only to be recorded.
+        row: it is one of a bulk order.
     """
 
     request: NewRequest
@@ -166,6 +198,27 @@ class _Asked:
     permit: Permit | None
     priority: Priority
     wants_card: bool
+    row: OrderRow | None
+
+
+def _look_at_budget(request: NewRequest, key_hash: str, dependencies: Dependencies) -> None:
+    """Before it takes a permit: refuse what its budget, or the lack of one, is sure to refuse.
+
+    Whoever goes on asking an empty budget would use up the account's rate. A repeat needs no budget: it goes on.
+
+    Raises:
+        BudgetUnusable, BudgetExceeded: nothing was sent, nothing written.
+    """
+    budgets, name = dependencies.budgets, request.budget
+    if name is None and not budgets.required:
+        return
+    if name is not None and not budgets.was_refused(name):
+        return
+    if dependencies.ledger.key(key_hash) is not None:
+        return
+    if name is None:
+        raise BudgetUnusable("is required: name the budget that the amount is taken from")
+    budgets.check(name, request.value)
 
 
 def _has_code(record: Record) -> bool:
@@ -208,9 +261,14 @@ def _send(
     opened: Record, signed: SignedCall, asked: _Asked, dependencies: Dependencies, budget: Budget
 ) -> Delivered | Accepted:
     """Send what has just been written together with this send, and respond."""
+    kept_back_by = None
     if asked.permit is not None:
-        reacquire_if_late(asked.permit, opened.account, dependencies)
+        kept_back_by = reacquire_if_late(asked.permit, opened.account, dependencies, never_sent=True)
     try:
+        if kept_back_by is not None:
+            here, held = write_kept_back(Progress(opened), kept_back_by, dependencies)
+            here = drive(here.record, dependencies, budget, priority=asked.priority) if held else here
+            return _response(here, dependencies)
         return _response(_send_first(opened, signed, dependencies, budget, asked.priority), dependencies)
     except LedgerUnavailable:
         # Written, perhaps sent and answered: the record's wake_at brings it back.
@@ -234,15 +292,26 @@ def _record_only(asked: _Asked, key: KeyItem, dependencies: Dependencies, budget
     record = asked.record
     # A repeat is in line already, and is not counted again.
     is_known = dependencies.ledger.get(record.request_id) is not None
-    record = queued_until(record, record.created_at if is_known else dependencies.rate_limiter.line_up(record.account))
+    due_at = record.created_at if is_known else dependencies.rate_limiter.line_up(record.account)
+    if isinstance(due_at, Frozen):
+        return _while_frozen(asked, dependencies, budget)
+    record = queued_until(record, due_at)
     try:
-        opened = dependencies.ledger.open(record, key, dependencies.new_nonce())
+        opened = dependencies.ledger.open(record, key, dependencies.new_nonce(), row=asked.row)
     except LedgerUnavailable as error:
         return _in_doubt(record, error, dependencies)
     if isinstance(opened, KeyTaken):
         return repeat(opened.key, asked, dependencies, budget)
     requeue(opened, dependencies)
     return accepted(opened, dependencies.clock.now())
+
+
+def _while_frozen(asked: _Asked, dependencies: Dependencies, budget: Budget) -> Delivered | Accepted:
+    """A repeat gets how its request stands; what is new is not recorded."""
+    taken = dependencies.ledger.key(asked.record.key_hash)
+    if taken is None:
+        raise AccountFrozen(asked.account.name)
+    return repeat(taken, asked, dependencies, budget)
 
 
 def _in_doubt(record: Record, error: LedgerUnavailable, dependencies: Dependencies) -> Accepted:
@@ -294,7 +363,7 @@ def _standing(record: Record, asked: _Asked, dependencies: Dependencies, budget:
         return Delivered(record, None, replayed=True)
     try:
         return read_card(record, dependencies, budget, permit=asked.permit)
-    except RefusedByAmazon:
+    except (RefusedByAmazon, AccountFrozen):
         # The request did succeed: only its code cannot be read now.
         return accepted(record, dependencies.clock.now())
 
@@ -303,13 +372,16 @@ def _renew(refused: Record, asked: _Asked, dependencies: Dependencies, budget: B
     """Request again what Amazon never looked at. Of many who do so at once, the others get how the one stands."""
     record, signed = next_generation(refused, asked.record), None
     if asked.permit is None:
-        record = queued_until(record, dependencies.rate_limiter.line_up(record.account))
+        due_at = dependencies.rate_limiter.line_up(record.account)
+        if isinstance(due_at, Frozen):
+            raise AccountFrozen(record.account)
+        record = queued_until(record, due_at)
     else:
         signed = dependencies.amazon.sign(operation_call(record, secret(asked.request.given)), asked.account)
         record = first_send(record, signed.sent_at, dependencies.clock.now())
     try:
         opened = dependencies.ledger.reissue(
-            renewal(refused, record, dependencies.clock.now()), dependencies.new_nonce()
+            renewal(refused, record, dependencies.clock.now()), dependencies.new_nonce(), row=asked.row
         )
     except LedgerUnavailable as error:
         # The refused one is there in any case, and leads to its successor if that is, too.
