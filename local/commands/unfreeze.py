@@ -19,7 +19,10 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """Let an account's requests be sent again; what waited goes on by itself within a quarter of an hour."""
+    """Let an account's requests be sent again; what waited goes on by itself within a quarter of an hour.
+
+    Ends with 0 if it is not frozen, with 1 if somebody has frozen it again, with 2 if it was refused.
+    """
     if not account:
         raise RefusedError("ACCOUNT= is missing: which one? `make accounts` lists them.")
     name, target = checked(account), reach(stack)
@@ -31,7 +34,9 @@ def main(
             raise typer.Abort
         found = called(target, "POST", f"/accounts/{name}/unfreeze")
     if as_json:
-        print_json(found)
+        print_json({"account": name, "frozen": found["frozen"]})
+    elif found["frozen"]:
+        print(f"{name} was frozen again {accounts.frozen_text(found['frozen'])}", flush=True)
     else:
-        print(f"{name} is not frozen. Bulk orders that were paused have to be resumed.", flush=True)
-    return 0
+        print(f"{name} is not frozen. Bulk orders that were paused have to be resumed: `make orders`.", flush=True)
+    return 1 if found["frozen"] else 0

@@ -44,7 +44,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_a_freeze_says_what_it_means_and_how_to_end_it(gateway: Gateway, run: Run) -> None:
-    gateway.answers = {"POST /accounts/emea/freeze": [account("emea", state="FROZEN", frozen=FROZEN)]}
+    gateway.answers = {"POST /accounts/emea/freeze": [{"account": "emea", "frozen": FROZEN}]}
     code, said, _ = run("freeze", "--account", "emea", "--reason", " the key leaked ")
     assert code == 0
     assert gateway.called == [("POST", "/accounts/emea/freeze", {"reason": "the key leaked"})]
@@ -75,11 +75,23 @@ def test_whoever_unfreezes_sees_first_who_froze_it_and_why(
             {"accounts": [account()], "cursor": "default"},
             {"accounts": [account("emea", state="FROZEN", frozen=FROZEN)], "cursor": None},
         ],
-        "POST /accounts/emea/unfreeze": [account("emea")],
+        "POST /accounts/emea/unfreeze": [{"account": "emea", "frozen": None}],
     }
     code, said, _ = run("unfreeze", "--account", "emea")
     assert "is frozen since 2026-03-01T03:00:00Z by user/olga: the key leaked" in said
     assert (code, len(gateway.written)) == ((0, 1) if agrees else (130, 0))
+
+
+def test_of_two_who_disagree_the_slower_one_is_told(gateway: Gateway, run: Run) -> None:
+    gateway.answers = {
+        "POST /accounts/emea/freeze": [{"account": "emea", "frozen": None}],
+        "POST /accounts/emea/unfreeze": [{"account": "emea", "frozen": FROZEN}],
+        "GET /accounts": [{"accounts": [account("emea", state="FROZEN", frozen=FROZEN)], "cursor": None}],
+    }
+    code, _, wrong = run("freeze", "--account", "emea", "--reason", "the key leaked")
+    assert (code, "unfrozen emea meanwhile" in wrong) == (1, True)
+    code, said, _ = run("unfreeze", "--account", "emea", "--yes")
+    assert (code, "frozen again since" in said) == (1, True)
 
 
 def test_what_is_not_frozen_is_left_alone(gateway: Gateway, run: Run) -> None:
