@@ -20,6 +20,7 @@ from tests.simulation.machine import BULK_ORDER, TaskDied
 from tests.simulation.plan import Bulk, Wanted
 from tests.simulation.ports import Died, Port
 from tests.support.bulk import FakeOrderFiles, FakeOrders, FakeRecords, csv_of
+from tests.support.freezes import FakeFreezes
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
@@ -199,6 +200,7 @@ class BulkDesk:
             files=cast("Any", Port(self.files, life, failure=order_unavailable)),
             workflows=cast("Any", Port(self, life, faulty=False)),
             records=cast("Any", Port(FakeRecords(cast("Any", life.ledger)), life)),
+            freezes=FakeFreezes(),
             clock=dependencies.clock,
             telemetry=dependencies.telemetry,
             new_nonce=lambda: f"bulk-{next(self._numbers)}",

@@ -35,6 +35,7 @@ from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTa
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.ports import Ledger
 from tests.support.fakes import FakeClock, Scripted, World, world
+from tests.support.freezes import FakeFreezes
 
 #: A workflow that takes more steps than this never ends.
 STEPS_MAX = 3000
@@ -264,6 +265,7 @@ def bulk(of: World | None = None) -> Bulk:
         files=files,
         workflows=workflows,
         records=FakeRecords(of.ledger),
+        freezes=FakeFreezes(),
         clock=of.clock,
         telemetry=of.telemetry,
         new_nonce=of.dependencies.new_nonce,

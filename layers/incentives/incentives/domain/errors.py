@@ -30,6 +30,7 @@
     +-- BudgetNotFound          there is no such budget
     +-- BudgetConflict          the budget cannot be changed so
     +-- AccountFrozen           somebody has frozen the account
+    +-- AccountNotFound         there is no such account
 
 Each carries a stable `code` for programs, and `retryable`: whether trying again later can succeed. Which HTTP
 status a caller gets is `incentives.api.problems`' to say.
@@ -461,3 +462,19 @@ class AccountFrozen(GatewayError):
     def fields(self) -> Sequence[tuple[str, str]]:
         """See `GatewayError.fields`."""
         return (("account", "is frozen"),)
+
+
+class AccountNotFound(GatewayError):
+    """Nothing is known of such an account, neither keys nor anything it ever did."""
+
+    code = "AccountNotFound"
+    title = "There is no such account"
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"account {account!r} is not known to this gateway")
+        self.account = account
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return (("account", "is not known to this gateway"),)

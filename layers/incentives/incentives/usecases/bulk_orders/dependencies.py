@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from incentives.usecases.ports import Clock, OrderFiles, Orders, OrderWorkflows, Records, Telemetry
+    from incentives.usecases.ports import Clock, Freezes, OrderFiles, Orders, OrderWorkflows, Records, Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class OrderDependencies:
     files: OrderFiles
     workflows: OrderWorkflows
     records: Records
+    freezes: Freezes
     clock: Clock
     telemetry: Telemetry
     new_nonce: Callable[[], str]

@@ -24,6 +24,7 @@ from incentives.domain.bulk_orders.bulk_order import (
     row_outcome,
 )
 from incentives.domain.errors import (
+    AccountFrozen,
     AccountUnusable,
     InvalidInput,
     KeyReused,
@@ -34,10 +35,11 @@ from incentives.domain.errors import (
     StateConflict,
 )
 from incentives.domain.operations import Operation
-from incentives.domain.rate_limit import Permit, Priority
+from incentives.domain.rate_limit import Frozen, Permit, Priority
 from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
 from incentives.domain.single_requests.parking import is_parked
 from incentives.domain.single_requests.renewal import is_renewable
+from incentives.usecases.accounts.freeze import why_frozen
 from incentives.usecases.bulk_orders.pause_order import pause_order
 from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.permits import take_permit
@@ -221,9 +223,11 @@ class _Worker:
             raise _Pause(error.detail) from error
 
     def _permit(self, account: str) -> Permit | None:
-        permit = take_permit(account, Priority.BULK, self._dependencies)
+        permit = take_permit(account, Priority.BULK, self._dependencies, never_sent=True)
         if isinstance(permit, Permit):
             return permit
+        if isinstance(permit, Frozen):
+            raise _Pause(why_frozen(account, self._order_dependencies.freezes))
         now = self._dependencies.clock.now()
         again_at = min(max(permit.again_at, now + AGAIN_MIN), now + AGAIN_MAX)
         self._dependencies.clock.sleep((again_at - now).total_seconds())
@@ -255,6 +259,8 @@ class _Worker:
         except StateConflict as error:
             # It has ended otherwise: the ledger says how.
             request_id = error.request_id or ""
+        except AccountFrozen as error:
+            raise _Pause(why_frozen(order.account, self._order_dependencies.freezes)) from error
         except (AccountUnusable, InvalidInput, KeyReused) as error:
             # It was valid: the account or the deployment has changed since.
             raise _Pause(error.detail) from error
