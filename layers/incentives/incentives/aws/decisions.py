@@ -27,8 +27,9 @@ Values = Mapping[str, Any]
 AWAITING: Final = "AWAITING_APPROVAL"
 ORDER_AWAITS: Final = "OrderAwaitingApproval"
 
-#: The partition that lists the budgets.
+#: The partitions that list the budgets, and the accounts.
 _DEFINITIONS: Final = "#budgets"
+_ACCOUNTS: Final = "#accounts"
 
 
 def events_of(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> tuple[Event, ...]:
@@ -48,6 +49,9 @@ def events_of(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> tuple[Ev
 
 def _reader_of(after: Values) -> Callable[[Values, Values], Iterator[Event]]:
     part = after["part"].partition("#")[0]
+    if after.get("account") == _ACCOUNTS:
+        # An account may be called freeze.
+        return _nothing
     if "orderId" in after:
         return _order if part == "order" else _nothing
     if "budget" in after:
@@ -74,8 +78,7 @@ def _order(before: Values, after: Values) -> Iterator[Event]:
             after["round"],
             subject=after["orderId"],
             account=after["account"],
-            caller=after.get("decidedCaller"),
-            person=after["decidedBy"],
+            caller=after.get("decidedBy"),
             at=after["decidedAt"],
             before=_of_order(before),
             after=_of_order(after),
@@ -95,18 +98,8 @@ def _of_order(item: Values) -> dict[str, object]:
 
 def _awaits(order: Values) -> Event:
     event_id = f"{order['orderId']}#{order['round']}"
-    names = (
-        "orderId",
-        "account",
-        "status",
-        "rows",
-        "budget",
-        "approvalDigest",
-        "approvalUntil",
-        "createdBy",
-        "startedBy",
-    )
-    told = {name: order.get(name) for name in names}
+    names = ("orderId", "account", "status", "rows", "budget", "approvalDigest", "approvalUntil", "startedBy")
+    told = {name: order.get(name) for name in names} | {"createdBy": order.get("caller")}
     totals = json.loads(order.get("totals") or "{}")
     return Event(
         ORDER_AWAITS,
@@ -150,8 +143,7 @@ def _budget(before: Values, after: Values) -> Iterator[Event]:
         after["version"],
         subject=after["part"],
         account=None,
-        caller=after.get("caller"),
-        person=after.get("changedBy"),
+        caller=after.get("changedBy"),
         at=after["changedAt"],
         before=_of_budget(before) if before else {},
         after=_of_budget(after),
