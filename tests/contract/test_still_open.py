@@ -17,6 +17,7 @@ from tests.contract.records import in_state, new_nonce
 from tests.contract.subject import opened
 from tests.contract.tables import create_table
 from tests.support.fakes import FakeLedger
+from tests.support.holds import beside
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -29,7 +30,7 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
         return
     with pytest.MonkeyPatch.context() as patch, motos.dynamodb(patch):
         client = motos.client()
-        yield DynamoDbLedger(client, create_table(client, "LedgerTable"), sleep=lambda _: None)
+        yield DynamoDbLedger(client, create_table(client, "LedgerTable"), beside=beside(client), sleep=lambda _: None)
 
 
 def test_nothing_is_open_at_first(ledger: Ledger) -> None:

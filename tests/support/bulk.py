@@ -35,7 +35,6 @@ from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTa
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.ports import Ledger
 from tests.support.fakes import FakeClock, Scripted, World, world
-from tests.support.freezes import FakeFreezes
 
 #: A workflow that takes more steps than this never ends.
 STEPS_MAX = 3000
@@ -265,7 +264,7 @@ def bulk(of: World | None = None) -> Bulk:
         files=files,
         workflows=workflows,
         records=FakeRecords(of.ledger),
-        freezes=FakeFreezes(),
+        freezes=of.freezes,
         clock=of.clock,
         telemetry=of.telemetry,
         new_nonce=of.dependencies.new_nonce,

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 
     from incentives.agcod.client import IncentivesClient
     from incentives.aws.accounts.accounts import SecretsManagerAccounts
+    from incentives.aws.budgets.holds import DynamoDbHolds
     from incentives.aws.keys.key_notes import DynamoDbKeyNotes
     from incentives.aws.telemetry import PowertoolsTelemetry
     from incentives.settings import Settings
     from incentives.usecases import ports
     from incentives.usecases.accounts.dependencies import AccountDependencies, WatchDependencies
+    from incentives.usecases.budgets.dependencies import BudgetDependencies
+    from incentives.usecases.budgets.recount import RecountDependencies
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
@@ -86,9 +89,35 @@ class Container:
     @cached_property
     def ledger(self) -> ports.Ledger:
         """The record of every request."""
+        from incentives.aws.single_requests.beside import Beside
         from incentives.aws.single_requests.ledger import DynamoDbLedger
 
-        return DynamoDbLedger(client("dynamodb"), self.settings.ledger_table, sleep=self.clock.sleep)
+        its = self.settings
+        beside = Beside(self.holds, its.account_table, its.orders_table)
+        return DynamoDbLedger(client("dynamodb"), its.ledger_table, beside=beside, sleep=self.clock.sleep)
+
+    @cached_property
+    def holds(self) -> DynamoDbHolds:
+        """What takes from budgets, and gives back to them."""
+        import random
+
+        from incentives.aws.budgets.holds import DynamoDbHolds
+
+        its = self.settings
+        return DynamoDbHolds(
+            client("dynamodb"),
+            its.budgets_table,
+            zone=lambda: its.zone,
+            required=its.require_budget == "true",
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            random=random.random,
+        )
+
+    @cached_property
+    def budgets(self) -> ports.Budgets:
+        """What is known of budgets before a request takes from one."""
+        return self.holds
 
     @cached_property
     def rate_limiter(self) -> ports.RateLimiter:
@@ -321,6 +350,43 @@ class Container:
                 types=config.effects,
                 without_balance=config.without_balance,
             ),
+        )
+
+    @cached_property
+    def budget_dependencies(self) -> BudgetDependencies:
+        """What setting and showing budgets needs."""
+        from random import random
+
+        from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
+        from incentives.usecases.budgets.dependencies import BudgetDependencies
+
+        definitions = DynamoDbBudgetDefinitions(
+            client("dynamodb"),
+            self.settings.budgets_table,
+            sleep=self.clock.sleep,
+            random=random,
+            new_nonce=self.new_nonce,
+        )
+        return BudgetDependencies(dependencies=self.dependencies, definitions=definitions, zone=self.settings.zone)
+
+    def recount_dependencies(self, seconds_left: Callable[[], float]) -> RecountDependencies:
+        """What counting budgets again needs."""
+        from incentives.aws.budgets.recounts import DynamoDbRecounts
+        from incentives.usecases.budgets.recount import RecountDependencies
+
+        config, default = self.settings, self.settings.default_account
+        recounts = DynamoDbRecounts(
+            client("dynamodb"),
+            ledger=config.ledger_table,
+            accounts=config.account_table,
+            orders=config.orders_table,
+            sleep=self.clock.sleep,
+        )
+        return RecountDependencies(
+            budgets=self.budget_dependencies,
+            recounts=recounts,
+            accounts=lambda: sorted({*self.account_states.accounts(), *([default] if default else [])}),
+            seconds_left=seconds_left,
         )
 
     def ready_for_amazon(self) -> ports.Amazon:

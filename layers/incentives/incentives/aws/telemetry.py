@@ -24,6 +24,8 @@ FACTS: Final = frozenset(
         "exception", "field", "httpStatus", "lastUsedAt", "milliseconds", "month", "operation", "orderId", "outcome",
         "person", "reason", "requestId", "reversalAttempt", "round", "route", "rows", "safeAt", "status", "subject",
         "version", "was", "where",
+        # Of budgets: names and sums.
+        "budget", "expectedRemaining", "expectedSpent", "notCounted", "period", "remaining", "spent",
     }
 )  # fmt: skip
 
