@@ -28,6 +28,7 @@ from tests.contract import motos
 from tests.support.account_states import FakeAccountStates
 from tests.support.books_world import DAY, Kept, finding, kept, level
 from tests.support.fakes import world
+from tests.support.holds import beside
 from tests.support.streams import Died, Streamed
 from tests.unit.builders import record
 from tests.unit.reconciliation.months import ACCOUNT, ANNA, BERT, MONTH, OPENING, Shop, november
@@ -68,7 +69,7 @@ def recovers() -> Desk:
     escalated = record(Status.ESCALATED, epoch=1, version=6, wake_at=None)
     stream.client.put_item(TableName=stream.table, Item=encode_record(escalated))
     dependencies = replace(
-        cast("Any", w.dependencies), ledger=DynamoDbLedger(stream.client, stream.table, sleep=_sleep)
+        cast("Any", w.dependencies), ledger=DynamoDbLedger(stream.client, stream.table, beside=beside(stream.client), sleep=_sleep)
     )
     return Desk(
         stream,
