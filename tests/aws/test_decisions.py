@@ -69,7 +69,8 @@ def recovers() -> Desk:
     escalated = record(Status.ESCALATED, epoch=1, version=6, wake_at=None)
     stream.client.put_item(TableName=stream.table, Item=encode_record(escalated))
     dependencies = replace(
-        cast("Any", w.dependencies), ledger=DynamoDbLedger(stream.client, stream.table, beside=beside(stream.client), sleep=_sleep)
+        cast("Any", w.dependencies),
+        ledger=DynamoDbLedger(stream.client, stream.table, beside=beside(stream.client), sleep=_sleep),
     )
     return Desk(
         stream,

@@ -44,7 +44,14 @@ READERS: dict[tuple[str, str], list[tuple[str, Any] | dict[str, Any]]] = {
     ("PublishEvents", "Budgets"): [("budget", "#budgets")],
     ("CountSpend", "Ledger"): [
         *((name, {"exists": True}) for name in ("answeredAt", "refusal", "error")),
-        *(("status", {"prefix": status}) for status in ("REVERSED", "ESCALATED")),
+        {"NewImage": {"status": {"S": [{"prefix": "REVERSED"}, {"prefix": "ESCALATED"}]}}},
+        # Every end of a request with a budget.
+        {
+            "NewImage": {
+                "budget": {"S": [{"exists": True}]},
+                "status": {"S": [{"prefix": each} for each in ("SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED")]},
+            }
+        },
     ],
 }
 
@@ -195,8 +202,10 @@ def stream_is_read_at_least_once(template: Template) -> Iterator[str]:
         if not 0 < properties.get("MaximumRecordAgeInSeconds", -1) < STREAM_SECONDS_MAX:
             yield f"{reader}: a record that cannot be read holds up the others until the stream forgets them"
         patterns = [json.loads(each["Pattern"]) for each in properties.get("FilterCriteria", {}).get("Filters", [])]
-        meant = [each if isinstance(each, dict) else {"NewImage": {each[0]: {"S": [each[1]]}}} for each in attributes]
-        if patterns != [{"dynamodb": images} for images in meant]:
+        if patterns != [
+            {"dynamodb": each if isinstance(each, dict) else {"NewImage": {each[0]: {"S": [each[1]]}}}}
+            for each in attributes
+        ]:
             yield f"{reader}: other items than it is meant for: {patterns}"
         if template["Resources"][f"{table}Table"]["Properties"].get("StreamSpecification") != BEFORE_AND_AFTER:
             yield f"{reader}: it is not told what changed"
