@@ -27,7 +27,8 @@ S = Status
 #: `detail`, member by member: ids, amounts, states. A new one has to be thought about here.
 MEMBERS = {
     "schemaVersion", "eventId", "requestId", "operation", "status", "previousStatus", "cause", "account", "amount",
-    "currencyCode", "gcId", "externalReference", "costCenter", "budget", "replaces", "replacedBy", "errorCode", "errorType",
+    "currencyCode", "gcId", "externalReference", "costCenter", "budget", "replaces", "replacedBy", "errorCode",
+    "errorType",
 }  # fmt: skip
 
 
