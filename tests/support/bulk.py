@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,9 +47,16 @@ CHILD_SECONDS = 200
 
 
 class FakeOrders:
-    """`Orders` in memory."""
+    """`Orders` in memory.
 
-    def __init__(self) -> None:
+    Args:
+        budgets: that orders take from.
+        closed: batches that take no more rows: what a ledger looks at.
+    """
+
+    def __init__(self, budgets: FakeBudgets | None = None, closed: set[tuple[str, int]] | None = None) -> None:
+        self.budgets = budgets or FakeBudgets()
+        self.closed = set[tuple[str, int]]() if closed is None else closed
         self.orders: dict[str, tuple[BulkOrder, str]] = {}
         self.kept: dict[tuple[str, int], Batch] = {}
         self.lines: dict[tuple[str, int], str] = {}
@@ -71,17 +78,36 @@ class FakeOrders:
         return self._put(after, nonce)
 
     def begin(
-        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str, *, over: RowsClaim | None = None
     ) -> BulkOrder | OrderMoved | RowsTaken:
         held = self.claim_on(claim.account, claim.digest, claim.claimed_at)
-        current, _ = self.orders.get(before.order_id, (None, ""))
-        is_unmoved = current is not None and (current.status, current.round) == (before.status, before.round)
-        if is_unmoved and held is not None and held.order_id != claim.instead_of:
+        if not self._is_unmoved(before):
+            return self.move(before, after, nonce)
+        if held is not None and (over is None or (held.order_id, held.round) != (over.order_id, over.round)):
             return RowsTaken(held)
-        made = self.move(before, after, nonce)
-        if is_unmoved:
-            self.claims[claim.account, claim.digest] = claim
-        return made
+        if after.held and after.budget is not None:
+            (currency,) = after.totals
+            period = self.budgets.take(after.budget, money_of(after.held, currency), after.updated_at)
+            after = replace(after, budget_period=period)
+        self.claims[claim.account, claim.digest] = claim
+        return self._put(after, nonce)
+
+    def finish(self, before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
+        if unopened and after.budget is not None and after.budget_period is not None and self._is_unmoved(before):
+            self.budgets.give_back(after.budget, after.budget_period, unopened)
+        return self.move(before, after, nonce)
+
+    def close(self, order_id: str, number: int) -> None:
+        self.closed.add((order_id, number))
+
+    def newest(self, before: tuple[datetime, str] | None, limit: int) -> tuple[Sequence[BulkOrder], bool]:
+        places = {(order.created_at, order.order_id): order for order, _ in self.orders.values()}
+        found = sorted((place for place in places if before is None or place < before), reverse=True)
+        return [places[place] for place in found[:limit]], len(found) > limit
+
+    def _is_unmoved(self, before: BulkOrder) -> bool:
+        current = self.get(before.order_id)
+        return current is not None and (current.status, current.round) == (before.status, before.round)
 
     def claim_on(self, account: str, digest: str, now: datetime) -> RowsClaim | None:
         held = self.claims.get((account, digest))

@@ -324,9 +324,38 @@ class Orders(Protocol):
         """Write an order whose status and round are still as before."""
 
     def begin(
-        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str, *, over: RowsClaim | None = None
     ) -> BulkOrder | OrderMoved | RowsTaken:
-        """The same, and claim its rows for it, in one: if another order's claim on them holds, nothing is written."""
+        """The same, claim its rows for it, and take what it holds from its budget, in one.
+
+        If another claim on them holds than the one that it comes over, as that was read, nothing is written.
+
+        Returns:
+            The order as written, with its budget's period.
+
+        Raises:
+            BudgetExceeded, BudgetBusy, BudgetUnusable: nothing was written.
+            LedgerUnavailable: the budgets cannot be read; nothing was written.
+        """
+
+    def finish(self, before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
+        """As `move`, and give back to its budget, in one, what it took for rows that were never opened.
+
+        Args:
+            before, after, nonce: as of `move`.
+            unopened: in minor units.
+        """
+
+    def close(self, order_id: str, number: int) -> None:
+        """Have a batch take no more rows, for good. Whatever row of it was opened before is there to be read."""
+
+    def newest(self, before: tuple[datetime, str] | None, limit: int) -> tuple[Sequence[BulkOrder], bool]:
+        """Orders by when they were made, newest first, and whether there are more. It lags behind by a moment.
+
+        Args:
+            before: only those that come after the one that was made then and has this id.
+            limit: no more than that, and at least one if there is any.
+        """
 
     def claim_on(self, account: str, digest: str, now: datetime) -> RowsClaim | None:
         """The claim on these rows that holds now."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Rows that nobody has wanted for a week are to be looked at anew before they are issued.
 APPROVAL_FOR: Final = timedelta(days=7)
 
+#: Of whom no signature tells anything.
+NOBODY: Final = Identity()
+
 _NOBODY_IN_TIME: Final = f"Nobody approved it within {APPROVAL_FOR.days} days. Start it again."
 
 
@@ -54,9 +57,9 @@ def as_of(order: BulkOrder, now: datetime) -> BulkOrder:
 def makers_with(makers: Iterable[Identity], identity: Identity) -> tuple[Identity, ...]:
     """The makers of an order and one more; the same if that one is surely among them."""
     # Of a time before makers were kept: there is one, whom nobody knows.
-    known = tuple(makers) or (Identity(),)
+    known = tuple(makers) or (NOBODY,)
     # A form that contradicts itself is nobody's.
-    kept = identity if identity.caller == identity.user else Identity()
+    kept = identity if identity.caller == identity.user else NOBODY
     return known if _likeness(kept) in map(_likeness, known) else (*known, kept)
 
 

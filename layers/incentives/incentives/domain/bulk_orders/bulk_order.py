@@ -45,10 +45,6 @@ ORDER_ID_LENGTH: Final = 26
 #: So long the rows of one order are not to be issued by another, unless that is said to be on purpose.
 SAME_ROWS_FOR: Final = timedelta(days=90)
 
-#: A worker may have looked at the order just before it was stopped, and issue one row more. By then its function's
-#: time of 60 s is over, whatever it does; the rest is for clocks that differ.
-WORKERS_GONE_AFTER: Final = timedelta(seconds=75)
-
 
 class FileFormat(StrEnum):
     """How the rows are written."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from incentives.domain.bulk_orders.approval import as_of, shown
+from incentives.domain.bulk_orders.approval import NOBODY, as_of, shown
 from incentives.domain.bulk_orders.bulk_order import (
     BulkOrder,
     Decision,
@@ -20,13 +20,13 @@ from incentives.domain.bulk_orders.bulk_order import (
     not_started,
 )
 from incentives.domain.errors import NotThisPerson, OrderConflict, OrderNotFound, OrderUnavailable
-from incentives.domain.persons import Identity
 from incentives.usecases.bulk_orders.begin_order import begin_order, to_hold
 from incentives.usecases.bulk_orders.control_order import LOOKS_MAX, log_move, work_on
 from incentives.usecases.bulk_orders.order_status import view_of
 from incentives.usecases.persons import person_of
 
 if TYPE_CHECKING:
+    from incentives.domain.persons import Identity
     from datetime import datetime
 
     from incentives.domain.money import Money
@@ -117,13 +117,7 @@ def reject_order(order_id: str, reason: str, by: Identity, dependencies: OrderDe
         if order.status is not S.AWAITING_APPROVAL:
             raise _conflict(order, "rejected")
         after = not_started(
-            order,
-            now,
-            None,
-            rejected_because=reason,
-            decision=Decision.REJECT,
-            decided_by=shown(by),
-            decided_at=now,
+            order, now, None, rejected_because=reason, decision=Decision.REJECT, decided_by=shown(by), decided_at=now
         )
         made = dependencies.orders.move(stored, after, dependencies.new_nonce())
         if isinstance(made, OrderMoved):
@@ -155,7 +149,9 @@ def _approved(order: BulkOrder, now: datetime, by: Identity) -> BulkOrder:
 
 def _check_seen(order: BulkOrder, seen: Seen) -> None:
     if seen.digest != order.approval_digest:
-        raise _conflict(order, "approved so: digest is not that of its account, budget and rows. Look at it again first")
+        raise _conflict(
+            order, "approved so: digest is not that of its account, budget and rows. Look at it again first"
+        )
     if {seen.total.currency: seen.total.amount} != dict(order.totals):
         raise _conflict(order, "approved so: total is not its sum. Look at it again first")
 
@@ -167,7 +163,7 @@ def _check_person(order: BulkOrder, by: Identity, role_paths: RolePaths) -> None
             "The gateway cannot tell which person approves, so nobody knows whether two have looked at the order. Sign "
             "as a person of IAM Identity Center, or as an IAM user."
         )
-    for maker in order.makers or (Identity(),):
+    for maker in order.makers or (NOBODY,):
         its = person_of(maker, role_paths)
         if its is None:
             raise NotThisPerson(

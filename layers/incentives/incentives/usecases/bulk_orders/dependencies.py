@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from incentives.usecases.ports import Clock, OrderFiles, Orders, OrderWorkflows, Records, Telemetry
+    from incentives.usecases.ports import (
+        BudgetDefinitions,
+        Budgets,
+        Clock,
+        OrderFiles,
+        Orders,
+        OrderWorkflows,
+        Records,
+        Telemetry,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDependencies:
-    """The ports, and where nonces come from."""
+    """The ports, where nonces come from, and what the deployment sets.
+
+    Attributes:
+        approvals: by account, the highest sum of an order that needs no second person; that of "" is every other
+            account's. Without one no order of the account does.
+    """
 
     orders: Orders
     files: OrderFiles
     workflows: OrderWorkflows
     records: Records
+    budgets: Budgets
+    definitions: BudgetDefinitions
     clock: Clock
     telemetry: Telemetry
     new_nonce: Callable[[], str]
+    approvals: Mapping[str, Decimal]
