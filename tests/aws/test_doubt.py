@@ -37,6 +37,7 @@ from tests.aws.scripted import (
     scripted_dynamodb,
 )
 from tests.contract.records import in_state, key_of, new_nonce, new_record, reissue_of
+from tests.support.holds import beside
 
 #: Long enough for a loopback answer on a busy machine, short enough to be waited out dozens of times.
 READ_TIMEOUT_SECONDS = 0.3
@@ -71,7 +72,7 @@ def ledger_at(url: str, sleeps: _Sleeps | None = None) -> DynamoDbLedger:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    return DynamoDbLedger(client, "ledger", sleep=sleeps or _Sleeps())
+    return DynamoDbLedger(client, "ledger", beside=beside(client), sleep=sleeps or _Sleeps())
 
 
 def write_open(ledger: DynamoDbLedger) -> object:

@@ -19,6 +19,7 @@ from incentives.usecases.single_requests.search import PAGE_SIZE, Query, search
 from tests.contract.motos import client, dynamodb
 from tests.contract.tables import create_table
 from tests.support.fakes import as_kept
+from tests.support.holds import beside
 from tests.unit.builders import record
 from tests.unit.searching import FakeIndex, sort_key
 from tests.unit.single_requests.test_search import index_of
@@ -108,7 +109,7 @@ def test_key_items_are_in_no_index(table: Table) -> None:
 
 def test_what_the_ledger_writes_is_found(table: Table) -> None:
     kept = made(1)
-    ledger = DynamoDbLedger(table.client, table.name, sleep=lambda _: None)
+    ledger = DynamoDbLedger(table.client, table.name, beside=beside(table.client), sleep=lambda _: None)
     key = KeyItem(
         key_hash=kept.key_hash, request_id=kept.request_id, account="default", operation=kept.operation, fingerprint={}
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from incentives.domain.errors import LedgerUnavailable
+from tests.support.holds import beside
 from incentives.domain.single_requests.record import Due
 
 NOW = datetime(2026, 3, 1, 13, tzinfo=UTC)
@@ -44,7 +45,7 @@ class Partitions:
         return response if page == self.pages else {**response, "LastEvaluatedKey": {"id": {"S": str(page)}}}
 
     def ledger(self) -> DynamoDbLedger:
-        return DynamoDbLedger(self, "ledger", sleep=lambda _: None)
+        return DynamoDbLedger(self, "ledger", beside=beside(self), sleep=lambda _: None)
 
 
 def at(second: int) -> str:

@@ -48,6 +48,7 @@ from tests.contract.motos import client, dynamodb
 from tests.contract.tables import create_table
 from tests.support.bulk import FakeOrderFiles, FakeOrders
 from tests.support.fakes import START, FakeClock
+from tests.support.holds import beside
 from tests.unit.builders import record
 
 S = OrderStatus
@@ -357,7 +358,7 @@ def ledger_table(table: str) -> str:
 
 
 def _opened(ledger_table: str, number: int) -> list[Record]:
-    ledger = DynamoDbLedger(client(), ledger_table, sleep=lambda _: None)
+    ledger = DynamoDbLedger(client(), ledger_table, beside=beside(client()), sleep=lambda _: None)
     made = []
     for n in range(number):
         made.append(record(request_id=f"Test1R{n}", key_hash=f"{n:064}"))

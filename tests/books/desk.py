@@ -25,6 +25,7 @@ from incentives.usecases.recovery.look_up_activity import DISABLED
 from tests.books.story import ACCOUNT
 from tests.books.world import INDEX_LAGS, World
 from tests.support.books import FakeBooks, FakeBooksFiles, FakeStatementUploads
+from tests.support.budgets import FakeBudgets
 from tests.support.fakes import (
     FakeAccounts,
     FakeBacklog,
@@ -107,6 +108,7 @@ class Desk:
         self._settles = deque((*story.settles, story.request_id) for story in world.stories if story.settles)
         numbers = itertools.count()
         dependencies = Ports(
+            budgets=FakeBudgets(),
             ledger=cast("Any", self.ledger),
             rate_limiter=FakeRateLimiter(self.clock),
             backlog=FakeBacklog(),

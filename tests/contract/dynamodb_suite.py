@@ -24,6 +24,7 @@ from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Delivered
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
+from tests.support.holds import beside
 from tests.contract.subject import Subject, opened, own_time, touched
 from tests.support.fakes import CODE, world
 
@@ -84,7 +85,8 @@ class DynamoDbLedgerContract(LedgerContract):
     @pytest.fixture
     def subject(self, shop: Shop) -> Subject:
         return Subject(
-            DynamoDbLedger(shop.client, shop.table, sleep=_pause), DynamoDbLedger(shop.losing, shop.table, sleep=_pause)
+            DynamoDbLedger(shop.client, shop.table, beside=beside(shop.client), sleep=_pause),
+            DynamoDbLedger(shop.losing, shop.table, beside=beside(shop.losing), sleep=_pause),
         )
 
     # ---- items ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record, Reissue
+from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, OrderRow, Record, Reissue
 from incentives.usecases.ports import Ledger
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.subject import Subject
@@ -25,14 +25,14 @@ class _Repeated(FakeLedger):
         super().__init__()
         self._ledger = ledger
 
-    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
-        self._ledger.open(record, key, nonce)
-        return self._ledger.open(record, key, nonce)
+    def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
+        self._ledger.open(record, key, nonce, row=row)
+        return self._ledger.open(record, key, nonce, row=row)
 
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         self._ledger.apply(change, nonce)
         return self._ledger.apply(change, nonce)
 
-    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
-        self._ledger.reissue(plan, nonce)
-        return self._ledger.reissue(plan, nonce)
+    def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
+        self._ledger.reissue(plan, nonce, row=row)
+        return self._ledger.reissue(plan, nonce, row=row)

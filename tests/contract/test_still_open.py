@@ -14,6 +14,7 @@ from incentives.domain.single_requests.record import OpenRequests, Status, chang
 from incentives.usecases.ports import Ledger
 from tests.contract import motos
 from tests.contract.records import in_state, new_nonce
+from tests.support.holds import beside
 from tests.contract.subject import opened
 from tests.contract.tables import create_table
 from tests.support.fakes import FakeLedger
@@ -29,7 +30,7 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
         return
     with pytest.MonkeyPatch.context() as patch, motos.dynamodb(patch):
         client = motos.client()
-        yield DynamoDbLedger(client, create_table(client, "LedgerTable"), sleep=lambda _: None)
+        yield DynamoDbLedger(client, create_table(client, "LedgerTable"), beside=beside(client), sleep=lambda _: None)
 
 
 def test_nothing_is_open_at_first(ledger: Ledger) -> None:

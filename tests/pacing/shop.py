@@ -280,6 +280,7 @@ class Shop:
             Slow(self.table, self._wait_for_dynamodb, responses=True), self.pace, clock.now
         )
         return Ports(
+            budgets=self.ledger.budgets,
             ledger=Slow(self.ledger, self._wait_for_dynamodb, responses=False),  # type: ignore[arg-type] # it has whatever it wraps
             rate_limiter=WatchedRateLimiter(rate_limiter, clock, self.asked),
             backlog=self.queue,

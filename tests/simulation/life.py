@@ -154,6 +154,7 @@ class Life:
             self.table, "rate_limiter", pace=Pace(), now=clock.now, key_of=accounts.key_at_hand
         )
         return Ports(
+            budgets=self.ledger.budgets,
             ledger=cast("Any", Port(self.ledger, self, writes={"open", "apply", "reissue"})),
             rate_limiter=cast("Any", Port(rate_limiter, self)),
             backlog=cast("Any", Port(self, self, faulty=False)),

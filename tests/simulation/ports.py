@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable
 from incentives.domain.events import Event, NotPublished
-from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, Record, Reissue, Status
+from incentives.domain.single_requests.record import Change, KeyItem, KeyTaken, Lost, OrderRow, Record, Reissue, Status
 from tests.pacing.stage import Stage
 from tests.support.fakes import FakeLedger, FakeNotifier, FakeTelemetry
 
@@ -190,9 +190,9 @@ class Ledger(FakeLedger):
         self.stream: list[tuple[Record | None, Record]] = []
         self.on_write: Callable[[Record], None] = lambda _: None
 
-    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
+    def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
         is_new = record.request_id not in self.records
-        opened = super().open(record, key, nonce)
+        opened = super().open(record, key, nonce, row=row)
         if isinstance(opened, Record) and is_new:
             self._written(None, opened)
         return opened
@@ -204,9 +204,9 @@ class Ledger(FakeLedger):
             self._written(before, written)
         return written
 
-    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+    def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
         is_new = plan.successor.request_id not in self.records
-        opened = super().reissue(plan, nonce)
+        opened = super().reissue(plan, nonce, row=row)
         if isinstance(opened, Record) and is_new:
             self._written(None, opened)
         return opened

@@ -20,7 +20,7 @@ from incentives.agcod.reading.responses import UNREADABLE
 from incentives.aws.telemetry import FACTS
 from incentives.domain.accounts.account import Account
 from incentives.domain.calls import Attempt, Call, Evidence
-from incentives.domain.errors import AccountUnusable, LedgerUnavailable, VaultUnavailable
+from incentives.domain.errors import AccountUnusable, LedgerUnavailable, OrderClosed, VaultUnavailable
 from incentives.domain.money import Money, parse_money
 from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome, Reversed, Succeeded
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
@@ -33,6 +33,7 @@ from incentives.domain.single_requests.record import (
     KeyTaken,
     Lost,
     OpenRequests,
+    OrderRow,
     Record,
     Reissue,
     Status,
@@ -40,6 +41,7 @@ from incentives.domain.single_requests.record import (
 )
 from incentives.usecases.dependencies import Budget, Dependencies
 from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests
+from tests.support.budgets import FakeBudgets
 from tests.support.ports import Ports
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -47,22 +49,37 @@ CODE = "TEST-CANARY-CODE"
 
 
 class FakeLedger:
-    """`Ledger` in memory."""
+    """`Ledger` in memory.
 
-    def __init__(self) -> None:
+    Attributes:
+        budgets: that it takes from.
+        given_back: requests whose amounts whoever counts has given back.
+        closed: batches of orders that take no more rows: order id and number.
+    """
+
+    def __init__(self, budgets: FakeBudgets | None = None) -> None:
         self.records: dict[str, Record] = {}
         self.keys: dict[str, KeyItem] = {}
+        self.budgets = budgets or FakeBudgets()
+        self.given_back: set[str] = set()
+        self.closed: set[tuple[str, int]] = set()
         self.writes = 0
         self._lock = threading.RLock()
 
-    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
+    def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
         with self._lock:
             taken = self.keys.get(key.key_hash)
             if taken is not None:
                 # What was written, not what others have made of it since: their epoch is not ours.
-                return as_kept(replace(record, nonce=nonce)) if taken.nonce == nonce else KeyTaken(taken)
+                period = self.records[record.request_id].budget_period if record.request_id in self.records else None
+                ours = replace(record, nonce=nonce, budget_period=period)
+                return as_kept(ours) if taken.nonce == nonce else KeyTaken(taken)
             if record.request_id in self.records:
                 raise LedgerUnavailable(f"request id {record.request_id} exists without its key item", in_doubt=False)
+            self._refuse_closed(row)
+            if record.budget is not None and row is None:
+                period = self.budgets.take(record.budget, record.value, record.created_at)
+                record = replace(record, budget_period=period)
             self.writes += 1
             self.keys[key.key_hash] = replace(key, nonce=nonce)
             self.records[record.request_id] = as_kept(replace(record, nonce=nonce))
@@ -88,19 +105,31 @@ class FakeLedger:
             self.records[written.request_id] = written
             return written
 
-    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+    def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
         with self._lock:
-            if plan.successor.request_id in self.records:
-                current = self.records[plan.close.before.request_id]
-                return as_kept(replace(plan.successor, nonce=nonce)) if current.nonce == nonce else Lost(current)
-            closed = self.apply(plan.close, nonce)
-            if isinstance(closed, Lost):
-                return closed
+            before, successor = plan.close.before, plan.successor
+            current = self.records.get(before.request_id)
+            if successor.request_id in self.records:
+                assert current is not None
+                period = self.records[successor.request_id].budget_period
+                ours = replace(successor, nonce=nonce, budget_period=period)
+                return as_kept(ours) if current.nonce == nonce else Lost(current)
+            if current is None or not _holds(plan.close, current):
+                return Lost(current)
+            self._refuse_closed(row)
+            if plan.moves_key and before.budget is not None and before.request_id in self.given_back:
+                period = self.budgets.take(before.budget, successor.value, successor.created_at)
+                successor = replace(successor, budget_period=period)
+            self.apply(plan.close, nonce)
             if plan.moves_key:
-                key = self.keys[plan.successor.key_hash]
-                self.keys[key.key_hash] = replace(key, request_id=plan.successor.request_id)
-            self.records[plan.successor.request_id] = as_kept(replace(plan.successor, nonce=nonce))
-            return self.records[plan.successor.request_id]
+                key = self.keys[successor.key_hash]
+                self.keys[key.key_hash] = replace(key, request_id=successor.request_id)
+            self.records[successor.request_id] = as_kept(replace(successor, nonce=nonce))
+            return self.records[successor.request_id]
+
+    def _refuse_closed(self, row: OrderRow | None) -> None:
+        if row is not None and (row.order_id, row.batch) in self.closed:
+            raise OrderClosed(row.order_id)
 
     def due(self, now: datetime, limit: int) -> Due:
         until = to_the_millisecond(now)
@@ -468,6 +497,7 @@ class World:
 
     dependencies: Dependencies
     ledger: FakeLedger
+    budgets: FakeBudgets
     clock: FakeClock
     rate_limiter: FakeRateLimiter
     backlog: FakeBacklog
@@ -494,6 +524,7 @@ def world(*script: Scripted) -> World:
     numbers = iter(range(1_000_000))
     dependencies = Ports(
         ledger=ledger,
+        budgets=ledger.budgets,
         rate_limiter=rate_limiter,
         backlog=backlog,
         amazon=amazon,
@@ -509,6 +540,7 @@ def world(*script: Scripted) -> World:
     return World(
         dependencies,
         ledger,
+        ledger.budgets,
         clock,
         rate_limiter,
         backlog,

@@ -13,6 +13,7 @@ class Ports:
     """`Dependencies` of what a test has made."""
 
     ledger: ports.Ledger
+    budgets: ports.Budgets
     rate_limiter: ports.RateLimiter
     backlog: ports.Backlog
     amazon: ports.Amazon

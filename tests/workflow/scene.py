@@ -148,6 +148,7 @@ class Scene:
         numbers = iter(range(1_000_000))
         self.dependencies = Ports(
             ledger=self.ledger,
+            budgets=self.ledger.budgets,
             rate_limiter=FakeRateLimiter(self.clock),
             backlog=Backlog(self.stage, lambda request_id: issue_queued(request_id, self.dependencies, self.budget())),
             amazon=Amazon(self.amazon),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from incentives.agcod.client import IncentivesClient
     from incentives.aws.accounts.accounts import SecretsManagerAccounts
+    from incentives.aws.budgets.holds import DynamoDbHolds
     from incentives.aws.keys.key_notes import DynamoDbKeyNotes
     from incentives.aws.telemetry import PowertoolsTelemetry
     from incentives.settings import Settings
@@ -85,9 +86,35 @@ class Container:
     @cached_property
     def ledger(self) -> ports.Ledger:
         """The record of every request."""
+        from incentives.aws.single_requests.beside import Beside
         from incentives.aws.single_requests.ledger import DynamoDbLedger
 
-        return DynamoDbLedger(client("dynamodb"), self.settings.ledger_table, sleep=self.clock.sleep)
+        its = self.settings
+        beside = Beside(self.holds, its.account_table, its.orders_table)
+        return DynamoDbLedger(client("dynamodb"), its.ledger_table, beside=beside, sleep=self.clock.sleep)
+
+    @cached_property
+    def holds(self) -> DynamoDbHolds:
+        """What takes from budgets, and gives back to them."""
+        import random
+
+        from incentives.aws.budgets.holds import DynamoDbHolds
+
+        its = self.settings
+        return DynamoDbHolds(
+            client("dynamodb"),
+            its.budgets_table,
+            zone=lambda: its.zone,
+            required=its.require_budget == "true",
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            random=random.random,
+        )
+
+    @cached_property
+    def budgets(self) -> ports.Budgets:
+        """What is known of budgets before a request takes from one."""
+        return self.holds
 
     @cached_property
     def rate_limiter(self) -> ports.RateLimiter:

@@ -34,6 +34,7 @@ def issue_of(operation: Operation, model: type[IssueBody]) -> Function[dict[str,
             value=value,
             on_unknown=Intent(body.on_unknown),
             given=body.given(),
+            budget=body.budget,
             caller=call.caller,
         )
         later = parameters.prefers_async(call)

@@ -55,6 +55,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         errors.BudgetNotFound: 404,
         errors.BudgetConflict: 409,
         errors.AccountFrozen: 503,
+        errors.OrderClosed: 409,
     }
 )
 

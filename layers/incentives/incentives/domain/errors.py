@@ -30,6 +30,7 @@
     +-- BudgetNotFound          there is no such budget
     +-- BudgetConflict          the budget cannot be changed so
     +-- AccountFrozen           somebody has frozen the account
+    +-- OrderClosed             the batch of a bulk order takes no more rows
 
 Each carries a stable `code` for programs, and `retryable`: whether trying again later can succeed. Which HTTP
 status a caller gets is `incentives.api.problems`' to say.
@@ -461,3 +462,14 @@ class AccountFrozen(GatewayError):
     def fields(self) -> Sequence[tuple[str, str]]:
         """See `GatewayError.fields`."""
         return (("account", "is frozen"),)
+
+
+class OrderClosed(GatewayError):
+    """The row's batch is settled or being settled: it takes no more rows. Nothing was written."""
+
+    code = "OrderClosed"
+    title = "The order is closed"
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"order {order_id} is being settled: none of its rows is issued any more")
+        self.order_id = order_id

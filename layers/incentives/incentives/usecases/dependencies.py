@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         Accounts,
         Amazon,
         Backlog,
+        Budgets,
         Clock,
         KeptPages,
         Ledger,
@@ -29,6 +30,8 @@ class Dependencies(Protocol):
 
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def budgets(self) -> Budgets: ...
     @property
     def rate_limiter(self) -> RateLimiter: ...
     @property

@@ -33,6 +33,7 @@ from incentives.domain.bulk_orders.rows import Row
 from incentives.domain.calls import Attempt, Call
 from incentives.domain.events import Event
 from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
+from incentives.domain.money import Money
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.persons import RoleToLookUp
 from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
@@ -43,7 +44,17 @@ from incentives.domain.reconciliation.findings import Resolution
 from incentives.domain.reconciliation.statements import Statement
 from incentives.domain.recovery.kept_page import KeptPage
 from incentives.domain.secret_text import Secret
-from incentives.domain.single_requests.record import Change, Due, KeyItem, KeyTaken, Lost, OpenRequests, Record, Reissue
+from incentives.domain.single_requests.record import (
+    Change,
+    Due,
+    KeyItem,
+    KeyTaken,
+    Lost,
+    OpenRequests,
+    OrderRow,
+    Record,
+    Reissue,
+)
 
 
 class Ledger(Protocol):
@@ -52,8 +63,24 @@ class Ledger(Protocol):
     Every method raises `LedgerUnavailable`.
     """
 
-    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
-        """Write the key item and the first record in one transaction."""
+    def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
+        """Write the key item and the first record in one transaction, and take the amount from the record's budget.
+
+        The key decides before the budget does: a taken one is told whatever the budget would say.
+
+        Args:
+            record: not written yet.
+            key: what guards its idempotency key.
+            nonce: of this attempt.
+            row: it is one of a bulk order, which holds its amount: nothing is taken.
+
+        Returns:
+            The record as written, with its budget's period.
+
+        Raises:
+            BudgetExceeded, BudgetBusy, BudgetUnusable: nothing was written.
+            OrderClosed: the row's batch takes no more rows; nothing was written.
+        """
 
     def get(self, request_id: str) -> Record | None:
         """Read one record."""
@@ -64,11 +91,18 @@ class Ledger(Protocol):
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         """Carry out one conditional write and return the record as it now stands."""
 
-    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
+    def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
         """Close the old generation, open the new one and perhaps move the key to it, in one transaction.
+
+        What the old one holds of its budget passes over. If that has been given back (a renewal only), it is taken anew
+        from the period in which the new one is created.
 
         Returns:
             The new one.
+
+        Raises:
+            BudgetExceeded, BudgetBusy, BudgetUnusable: of a renewal; nothing was written.
+            OrderClosed: the row's batch takes no more rows; nothing was written.
         """
 
     def due(self, now: datetime, limit: int) -> Due:
@@ -79,6 +113,25 @@ class Ledger(Protocol):
 
     def amount_at_risk(self, account: str) -> Mapping[str, Decimal] | None:
         """By currency, the sum of an account's open requests that may have been sent; None: too many are open."""
+
+
+class Budgets(Protocol):
+    """What is known of budgets before a request takes from one."""
+
+    @property
+    def required(self) -> bool:
+        """Whether each request and each order must name one."""
+
+    def was_refused(self, name: str) -> bool:
+        """Whether this process was told a moment ago that a budget allows no request."""
+
+    def check(self, name: str, value: Money) -> None:
+        """Look at a budget, consistently, and take nothing.
+
+        Raises:
+            BudgetUnusable, BudgetExceeded: it would not allow this now.
+            LedgerUnavailable: it cannot be read.
+        """
 
 
 class Records(Protocol):

@@ -14,6 +14,7 @@ from incentives.api.models.base import (
     Declared,
     GivenAccount,
     GivenAmount,
+    GivenBudget,
     GivenCurrency,
     MaskedCard,
     OnUnknown,
@@ -62,11 +63,12 @@ class IssueBody(Body):
     )
     product_type: Annotated[str, Declared("productType")] | None = Field(None, description="Of a product voucher.")
     transaction_source: TransactionSource | None = Field(None, description="Where it was made.")
+    budget: GivenBudget | None = None
     on_unknown: OnUnknown = "retry"
 
     def given(self) -> dict[str, Any]:
         """The caller's fields, as `domain.caller_fields` declares them; absent ones left out."""
-        return self.model_dump(exclude={"amount", "currency_code", "account", "on_unknown"}, exclude_none=True)
+        return self.model_dump(exclude={"amount", "currency_code", "account", "budget", "on_unknown"}, exclude_none=True)
 
 
 class CreateGiftCardBody(IssueBody):
@@ -129,6 +131,7 @@ class IssuedResponse(ResponseBody):
     currency_code: Currency
     external_reference: str | None = Field(description="The caller's own reference.", examples=["invoice 17"])
     cost_center: str | None = Field(description="What finance allocates the amount to.", examples=["EMEA-4711"])
+    budget: str | None = Field(description="What the amount is taken from.", examples=["spring-campaign"])
     created_at: Time = Field(examples=["2026-03-01T12:00:00Z"])
     updated_at: Time = Field(examples=["2026-03-01T12:00:01Z"])
     due_at: Time | None = Field(

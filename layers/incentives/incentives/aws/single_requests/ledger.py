@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
+from incentives.aws.budgets.holds import Asked, Hold, NotHeld, token
 from incentives.aws.clients import AwsErrors, DoubtWatch, condition_failed, error_code, response_of, unavailable
 from incentives.aws.items import Expression, decode, encode, parse_time
+from incentives.aws.single_requests.beside import Beside, is_forgotten
 from incentives.aws.single_requests.many_records import DynamoDbRecords
 from incentives.aws.single_requests.record_items import (
     WAKE_PARTITIONS,
@@ -29,7 +31,7 @@ from incentives.aws.single_requests.record_items import (
     key_item_id,
     wake_partition,
 )
-from incentives.domain.errors import LedgerUnavailable
+from incentives.domain.errors import BudgetBusy, LedgerUnavailable, OrderClosed
 from incentives.domain.single_requests.record import (
     Change,
     Due,
@@ -37,6 +39,7 @@ from incentives.domain.single_requests.record import (
     KeyTaken,
     Lost,
     OpenRequests,
+    OrderRow,
     Record,
     Status,
     sum_at_risk,
@@ -86,11 +89,13 @@ class _Refused:
     """Why a write was refused, and nothing of it written.
 
     Attributes:
-        items: per action, the item whose condition did not hold, as it stands.
+        items: per action, the item whose condition did not hold, as it stands, where it was asked for.
+        failed: per action, whether its condition did not hold.
         passing: another write was in the way: the conditions say nothing.
     """
 
     items: tuple[Mapping[str, Any] | None, ...]
+    failed: tuple[bool, ...]
     passing: bool
 
 
@@ -102,35 +107,64 @@ class DynamoDbLedger:
 
     Args:
         table: the table's name.
+        beside: what its transactions look at and write in other tables.
         sleep: waits between two tries of a write that got into another's way, in seconds.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, *, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, client: DynamoDBClient, table: str, *, beside: Beside, sleep: Callable[[float], None]
+    ) -> None:
         self._client = client
         self._table = table
+        self._beside = beside
         self._sleep = sleep
         self._doubt = DoubtWatch(client, "TransactWriteItems", "UpdateItem")
 
-    def open(self, record: Record, key: KeyItem, nonce: str) -> Record | KeyTaken:
-        """Write the key item and the first record in one transaction."""
-        item = encode_record(replace(record, nonce=nonce))
-        actions = [self._put_new(encode_key(replace(key, nonce=nonce))), self._put_new(item)]
+    def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
+        """Write the key item and the first record in one transaction, and take the amount from the record's budget."""
+        guard = self._put_new(encode_key(replace(key, nonce=nonce)))
+        new = replace(record, nonce=nonce)
+        # Once for all tries of a write: doubt about an earlier one stays doubt.
+        self._doubt.begin()
 
-        def send() -> Record | KeyTaken:
-            refused = self._transact(actions, nonce)
+        def decided(holder: Mapping[str, Any] | None = None) -> Record | KeyTaken | None:
+            """What whoever holds the key decides; given nobody, it is looked for."""
+            holder = holder or self._read(key_item_id(key.key_hash), in_doubt=self._doubt.in_doubt)
+            if holder is None:
+                return None
+            held = decode_key(holder)
+            # What was written, not what others have made of it since: their epoch is not ours.
+            return _as_kept(new) if held.nonce == nonce else KeyTaken(held)
+
+        def send(others: Sequence[Any], request_token: str, *, looks: bool = False) -> Record | KeyTaken | _Refused:
+            refused = self._transact([guard, self._put_new(encode_record(new)), *others], request_token)
             if refused is None:
-                return decode_record(item)
-            # A crowd with one key may be in each other's way for long: the first of them to be through decides.
-            holder = refused.items[0] or self._read(key_item_id(key.key_hash), in_doubt=self._doubt.in_doubt)
-            if holder is not None:
-                held = decode_key(holder)
-                return decode_record(item) if held.nonce == nonce else KeyTaken(held)
-            if refused.passing:
-                raise _InTheWayError
-            # Derived ids make this impossible, so somebody else wrote here.
-            raise LedgerUnavailable(f"request id {record.request_id} exists without its key item", in_doubt=False)
+                return _as_kept(new)
+            found = decided(refused.items[0]) if looks or any(refused.failed[:2]) else None
+            if found is None and refused.failed[1]:
+                # Derived ids make this impossible, so somebody else wrote here.
+                raise LedgerUnavailable(f"request id {new.request_id} exists without its key item", in_doubt=False)
+            return found or refused
 
-        return self._until_decided(send)
+        def send_held(hold: Hold) -> Record | KeyTaken | NotHeld:
+            nonlocal new
+            # The same in every try: that of when the record was created.
+            new = replace(new, budget_period=hold.period)
+            sent = send(hold.actions, token(nonce, hold.number))
+            return NotHeld(sent.items[2:], sent.passing) if isinstance(sent, _Refused) else sent
+
+        def send_row() -> Record | KeyTaken:
+            # A crowd with one key may be in each other's way for long: the first of them to be through decides.
+            sent = send([self._beside.not_closed(row)] if row else [], nonce, looks=True)
+            if not isinstance(sent, _Refused):
+                return sent
+            if sent.passing or row is None:
+                raise _InTheWayError
+            raise OrderClosed(row.order_id)
+
+        if record.budget is None or row is not None:
+            return self._until_decided(send_row)
+        return self._until_held(Asked(record.budget, record.value, record.created_at), send_held, decided)
 
     def get(self, request_id: str) -> Record | None:
         """Read one record, consistently."""
@@ -148,6 +182,7 @@ class DynamoDbLedger:
     def apply(self, change: Change, nonce: str) -> Record | Lost:
         """Carry out one conditional write and return the record as it now stands."""
         update = self._update(change, nonce)
+        self._doubt.begin()
 
         def send() -> Record | Lost:
             try:
@@ -164,24 +199,63 @@ class DynamoDbLedger:
 
         return self._until_decided(send)
 
-    def reissue(self, plan: Reissue, nonce: str) -> Record | Lost:
-        """Close the old generation and open the new one in one transaction."""
-        successor = encode_record(replace(plan.successor, nonce=nonce))
-        actions = [{"Update": self._update(plan.close, nonce)}, self._put_new(successor)]
-        if plan.moves_key:
-            actions.append(self._move_key(plan.successor))
+    def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
+        """Close the old generation and open the new one in one transaction, which takes over what the old one holds.
 
-        def send() -> Record | Lost:
-            refused = self._transact(actions, nonce)
+        What a refused one held may have been given back. So its renewal has a condition on that not having happened,
+        and giving back one on the version, which a renewal changes: of the two only one ever takes place. If it has
+        been given back, it is taken anew.
+        """
+        before, new = plan.close.before, replace(plan.successor, nonce=nonce)
+        others = [self._move_key(new)] if plan.moves_key else []
+        others += [self._beside.not_closed(row)] if row else []
+        guarded = plan.moves_key and before.budget is not None
+        self._doubt.begin()
+
+        def decided(current: Mapping[str, Any] | None = None) -> Record | Lost | None:
+            """What became of the old one decides, unless nothing did."""
+            current = current or self._read(before.request_id, in_doubt=self._doubt.in_doubt)
+            found = _lost_or_ours(current, nonce)
+            if isinstance(found, Lost):
+                return None if found.current and plan.close.is_possible(found.current) else found
+            # An earlier try took effect. It may have taken from another period than this one would.
+            written = self._read(new.request_id, in_doubt=True)
+            return _as_kept(replace(new, budget_period=decode_record(written).budget_period if written else None))
+
+        def send(more: Sequence[Any], request_token: str) -> Record | Lost | _Refused:
+            update = {"Update": self._update(plan.close, nonce)}
+            actions = [update, self._put_new(encode_record(new)), *others, *more]
+            refused = self._transact(actions, request_token)
             if refused is None:
-                return decode_record(successor)
-            if refused.passing:
-                raise _InTheWayError
-            current = refused.items[0] or self._read(plan.close.before.request_id, in_doubt=self._doubt.in_doubt)
-            closing = _lost_or_ours(current, nonce)
-            return closing if isinstance(closing, Lost) else decode_record(successor)
+                return _as_kept(new)
+            found = decided(refused.items[0]) if refused.failed[0] or not refused.passing else None
+            if found is None and refused.failed[1]:
+                return Lost(self.get(before.request_id))
+            if found is None and row is not None and refused.failed[1 + len(others)]:
+                raise OrderClosed(row.order_id)
+            return found or refused
 
-        return self._until_decided(send)
+        def send_over() -> Record | Lost | None:
+            sent = send([self._beside.given_back(before, is_so=False)] if guarded else [], nonce)
+            if not isinstance(sent, _Refused):
+                return sent
+            if guarded and not sent.passing and sent.failed[-1]:
+                return None
+            raise _InTheWayError
+
+        def send_held(hold: Hold) -> Record | Lost | NotHeld:
+            nonlocal new
+            new = replace(new, budget_period=hold.period)
+            checked = [] if is_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]
+            sent = send([*hold.actions, *checked], token(nonce, hold.number + 1))
+            first = 2 + len(others)
+            return NotHeld(sent.items[first : first + len(hold.actions)], sent.passing) if isinstance(sent, _Refused) else sent
+
+        if not guarded or not is_forgotten(before, new):
+            passed = self._until_decided(send_over)
+            if passed is not None:
+                return passed
+        return self._until_held(Asked(before.budget or "", new.value, new.created_at), send_held, decided)
 
     def due(self, now: datetime, limit: int) -> Due:
         """Open records whose holder is presumed dead, longest silent first, each partition's having the same chance.
@@ -287,13 +361,12 @@ class DynamoDbLedger:
             if not passing and _CONDITION_FAILED not in codes:
                 raise
             items = tuple(reason.get("Item") or None for reason in reasons) or (None,) * len(actions)
-            return _Refused(items, passing)
+            failed = tuple(reason.get("Code") == _CONDITION_FAILED for reason in reasons) or (False,) * len(actions)
+            return _Refused(items, failed, passing)
         return None
 
     def _until_decided(self, send: Callable[[], _T]) -> _T:
         """Repeat a write for as long as another is in its way."""
-        # Begun once and for all tries: doubt about an earlier one stays doubt.
-        self._doubt.begin()
         for attempt in range(CONFLICT_TRIES_MAX):
             try:
                 with AwsErrors(self._not_written):
@@ -301,6 +374,17 @@ class DynamoDbLedger:
             except _InTheWayError:
                 self._sleep(CONFLICT_WAIT_SECONDS * (attempt + 1))
         raise LedgerUnavailable("the ledger is busy with this request", in_doubt=self._doubt.in_doubt)
+
+    def _until_held(self, asked: Asked, send: Callable[[Hold], _T | NotHeld], decided: Callable[[], _T | None]) -> _T:
+        """Repeat a write that takes from a budget until it takes effect, or the key or the budget decides against it."""
+        try:
+            with AwsErrors(self._not_written):
+                return self._beside.holds.take(asked, send, decided)
+        except (BudgetBusy, LedgerUnavailable) as error:
+            # Too little left is no doubt: no earlier try of such a write can still take effect, see `holds`.
+            if self._doubt.in_doubt:
+                raise LedgerUnavailable(error.detail, in_doubt=True) from error
+            raise
 
     def _not_written(self, code: str) -> LedgerUnavailable:
         return LedgerUnavailable(f"the ledger could not be written ({code})", in_doubt=self._doubt.in_doubt)
@@ -369,6 +453,11 @@ def _holds(expression: Expression, record: Record, field: str) -> str:
         return f"attribute_not_exists({name})"
     same = f"{name} = {expression.value(value)}"
     return f"({same} OR attribute_not_exists({name}))" if getattr(record, field) == _DEFAULTS.get(field) else same
+
+
+def _as_kept(record: Record) -> Record:
+    """A record as it is read once it is written."""
+    return decode_record(encode_record(record))
 
 
 def _lost_or_ours(item: Mapping[str, Any] | None, nonce: str) -> Record | Lost:

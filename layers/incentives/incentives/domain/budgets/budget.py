@@ -14,8 +14,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from incentives.domain.accounts.spend import minor_units
+from incentives.domain.errors import BudgetExceeded, BudgetUnusable
+
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
+
+    from incentives.domain.money import Money
 
 #: As names of accounts. No name of a budget begins with what lists them, `#budgets`.
 BUDGET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -77,3 +82,44 @@ class Period:
 def period_name(kind: PeriodKind, moment: datetime, zone: ZoneInfo) -> str:
     """The period that a moment lies in: its calendar month in the zone that the books are kept in, or the only one."""
     return TOTAL if kind is PeriodKind.TOTAL else f"{moment.astimezone(zone):%Y-%m}"
+
+
+def new_period(budget: Budget, period: str) -> Period:
+    """A period of which nothing has been taken yet."""
+    return Period(
+        budget=budget.name,
+        period=period,
+        limit=budget.limit,
+        remaining=budget.limit,
+        currency=budget.currency,
+        active=budget.active,
+        version=0,
+    )
+
+
+def check_currency(name: str, currency: str, value: Money) -> None:
+    """Raise `BudgetUnusable` if a budget is in another currency than an amount."""
+    if value.currency != currency:
+        raise BudgetUnusable(f"{name!r} is in {currency}, not in {value.currency}")
+
+
+def check_room(period: Period, value: Money) -> None:
+    """Raise why a period, as it stands, does not allow an amount to be taken, if it does not.
+
+    Raises:
+        BudgetUnusable: told first, since waiting for money would not mend it.
+        BudgetExceeded: less is left.
+    """
+    check_currency(period.budget, period.currency, value)
+    if not period.active:
+        raise BudgetUnusable(f"{period.budget!r} is not active")
+    if period.remaining < minor_units(value):
+        raise BudgetExceeded(
+            f"budget {period.budget!r} has less left ({period.period}) than {value.amount_text} {value.currency}. "
+            "Nothing was done: once it has enough, repeat the request under this key."
+        )
+
+
+def unknown(name: str) -> BudgetUnusable:
+    """What whoever names a budget that there is not is told."""
+    return BudgetUnusable(f"{name[:63]!r} is not known to this gateway")

@@ -279,6 +279,26 @@ class Change:
         """Names of the record's fields that the write sets or removes."""
         return tuple(name for name in _WRITABLE if getattr(self.before, name) != getattr(self.after, name))
 
+    def is_possible(self, current: Record) -> bool:
+        """Whether a record, as it stands, is still what this changes."""
+        names = ("status", "epoch", *self.requires)
+        return all(getattr(current, name) == getattr(self.before, name) for name in names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """That a request is a row of a bulk order, whose record takes over its share of what the order holds.
+
+    Attributes:
+        order_id: the order.
+        batch: the row's batch, by number; none of its rows is opened once it is closed.
+        budget_period: that the order's sum was taken from; None: the order has no budget.
+    """
+
+    order_id: str
+    batch: int
+    budget_period: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class KeyTaken:

@@ -44,6 +44,10 @@ def next_generation(refused: Record, repeat: Record) -> Record:
         generation=generation,
         renewals=refused.renewals + 1,
         replaces=refused.request_id,
+        # What it holds of its budget passes over, unless it has been given back: the ledger knows.
+        budget=refused.budget,
+        budget_period=refused.budget_period,
+        order_id=refused.order_id,
     )
 
 

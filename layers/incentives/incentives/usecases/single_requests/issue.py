@@ -20,10 +20,17 @@ from typing import TYPE_CHECKING, Any
 from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
 from incentives.domain.caller_fields import check_given, fingerprinted, readable, secret, subject
-from incentives.domain.errors import AccountUnusable, InvalidInput, KeyReused, LedgerUnavailable, RefusedByAmazon
+from incentives.domain.errors import (
+    AccountUnusable,
+    BudgetUnusable,
+    InvalidInput,
+    KeyReused,
+    LedgerUnavailable,
+    RefusedByAmazon,
+)
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Full, Permit, Priority
-from incentives.domain.single_requests.record import Intent, KeyItem, KeyTaken, Lost, Record, Status
+from incentives.domain.single_requests.record import Intent, KeyItem, KeyTaken, Lost, OrderRow, Record, Status
 from incentives.domain.single_requests.renewal import is_renewable, next_generation, renewal
 from incentives.domain.single_requests.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
 from incentives.domain.single_requests.transitions import first_send, queued_until
@@ -49,6 +56,7 @@ class NewRequest:
     Attributes:
         key: the idempotency key as the caller sent it.
         given: the caller's fields, as `domain.caller_fields` declares them.
+        budget: that the amount is taken from; None: from none.
         caller: who asks, for the record.
     """
 
@@ -58,6 +66,7 @@ class NewRequest:
     value: Money
     on_unknown: Intent = Intent.RETRY
     given: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    budget: str | None = None
     caller: str | None = None
 
     def fields(self) -> dict[str, str | None]:
@@ -66,6 +75,7 @@ class NewRequest:
             "amount": self.value.amount_text,
             "currencyCode": self.value.currency,
             "onUnknown": self.on_unknown.value,
+            "budget": self.budget,
             **{name: canonical(value) for name, value in fingerprinted(self.given).items()},
         }
 
@@ -79,6 +89,7 @@ def issue(
     priority: Priority = Priority.CALLER,
     later: bool = False,
     wants_card: bool = True,
+    row: OrderRow | None = None,
 ) -> Delivered | Accepted:
     """Issue a request, or tell a repeat of it how it stands.
 
@@ -92,8 +103,11 @@ def issue(
         priority: of whoever asks.
         later: the caller does not want to wait: record it, issue it from the backlog.
         wants_card: whether a repeat of an issued request shall read its code again.
+        row: it is one of a bulk order, which holds its amount.
 
     Raises:
+        BudgetExceeded, BudgetUnusable, BudgetBusy: nothing was sent, nothing written.
+        OrderClosed: likewise; the row's batch takes no more rows.
         InvalidInput, AccountUnusable: nothing was sent, nothing written.
         KeyReused: the key belongs to another request; nothing was sent.
         RefusedByAmazon, StateConflict: how the request ended.
@@ -116,6 +130,9 @@ def issue(
         details=readable(request.given),
         subject=subject(request.given),
         caller=request.caller,
+        budget=request.budget,
+        budget_period=row.budget_period if row else None,
+        order_id=row.order_id if row else None,
         created_at=now,
         updated_at=now,
     )
@@ -132,17 +149,19 @@ def issue(
     if secrets:
         record = replace(record, encrypted=dependencies.vault.encrypt(key_hash, secrets))
 
+    if row is None:
+        _look_at_budget(request, key_hash, dependencies)
     reserved = permit
     if reserved is None and not later:
         found = take_permit(account.name, priority, dependencies)
         reserved = None if isinstance(found, Full) else found
-    asked = _Asked(request, account, record, reserved, priority, wants_card)
+    asked = _Asked(request, account, record, reserved, priority, wants_card, row)
     if reserved is None:
         return _record_only(asked, key, dependencies, budget)
     signed = dependencies.amazon.sign(call, account)
     try:
         opened = dependencies.ledger.open(
-            first_send(record, signed.sent_at, dependencies.clock.now()), key, dependencies.new_nonce()
+            first_send(record, signed.sent_at, dependencies.clock.now()), key, dependencies.new_nonce(), row=row
         )
     except LedgerUnavailable as error:
         return _in_doubt(record, error, dependencies)
@@ -158,6 +177,7 @@ class _Asked:
     Attributes:
         record: of its first generation, unsent, as it would be written now.
         permit: taken for it; None: it is only to be recorded.
+        row: it is one of a bulk order.
     """
 
     request: NewRequest
@@ -166,6 +186,27 @@ class _Asked:
     permit: Permit | None
     priority: Priority
     wants_card: bool
+    row: OrderRow | None
+
+
+def _look_at_budget(request: NewRequest, key_hash: str, dependencies: Dependencies) -> None:
+    """Before it takes a permit: refuse what its budget, or the lack of one, is sure to refuse.
+
+    Whoever goes on asking an empty budget would use up the account's rate. A repeat needs no budget: it goes on.
+
+    Raises:
+        BudgetUnusable, BudgetExceeded: nothing was sent, nothing written.
+    """
+    budgets, name = dependencies.budgets, request.budget
+    if name is None and not budgets.required:
+        return
+    if name is not None and not budgets.was_refused(name):
+        return
+    if dependencies.ledger.key(key_hash) is not None:
+        return
+    if name is None:
+        raise BudgetUnusable("is required: name the budget that the amount is taken from")
+    budgets.check(name, request.value)
 
 
 def _has_code(record: Record) -> bool:
@@ -236,7 +277,7 @@ def _record_only(asked: _Asked, key: KeyItem, dependencies: Dependencies, budget
     is_known = dependencies.ledger.get(record.request_id) is not None
     record = queued_until(record, record.created_at if is_known else dependencies.rate_limiter.line_up(record.account))
     try:
-        opened = dependencies.ledger.open(record, key, dependencies.new_nonce())
+        opened = dependencies.ledger.open(record, key, dependencies.new_nonce(), row=asked.row)
     except LedgerUnavailable as error:
         return _in_doubt(record, error, dependencies)
     if isinstance(opened, KeyTaken):
@@ -309,7 +350,7 @@ def _renew(refused: Record, asked: _Asked, dependencies: Dependencies, budget: B
         record = first_send(record, signed.sent_at, dependencies.clock.now())
     try:
         opened = dependencies.ledger.reissue(
-            renewal(refused, record, dependencies.clock.now()), dependencies.new_nonce()
+            renewal(refused, record, dependencies.clock.now()), dependencies.new_nonce(), row=asked.row
         )
     except LedgerUnavailable as error:
         # The refused one is there in any case, and leads to its successor if that is, too.

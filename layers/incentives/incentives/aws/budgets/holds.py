@@ -1,0 +1,337 @@
+"""Take from a budget, and give back to it, as a part of somebody else's transaction.
+
+    seen     version 7, remaining 500          (this process's memory, or a read)
+    write    [the caller's own actions, Update of the period if version = 7 AND active AND remaining >= 200]
+    refused  the period comes back: version 9, remaining 100   -> another has written: judge by that, try again
+             the period comes back: version 7, remaining 100   -> too little: the budget says no
+
+The condition on the version does two things. A process takes only from what it has seen; and a try whose response was
+lost, and which may still be on its way, can never take effect after a later one was refused: versions only grow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from incentives.aws.budgets.budget_items import (
+    decode_definition,
+    decode_period,
+    definition_key,
+    encode_period,
+    period_key,
+    spent_key,
+)
+from incentives.aws.clients import unavailable
+from incentives.aws.items import Expression
+from incentives.domain.accounts.spend import minor_units
+from incentives.domain.budgets.budget import (
+    Budget,
+    Period,
+    PeriodKind,
+    check_currency,
+    check_room,
+    new_period,
+    period_name,
+    unknown,
+)
+from incentives.domain.errors import BudgetBusy, BudgetExceeded, BudgetUnusable
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from incentives.aws.items import Item
+    from incentives.domain.money import Money
+
+_T = TypeVar("_T")
+
+#: Of one hold. A caller has some 25 s, of which Amazon may take eight twice.
+TRIES_MAX: Final = 20
+SECONDS_MAX: Final = 2.5
+
+#: Full jitter: each wait is drawn evenly from nothing to a bound that doubles from the one to the other.
+WAIT_SECONDS: Final = 0.01
+WAIT_SECONDS_MAX: Final = 0.32
+
+#: What was seen longer ago than that is read again before another try: others will have written since.
+_STALE_SECONDS: Final = 0.01
+
+#: For how long a process looks at a budget that has refused it before it takes a permit for a request.
+REFUSED_FOR: Final = timedelta(seconds=10)
+
+#: Names of budgets are made up by callers.
+_REFUSED_MAX: Final = 1_000
+
+_read: Final = unavailable("the budgets could not be read")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be taken from a budget.
+
+    Attributes:
+        moment: aware UTC; it is taken from the period that this lies in.
+    """
+
+    budget: str
+    value: Money
+    moment: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One try at taking an amount: what it adds to the caller's transaction.
+
+    Attributes:
+        number: of the try, from 0: each needs a ClientRequestToken of its own, see `token`.
+        period: to be kept with whatever holds the amount; it is given back there.
+        actions: one or two.
+        after: the period as the try leaves it.
+        is_new: the period is made by it.
+    """
+
+    number: int
+    period: str
+    actions: Sequence[dict[str, Any]]
+    after: Period
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotHeld:
+    """Nothing was written, and nothing of the caller's own stood against it.
+
+    Attributes:
+        items: of each of the hold's actions, the item whose condition did not hold, as it stands.
+        passing: another write was in the way: the conditions say nothing.
+    """
+
+    items: Sequence[Mapping[str, Any] | None]
+    passing: bool
+
+
+def token(nonce: str, number: int) -> str:
+    """The ClientRequestToken of a try: of another content another one. The items' nonce stays the same."""
+    return nonce if number == 0 else hashlib.sha256(f"{nonce}#{number}".encode()).hexdigest()[:36]
+
+
+class DynamoDbHolds:
+    """`Budgets`, and what takes from them and gives back, on one DynamoDB table.
+
+    A process keeps the kinds and currencies of budgets, which never change, and each period as it was last seen: the
+    happy path takes no call more.
+
+    Args:
+        table: the table's name.
+        zone: that months are counted in; asked for when first needed.
+        required: whether each request must name a budget.
+        now: the time, aware UTC.
+        sleep: waits between two tries, in seconds.
+        random: evenly between 0 and 1.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        zone: Callable[[], ZoneInfo],
+        required: bool,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._zone = zone
+        self.required = required
+        self._now = now
+        self._sleep = sleep
+        self._random = random
+        self._known: dict[str, tuple[PeriodKind, str]] = {}
+        self._seen: dict[tuple[str, str], Period] = {}
+        self._refused: dict[str, datetime] = {}
+
+    def was_refused(self, name: str) -> bool:
+        """Whether this process was told a moment ago that a budget allows no request."""
+        at = self._refused.get(name)
+        # Of a clock that was set back, nothing is to be believed.
+        return at is not None and timedelta() <= self._now() - at < REFUSED_FOR
+
+    def check(self, name: str, value: Money) -> None:
+        """Look at a budget, consistently, and take nothing.
+
+        Raises:
+            BudgetUnusable, BudgetExceeded: it would not allow this now.
+            LedgerUnavailable: it cannot be read.
+        """
+        try:
+            definition = self._definition(name)
+            check_currency(name, definition.currency, value)
+            period = period_name(definition.kind, self._now(), self._zone())
+            check_room(self._period(name, period) or new_period(definition, period), value)
+        except (BudgetUnusable, BudgetExceeded):
+            self._note_refused(name)
+            raise
+        self._refused.pop(name, None)
+
+    def take(
+        self, asked: Asked, write: Callable[[Hold], _T | NotHeld], decided: Callable[[], _T | None]
+    ) -> _T:
+        """Take an amount in the caller's transaction, as often as it takes.
+
+        Args:
+            asked: what is to be taken.
+            write: sends the caller's transaction with a hold's actions in it. It returns what the caller returns,
+                also if something of the caller's own stood against it, which goes before any word of the budget.
+            decided: reads consistently whether that stands against it, and returns what the caller returns then; None:
+                it does not. It is asked before anything about the budget is raised.
+
+        Raises:
+            BudgetUnusable, BudgetExceeded, BudgetBusy: nothing was written.
+            LedgerUnavailable: the budgets cannot be read.
+        """
+        began = self._now()
+        try:
+            for number in range(TRIES_MAX):
+                hold = self._plan(asked, number)
+                result = write(hold)
+                if not isinstance(result, NotHeld):
+                    self._seen[asked.budget, hold.period] = hold.after
+                    return result
+                self._learn(hold, result, asked)
+                wait = self._random() * min(WAIT_SECONDS_MAX, WAIT_SECONDS * 2**number)
+                if (self._now() - began).total_seconds() + wait > SECONDS_MAX:
+                    break
+                self._sleep(wait)
+                if wait > _STALE_SECONDS:
+                    self._seen.pop((asked.budget, hold.period), None)
+        except (BudgetUnusable, BudgetExceeded):
+            found = decided()
+            if found is not None:
+                return found
+            self._note_refused(asked.budget)
+            raise
+        found = decided()
+        if found is not None:
+            return found
+        raise BudgetBusy(asked.budget)
+
+    def give_back(self, name: str, period: str, minor: int) -> dict[str, Any]:
+        """What gives back to a period, as an action of a transaction that says that it happens once."""
+        expression = Expression(amount=minor, one=1)
+        remaining, version = expression.name("remaining"), expression.name("version")
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": period_key(name, period),
+                "UpdateExpression": f"SET {remaining} = {remaining} + :amount, {version} = {version} + :one",
+                "ConditionExpression": f"attribute_exists({version})",
+                **expression.arguments,
+            }
+        }
+
+    def add_spent(self, name: str, period: str, minor: int) -> dict[str, Any]:
+        """What adds to what was spent of a period, as an action; of less than nothing, what takes it out again."""
+        expression = Expression(amount=minor)
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": spent_key(name, period),
+                "UpdateExpression": f"ADD {expression.name('spent')} :amount",
+                **expression.arguments,
+            }
+        }
+
+    def _plan(self, asked: Asked, number: int) -> Hold:
+        name, minor = asked.budget, minor_units(asked.value)
+        if name not in self._known:
+            self._definition(name)
+        kind, currency = self._known[name]
+        check_currency(name, currency, asked.value)
+        period = period_name(kind, asked.moment, self._zone())
+        seen = self._seen.get((name, period)) or self._period(name, period)
+        if seen is not None:
+            after = replace(seen, remaining=seen.remaining - minor, version=seen.version + 1)
+            return Hold(number, period, [self._update(seen, minor)], after, is_new=False)
+        definition = self._definition(name)
+        new = new_period(definition, period)
+        check_room(new, asked.value)
+        after = replace(new, remaining=new.remaining - minor, version=1)
+        return Hold(number, period, [self._put(after), self._unchanged(definition)], after, is_new=True)
+
+    def _learn(self, hold: Hold, result: NotHeld, asked: Asked) -> None:
+        """Remember what came back, and raise it if it is the budget's refusal of what was tried."""
+        item = None if result.passing or not result.items else result.items[0]
+        if item is None:
+            # Somebody is writing, or the definition has changed under a period that was to be made.
+            self._seen.pop((asked.budget, hold.period), None)
+            return
+        self._seen[asked.budget, hold.period] = seen = decode_period(item)
+        if not hold.is_new and seen.version == hold.after.version - 1:
+            check_room(seen, asked.value)
+
+    def _note_refused(self, name: str) -> None:
+        now = self._now()
+        if len(self._refused) >= _REFUSED_MAX:
+            self._refused = {each: at for each, at in self._refused.items() if now - at < REFUSED_FOR}
+        if len(self._refused) < _REFUSED_MAX:
+            self._refused[name] = now
+
+    @_read
+    def _item(self, key: Item) -> Mapping[str, Any] | None:
+        return self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+
+    def _definition(self, name: str) -> Budget:
+        item = self._item(definition_key(name))
+        if item is None:
+            raise unknown(name)
+        definition = decode_definition(item)
+        self._known[name] = (definition.kind, definition.currency)
+        return definition
+
+    def _period(self, name: str, period: str) -> Period | None:
+        item = self._item(period_key(name, period))
+        return decode_period(item) if item else None
+
+    def _update(self, seen: Period, minor: int) -> dict[str, Any]:
+        expression = Expression(seen=seen.version, amount=minor, one=1, yes=True)
+        remaining, version = expression.name("remaining"), expression.name("version")
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": period_key(seen.budget, seen.period),
+                "UpdateExpression": f"SET {remaining} = {remaining} - :amount, {version} = {version} + :one",
+                "ConditionExpression": f"{version} = :seen AND {expression.name('active')} = :yes "
+                f"AND {remaining} >= :amount",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                **expression.arguments,
+            }
+        }
+
+    def _put(self, period: Period) -> dict[str, Any]:
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": encode_period(period),
+                "ConditionExpression": "attribute_not_exists(part)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _unchanged(self, definition: Budget) -> dict[str, Any]:
+        """That a budget is still defined as it was read: a period is made with its limit."""
+        expression = Expression(seen=definition.version)
+        return {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": definition_key(definition.name),
+                "ConditionExpression": f"{expression.name('version')} = :seen",
+                **expression.arguments,
+            }
+        }

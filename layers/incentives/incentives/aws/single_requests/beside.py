@@ -1,0 +1,76 @@
+"""What the ledger's transactions look at in other tables, and the budgets that they take from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from incentives.aws.items import Expression, Item, encode
+
+if TYPE_CHECKING:
+    from incentives.aws.budgets.holds import DynamoDbHolds
+    from incentives.domain.single_requests.record import OrderRow, Record
+
+#: For how long it is known whether what a request of a budget held was given back: longer than any batch of the
+#: ledger's stream that could not be counted is kept.
+GIVEN_BACK_KNOWN_FOR: Final = timedelta(days=400)
+
+#: A day less: how long ago it was counted, and when what has expired is deleted, are not known to the minute.
+_TOO_OLD: Final = GIVEN_BACK_KNOWN_FOR - timedelta(days=1)
+
+
+def counted_key(account: str, request_id: str) -> Item:
+    """Where in the accounts' table it stands what a request was counted as, and whether it gave back what it held."""
+    return encode({"account": account, "part": f"counted#{request_id}"})
+
+
+def closed_key(order_id: str, batch: int) -> Item:
+    """Where in the orders' table it stands that a batch takes no more rows."""
+    return encode({"orderId": order_id, "part": f"closed#{batch:05}"})
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The other tables.
+
+    Attributes:
+        holds: what takes from budgets.
+        account_table, orders_table: their names.
+    """
+
+    holds: DynamoDbHolds
+    account_table: str
+    orders_table: str
+
+    def not_closed(self, row: OrderRow) -> dict[str, Any]:
+        """That a row's batch takes rows."""
+        return {
+            "ConditionCheck": {
+                "TableName": self.orders_table,
+                "Key": closed_key(row.order_id, row.batch),
+                "ConditionExpression": "attribute_not_exists(part)",
+            }
+        }
+
+    def given_back(self, record: Record, *, is_so: bool) -> dict[str, Any]:
+        """That what a request held was given back to its budget, or that it was not. Once it was, it stays so."""
+        expression = Expression()
+        name = expression.name("givenBack")
+        holds = f"{name} = {expression.value(True)}" if is_so else f"attribute_not_exists({name})"
+        return {
+            "ConditionCheck": {
+                "TableName": self.account_table,
+                "Key": counted_key(record.account, record.request_id),
+                "ConditionExpression": holds,
+                **expression.arguments,
+            }
+        }
+
+
+def is_forgotten(refused: Record, successor: Record) -> bool:
+    """Whether a refused request ended so long ago that it is not known any more whether it gave back what it held.
+
+    Then it has, or never will: giving back needs the version that its renewal changes.
+    """
+    return successor.created_at - refused.updated_at > _TOO_OLD
