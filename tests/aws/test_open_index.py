@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from incentives.domain.errors import LedgerUnavailable
-from tests.support.holds import beside
 from incentives.domain.single_requests.record import Due
+from tests.support.holds import beside
 
 NOW = datetime(2026, 3, 1, 13, tzinfo=UTC)
 

@@ -24,9 +24,9 @@ from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Delivered
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
-from tests.support.holds import beside
 from tests.contract.subject import Subject, opened, own_time, touched
 from tests.support.fakes import CODE, world
+from tests.support.holds import beside
 
 #: The operations of DynamoDB that write.
 WRITES = tuple(f"DynamoDB_20120810.{name}" for name in ("TransactWriteItems", "UpdateItem", "PutItem"))

@@ -14,10 +14,10 @@ from incentives.domain.single_requests.record import OpenRequests, Status, chang
 from incentives.usecases.ports import Ledger
 from tests.contract import motos
 from tests.contract.records import in_state, new_nonce
-from tests.support.holds import beside
 from tests.contract.subject import opened
 from tests.contract.tables import create_table
 from tests.support.fakes import FakeLedger
+from tests.support.holds import beside
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -279,13 +279,18 @@ class Container:
 
         config = self.settings
         return OrderDependencies(
-            orders=DynamoDbOrders(client("dynamodb"), config.orders_table),
+            orders=DynamoDbOrders(
+                client("dynamodb"), config.orders_table, holds=lambda: self.holds, sleep=self.clock.sleep
+            ),
             files=S3OrderFiles(lambda: client("s3"), config.orders_bucket, now=self.clock.now),
             workflows=StepFunctionsOrderWorkflows(lambda: client("stepfunctions"), config.order_state_machine),
             records=self.records,
+            budgets=self.budgets,
+            definitions=self.budget_definitions,
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=self.new_nonce,
+            approvals=config.approvals,
         )
 
     @cached_property

@@ -24,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.budgets.budget import BUDGET_NAME
 from incentives.domain.caller_fields import FIELDS
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
@@ -61,7 +62,8 @@ def _plain(text: str) -> str:
     return text
 
 
-def _amount(value: object) -> str | Decimal:
+def as_written(value: object) -> str | Decimal:
+    """A decimal as the caller wrote it."""
     # What it amounts to is read together with its currency. Pydantic's decimals may have blanks, underscores and other
     # scripts' digits.
     if isinstance(value, str) or (isinstance(value, Decimal) and value.is_finite()):
@@ -105,7 +107,7 @@ GivenAccount = Annotated[
 #: `parse_money` has the rest of the rule for both.
 GivenAmount = Annotated[
     str | Decimal,
-    PlainValidator(_amount),
+    PlainValidator(as_written),
     WithJsonSchema(
         {
             "anyOf": [
@@ -123,6 +125,14 @@ GivenCurrency = Annotated[
     str,
     AfterValidator(_plain),
     Field(json_schema_extra={"enum": [*CURRENCY_DECIMALS]}, description="ISO 4217.", examples=["USD"]),
+]
+GivenBudget = Annotated[
+    str,
+    Field(
+        pattern=f"^{BUDGET_NAME.pattern}$",
+        description="The budget that the amount is taken from. Where the deployment asks for one, it is required.",
+        examples=["spring-campaign"],
+    ),
 ]
 OnUnknown = Annotated[
     Literal["retry", "reverse", "reissue"], Field(description="What to do if Amazon does not say what became of it.")

@@ -68,7 +68,9 @@ class IssueBody(Body):
 
     def given(self) -> dict[str, Any]:
         """The caller's fields, as `domain.caller_fields` declares them; absent ones left out."""
-        return self.model_dump(exclude={"amount", "currency_code", "account", "budget", "on_unknown"}, exclude_none=True)
+        return self.model_dump(
+            exclude={"amount", "currency_code", "account", "budget", "on_unknown"}, exclude_none=True
+        )
 
 
 class CreateGiftCardBody(IssueBody):

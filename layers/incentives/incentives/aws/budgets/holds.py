@@ -180,9 +180,7 @@ class DynamoDbHolds:
             raise
         self._refused.pop(name, None)
 
-    def take(
-        self, asked: Asked, write: Callable[[Hold], _T | NotHeld], decided: Callable[[], _T | None]
-    ) -> _T:
+    def take(self, asked: Asked, write: Callable[[Hold], _T | NotHeld], decided: Callable[[], _T | None]) -> _T:
         """Take an amount in the caller's transaction, as often as it takes.
 
         Args:

@@ -111,9 +111,7 @@ class DynamoDbLedger:
         sleep: waits between two tries of a write that got into another's way, in seconds.
     """
 
-    def __init__(
-        self, client: DynamoDBClient, table: str, *, beside: Beside, sleep: Callable[[float], None]
-    ) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, *, beside: Beside, sleep: Callable[[float], None]) -> None:
         self._client = client
         self._table = table
         self._beside = beside
@@ -249,7 +247,11 @@ class DynamoDbLedger:
             checked = [] if is_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]
             sent = send([*hold.actions, *checked], token(nonce, hold.number + 1))
             first = 2 + len(others)
-            return NotHeld(sent.items[first : first + len(hold.actions)], sent.passing) if isinstance(sent, _Refused) else sent
+            return (
+                NotHeld(sent.items[first : first + len(hold.actions)], sent.passing)
+                if isinstance(sent, _Refused)
+                else sent
+            )
 
         if not guarded or not is_forgotten(before, new):
             passed = self._until_decided(send_over)

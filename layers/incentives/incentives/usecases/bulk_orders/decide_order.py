@@ -26,10 +26,10 @@ from incentives.usecases.bulk_orders.order_status import view_of
 from incentives.usecases.persons import person_of
 
 if TYPE_CHECKING:
-    from incentives.domain.persons import Identity
     from datetime import datetime
 
     from incentives.domain.money import Money
+    from incentives.domain.persons import Identity
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.ports import RolePaths
 

@@ -16,9 +16,8 @@ from incentives.domain.errors import InvalidInput
 if TYPE_CHECKING:
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 
-#: Orders on a page, unless its caller says otherwise, and at most.
-PAGE_SIZE: Final = 20
-PAGE_SIZE_MAX: Final = 100
+#: Orders read at a time.
+_READ_AT_ONCE: Final = 100
 
 #: Orders looked at for one page, however few of them are those asked for.
 LOOKED_AT_MAX: Final = 500
@@ -34,7 +33,7 @@ class OrdersQuery:
     account: str | None = None
     status: OrderStatus | None = None
     cursor: str | None = None
-    limit: int = PAGE_SIZE
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def list_orders(query: OrdersQuery, dependencies: OrderDependencies) -> OrdersPa
     found: list[BulkOrder] = []
     looked_at = 0
     while True:
-        page, more = dependencies.orders.newest(before, min(PAGE_SIZE_MAX, LOOKED_AT_MAX - looked_at))
+        page, more = dependencies.orders.newest(before, min(_READ_AT_ONCE, LOOKED_AT_MAX - looked_at))
         for stored in page:
             order = as_of(stored, now)
             looked_at, before = looked_at + 1, (order.created_at, order.order_id)
