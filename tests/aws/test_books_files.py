@@ -17,7 +17,7 @@ from incentives.aws.clients import FILES_CONFIG
 from incentives.aws.reconciliation.books_files import S3BooksFiles, S3StatementUploads
 from incentives.aws.reconciliation.reconciliations import StepFunctionsReconciliations
 from incentives.domain.errors import BooksConflict, BooksUnavailable
-from incentives.usecases.ports import BooksFiles, StatementUploads
+from incentives.usecases.reconciliation.ports import BooksFiles, StatementUploads
 from tests.contract.motos import dynamodb
 from tests.support.books import FakeBooksFiles, FakeStatementUploads
 from tests.support.fakes import START

@@ -25,6 +25,7 @@ from tests.bench.report import Line
 from tests.pacing.shop import Load, Shop
 from tests.support.bulk import FakeOrderFiles, FakeOrders, FakeOrderWorkflows, FakeRecords, rows_of
 from tests.support.fakes import START
+from tests.support.freezes import FakeFreezes
 
 #: More than Amazon takes, for a while; the backlog lasts far longer.
 RUSH: Final = Load(seconds=20, per_second=40, reversals_per_second=0)
@@ -87,6 +88,7 @@ def _bulk() -> Shop:
         files=files,
         workflows=FakeOrderWorkflows(),
         records=FakeRecords(dependencies.ledger),
+        freezes=FakeFreezes(),
         clock=dependencies.clock,
         telemetry=dependencies.telemetry,
         new_nonce=dependencies.new_nonce,

@@ -18,7 +18,7 @@ from incentives.domain.reconciliation.day_state import BooksDay, Found, JudgedDa
 from incentives.domain.reconciliation.findings import Decision, FileRef, Kind, Reason, Resolution
 from incentives.domain.reconciliation.statements import Statement, StatementStatus
 from incentives.domain.reconciliation.windows import Window
-from incentives.usecases.ports import Books
+from incentives.usecases.reconciliation.ports import Books
 from tests.contract.subject import THREADS, all_at_once
 from tests.support.fakes import START
 

@@ -12,6 +12,7 @@ from incentives.domain.rate_limit import (
     ALLOWANCE_MILLISECONDS,
     SLOW_DOWN_APART_MILLISECONDS,
     Allowance,
+    Frozen,
     Full,
     Pace,
     Permit,
@@ -42,9 +43,13 @@ class ModelRateLimiter:
         self._now = now
         self._own = own
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
+    def reserve(
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit | Full | Frozen:
         with self._lock:
             item, now, interval = self._look(account)
+            if never_sent and item.get("frozen"):
+                return Frozen()
             tolerance = (self._pace.burst - 1) * self._pace.interval
             patience = self._pace.patience(priority)
             begins = max(item.get("tat", 0), now)
@@ -65,9 +70,11 @@ class ModelRateLimiter:
                 item[allowance] = begins + ALLOWANCE_MILLISECONDS[allowance]
             return Permit(self._moment(max(begins - tolerance, now)))
 
-    def line_up(self, account: str) -> datetime:
+    def line_up(self, account: str) -> datetime | Frozen:
         with self._lock:
             item, now, interval = self._look(account)
+            if item.get("frozen"):
+                return Frozen()
             line = item.get("line", 0)
             item["line"] = (line if line >= now else max(now, item.get("tat", 0))) + interval
             return self._moment(item["line"])
@@ -77,6 +84,13 @@ class ModelRateLimiter:
             item, now, interval = self._look(account)
             if now - item.get("slowed", 0) >= SLOW_DOWN_APART_MILLISECONDS:
                 item |= {"slowed": now, "slow": slower(interval)}
+
+    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+        with self._lock:
+            item, now, _ = self._look(account)
+            if version > item.get("freeze_version", 0):
+                item |= {"frozen": int(frozen), "freeze_version": version}
+            return self._moment(max(now, item.get("tat", 0)))
 
     def want_activity(self, account: str) -> None:
         with self._lock:

@@ -25,7 +25,7 @@ from incentives.agcod.transport import Fault, HttpResponse
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.aws.single_requests.backlog import DELAY_SECONDS_MAX
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.rate_limit import Allowance, Full, Pace, Permit, Priority
+from incentives.domain.rate_limit import Allowance, Frozen, Full, Pace, Permit, Priority
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.dependencies import Dependencies
 from incentives.usecases.ports import RateLimiter
@@ -155,10 +155,13 @@ class WatchedRateLimiter:
         self.line_up = inner.line_up
         self.slow_down = inner.slow_down
         self.want_activity = inner.want_activity
+        self.freeze = inner.freeze
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
+    def reserve(
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit | Full | Frozen:
         asked_at = self._clock.now()
-        result = self._inner.reserve(account, priority, allowance=allowance)
+        result = self._inner.reserve(account, priority, allowance=allowance, never_sent=never_sent)
         permit_at = (result.at - self._clock.skew - START).total_seconds() if isinstance(result, Permit) else None
         self._asked.append(Asked(priority, (asked_at - self._clock.skew - START).total_seconds(), permit_at))
         return result

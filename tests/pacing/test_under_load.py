@@ -81,7 +81,9 @@ def test_the_pace_follows_what_amazon_allows() -> None:
 class NoPace(DynamoDbRateLimiter):
     """Everybody goes at once."""
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit:
+    def reserve(
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit:
         return Permit(self._now())
 
 

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from incentives.domain.accounts.spend import money_of
 from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
@@ -22,6 +24,7 @@ from incentives.domain.bulk_orders.bulk_order import (
     Upload,
 )
 from incentives.domain.bulk_orders.rows import Row, decode_rows
+from incentives.domain.budgets.budget import Budget as BudgetDefinition
 from incentives.domain.errors import OrderUnavailable
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent, KeyItem, Record
@@ -34,7 +37,9 @@ from incentives.usecases.bulk_orders.order_status import order_status
 from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.ports import Ledger
+from tests.support.budgets import FakeBudgets
 from tests.support.fakes import FakeClock, Scripted, World, world
+from tests.support.freezes import FakeFreezes
 
 #: A workflow that takes more steps than this never ends.
 STEPS_MAX = 3000
@@ -218,6 +223,16 @@ class FakeRecords:
 
 
 @dataclass
+class FakeDefinitions:
+    """Of `BudgetDefinitions` what orders need."""
+
+    budgets: FakeBudgets
+
+    def get(self, name: str) -> BudgetDefinition | None:
+        return self.budgets.definitions.get(name)
+
+
+@dataclass
 class Bulk:
     """Everything that a bulk order needs, each within reach."""
 
@@ -281,18 +296,23 @@ class Bulk:
         return self.files.files[f"{order_id}/result.csv"].decode("utf-8-sig")
 
 
-def bulk(of: World | None = None) -> Bulk:
+def bulk(of: World | None = None, *, approvals: Mapping[str, Decimal] | None = None) -> Bulk:
     """A world with bulk orders in it."""
     of = of or world()
-    orders, files, workflows = FakeOrders(), FakeOrderFiles(of.clock), FakeOrderWorkflows()
+    orders = FakeOrders(of.budgets, of.ledger.closed)
+    files, workflows = FakeOrderFiles(of.clock), FakeOrderWorkflows()
     dependencies = OrderDependencies(
         orders=orders,
         files=files,
         workflows=workflows,
         records=FakeRecords(of.ledger),
+        budgets=of.budgets,
+        definitions=FakeDefinitions(of.budgets),
+        freezes=FakeFreezes(),
         clock=of.clock,
         telemetry=of.telemetry,
         new_nonce=of.dependencies.new_nonce,
+        approvals=approvals or {},
     )
     return Bulk(of, orders, files, workflows, dependencies)
 

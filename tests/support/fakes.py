@@ -23,7 +23,7 @@ from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, OrderClosed, VaultUnavailable
 from incentives.domain.money import Money, parse_money
 from incentives.domain.outcomes import Card, ClaimCode, Outcome, ReversalOutcome, Reversed, Succeeded
-from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
+from incentives.domain.rate_limit import Allowance, Frozen, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import RESPONSES_APART, KeptPage
 from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import (
@@ -203,6 +203,7 @@ class FakeRateLimiter:
         lined_up: requests that have joined the line.
         slowed_down: accounts of which a call was throttled, in order.
         wanted: accounts of which recovery wants the activity page, in order.
+        copies: whether an account is frozen, and of which version that is.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -216,14 +217,19 @@ class FakeRateLimiter:
         self.lined_up = 0
         self.slowed_down: list[str] = []
         self.wanted: list[str] = []
+        self.copies: dict[str, tuple[bool, int]] = {}
 
     @property
     def reserved(self) -> int:
         """Permits that were taken."""
         return len(self.priorities)
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
+    def reserve(
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit | Full | Frozen:
         self._may_fail("reserve")
+        if never_sent and self.copies.get(account, (False, 0))[0]:
+            return Frozen()
         free_at = self._free_at()
         if free_at is not None:
             return Full(free_at, free_at)
@@ -231,10 +237,18 @@ class FakeRateLimiter:
         self.allowances.extend([allowance] if allowance else [])
         return Permit(self.clock.now() + timedelta(seconds=self.begins_in.pop(0) if self.begins_in else 0.0))
 
-    def line_up(self, account: str) -> datetime:
+    def line_up(self, account: str) -> datetime | Frozen:
         self._may_fail("line_up")
+        if self.copies.get(account, (False, 0))[0]:
+            return Frozen()
         self.lined_up += 1
         return self._free_at() or self.clock.now()
+
+    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+        self._may_fail("freeze")
+        if version > self.copies.get(account, (False, 0))[1]:
+            self.copies[account] = frozen, version
+        return self.clock.now()
 
     def slow_down(self, account: str) -> None:
         self._may_fail("slow_down")

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from incentives.aws.telemetry import PowertoolsTelemetry
     from incentives.settings import Settings
     from incentives.usecases import ports
-    from incentives.usecases.accounts.dependencies import WatchDependencies
+    from incentives.usecases.accounts.dependencies import AccountDependencies, WatchDependencies
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
     from incentives.usecases.reconciliation.dependencies import BooksDependencies
+    from incentives.usecases.reconciliation.ports import Books
 
 _IN_LAMBDA: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 if _IN_LAMBDA:
@@ -233,6 +234,25 @@ class Container:
         return DynamoDbAccountStates(client("dynamodb"), self.settings.account_table)
 
     @cached_property
+    def freezes(self) -> ports.Freezes:
+        """Which accounts are frozen."""
+        from incentives.aws.accounts.freezes import DynamoDbFreezes
+
+        return DynamoDbFreezes(client("dynamodb"), self.settings.account_table)
+
+    @cached_property
+    def account_dependencies(self) -> AccountDependencies:
+        """Everything that freezing and listing accounts needs."""
+        from incentives.usecases.accounts.dependencies import AccountDependencies
+
+        return AccountDependencies(
+            dependencies=self.dependencies,
+            freezes=self.freezes,
+            states=self.account_states,
+            default=self.settings.default_account,
+        )
+
+    @cached_property
     def watch_dependencies(self) -> WatchDependencies:
         """Everything that watching accounts needs."""
         from incentives.usecases.accounts.dependencies import WatchDependencies
@@ -242,6 +262,7 @@ class Container:
             states=self.account_states,
             bus=self.bus,
             limits=self.settings.limits,
+            freezes=self.freezes,
             books=self.books,
             index=self.index,
             booking_day=self.booking_day,
@@ -287,6 +308,7 @@ class Container:
             records=self.records,
             budgets=self.budgets,
             definitions=self.budget_definitions,
+            freezes=self.freezes,
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=self.new_nonce,
@@ -294,7 +316,7 @@ class Container:
         )
 
     @cached_property
-    def books(self) -> ports.Books:
+    def books(self) -> Books:
         """The books' table."""
         from incentives.aws.reconciliation.books import DynamoDbBooks
 

@@ -56,6 +56,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = MappingProxyType(
         errors.BudgetConflict: 409,
         errors.AccountFrozen: 503,
         errors.OrderClosed: 409,
+        errors.AccountNotFound: 404,
     }
 )
 

@@ -14,6 +14,8 @@ The item's attributes, all milliseconds since the epoch unless said otherwise:
     slowInterval  the interval that this set, in milliseconds
     fundsTat, activityTat    when the allowance may be used again
     activityWantedAt    when recovery last found the activity page taken; what asks in bulk leaves it alone for a while
+    frozen        1: the account is frozen; 0 or none: it is not. A copy: the truth is with the account
+    freezeVersion of that copy; never overwritten but by a newer one
 
 Clocks differ, and permits taken by differing clocks would leave in bunches. So `clockAt` is everybody's clock: whoever
 finds itself behind it goes by it from then on, and all go by the one that is furthest ahead. Waits are differences
@@ -41,7 +43,9 @@ from incentives.domain.rate_limit import (
     ACTIVITY_YIELDED_MILLISECONDS,
     ALLOWANCE_MILLISECONDS,
     SLOW_DOWN_APART_MILLISECONDS,
+    WAIT_SECONDS_MAX,
     Allowance,
+    Frozen,
     Full,
     Pace,
     Permit,
@@ -89,6 +93,8 @@ class _Item:
     fundsTat: int = 0  # noqa: N815
     activityTat: int = 0  # noqa: N815
     activityWantedAt: int = 0  # noqa: N815
+    frozen: int = 0
+    freezeVersion: int = 0  # noqa: N815
 
     def free_at(self, allowance: Allowance | None) -> int:
         """When an allowance may be used again."""
@@ -130,13 +136,16 @@ class DynamoDbRateLimiter:
         #: Milliseconds by which everybody's clock is ahead of ours; less than none if we hold ours back.
         self._behind: dict[str, int] = {}
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
+    def reserve(  # noqa: C901 - one branch per condition of the one update
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit | Full | Frozen:
         """Take the next permit if it begins soon enough; otherwise nothing is taken.
 
         Args:
             account: whose.
             priority: who asks.
             allowance: what must be free as well when the permit begins.
+            never_sent: Amazon has never seen what the permit is for: there is none while the account is frozen.
 
         Raises:
             LedgerUnavailable: the table cannot be written.
@@ -169,6 +178,9 @@ class DynamoDbRateLimiter:
                 # Who came before us and was told to wait goes first.
                 conditions.append("(attribute_not_exists(lineTat) OR lineTat <= :soon)")
                 values["soon"] = now + patience
+            if never_sent:
+                conditions.append(_THAWED)
+                values["thawed"] = 0
             # At the pace that we know of; a slow-down of long ago makes no difference.
             as_seen, slowed = _slowed_as(seen)
             conditions.append(f"({as_seen} OR slowedAt < :forgotten)")
@@ -180,12 +192,14 @@ class DynamoDbRateLimiter:
             if taken:
                 permit = seen.tat - interval - self._pace.tolerance if busy else now
                 return Permit(self._moment(account, max(permit, now)))
+            if never_sent and seen.frozen:
+                return Frozen()
             full_until = self._full_until(account, seen, priority, allowance)
             if full_until is not None:
                 return self._full(account, *full_until)
         return self._full(account, seen.tat + self._pace.interval, seen.tat + self._pace.interval - patience)
 
-    def line_up(self, account: str) -> datetime:
+    def line_up(self, account: str) -> datetime | Frozen:
         """Join the line of requests that wait for a permit.
 
         Returns:
@@ -206,9 +220,11 @@ class DynamoDbRateLimiter:
                 soonest = max(now, seen.tat if seen.tat <= now + _ABSURDLY_FAR else 0)
                 updates, conditions = ["lineTat = :due"], ["(attribute_not_exists(lineTat) OR lineTat < :now)"]
                 values = {"now": now, "due": soonest + interval}
-            joined, seen = self._update(account, updates, conditions, values)
+            joined, seen = self._update(account, updates, [*conditions, _THAWED], values | {"thawed": 0})
             if joined:
                 break
+            if seen.frozen:
+                return Frozen()
         return self._moment(account, seen.lineTat)
 
     def slow_down(self, account: str) -> None:
@@ -228,6 +244,29 @@ class DynamoDbRateLimiter:
             slowed_down, _ = self._update(account, updates, [as_seen], slowed | {"now": now, "interval": interval})
             if slowed_down:
                 return
+
+    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+        """Write whether the account is frozen, unless what is written is as new already.
+
+        Returns:
+            When the last permit that was handed out before begins, at the latest.
+
+        Raises:
+            LedgerUnavailable: the table cannot be written.
+        """
+        for _ in range(TRIES_MAX):
+            now, _ = self._look(account)
+            written, seen = self._update(
+                account,
+                ["frozen = :frozen", "freezeVersion = :version"],
+                ["(attribute_not_exists(freezeVersion) OR freezeVersion < :version)"],
+                {"now": now - self._held_back(account), "frozen": int(frozen), "version": version},
+            )
+            if written or seen.freezeVersion >= version:
+                now = self._clock(account)
+                # Nobody looks further ahead than that, whatever a wrong clock has written.
+                return self._moment(account, max(now, min(seen.tat, now + int(WAIT_SECONDS_MAX * 1000))))
+        raise LedgerUnavailable("the pace is written by too many at once", in_doubt=False)
 
     def want_activity(self, account: str) -> None:
         """Recovery has found the activity page taken: bulk work takes none for a while. Losing it costs nothing.
@@ -319,6 +358,9 @@ class DynamoDbRateLimiter:
         else:
             self._behind[account] = max(ahead, self._behind[account])
         return seen
+
+
+_THAWED: Final = "(attribute_not_exists(frozen) OR frozen = :thawed)"
 
 
 def _slowed_as(seen: _Item) -> tuple[str, dict[str, int]]:

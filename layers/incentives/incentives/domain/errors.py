@@ -31,6 +31,7 @@
     +-- BudgetConflict          the budget cannot be changed so
     +-- AccountFrozen           somebody has frozen the account
     +-- OrderClosed             the batch of a bulk order takes no more rows
+    +-- AccountNotFound         there is no such account
 
 Each carries a stable `code` for programs, and `retryable`: whether trying again later can succeed. Which HTTP
 status a caller gets is `incentives.api.problems`' to say.
@@ -473,3 +474,19 @@ class OrderClosed(GatewayError):
     def __init__(self, order_id: str) -> None:
         super().__init__(f"order {order_id} is being settled: none of its rows is issued any more")
         self.order_id = order_id
+
+
+class AccountNotFound(GatewayError):
+    """Nothing is known of such an account, neither keys nor anything it ever did."""
+
+    code = "AccountNotFound"
+    title = "There is no such account"
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"account {account!r} is not known to this gateway")
+        self.account = account
+
+    @property
+    def fields(self) -> Sequence[tuple[str, str]]:
+        """See `GatewayError.fields`."""
+        return (("account", "is not known to this gateway"),)

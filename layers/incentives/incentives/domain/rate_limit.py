@@ -103,6 +103,11 @@ class Full:
     again_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """No permit for a call whose request Amazon has never seen: somebody has frozen the account."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """What a deployment sets.

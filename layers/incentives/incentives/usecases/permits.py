@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.outcomes import NotExecutedBecause, UnknownBecause, Unresolved, blames_key
-from incentives.domain.rate_limit import LATE_SECONDS, Allowance, Full, Permit, Priority
+from incentives.domain.rate_limit import LATE_SECONDS, Allowance, Frozen, Full, Permit, Priority
 
 if TYPE_CHECKING:
     from incentives.usecases.dependencies import Dependencies
@@ -15,10 +15,45 @@ if TYPE_CHECKING:
 PERMITS_MISSED_MAX = 3
 
 
+@overload
 def take_permit(
-    account: str, priority: Priority, dependencies: Dependencies, *, allowance: Allowance | None = None
-) -> Permit | Full:
+    account: str,
+    priority: Priority,
+    dependencies: Dependencies,
+    *,
+    allowance: Allowance | None = None,
+    never_sent: Literal[False] = False,
+) -> Permit | Full: ...
+
+
+@overload
+def take_permit(
+    account: str,
+    priority: Priority,
+    dependencies: Dependencies,
+    *,
+    allowance: Allowance | None = None,
+    never_sent: bool,
+) -> Permit | Full | Frozen: ...
+
+
+def take_permit(
+    account: str,
+    priority: Priority,
+    dependencies: Dependencies,
+    *,
+    allowance: Allowance | None = None,
+    never_sent: bool = False,
+) -> Permit | Full | Frozen:
     """Reserve a permit and wait for it; if there is none that soon, take nothing and do not wait.
+
+    Args:
+        account: whose.
+        priority: of who asks.
+        dependencies: the ports.
+        allowance: what must be free as well.
+        never_sent: Amazon has never executed what the permit is for, or it shows a claim code: not while the account is
+            frozen.
 
     Raises:
         LedgerUnavailable: no permit, no call.
@@ -26,8 +61,8 @@ def take_permit(
     asked_at = dependencies.clock.now()
     missed = 0
     while True:
-        permit = dependencies.rate_limiter.reserve(account, priority, allowance=allowance)
-        if isinstance(permit, Full):
+        permit = dependencies.rate_limiter.reserve(account, priority, allowance=allowance, never_sent=never_sent)
+        if not isinstance(permit, Permit):
             return permit
         dependencies.clock.sleep((permit.at - dependencies.clock.now()).total_seconds())
         if missed == PERMITS_MISSED_MAX or not is_late(permit, dependencies):
@@ -44,20 +79,35 @@ def is_late(permit: Permit, dependencies: Dependencies) -> bool:
     return (dependencies.clock.now() - permit.at).total_seconds() > LATE_SECONDS
 
 
-def reacquire_if_late(permit: Permit, account: str, dependencies: Dependencies) -> None:
+def reacquire_if_late(
+    permit: Permit, account: str, dependencies: Dependencies, *, never_sent: bool = False
+) -> Frozen | LedgerUnavailable | None:
     """Just before a call leaves: one that is late takes another permit, however many others wait.
 
     It is written down already, and may leave at any time; so it leaves even if there is no permit.
+
+    Args:
+        permit: that it was to leave with.
+        account: whose.
+        dependencies: the ports.
+        never_sent: as for `take_permit`; then it leaves only if the account is known not to be frozen.
+
+    Returns:
+        What keeps it from leaving at all, if anything does.
     """
     if not is_late(permit, dependencies):
-        return
+        return None
     dependencies.telemetry.count("PermitMissed")
     try:
-        another = dependencies.rate_limiter.reserve(account, Priority.RECOVERY)
-    except LedgerUnavailable:
-        return
+        another = dependencies.rate_limiter.reserve(account, Priority.RECOVERY, never_sent=never_sent)
+    except LedgerUnavailable as error:
+        # Somebody may have been told meanwhile that nothing new leaves any more.
+        return error if never_sent else None
+    if isinstance(another, Frozen):
+        return another
     if isinstance(another, Permit):
         dependencies.clock.sleep((another.at - dependencies.clock.now()).total_seconds())
+    return None
 
 
 def on_throttled(account: str, outcome: Any, dependencies: Dependencies) -> None:  # noqa: ANN401 - of an operation, a reversal or a query

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from incentives.agcod.amazon import ActivityResponse, CardStateResponse, FundsResponse, SignedCall
 from incentives.domain.accounts.account import Account
 from incentives.domain.accounts.alerts import AlertStanding
+from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
 from incentives.domain.budgets.budget import Budget
@@ -36,12 +37,7 @@ from incentives.domain.keys.rotation import KeyNotes, Labels, Rotation
 from incentives.domain.money import Money
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 from incentives.domain.persons import RoleToLookUp
-from incentives.domain.rate_limit import Allowance, Full, Permit, Priority
-from incentives.domain.reconciliation.balance import BalanceSnapshot, MovementName
-from incentives.domain.reconciliation.closing import Close
-from incentives.domain.reconciliation.day_state import BooksDay
-from incentives.domain.reconciliation.findings import Resolution
-from incentives.domain.reconciliation.statements import Statement
+from incentives.domain.rate_limit import Allowance, Frozen, Full, Permit, Priority
 from incentives.domain.recovery.kept_page import KeptPage
 from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import (
@@ -161,11 +157,27 @@ class Index(Protocol):
 class RateLimiter(Protocol):
     """Hands out the moments at which calls may leave for Amazon."""
 
-    def reserve(self, account: str, priority: Priority, *, allowance: Allowance | None = None) -> Permit | Full:
-        """Take the next permit if it begins soon enough for the priority. Raises `LedgerUnavailable`."""
+    def reserve(
+        self, account: str, priority: Priority, *, allowance: Allowance | None = None, never_sent: bool = False
+    ) -> Permit | Full | Frozen:
+        """Take the next permit if it begins soon enough for the priority. Raises `LedgerUnavailable`.
 
-    def line_up(self, account: str) -> datetime:
+        Args:
+            account: whose.
+            priority: of who asks.
+            allowance: what must be free as well.
+            never_sent: Amazon has never seen what the permit is for: there is none while the account is frozen.
+        """
+
+    def line_up(self, account: str) -> datetime | Frozen:
         """Join the line of requests that wait for a permit; about when it will be due. Raises `LedgerUnavailable`."""
+
+    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+        """Write whether an account is frozen, unless what is written is as new already. Raises `LedgerUnavailable`.
+
+        Returns:
+            When the last permit that was handed out before begins.
+        """
 
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""
@@ -328,6 +340,25 @@ class AccountStates(Balances, Protocol):
         """
 
 
+class Freezes(Protocol):
+    """Which accounts are frozen: the truth, of which the rate limiter has a copy. Reads are consistent.
+
+    Each method raises `LedgerUnavailable`.
+    """
+
+    def get(self, account: str) -> Freeze | None:
+        """Read an account's; None: it has never been frozen."""
+
+    def keep(self, before: Freeze | None, after: Freeze) -> Freeze | None:
+        """Write one if the account's has still the version of before, and list the account; how it then stands.
+
+        Whoever finds the nonce of after there has written it.
+        """
+
+    def note_told(self, freeze: Freeze, told_at: datetime) -> Freeze | None:
+        """Note when the operators were told of it, unless the account's has another version; how it then stands."""
+
+
 class KeyVersions(Protocol):
     """The versions of an account's secret. Each method raises `AccountUnusable`."""
 
@@ -392,12 +423,7 @@ class Orders(Protocol):
         """
 
     def finish(self, before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
-        """As `move`, and give back to its budget, in one, what it took for rows that were never opened.
-
-        Args:
-            before, after, nonce: as of `move`.
-            unopened: in minor units.
-        """
+        """As `move`, and give back to its budget, in one, what it took for rows never opened: so many minor units."""
 
     def close(self, order_id: str, number: int) -> None:
         """Have a batch take no more rows, for good. Whatever row of it was opened before is there to be read."""
@@ -462,106 +488,6 @@ class OrderWorkflows(Protocol):
 
     def start(self, order_id: str, round_number: int) -> Started:
         """Start the workflow of one round; starting twice is harmless."""
-
-
-class Books(Protocol):
-    """The books' table. Reads are consistent; every method raises `BooksUnavailable`.
-
-    Writes name what they change: they return False, and change nothing, where somebody else has written since.
-    """
-
-    def day(self, account: str, day: date) -> BooksDay | None:
-        """Read one day."""
-
-    def days(self, account: str, first: date, last: date) -> Sequence[BooksDay]:
-        """The days that there are of a stretch, both ends included, oldest first."""
-
-    def first_day(self, account: str) -> date | None:
-        """The oldest day that there is."""
-
-    def keep_day(self, before: BooksDay | None, after: BooksDay, resolutions: Sequence[Resolution] = ()) -> bool:
-        """Write a day if it still has the revision of before (None: if there is none), and resolutions with it, in one.
-
-        Of the resolutions, each is written only if what was decided before it is still its newest; 99 at most.
-        """
-
-    def resolutions(self, account: str, difference_ids: Sequence[str]) -> Mapping[str, Resolution]:
-        """What was decided of findings, by their ids, where anything was."""
-
-    def keep_balance(self, snapshot: BalanceSnapshot) -> None:
-        """Keep a balance for 400 days, by Amazon's time of it; the first one that is kept of a time stays."""
-
-    def balances(self, account: str, first: datetime, last: datetime) -> Sequence[BalanceSnapshot]:
-        """The balances of a stretch of Amazon's time, both ends included, oldest first."""
-
-    def first_balance(self, account: str) -> BalanceSnapshot | None:
-        """The oldest one that is kept."""
-
-    def last_balances(self, account: str, limit: int) -> Sequence[BalanceSnapshot]:
-        """The newest, newest first."""
-
-    def note_ended(self, account: str, day: date, request_id: str, now: datetime) -> None:
-        """Note that a reversal began or ended on a later booking day than that of its request; for 400 days."""
-
-    def ended(self, account: str, day: date) -> Sequence[str]:
-        """The requests noted for a day."""
-
-    def note_rows(self, account: str, day: date, request_ids: Sequence[str]) -> None:
-        """Note that Amazon has rows of requests on a day on which nobody would look for them."""
-
-    def days_of_rows(self, account: str, request_ids: Sequence[str]) -> Mapping[str, frozenset[date]]:
-        """Those days, by request, where there are any."""
-
-    def movement_names(self, account: str) -> Mapping[str, MovementName]:
-        """What finance said that movements are, by their ids."""
-
-    def keep_movement_name(self, before: MovementName | None, after: MovementName) -> bool:
-        """Write what a movement is, if it still has the revision of before. What was said before is kept beside it."""
-
-    def statement(self, account: str, statement_id: str) -> Statement | None:
-        """Read a statement."""
-
-    def keep_statement(self, before: Statement | None, after: Statement) -> bool:
-        """Write a statement if it still has the revision of before."""
-
-    def close(self, account: str, month: str) -> Close | None:
-        """Read a month's close."""
-
-    def keep_close(self, before: Close | None, after: Close) -> bool:
-        """Write a close if it still has the revision of before."""
-
-
-class BooksFiles(Protocol):
-    """The books' bucket. Nothing in it is ever overwritten or deleted. Every method raises `BooksUnavailable`."""
-
-    def put(self, name: str, content: bytes, content_type: str) -> None:
-        """Write a file, unless it is there already. Raises `BooksConflict` if other bytes are there."""
-
-    def get(self, name: str) -> bytes | None:
-        """Read a file; None: there is none."""
-
-    def link(self, name: str, file_name: str) -> Download:
-        """Where a file is, for a quarter of an hour."""
-
-
-class StatementUploads(Protocol):
-    """Where statements are put, until they are read. Every method raises `BooksUnavailable`."""
-
-    def upload(self, statement_id: str) -> Upload:
-        """Where a statement is to be put."""
-
-    def read(self, statement_id: str, bytes_max: int) -> bytes | None:
-        """What was put; of a longer one, one byte more than the limit. None: there is nothing."""
-
-    def delete(self, statement_id: str) -> None:
-        """Forget it, for good."""
-
-
-class Reconciliations(Protocol):
-    """The workflows that reconcile days."""
-
-    def start(self, account: str, day: date, round_number: int) -> bool:
-        """Start the workflow of one round; starting twice is harmless. False: it could not be started now."""
 
 
 class BudgetDefinitions(Protocol):

@@ -97,17 +97,25 @@ class DynamoDbOrders:
         """The same, claim its rows for it, and take what it holds from its budget, in one transaction."""
         claimed = self._claim(claim, over)
         if not after.held or after.budget is None:
-            return self._begun(before, after, claimed, nonce, None)
+            made = self._begun(before, after, claimed, nonce, None)
+            if isinstance(made, NotHeld):
+                raise OrderUnavailable("the order could not be written (TransactionConflict)")
+            return made
         (currency,) = after.totals
+
+        def write(hold: Hold) -> BulkOrder | OrderMoved | RowsTaken | NotHeld:
+            return self._begun(before, after, claimed, nonce, hold)
+
         asked = Asked(after.budget, money_of(after.held, currency), after.updated_at)
 
-        def decided() -> BulkOrder | OrderMoved | None:
+        def decided() -> BulkOrder | OrderMoved | RowsTaken | None:
             item = self._item(after.order_id, ORDER)
             found = _moved_or_ours(item, nonce)
             unmoved = isinstance(found, OrderMoved) and found.current is not None and _same(found.current, before)
             return None if unmoved else found
 
-        return self._holds().take(asked, lambda hold: self._begun(before, after, claimed, nonce, hold), decided)
+        found: BulkOrder | OrderMoved | RowsTaken = self._holds().take(asked, write, decided)
+        return found
 
     def finish(self, before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
         """As `move`, and give back to its budget, in one transaction, what it took for rows that were never opened."""
@@ -237,9 +245,7 @@ class DynamoDbOrders:
         try:
             with _unavailable("written"):
                 reasons = self._transacted(actions, token(nonce, hold.number) if hold else nonce)
-        except _ConflictError as error:
-            if hold is None:
-                raise OrderUnavailable("the order could not be written (TransactionConflict)") from error
+        except _ConflictError:
             return NotHeld((), passing=True)
         if reasons is None:
             return after

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from incentives.domain.accounts.alerts import Check, after_check, judge
 from incentives.domain.errors import AccountUnusable, AmazonUnavailable, GatewayError, LedgerUnavailable
+from incentives.usecases.accounts.freeze import keep_frozen
 from incentives.usecases.accounts.raise_alerts import figures_of, raise_alerts
 from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.reconciliation.take_balance import take_balance
@@ -44,7 +45,11 @@ def watch_accounts(default: str | None, watch: WatchDependencies, seconds_left: 
     """
     telemetry = watch.dependencies.telemetry
     done = {"watched": 0, "failed": 0, "skipped": 0}
-    for name in names_of(default, watch):
+    names = names_of(default, watch)
+    if watch.freezes is not None:
+        # Of all of them first: it takes no time, and must not wait for whoever Amazon is slow to answer.
+        keep_frozen(names, watch.freezes, watch.dependencies)
+    for name in names:
         if seconds_left() < SECONDS_FOR_AN_ACCOUNT:
             telemetry.log("watchSkipped", account=name)
             done["skipped"] += 1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         BudgetDefinitions,
         Budgets,
         Clock,
+        Freezes,
         OrderFiles,
         Orders,
         OrderWorkflows,
@@ -35,6 +36,7 @@ class OrderDependencies:
     records: Records
     budgets: Budgets
     definitions: BudgetDefinitions
+    freezes: Freezes
     clock: Clock
     telemetry: Telemetry
     new_nonce: Callable[[], str]

@@ -42,11 +42,12 @@ from incentives.domain.errors import (
     StateConflict,
 )
 from incentives.domain.operations import Operation
-from incentives.domain.rate_limit import Permit, Priority
+from incentives.domain.rate_limit import Frozen, Permit, Priority
 from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
 from incentives.domain.single_requests.parking import is_parked
 from incentives.domain.single_requests.record import OrderRow
 from incentives.domain.single_requests.renewal import is_renewable
+from incentives.usecases.accounts.freeze import why_frozen
 from incentives.usecases.bulk_orders.pause_order import pause_order
 from incentives.usecases.dependencies import Budget, Dependencies
 from incentives.usecases.permits import take_permit
@@ -230,9 +231,11 @@ class _Worker:
             raise _Pause(error.detail) from error
 
     def _permit(self, account: str) -> Permit | None:
-        permit = take_permit(account, Priority.BULK, self._dependencies)
+        permit = take_permit(account, Priority.BULK, self._dependencies, never_sent=True)
         if isinstance(permit, Permit):
             return permit
+        if isinstance(permit, Frozen):
+            raise _Pause(why_frozen(account, self._order_dependencies.freezes))
         now = self._dependencies.clock.now()
         again_at = min(max(permit.again_at, now + AGAIN_MIN), now + AGAIN_MAX)
         self._dependencies.clock.sleep((again_at - now).total_seconds())
@@ -256,7 +259,7 @@ class _Worker:
                 permit=permit,
                 priority=Priority.BULK,
                 wants_card=False,
-                row=OrderRow(order.order_id, self._work.batch, order.budget_period),
+                row=OrderRow(order_id=order.order_id, batch=self._work.batch, budget_period=order.budget_period),
             )
         except RefusedByAmazon as error:
             if error.refused_for in ACCOUNT_REFUSED:
@@ -273,7 +276,9 @@ class _Worker:
             return None
         except (AccountFrozen, AccountUnusable, BudgetExceeded, BudgetUnusable, InvalidInput, KeyReused) as error:
             # It was valid: the account, the budget or the deployment has changed since.
-            raise _Pause(error.detail) from error
+            is_frozen = isinstance(error, AccountFrozen)
+            why = why_frozen(order.account, self._order_dependencies.freezes) if is_frozen else error.detail
+            raise _Pause(why) from error
         else:
             request_id = response.record.request_id
         found = self._dependencies.ledger.get(request_id)

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.bulk_orders.approval import as_of
-from incentives.domain.bulk_orders.bulk_order import BulkOrder, OrderStatus
 from incentives.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from incentives.domain.bulk_orders.bulk_order import BulkOrder, OrderStatus
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 
 #: Orders read at a time.

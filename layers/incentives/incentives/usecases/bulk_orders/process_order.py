@@ -81,11 +81,9 @@ def process_order(
     there = replace(here, next=OrderTask.DONE, wait_seconds=0, batches=())
     try:
         order = order_dependencies.orders.get(here.order_id)
-        if order is None or order.round != here.round:
-            return there
-        if order.status is OrderStatus.AWAITING_APPROVAL:
-            ask_approval(order, dependencies, order_dependencies)
-        if not order.status.is_worked_on:
+        if order is None or order.round != here.round or not order.status.is_worked_on:
+            if order is not None and order.status is OrderStatus.AWAITING_APPROVAL:
+                ask_approval(order, dependencies, order_dependencies)
             return there
         match task, order.status:
             case OrderTask.VALIDATE, OrderStatus.VALIDATING:

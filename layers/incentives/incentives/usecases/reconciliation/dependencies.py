@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from incentives.domain.reconciliation.rows import Effect
     from incentives.usecases.dependencies import Dependencies
-    from incentives.usecases.ports import Books, BooksFiles, Index, Reconciliations, Records, StatementUploads
+    from incentives.usecases.ports import Index, Records
+    from incentives.usecases.reconciliation.ports import Books, BooksFiles, Reconciliations, StatementUploads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from incentives.domain.single_requests.record import Record
     from incentives.usecases.accounts.dependencies import WatchDependencies
     from incentives.usecases.dependencies import Budget
-    from incentives.usecases.ports import Books
+    from incentives.usecases.reconciliation.ports import Books
 
 #: The stream brings a charge within a second or two; six seconds are long for it.
 READ_AGAIN_MAX: Final = 3

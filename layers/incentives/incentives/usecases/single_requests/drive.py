@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from incentives.domain.errors import AccountUnusable, InvalidInput, VaultUnavailable
+from incentives.domain.errors import AccountUnusable, InvalidInput, LedgerUnavailable, VaultUnavailable
 from incentives.domain.outcomes import (
     AmazonError,
     Card,
@@ -20,7 +20,8 @@ from incentives.domain.outcomes import (
     Succeeded,
     Unresolved,
 )
-from incentives.domain.rate_limit import Full, Permit, Priority
+from incentives.domain.rate_limit import Frozen, Full, Permit, Priority
+from incentives.domain.recovery.keeping_back import keep_back, keep_back_for_now
 from incentives.domain.recovery.rules import (
     ActivityFinding,
     Done,
@@ -172,7 +173,10 @@ def _try_with_key(
         account = account_of(record, dependencies, fresh=fresh)
         members = decrypted(record, dependencies.vault)
         call = reversal_call(record, members) if isinstance(step, SendReversal) else operation_call(record, members)
-        reserved = permit or take_permit(record.account, priority, dependencies)
+        never_sent = _never_executed(record, step)
+        reserved = permit or take_permit(record.account, priority, dependencies, never_sent=never_sent)
+        if isinstance(reserved, Frozen):
+            return *write_kept_back(here, reserved, dependencies), False
         if isinstance(reserved, Full):
             return *write(here, permit_due(record, reserved.next_at, dependencies.clock.now()), dependencies), False
         if not budget.allows_a_try():
@@ -191,8 +195,12 @@ def _try_with_key(
 
 def _priority_of(record: Record, step: SendOperation | SendReversal | Probe, priority: Priority) -> Priority:
     """A request that may have been charged goes before one that was never executed, which keeps to its own priority."""
-    never_executed = isinstance(step, SendOperation) and not record.may_have_executed
-    return priority if never_executed and record.status is Status.PENDING else Priority.RECOVERY
+    return priority if _never_executed(record, step) and record.status is Status.PENDING else Priority.RECOVERY
+
+
+def _never_executed(record: Record, step: SendOperation | SendReversal | Probe) -> bool:
+    """Whether this is the send of an operation that Amazon cannot have executed: none while the account is frozen."""
+    return isinstance(step, SendOperation) and not record.may_have_executed
 
 
 def _send(
@@ -207,10 +215,13 @@ def _send(
 ) -> tuple[Progress, bool, bool]:
     record, call = here.record, signed.call
     mark = record_reversal_send if isinstance(step, SendReversal) else record_send
+    never_sent = _never_executed(record, step)
     here, held = write(here, mark(record, signed.sent_at, dependencies.clock.now()), dependencies)
     if not held:
         return here, False, False
-    reacquire_if_late(permit, record.account, dependencies)
+    kept_back_by = reacquire_if_late(permit, record.account, dependencies, never_sent=never_sent)
+    if kept_back_by is not None:
+        return *write_kept_back(here, kept_back_by, dependencies), False
     if isinstance(step, SendReversal):
         reversal = observed(dependencies, here.record, call, signed, dependencies.amazon.attempt_reversal)
         activity = ActivityFinding.AGREES
@@ -232,6 +243,15 @@ def _send(
     else:
         here, held = settle(here.record, attempt, dependencies, key_was_fresh=key_was_fresh)
     return here, held, key_refused
+
+
+def write_kept_back(
+    here: Progress, by: Frozen | LedgerUnavailable, dependencies: Dependencies
+) -> tuple[Progress, bool]:
+    """Write that a send does not leave, if it was recorded, and that its request waits."""
+    dependencies.telemetry.log("keptBack", requestId=here.record.request_id, account=here.record.account)
+    change = keep_back if isinstance(by, Frozen) else keep_back_for_now
+    return write(here, change(here.record, dependencies.clock.now()), dependencies)
 
 
 def observed(

@@ -21,6 +21,7 @@ from incentives.agcod.bodies import check_options
 from incentives.agcod.marketplaces import check_value, marketplace_of
 from incentives.domain.caller_fields import check_given, fingerprinted, readable, secret, subject
 from incentives.domain.errors import (
+    AccountFrozen,
     AccountUnusable,
     BudgetUnusable,
     InvalidInput,
@@ -29,14 +30,22 @@ from incentives.domain.errors import (
     RefusedByAmazon,
 )
 from incentives.domain.operations import Operation
-from incentives.domain.rate_limit import Full, Permit, Priority
+from incentives.domain.rate_limit import Frozen, Full, Permit, Priority
 from incentives.domain.single_requests.record import Intent, KeyItem, KeyTaken, Lost, OrderRow, Record, Status
 from incentives.domain.single_requests.renewal import is_renewable, next_generation, renewal
 from incentives.domain.single_requests.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
 from incentives.domain.single_requests.transitions import first_send, queued_until
 from incentives.usecases.operation_calls import operation_call
 from incentives.usecases.permits import reacquire_if_late, take_permit
-from incentives.usecases.single_requests.drive import Progress, drive, is_key_refused, observed, requeue, settle
+from incentives.usecases.single_requests.drive import (
+    Progress,
+    drive,
+    is_key_refused,
+    observed,
+    requeue,
+    settle,
+    write_kept_back,
+)
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.results import Accepted, Delivered, accepted, raise_ended
 from incentives.usecases.single_requests.reveal import read_card
@@ -111,6 +120,7 @@ def issue(
         InvalidInput, AccountUnusable: nothing was sent, nothing written.
         KeyReused: the key belongs to another request; nothing was sent.
         RefusedByAmazon, StateConflict: how the request ended.
+        AccountFrozen: likewise, and it is not written; a repeat gets how it stands all the same.
         LedgerUnavailable: it was certainly not written.
     """
     check_given(request.given, request.operation)
@@ -151,11 +161,13 @@ def issue(
 
     if row is None:
         _look_at_budget(request, key_hash, dependencies)
-    reserved = permit
-    if reserved is None and not later:
-        found = take_permit(account.name, priority, dependencies)
-        reserved = None if isinstance(found, Full) else found
+    found: Permit | Full | Frozen | None = permit
+    if permit is None and not later:
+        found = take_permit(account.name, priority, dependencies, never_sent=True)
+    reserved = found if isinstance(found, Permit) else None
     asked = _Asked(request, account, record, reserved, priority, wants_card, row)
+    if isinstance(found, Frozen):
+        return _while_frozen(asked, dependencies, budget)
     if reserved is None:
         return _record_only(asked, key, dependencies, budget)
     signed = dependencies.amazon.sign(call, account)
@@ -249,9 +261,14 @@ def _send(
     opened: Record, signed: SignedCall, asked: _Asked, dependencies: Dependencies, budget: Budget
 ) -> Delivered | Accepted:
     """Send what has just been written together with this send, and respond."""
+    kept_back_by = None
     if asked.permit is not None:
-        reacquire_if_late(asked.permit, opened.account, dependencies)
+        kept_back_by = reacquire_if_late(asked.permit, opened.account, dependencies, never_sent=True)
     try:
+        if kept_back_by is not None:
+            here, held = write_kept_back(Progress(opened), kept_back_by, dependencies)
+            here = drive(here.record, dependencies, budget, priority=asked.priority) if held else here
+            return _response(here, dependencies)
         return _response(_send_first(opened, signed, dependencies, budget, asked.priority), dependencies)
     except LedgerUnavailable:
         # Written, perhaps sent and answered: the record's wake_at brings it back.
@@ -275,7 +292,10 @@ def _record_only(asked: _Asked, key: KeyItem, dependencies: Dependencies, budget
     record = asked.record
     # A repeat is in line already, and is not counted again.
     is_known = dependencies.ledger.get(record.request_id) is not None
-    record = queued_until(record, record.created_at if is_known else dependencies.rate_limiter.line_up(record.account))
+    due_at = record.created_at if is_known else dependencies.rate_limiter.line_up(record.account)
+    if isinstance(due_at, Frozen):
+        return _while_frozen(asked, dependencies, budget)
+    record = queued_until(record, due_at)
     try:
         opened = dependencies.ledger.open(record, key, dependencies.new_nonce(), row=asked.row)
     except LedgerUnavailable as error:
@@ -284,6 +304,14 @@ def _record_only(asked: _Asked, key: KeyItem, dependencies: Dependencies, budget
         return repeat(opened.key, asked, dependencies, budget)
     requeue(opened, dependencies)
     return accepted(opened, dependencies.clock.now())
+
+
+def _while_frozen(asked: _Asked, dependencies: Dependencies, budget: Budget) -> Delivered | Accepted:
+    """A repeat gets how its request stands; what is new is not recorded."""
+    taken = dependencies.ledger.key(asked.record.key_hash)
+    if taken is None:
+        raise AccountFrozen(asked.account.name)
+    return repeat(taken, asked, dependencies, budget)
 
 
 def _in_doubt(record: Record, error: LedgerUnavailable, dependencies: Dependencies) -> Accepted:
@@ -335,7 +363,7 @@ def _standing(record: Record, asked: _Asked, dependencies: Dependencies, budget:
         return Delivered(record, None, replayed=True)
     try:
         return read_card(record, dependencies, budget, permit=asked.permit)
-    except RefusedByAmazon:
+    except (RefusedByAmazon, AccountFrozen):
         # The request did succeed: only its code cannot be read now.
         return accepted(record, dependencies.clock.now())
 
@@ -344,7 +372,10 @@ def _renew(refused: Record, asked: _Asked, dependencies: Dependencies, budget: B
     """Request again what Amazon never looked at. Of many who do so at once, the others get how the one stands."""
     record, signed = next_generation(refused, asked.record), None
     if asked.permit is None:
-        record = queued_until(record, dependencies.rate_limiter.line_up(record.account))
+        due_at = dependencies.rate_limiter.line_up(record.account)
+        if isinstance(due_at, Frozen):
+            raise AccountFrozen(record.account)
+        record = queued_until(record, due_at)
     else:
         signed = dependencies.amazon.sign(operation_call(record, secret(asked.request.given)), asked.account)
         record = first_send(record, signed.sent_at, dependencies.clock.now())

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Full, Priority
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX, Frozen, Permit, Priority
 from incentives.domain.recovery.rules import SendOperation, Settle, next_step
 from incentives.domain.single_requests.record import Status
 from incentives.usecases.permits import take_permit
-from incentives.usecases.single_requests.drive import drive, requeue
+from incentives.usecases.single_requests.drive import Progress, drive, requeue, write_kept_back
 
 if TYPE_CHECKING:
     from incentives.usecases.dependencies import Budget, Dependencies
@@ -46,8 +46,13 @@ def issue_queued(request_id: str, dependencies: Dependencies, budget: Budget) ->
             drive(record, dependencies, budget)
             return
         priority = Priority.BACKLOG if now - since < LOSES_FOR else Priority.RECOVERY
-        permit = take_permit(record.account, priority, dependencies)
-        if not isinstance(permit, Full):
+        permit = take_permit(record.account, priority, dependencies, never_sent=True)
+        if isinstance(permit, Frozen):
+            here, held = write_kept_back(Progress(record), permit, dependencies)
+            if held:
+                requeue(here.record, dependencies)
+            return
+        if isinstance(permit, Permit):
             # The claim code, if one comes, ends here: its owner fetches it by its own route.
             drive(record, dependencies, budget, permit=permit, priority=Priority.BACKLOG)
             return

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from incentives.domain.errors import AccountUnusable, StateConflict
+from incentives.domain.errors import AccountFrozen, AccountUnusable, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Conflict, Refused, Succeeded
-from incentives.domain.rate_limit import Full, Permit, Priority
+from incentives.domain.rate_limit import Frozen, Full, Permit, Priority
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.operation_calls import account_of, operation_call
-from incentives.usecases.permits import take_permit
+from incentives.usecases.permits import reacquire_if_late, take_permit
 from incentives.usecases.single_requests.drive import is_key_refused, observed
 from incentives.usecases.single_requests.find import find
 from incentives.usecases.single_requests.results import Accepted, Delivered, accepted, raise_ended, refusal_of
@@ -30,7 +30,7 @@ def reveal(request_id: str, caller: str | None, dependencies: Dependencies, budg
     """Return the code of an issued card. A reveal that fails changes nothing.
 
     Raises:
-        NotFound, StateConflict, RefusedByAmazon, AccountUnusable, LedgerUnavailable
+        NotFound, StateConflict, RefusedByAmazon, AccountUnusable, AccountFrozen, LedgerUnavailable
     """
     record = find(request_id, dependencies.ledger, operation=Operation.CREATE_GIFT_CARD)
     dependencies.telemetry.log("reveal", requestId=record.request_id, status=record.status.value, caller=caller)
@@ -61,11 +61,12 @@ def read_card(
         StateConflict: the card must not be delivered, whatever the ledger says.
         RefusedByAmazon: Amazon refuses to show it now. The record stays SUCCEEDED.
         AccountUnusable: there is no key, or Amazon refuses it also after it was read anew.
+        AccountFrozen: nothing was asked.
     """
     fresh = False
     while True:
         account = account_of(record, dependencies, fresh=fresh)
-        reserved, permit = permit or take_permit(record.account, Priority.CALLER, dependencies), None
+        reserved, permit = _permit_to_read(record.account, permit, dependencies), None
         if isinstance(reserved, Full):
             return accepted(record, dependencies.clock.now(), due_at=reserved.next_at)
         if not budget.allows_a_try():
@@ -95,6 +96,17 @@ def read_card(
             dependencies.clock.sleep(RETRY_SECONDS)
         else:
             return accepted(record, dependencies.clock.now())
+
+
+def _permit_to_read(account: str, permit: Permit | None, dependencies: Dependencies) -> Permit | Full:
+    """A permit to show a code, which nobody gets while the account is frozen."""
+    if permit is None:
+        reserved = take_permit(account, Priority.CALLER, dependencies, never_sent=True)
+        if not isinstance(reserved, Frozen):
+            return reserved
+    elif not isinstance(reacquire_if_late(permit, account, dependencies, never_sent=True), Frozen):
+        return permit
+    raise AccountFrozen(account)
 
 
 def _deliver(record: Record, card: Card, dependencies: Dependencies) -> Delivered:
