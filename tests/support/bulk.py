@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from incentives.domain.accounts.spend import money_of
+from incentives.domain.budgets.budget import Budget as BudgetDefinition
 from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
@@ -24,13 +25,15 @@ from incentives.domain.bulk_orders.bulk_order import (
     Upload,
 )
 from incentives.domain.bulk_orders.rows import Row, decode_rows
-from incentives.domain.budgets.budget import Budget as BudgetDefinition
 from incentives.domain.errors import OrderUnavailable
+from incentives.domain.money import Money
 from incentives.domain.operations import Operation
+from incentives.domain.persons import Identity, RoleToLookUp
 from incentives.domain.single_requests.record import Intent, KeyItem, Record
 from incentives.domain.single_requests.request_ids import derive_request_id
 from incentives.usecases.bulk_orders.control_order import Action, control_order
 from incentives.usecases.bulk_orders.create_order import create_order
+from incentives.usecases.bulk_orders.decide_order import Seen, approve_order, reject_order
 from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
 from incentives.usecases.bulk_orders.order_status import order_status
@@ -222,6 +225,28 @@ class FakeRecords:
         return {key.key_hash: key for key in found if key is not None}
 
 
+def user(name: str) -> Identity:
+    """An IAM user."""
+    unique_id = f"AIDA{name.upper():X<16}"
+    return Identity(f"arn:aws:iam::123456789012:user/{name}", unique_id, unique_id)
+
+
+MAKER, APPROVER = user("maker"), user("approver")
+
+
+@dataclass
+class FakeRolePaths:
+    """`RolePaths`: IAM Identity Center has made every role that says so, but for those that are named."""
+
+    elsewhere: set[str] = field(default_factory=set)
+    region: str = "eu-central-1"
+
+    def arn_of(self, role: RoleToLookUp) -> str | None:
+        if role.name in self.elsewhere:
+            return None
+        return f"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/{self.region}/{role.name}"
+
+
 @dataclass
 class FakeDefinitions:
     """Of `BudgetDefinitions` what orders need."""
@@ -241,6 +266,7 @@ class Bulk:
     files: FakeOrderFiles
     workflows: FakeOrderWorkflows
     dependencies: OrderDependencies
+    role_paths: FakeRolePaths = field(default_factory=FakeRolePaths)
 
     def make(self, data: bytes | str = b"", key: str = "bulk-1", **updates: Any) -> str:
         """Make an order and put its file; its id."""
@@ -252,14 +278,24 @@ class Bulk:
         wanted: dict[str, Any] = {"account": "default", "file_format": FileFormat.CSV, "on_unknown": Intent.RETRY}
         return create_order(
             key=key,
-            **(wanted | updates),
+            **({"identity": MAKER} | wanted | updates),
             caller="caller",
             dependencies=self.dependencies,
             accounts=self.world.dependencies.accounts,
         )
 
-    def ask(self, order_id: str, action: Action, *, dry_run: bool = False) -> OrderView:
-        return control_order(order_id, action, self.dependencies, dry_run=dry_run)
+    def ask(self, order_id: str, action: Action, *, dry_run: bool = False, by: Identity | None = None) -> OrderView:
+        return control_order(order_id, action, self.dependencies, dry_run=dry_run, identity=by or MAKER)
+
+    def approve(self, order_id: str, *, by: Identity | None = None, **seen: Any) -> OrderView:
+        """Approve an order as it stands now, unless something else was seen."""
+        order = self.order(order_id)
+        ((currency, amount),) = order.totals.items()
+        what = Seen(**({"digest": order.approval_digest, "total": Money(amount, currency)} | seen))
+        return approve_order(order_id, what, by or APPROVER, self.dependencies, self.role_paths)
+
+    def reject(self, order_id: str, reason: str = "too much", *, by: Identity | None = None) -> OrderView:
+        return reject_order(order_id, reason, by or APPROVER, self.dependencies)
 
     def view(self, order_id: str) -> OrderView:
         return order_status(order_id, self.dependencies)
@@ -312,7 +348,7 @@ def bulk(of: World | None = None, *, approvals: Mapping[str, Decimal] | None = N
         clock=of.clock,
         telemetry=of.telemetry,
         new_nonce=of.dependencies.new_nonce,
-        approvals=approvals or {},
+        approvals=dict(approvals or {}),
     )
     return Bulk(of, orders, files, workflows, dependencies)
 

@@ -285,11 +285,11 @@ def test_a_row_that_could_not_be_written_is_done_again() -> None:
     here, order_id = issuing(15)
     ledger, open_ = here.world.ledger, here.world.ledger.open
 
-    def fails_once(*arguments: object) -> object:
+    def fails_once(*arguments: object, **named: object) -> object:
         if len(ledger.records) == SAVE_EVERY + 2:
             ledger.open = open_  # type: ignore[method-assign]
             raise LedgerUnavailable("down", in_doubt=False)
-        return open_(*arguments)  # type: ignore[arg-type]
+        return open_(*arguments, **named)  # type: ignore[arg-type]
 
     ledger.open = fails_once  # type: ignore[method-assign, assignment]
     assert here.issue(order_id) is Next.LATER
@@ -303,7 +303,7 @@ def test_a_write_in_doubt_that_never_came_to_be_is_done_again() -> None:
     here, order_id = issuing(1)
     ledger, open_ = here.world.ledger, here.world.ledger.open
 
-    def vanishes(*arguments: object) -> object:
+    def vanishes(*_: object, **__: object) -> object:
         ledger.open = open_  # type: ignore[method-assign]
         raise LedgerUnavailable("no answer", in_doubt=True)
 
