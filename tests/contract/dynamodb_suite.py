@@ -25,6 +25,7 @@ from incentives.usecases.single_requests.results import Delivered
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
 from tests.contract.subject import Subject, opened, own_time, touched
+from tests.contract.tables import create_table
 from tests.support.fakes import CODE, world
 from tests.support.holds import beside
 
@@ -40,11 +41,26 @@ class Shop:
         client: whose calls are answered.
         losing: another client of the same, which loses the first response of each write.
         table: made as the template's LedgerTable.
+        budgets, accounts, orders: likewise the tables that its transactions look at.
     """
 
     client: Any
     losing: Any
     table: str
+    budgets: str = ""
+    accounts: str = ""
+    orders: str = ""
+
+    def ledger(self, client: Any) -> DynamoDbLedger:
+        """The ledger as one of the clients has it."""
+        others = beside(client, self.budgets, self.accounts, self.orders)
+        return DynamoDbLedger(client, self.table, beside=others, sleep=_pause)
+
+
+def open_shop(client: Any, losing: Any) -> Shop:
+    """Tables that nobody else has."""
+    names = ("LedgerTable", "BudgetsTable", "AccountTable", "OrdersTable")
+    return Shop(client, losing, *(create_table(client, name) for name in names))
 
 
 def lose_first_responses(client: Any, *, in_process: bool) -> Any:
@@ -84,10 +100,7 @@ class DynamoDbLedgerContract(LedgerContract):
 
     @pytest.fixture
     def subject(self, shop: Shop) -> Subject:
-        return Subject(
-            DynamoDbLedger(shop.client, shop.table, beside=beside(shop.client), sleep=_pause),
-            DynamoDbLedger(shop.losing, shop.table, beside=beside(shop.losing), sleep=_pause),
-        )
+        return Subject(shop.ledger(shop.client), shop.ledger(shop.losing))
 
     # ---- items ----------------------------------------------------------------------------------
 

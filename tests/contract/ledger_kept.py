@@ -118,6 +118,9 @@ class KeepingContract:
             replaces="Test1A",
             details={"externalReference": "order 7"},
             caller="arn:aws:iam::000000000000:user/x",
+            budget="spring",
+            budget_period="2026-03",
+            order_id="ORDER1",
         )
         full = replace(full, **{f.name: next(moments) for f in fields(full) if f.name.endswith("_at")})  # type: ignore[arg-type]
         assert [f.name for f in fields(full) if getattr(full, f.name) == f.default and f.name != "nonce"] == []

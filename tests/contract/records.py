@@ -30,7 +30,7 @@ START: Final = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 CONSTANT: Final = frozenset(
     {
         "request_id", "operation", "account", "partner_id", "value", "key_hash", "created_at", "generation", "replaces",
-        "details", "caller", "version", "nonce", "status", "epoch",
+        "details", "caller", "budget", "budget_period", "order_id", "version", "nonce", "status", "epoch",
     }
 )  # fmt: skip
 

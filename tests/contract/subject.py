@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.single_requests.record import Cause, Change, Intent, Record, Status, change
+from incentives.domain.single_requests.record import Cause, Change, Intent, OrderRow, Record, Status, change
 from incentives.usecases.ports import Ledger
 from tests.contract.records import in_state, key_of, new_nonce
 
@@ -47,8 +47,9 @@ def all_at_once(*calls: Callable[[], T]) -> list[T]:
 
 
 def opened(ledger: Ledger, record: Record) -> Record:
-    """Write a record that nobody else has."""
-    result = ledger.open(record, key_of(record), new_nonce())
+    """Write a record that nobody else has; what it holds of a budget, its order held before."""
+    row = OrderRow(order_id=record.order_id or "ORDER", batch=1) if record.budget or record.order_id else None
+    result = ledger.open(record, key_of(record), new_nonce(), row=row)
     assert isinstance(result, Record)
     return result
 

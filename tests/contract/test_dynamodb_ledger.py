@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contract import motos
-from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_responses
-from tests.contract.tables import create_table
+from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_responses, open_shop
 
 
 @pytest.fixture(scope="module")
@@ -24,4 +23,4 @@ class TestDynamoDbLedgerOnMoto(DynamoDbLedgerContract):
     def shop(self, clients: tuple[Any, Any]) -> Shop:
         # A table for each test: moto copies a whole table in each transaction.
         answered, losing = clients
-        return Shop(answered, losing, create_table(answered, "LedgerTable"))
+        return open_shop(answered, losing)

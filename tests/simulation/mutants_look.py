@@ -165,13 +165,13 @@ class Watched(Life):
                 self.seen += self._of_write(before, written)
             return written
 
-        def begin(record: Record, key: KeyItem, nonce: str) -> Any:
-            result = opened(record, key, nonce)
+        def begin(record: Record, key: KeyItem, nonce: str, **row: Any) -> Any:
+            result = opened(record, key, nonce, **row)
             self._note_new(record.request_id)
             return result
 
-        def reissue(plan: Reissue, nonce: str) -> Record | Lost:
-            result: Record | Lost = reissued(plan, nonce)
+        def reissue(plan: Reissue, nonce: str, **row: Any) -> Record | Lost:
+            result: Record | Lost = reissued(plan, nonce, **row)
             self._note_new(plan.successor.request_id)
             return result
 

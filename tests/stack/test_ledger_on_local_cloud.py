@@ -8,7 +8,7 @@ import pytest
 
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.domain.rate_limit import Pace
-from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_responses
+from tests.contract.dynamodb_suite import DynamoDbLedgerContract, Shop, lose_first_responses, open_shop
 from tests.contract.rate_limiter_model import Now
 from tests.contract.rate_limiter_suite import PACE, MakeRateLimiter, RateLimiterContract, account
 from tests.contract.tables import create_table
@@ -22,9 +22,7 @@ __all__ = ["account"]
 @pytest.fixture(scope="module")
 def shared(cloud: Cloud) -> Shop:
     """A table of our own: what these suites write is no work for the deployed functions."""
-    client = cloud.client("dynamodb")
-    table = create_table(client, "LedgerTable")
-    return Shop(client, lose_first_responses(cloud.own_client("dynamodb"), in_process=False), table)
+    return open_shop(cloud.client("dynamodb"), lose_first_responses(cloud.own_client("dynamodb"), in_process=False))
 
 
 class TestLedgerOnLocalCloud(DynamoDbLedgerContract):

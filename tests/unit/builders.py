@@ -159,11 +159,11 @@ def fails(
     """Let a call of a port fail, the one of this number or each; it may take effect, and be told as it is or not."""
     real, numbers = getattr(port, method), itertools.count(1)
 
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **named: Any) -> Any:
         if at not in {None, next(numbers)}:
-            return real(*args)
+            return real(*args, **named)
         if takes_effect:
-            real(*args)
+            real(*args, **named)
         raise LedgerUnavailable(method, in_doubt=takes_effect if in_doubt is None else in_doubt)
 
     setattr(port, method, call)
@@ -173,9 +173,9 @@ def before(port: object, method: str, happens: Callable[[], object], *, times: i
     """Let something happen just before the next calls of a port."""
     real, numbers = getattr(port, method), itertools.count(1)
 
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **named: Any) -> Any:
         if next(numbers) <= times:
             happens()
-        return real(*args)
+        return real(*args, **named)
 
     setattr(port, method, call)

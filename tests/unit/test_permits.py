@@ -181,9 +181,9 @@ def test_a_ledger_that_stalls_costs_the_call_its_permit_and_not_its_response() -
 def slowly(w: World, method: str) -> None:
     real = getattr(w.ledger, method)
 
-    def stalled(*args: Any) -> Any:
+    def stalled(*args: Any, **named: Any) -> Any:
         w.clock.sleep(1.0)
-        return real(*args)
+        return real(*args, **named)
 
     setattr(w.ledger, method, stalled)
 

@@ -37,7 +37,7 @@ from tests.unit.builders import START, order, record
 #: What a request that follows a reversed one has of it. Everything else is its own.
 PASSED_ON = {
     "operation", "account", "partner_id", "value", "key_hash", "intent", "renewals", "details", "encrypted", "subject",
-    "caller", "deadline_at",
+    "caller", "budget", "budget_period", "order_id", "deadline_at",
 }  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def test_every_field_of_a_record_says_whether_it_is_passed_on() -> None:
 def test_a_successor_has_what_is_passed_on_and_nothing_else() -> None:
     before = replace(
         record(Status.REVERSING), details=dict.fromkeys(FIELDS, "x"), encrypted="e", subject="*1", caller="arn",
+        budget="spring", budget_period="2026-03", order_id="ORDER1",
         renewals=1, deadline_at=START, history=("a line",), nonce="n", gc_id="GC1", mailed_at=START, case_file="{}",
     )  # fmt: skip
     own = {"request_id": "next", "status": Status.PENDING, "created_at": START, "updated_at": START, "wake_at": START}
@@ -84,7 +85,8 @@ def test_a_field_is_taken_and_shown_by_the_api(
 ) -> None:
     taken = {each.name for each in FIELDS.values() if operation in each.taken_with}
     shown = {each.name for each in FIELDS.values() if each.is_shown}
-    fields = {field.alias for field in body.model_fields.values()} - {"amount", "currencyCode", "account", "onUnknown"}
+    own = {"amount", "currencyCode", "account", "budget", "onUnknown"}
+    fields = {field.alias for field in body.model_fields.values()} - own
     assert {CUSTOMER_ACCOUNT if name == "customerAccount" else name for name in fields} == taken
     assert shown <= {field.serialization_alias for field in response.model_fields.values()}
 

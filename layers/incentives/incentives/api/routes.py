@@ -307,8 +307,8 @@ ROUTES: Final = (
         "Approve a bulk order",
         "For a second person: has an order issued that is AWAITING_APPROVAL, and takes its sum from its budget. "
         "Whoever made the order, was told where its file goes, or started it, gets 403, as does a caller of whom the "
-        "gateway cannot tell which person it is. Another digest or total than the order shows gets 409. Where the budget does "
-        "not allow it, the order is VALIDATED afterwards and says why (200). Safe to repeat.",
+        "gateway cannot tell which person it is. Another digest or total than the order shows gets 409. Where the "
+        "budget does not allow it, the order is VALIDATED afterwards and says why (200). Safe to repeat.",
         statuses=(200, 202),
         body=bulk_orders.ApproveOrderBody,
         body_required=True,

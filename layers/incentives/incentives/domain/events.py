@@ -90,6 +90,7 @@ def event_of(before: Record | None, after: Record) -> Event | None:
             "currencyCode": after.value.currency,
             "gcId": after.gc_id,
             **shown(after.details),
+            "budget": after.budget,
             "replaces": after.replaces,
             "replacedBy": after.replaced_by,
             "errorCode": error.code if error else None,

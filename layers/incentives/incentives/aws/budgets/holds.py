@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from incentives.aws.budgets.budget_items import (
-    decode_definition,
+    decode_budget,
     decode_period,
     definition_key,
     encode_period,
@@ -26,7 +26,7 @@ from incentives.aws.budgets.budget_items import (
     spent_key,
 )
 from incentives.aws.clients import unavailable
-from incentives.aws.items import Expression
+from incentives.aws.items import Expression, decode
 from incentives.domain.accounts.spend import minor_units
 from incentives.domain.budgets.budget import (
     Budget,
@@ -102,8 +102,7 @@ class Hold:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NotHeld:
+class NotHeldError(Exception):
     """Nothing was written, and nothing of the caller's own stood against it.
 
     Attributes:
@@ -111,8 +110,10 @@ class NotHeld:
         passing: another write was in the way: the conditions say nothing.
     """
 
-    items: Sequence[Mapping[str, Any] | None]
-    passing: bool
+    def __init__(self, items: Sequence[Mapping[str, Any] | None], *, passing: bool) -> None:
+        super().__init__()
+        self.items = items
+        self.passing = passing
 
 
 def token(nonce: str, number: int) -> str:
@@ -180,13 +181,14 @@ class DynamoDbHolds:
             raise
         self._refused.pop(name, None)
 
-    def take(self, asked: Asked, write: Callable[[Hold], _T | NotHeld], decided: Callable[[], _T | None]) -> _T:
+    def take(self, asked: Asked, write: Callable[[Hold], _T], decided: Callable[[], _T | None]) -> _T:
         """Take an amount in the caller's transaction, as often as it takes.
 
         Args:
             asked: what is to be taken.
             write: sends the caller's transaction with a hold's actions in it. It returns what the caller returns,
-                also if something of the caller's own stood against it, which goes before any word of the budget.
+                also if something of the caller's own stood against it, which goes before any word of the budget; else
+                it raises `NotHeldError`.
             decided: reads consistently whether that stands against it, and returns what the caller returns then; None:
                 it does not. It is asked before anything about the budget is raised.
 
@@ -198,11 +200,13 @@ class DynamoDbHolds:
         try:
             for number in range(TRIES_MAX):
                 hold = self._plan(asked, number)
-                result = write(hold)
-                if not isinstance(result, NotHeld):
+                try:
+                    result = write(hold)
+                except NotHeldError as refused:
+                    self._learn(hold, refused, asked)
+                else:
                     self._seen[asked.budget, hold.period] = hold.after
                     return result
-                self._learn(hold, result, asked)
                 wait = self._random() * min(WAIT_SECONDS_MAX, WAIT_SECONDS * 2**number)
                 if (self._now() - began).total_seconds() + wait > SECONDS_MAX:
                     break
@@ -263,14 +267,14 @@ class DynamoDbHolds:
         after = replace(new, remaining=new.remaining - minor, version=1)
         return Hold(number, period, [self._put(after), self._unchanged(definition)], after, is_new=True)
 
-    def _learn(self, hold: Hold, result: NotHeld, asked: Asked) -> None:
+    def _learn(self, hold: Hold, refused: NotHeldError, asked: Asked) -> None:
         """Remember what came back, and raise it if it is the budget's refusal of what was tried."""
-        item = None if result.passing or not result.items else result.items[0]
+        item = None if refused.passing or not refused.items else refused.items[0]
         if item is None:
             # Somebody is writing, or the definition has changed under a period that was to be made.
             self._seen.pop((asked.budget, hold.period), None)
             return
-        self._seen[asked.budget, hold.period] = seen = decode_period(item)
+        self._seen[asked.budget, hold.period] = seen = decode_period(decode(item))
         if not hold.is_new and seen.version == hold.after.version - 1:
             check_room(seen, asked.value)
 
@@ -289,13 +293,13 @@ class DynamoDbHolds:
         item = self._item(definition_key(name))
         if item is None:
             raise unknown(name)
-        definition = decode_definition(item)
+        definition = decode_budget(decode(item))
         self._known[name] = (definition.kind, definition.currency)
         return definition
 
     def _period(self, name: str, period: str) -> Period | None:
         item = self._item(period_key(name, period))
-        return decode_period(item) if item else None
+        return decode_period(decode(item)) if item else None
 
     def _update(self, seen: Period, minor: int) -> dict[str, Any]:
         expression = Expression(seen=seen.version, amount=minor, one=1, yes=True)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from incentives.aws.budgets.holds import Asked, NotHeld, token
+from incentives.aws.budgets.holds import Asked, NotHeldError, token
 from incentives.aws.bulk_orders.order_items import (
     CLAIM,
     LISTED,
@@ -97,13 +97,13 @@ class DynamoDbOrders:
         """The same, claim its rows for it, and take what it holds from its budget, in one transaction."""
         claimed = self._claim(claim, over)
         if not after.held or after.budget is None:
-            made = self._begun(before, after, claimed, nonce, None)
-            if isinstance(made, NotHeld):
-                raise OrderUnavailable("the order could not be written (TransactionConflict)")
-            return made
+            try:
+                return self._begun(before, after, claimed, nonce, None)
+            except NotHeldError as error:
+                raise OrderUnavailable("the order could not be written (TransactionConflict)") from error
         (currency,) = after.totals
 
-        def write(hold: Hold) -> BulkOrder | OrderMoved | RowsTaken | NotHeld:
+        def write(hold: Hold) -> BulkOrder | OrderMoved | RowsTaken:
             return self._begun(before, after, claimed, nonce, hold)
 
         asked = Asked(after.budget, money_of(after.held, currency), after.updated_at)
@@ -236,8 +236,12 @@ class DynamoDbOrders:
 
     def _begun(
         self, before: BulkOrder, after: BulkOrder, claimed: dict[str, Any], nonce: str, hold: Hold | None
-    ) -> BulkOrder | OrderMoved | RowsTaken | NotHeld:
-        """One try."""
+    ) -> BulkOrder | OrderMoved | RowsTaken:
+        """One try.
+
+        Raises:
+            NotHeldError: neither the order nor the claim stood against it.
+        """
         after = replace(after, budget_period=hold.period if hold else None)
         actions: Any = [{"Put": self._unmoved_put(before, after, nonce)}, {"Put": claimed}]
         if hold is not None:
@@ -245,15 +249,15 @@ class DynamoDbOrders:
         try:
             with _unavailable("written"):
                 reasons = self._transacted(actions, token(nonce, hold.number) if hold else nonce)
-        except _ConflictError:
-            return NotHeld((), passing=True)
+        except _ConflictError as error:
+            raise NotHeldError((), passing=True) from error
         if reasons is None:
             return after
         if reasons[0].get("Code") == _CONDITION_FAILED:
             return _moved_or_ours(reasons[0].get("Item"), nonce)
         if reasons[1].get("Code") == _CONDITION_FAILED:
             return RowsTaken(_read(decode_claim, reasons[1].get("Item") or {}))
-        return NotHeld([reason.get("Item") for reason in reasons[2:]], passing=False)
+        raise NotHeldError([reason.get("Item") for reason in reasons[2:]], passing=False)
 
     def _transacted(self, actions: Sequence[Any], request_token: str) -> Sequence[Mapping[str, Any]] | None:
         """Why a transaction's conditions do not hold, by action; None: it is written.

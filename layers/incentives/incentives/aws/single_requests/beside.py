@@ -55,9 +55,9 @@ class Beside:
 
     def given_back(self, record: Record, *, is_so: bool) -> dict[str, Any]:
         """That what a request held was given back to its budget, or that it was not. Once it was, it stays so."""
-        expression = Expression()
+        expression = Expression(yes=True) if is_so else Expression()
         name = expression.name("givenBack")
-        holds = f"{name} = {expression.value(True)}" if is_so else f"attribute_not_exists({name})"
+        holds = f"{name} = :yes" if is_so else f"attribute_not_exists({name})"
         return {
             "ConditionCheck": {
                 "TableName": self.account_table,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from incentives.aws.budgets.holds import Asked, Hold, NotHeld, token
+from incentives.aws.budgets.holds import Asked, Hold, NotHeldError, token
 from incentives.aws.clients import AwsErrors, DoubtWatch, condition_failed, error_code, response_of, unavailable
 from incentives.aws.items import Expression, decode, encode, parse_time
 from incentives.aws.single_requests.beside import Beside, is_forgotten
@@ -120,49 +120,37 @@ class DynamoDbLedger:
 
     def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
         """Write the key item and the first record in one transaction, and take the amount from the record's budget."""
-        guard = self._put_new(encode_key(replace(key, nonce=nonce)))
-        new = replace(record, nonce=nonce)
-        # Once for all tries of a write: doubt about an earlier one stays doubt.
-        self._doubt.begin()
+        guard, new = self._put_new(encode_key(replace(key, nonce=nonce))), replace(record, nonce=nonce)
 
-        def decided(holder: Mapping[str, Any] | None = None) -> Record | KeyTaken | None:
-            """What whoever holds the key decides; given nobody, it is looked for."""
-            holder = holder or self._read(key_item_id(key.key_hash), in_doubt=self._doubt.in_doubt)
-            if holder is None:
-                return None
-            held = decode_key(holder)
-            # What was written, not what others have made of it since: their epoch is not ours.
-            return _as_kept(new) if held.nonce == nonce else KeyTaken(held)
-
-        def send(others: Sequence[Any], request_token: str, *, looks: bool = False) -> Record | KeyTaken | _Refused:
-            refused = self._transact([guard, self._put_new(encode_record(new)), *others], request_token)
+        def send() -> Record | KeyTaken:
+            refused = self._transact([guard, self._put_new(encode_record(new)), *self._not_closed(row)], nonce)
             if refused is None:
                 return _as_kept(new)
-            found = decided(refused.items[0]) if looks or any(refused.failed[:2]) else None
-            if found is None and refused.failed[1]:
-                # Derived ids make this impossible, so somebody else wrote here.
-                raise LedgerUnavailable(f"request id {new.request_id} exists without its key item", in_doubt=False)
-            return found or refused
-
-        def send_held(hold: Hold) -> Record | KeyTaken | NotHeld:
-            nonlocal new
-            # The same in every try: that of when the record was created.
-            new = replace(new, budget_period=hold.period)
-            sent = send(hold.actions, token(nonce, hold.number))
-            return NotHeld(sent.items[2:], sent.passing) if isinstance(sent, _Refused) else sent
-
-        def send_row() -> Record | KeyTaken:
             # A crowd with one key may be in each other's way for long: the first of them to be through decides.
-            sent = send([self._beside.not_closed(row)] if row else [], nonce, looks=True)
-            if not isinstance(sent, _Refused):
-                return sent
-            if sent.passing or row is None:
+            found = self._decided_by_key(new, refused)
+            if found is not None:
+                return found
+            if refused.passing or row is None:
                 raise _InTheWayError
             raise OrderClosed(row.order_id)
 
+        def send_held(hold: Hold) -> Record | KeyTaken:
+            held = replace(new, budget_period=hold.period)
+            put = self._put_new(encode_record(held))
+            refused = self._transact([guard, put, *hold.actions], token(nonce, hold.number))
+            if refused is None:
+                return _as_kept(held)
+            found = self._decided_by_key(new, refused) if any(refused.failed[:2]) else None
+            if found is not None:
+                return found
+            raise NotHeldError(refused.items[2:], passing=refused.passing)
+
+        # Once for all tries of a write: doubt about an earlier one stays doubt.
+        self._doubt.begin()
         if record.budget is None or row is not None:
-            return self._until_decided(send_row)
-        return self._until_held(Asked(record.budget, record.value, record.created_at), send_held, decided)
+            return self._until_decided(send)
+        asked = Asked(record.budget, record.value, record.created_at)
+        return self._until_held(asked, send_held, lambda: self._decided_by_key(new))
 
     def get(self, request_id: str) -> Record | None:
         """Read one record, consistently."""
@@ -205,59 +193,38 @@ class DynamoDbLedger:
         been given back, it is taken anew.
         """
         before, new = plan.close.before, replace(plan.successor, nonce=nonce)
-        others = [self._move_key(new)] if plan.moves_key else []
-        others += [self._beside.not_closed(row)] if row else []
+        closing = {"Update": self._update(plan.close, nonce)}
+        others = [*([self._move_key(new)] if plan.moves_key else []), *self._not_closed(row)]
         guarded = plan.moves_key and before.budget is not None
-        self._doubt.begin()
 
-        def decided(current: Mapping[str, Any] | None = None) -> Record | Lost | None:
-            """What became of the old one decides, unless nothing did."""
-            current = current or self._read(before.request_id, in_doubt=self._doubt.in_doubt)
-            found = _lost_or_ours(current, nonce)
-            if isinstance(found, Lost):
-                return None if found.current and plan.close.is_possible(found.current) else found
-            # An earlier try took effect. It may have taken from another period than this one would.
-            written = self._read(new.request_id, in_doubt=True)
-            return _as_kept(replace(new, budget_period=decode_record(written).budget_period if written else None))
-
-        def send(more: Sequence[Any], request_token: str) -> Record | Lost | _Refused:
-            update = {"Update": self._update(plan.close, nonce)}
-            actions = [update, self._put_new(encode_record(new)), *others, *more]
-            refused = self._transact(actions, request_token)
+        def send() -> Record | Lost | None:
+            guards = [self._beside.given_back(before, is_so=False)] if guarded else []
+            refused = self._transact([closing, self._put_new(encode_record(new)), *guards, *others], nonce)
             if refused is None:
                 return _as_kept(new)
-            found = decided(refused.items[0]) if refused.failed[0] or not refused.passing else None
-            if found is None and refused.failed[1]:
-                return Lost(self.get(before.request_id))
-            if found is None and row is not None and refused.failed[1 + len(others)]:
-                raise OrderClosed(row.order_id)
-            return found or refused
+            if refused.passing:
+                raise _InTheWayError
+            return self._decided_by_old(plan, new, refused, row) or (None if guarded else Lost(before))
 
-        def send_over() -> Record | Lost | None:
-            sent = send([self._beside.given_back(before, is_so=False)] if guarded else [], nonce)
-            if not isinstance(sent, _Refused):
-                return sent
-            if guarded and not sent.passing and sent.failed[-1]:
-                return None
-            raise _InTheWayError
+        def send_held(hold: Hold) -> Record | Lost:
+            held = replace(new, budget_period=hold.period)
+            guards = [] if is_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]
+            actions = [closing, self._put_new(encode_record(held)), *hold.actions, *guards, *others]
+            refused = self._transact(actions, token(nonce, hold.number + 1))
+            if refused is None:
+                return _as_kept(held)
+            found = None if refused.passing else self._decided_by_old(plan, new, refused, row)
+            if found is not None:
+                return found
+            raise NotHeldError(refused.items[2 : 2 + len(hold.actions)], passing=refused.passing)
 
-        def send_held(hold: Hold) -> Record | Lost | NotHeld:
-            nonlocal new
-            new = replace(new, budget_period=hold.period)
-            checked = [] if is_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]
-            sent = send([*hold.actions, *checked], token(nonce, hold.number + 1))
-            first = 2 + len(others)
-            return (
-                NotHeld(sent.items[first : first + len(hold.actions)], sent.passing)
-                if isinstance(sent, _Refused)
-                else sent
-            )
-
+        self._doubt.begin()
         if not guarded or not is_forgotten(before, new):
-            passed = self._until_decided(send_over)
+            passed = self._until_decided(send)
             if passed is not None:
                 return passed
-        return self._until_held(Asked(before.budget or "", new.value, new.created_at), send_held, decided)
+        asked = Asked(before.budget or "", new.value, new.created_at)
+        return self._until_held(asked, send_held, lambda: self._decided_by_old(plan, new))
 
     def due(self, now: datetime, limit: int) -> Due:
         """Open records whose holder is presumed dead, longest silent first, each partition's having the same chance.
@@ -352,6 +319,44 @@ class DynamoDbLedger:
             response = self._client.get_item(TableName=self._table, Key=encode({"id": item_id}), ConsistentRead=True)
         return response.get("Item")
 
+    def _decided_by_key(self, new: Record, refused: _Refused | None = None) -> Record | KeyTaken | None:
+        """What whoever holds the key makes of a request that could not be opened; None: nobody holds it."""
+        holder = refused.items[0] if refused else None
+        holder = holder or self._read(key_item_id(new.key_hash), in_doubt=self._doubt.in_doubt)
+        if holder is not None:
+            held = decode_key(holder)
+            return self._written_before(new) if held.nonce == new.nonce else KeyTaken(held)
+        if refused is not None and refused.failed[1] and not refused.passing:
+            # Derived ids make this impossible, so somebody else wrote here.
+            raise LedgerUnavailable(f"request id {new.request_id} exists without its key item", in_doubt=False)
+        return None
+
+    def _decided_by_old(
+        self, plan: Reissue, new: Record, refused: _Refused | None = None, row: OrderRow | None = None
+    ) -> Record | Lost | None:
+        """What the old generation makes of a reissue that was refused; None: it can still be reissued."""
+        current = refused.items[0] if refused else None
+        current = current or self._read(plan.close.before.request_id, in_doubt=self._doubt.in_doubt)
+        found = _lost_or_ours(current, new.nonce)
+        if isinstance(found, Record):
+            return self._written_before(new)
+        if found.current is None or not plan.close.is_possible(found.current) or (refused and refused.failed[1]):
+            return found
+        if row is not None and refused is not None and refused.failed[-1]:
+            raise OrderClosed(row.order_id)
+        return None
+
+    def _written_before(self, new: Record) -> Record:
+        """What an earlier try wrote; not what others have made of it since: their epoch is not ours."""
+        if new.budget is None:
+            return _as_kept(new)
+        # It may have taken from another period than this try would.
+        item = self._read(new.request_id, in_doubt=True)
+        return _as_kept(replace(new, budget_period=decode_record(item).budget_period if item else new.budget_period))
+
+    def _not_closed(self, row: OrderRow | None) -> list[dict[str, Any]]:
+        return [self._beside.not_closed(row)] if row else []
+
     def _transact(self, actions: Sequence[Any], nonce: str) -> _Refused | None:
         """Return None when written."""
         try:
@@ -377,8 +382,8 @@ class DynamoDbLedger:
                 self._sleep(CONFLICT_WAIT_SECONDS * (attempt + 1))
         raise LedgerUnavailable("the ledger is busy with this request", in_doubt=self._doubt.in_doubt)
 
-    def _until_held(self, asked: Asked, send: Callable[[Hold], _T | NotHeld], decided: Callable[[], _T | None]) -> _T:
-        """Repeat a write that takes from a budget until it takes effect, or the key or the budget decides against it."""
+    def _until_held(self, asked: Asked, send: Callable[[Hold], _T], decided: Callable[[], _T | None]) -> _T:
+        """Repeat a write that takes from a budget until it takes effect, or until key or budget decide against it."""
         try:
             with AwsErrors(self._not_written):
                 return self._beside.holds.take(asked, send, decided)

@@ -23,7 +23,7 @@ from incentives.domain.bulk_orders.bulk_order import (
     sum_of,
 )
 from incentives.domain.errors import BudgetExceeded, BudgetUnusable, OrderUnavailable
-from incentives.domain.money import CURRENCY_DECIMALS
+from incentives.domain.money import CURRENCY_DECIMALS, Money
 
 if TYPE_CHECKING:
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
@@ -128,4 +128,8 @@ _KEPT: Final = (
 
 def _without_budget(before: BulkOrder, after: BulkOrder, error: BudgetExceeded | BudgetUnusable) -> BulkOrder:
     kept = {name: getattr(after, name) for name in _KEPT}
-    return not_started(before, after.updated_at, error.detail, **kept)
+    why = error.detail
+    if isinstance(error, BudgetExceeded):
+        total = ", ".join(str(Money(amount, currency)) for currency, amount in after.totals.items())
+        why = f"Budget {after.budget!r} has less left than {total}. Start the order again once it has enough."
+    return not_started(before, after.updated_at, why, **kept)

@@ -32,6 +32,7 @@ from incentives.domain.errors import (
     BudgetBusy,
     BudgetExceeded,
     BudgetUnusable,
+    GatewayError,
     InvalidInput,
     KeyReused,
     LedgerUnavailable,
@@ -276,9 +277,7 @@ class _Worker:
             return None
         except (AccountFrozen, AccountUnusable, BudgetExceeded, BudgetUnusable, InvalidInput, KeyReused) as error:
             # It was valid: the account, the budget or the deployment has changed since.
-            is_frozen = isinstance(error, AccountFrozen)
-            why = why_frozen(order.account, self._order_dependencies.freezes) if is_frozen else error.detail
-            raise _Pause(why) from error
+            raise _Pause(self._why_not_now(order, error)) from error
         else:
             request_id = response.record.request_id
         found = self._dependencies.ledger.get(request_id)
@@ -289,6 +288,18 @@ class _Worker:
         if is_parked(newest):
             raise _Pause("The balance does not cover any more rows. Those tried wait until it does.", RowOutcome.OPEN)
         return row_outcome(newest)
+
+    def _why_not_now(self, order: BulkOrder, error: GatewayError) -> str:
+        match error:
+            case AccountFrozen():
+                return why_frozen(order.account, self._order_dependencies.freezes)
+            case BudgetExceeded():
+                return (
+                    f"Budget {order.budget!r} has too little left for a row that Amazon never looked at, and whose "
+                    "share was given back. Resume once it has enough."
+                )
+            case _:
+                return error.detail
 
     def _row_budget(self) -> Budget:
         end = self._dependencies.clock.now() + timedelta(seconds=ROW_SECONDS)
