@@ -43,7 +43,7 @@ from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent, KeyItem, Record
-from incentives.usecases.ports import OrderFiles, Orders
+from incentives.usecases.bulk_orders.ports import OrderFiles, Orders
 from tests.contract.motos import client, dynamodb
 from tests.contract.tables import create_table
 from tests.support.bulk import FakeOrderFiles, FakeOrders

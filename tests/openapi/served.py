@@ -22,6 +22,7 @@ from incentives.bootstrap import container
 from incentives.api.route import Route
 from incentives.api.routes import ROUTES
 from incentives.domain.outcomes import Succeeded
+from incentives.usecases.accounts.dependencies import AccountDependencies
 from tests.openapi.contract import ROOT, contract
 from tests.support.books_world import Kept, kept
 from tests.support.bulk import Bulk, bulk
@@ -49,6 +50,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "create_statement": {"from": "2026-02-20", "to": "2026-02-21", "sha256": "a" * 64},
     "close_month": {"opening": {"amount": "10000.00", "source": "Amazon's statement"}},
     "sign_off_month": {"manifestSha256": "a" * 64},
+    "freeze_account": {"reason": "The access key was found in a public repository"},
     "name_movement": {
         "movementId": "0" * 24,
         "parts": [{"type": "deposit", "amount": "500.00", "date": "2026-02-20", "reference": "Wire 17"}],
@@ -207,7 +209,7 @@ def split_url(url: str, base_path: str) -> tuple[str, dict[str, str]]:
 def served(*script: Scripted) -> Iterator[Served]:
     """The functions for the length of a `with`, Amazon answering from a script first."""
     found = world(*script)
-    index, orders, books = FakeIndex(found.ledger), bulk(found), kept(found)
+    index, orders, books, states = FakeIndex(found.ledger), bulk(found), kept(found), FakeAccountStates()
     replaced: Mapping[str, Any] = {
         "settings": SimpleNamespace(default_account="default"),
         "telemetry": found.telemetry,
@@ -216,7 +218,10 @@ def served(*script: Scripted) -> Iterator[Served]:
         "order_dependencies": orders.dependencies,
         "books_dependencies": books.here,
         "role_paths": SimpleNamespace(arn_of=lambda _: None),
-        "account_states": FakeAccountStates(),
+        "account_states": states,
+        "account_dependencies": AccountDependencies(
+            dependencies=found.dependencies, freezes=found.freezes, states=states, default="default"
+        ),
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in replaced.items():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
+from incentives.bootstrap import container
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.errors import TABLE, Kind
 from incentives.agcod.reading.responses import Failure, Funds
@@ -25,7 +27,7 @@ from tests.openapi import books, closes
 from tests.openapi.bulk_orders import ordered, standing
 from tests.openapi.contract import committed, operations
 from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, QUERY_OF, Response, Served, served
-from tests.support.fakes import CODE, START, usd
+from tests.support.fakes import CODE, START, account, usd
 from tests.unit.builders import MINUTE, NOT_SENT, REFUNDED, TIMED_OUT
 
 REFUSED_BY: Final = {
@@ -117,21 +119,21 @@ def broken(api: Served, error: Exception, function: str) -> Response:
         (api.bulk.orders, ("create", "get")),
         (api.world.ledger, ("get", "open", "apply")),
         (api.world.accounts, ("get",)),
+        (api.world.freezes, ("get",)),
         (api.index, ("day",)),
     ):
         for name in names:
             setattr(port, name, fail)
     route = BY_NAME[function]
-    return (
-        api.send(
-            function,
-            ORDER_ID if "{orderId}" in route.path else books.PATHS.get(function, "UNKNOWN"),
-            body=BODIES.get(function),
-            key="k" if route.keyed else None,
-            query=QUERY_OF.get(function),
-        )
-        if function != "get_available_funds"
-        else ask(api, function)
+    if function == "get_available_funds":
+        return ask(api, function)
+    known = "default" if route.function == "control_account" else "UNKNOWN"
+    return api.send(
+        function,
+        ORDER_ID if "{orderId}" in route.path else books.PATHS.get(function, known),
+        body=BODIES.get(function),
+        key="k" if route.keyed else None,
+        query=QUERY_OF.get(function),
     )
 
 
@@ -217,6 +219,7 @@ def _of_issues(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 409, lambda api: (setattr(api.world.amazon, "script", [REFUNDED]), api.issue(function))[1]
     yield 422, lambda api: (api.issue(function), api.issue(function, amount="30.00"))[1]
     yield 503, lambda api: api.send(function, body={**BODIES[function], "account": "nobody"}, key="k")
+    yield 503, lambda api: (api.world.freeze(), api.issue(function))[1]
 
 
 def _of_reversals(function: str, issue: str) -> Iterator[tuple[int, Scenario]]:
@@ -240,6 +243,7 @@ def _of_others(function: str) -> Iterator[tuple[int, Scenario]]:
             yield 200, lambda api: done(api, "create_gift_card", function)
             yield 409, lambda api: unanswered(api, "create_gift_card", function)
             yield 202, unreadable
+            yield 503, revealed_while_frozen
             yield from ((s, lambda api, s=s: refused(api, "create_gift_card", s, function)) for s in REFUSALS)
         case "search_requests":
             yield 200, found
@@ -247,11 +251,61 @@ def _of_others(function: str) -> Iterator[tuple[int, Scenario]]:
             yield 202, lambda api: escalated(api, function)
             yield 202, lambda api: unanswered(api, "load_amazon_balance", function)
             yield 409, lambda api: done(api, "create_gift_card", function)
+        case "get_accounts":
+            yield 200, accounts_of_all_kinds
+            yield 200, lambda api: api.send(function, query={"cursor": "default"})
+            yield 400, lambda api: api.send(function, query={"cursor": "No cursor"})
+        case "freeze_account":
+            yield 200, frozen
+            yield 200, lambda api: (frozen(api), frozen(api))[1]
+            yield 404, lambda api: api.send(function, "nobody", body=BODIES[function])
+            yield from ((400, lambda api, b=body: api.send(function, "default", body=b)) for body in NO_REASONS)
+        case "unfreeze_account":
+            yield 200, lambda api: (frozen(api), api.send(function, "default"))[1]
+            yield 200, lambda api: api.send(function, "default")
+            yield 400, lambda api: api.send(function, "default", body=BODIES["freeze_account"])
+            yield 404, lambda api: api.send(function, "nobody")
         case "get_case_file":
             yield 200, lambda api: escalated(api, function)
             yield 409, lambda api: done(api, "create_gift_card", function)
         case _:
             raise AssertionError(f"say what {function} can answer")
+
+
+#: None, none in words, one that is a claim code, one that looks like another, too long a one.
+NO_REASONS: Final = (
+    {},
+    {"reason": ""},
+    {"reason": CODE},
+    {"reason": "stolen: abcd-ef1234-5678"},
+    {"reason": "x" * 501},
+    {"reason": "two\nlines"},
+)
+
+
+def frozen(api: Served) -> Response:
+    return api.send("freeze_account", "default", body=BODIES["freeze_account"])
+
+
+def revealed_while_frozen(api: Served) -> Response:
+    request_id = api.issue("create_gift_card").body["requestId"]
+    frozen(api)
+    return api.send("reveal_claim_code", request_id)
+
+
+def accounts_of_all_kinds(api: Served) -> Response:
+    """One frozen, with a balance; one without keys; one that is just there."""
+    api.issue("create_gift_card")
+    tell(api, told("get_available_funds"))
+    ask(api, "get_available_funds")
+    frozen(api)
+    here = container.account_dependencies
+    for name in ("uk", "without-keys"):
+        here.states.states[name] = here.states.read("default", START.date())
+    api.world.accounts.accounts["uk"] = replace(account("uk"), key_created_at=START - timedelta(days=28))
+    response = api.send("get_accounts")
+    assert [each["state"] for each in response.body["accounts"]] == ["FROZEN", "ACTIVE", "UNUSABLE"]
+    return response
 
 
 def unreadable(api: Served) -> Response:

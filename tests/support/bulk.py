@@ -42,7 +42,6 @@ from incentives.usecases.dependencies import Budget
 from incentives.usecases.ports import Ledger
 from tests.support.budgets import FakeBudgets
 from tests.support.fakes import FakeClock, Scripted, World, world
-from tests.support.freezes import FakeFreezes
 
 #: A workflow that takes more steps than this never ends.
 STEPS_MAX = 3000
@@ -344,7 +343,7 @@ def bulk(of: World | None = None, *, approvals: Mapping[str, Decimal] | None = N
         records=FakeRecords(of.ledger),
         budgets=of.budgets,
         definitions=FakeDefinitions(of.budgets),
-        freezes=FakeFreezes(),
+        freezes=of.freezes,
         clock=of.clock,
         telemetry=of.telemetry,
         new_nonce=of.dependencies.new_nonce,

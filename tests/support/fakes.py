@@ -19,6 +19,7 @@ from incentives.agcod.amazon import FundsResponse, SignedCall
 from incentives.agcod.reading.responses import UNREADABLE
 from incentives.aws.telemetry import FACTS
 from incentives.domain.accounts.account import Account
+from incentives.domain.accounts.freezing import Freeze, next_version
 from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, OrderClosed, VaultUnavailable
 from incentives.domain.money import Money, parse_money
@@ -42,6 +43,7 @@ from incentives.domain.single_requests.record import (
 from incentives.usecases.dependencies import Budget, Dependencies
 from tests.support.account_states import FakeAccountStates as FakeAccountStates  # noqa: PLC0414 - handed on to tests
 from tests.support.budgets import FakeBudgets
+from tests.support.freezes import FakeFreezes
 from tests.support.ports import Ports
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -522,6 +524,22 @@ class World:
     recoveries: FakeRecoveries
     notifier: FakeNotifier
     telemetry: FakeTelemetry
+    freezes: FakeFreezes = field(default_factory=FakeFreezes)
+
+    def freeze(self, account: str = "default", *, frozen: bool = True) -> None:
+        """Freeze or thaw an account: the truth, and the rate limiter's copy."""
+        before, now = self.freezes.get(account), self.clock.now()
+        after = Freeze(
+            account=account,
+            frozen=frozen,
+            since=now,
+            version=next_version(before, now),
+            reason="A key has leaked" if frozen else None,
+            by="user/anna",
+            told_at=now,
+        )
+        self.freezes.keep(before, after)
+        self.rate_limiter.freeze(account, frozen=frozen, version=after.version)
 
     def budget(self, seconds: float = 25.0) -> Budget:
         """The time of one invocation that begins now."""

@@ -25,7 +25,6 @@ from incentives.usecases.accounts.watch_account import WATCH_EVERY_SECONDS, watc
 from incentives.usecases.ports import AccountStates
 from tests.support.books import FakeBooks
 from tests.support.fakes import START, FakeAccountStates, World, account, usd, world
-from tests.support.freezes import FakeFreezes
 from tests.unit.builders import record
 
 HOUR = timedelta(hours=1)
@@ -73,7 +72,6 @@ class Company:
     states: AccountStates = field(default_factory=FakeAccountStates)
     bus: KeepingBus = field(default_factory=KeepingBus)
     limits: Limits = field(default_factory=Limits)
-    freezes: FakeFreezes = field(default_factory=FakeFreezes)
     books: FakeBooks | None = None
     zone: str = "UTC"
     balances: dict[str, Decimal] = field(default_factory=lambda: {"default": Decimal(10_000)})
@@ -97,7 +95,7 @@ class Company:
             states=self.states,
             bus=self.bus,
             limits=self.limits,
-            freezes=self.freezes,
+            freezes=self.world.freezes,
             books=self.books,
             booking_day=lambda moment: day_of(moment, read_zone(self.zone)),
         )

@@ -1,4 +1,4 @@
-"""Balances, card states and activity over HTTP: queries that move no money."""
+"""Accounts over HTTP: which there are, freezing them; balances, card states and activity, which move no money."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.api.models import accounts as models
+from incentives.api.models.base import parse
 from incentives.api.parameters import read_day
-from incentives.domain.errors import InvalidInput
+from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.errors import AccountNotFound, InvalidInput
 
 if TYPE_CHECKING:
-    from incentives.domain.accounts.account import Activity, CardState
+    from incentives.domain.accounts.account import AccountFunds, Activity, CardState
+    from incentives.domain.accounts.freezing import Freeze
     from incentives.domain.accounts.funds import Outlook
+    from incentives.domain.accounts.standing import AccountPage
 
 #: Pages of a thousand rows: no account has as many.
 PAGE_MAX: Final = 999_999
@@ -67,3 +71,42 @@ def activity(account: str, page: int, rows: tuple[Activity, ...], total: int | N
         activities=[models.Activity.of(row) for row in rows],
     )
     return ApiResponse(200, told.dump())
+
+
+def read_account(call: ApiCall) -> str:
+    """The account of a route.
+
+    Raises:
+        AccountNotFound: no account can have such a name.
+    """
+    account = call.path.get("account") or ""
+    if not ACCOUNT_NAME.fullmatch(account):
+        raise AccountNotFound(account)
+    return account
+
+
+def read_reason(call: ApiCall) -> str:
+    """Why an account is frozen. Raises `InvalidInput`: names the field."""
+    return parse(models.FreezeAccountBody, call.json_object()).reason
+
+
+def freeze(account: str, known: Freeze) -> ApiResponse:
+    """200: whether an account is frozen."""
+    return ApiResponse(200, models.AccountFreeze(account=account, frozen=_frozen(known)).dump())
+
+
+def listed(page: AccountPage) -> ApiResponse:
+    """200: a page of accounts."""
+    accounts = [
+        models.AccountStanding.of(each, frozen=_frozen(each.freeze), balance=_balance(each.funds))
+        for each in page.accounts
+    ]
+    return ApiResponse(200, models.AccountList(accounts=accounts, cursor=page.cursor).dump())
+
+
+def _frozen(known: Freeze | None) -> models.FrozenBy | None:
+    return models.FrozenBy.of(known) if known is not None and known.frozen else None
+
+
+def _balance(funds: AccountFunds | None) -> models.Balance | None:
+    return models.Balance.of(funds.available, as_of=funds.as_of) if funds is not None else None

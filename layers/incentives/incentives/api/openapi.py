@@ -94,7 +94,7 @@ PROBLEMS: Final[Mapping[int, str]] = {
     401: "The request carries no valid authorization.",
     402: "Amazon refused: the account's funds do not suffice.",
     403: "Not signed, wrongly signed or not allowed; or Amazon refused the account; or another person has to do it.",
-    404: "There is no such request, bulk order or route, or the books have nothing of that name.",
+    404: "There is no such request, bulk order, account or route, or the books have nothing of that name.",
     409: "The state of the request, of the bulk order or of the books does not allow this; `requestStatus` or "
     "`orderStatus` names the first two.",
     413: "The body is too large.",
@@ -104,7 +104,8 @@ PROBLEMS: Final[Mapping[int, str]] = {
     429: "Too many calls; nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known. Repeat the request with the same key.",
-    503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or a "
+    503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or the "
+    "account is frozen; or a "
     "query was not sent, since the account's request rate is in use, or Amazon throttles it; or the ledger, "
     "Amazon, the card vault, the bulk order or the books cannot be reached. This call has charged nothing; the same "
     "call, with the same Idempotency-Key, works once the cause is mended.",

@@ -363,6 +363,45 @@ ROUTES: Final = (
         problems=(409, 503),
     ),
     Route(
+        function="get_accounts",
+        method="get",
+        path="/accounts",
+        tag="Accounts",
+        summary="List the accounts",
+        description="By name, 50 at a time: the default account, and all that have ever been asked about, charged or "
+        "frozen. Amazon is not asked.",
+        query=(CURSOR,),
+        responses={200: Success(description="A page.", model=accounts.AccountList)},
+        problems=(503,),
+    ),
+    Route(
+        function="control_account",
+        operation="freeze_account",
+        method="post",
+        path="/accounts/{account}/freeze",
+        tag="Accounts",
+        summary="Freeze an account",
+        description="From this response on, nothing leaves for Amazon that Amazon has never seen, and no claim code is "
+        "read: creates, activations, loads and claim codes are answered 503 AccountFrozen, and nothing is recorded. "
+        "What is unknown is still settled; cancels, queries and the rotation of keys go on. It takes up to three "
+        "seconds. The operators are told. Safe to repeat: the account stays frozen as it was.",
+        body=accounts.FreezeAccountBody,
+        responses={200: Success(description="How it stands.", model=accounts.AccountFreeze)},
+        problems=(503,),
+    ),
+    Route(
+        function="control_account",
+        operation="unfreeze_account",
+        method="post",
+        path="/accounts/{account}/unfreeze",
+        tag="Accounts",
+        summary="Thaw an account",
+        description="What has waited goes on within a quarter of an hour; paused bulk orders have to be resumed. The "
+        "operators are told. Safe to repeat.",
+        responses={200: Success(description="How it stands.", model=accounts.AccountFreeze)},
+        problems=(503,),
+    ),
+    Route(
         function="get_available_funds",
         method="get",
         path="/funds",

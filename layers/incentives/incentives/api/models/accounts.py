@@ -1,4 +1,4 @@
-"""Responses about accounts: a balance, a card's state, activity. All but a balance are in Amazon's words."""
+"""Bodies and responses about accounts. Card states and activity are in Amazon's words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from incentives.api.models.base import AccountName, Count, Currency, MaskedCard, ResponseBody, SignedAmount, Time
+from incentives.api.models.base import AccountName, Body, Count, Currency, MaskedCard, ResponseBody, SignedAmount, Time
+from incentives.domain.accounts.standing import AccountState
+from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
+from incentives.domain.texts import TEXT_PATTERN
 
 
 class Money(ResponseBody):
@@ -99,3 +102,71 @@ class ActivityPage(ResponseBody):
         examples=[0],
     )
     activities: list[Activity] = Field(description="In Amazon's order.")
+
+
+class FreezeAccountBody(Body):
+    """Body of `POST /accounts/{account}/freeze`."""
+
+    reason: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=NOTE_LENGTH_MAX,
+            json_schema_extra={"pattern": TEXT_PATTERN},
+            description="Why, for people. What looks like a claim code or a card's number is refused: name a card by "
+            "its request id.",
+            examples=["The access key was found in a public repository"],
+        ),
+    ]
+
+
+class FrozenBy(ResponseBody):
+    """Who froze an account, and why."""
+
+    by: str | None = Field(
+        description="Whose signature the call had, as role and session or as user.",
+        examples=["assumed-role/Operators/anna@example.com"],
+    )
+    reason: str | None = Field(
+        description="As whoever froze it gave it.", examples=["The access key was found in a public repository"]
+    )
+    since: Time = Field(description="RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])
+
+
+class AccountFreeze(ResponseBody):
+    """Whether an account is frozen."""
+
+    account: AccountName
+    frozen: FrozenBy | None = Field(description="Null: it is not.")
+
+
+class Balance(Money):
+    """A balance that Amazon told."""
+
+    as_of: Time = Field(description="Amazon's time of it, RFC 3339, UTC.", examples=["2026-03-01T12:00:00Z"])
+
+
+class AccountStanding(ResponseBody):
+    """One account, as far as it is known without asking Amazon."""
+
+    account: AccountName
+    state: AccountState = Field(
+        description="FROZEN: nothing new is sent for it. UNUSABLE: its keys cannot be read.", examples=["FROZEN"]
+    )
+    frozen: FrozenBy | None = Field(description="Null: it is not.")
+    key_created_at: Time | None = Field(
+        description="When the access key was made, as whoever put it said; null where nobody did.",
+        examples=["2026-02-01T00:00:00Z"],
+    )
+    key_age_days: Count | None = Field(description="Whole days; null likewise.", examples=[28])
+    balance: Balance | None = Field(
+        description="As Amazon last told it, a quarter of an hour ago at most while it responds; null: never.",
+        examples=[{"amount": "1250.00", "currencyCode": "USD", "asOf": "2026-03-01T12:00:00Z"}],
+    )
+
+
+class AccountList(ResponseBody):
+    """A page of accounts, by name."""
+
+    accounts: list[AccountStanding] = Field(description="By name, 50 at the most.")
+    cursor: str | None = Field(description="Of the next page; null at the end.", examples=["uk"])

@@ -100,7 +100,6 @@ def _change(account: str, *, frozen: bool, reason: str | None, caller: str | Non
         if before is not None and before.nonce == after.nonce:
             log = "accountFrozen" if frozen else "accountThawed"
             dependencies.telemetry.log(log, account=account, caller=caller, version=after.version)
-            dependencies.telemetry.count(log[0].upper() + log[1:])
             return _carry_out(before, here)
     raise LedgerUnavailable("too many freeze and thaw the account at once", in_doubt=False)
 

@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.accounts.standing import AccountPage, AccountState, AccountView
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.usecases.accounts.dependencies import utc_day
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from incentives.domain.accounts.account import AccountFunds
-    from incentives.domain.accounts.freezing import Freeze
     from incentives.usecases.accounts.dependencies import AccountDependencies
 
 #: Of each account the secret, the balance and whether it is frozen are read: within the time of a call.
 PAGE_MAX: Final = 50
-
-
-class AccountState(StrEnum):
-    """Whether an account takes orders."""
-
-    ACTIVE = "ACTIVE"
-    FROZEN = "FROZEN"
-    UNUSABLE = "UNUSABLE"  # its keys cannot be read
-
-
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """One account.
-
-    Attributes:
-        freeze: while it is frozen.
-        key_created_at: None if the operator did not say, or the keys cannot be read.
-        key_age_days: whole days; likewise.
-        funds: the balance that was kept last.
-    """
-
-    account: str
-    state: AccountState
-    freeze: Freeze | None
-    key_created_at: datetime | None
-    key_age_days: int | None
-    funds: AccountFunds | None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountPage:
-    """Some accounts.
-
-    Attributes:
-        accounts: by name.
-        cursor: what to ask for next; None at the end.
-    """
-
-    accounts: tuple[AccountView, ...]
-    cursor: str | None
 
 
 def get_accounts(cursor: str | None, here: AccountDependencies) -> AccountPage:

@@ -8,17 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from incentives.usecases.ports import (
-        BudgetDefinitions,
-        Budgets,
-        Clock,
-        Freezes,
-        OrderFiles,
-        Orders,
-        OrderWorkflows,
-        Records,
-        Telemetry,
-    )
+    from incentives.usecases.bulk_orders.ports import OrderFiles, Orders, OrderWorkflows
+    from incentives.usecases.ports import BudgetDefinitions, Budgets, Clock, Freezes, Records, Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
