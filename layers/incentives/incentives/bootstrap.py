@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from incentives.settings import Settings
     from incentives.usecases import ports
     from incentives.usecases.accounts.dependencies import AccountDependencies, WatchDependencies
+    from incentives.usecases.budgets.dependencies import BudgetDependencies
+    from incentives.usecases.budgets.ports import BudgetDefinitions
+    from incentives.usecases.budgets.recount import RecountDependencies
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
@@ -353,6 +356,49 @@ class Container:
                 types=config.effects,
                 without_balance=config.without_balance,
             ),
+        )
+
+    @cached_property
+    def budget_definitions(self) -> BudgetDefinitions:
+        """Budgets as they are defined."""
+        from random import random
+
+        from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
+
+        return DynamoDbBudgetDefinitions(
+            client("dynamodb"),
+            self.settings.budgets_table,
+            sleep=self.clock.sleep,
+            random=random,
+            new_nonce=self.new_nonce,
+        )
+
+    @cached_property
+    def budget_dependencies(self) -> BudgetDependencies:
+        """What setting and showing budgets needs."""
+        from incentives.usecases.budgets.dependencies import BudgetDependencies
+
+        definitions = self.budget_definitions
+        return BudgetDependencies(dependencies=self.dependencies, definitions=definitions, zone=self.settings.zone)
+
+    def recount_dependencies(self, seconds_left: Callable[[], float]) -> RecountDependencies:
+        """What counting budgets again needs."""
+        from incentives.aws.budgets.recounts import DynamoDbRecounts
+        from incentives.usecases.budgets.recount import RecountDependencies
+
+        config, default = self.settings, self.settings.default_account
+        recounts = DynamoDbRecounts(
+            client("dynamodb"),
+            ledger=config.ledger_table,
+            accounts=config.account_table,
+            orders=config.orders_table,
+            sleep=self.clock.sleep,
+        )
+        return RecountDependencies(
+            budgets=self.budget_dependencies,
+            recounts=recounts,
+            accounts=lambda: sorted({*self.account_states.accounts(), *([default] if default else [])}),
+            seconds_left=seconds_left,
         )
 
     def ready_for_amazon(self) -> ports.Amazon:

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from incentives.api import books_routes, close_routes
+from incentives.api import books_routes, budget_routes, close_routes
 from incentives.api.accounts import PAGE_MAX
 from incentives.api.bulk_orders import PAGE_SIZE, PAGE_SIZE_MAX
 from incentives.api.models import accounts, bulk_orders, case_files, single_requests
@@ -435,4 +435,5 @@ ROUTES: Final = (
     ),
     *books_routes.ROUTES,
     *close_routes.ROUTES,
+    *budget_routes.ROUTES,
 )

@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from incentives.usecases.budgets.ports import BudgetDefinitions
     from incentives.usecases.bulk_orders.ports import OrderFiles, Orders, OrderWorkflows
-    from incentives.usecases.ports import BudgetDefinitions, Budgets, Clock, Freezes, Records, Telemetry
+    from incentives.usecases.ports import Budgets, Clock, Freezes, Records, Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
