@@ -64,7 +64,8 @@ def create_order(
         allow_same_rows=allow_same_rows,
         budget=budget,
     )
-    if dependencies.orders.get(order.order_id) is None:
+    about_budgets = budget is not None or dependencies.budgets.required
+    if about_budgets and dependencies.orders.get(order.order_id) is None:
         # A repeat finds its order, whatever has become of the budget.
         _check_budget(budget, dependencies)
     made = dependencies.orders.create(order, dependencies.new_nonce())
