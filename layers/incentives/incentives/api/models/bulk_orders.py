@@ -63,7 +63,7 @@ class StartOrderBody(Body):
     )
 
 
-class ApprovedTotal(Body):
+class ApprovedTotalBody(Body):
     """The sum of an order, as whoever approves it has seen it."""
 
     amount: Annotated[
@@ -90,7 +90,7 @@ class ApproveOrderBody(Body):
         description="`approvalDigest` of the order: account, budget and rows.",
         examples=[DIGEST],
     )
-    total: ApprovedTotal
+    total: ApprovedTotalBody = Field(description="`total` of the order.")
 
 
 class RejectOrderBody(Body):
