@@ -82,6 +82,12 @@ class Container:
         """Tells one write from every other."""
         return uuid.uuid4().hex
 
+    def random(self) -> float:
+        """Evenly between 0 and 1: keeps those apart who got into each other's way."""
+        import random
+
+        return random.random()  # noqa: S311 - no secret
+
     @cached_property
     def dependencies(self) -> Dependencies:
         """The container itself: a use case builds what it uses of it."""
@@ -100,8 +106,6 @@ class Container:
     @cached_property
     def holds(self) -> DynamoDbHolds:
         """What takes from budgets, and gives back to them."""
-        import random
-
         from incentives.aws.budgets.holds import DynamoDbHolds
 
         its = self.settings
@@ -112,7 +116,7 @@ class Container:
             required=its.require_budget == "true",
             now=self.clock.now,
             sleep=self.clock.sleep,
-            random=random.random,
+            random=self.random,
         )
 
     @cached_property
@@ -234,7 +238,15 @@ class Container:
         """What is known of accounts without asking Amazon."""
         from incentives.aws.accounts.account_states import DynamoDbAccountStates
 
-        return DynamoDbAccountStates(client("dynamodb"), self.settings.account_table)
+        its = self.settings
+        return DynamoDbAccountStates(
+            client("dynamodb"),
+            its.account_table,
+            ledger_table=its.ledger_table,
+            holds=self.holds,
+            sleep=self.clock.sleep,
+            random=self.random,
+        )
 
     @cached_property
     def freezes(self) -> ports.Freezes:
