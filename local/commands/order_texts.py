@@ -71,12 +71,8 @@ def errors(order: Order) -> Iterator[str]:
 
 def totals(order: Order) -> str:
     """What a file asks for: `10,000 cards, 250,000.00 USD`."""
-    return f"{order['rows']:,} cards, {amounts(order)}"
-
-
-def amounts(order: Order) -> str:
-    """The sums of a file, by currency."""
-    return ", ".join(f"{_grouped(each['amount'])} {each['currencyCode']}" for each in order["totals"])
+    sums = ", ".join(f"{_grouped(each['amount'])} {each['currencyCode']}" for each in order["totals"])
+    return f"{order['rows']:,} cards, {sums}"
 
 
 def to_decide(order: Order) -> Iterator[str]:

@@ -7,7 +7,6 @@ import typer
 
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from local.calls import listed
-from local.commands import order_texts
 from local.settings import RefusedError
 from local.target import reach
 from local.terminal import AsJson, StackVariable, console, print_json, table
@@ -51,17 +50,24 @@ def main(
 
 def orders_table(orders: list[Order]) -> Any:  # noqa: ANN401 - of the library that prints it
     """Orders as a table."""
-    made = table("Order", "Status", "Account", "Cards", "Amounts", "Budget", "Made", "By", "Why it waits")
+    made = table("Order", "Status", "Account", "Cards", "Amount", "", "Budget", "Made", "By", "Why it waits")
     for each in orders:
         made.add_row(
             each["orderId"],
             each["status"],
             each["account"],
             f"{each['rows']:,}" if each["rows"] else "",
-            order_texts.amounts(each),
+            each["total"]["amount"] if each["total"] else "",
+            each["total"]["currencyCode"] if each["total"] else "",
             each["budget"] or "",
             each["createdAt"],
             each["createdBy"] or "",
-            each["pauseReason"] or (f"until {each['approvalUntil']}" if each["approvalUntil"] else ""),
+            _why(each),
         )
     return made
+
+
+def _why(order: Order) -> str:
+    if order["status"] == "AWAITING_APPROVAL":
+        return f"for approval, until {order['approvalUntil']}"
+    return str(order["pauseReason"] or order["whyNotStarted"] or order["rejectedBecause"] or "")

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.api import openapi
-from incentives.api.models.bulk_orders import Order
+from incentives.api.models.bulk_orders import OrderSummary
 from local.__main__ import main
 from local.commands import approve, orders, reject
 from tests.local.gateway import Gateway
@@ -18,7 +18,7 @@ from tests.local.test_orders import ID, order
 Run = Callable[..., tuple[int, str, str]]
 DIGEST: Final = "d" * 64
 WAITING: Final = order(
-    "AWAITING_APPROVAL", approvalDigest=DIGEST, approvalUntil="2026-03-08T12:00:00Z", budget="summer", decidedBy=None,
+    "AWAITING_APPROVAL", approvalDigest=DIGEST, approvalUntil="2026-03-08T12:00:00Z", budget="summer",
     createdBy="user/anna", startedBy="user/bert",
 )  # fmt: skip
 
@@ -44,7 +44,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def approved(status: str = "ISSUING") -> dict[str, Any]:
-    return {**WAITING, "status": status, "decidedBy": "user/carla", "decidedAt": "2026-03-01T13:00:00Z"}
+    decided = {"decision": "approve", "decidedBy": "user/carla", "decidedAt": "2026-03-01T13:00:00Z"}
+    return {**WAITING, "status": status, **decided}
+
+
+def listed(found: dict[str, Any]) -> dict[str, Any]:
+    """An order as a list has it."""
+    return {name: found[name] for name in openapi.example(OrderSummary, {})}
 
 
 @pytest.mark.parametrize("agrees", [True, False])
@@ -72,9 +78,25 @@ def test_what_is_approved_already_is_told(gateway: Gateway, run: Run) -> None:
     assert (code, "Approved by user/carla" in said, gateway.written) == (0, True, [])
 
 
-@pytest.mark.parametrize(
-    "found", [order("VALIDATED"), order("ISSUING"), {**order("VALIDATED"), "decidedBy": "user/carla"}]
-)
+def test_what_a_call_that_died_has_left_is_done_by_the_next_one(gateway: Gateway, run: Run) -> None:
+    # given an order that was approved, and whose workflow nobody may have started
+    gateway.answers = {f"GET /orders/{ID}": [approved()], f"POST /orders/{ID}/approve": [approved()]}
+    assert run("approve", "--order", ID)[0] == 0
+    assert gateway.written == [("POST", f"/orders/{ID}/approve", {"digest": DIGEST, "total": WAITING["total"]})]
+
+
+def test_an_order_that_its_budget_does_not_allow_says_so(gateway: Gateway, run: Run) -> None:
+    gateway.accepts = frozenset()
+    why = "budget 'summer' has 10.00 USD left"
+    gateway.answers = {
+        f"GET /orders/{ID}": [WAITING],
+        f"POST /orders/{ID}/approve": [{**approved("VALIDATED"), "whyNotStarted": why}],
+    }
+    code, said, _ = run("approve", "--order", ID, "--yes")
+    assert (code, f"It was not started: {why}" in said) == (1, True)
+
+
+@pytest.mark.parametrize("found", [order("VALIDATED"), order("ISSUING"), approved("VALIDATED")])
 def test_what_does_not_wait_cannot_be_approved(gateway: Gateway, run: Run, found: dict[str, Any]) -> None:
     gateway.answers = {f"GET /orders/{ID}": [found]}
     code, _, wrong = run("approve", "--order", ID)
@@ -102,8 +124,8 @@ def test_orders_that_wait_for_a_person_are_listed(gateway: Gateway, run: Run) ->
     gateway.answers = {
         "GET /orders": [
             {"orders": [], "cursor": "next"},
-            {"orders": [WAITING], "cursor": None},
-            {"orders": [paused], "cursor": None},
+            {"orders": [listed(WAITING)], "cursor": None},
+            {"orders": [listed(paused)], "cursor": None},
         ]
     }
     code, said, _ = run("orders", "--account", "default")
@@ -118,7 +140,7 @@ def test_orders_that_wait_for_a_person_are_listed(gateway: Gateway, run: Run) ->
 
 
 def test_any_orders_are_listed_up_to_a_number(gateway: Gateway, run: Run) -> None:
-    gateway.answers = {"GET /orders": [{"orders": [openapi.example(Order, {})] * 3, "cursor": "next"}]}
+    gateway.answers = {"GET /orders": [{"orders": [listed(order("FINISHED"))] * 3, "cursor": "next"}]}
     code, said, _ = run("orders", "--all", "--max", "2", "--json")
     assert (code, len(json.loads(said)), gateway.called) == (0, 2, [("GET", "/orders", None)])
     # and a status that is none is refused
