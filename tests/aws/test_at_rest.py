@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.aws.accounts import account_states
+from incentives.aws.accounts import account_states, freezes
 from incentives.aws.bulk_orders import orders
 from incentives.aws.items import decode
 from incentives.aws.keys.rotations import DynamoDbRotations
@@ -25,6 +25,7 @@ from incentives.aws.reconciliation.books import DynamoDbBooks
 from incentives.aws.recovery.kept_pages import _decode as decode_page
 from incentives.aws.single_requests.record_items import decode_key, decode_record, encode_key, encode_record
 from incentives.domain.accounts.alerts import Raised
+from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.keys.rotation import Rotation, Stage
 from incentives.domain.operations import Operation
 from incentives.usecases.bulk_orders.settle_order import _decode_part
@@ -37,6 +38,11 @@ def items(table: str, attribute: str, begins: str) -> list[dict[str, Any]]:
     found = [item for item in KEPT[table] if item[attribute]["S"].startswith(begins)]
     assert found
     return found
+
+
+def _not_none(freeze: Freeze | None) -> Freeze:
+    assert freeze is not None
+    return freeze
 
 
 @pytest.mark.parametrize(
@@ -53,6 +59,7 @@ def items(table: str, attribute: str, begins: str) -> list[dict[str, Any]]:
             lambda item: orders._encode_batch(item["orderId"]["S"], orders._decode_batch(decode(item))),
         ),
         (items("orders", "part", "claim"), lambda item: orders._encode_claim(orders._decode_claim(decode(item)))),
+        (items("accounts", "part", "freeze"), lambda item: freezes._item(_not_none(freezes._read(item)))),
         (
             items("books", "part", "day#"),
             lambda item: book_items.encode_day(book_items.decode_day(decode(item)), item["nonce"]["S"]),
@@ -82,7 +89,7 @@ def items(table: str, attribute: str, begins: str) -> list[dict[str, Any]]:
         ),
     ],
     ids=[
-        *("record", "key", "order", "batch", "claim"),
+        *("record", "key", "order", "batch", "claim", "freeze"),
         *("day", "balance", "resolution", "movement", "statement", "close"),
     ],
 )
@@ -113,6 +120,8 @@ def test_what_is_kept_beside_the_pace_is_read() -> None:
     assert all(
         (pace.tat, pace.clockAt, pace.clockBefore, pace.lineTat, pace.slowedAt, pace.slowInterval, pace.fundsTat)
     )
+    frozen = read_pace("frozen", kept["frozen"])
+    assert (frozen.frozen, frozen.freezeVersion, pace.frozen, pace.freezeVersion) == (1, 1772366400123, 0, 0)
     page, none_shown = decode_page(kept["book#default"]), decode_page(kept["book#jp"])
     assert page is not None
     assert (page.partner_id, page.as_of, page.request_ids) == ("P", AT, {"R1", "R2"})
