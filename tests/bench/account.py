@@ -81,7 +81,10 @@ def furnish(client: Client) -> dict[str, str]:
         return machines.create_state_machine(name=name, definition=json.dumps(_MACHINE), roleArn=role)
 
     made = (
-        *(create_table(dynamodb, f"{name}Table") for name in ("Ledger", "Pacer", "Account", "Orders", "Books", "Budgets")),
+        *(
+            create_table(dynamodb, f"{name}Table")
+            for name in ("Ledger", "Pacer", "Account", "Orders", "Books", "Budgets")
+        ),
         "bench-orders",
         "bench-books",
         client("sqs").create_queue(QueueName="bench-backlog")["QueueUrl"],
