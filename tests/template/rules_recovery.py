@@ -27,13 +27,31 @@ SCHEDULES = {
 }
 # What people invoke, and nothing else does.
 INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
-# What of a table's stream each of its readers is called for: by function and event, items with an attribute like this.
-READERS: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
+# What of a table's stream each of its readers is called for, by function and event: items with an attribute like this,
+# or the whole pattern of their images.
+READERS: dict[tuple[str, str], list[tuple[str, Any] | dict[str, Any]]] = {
     ("PublishEvents", "Ledger"): [("status", {"exists": True})],
-    ("PublishEvents", "Books"): [("part", {"prefix": "day#"}), ("part", {"prefix": "close#"})],
+    ("PublishEvents", "Books"): [
+        ("part", {"prefix": f"{part}#"}) for part in ("day", "close", "resolution", "movement")
+    ],
+    # An order begins to wait, or somebody decided: not each of its states and batches.
+    ("PublishEvents", "Orders"): [
+        {"OldImage": {"status": {"S": ["VALIDATING"]}}, "NewImage": {"status": {"S": ["AWAITING_APPROVAL"]}}},
+        {"OldImage": {"status": {"S": ["AWAITING_APPROVAL"]}}, "NewImage": {"decidedAt": {"S": [{"exists": True}]}}},
+    ],
+    # Not what is counted with every request, nor what each takes from its budget.
+    ("PublishEvents", "Account"): [("part", "freeze")],
+    ("PublishEvents", "Budgets"): [("budget", "#budgets")],
     ("CountSpend", "Ledger"): [
         *((name, {"exists": True}) for name in ("answeredAt", "refusal", "error")),
-        *(("status", {"prefix": status}) for status in ("REVERSED", "ESCALATED")),
+        {"NewImage": {"status": {"S": [{"prefix": "REVERSED"}, {"prefix": "ESCALATED"}]}}},
+        # Every end of a request with a budget.
+        {
+            "NewImage": {
+                "budget": {"S": [{"exists": True}]},
+                "status": {"S": [{"prefix": each} for each in ("SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED")]},
+            }
+        },
     ],
 }
 
@@ -184,7 +202,10 @@ def stream_is_read_at_least_once(template: Template) -> Iterator[str]:
         if not 0 < properties.get("MaximumRecordAgeInSeconds", -1) < STREAM_SECONDS_MAX:
             yield f"{reader}: a record that cannot be read holds up the others until the stream forgets them"
         patterns = [json.loads(each["Pattern"]) for each in properties.get("FilterCriteria", {}).get("Filters", [])]
-        if patterns != [{"dynamodb": {"NewImage": {name: {"S": [test]}}}} for name, test in attributes]:
+        if patterns != [
+            {"dynamodb": each if isinstance(each, dict) else {"NewImage": {each[0]: {"S": [each[1]]}}}}
+            for each in attributes
+        ]:
             yield f"{reader}: other items than it is meant for: {patterns}"
         if template["Resources"][f"{table}Table"]["Properties"].get("StreamSpecification") != BEFORE_AND_AFTER:
             yield f"{reader}: it is not told what changed"
