@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import count
 from typing import Any, Final, cast
 
 import pytest
 
 from incentives.aws.accounts.freezes import DynamoDbFreezes
+from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
 from incentives.aws.reconciliation.books import DynamoDbBooks
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.record_items import encode_record
+from incentives.domain.budgets.budget import PeriodKind
+from incentives.domain.money import Money
+from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.reconciliation.findings import Kind, Reason
 from incentives.domain.single_requests.record import Status
 from incentives.usecases.accounts.dependencies import AccountDependencies
 from incentives.usecases.accounts.freeze import freeze, unfreeze
+from incentives.usecases.budgets.dependencies import BudgetDependencies
+from incentives.usecases.budgets.set_budget import Wanted, set_budget
 from incentives.usecases.reconciliation.get_books import get_movements
 from incentives.usecases.reconciliation.name_movement import name_movement
 from incentives.usecases.reconciliation.resolve import Said, resolve_all, resolve_one
@@ -47,6 +55,7 @@ class Desk:
         decide: asks for it.
         kind, subject, caller: what is to be told.
         by_twos: a repeat is a decision of its own.
+        earlier: decisions of the kind that the table holds already.
     """
 
     stream: Streamed
@@ -55,6 +64,7 @@ class Desk:
     subject: str
     caller: str | None = WHO
     by_twos: bool = False
+    earlier: int = 0
 
 
 def _sleep(_: float) -> None:
@@ -101,6 +111,29 @@ def unfreezes() -> Desk:
     stream, here = _accounts()
     freeze("default", "a key leaked", "arn:bert", here)
     return Desk(stream, lambda: unfreeze("default", WHO, here), "unfreeze", "default")
+
+
+def sets_a_budget() -> Desk:
+    stream, wanted = _budgets("1000.00")
+    return Desk(stream, wanted, "setBudget", "spring")
+
+
+def changes_a_budget() -> Desk:
+    stream, set_first = _budgets("500.00", by="arn:bert")
+    set_first()
+    _, wanted = _budgets("1000.00", stream)
+    return Desk(stream, wanted, "setBudget", "spring", earlier=1)
+
+
+def _budgets(limit: str, stream: Streamed | None = None, by: str = WHO) -> tuple[Streamed, Callable[[], object]]:
+    stream, w = stream or Streamed("BudgetsTable"), world()
+    nonces = (f"{by}-{number}" for number in count())
+    definitions = DynamoDbBudgetDefinitions(
+        stream.client, stream.table, sleep=_sleep, random=lambda: 0.5, new_nonce=lambda: next(nonces)
+    )
+    here = BudgetDependencies(dependencies=w.dependencies, definitions=definitions, zone=read_zone("UTC"))
+    wanted = Wanted(name="spring", limit=Money(Decimal(limit), "USD"), kind=PeriodKind.MONTH, active=True, caller=by)
+    return stream, lambda: set_budget(wanted, here)
 
 
 def _books() -> tuple[Streamed, Any]:
@@ -187,7 +220,7 @@ def told(desk: Desk) -> list[tuple[object, ...]]:
     events, lines = desk.stream.told()
     assert [line["eventId"] for line in lines] == [event.event_id for event in events]
     its = [event.detail for event in events if event.detail["decision"] == desk.kind]
-    return [(each["subject"], each["caller"]) for each in its]
+    return [(each["subject"], each["caller"]) for each in its][desk.earlier :]
 
 
 @pytest.mark.parametrize("sit", DESKS)
