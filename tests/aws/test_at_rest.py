@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.aws.accounts import account_states
+from incentives.aws.accounts import account_states, freezes
 from incentives.aws.bulk_orders import order_items
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
 from incentives.aws.items import decode
@@ -26,6 +26,7 @@ from incentives.aws.reconciliation.books import DynamoDbBooks
 from incentives.aws.recovery.kept_pages import _decode as decode_page
 from incentives.aws.single_requests.record_items import decode_key, decode_record, encode_key, encode_record
 from incentives.domain.accounts.alerts import Raised
+from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.keys.rotation import Rotation, Stage
 from incentives.domain.operations import Operation
 from incentives.usecases.bulk_orders.settle_order import _decode_part
@@ -39,6 +40,11 @@ def items(table: str, attribute: str, begins: str) -> list[dict[str, Any]]:
     found = [item for item in KEPT[table] if item[attribute]["S"].startswith(begins)]
     assert found
     return found
+
+
+def _not_none(freeze: Freeze | None) -> Freeze:
+    assert freeze is not None
+    return freeze
 
 
 def of_orders(table: Any) -> DynamoDbOrders:
@@ -66,6 +72,7 @@ def order_again(item: dict[str, Any]) -> dict[str, Any]:
             items("orders", "part", "claim"),
             lambda item: order_items.encode_claim(order_items.decode_claim(decode(item))),
         ),
+        (items("accounts", "part", "freeze"), lambda item: freezes._item(_not_none(freezes._read(item)))),
         (
             items("books", "part", "day#"),
             lambda item: book_items.encode_day(book_items.decode_day(decode(item)), item["nonce"]["S"]),
@@ -95,7 +102,7 @@ def order_again(item: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
     ids=[
-        *("record", "key", "order", "batch", "claim"),
+        *("record", "key", "order", "batch", "claim", "freeze"),
         *("day", "balance", "resolution", "movement", "statement", "close"),
     ],
 )
@@ -126,6 +133,8 @@ def test_what_is_kept_beside_the_pace_is_read() -> None:
     assert all(
         (pace.tat, pace.clockAt, pace.clockBefore, pace.lineTat, pace.slowedAt, pace.slowInterval, pace.fundsTat)
     )
+    frozen = read_pace("frozen", kept["frozen"])
+    assert (frozen.frozen, frozen.freezeVersion, pace.frozen, pace.freezeVersion) == (1, 1772366400123, 0, 0)
     page, none_shown = decode_page(kept["book#default"]), decode_page(kept["book#jp"])
     assert page is not None
     assert (page.partner_id, page.as_of, page.request_ids) == ("P", AT, {"R1", "R2"})

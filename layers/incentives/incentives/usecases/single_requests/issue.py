@@ -117,10 +117,10 @@ def issue(
     Raises:
         BudgetExceeded, BudgetUnusable, BudgetBusy: nothing was sent, nothing written.
         OrderClosed: likewise; the row's batch takes no more rows.
+        AccountFrozen: likewise; a repeat gets how its request stands all the same.
         InvalidInput, AccountUnusable: nothing was sent, nothing written.
         KeyReused: the key belongs to another request; nothing was sent.
         RefusedByAmazon, StateConflict: how the request ended.
-        AccountFrozen: likewise, and it is not written; a repeat gets how it stands all the same.
         LedgerUnavailable: it was certainly not written.
     """
     check_given(request.given, request.operation)
