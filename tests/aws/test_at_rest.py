@@ -16,6 +16,8 @@ from typing import Any, Final
 import pytest
 
 from incentives.aws.accounts import account_states, freezes
+from incentives.aws.budgets import budget_items, recounts
+from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
 from incentives.aws.bulk_orders import order_items
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
 from incentives.aws.items import decode
@@ -27,6 +29,7 @@ from incentives.aws.recovery.kept_pages import _decode as decode_page
 from incentives.aws.single_requests.record_items import decode_key, decode_record, encode_key, encode_record
 from incentives.domain.accounts.alerts import Raised
 from incentives.domain.accounts.freezing import Freeze
+from incentives.domain.budgets.recount import Counted
 from incentives.domain.keys.rotation import Rotation, Stage
 from incentives.domain.operations import Operation
 from incentives.usecases.bulk_orders.settle_order import _decode_part
@@ -74,6 +77,14 @@ def order_again(item: dict[str, Any]) -> dict[str, Any]:
         ),
         (items("accounts", "part", "freeze"), lambda item: freezes._item(_not_none(freezes._read(item)))),
         (
+            items("budgets", "budget", "#budgets"),
+            lambda item: budget_items.encode_budget(budget_items.decode_budget(decode(item))),
+        ),
+        (
+            items("budgets", "part", "period#"),
+            lambda item: budget_items.encode_period(budget_items.decode_period(decode(item))),
+        ),
+        (
             items("books", "part", "day#"),
             lambda item: book_items.encode_day(book_items.decode_day(decode(item)), item["nonce"]["S"]),
         ),
@@ -102,7 +113,7 @@ def order_again(item: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
     ids=[
-        *("record", "key", "order", "batch", "claim", "freeze"),
+        *("record", "key", "order", "batch", "claim", "freeze", "budget", "period"),
         *("day", "balance", "resolution", "movement", "statement", "close"),
     ],
 )
@@ -169,3 +180,27 @@ def test_notes_of_the_books_are_read() -> None:
 
     assert [*books.ended("default", AT.date())] == ["R1"]
     assert books.days_of_rows("default", ["R1"]) == {"R1": {date(2026, 3, 1), date(2026, 3, 2)}}
+
+
+def test_how_a_budget_stands_is_read() -> None:
+    kept = {item["part"]["S"]: item for item in KEPT["budgets"]}
+    responses = [{"Item": kept[part]} for part in ("spring", "period#2026-03", "spent#2026-03")]
+    table: Any = SimpleNamespace(
+        transact_get_items=lambda **_: {"Responses": responses},
+        meta=SimpleNamespace(
+            service_model=SimpleNamespace(service_id=SimpleNamespace(hyphenize=lambda: "dynamodb")),
+            events=SimpleNamespace(register=lambda *_: None),
+        ),
+    )
+    budgets = DynamoDbBudgetDefinitions(table, "budgets", sleep=lambda _: None, random=lambda: 0.0, new_nonce=str)
+
+    (found,) = budgets.figures([("spring", "2026-03")])
+    assert (found.limit, found.remaining, found.spent, found.held, found.version) == (1_000_000, 997_500, 2_500, 0, 7)
+
+
+def test_what_a_request_was_counted_as_is_read_for_a_recount() -> None:
+    parts = {item["part"]["S"]: decode(item) for item in KEPT["accounts"]}
+
+    assert recounts._counted_of(parts["counted#R5"]) == Counted(0, True, AT)
+    # of before there were budgets
+    assert recounts._counted_of(parts["counted#R4"]) == Counted(2_500, False, None)
