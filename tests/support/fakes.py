@@ -526,7 +526,7 @@ class World:
     freezes: FakeFreezes = field(default_factory=FakeFreezes)
 
     def freeze(self, account: str = "default", *, frozen: bool = True) -> None:
-        """Freeze or thaw an account: the truth, and the rate limiter's copy."""
+        """Freeze or unfreeze an account: the truth, and the rate limiter's copy."""
         before, now = self.freezes.get(account), self.clock.now()
         after = Freeze(
             account=account,

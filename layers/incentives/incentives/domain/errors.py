@@ -454,7 +454,7 @@ class AccountFrozen(GatewayError):
     def __init__(self, account: str) -> None:
         super().__init__(
             f"account {account!r} is frozen; GET /accounts says by whom and why. Nothing was sent: repeat the request "
-            "under this key once it is thawed.",
+            "under this key once it is unfrozen.",
             retry_after_seconds=900,
         )
         self.account = account
