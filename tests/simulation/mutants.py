@@ -27,6 +27,7 @@ from incentives.usecases.keys import key_trial
 from incentives.usecases.recovery import escalate, recover, start_recovery
 from incentives.usecases.recovery import look_up_activity as activity
 from incentives.usecases.single_requests import cancel, drive, find, issue, issue_queued, reveal
+from tests.simulation.mutants_control import CONTROL
 from tests.simulation.mutants_run import Mutant, cut, main
 from tests.simulation.mutants_scenes import *  # noqa: F403 - the table is written in its words
 from tests.simulation.plan import HOUR, MINUTE, What
@@ -521,6 +522,7 @@ MUTANTS: Final = (
     Mutant("no order is refused for a key on trial", "were refused while a key was rotated",
         cut(drive._try_with_key, "fresh and (not account.on_trial)", "fresh"),
         plan=staged(orders=6, begins=116, within=14, trial=SPOILED)),
+    *CONTROL,
 )
 # fmt: on
 
