@@ -74,11 +74,14 @@ class Client:
                     # It was only slow.
                     self._later(lambda: self._carried_out(method, params), self._chance.uniform(0, LATE_SECONDS_MAX))
                 raise _unanswered()
-            result = self._carried_out(method, params)
             if fault == "sent twice" and method not in _READS:
                 self._sent(method, None)
+                if self._chance.random() < LATE_SHARE:
+                    self._later(lambda: self._carried_out(method, params), self._chance.uniform(0, LATE_SECONDS_MAX))
+                else:
+                    self._carried_out(method, params)
                 way.step(REPEATED_AFTER_SECONDS)
-                result = self._carried_out(method, params)
+            result = self._carried_out(method, params)
             way.step(AWS_SECONDS)
             if fault == "answer lost":
                 self._sent(method, None)

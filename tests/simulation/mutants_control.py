@@ -10,15 +10,24 @@ from __future__ import annotations
 from typing import Final
 
 from incentives.aws import rate_limiter
+from incentives.aws.budgets import definitions, holds
+from incentives.aws.bulk_orders import orders
+from incentives.aws.single_requests import ledger
+from incentives.domain.recovery import rules as recovery
 from incentives.usecases import permits as pace
 from incentives.usecases.accounts import freeze as freezing
-from incentives.usecases.bulk_orders import decide_order
+from incentives.usecases.budgets import set_budget
+from incentives.usecases.bulk_orders import decide_order, settle_order
 from incentives.usecases.single_requests import issue, reveal
 from tests.simulation.mutants_run import Mutant, cut
 from tests.simulation.mutants_scenes import *  # noqa: F403 - the table is written in its words
 from tests.simulation.mutants_scenes_control import *  # noqa: F403 - likewise
 from tests.simulation.plan import What
 
+LEDGER: Final = ledger.DynamoDbLedger
+HOLDS: Final = holds.DynamoDbHolds
+DEFINITIONS: Final = definitions.DynamoDbBudgetDefinitions
+ORDER_TABLE: Final = orders.DynamoDbOrders
 LIMITER: Final = rate_limiter.DynamoDbRateLimiter
 
 # A table: a row has its own line breaks.
@@ -57,6 +66,88 @@ FREEZE: Final = (
         plan=frozen(Freezing(5, 20 * MINUTE), orders=4, begins=120, within=60, first=What.LATER)),
 )
 
+BUDGETS: Final = (
+    Mutant("11 held in the transaction that opens", "I12",
+        cut(LEDGER.open, "[guard, put, *hold.actions]", "[guard, put]"), plan=budgeted()),
+    Mutant("11 held on condition of the version that was seen", "I6",
+        cut(HOLDS._update, "{version} = :seen", "{version} >= :seen"),
+        plan=budgeted(Limit(0, 1000), orders=4, within=4, later=[(What.CANCEL, 0.5, 4)]),
+        scene=copies_late(5)),
+    Mutant("14 held only if so much remains", "I12",
+        cut(HOLDS._update, "{remaining} >= :amount", "attribute_exists({remaining})"),
+        plan=budgeted(Limit(0, 1500), orders=4)),
+    Mutant("14 inactive refuses new holds", "I12",
+        cut(HOLDS._update, "{expression.name('active')} = :yes", "{expression.name('active')} <= :yes"),
+        plan=budgeted(Limit(0, PLENTY), Limit(30, PLENTY, active=False), orders=8)),
+    Mutant("11 the key decides before the budget does: what comes back", "I6",
+        cut(LEDGER.open, "self._decided_by_key(new, refused) if any(refused.failed[:2]) else None", "None"),
+        cut(HOLDS.take, "except (BudgetUnusable, BudgetExceeded):\nfound = decided()",
+            "except (BudgetUnusable, BudgetExceeded):\nfound = None"),
+        plan=budgeted(Limit(0, 1000), orders=1, later=[(What.ORDER, 20, 60)])),
+    Mutant("11 the key decides before the budget does: what is asked first", "I6",
+        cut(HOLDS.take, "except (BudgetUnusable, BudgetExceeded):\nfound = decided()",
+            "except (BudgetUnusable, BudgetExceeded):\nfound = None"),
+        plan=budgeted(Limit(0, 1000), Limit(100, 2000), Limit(300, 1000, active=False), orders=1, within=30,
+            later=[(What.ORDER, 400, 500)], month_ends_at=60)),
+    Mutant("14 a process that was refused reads the key first", "I6",
+        cut(issue._look_at_budget, "if dependencies.ledger.key(key_hash) is not None:", "if False:"),
+        plan=budgeted(Limit(0, 1000), orders=4, within=1, later=[(What.ORDER, 2, 6)] * 3)),
+    Mutant("14 a period is made by the definition that was read", "I12",
+        cut(HOLDS._unchanged, "= :seen", ">= :seen"),
+        plan=budgeted(Limit(0, 5000), Limit(10, 9000), orders=4, begins=6, within=8),
+        scene=adapters_slow("get_item", 5.0, "#budgets", after=True)),
+    Mutant("11 a limit changes on condition of the version", "I12",
+        cut(DEFINITIONS._put, "{expression.value(before.version)}",
+            "{expression.value(before.version)} OR {expression.name('version')} > {expression.value(before.version)}"),
+        plan=budgeted(Limit(0, 5000), Limit(60, 9000), Limit(60.5, 7000), orders=2, within=20),
+        scene=adapters_slow("get_item", 5.0, "#budgets", after=True)),
+    Mutant("11 a limit is not lowered below what is held and spent", "I12",
+        cut(DEFINITIONS._period, "f'{remaining} >= :least'", "f'attribute_exists({remaining}) AND :least = :least'"),
+        plan=budgeted(Limit(0, 5000), Limit(60, 1500), orders=4, within=20)),
+    Mutant("11 a limit changes with what is left of its periods", "I12",
+        cut(set_budget._write, "[period, next_month(period)]", "[period]"),
+        plan=budgeted(Limit(0, 5000), Limit(60, 9000), orders=4, within=20, month_ends_at=80,
+            skews=(-60.0, 60.0, 0.0))),
+    Mutant("4 a renewal takes over only what was not given back", "I12",
+        cut(LEDGER.reissue, "[self._beside.given_back(before, is_so=False)] if guarded else []", "[]"),
+        plan=budgeted(Limit(0, 5000), orders=2, within=1, later=[(What.ORDER, 200, 260)], calm_at=20 * MINUTE),
+        scene=key_refused(0, 100)),
+    Mutant("4 a renewal does not take again what was not given back", "I12",
+        cut(LEDGER.reissue, "if not guarded or (not is_forgotten(before, new)):", "if not guarded:"),
+        cut(LEDGER.reissue, "[] if is_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]", "[]"),
+        plan=budgeted(Limit(0, 5000), orders=2, within=1, later=[(What.ORDER, 70, 80)] * 2, calm_at=20 * MINUTE),
+        scene=scenes(key_refused(0, 66), counts_late(HOUR / 4))),
+    Mutant("14 a successor copies budget and period", "I12",
+        cut(recovery._reissue, "replaces=record.request_id", "replaces=record.request_id, budget_period=None"),
+        plan=budgeted(intents=REISSUE), scene=amazon(SILENCE)),
+)
+
+ORDERS: Final = (
+    Mutant("11 an order takes its sum on the edge into ISSUING", "I12",
+        cut(ORDER_TABLE._begun, "if hold is not None:\nactions += hold.actions", "pass"),
+        plan=budgeted(orders=1, rows=(500, 900))),
+    Mutant("14 from approval alike", "I12",
+        cut(decide_order._approved, "held=to_hold(order)", "held=0"),
+        plan=budgeted(orders=1, rows=(500, 900), approving=Approving(above=1, after=60))),
+    Mutant("11 settling closes the batch before it reads", "I12",
+        cut(settle_order._settle_batch, "dependencies.orders.close(order.order_id, number)", "pass"),
+        plan=budgeted(orders=1, rows=(500,) * 8, bulk_at=1, stopped_at=9),
+        scene=adapters_slow("transact_write_items", 30.0, "KEY#")),
+    Mutant("14 a row's record takes over only while its batch takes rows", "I12",
+        cut(LEDGER._not_closed, "[self._beside.not_closed(row)]", "[]"),
+        plan=budgeted(orders=1, rows=(500,) * 8, bulk_at=1, stopped_at=9),
+        scene=adapters_slow("transact_write_items", 30.0, "KEY#")),
+    Mutant("11 opened means that there is a record", "I12",
+        cut(settle_order._write_batch, "if record is None:\nunopened", "if record is None or outcome is RowOutcome.REFUSED:\nunopened"),
+        plan=budgeted(orders=1, rows=(500,) * 4, bulk_at=1),
+        scene=amazon(When(OPERATION, [NOT_PERMITTED], numbers=FIRST))),
+    Mutant("11 what was never opened goes back with FINISHED, in one transaction", "I12",
+        cut(ORDER_TABLE.finish, "actions: Any = [{'Put': self._unmoved_put(before, after, nonce)}, given_back]",
+            "self._client.update_item(**given_back['Update'])\nactions: Any = [{'Put': self._unmoved_put(before, after, nonce)}]"),
+        plan=budgeted(orders=1, rows=(500,) * 8, bulk_at=1, stopped_at=9),
+        scene=dies_once_done("update_item", "period#")),
+)
+
 APPROVAL: Final = (
     Mutant("14 approved is what was seen", "approval",
         cut(decide_order._check_seen, "if seen.digest != order.approval_digest:", "if False:"),
@@ -67,4 +158,4 @@ APPROVAL: Final = (
 )
 # fmt: on
 
-CONTROL: Final = (*FREEZE, *APPROVAL)
+CONTROL: Final = (*FREEZE, *BUDGETS, *ORDERS, *APPROVAL)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
+
+from botocore.exceptions import ClientError
 
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
@@ -128,6 +132,42 @@ def _dies(method: str, word: str, times: int, *, after: bool) -> Scene:
     return arrange
 
 
+def copies_late(seconds: float) -> Scene:
+    """Of each transaction that is refused another copy arrives, which the SDK had given up."""
+
+    def arrange(life: Watched) -> None:
+        assert life.tables is not None
+        dynamo: Any = life.tables.dynamo
+        real, chance = dynamo.transact_write_items, random.Random(f"copies {life.plan.seed}")
+
+        def twice(**asked: Any) -> Any:
+            try:
+                return real(**asked)
+            except ClientError:
+                life.begin(lambda: _quietly(real, asked), after_seconds=chance.uniform(0, seconds))
+                raise
+
+        dynamo.transact_write_items = twice
+
+    return arrange
+
+
+def counts_late(seconds: float) -> Scene:
+    """Whoever reads the ledger's stream is that far behind."""
+
+    def arrange(life: Watched) -> None:
+        assert life.stream is not None
+        tell = life.stream.write
+        life.ledger.on_write = lambda record: life.begin(partial(tell, record), after_seconds=seconds)
+
+    return arrange
+
+
+def _quietly(call: Callable[..., object], asked: dict[str, Any]) -> None:
+    with contextlib.suppress(ClientError):
+        call(**asked)
+
+
 def pacer_forgets(at: float) -> Scene:
     """Somebody deletes the rate limiter's item, with all that it says."""
 
@@ -151,5 +191,5 @@ def with_orders(drawn: Callable[[Plan], Plan], *visits: tuple[float, int, What])
 
 __all__ = [
     "ALL", "PLENTY", "Approving", "Control", "Freezing", "HOUR", "Limit", "MINUTE", "Operation",
-    "adapters_slow", "budgeted", "dies_before", "dies_once_done", "frozen", "pacer_forgets", "with_orders",
+    "adapters_slow", "budgeted", "copies_late", "counts_late", "dies_before", "dies_once_done", "frozen", "pacer_forgets", "with_orders",
 ]  # fmt: skip
