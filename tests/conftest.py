@@ -22,10 +22,22 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 STACK = "tests/stack"
+#: The local cloud mostly waits, and what waits in one cloud does not hold up another: where there are several
+#: processes, these files have the second of two clouds. All others, also those to come, have the first.
+SECOND_CLOUD = {
+    f"{STACK}/{name}.py"
+    for name in (
+        *("test_activations_and_loads", "test_backlog", "test_book_rounds", "test_books", "test_books_on_local_cloud"),
+        *("test_least_privilege", "test_openapi", "test_refused_key", "test_rotation", "test_watch"),
+    )
+}
+#: What looks at all that a cloud's tests have left behind does so in each: its tests name the cloud at their end.
+FIRST_SHARE, SECOND_SHARE = f"{STACK}, first cloud", f"{STACK}, second cloud"
 
-# What takes longest is begun first, however few tests it has. The cloud's share mostly waits.
+# What takes longest is begun first, however few tests it has.
 FIRST = (
-    STACK,
+    FIRST_SHARE,
+    SECOND_SHARE,
     "tests/simulation/test_simulation.py",
     "tests/unit/test_crash_points.py",
     "tests/pacing/test_under_load.py",
@@ -33,14 +45,21 @@ FIRST = (
 
 
 class _Shares(LoadScopeScheduling):
-    """A file's tests stay together and in order; those of the local cloud with all their files, as there is only one.
+    """A file's tests stay together and in order; those of a local cloud with all the files that have the same one.
 
     After those that take longest come the files with most tests.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return STACK if file.startswith(f"{STACK}/") else file
+        if not file.startswith(f"{STACK}/"):
+            return file
+        return SECOND_SHARE if file in SECOND_CLOUD or nodeid.endswith("[second cloud]") else FIRST_SHARE
+
+    def schedule(self) -> None:
+        # The processes come as they happen to be ready; what is begun first is for those that are not slowed down.
+        self.assigned_work = dict(sorted(self.assigned_work.items(), key=lambda each: str(each[0].gateway.id)))
+        super().schedule()
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         for scope in reversed(FIRST):
@@ -50,8 +69,8 @@ class _Shares(LoadScopeScheduling):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the first process, which has the cloud's tests, go first: all others wait for it in the end."""
-    if getattr(config, "workerinput", {}).get("workerid", "gw0") != "gw0":
+    """Let the first two processes, which have the clouds' tests, go first: all others wait for them in the end."""
+    if getattr(config, "workerinput", {}).get("workerid", "gw0") not in {"gw0", "gw1"}:
         os.nice(10)
 
 

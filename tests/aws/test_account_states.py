@@ -29,6 +29,7 @@ from tests.contract import motos
 from tests.contract.subject import all_at_once
 from tests.contract.tables import create_table
 from tests.support.fakes import START, FakeAccountStates, usd, world
+from tests.support.holds import states_of
 from tests.unit.builders import record
 
 SECOND: Final = timedelta(seconds=1)
@@ -52,7 +53,7 @@ def table(client: Any) -> str:
 
 @pytest.fixture(params=["table", "double"])
 def states(request: pytest.FixtureRequest, client: Any, table: str) -> States:
-    return DynamoDbAccountStates(client, table) if request.param == "table" else FakeAccountStates()
+    return states_of(client, table) if request.param == "table" else FakeAccountStates()
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_balance_from_the_future_keeps_nobody_out(states: States, account: str
 
 
 def test_a_table_that_is_not_there_is_named(client: Any, account: str) -> None:
-    states = DynamoDbAccountStates(client, "no-such-table")
+    states = states_of(client, "no-such-table")
     for call in (
         lambda: states.read(account, TODAY),
         lambda: states.keep_funds(snapshot(account)),
@@ -142,7 +143,7 @@ def test_an_alert_that_only_a_newer_version_knows_is_left_out(client: Any, table
         TableName=table,
         Item={"account": {"S": account}, "part": {"S": "watch"}, "alerts": {"S": alerts}, "version": {"N": "3"}},
     )
-    assert DynamoDbAccountStates(client, table).read(account, TODAY).standing == AlertStanding(version=3)
+    assert states_of(client, table).read(account, TODAY).standing == AlertStanding(version=3)
 
 
 # ---- the totals ---------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ def test_no_more_days_are_read_than_an_average_needs(states: States, account: st
 
 
 def test_reading_costs_the_same_however_many_requests_were_counted(client: Any, table: str, account: str) -> None:
-    states = DynamoDbAccountStates(client, table)
+    states = states_of(client, table)
     states.keep_funds(snapshot(account))
     read: list[int] = []
 
@@ -234,7 +235,7 @@ def test_reading_costs_the_same_however_many_requests_were_counted(client: Any, 
 
 
 def test_what_is_remembered_expires(client: Any, table: str, account: str) -> None:
-    DynamoDbAccountStates(client, table).count(issued(account), None, START)
+    states_of(client, table).count(issued(account), None, START)
     items = client.query(
         TableName=table, KeyConditionExpression="account = :a", ExpressionAttributeValues={":a": {"S": account}}
     )["Items"]
@@ -251,7 +252,7 @@ def test_many_at_once_count_each_request_once(client: Any, table: str, account: 
 
     def consumer(seed: int) -> Callable[[], int]:
         def run() -> int:
-            mine = DynamoDbAccountStates(client, table)
+            mine = states_of(client, table)
             order = Random(seed).sample(records, len(records))
             return sum(mine.count(each, None, START) for each in order)
 
@@ -261,7 +262,7 @@ def test_many_at_once_count_each_request_once(client: Any, table: str, account: 
     written = all_at_once(*(consumer(seed) for seed in range(4)))
     # then
     assert sum(written) == len(records)
-    found = tally(DynamoDbAccountStates(client, table), account)
+    found = tally(states_of(client, table), account)
     assert found == {("2026-03-01", "USD", "CreateGiftCard"): (50_000, 20)}
 
 
@@ -286,7 +287,7 @@ def test_callers_at_once_ask_amazon_no_more_than_once_a_second(client: Any, tabl
         w.dependencies,
         rate_limiter=DynamoDbRateLimiter(client, create_table(client, "PacerTable"), pace=Pace(), now=w.clock.now),
     )
-    states = DynamoDbAccountStates(client, table)
+    states = states_of(client, table)
     asked: list[float] = []
     told: list[str] = []
 

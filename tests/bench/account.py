@@ -40,6 +40,7 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+_TABLES: Final = ("Ledger", "Pacer", "Account", "Orders", "Books", "Budgets")
 _NAMES: Final = (
     "LEDGER_TABLE",
     "RATE_LIMITER_TABLE",
@@ -81,7 +82,7 @@ def furnish(client: Client) -> dict[str, str]:
         return machines.create_state_machine(name=name, definition=json.dumps(_MACHINE), roleArn=role)
 
     made = (
-        *(create_table(dynamodb, f"{name}Table") for name in ("Ledger", "Pacer", "Account", "Orders", "Books")),
+        *(create_table(dynamodb, f"{name}Table") for name in _TABLES),
         "bench-orders",
         "bench-books",
         client("sqs").create_queue(QueueName="bench-backlog")["QueueUrl"],

@@ -23,8 +23,10 @@ from incentives.api.route import Route
 from incentives.api.routes import ROUTES
 from incentives.domain.outcomes import Succeeded
 from incentives.usecases.accounts.dependencies import AccountDependencies
+from incentives.usecases.budgets.dependencies import BudgetDependencies
 from tests.openapi.contract import ROOT, contract
-from tests.support.books_world import Kept, kept
+from tests.support.books_world import ZONE, Kept, kept
+from tests.support.budget_definitions import FakeBudgetDefinitions
 from tests.support.bulk import Bulk, bulk
 from tests.support.fakes import FakeAccountStates, Scripted, Sent, World, card, world
 from tests.unit.searching import FakeIndex
@@ -45,6 +47,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "load_amazon_balance": {**ORDER, "customerAccount": {"id": CUSTOMER, "type": "2"}},
     "check_activation_status": {"cardNumber": CARD_NUMBER},
     "create_order": {"format": "csv"},
+    "set_budget": {"limit": {"amount": "10000.00", "currencyCode": "USD"}, "period": "month", "active": True},
     "resolve_difference": {"reason": "otherSystem", "note": "Ordered in the portal"},
     "resolve_differences": {"kind": "unknownToLedger", "reason": "otherSystem", "note": "Ordered in the portal"},
     "create_statement": {"from": "2026-02-20", "to": "2026-02-21", "sha256": "a" * 64},
@@ -101,6 +104,7 @@ class Served:
     index: FakeIndex
     bulk: Bulk
     books: Kept
+    budgets: FakeBudgetDefinitions
     answered: dict[str, set[int]] = field(default_factory=dict)
 
     def send(
@@ -210,6 +214,7 @@ def served(*script: Scripted) -> Iterator[Served]:
     """The functions for the length of a `with`, Amazon answering from a script first."""
     found = world(*script)
     index, orders, books, states = FakeIndex(found.ledger), bulk(found), kept(found), FakeAccountStates()
+    budgets = FakeBudgetDefinitions()
     replaced: Mapping[str, Any] = {
         "settings": SimpleNamespace(default_account="default"),
         "telemetry": found.telemetry,
@@ -217,6 +222,7 @@ def served(*script: Scripted) -> Iterator[Served]:
         "index": index,
         "order_dependencies": orders.dependencies,
         "books_dependencies": books.here,
+        "budget_dependencies": BudgetDependencies(dependencies=found.dependencies, definitions=budgets, zone=ZONE),
         "role_paths": SimpleNamespace(arn_of=lambda _: None),
         "account_states": states,
         "account_dependencies": AccountDependencies(
@@ -226,4 +232,4 @@ def served(*script: Scripted) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in replaced.items():
             patch.setitem(vars(container), name, value)
-        yield Served(found, index, orders, books)
+        yield Served(found, index, orders, books, budgets)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.bootstrap import container
+from incentives.usecases.reconciliation.pages import write_cursor
 from tests.openapi.books import ask, opened
 from tests.openapi.served import BODIES, BY_NAME, ORDER, Response, Served, served
 from tests.openapi.test_responses import REVERSALS
@@ -54,6 +55,26 @@ BODIES_OF: Final = {
     "no JSON": ("amount=25", "body"),
     "a list": ([], "body"),
     "no body": ("", "body"),
+}
+
+LIMIT: Final = {"amount": "10000.00", "currencyCode": "USD"}
+#: Name, and what is different in the body.
+BUDGETS_OF: Final = {
+    "a name in capitals": ("Summer", {}, "name"),
+    "a name that is too long": ("x" * 64, {}, "name"),
+    "a name of another alphabet": ("\u00e9t\u00e9", {}, "name"),
+    "a name like the list's": ("#budgets", {}, "name"),
+    "no limit": ("summer", {"limit": None}, "limit"),
+    "a limit without a currency": ("summer", {"limit": {"amount": "1.00"}}, "limit.currencyCode"),
+    "a limit of zero": ("summer", {"limit": LIMIT | {"amount": 0}}, "limit.amount"),
+    "a negative limit": ("summer", {"limit": LIMIT | {"amount": "-1.00"}}, "limit.amount"),
+    "a limit with three decimals": ("summer", {"limit": LIMIT | {"amount": "1.000"}}, "limit.amount"),
+    "a limit beyond all limits": ("summer", {"limit": LIMIT | {"amount": "1000000000000.01"}}, "limit.amount"),
+    "an unknown currency": ("summer", {"limit": LIMIT | {"currencyCode": "XXX"}}, "limit.currencyCode"),
+    "more in the limit": ("summer", {"limit": LIMIT | {"per": "day"}}, "limit.per"),
+    "another period": ("summer", {"period": "week"}, "period"),
+    "active as a text": ("summer", {"active": "yes"}, "active"),
+    "an unknown field": ("summer", {"owner": "me"}, "owner"),
 }
 
 KEYS: Final = [
@@ -105,8 +126,8 @@ def test_a_key_in_quotes_and_without_is_one_key(first: str, again: str) -> None:
 
 @pytest.mark.parametrize(
     "route",
-    # Books of an account that nobody knows are empty ones.
-    [route for route in BY_NAME.values() if "{" in route.path.replace("{account}", "")],
+    # Books of an account that nobody knows are empty ones, and a budget that nobody knows is made.
+    [route for route in BY_NAME.values() if "{" in route.path.replace("{account}", "") and route.method != "put"],
     ids=lambda each: each.name,
 )
 @pytest.mark.parametrize("given", ["..x", "\u0661", "a" * 41, "A" * 26, "KEY#0", "a b", "a\n"])
@@ -211,3 +232,28 @@ def test_each_time_a_code_is_delivered_it_is_logged_to_whom() -> None:
             {"httpStatus": status, "requestId": request_id, "caller": caller} for status in (201, 200, 200)
         ]
         assert CODE not in repr(api.world.telemetry.lines)
+
+
+@pytest.mark.parametrize(("name", "different", "field"), BUDGETS_OF.values(), ids=BUDGETS_OF)
+def test_a_bad_budget_names_the_field_and_is_not_made(name: str, different: dict[str, Any], field: str) -> None:
+    with served() as api:
+        response = api.send("set_budget", name, body={**BODIES["set_budget"], **different})
+
+        assert (response.status, fields(response)) == (400, [field])
+        assert api.budgets.budgets.definitions == {}
+
+
+@pytest.mark.parametrize("missing", ["limit", "period", "active"])
+def test_a_budget_is_set_as_a_whole(missing: str) -> None:
+    with served() as api:
+        body = {name: value for name, value in BODIES["set_budget"].items() if name != missing}
+        assert fields(api.send("set_budget", "summer", body=body)) == [missing]
+
+
+def test_a_cursor_of_another_list_is_none_of_budgets() -> None:
+    with served() as api:
+        # the cursor of some list of the books
+        response = api.send("list_budgets", query={"cursor": write_cursor(["2026-02-20"] * 2)})
+        assert (response.status, fields(response)) == (400, ["cursor"])
+        response = api.send("list_budgets", query={"cursor": write_cursor(["#budgets"])})
+        assert (response.status, fields(response)) == (400, ["cursor"])

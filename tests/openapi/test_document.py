@@ -35,6 +35,10 @@ def template_routes() -> dict[tuple[str, str], str]:
     return found
 
 
+#: Ends of the names of functions whose routes have names of their own.
+_NAMED: Final = ("_books", "_month", "_budgets")
+
+
 def document_routes() -> dict[tuple[str, str], str]:
     return {(method, path): operation["operationId"] for method, path, operation in operations(committed())}
 
@@ -81,15 +85,15 @@ def test_operations_are_named_as_their_functions() -> None:
     assert {(route.method.upper(), route.path): route.function for route in ROUTES} == folders
     several = {folder for folder in folders.values() if [*folders.values()].count(folder) > 1}
     # then one that has a single route gives it its name; one of a verb for each route, the last part of its path; and
-    # the books' are named one by one
+    # those of books and budgets are named one by one
     expected = {
         (method, path): openapi.operation_id(
             re.sub("^[a-z]+", path.rpartition("/")[2], folder) if folder in several else folder
         )
         for (method, path), folder in folders.items()
-        if not folder.endswith(("_books", "_month"))
+        if not folder.endswith(_NAMED)
     }
-    named = {(method, path) for (method, path), folder in folders.items() if folder.endswith(("_books", "_month"))}
+    named = {(method, path) for (method, path), folder in folders.items() if folder.endswith(_NAMED)}
     assert {each: name for each, name in document_routes().items() if each not in named} == expected
     assert len(set(document_routes().values())) == len(document_routes())
 

@@ -15,7 +15,7 @@ from incentives.agcod.reading.responses import Funds
 from incentives.domain.accounts.account import CardState
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from incentives.domain.single_requests.record import Status
-from tests.openapi import books, closes
+from tests.openapi import books, budgets, closes
 from tests.openapi.bulk_orders import standing
 from tests.openapi.contract import ROOT, contract
 from tests.openapi.served import BY_NAME, Served, handler_of, served, without_code
@@ -51,6 +51,8 @@ def ready(api: Served, function: str, request_id: str | None) -> None:
             books.opened(api)
             books.put(api)
             closes.blocked(api)
+        case "get_budgets":
+            budgets.spent(api)
         case "activate_gift_card" | "load_amazon_balance":
             api.world.amazon.script = [without_code]
     if request_id is not None:

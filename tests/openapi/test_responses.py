@@ -13,6 +13,7 @@ from incentives.bootstrap import container
 from incentives.agcod.activity import ActivityPage
 from incentives.agcod.errors import TABLE, Kind
 from incentives.agcod.reading.responses import Failure, Funds
+from incentives.api.models.budgets import NAME
 from incentives.api.openapi import GATEWAY_STATUSES
 from incentives.api.problems import REFUSED_STATUSES, STATUSES, Unexpected
 from incentives.api.route import Route
@@ -23,7 +24,7 @@ from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByA
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.single_requests.record import Status
-from tests.openapi import books, closes
+from tests.openapi import books, budgets, closes
 from tests.openapi.bulk_orders import ordered, standing
 from tests.openapi.contract import committed, operations
 from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, QUERY_OF, Response, Served, served
@@ -121,13 +122,14 @@ def broken(api: Served, error: Exception, function: str) -> Response:
         (api.world.accounts, ("get",)),
         (api.world.freezes, ("get",)),
         (api.index, ("day",)),
+        (api.budgets, ("get", "listed")),
     ):
         for name in names:
             setattr(port, name, fail)
     route = BY_NAME[function]
     if function == "get_available_funds":
         return ask(api, function)
-    known = "default" if route.function == "control_account" else "UNKNOWN"
+    known = {"control_account": "default", "set_budget": NAME, "get_budgets": NAME}.get(route.function, "UNKNOWN")
     return api.send(
         function,
         ORDER_ID if "{orderId}" in route.path else books.PATHS.get(function, known),
@@ -162,6 +164,8 @@ def scenarios(function: str) -> Iterator[tuple[int, Scenario]]:
         yield from books.SCENARIOS[function]
     elif BY_NAME[function].tag == "Month's close":
         yield from closes.SCENARIOS[function]
+    elif BY_NAME[function].tag == "Budgets":
+        yield from budgets.SCENARIOS[function]
     elif BY_NAME[function].tag == "Bulk orders":
         yield from _of_bulk_orders(function)
     else:
@@ -173,7 +177,8 @@ def _of_every_route(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 413, lambda api: api.send(function, body="x" * 11_000, key="k")
     yield 500, lambda api: broken(api, RuntimeError(f"boom {CODE}"), function)
     yield 503, lambda api: broken(api, LedgerUnavailable("down", in_doubt=False), function)
-    if "{" in BY_NAME[function].path:
+    # A budget that is not there is made.
+    if "{" in BY_NAME[function].path and function != "set_budget":
         yield 404, lambda api: api.send(function, query=QUERY_OF.get(function))
     if "{orderId}" in BY_NAME[function].path:
         yield 404, lambda api: api.send(function, ORDER_ID)

@@ -81,7 +81,7 @@ class SandboxControl:
 
 @dataclass(frozen=True)
 class Cloud:
-    """One deployment, shared by the whole test run: let tests use keys and accounts of their own."""
+    """One deployment, shared by many tests: let them use keys and accounts of their own."""
 
     outputs: Outputs
     directory: Path

@@ -1,4 +1,4 @@
-"""One local cloud for the whole test run, in a folder of its own."""
+"""A local cloud for the tests of a process, in a folder of its own; it is there until the process ends."""
 
 import fcntl
 import itertools

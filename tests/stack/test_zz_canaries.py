@@ -1,4 +1,8 @@
-"""After everything else has run: no claim code, card number, customer or secret key at rest. Runs last, by its name."""
+"""After all that a cloud's tests did: no claim code, card number, customer or secret key at rest.
+
+Runs last, by its name. Where tests are shared out to several processes there are two clouds (tests/conftest.py), each
+of which is looked at after its own tests; one process has one cloud.
+"""
 
 import json
 import re
@@ -18,12 +22,20 @@ from tests.stack.places import put_marks, read_places
 
 pytestmark = pytest.mark.stack
 
+CLOUDS = ("first cloud", "second cloud")
+
 #: Shorter ids, and numbers of one or two digits over and over, were made up at random; they are found in anything.
 LENGTH_MIN = 15
 DIFFERENT_MIN = 3
 
 #: What most of them are part of. Places say the same over and over: each such text is looked through once.
 WORD = re.compile(r"[a-z0-9._+/=-]{12,}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Once for each cloud."""
+    clouds = CLOUDS if hasattr(metafunc.config, "workerinput") else CLOUDS[:1]
+    metafunc.parametrize("left_behind", clouds, indirect=True, scope="module")
 
 
 @dataclass(frozen=True)

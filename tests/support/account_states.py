@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from incentives.domain.accounts.alerts import AlertStanding
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
-from incentives.domain.accounts.spend import AVERAGE_DAYS, Charge, Tally, charge_of, difference, forgotten
+from incentives.domain.accounts.spend import (
+    AVERAGE_DAYS,
+    Charge,
+    Tally,
+    charge_of,
+    counted_for,
+    difference,
+    forgotten,
+    is_to_be_given_back,
+    minor_units,
+)
 from incentives.domain.errors import LedgerUnavailable
 from incentives.domain.single_requests.record import Record
+
+if TYPE_CHECKING:
+    from tests.support.fakes import FakeLedger
 
 
 @dataclass
@@ -18,11 +32,13 @@ class FakeAccountStates:
 
     Attributes:
         works: False: the table cannot be reached.
+        ledger: whose records' versions giving back depends on, and whose budgets it goes to.
     """
 
     states: dict[str, AccountState] = field(default_factory=dict)
     counted: dict[str, tuple[int, Charge | None]] = field(default_factory=dict)
     works: bool = True
+    ledger: FakeLedger | None = None
 
     def read(self, account: str, today: date) -> AccountState:
         self._reach()
@@ -56,7 +72,9 @@ class FakeAccountStates:
         if seen is not None and seen[0] >= record.version:
             return False
         charge = charge_of(record)
-        counted = seen[1] if seen else forgotten(was, now.date())
+        counted = seen[1] if seen else forgotten(was, now.date(), counted_for(record))
+        if not self._count_budget(record, counted, charge):
+            return False
         self.counted[record.request_id] = (record.version, charge)
         state = self.states.get(record.account, AccountState())
         days = {day: dict(kinds) for day, kinds in state.days.items()}
@@ -64,6 +82,23 @@ class FakeAccountStates:
             for kind, tally in kinds.items():
                 days.setdefault(day, {})[kind] = days.get(day, {}).get(kind, Tally()) + tally
         self.states[record.account] = replace(state, days=days)
+        return True
+
+    def _count_budget(self, record: Record, counted: Charge | None, charge: Charge | None) -> bool:
+        """False: the record has a newer version, which decides whether what it holds is given back."""
+        if record.budget is None:
+            return True
+        assert self.ledger is not None
+        assert record.budget_period is not None
+        budgets, given_back = self.ledger.budgets, self.ledger.given_back
+        if is_to_be_given_back(record) and record.request_id not in given_back:
+            current = self.ledger.records.get(record.request_id)
+            if current is None or current.version != record.version:
+                return False
+            given_back.add(record.request_id)
+            budgets.give_back(record.budget, record.budget_period, minor_units(record.value))
+        now, before = (minor_units(each.value) if each else 0 for each in (charge, counted))
+        budgets.add_spent(record.budget, record.budget_period, now - before)
         return True
 
     def _reach(self) -> None:

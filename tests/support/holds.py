@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from incentives.aws.accounts.account_states import DynamoDbAccountStates
 from incentives.aws.budgets.holds import DynamoDbHolds
 from incentives.aws.single_requests.beside import Beside
 from tests.support.fakes import START
@@ -24,6 +25,13 @@ def holds_of(
     """What takes from the budgets of a table."""
     return DynamoDbHolds(
         client, table, zone=lambda: ZoneInfo(zone), required=False, now=now, sleep=sleep, random=random
+    )
+
+
+def states_of(client: Any, table: str, ledger: str = "ledger", budgets: str = "budgets") -> DynamoDbAccountStates:
+    """What is known of accounts, in a table; of a test that needs no budget, with tables that there are not."""
+    return DynamoDbAccountStates(
+        client, table, ledger_table=ledger, holds=holds_of(client, budgets), sleep=lambda _: None, random=lambda: 0.5
     )
 
 

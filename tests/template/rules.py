@@ -15,7 +15,9 @@ Rule = Callable[[Template], Iterator[str]]
 # A caller's function ends before API Gateway gives up on it, after 29 s.
 SECONDS_FOR_A_CALLER = 25
 #: Functions that nobody waits for and that need longer; 900 s is the longest that Lambda lets a function work.
-SECONDS_FOR_NOBODY = {"ProcessOrder": 60, "ReconcileAccount": 300, "WatchAccount": 900, "RotateKeys": 900}
+SECONDS_FOR_NOBODY = {
+    "ProcessOrder": 60, "ReconcileAccount": 300, "WatchAccount": 900, "RotateKeys": 900, "RecountBudgets": 900,
+}  # fmt: skip
 # The longest that KMS waits before it deletes a key for good.
 KEY_WINDOW_DAYS = 30
 #: The only actions that may name every resource: these services know no narrower one. Log delivery's are a workflow's.

@@ -33,7 +33,7 @@ THRESHOLDS = {
 #: Other metrics of the stack as a whole that have an alarm.
 OF_THE_WHOLE = (
     "AccountFailed", "AccountSkipped", "AlertNotTold", "KeyRefused", "Throttled", "BooksDaysLate", "BooksFailed",
-    "BooksUnresolved", "BooksUnknownToLedger",
+    "BooksUnresolved", "BooksUnknownToLedger", "BudgetDiffers",
 )  # fmt: skip
 # Metric: namespace, name, and its dimensions by name.
 Metric = tuple[str, str, dict[str, Any]]

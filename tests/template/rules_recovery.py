@@ -18,20 +18,30 @@ WORKFLOWS = {
     "ProcessOrder": "ORDER_STATE_MACHINE",
     "ReconcileAccount": "RECONCILIATION_STATE_MACHINE",
 }
-# Each function that a schedule calls: event, the schedule's role, how often, and the seconds until the next call.
+# Each function that a schedule calls: event, the schedule's role, how often, the seconds until the next call, and how
+# often a call that crashed is repeated: not at all where the next one comes soon.
 SCHEDULES = {
-    "SweepRequests": ("EveryMinute", "SweepScheduleRole", "rate(1 minute)", 60),
-    "WatchAccount": ("EveryQuarterHour", "WatchScheduleRole", "cron(0/15 * * * ? *)", 900),
+    "SweepRequests": ("EveryMinute", "SweepScheduleRole", "rate(1 minute)", 60, 0),
+    "WatchAccount": ("EveryQuarterHour", "WatchScheduleRole", "cron(0/15 * * * ? *)", 900, 0),
+    "RecountBudgets": ("EveryDay", "RecountScheduleRole", "cron(20 3 * * ? *)", 86400, 2),
 }
 # What people invoke, and nothing else does.
 INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
-# What of a table's stream each of its readers is called for: by function and event, items with an attribute like this.
-READERS: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {
+# What of a table's stream each of its readers is called for, by function and event: items with an attribute like this,
+# or the whole pattern of their images.
+READERS: dict[tuple[str, str], list[tuple[str, Any] | dict[str, Any]]] = {
     ("PublishEvents", "Ledger"): [("status", {"exists": True})],
     ("PublishEvents", "Books"): [("part", {"prefix": "day#"}), ("part", {"prefix": "close#"})],
     ("CountSpend", "Ledger"): [
         *((name, {"exists": True}) for name in ("answeredAt", "refusal", "error")),
-        *(("status", {"prefix": status}) for status in ("REVERSED", "ESCALATED")),
+        {"NewImage": {"status": {"S": [{"prefix": "REVERSED"}, {"prefix": "ESCALATED"}]}}},
+        # Every end of a request with a budget.
+        {
+            "NewImage": {
+                "budget": {"S": [{"exists": True}]},
+                "status": {"S": [{"prefix": each} for each in ("SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED")]},
+            }
+        },
     ],
 }
 
@@ -84,7 +94,7 @@ def schedules_are_kept(template: Template) -> Iterator[str]:
         yield f"schedules: {sorted(schedules)}"
     for schedule in schedules.keys() & wanted.keys():
         name, properties = wanted[schedule], schedules[schedule]["Properties"]
-        _, role, rate, seconds = SCHEDULES[name]
+        _, role, rate, seconds, _ = SCHEDULES[name]
         if (properties["ScheduleExpression"], properties["FlexibleTimeWindow"]) != (rate, {"Mode": "OFF"}):
             yield f"{name}: another time than {rate}"
         if properties.get("ScheduleExpressionTimezone", "UTC") != "UTC":
@@ -103,7 +113,7 @@ def schedules_are_kept(template: Template) -> Iterator[str]:
 
 
 def scheduled_calls_are_heard_of(template: Template) -> Iterator[str]:
-    """What a function that a schedule calls did not do is kept, and not repeated: the next call comes by itself."""
+    """What a function that a schedule calls did not do is kept, and repeated only if the next call is far."""
     invokes = [each["Properties"] for each in of_type(template, "AWS::Lambda::EventInvokeConfig").values()]
     called = sorted((each["FunctionName"]["Ref"], each["Qualifier"]) for each in invokes)
     if called != sorted((f"{name}Function", "$LATEST") for name in SCHEDULES):
@@ -111,8 +121,9 @@ def scheduled_calls_are_heard_of(template: Template) -> Iterator[str]:
     for each in invokes:
         if each.get("DestinationConfig") != {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailuresQueue", "Arn"]}}}:
             yield f"{each['FunctionName']['Ref']}: a call that crashed is not heard of"
-        if each.get("MaximumRetryAttempts") != 0:
-            yield f"{each['FunctionName']['Ref']}: a call is repeated although the next one comes by itself"
+        repeats = {f"{name}Function": times for name, (*_, times) in SCHEDULES.items()}
+        if each.get("MaximumRetryAttempts") != repeats.get(each["FunctionName"]["Ref"]):
+            yield f"{each['FunctionName']['Ref']}: a call is repeated although the next one comes by itself, or is not"
 
 
 def queues_are_private_and_keep(template: Template) -> Iterator[str]:
@@ -181,7 +192,10 @@ def stream_is_read_at_least_once(template: Template) -> Iterator[str]:
         if not 0 < properties.get("MaximumRecordAgeInSeconds", -1) < STREAM_SECONDS_MAX:
             yield f"{reader}: a record that cannot be read holds up the others until the stream forgets them"
         patterns = [json.loads(each["Pattern"]) for each in properties.get("FilterCriteria", {}).get("Filters", [])]
-        if patterns != [{"dynamodb": {"NewImage": {name: {"S": [test]}}}} for name, test in attributes]:
+        if patterns != [
+            {"dynamodb": each if isinstance(each, dict) else {"NewImage": {each[0]: {"S": [each[1]]}}}}
+            for each in attributes
+        ]:
             yield f"{reader}: other items than it is meant for: {patterns}"
         if template["Resources"][f"{table}Table"]["Properties"].get("StreamSpecification") != BEFORE_AND_AFTER:
             yield f"{reader}: it is not told what changed"

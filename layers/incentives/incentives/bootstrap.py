@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from incentives.settings import Settings
     from incentives.usecases import ports
     from incentives.usecases.accounts.dependencies import AccountDependencies, WatchDependencies
+    from incentives.usecases.budgets.dependencies import BudgetDependencies
+    from incentives.usecases.budgets.recount import RecountDependencies
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
     from incentives.usecases.keys.dependencies import KeyDependencies
@@ -79,6 +81,12 @@ class Container:
         """Tells one write from every other."""
         return uuid.uuid4().hex
 
+    def random(self) -> float:
+        """Evenly between 0 and 1: keeps those apart who got into each other's way."""
+        import random
+
+        return random.random()  # noqa: S311 - no secret
+
     @cached_property
     def dependencies(self) -> Dependencies:
         """The container itself: a use case builds what it uses of it."""
@@ -97,8 +105,6 @@ class Container:
     @cached_property
     def holds(self) -> DynamoDbHolds:
         """What takes from budgets, and gives back to them."""
-        import random
-
         from incentives.aws.budgets.holds import DynamoDbHolds
 
         its = self.settings
@@ -109,7 +115,7 @@ class Container:
             required=its.require_budget == "true",
             now=self.clock.now,
             sleep=self.clock.sleep,
-            random=random.random,
+            random=self.random,
         )
 
     @cached_property
@@ -231,7 +237,15 @@ class Container:
         """What is known of accounts without asking Amazon."""
         from incentives.aws.accounts.account_states import DynamoDbAccountStates
 
-        return DynamoDbAccountStates(client("dynamodb"), self.settings.account_table)
+        its = self.settings
+        return DynamoDbAccountStates(
+            client("dynamodb"),
+            its.account_table,
+            ledger_table=its.ledger_table,
+            holds=self.holds,
+            sleep=self.clock.sleep,
+            random=self.random,
+        )
 
     @cached_property
     def freezes(self) -> ports.Freezes:
@@ -348,6 +362,43 @@ class Container:
                 types=config.effects,
                 without_balance=config.without_balance,
             ),
+        )
+
+    @cached_property
+    def budget_dependencies(self) -> BudgetDependencies:
+        """What setting and showing budgets needs."""
+        from random import random
+
+        from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
+        from incentives.usecases.budgets.dependencies import BudgetDependencies
+
+        definitions = DynamoDbBudgetDefinitions(
+            client("dynamodb"),
+            self.settings.budgets_table,
+            sleep=self.clock.sleep,
+            random=random,
+            new_nonce=self.new_nonce,
+        )
+        return BudgetDependencies(dependencies=self.dependencies, definitions=definitions, zone=self.settings.zone)
+
+    def recount_dependencies(self, seconds_left: Callable[[], float]) -> RecountDependencies:
+        """What counting budgets again needs."""
+        from incentives.aws.budgets.recounts import DynamoDbRecounts
+        from incentives.usecases.budgets.recount import RecountDependencies
+
+        config, default = self.settings, self.settings.default_account
+        recounts = DynamoDbRecounts(
+            client("dynamodb"),
+            ledger=config.ledger_table,
+            accounts=config.account_table,
+            orders=config.orders_table,
+            sleep=self.clock.sleep,
+        )
+        return RecountDependencies(
+            budgets=self.budget_dependencies,
+            recounts=recounts,
+            accounts=lambda: sorted({*self.account_states.accounts(), *([default] if default else [])}),
+            seconds_left=seconds_left,
         )
 
     def ready_for_amazon(self) -> ports.Amazon:

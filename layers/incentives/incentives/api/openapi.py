@@ -21,21 +21,12 @@ from pydantic.json_schema import models_json_schema
 from incentives import __version__
 from incentives.api.gateway import BODY_BYTES_MAX
 from incentives.api.models.base import Body
-from incentives.api.models.bulk_orders import ORDER_ID, ORDER_ID_PATTERN, NewOrder
-from incentives.api.models.closes import MONTH, MONTH_PATTERN
+from incentives.api.models.bulk_orders import NewOrder
 from incentives.api.models.problems import Problem
-from incentives.api.models.reconciliation import (
-    DAY,
-    DAY_PATTERN,
-    DIFFERENCE_ID,
-    HASH_PATTERN,
-    STATEMENT_ID,
-    STATEMENT_ID_PATTERN,
-)
 from incentives.api.models.single_requests import REQUEST_ID, IssuedResponse, RequestNow
+from incentives.api.openapi_parts import HEADERS, PARAMETERS
 from incentives.api.problems import MEDIA_TYPE, Unexpected, problem
 from incentives.api.routes import ROUTES
-from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.errors import (
     AccountUnusable,
     BodyTooLarge,
@@ -47,11 +38,6 @@ from incentives.domain.errors import (
     StateConflict,
 )
 from incentives.domain.single_requests.record import Status
-from incentives.domain.single_requests.request_ids import (
-    IDEMPOTENCY_KEY_FIELD,
-    IDEMPOTENCY_KEY_LENGTH_MAX,
-    REQUEST_ID_LENGTH_MAX,
-)
 
 if TYPE_CHECKING:
     from incentives.api.route import Route
@@ -92,16 +78,17 @@ GATEWAY_STATUSES: Final = (400, 401, 403, 404, 413, 415, 429, 500, 502, 504)
 PROBLEMS: Final[Mapping[int, str]] = {
     400: "A field, parameter or header is missing or wrong, and named. Nothing was sent, nothing written.",
     401: "The request carries no valid authorization.",
-    402: "Amazon refused: the account's funds do not suffice.",
+    402: "Amazon refused: the account's funds do not suffice. Or the budget has too little left (`BudgetExceeded`): "
+    "nothing was done, and the same key works once there is enough.",
     403: "Not signed, wrongly signed or not allowed; or Amazon refused the account; or another person has to do it.",
-    404: "There is no such request, bulk order, account or route, or the books have nothing of that name.",
-    409: "The state of the request, of the bulk order or of the books does not allow this; `requestStatus` or "
-    "`orderStatus` names the first two.",
+    404: "There is no such request, bulk order, budget, account or route, or the books have nothing of that name.",
+    409: "The state of the request, of the bulk order, of the budget or of the books does not allow this; "
+    "`requestStatus` or `orderStatus` names the first two.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    422: "Amazon refused the request; or the key belongs to another one, whose differing fields are named; or a "
-    "statement is refused, its columns or lines named.",
-    429: "Too many calls; nothing was done.",
+    422: "Amazon refused the request; or the key belongs to another one, whose differing fields are named; or the "
+    "budget cannot be used; or a statement is refused, its columns or lines named.",
+    429: "Too many calls, or too many at once that take from one budget (`BudgetBusy`); nothing was done.",
     500: "Something unforeseen happened. Repeat the request with the same key.",
     502: "The outcome is not known. Repeat the request with the same key.",
     503: "The account has no usable key, or Amazon refuses it, or the request was not sent within 24 hours; or the "
@@ -169,120 +156,10 @@ NEW_ORDER: Final[Json] = {
     "estimatedEndAt": None,
 }
 
-_TAGS: Final = ("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts", "Reconciliation")
-
-_HEADERS: Final[Json] = {
-    "CacheControl": {
-        "description": "No response may be kept by a cache.",
-        "required": True,
-        "schema": {"const": "no-store"},
-    },
-    "IdempotentReplayed": {
-        "description": "The response is that of an earlier request; absent otherwise.",
-        "schema": {"const": "true"},
-    },
-    "Location": {
-        "description": "Where to ask what became of it; a path of this host.",
-        "required": True,
-        "schema": {"type": "string", "format": "uri-reference", "pattern": "^/"},
-    },
-    "PreferenceApplied": {
-        "description": "The preference that was heeded; absent where none was asked for.",
-        "schema": {"const": "respond-async"},
-    },
-    "RetryAfter": {
-        "description": "Seconds after which asking again makes sense.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    },
-    "RetryAfterIfAny": {
-        "description": "Seconds after which trying again makes sense; absent where it does not.",
-        "schema": {"type": "integer", "minimum": 1},
-    },
-}
-
-_PARAMETERS: Final[Json] = {
-    "Account": {
-        "name": "account",
-        "in": "path",
-        "required": True,
-        "description": "Name of the partner account.",
-        "schema": {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
-        "example": "default",
-    },
-    "Day": {
-        "name": "day",
-        "in": "path",
-        "required": True,
-        "description": "Booking day, in the zone that the books are kept in.",
-        "schema": {"type": "string", "format": "date", "pattern": DAY_PATTERN},
-        "example": DAY,
-    },
-    "DifferenceId": {
-        "name": "differenceId",
-        "in": "path",
-        "required": True,
-        "description": "As the day names it.",
-        "schema": {"type": "string", "pattern": HASH_PATTERN},
-        "example": DIFFERENCE_ID,
-    },
-    "IdempotencyKey": {
-        "name": IDEMPOTENCY_KEY_FIELD,
-        "in": "header",
-        "required": True,
-        "description": f"Names the order: 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} printable ASCII characters, of which "
-        "neither the first nor the last is a blank or a quotation mark. It may stand in quotes, as the IETF's draft of "
-        'this header has it, with a backslash before each \\ and " of the key: `"order-1"` and `order-1` are one key.',
-        "schema": {
-            "type": "string",
-            "minLength": 1,
-            # In quotes, and each of its characters with a backslash.
-            "maxLength": 2 * IDEMPOTENCY_KEY_LENGTH_MAX + 2,
-            "pattern": r'^([!#-~]([ -~]*[!#-~])?|"([!#-\[\]-~]|\\\\)(([ !#-\[\]-~]|\\["\\])*([!#-\[\]-~]|\\\\))?")$',
-        },
-        "example": "order-2026-0017",
-    },
-    "Month": {
-        "name": "month",
-        "in": "path",
-        "required": True,
-        "description": "In the zone that the books are kept in.",
-        "schema": {"type": "string", "pattern": MONTH_PATTERN},
-        "example": MONTH,
-    },
-    "OrderId": {
-        "name": "orderId",
-        "in": "path",
-        "required": True,
-        "description": "As the response named it that made the order.",
-        "schema": {"type": "string", "pattern": ORDER_ID_PATTERN},
-        "example": ORDER_ID,
-    },
-    "Prefer": {
-        "name": "Prefer",
-        "in": "header",
-        "required": False,
-        "description": "With `respond-async` the response does not wait for Amazon; other preferences are ignored.",
-        "schema": {"type": "string"},
-        "example": "respond-async",
-    },
-    "RequestId": {
-        "name": "requestId",
-        "in": "path",
-        "required": True,
-        "description": "As a response named it; of a request that was issued again, any of its ids.",
-        "schema": {"type": "string", "pattern": f"^[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}$"},
-        "example": REQUEST_ID,
-    },
-    "StatementId": {
-        "name": "statementId",
-        "in": "path",
-        "required": True,
-        "description": "As the response named it that said where it goes.",
-        "schema": {"type": "string", "pattern": STATEMENT_ID_PATTERN},
-        "example": STATEMENT_ID,
-    },
-}
+_TAGS: Final = (
+    *("Gift cards", "Activations", "Balance loads", "Bulk orders", "Requests", "Accounts"),
+    *("Reconciliation", "Month's close", "Budgets"),
+)
 
 
 def document() -> Json:
@@ -310,8 +187,8 @@ def document() -> Json:
                     "x-amazon-apigateway-authtype": "awsSigv4",
                 }
             },
-            "parameters": _PARAMETERS,
-            "headers": _HEADERS,
+            "parameters": PARAMETERS,
+            "headers": HEADERS,
             "responses": {name_of(status): _problem_response(status) for status in PROBLEMS},
             "schemas": schemas(),
         },
@@ -343,7 +220,7 @@ def _paths() -> Json:
 
 def _operation(route: Route) -> Json:
     applying = {
-        **{name: f"{{{parameter['name']}}}" in route.path for name, parameter in _PARAMETERS.items()},
+        **{name: f"{{{parameter['name']}}}" in route.path for name, parameter in PARAMETERS.items()},
         "IdempotencyKey": route.keyed,
         "Prefer": route.preferring,
     }
@@ -389,7 +266,7 @@ def _content(model: type[BaseModel], accepts: Route | None = None) -> Json:
 
 def _problem_response(status: int) -> Json:
     headers = {"Cache-Control": _header("Cache-Control")}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = _ref("headers", "RetryAfterIfAny")
     return {
         "description": PROBLEMS[status],

@@ -49,7 +49,7 @@ class Route:
     """
 
     function: str
-    method: Literal["get", "post"]
+    method: Literal["get", "post", "put"]
     path: str
     tag: str
     summary: str

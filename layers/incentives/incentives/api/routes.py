@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from incentives.api import books_routes, close_routes
+from incentives.api import books_routes, budget_routes, close_routes
 from incentives.api.accounts import PAGE_MAX
 from incentives.api.models import accounts, bulk_orders, case_files, single_requests
 from incentives.api.models.base import Body
@@ -378,4 +378,5 @@ ROUTES: Final = (
     ),
     *books_routes.ROUTES,
     *close_routes.ROUTES,
+    *budget_routes.ROUTES,
 )

@@ -23,6 +23,8 @@ FACTS: Final = frozenset(
         "differences", "epoch", "errorCode", "errorType", "exception", "field", "httpStatus", "lastUsedAt",
         "milliseconds", "month", "operation", "orderId", "outcome", "requestId", "reversalAttempt", "round", "route",
         "rows", "safeAt", "status", "version", "was", "where",
+        # Of budgets: names and sums.
+        "budget", "expectedRemaining", "expectedSpent", "notCounted", "period", "remaining", "spent",
     }
 )  # fmt: skip
 

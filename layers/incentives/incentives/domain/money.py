@@ -39,6 +39,9 @@ AMOUNT_TEXT_LENGTH_MAX: Final = 18
 #: against a slipped decimal point; each marketplace's own limit is data of the package `agcod`.
 AMOUNT_MAX: Final = Decimal(10_000_000)
 
+#: Likewise of sums: no campaign has as much, and in minor units it is far below what a JSON number holds exactly.
+SUM_MAX: Final = Decimal(1_000_000_000_000)
+
 
 #: Written out, a binary float that misses its decimal has 15 to 17 digits: 4999.849999999999. Fewer are meant, and more
 #: are no float's.
@@ -93,35 +96,47 @@ def without_noise(amount: Decimal, currency: str) -> Decimal:
 
 
 def parse_money(
-    amount: object, currency: object, *, amount_field: str = "amount", currency_field: str = "currencyCode"
+    amount: object,
+    currency: object,
+    *,
+    amount_field: str = "amount",
+    currency_field: str = "currencyCode",
+    most: Decimal = AMOUNT_MAX,
 ) -> Money:
     """Read an amount that a caller sent as a decimal string, an integer or a decimal.
 
     Decimals are counted as they are written, zeros included; those of a JSON number with an exponent after the exponent
     has moved the point: `2.5e1` has none, `25.000` and `25000e-3` have three.
 
+    Args:
+        amount: as it was sent.
+        currency: likewise.
+        amount_field: what the caller calls it.
+        currency_field: likewise.
+        most: what is taken for a slip above.
+
     Raises:
         InvalidInput: names the field: no number, zero, negative, not finite, absurdly large, or more decimals
             than the currency has.
     """
     code = parse_currency(currency, field=currency_field)
-    value = _parse_decimal(amount, amount_field)
+    value = _parse_decimal(amount, amount_field, most)
     decimals = CURRENCY_DECIMALS[code]
     if value <= 0:
         raise InvalidInput(amount_field, "must be greater than zero")
-    if value > AMOUNT_MAX:
-        raise InvalidInput(amount_field, f"must be at most {AMOUNT_MAX:f}")
+    if value > most:
+        raise InvalidInput(amount_field, f"must be at most {most:f}")
     # Zeros count: in "25.000" the point may be one of thousands, and nobody is to guess.
     if -_exponent(value) > decimals:
-        most = f"at most {decimals}" if decimals else "no"
+        allowed = f"at most {decimals}" if decimals else "no"
         raise InvalidInput(
             amount_field,
-            f"must have {most} decimals for {code}, not even zeros: a point begins the decimals, never thousands",
+            f"must have {allowed} decimals for {code}, not even zeros: a point begins the decimals, never thousands",
         )
     return Money(value.quantize(Decimal(1).scaleb(-decimals)), code)
 
 
-def _parse_decimal(amount: object, field: str) -> Decimal:
+def _parse_decimal(amount: object, field: str, most: Decimal) -> Decimal:
     if isinstance(amount, bool) or not isinstance(amount, str | int | Decimal):
         raise InvalidInput(field, "must be a decimal string or a JSON number")
     text = str(amount)
@@ -138,7 +153,7 @@ def _parse_decimal(amount: object, field: str) -> Decimal:
         raise InvalidInput(field, "must be a finite number")
     if value.adjusted() > AMOUNT_TEXT_LENGTH_MAX or _exponent(value) < -AMOUNT_TEXT_LENGTH_MAX:
         # Checked before any arithmetic: quantising 1e400 would need 400 digits.
-        raise InvalidInput(field, f"must be at most {AMOUNT_MAX:f} and have no more decimals than its currency")
+        raise InvalidInput(field, f"must be at most {most:f} and have no more decimals than its currency")
     return value
 
 

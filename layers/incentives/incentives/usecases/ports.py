@@ -17,8 +17,6 @@ from incentives.domain.accounts.alerts import AlertStanding
 from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.accounts.funds import AccountState, Snapshot
 from incentives.domain.accounts.spend import Charge
-from incentives.domain.budgets.budget import Budget
-from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
 from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
@@ -464,28 +462,3 @@ class OrderWorkflows(Protocol):
 
     def start(self, order_id: str, round_number: int) -> Started:
         """Start the workflow of one round; starting twice is harmless."""
-
-
-class BudgetDefinitions(Protocol):
-    """Budgets as they are defined, and how they stand. Reads are consistent; every method raises `LedgerUnavailable`.
-
-    Under more writes of the same budget than it can come between, a method also raises `BudgetBusy`.
-    """
-
-    def get(self, name: str) -> Budget | None:
-        """Read a definition."""
-
-    def listed(self, after: str, limit: int) -> Sequence[Budget]:
-        """Definitions by name, those after a name; "" is before all names."""
-
-    def figures(self, wanted: Sequence[tuple[str, str]]) -> Sequence[BudgetFigures]:
-        """How budgets stand, by name and period, in that order, each all of one moment; those that there are."""
-
-    def define(
-        self, before: Budget | None, after: Budget, periods: Sequence[str], nonce: str
-    ) -> Budget | BudgetMoved | TooLittleLeft:
-        """Write a definition if it still has the version of before (None: if there is none).
-
-        Those of the periods that have been taken from change by the difference of the limits, in the same write; one
-        that is made meanwhile is not overlooked.
-        """

@@ -62,7 +62,8 @@ def _plain(text: str) -> str:
     return text
 
 
-def _amount(value: object) -> str | Decimal:
+def as_written(value: object) -> str | Decimal:
+    """A decimal as the caller wrote it."""
     # What it amounts to is read together with its currency. Pydantic's decimals may have blanks, underscores and other
     # scripts' digits.
     if isinstance(value, str) or (isinstance(value, Decimal) and value.is_finite()):
@@ -106,7 +107,7 @@ GivenAccount = Annotated[
 #: `parse_money` has the rest of the rule for both.
 GivenAmount = Annotated[
     str | Decimal,
-    PlainValidator(_amount),
+    PlainValidator(as_written),
     WithJsonSchema(
         {
             "anyOf": [

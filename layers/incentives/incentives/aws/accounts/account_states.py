@@ -1,7 +1,8 @@
 """What is known of accounts without asking Amazon, in one DynamoDB table: a partition per account.
 
     part              holds
-    counted#REQUEST   what a request was counted as: version, day, operation, amount; for 60 days
+    counted#REQUEST   what a request was counted as: version, day, operation, amount; for 60 days. With a budget also
+                      whether what it held was given back, which it stays; for 400 days
     day#2026-11-22    the totals of a UTC day, per currency and operation; for 400 days
     funds             the balance as Amazon last told it, and since when it is known
     watch             the alerts that stand
@@ -14,7 +15,7 @@ account's name can hold a `#`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -29,14 +30,15 @@ from incentives.domain.accounts.alerts import Alert, AlertStanding, Raised
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
 from incentives.domain.accounts.spend import (
     AVERAGE_DAYS,
-    COUNTED_FOR,
     TOTALS_FOR,
     Charge,
     Kind,
     Tally,
     charge_of,
+    counted_for,
     difference,
     forgotten,
+    is_to_be_given_back,
     minor_units,
     money_of,
 )
@@ -46,13 +48,17 @@ from incentives.domain.operations import Operation
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from incentives.aws.budgets.holds import DynamoDbHolds
     from incentives.domain.single_requests.record import Record
 
 #: The partition that lists the accounts.
 _LIST: Final = "#accounts"
 
-#: Shards of the ledger's stream meet at a day's totals; each meeting lasts for some milliseconds.
-TRIES_MAX: Final = 8
+#: Shards of the ledger's stream meet at a day's totals, and whoever takes from a budget meets them at its period; each
+#: meeting lasts for some milliseconds. Full jitter: each wait is drawn evenly from nothing to a bound that doubles.
+TRIES_MAX: Final = 12
+WAIT_SECONDS: Final = 0.01
+WAIT_SECONDS_MAX: Final = 0.2
 
 _read: Final = unavailable("the accounts' table could not be read")
 _written: Final = unavailable("the accounts' table could not be written")
@@ -60,10 +66,15 @@ _written: Final = unavailable("the accounts' table could not be written")
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """What a request was counted as, and which version of it."""
+    """What a request was counted as, and which version of it.
+
+    Attributes:
+        given_back: what it held of its budget was given back; once so, always so.
+    """
 
     version: int
     charge: Charge | None
+    given_back: bool = False
 
 
 class DynamoDbAccountStates:
@@ -71,11 +82,28 @@ class DynamoDbAccountStates:
 
     Args:
         table: the table's name.
+        ledger_table: of the records, whose versions giving back depends on.
+        holds: what gives back to budgets.
+        sleep: waits between two tries, in seconds.
+        random: evenly between 0 and 1.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        ledger_table: str,
+        holds: DynamoDbHolds,
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+    ) -> None:
         self._client = client
         self._table = table
+        self._ledger_table = ledger_table
+        self._holds = holds
+        self._sleep = sleep
+        self._random = random
         #: Accounts that this process has listed.
         self._listed: set[str] = set()
 
@@ -176,43 +204,74 @@ class DynamoDbAccountStates:
     def count(self, record: Record, was: Charge | None, now: datetime) -> bool:
         """Count a request as its record stands, unless a newer version of it has been counted.
 
-        What it counts as and the totals of the day are one transaction: neither is ever seen without the other.
+        What it counts as, the totals of the day and its budget are one transaction: none is seen without the others.
+        What was held is given back only by the newest version. Where the ledger has a newer one, nothing is counted:
+        that one comes, or has come, by itself.
 
         Raises:
             LedgerUnavailable: the table cannot be written. Counting again is harmless.
         """
         self._list(record.account)
         charge = charge_of(record)
-        for _ in range(TRIES_MAX):
+        for number in range(TRIES_MAX):
             seen = self._counted(record)
             if seen is not None and seen.version >= record.version:
                 return False
-            counted = seen.charge if seen else forgotten(was, now.astimezone(UTC).date())
-            writes: list[Any] = [self._put_counted(record, charge, seen, now)]
+            counted = seen.charge if seen else forgotten(was, now.astimezone(UTC).date(), counted_for(record))
+            gives_back = is_to_be_given_back(record) and not (seen and seen.given_back)
+            given_back = gives_back or (seen is not None and seen.given_back)
+            target = _Counted(record.version, charge, given_back)
+            # The guard comes first, so that a response tells whether it was that.
+            writes: list[Any] = [self._guard(record)] if gives_back else []
+            writes += [self._put_counted(record, target, seen, now), *self._of_budget(record, counted, charge)]
+            writes += [self._holds.give_back(*_share(record))] if gives_back else []
             writes += [
                 self._add_totals(record.account, day, kinds) for day, kinds in difference(counted, charge).items()
             ]
             try:
                 self._client.transact_write_items(TransactItems=writes)
             except ClientError as error:
+                if gives_back and _first_failed(error):
+                    return False
                 if not _is_race(error):
                     raise
             else:
                 return True
+            self._sleep(self._random() * min(WAIT_SECONDS_MAX, WAIT_SECONDS * 2**number))
         raise LedgerUnavailable("the day's totals are written by too many at once", in_doubt=False)
+
+    def _guard(self, record: Record) -> dict[str, Any]:
+        """That a record is still the version that is counted: its renewal takes over what it would give back."""
+        expression = Expression(version=record.version)
+        return {
+            "ConditionCheck": {
+                "TableName": self._ledger_table,
+                "Key": encode({"id": record.request_id}),
+                "ConditionExpression": f"{expression.name('version')} = :version",
+                **expression.arguments,
+            }
+        }
+
+    def _of_budget(self, record: Record, counted: Charge | None, charge: Charge | None) -> list[dict[str, Any]]:
+        """What changes of what was spent of a record's budget."""
+        if record.budget is None:
+            return []
+        now, before = (minor_units(each.value) if each else 0 for each in (charge, counted))
+        name, period, _ = _share(record)
+        return [self._holds.add_spent(name, period, now - before)] if now != before else []
 
     @_read
     def _counted(self, record: Record) -> _Counted | None:
         response = self._client.get_item(TableName=self._table, Key=encode(_counted_key(record)), ConsistentRead=True)
         return _read_counted(decode(response["Item"])) if "Item" in response else None
 
-    def _put_counted(
-        self, record: Record, charge: Charge | None, seen: _Counted | None, now: datetime
-    ) -> dict[str, Any]:
+    def _put_counted(self, record: Record, target: _Counted, seen: _Counted | None, now: datetime) -> dict[str, Any]:
+        charge = target.charge
         item: dict[str, object] = {
             **_counted_key(record),
-            "version": record.version,
-            "expiresAt": int((now + COUNTED_FOR).timestamp()),
+            "version": target.version,
+            "expiresAt": int((now + counted_for(record)).timestamp()),
+            "givenBack": target.given_back or None,
         }
         if charge is not None:
             item |= {
@@ -276,7 +335,12 @@ def _read_counted(item: Mapping[str, Any]) -> _Counted:
         charge = Charge(
             date.fromisoformat(item["day"]), Operation(item["operation"]), money_of(item["minor"], item["currencyCode"])
         )
-    return _Counted(item["version"], charge)
+    return _Counted(item["version"], charge, item.get("givenBack", False))
+
+
+def _share(record: Record) -> tuple[str, str, int]:
+    """What a record with a budget holds of it: which, in which period, and how much."""
+    return record.budget or "", record.budget_period or "", minor_units(record.value)
 
 
 def _read_totals(item: Mapping[str, Any]) -> dict[Kind, Tally]:
@@ -318,6 +382,12 @@ def _read_standing(item: Mapping[str, Any]) -> AlertStanding:
 def _read_snapshot(account: str, item: Mapping[str, Any]) -> Snapshot:
     available = money_of(item["available"], item["currencyCode"])
     return Snapshot(AccountFunds(account, available, parse_time(item["asOf"])), parse_time(item["takenAt"]))
+
+
+def _first_failed(error: ClientError) -> bool:
+    """Whether the condition of a transaction's first action did not hold."""
+    reasons = response_of(error).get("CancellationReasons") or [{}]
+    return bool(reasons[0].get("Code") == "ConditionalCheckFailed")
 
 
 def _is_race(error: ClientError) -> bool:

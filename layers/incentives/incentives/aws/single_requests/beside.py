@@ -7,17 +7,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.items import Expression, Item, encode
+from incentives.domain.accounts.spend import COUNTED_WITH_BUDGET_FOR
 
 if TYPE_CHECKING:
     from incentives.aws.budgets.holds import DynamoDbHolds
     from incentives.domain.single_requests.record import OrderRow, Record
 
-#: For how long it is known whether what a request of a budget held was given back: longer than any batch of the
-#: ledger's stream that could not be counted is kept.
-GIVEN_BACK_KNOWN_FOR: Final = timedelta(days=400)
-
-#: A day less: how long ago it was counted, and when what has expired is deleted, are not known to the minute.
-_TOO_OLD: Final = GIVEN_BACK_KNOWN_FOR - timedelta(days=1)
+#: After that it may have been forgotten whether a request gave back what it held. A day less than it is remembered:
+#: clocks differ.
+_TOO_OLD: Final = COUNTED_WITH_BUDGET_FOR - timedelta(days=1)
 
 
 def counted_key(account: str, request_id: str) -> Item:

@@ -22,6 +22,10 @@ AVERAGE_DAYS: Final = 14
 #: How long it is remembered what was counted for a request. The ledger's stream repeats itself for a day at most.
 COUNTED_FOR: Final = timedelta(days=60)
 
+#: Of a request with a budget, which may be counted again from a batch of the stream that could not be counted: longer
+#: than any such batch is kept. What it held is given back once, and that is remembered there, too.
+COUNTED_WITH_BUDGET_FOR: Final = timedelta(days=400)
+
 #: How long a day's totals are kept: a year, and a month to look at it.
 TOTALS_FOR: Final = timedelta(days=400)
 
@@ -73,13 +77,33 @@ def charge_of(record: Record) -> Charge | None:
     return Charge(record.answered_at.astimezone(UTC).date(), record.operation, record.value)
 
 
-def forgotten(was: Charge | None, today: date) -> Charge | None:
+def counted_for(record: Record) -> timedelta:
+    """How long it is remembered what a request was counted as."""
+    return COUNTED_FOR if record.budget is None else COUNTED_WITH_BUDGET_FOR
+
+
+def is_to_be_given_back(record: Record) -> bool:
+    """Whether a request has ended without a charge, and no other follows it that would take over what it holds.
+
+    It does not matter whether it was charged before. What nobody could find out is held for good.
+    """
+    return (
+        record.budget is not None and record.replaced_by is None and record.status in {Status.REFUSED, Status.REVERSED}
+    )
+
+
+def ends_with_budget(record: Record) -> bool:
+    """Whether a request with a budget has ended: each such write is looked at, whatever it costs."""
+    return record.budget is not None and not record.status.is_open
+
+
+def forgotten(was: Charge | None, today: date, remembered_for: timedelta = COUNTED_FOR) -> Charge | None:
     """What had been counted for a request of which nothing is remembered any more.
 
     A card can be deactivated months after it was activated. Nothing remembered means that it was never counted, unless
     it cost something on a day so long ago that the memory of it has expired.
     """
-    return was if was is not None and was.day < today - COUNTED_FOR else None
+    return was if was is not None and was.day < today - remembered_for else None
 
 
 def difference(counted: Charge | None, now: Charge | None) -> dict[date, dict[Kind, Tally]]:

@@ -1,5 +1,7 @@
 """Count what accounts spend, from the ledger's stream: each request exactly once, whatever comes twice or out of order.
 
+With it goes what a request held of its budget: to what was spent, or back to what remains.
+
 The same stream says at once when Amazon refuses a request because an account has run out of money, and which reversals
 end on a later day than their request began: on that day nobody would look for them otherwise.
 """
@@ -10,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from incentives.domain.accounts.alerts import Check, after_refusal
-from incentives.domain.accounts.spend import charge_of
+from incentives.domain.accounts.spend import charge_of, ends_with_budget
 from incentives.domain.errors import BooksUnavailable, LedgerUnavailable
 from incentives.domain.single_requests.parking import is_unfunded
 from incentives.domain.single_requests.record import Record, Status
@@ -57,7 +59,7 @@ def count_spend(writes: Iterable[Write], watch: WatchDependencies) -> str | None
 
 def _count(before: Record | None, after: Record, watch: WatchDependencies) -> None:
     was = charge_of(before) if before else None
-    if was != charge_of(after):
+    if was != charge_of(after) or ends_with_budget(after):
         watch.states.count(after, was, watch.dependencies.clock.now())
     if _is_short(after) and (before is None or not _is_short(before)):
         _raise_at_once(after, watch)
