@@ -134,9 +134,11 @@ class BulkDesk:
         )
 
     def put_file(self, more: int = 0) -> None:
-        """Put the rows; the first of them of so many cents more."""
+        """Put the rows; the first of them of so many cents more, and the last of so many less."""
         assert self.order_id is not None
-        cents = [row.cents + (more if place == 0 else 0) for place, row in enumerate(self._plan.rows)]
+        cents = [row.cents for row in self._plan.rows]
+        cents[0] += more
+        cents[-1] -= more if len(cents) > 1 else 0
         rows = [(name_of(row), f"{each / 100:.2f}") for row, each in zip(self._plan.rows, cents, strict=True)]
         self.files.put(self.order_id, csv_of(*rows).encode())
 

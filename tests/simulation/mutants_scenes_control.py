@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
 from tests.simulation.mutants_look import Watched
-from tests.simulation.mutants_scenes import CREATE, Scene, staged
+from tests.simulation.mutants_scenes import CREATE, NEVER, Scene, staged
 from tests.simulation.plan import ROWS_FROM, Bulk, Plan, Wanted, What
 from tests.simulation.plan_control import HOUR, MINUTE, Approving, Campaign, Control, Freezing, Limit
 from tests.simulation.ports import Died
@@ -79,7 +79,9 @@ def frozen(*freezes: Freezing, **how: Any) -> Callable[[Plan], Plan]:
     return staged(control=Control(freezes=freezes), calm_at=how.pop("calm_at", 2 * HOUR), **how)
 
 
-def adapters_slow(method: str, seconds: float, word: str = "", *, after: bool = False) -> Scene:
+def adapters_slow(
+    method: str, seconds: float, word: str = "", *, after: bool = False, between: tuple[float, float] = (0.0, NEVER)
+) -> Scene:
     """Calls to DynamoDB whose text has a word are held up on their way there, or on their way back."""
 
     def arrange(life: Watched) -> None:
@@ -88,7 +90,8 @@ def adapters_slow(method: str, seconds: float, word: str = "", *, after: bool = 
         real, chance = getattr(dynamo, method), random.Random(f"slow {life.plan.seed}")
 
         def slowly(**asked: Any) -> Any:
-            waits = chance.uniform(0, seconds) if word in str(asked) and hasattr(life._here, "process") else 0
+            is_it = word in str(asked) and between[0] <= life.stage.seconds < between[1]
+            waits = chance.uniform(0, seconds) if is_it and hasattr(life._here, "process") else 0
             if not after:
                 life.stage.sleep(waits)
             try:

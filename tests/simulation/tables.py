@@ -181,7 +181,9 @@ class Tables:
             ledger=DynamoDbLedger(client, LEDGER, beside=Beside(holds, ACCOUNTS, ORDERS), sleep=clock.sleep),
             records=DynamoDbRecords(client, LEDGER, sleep=clock.sleep),
             orders=DynamoDbOrders(client, ORDERS, holds=lambda: holds, sleep=clock.sleep),
-            states=DynamoDbAccountStates(client, ACCOUNTS),
+            states=DynamoDbAccountStates(
+                client, ACCOUNTS, ledger_table=LEDGER, holds=holds, sleep=clock.sleep, random=chance.random
+            ),
         )
 
     def define(self, name: str, kind: PeriodKind, limit: Limit) -> None:
