@@ -24,13 +24,15 @@ class Approvers:
     """A second person, and a first who would rather be it.
 
     Attributes:
-        approved: of each order that was approved, the object of the rows that its approver had seen.
+        approved: objects of rows that were approved, as their approver had seen them.
+        sent_back: objects of rows that had others put in their place before they were approved.
     """
 
     def __init__(self, life: Life, desk: BulkDesk) -> None:
         self._life, self._desk = life, desk
         self.approved: list[str | None] = []
         self._rejected = 0
+        self.sent_back: set[str | None] = set()
 
     def attend(self, order: BulkOrder) -> None:
         """Decide, after some time, on what is seen now."""
@@ -42,7 +44,12 @@ class Approvers:
             self._approve(order, MAKER)
         if plan.swaps and not self._rejected:
             # Whoever made it sends it back and puts other rows in its place, before what was seen is approved.
-            self._reject()
+            if plan.races:
+                life.begin(lambda: self._approve(order, FINANCE))
+                life.stage.sleep(life.chance.uniform(0, 0.05))
+            if not self._reject():
+                return
+            self.sent_back.add(order.rows_name)
             self._desk.put_file(1)
             self._desk.ask(Action.START)
         life.stage.sleep(plan.after)
@@ -70,15 +77,20 @@ class Approvers:
             return
         if by is not FINANCE:
             self._life.broken.append("approval: a maker has approved his order")
+        if seen.rows_name in self.sent_back:
+            self._life.broken.append("approval: what was sent back has been approved")
         self.approved.append(seen.rows_name)
 
-    def _reject(self) -> None:
+    def _reject(self) -> bool:
+        """Whether it was sent back."""
         self._rejected += 1
 
-        def work(_: Dependencies, desk: OrderDependencies) -> None:
+        def work(_: Dependencies, desk: OrderDependencies) -> bool:
             try:
                 reject_order(self._desk.order_id or "", "not this month", FINANCE, desk)
             except OrderConflict:
                 self._life.faults["bulk: rejected too late"] += 1
+                return False
+            return True
 
-        self._desk.until_done(work)
+        return self._desk.until_done(work)

@@ -123,6 +123,8 @@ def check_bulk(life: Life) -> Iterator[str]:
         return
     if desk.approvers.approved and order.rows_name not in {*desk.approvers.approved, None}:
         yield "approval: other rows than those that were approved were issued"
+    if order.rows_name in desk.approvers.sent_back and any(desk.key_of(row) for row in plan.rows):
+        yield "approval: rows that were sent back were issued"
     result = desk.files.files.get(f"{order.order_id}/result.csv")
     if result is None:
         if any(desk.key_of(row) for row in plan.rows):

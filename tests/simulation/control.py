@@ -26,7 +26,7 @@ from incentives.usecases.dependencies import Dependencies
 from tests.simulation.plan import Visit, What
 from tests.simulation.plan_control import Freezing, Limit
 from tests.simulation.ports import Died
-from tests.simulation.sums import check_end
+from tests.simulation.sums import ACCOUNTS, check_end
 from tests.simulation.tables import Adapters, Tables
 
 if TYPE_CHECKING:
@@ -136,6 +136,13 @@ class ControlDesk:
             seconds = (opened_at - self._life.stage.started).total_seconds()
             if any(since + UNDER_WAY_SECONDS < seconds < until for since, until in self._frozen):
                 yield f"frozen: {request_id} was recorded"
+        freeze_item = self._tables.dynamo.tables[ACCOUNTS].get(("default", "freeze"), {})
+        if (
+            self._frozen
+            and not self._life.plan.notifier
+            and ("toldAt" not in freeze_item or not self._life.notifier.notices)
+        ):
+            yield "frozen: nobody was told"
         for nonce in self._life.ledger.nonces & self._unwritten:
             yield f"I6 a caller was told that {nonce} was not written"
 

@@ -60,11 +60,7 @@ def budgeted(
     """
     campaign = Campaign("spring", limits or (Limit(0.0, PLENTY),), frozenset(names), bool(rows))
     control = Control(
-        campaigns=(campaign,),
-        month_ends_at=month_ends_at,
-        set_aside=set_aside,
-        required=required,
-        approving=approving,
+        campaigns=(campaign,), month_ends_at=month_ends_at, set_aside=set_aside, required=required, approving=approving
     )
     bulk = None
     if rows:
@@ -166,6 +162,23 @@ def counts_late(seconds: float) -> Scene:
     return arrange
 
 
+def batches_come_again(share: float) -> Scene:
+    """Batches of the ledger's stream were read, and come again."""
+
+    def arrange(life: Watched) -> None:
+        assert life.stream is not None
+        stream: Any = life.stream
+        counted, chance = stream._readers[0].handle, random.Random(f"again {life.plan.seed}")
+
+        def count(batch: list[Any], dependencies: Any) -> str | None:
+            done: str | None = counted(batch, dependencies)
+            return counted(batch, dependencies) if chance.random() < share else done
+
+        stream._readers[0].handle = count
+
+    return arrange
+
+
 def _quietly(call: Callable[..., object], asked: dict[str, Any]) -> None:
     with contextlib.suppress(ClientError):
         call(**asked)
@@ -193,6 +206,23 @@ def with_orders(drawn: Callable[[Plan], Plan], *visits: tuple[float, int, What])
 
 
 __all__ = [
-    "ALL", "PLENTY", "Approving", "Control", "Freezing", "HOUR", "Limit", "MINUTE", "Operation",
-    "adapters_slow", "budgeted", "copies_late", "counts_late", "dies_before", "dies_once_done", "frozen", "pacer_forgets", "with_orders",
+    "ALL",
+    "HOUR",
+    "MINUTE",
+    "PLENTY",
+    "Approving",
+    "Control",
+    "Freezing",
+    "Limit",
+    "Operation",
+    "adapters_slow",
+    "batches_come_again",
+    "budgeted",
+    "copies_late",
+    "counts_late",
+    "dies_before",
+    "dies_once_done",
+    "frozen",
+    "pacer_forgets",
+    "with_orders",
 ]  # fmt: skip

@@ -57,6 +57,7 @@ class Approving:
         maker_tries: whoever made the order tries to approve it himself.
         rejects: so often it is rejected before it is approved.
         swaps: whoever made it puts other rows into it once somebody has looked at it.
+        races: what was looked at is approved at the same time.
     """
 
     above: int
@@ -64,6 +65,7 @@ class Approving:
     maker_tries: bool = False
     rejects: int = 0
     swaps: bool = False
+    races: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,4 +172,5 @@ def _approving(bulk_cents: int, chance: random.Random) -> Approving:
         maker_tries=chance.random() < 0.3,
         rejects=chance.choice([0, 0, 0, 1]),
         swaps=chance.random() < 0.2,
+        races=chance.random() < 0.5,
     )
