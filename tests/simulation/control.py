@@ -134,6 +134,9 @@ class ControlDesk:
         yield from check_end(self._tables)
         for request_id, opened_at in self._life.ledger.opened_at.items():
             seconds = (opened_at - self._life.stage.started).total_seconds()
+            if self._life.ledger.records[request_id].reissues:
+                # Of a request that was there before.
+                continue
             if any(since + UNDER_WAY_SECONDS < seconds < until for since, until in self._frozen):
                 yield f"frozen: {request_id} was recorded"
         freeze_item = self._tables.dynamo.tables[ACCOUNTS].get(("default", "freeze"), {})

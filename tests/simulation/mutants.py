@@ -1,8 +1,8 @@
 """`python -m tests.simulation.mutants`: the gateway less one guard at a time, and whether a history notices.
 
 A row: the guard; the promise that is broken without it; what is taken out of which function of the product, and what
-stands there then; the circumstances that the guard is for. The ledger's conditions are not here: the simulation's
-ledger is in memory, and `tests.contract` holds DynamoDB's to the same suite.
+stands there then; the circumstances that the guard is for. The ledger's conditions are not here: without budgets the
+simulation's ledger is in memory, and `tests.contract` holds DynamoDB's to the same suite.
 """
 
 # ruff: noqa: F405 - likewise

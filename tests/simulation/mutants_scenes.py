@@ -348,10 +348,10 @@ def meanwhile(method: str, visit: What, *, after: bool = False) -> Scene:
                 life.begin(partial(life.come, Visit(life.stage.seconds, visit, each.number)))
             life.stage.sleep(0.2)
 
-        def between(*asked: Any) -> Any:
+        def between(*asked: Any, **options: Any) -> Any:
             if not after:
                 others_come()
-            result = real(*asked)
+            result = real(*asked, **options)
             if after:
                 others_come()
             return result
@@ -401,8 +401,8 @@ def dies_after(method: str) -> Scene:
         ledger: Any = life.ledger
         real, seen = getattr(ledger, method), list[Any]()
 
-        def die(*asked: Any) -> Any:
-            result = real(*asked)
+        def die(*asked: Any, **options: Any) -> Any:
+            result = real(*asked, **options)
             if len(seen) < len(life.plan.orders):
                 seen.append(result)
                 life._here.is_dead = True
