@@ -255,8 +255,7 @@ class DynamoDbHolds:
 
     def _plan(self, asked: Asked, number: int) -> Hold:
         name, minor = asked.budget, minor_units(asked.value)
-        if name not in self._known:
-            self._definition(name)
+        definition = None if name in self._known else self._definition(name)
         kind, currency = self._known[name]
         check_currency(name, currency, asked.value)
         period = period_name(kind, asked.moment, self._zone())
@@ -264,7 +263,7 @@ class DynamoDbHolds:
         if seen is not None:
             after = replace(seen, remaining=seen.remaining - minor, version=seen.version + 1)
             return Hold(number, period, [self._update(seen, minor)], after, is_new=False)
-        definition = self._definition(name)
+        definition = definition or self._definition(name)
         new = new_period(definition, period)
         check_room(new, asked.value)
         after = replace(new, remaining=new.remaining - minor, version=1)
