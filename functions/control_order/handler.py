@@ -1,4 +1,4 @@
-"""POST /orders/{orderId}/start, /pause, /resume, /stop: have a bulk order worked on, or not."""
+"""POST /orders/{orderId}/start, /pause, /resume, /stop, /approve, /reject: have a bulk order worked on, or not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from incentives.api import bulk_orders
 from incentives.api.gateway import ApiCall, ApiResponse
 from incentives.invocation import api_function
 from incentives.usecases.bulk_orders.control_order import Action, control_order
+from incentives.usecases.bulk_orders.decide_order import Seen, approve_order, reject_order
 from incentives.usecases.dependencies import Budget
 
 
@@ -14,14 +15,19 @@ from incentives.usecases.dependencies import Budget
 def handler(call: ApiCall, _: Budget) -> ApiResponse:
     """Do what the last part of the route says: 202 with the order while it is worked on, else 200."""
     call.query_of()
-    order_id = bulk_orders.read_order_id(call)
-    action = Action(call.route.rpartition("/")[2])
-    dry_run = False
-    if action is Action.START:
-        dry_run = bulk_orders.read_start(call)
-    else:
-        call.refuse_body()
-    view = control_order(order_id, action, container.order_dependencies, dry_run=dry_run)
+    order_id, orders, by = bulk_orders.read_order_id(call), container.order_dependencies, call.identity
+    match call.route.rpartition("/")[2]:
+        case "approve":
+            seen = Seen(*bulk_orders.read_approval(call))
+            view = approve_order(order_id, seen, by, orders, container.role_paths)
+        case "reject":
+            view = reject_order(order_id, bulk_orders.read_rejection(call), by, orders)
+        case "start":
+            dry_run = bulk_orders.read_start(call)
+            view = control_order(order_id, Action.START, orders, dry_run=dry_run, identity=by)
+        case action:
+            call.refuse_body()
+            view = control_order(order_id, Action(action), orders, identity=by)
     return bulk_orders.standing(view, call, accepted=view.order.status.is_worked_on)
 
 

@@ -23,7 +23,9 @@ def handler(call: ApiCall, _: Budget) -> ApiResponse:
         file_format=FileFormat(body.format),
         on_unknown=Intent(body.on_unknown),
         allow_same_rows=body.allow_same_rows,
+        budget=body.budget,
         caller=call.caller,
+        identity=call.identity,
         dependencies=container.order_dependencies,
         accounts=container.dependencies.accounts,
     )

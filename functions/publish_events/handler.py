@@ -1,4 +1,4 @@
-"""The ledger's stream and the books': one event on the application's bus per state, judged day and closed month."""
+"""The tables' streams: one event on the application's bus per state, judged day, closed month and decision."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from incentives.invocation import streams_function
 from incentives.usecases.publish_events import publish_events
 
 if TYPE_CHECKING:
+    from incentives.domain.decisions import Told
     from incentives.domain.reconciliation.writes import BooksWrite
 
 
 @streams_function
-def handler(writes: Iterator[Write | BooksWrite]) -> str | None:
+def handler(writes: Iterator[Write | BooksWrite | Told]) -> str | None:
     """Publish a batch; name the first write that must come again."""
     return publish_events(writes, container.bus, container.telemetry)
 

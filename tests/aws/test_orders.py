@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import count
@@ -17,18 +17,22 @@ import requests
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from incentives.aws.batches import BATCH_GET_MAX
+from incentives.aws.budgets.budget_items import decode_period, encode_budget, period_key
 from incentives.aws.bulk_orders.order_files import S3OrderFiles
 from incentives.aws.bulk_orders.order_workflows import StepFunctionsOrderWorkflows
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
 from incentives.aws.clients import FILES_CONFIG
+from incentives.aws.items import decode
 from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.many_records import DynamoDbRecords
+from incentives.domain.bulk_orders.approval import APPROVAL_FOR
 from incentives.domain.bulk_orders.bulk_order import (
     SAME_ROWS_FOR,
     Batch,
     BulkOrder,
     Counts,
+    Decision,
     FileError,
     FileFormat,
     OrderMoved,
@@ -39,16 +43,18 @@ from incentives.domain.bulk_orders.bulk_order import (
     derive_order_id,
 )
 from incentives.domain.bulk_orders.rows import Checked, Row, encode_row
-from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
+from incentives.domain.errors import BudgetBusy, BudgetExceeded, LedgerUnavailable, OrderClosed, OrderUnavailable
 from incentives.domain.money import parse_money
 from incentives.domain.operations import Operation
-from incentives.domain.single_requests.record import Intent, KeyItem, Record
-from incentives.usecases.ports import OrderFiles, Orders
+from incentives.domain.persons import Identity
+from incentives.domain.single_requests.record import Intent, KeyItem, OrderRow, Record
+from incentives.usecases.bulk_orders.ports import OrderFiles, Orders
 from tests.contract.motos import client, dynamodb
 from tests.contract.tables import create_table
+from tests.support.budgets import FakeBudgets
 from tests.support.bulk import FakeOrderFiles, FakeOrders
 from tests.support.fakes import START, FakeClock
-from tests.support.holds import beside
+from tests.support.holds import beside, holds_of
 from tests.unit.builders import record
 
 S = OrderStatus
@@ -84,6 +90,20 @@ FULL = replace(
     empty_columns=2,
     allow_same_rows=True,
     same_rows_as="A" * 26,
+    makers=(Identity("arn:aws:iam::123456789012:user/a", "AIDA" + "A" * 16, "AIDA" + "A" * 16), Identity()),
+    started_by="arn:aws:iam::123456789012:user/a",
+    budget="spring",
+    budget_period="2026-03",
+    held=120_050,
+    rows_digest="1" * 64,
+    approval_digest="2" * 64,
+    approval_until=START + APPROVAL_FOR,
+    told_at=START,
+    decision=Decision.REJECT,
+    decided_by="arn:aws:iam::123456789012:user/b",
+    decided_at=START,
+    rejected_because="too much",
+    why_not_started="because",
     stopped_at=START,
     why_paused="no funds",
     issuing_since=START,
@@ -99,9 +119,14 @@ def table() -> Iterator[str]:
         yield create_table(client(), "OrdersTable")
 
 
+def orders_of(dynamo: Any, table: str, budgets: str = "budgets", **given: Any) -> DynamoDbOrders:
+    holds = holds_of(dynamo, budgets, **given)
+    return DynamoDbOrders(dynamo, table, holds=lambda: holds, sleep=lambda _: None)
+
+
 @pytest.fixture(params=["dynamodb", "fake"])
 def orders(request: pytest.FixtureRequest, table: str) -> Orders:
-    return FakeOrders() if request.param == "fake" else DynamoDbOrders(client(), table)
+    return FakeOrders() if request.param == "fake" else orders_of(client(), table)
 
 
 @pytest.fixture
@@ -113,6 +138,8 @@ def new() -> BulkOrder:
 
 
 def test_an_order_is_read_as_it_was_written(orders: Orders) -> None:
+    unset = [each.name for each in fields(BulkOrder) if getattr(FULL, each.name) in (None, 0, (), "", {})]
+    assert unset == []
     for order in (NEW, FULL):
         assert orders.create(order, "n") == order
         assert orders.get(order.order_id) == order
@@ -154,7 +181,7 @@ def test_a_write_to_an_order_that_is_gone_says_so(orders: Orders, new: BulkOrder
 
 
 def test_an_order_of_a_version_that_knew_no_same_rows_is_read(table: str, new: BulkOrder) -> None:
-    orders = DynamoDbOrders(client(), table)
+    orders = orders_of(client(), table)
     orders.create(new, "n")
     client().update_item(
         TableName=table,
@@ -172,11 +199,13 @@ def claim(new: BulkOrder) -> RowsClaim:
     return RowsClaim(account="default", digest=f"{next(_numbers):064}", order_id=new.order_id, claimed_at=START)
 
 
-def began(orders: Orders, claim: RowsClaim, **updates: Any) -> BulkOrder | OrderMoved | RowsTaken:
+def began(
+    orders: Orders, claim: RowsClaim, over: RowsClaim | None = None, **updates: Any
+) -> BulkOrder | OrderMoved | RowsTaken:
     other = replace(NEW, order_id=derive_order_id("default", f"contract-{next(_numbers)}"))
     orders.create(other, "made")
     claim = replace(claim, order_id=other.order_id, **updates)
-    return orders.begin(other, replace(other, status=S.VALIDATING), claim, f"nonce-{next(_numbers)}")
+    return orders.begin(other, replace(other, status=S.VALIDATING), claim, f"nonce-{next(_numbers)}", over=over)
 
 
 def test_an_order_begins_and_claims_its_rows_in_one(orders: Orders, new: BulkOrder, claim: RowsClaim) -> None:
@@ -206,7 +235,8 @@ def test_while_a_claim_holds_no_other_order_begins_with_its_rows(orders: Orders,
 def test_a_claim_gives_way_to_one_that_names_it_or_that_comes_after_its_time(orders: Orders, claim: RowsClaim) -> None:
     first = began(orders, claim)
     assert isinstance(first, BulkOrder)
-    second = began(orders, claim, instead_of=first.order_id, is_firm=True)
+    over = replace(claim, order_id=first.order_id)
+    second = began(orders, claim, over, instead_of=first.order_id, is_firm=True)
     assert isinstance(second, BulkOrder)
     held = orders.claim_on("default", claim.digest, START)
     assert held is not None
@@ -220,6 +250,266 @@ def test_an_order_that_has_moved_claims_nothing(orders: Orders, new: BulkOrder, 
     moved = orders.begin(new, replace(new, status=S.VALIDATING), claim, "begun")
     assert moved == OrderMoved(replace(new, status=S.STOPPING))
     assert orders.claim_on("default", claim.digest, START) is None
+
+
+def test_of_one_orders_claims_only_the_one_that_was_read_gives_way(
+    orders: Orders, new: BulkOrder, claim: RowsClaim
+) -> None:
+    # given an order that claimed its rows in a round, and came back to them in a later one
+    orders.create(new, "made")
+    first = replace(claim, round=1)
+    here = orders.begin(new, replace(new, status=S.AWAITING_APPROVAL, round=1), first, "first")
+    assert isinstance(here, BulkOrder)
+    second = replace(claim, round=2, is_firm=True)
+    assert began(orders, claim, replace(first, round=7)) == RowsTaken(first)
+    here = orders.begin(here, replace(here, status=S.ISSUING, round=2), second, "second", over=first)
+    assert isinstance(here, BulkOrder)
+    # then whoever has read the first one finds the second
+    assert began(orders, claim, first) == RowsTaken(second)
+    assert orders.claim_on("default", claim.digest, START) == second
+
+
+# ---- budgets -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def budgets_table(table: str) -> str:
+    return create_table(client(), "BudgetsTable")
+
+
+@dataclass
+class Funded:
+    """Orders that are charged to a budget of 100 dollars a month, and what that has left."""
+
+    orders: Orders
+    name: str
+    remaining: Callable[[], int | None]
+    change: Callable[[int], None]
+    """Somebody else takes so much from it, perhaps less than nothing."""
+
+
+@pytest.fixture(params=["dynamodb", "fake"])
+def funded(request: pytest.FixtureRequest, table: str, budgets_table: str) -> Funded:
+    name = f"budget-{next(_numbers)}"
+    fake = FakeBudgets()
+    definition = fake.define(name, "100.00")
+    if request.param == "fake":
+
+        def remaining_of_fake() -> int | None:
+            period = fake.periods.get((name, "2026-03"))
+            return period and period.remaining
+
+        return Funded(FakeOrders(fake), name, remaining_of_fake, lambda minor: fake.give_back(name, "2026-03", -minor))
+    dynamo = client()
+    dynamo.put_item(TableName=budgets_table, Item=encode_budget(definition))
+    at = {"TableName": budgets_table, "Key": period_key(name, "2026-03")}
+
+    def remaining() -> int | None:
+        item = dynamo.get_item(**at, ConsistentRead=True).get("Item")
+        return decode_period(decode(item)).remaining if item else None
+
+    def change(minor: int) -> None:
+        dynamo.update_item(
+            **at,
+            UpdateExpression="SET remaining = remaining - :minor, version = version + :one",
+            ExpressionAttributeValues={":minor": {"N": str(minor)}, ":one": {"N": "1"}},
+        )
+
+    return Funded(orders_of(dynamo, table, budgets_table), name, remaining, change)
+
+
+@dataclass
+class Beginning:
+    """An order that is about to begin, with 30 dollars of a budget."""
+
+    of: Funded
+    before: BulkOrder
+    after: BulkOrder
+    claim: RowsClaim
+
+    def begin(self, nonce: str = "begun") -> BulkOrder | OrderMoved | RowsTaken:
+        return self.of.orders.begin(self.before, self.after, self.claim, nonce)
+
+
+@pytest.fixture
+def beginning(funded: Funded, new: BulkOrder, claim: RowsClaim) -> Beginning:
+    before = replace(new, budget=funded.name, status=S.VALIDATING, round=1)
+    funded.orders.create(before, "made")
+    after = replace(before, status=S.ISSUING, held=3000, totals={"USD": Decimal("30.00")})
+    return Beginning(funded, before, after, claim)
+
+
+def test_an_order_takes_its_sum_with_its_beginning_and_once(beginning: Beginning) -> None:
+    of = beginning.of
+    written = replace(beginning.after, budget_period="2026-03")
+    assert beginning.begin() == written
+    assert (of.orders.get(written.order_id), of.remaining()) == (written, 7000)
+    # whose response was lost finds its own write
+    assert beginning.begin() == written
+    assert beginning.begin("another") == OrderMoved(written)
+    assert of.remaining() == 7000
+
+
+def test_the_next_order_takes_from_what_is_left_and_one_too_many_takes_nothing(
+    beginning: Beginning, new: BulkOrder, claim: RowsClaim
+) -> None:
+    of = beginning.of
+    for number, left in ((1, 7000), (2, 4000), (3, 1000)):
+        order = replace(beginning.before, order_id=derive_order_id("default", f"{new.order_id}{number}"))
+        of.orders.create(order, "made")
+        mine = replace(claim, digest=f"{claim.digest[:-1]}{number}", order_id=order.order_id)
+        of.orders.begin(order, replace(beginning.after, order_id=order.order_id), mine, f"{number}")
+        assert of.remaining() == left
+    with pytest.raises(BudgetExceeded):
+        beginning.begin()
+    # and nothing is written: neither the order nor the claim
+    assert of.orders.get(new.order_id) == beginning.before
+    assert (of.orders.claim_on("default", claim.digest, START), of.remaining()) == (None, 1000)
+
+
+def test_an_order_whose_budget_others_take_from_at_the_same_time_sees_what_they_left(beginning: Beginning) -> None:
+    of = beginning.of
+    # given a process that has seen the period, and others who have taken from it since
+    assert isinstance(beginning.begin(), BulkOrder)
+    of.change(5000)
+    again = replace(beginning, before=replace(beginning.after, budget_period="2026-03"))
+    with pytest.raises(BudgetExceeded):
+        again.of.orders.begin(again.before, replace(again.after, round=2), replace(again.claim, digest="f" * 64), "n")
+    of.change(-1000)
+    made = again.of.orders.begin(
+        again.before, replace(again.after, round=2), replace(again.claim, digest="f" * 64), "n2"
+    )
+    assert isinstance(made, BulkOrder)
+    assert of.remaining() == 0
+
+
+def test_an_order_that_has_moved_or_whose_rows_are_taken_hears_that_before_any_word_of_the_budget(
+    beginning: Beginning,
+) -> None:
+    of = beginning.of
+    other = began(of.orders, beginning.claim)
+    assert isinstance(other, BulkOrder)
+    much = replace(beginning, after=replace(beginning.after, held=999_999))
+    assert isinstance(beginning.begin(), RowsTaken)
+    stopped = replace(beginning.before, status=S.STOPPING)
+    of.orders.move(beginning.before, stopped, "stopped")
+    assert much.begin() == OrderMoved(stopped)
+    assert of.remaining() is None
+
+
+def test_an_order_ends_and_gives_back_in_one_and_once(beginning: Beginning) -> None:
+    of = beginning.of
+    begun = beginning.begin()
+    assert isinstance(begun, BulkOrder)
+    settling, finished = replace(begun, status=S.SETTLING), replace(begun, status=S.FINISHED)
+    of.orders.move(begun, settling, "settling")
+    assert of.orders.finish(settling, finished, "finished", unopened=2000) == finished
+    assert (of.orders.get(begun.order_id), of.remaining()) == (finished, 9000)
+    assert of.orders.finish(settling, finished, "finished", unopened=2000) == finished
+    assert of.orders.finish(settling, finished, "another", unopened=2000) == OrderMoved(finished)
+    assert of.remaining() == 9000
+
+
+class Conflicting:
+    """DynamoDB whose first transactions meet others' writes: the emulator knows no such conflicts."""
+
+    def __init__(self, real: Any, times: int) -> None:
+        self.real, self.left = real, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def transact_write_items(self, **given: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            return self.real.transact_write_items(**given)
+        reasons = [{"Code": "None"} for _ in given["TransactItems"]]
+        reasons[-1] = {"Code": "TransactionConflict"}
+        error: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+        raise ClientError(error, "TransactWriteItems")
+
+
+def test_writes_that_meet_others_are_tried_again_and_not_for_ever(
+    table: str, budgets_table: str, new: BulkOrder, claim: RowsClaim
+) -> None:
+    definition = FakeBudgets().define(f"budget-{next(_numbers)}", "100.00")
+    client().put_item(TableName=budgets_table, Item=encode_budget(definition))
+    before = replace(new, budget=definition.name, status=S.VALIDATING, round=1)
+    orders_of(client(), table).create(before, "made")
+    after = replace(before, status=S.ISSUING, held=3000, totals={"USD": Decimal(30)})
+    with pytest.raises(BudgetBusy):
+        orders_of(Conflicting(client(), 99), table, budgets_table).begin(before, after, claim, "begun")
+    begun = orders_of(Conflicting(client(), 3), table, budgets_table).begin(before, after, claim, "begun")
+    assert isinstance(begun, BulkOrder)
+    finished = replace(begun, status=S.FINISHED)
+    with pytest.raises(OrderUnavailable):
+        orders_of(Conflicting(client(), 99), table, budgets_table).finish(begun, finished, "f", unopened=1)
+    assert (
+        orders_of(Conflicting(client(), 3), table, budgets_table).finish(begun, finished, "f", unopened=1) == finished
+    )
+
+
+def test_a_beginning_without_a_budget_that_meets_others_is_left_to_the_workflow(
+    table: str, new: BulkOrder, claim: RowsClaim
+) -> None:
+    orders = orders_of(Conflicting(client(), 1), table)
+    orders.create(new, "made")
+    with pytest.raises(OrderUnavailable):
+        orders.begin(new, replace(new, status=S.VALIDATING), claim, "begun")
+
+
+# ---- closed --------------------------------------------------------------------------------------
+
+
+def test_a_row_of_a_closed_batch_is_not_opened_and_one_of_another_is(
+    table: str, ledger_table: str, new: BulkOrder
+) -> None:
+    orders = orders_of(client(), table)
+    ledger = DynamoDbLedger(client(), ledger_table, beside=beside(client(), orders=table), sleep=lambda _: None)
+    orders.close(new.order_id, 2)
+    orders.close(new.order_id, 2)
+
+    def opened(number: int, batch: int) -> Any:
+        made = record(request_id=f"Test1C{number}", key_hash=f"{number:064x}", order_id=new.order_id)
+        key = KeyItem(
+            key_hash=made.key_hash,
+            request_id=made.request_id,
+            account="default",
+            operation=Operation.CREATE_GIFT_CARD,
+            fingerprint={},
+        )
+        return ledger.open(made, key, f"nonce-c{number}", row=OrderRow(order_id=new.order_id, batch=batch))
+
+    with pytest.raises(OrderClosed):
+        opened(1, 2)
+    assert opened(2, 1).order_id == new.order_id
+    # closing is no batch of its own
+    assert list(orders.batches(new.order_id)) == []
+
+
+# ---- listed --------------------------------------------------------------------------------------
+
+
+def test_orders_are_listed_newest_first_a_page_at_a_time_and_nothing_else_is(orders: Orders) -> None:
+    # given orders of which two were made at one moment, newer than all others here
+    later = START + timedelta(days=next(_numbers) + 1)
+    made = []
+    for number, seconds in enumerate((0, 1, 1, 2)):
+        made_at = later + timedelta(seconds=seconds)
+        order = replace(NEW, order_id=derive_order_id("default", f"{later}{number}"), created_at=made_at)
+        orders.create(order, "n")
+        orders.settle(order.order_id, Batch(number=1, settled=True), "lines")
+        made.append(order)
+    found: list[BulkOrder] = []
+    before = None
+    while len(found) < len(made):
+        page, more = orders.newest(before, 1)
+        assert (len(page), more) in ((1, True), (1, False))
+        found += page
+        before = (page[-1].created_at, page[-1].order_id)
+    expected = sorted(made, key=lambda order: (order.created_at, order.order_id), reverse=True)
+    assert {each.order_id for each in found} == {each.order_id for each in expected}
+    assert [each.created_at for each in found] == [each.created_at for each in expected]
 
 
 # ---- batches -------------------------------------------------------------------------------------
@@ -249,7 +539,7 @@ def test_of_two_that_are_as_far_the_one_of_the_later_round_counts(orders: Orders
 
 
 def test_a_batch_of_a_time_before_rounds_were_kept_can_be_written(table: str, new: BulkOrder) -> None:
-    orders = DynamoDbOrders(client(), table)
+    orders = orders_of(client(), table)
     orders.advance(new.order_id, Batch(number=1, counts=Counts(open=1), round=1))
     client().update_item(
         TableName=table,
@@ -263,7 +553,9 @@ def test_a_batch_of_a_time_before_rounds_were_kept_can_be_written(table: str, ne
 
 
 def test_a_settled_batch_is_not_taken_back(orders: Orders, new: BulkOrder) -> None:
-    settled = Batch(number=1, counts=Counts(issued=1, not_issued=4, reversed=1, escalated=1), settled=True)
+    settled = Batch(
+        number=1, counts=Counts(issued=1, not_issued=4, reversed=1, escalated=1), settled=True, unopened=4000
+    )
     orders.settle(new.order_id, settled, "lines")
     assert orders.advance(new.order_id, Batch(number=1, counts=Counts(issued=50))) == settled
     assert orders.batch(new.order_id, 1) == settled
@@ -281,7 +573,7 @@ def test_batches_and_their_results_come_by_number_and_belong_to_one_order(orders
 
 
 def test_results_of_more_than_a_page_are_read_to_the_end(table: str, new: BulkOrder) -> None:
-    orders = DynamoDbOrders(client(), table)
+    orders = orders_of(client(), table)
     lines = "x" * 200_000
     for number in range(1, 13):
         orders.settle(new.order_id, Batch(number=number, settled=True), f"{number}{lines}")
@@ -291,7 +583,7 @@ def test_results_of_more_than_a_page_are_read_to_the_end(table: str, new: BulkOr
 def test_parts_of_a_result_of_both_versions_are_read_and_the_older_version_reads_its_own_only(
     table: str, new: BulkOrder
 ) -> None:
-    orders = DynamoDbOrders(client(), table)
+    orders = orders_of(client(), table)
     orders.settle(new.order_id, Batch(number=2, settled=True), "of today")
     key = {"orderId": {"S": new.order_id}, "part": {"S": "result#00001"}}
     client().put_item(TableName=table, Item={**key, "lines": {"S": "of before"}})
@@ -317,7 +609,7 @@ DOWN = ReadTimeoutError(endpoint_url="https://dynamodb.test")
 
 
 def test_a_table_that_cannot_be_reached_is_told_as_one_kind_of_error(new: BulkOrder) -> None:
-    orders = DynamoDbOrders(Failing(DOWN), "table")
+    orders = orders_of(Failing(DOWN), "table")
     batch = Batch(number=1)
     for call in (
         lambda: orders.create(new, "n"),
@@ -330,13 +622,17 @@ def test_a_table_that_cannot_be_reached_is_told_as_one_kind_of_error(new: BulkOr
         lambda: orders.advance(new.order_id, batch),
         lambda: orders.settle(new.order_id, batch, None),
         lambda: list(orders.results(new.order_id)),
+        lambda: orders.finish(new, new, "n", unopened=0),
+        lambda: orders.finish(new, replace(new, budget="b", budget_period="total", held=1), "n", unopened=1),
+        lambda: orders.close(new.order_id, 1),
+        lambda: orders.newest(None, 1),
     ):
         with pytest.raises(OrderUnavailable):
             call()
 
 
 def test_an_item_of_a_version_that_is_not_ours_is_told_as_such(table: str, new: BulkOrder) -> None:
-    orders = DynamoDbOrders(client(), table)
+    orders = orders_of(client(), table)
     orders.create(new, "n")
     client().update_item(
         TableName=table,

@@ -7,13 +7,40 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from incentives.api.models.bulk_orders import DIGEST
 from incentives.domain.bulk_orders.bulk_order import Batch, Counts, FileError, OrderStatus
-from tests.openapi.served import BODIES, Response, Served
+from incentives.domain.persons import Identity
+from tests.openapi.served import BODIES, CALLER, Response, Served
+from tests.support.bulk import MAKER
 from tests.support.fakes import START
 from tests.unit.builders import MINUTE
 
 
-def ordered(api: Served, **members: str) -> Response:
+def approval(api: Served, function: str, status: OrderStatus = OrderStatus.AWAITING_APPROVAL, **body: Any) -> Response:
+    """Approve or reject an order, as it is unless something else was seen."""
+    return api.send(function, standing(api, status), body={**BODIES[function], **body})
+
+
+def of_a_maker(api: Served) -> Response:
+    """Approve what one has made."""
+    order_id = standing(api, OrderStatus.AWAITING_APPROVAL)
+    order, nonce = api.bulk.orders.orders[order_id]
+    makers = (Identity(CALLER["userArn"], CALLER["caller"], CALLER["user"]),)
+    api.bulk.orders.orders[order_id] = (replace(order, makers=makers), nonce)
+    return api.send("approve_order", order_id, body=BODIES["approve_order"])
+
+
+def with_a_budget_that(api: Served, error: Exception) -> Response:
+    """Approve an order whose budget says no."""
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise error
+
+    api.bulk.orders.begin = refuse  # type: ignore[method-assign]
+    return approval(api, "approve_order")
+
+
+def ordered(api: Served, **members: Any) -> Response:
     """Make a bulk order."""
     return api.send("create_order", body={**BODIES["create_order"], **members}, key="bulk-1")
 
@@ -30,6 +57,14 @@ def standing(api: Served, status: OrderStatus, order_id: str | None = None) -> s
         OrderStatus.VALIDATING: {"dry_run": True},
         OrderStatus.INVALID: {"errors": (FileError(2, "amount", "is bad"), FileError(3, None, "?")), "error_count": 9},
         OrderStatus.VALIDATED: {"rows": 120, "totals": totals},
+        OrderStatus.AWAITING_APPROVAL: {
+            **read,
+            "totals": {"USD": Decimal(120)},
+            "issuing_since": None,
+            "makers": (MAKER,),
+            "approval_digest": DIGEST,
+            "approval_until": START + MINUTE,
+        },
         OrderStatus.PAUSED: {**read, "why_paused": "account 'default' has no secret", "issuing_until": START},
         OrderStatus.STOPPING: {**read, "stopped_at": START},
         OrderStatus.FINISHED: {**read, "finished_at": START},

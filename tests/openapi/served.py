@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from incentives.bootstrap import container
+from incentives.api.models.bulk_orders import DIGEST
 from incentives.api.route import Route
 from incentives.api.routes import ROUTES
 from incentives.domain.outcomes import Succeeded
@@ -47,6 +48,8 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "load_amazon_balance": {**ORDER, "customerAccount": {"id": CUSTOMER, "type": "2"}},
     "check_activation_status": {"cardNumber": CARD_NUMBER},
     "create_order": {"format": "csv"},
+    "approve_order": {"digest": DIGEST, "total": {"amount": "120.00", "currencyCode": "USD"}},
+    "reject_order": {"reason": "The amounts of March are in it once more."},
     "set_budget": {"limit": {"amount": "10000.00", "currencyCode": "USD"}, "period": "month", "active": True},
     "resolve_difference": {"reason": "otherSystem", "note": "Ordered in the portal"},
     "resolve_differences": {"kind": "unknownToLedger", "reason": "otherSystem", "note": "Ordered in the portal"},

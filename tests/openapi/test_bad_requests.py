@@ -133,7 +133,7 @@ def test_a_key_in_quotes_and_without_is_one_key(first: str, again: str) -> None:
 @pytest.mark.parametrize("given", ["..x", "\u0661", "a" * 41, "A" * 26, "KEY#0", "a b", "a\n"])
 def test_an_id_that_nothing_has_is_a_404_that_names_it(route: Any, given: str) -> None:
     with served() as api:
-        response = api.send(route.name, given)
+        response = api.send(route.name, given, body=BODIES.get(route.name))
 
         assert (response.status, response.body["retryable"]) == (404, False)
         assert_nothing_happened(api)

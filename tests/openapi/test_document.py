@@ -36,7 +36,7 @@ def template_routes() -> dict[tuple[str, str], str]:
 
 
 #: Ends of the names of functions whose routes have names of their own.
-_NAMED: Final = ("_books", "_month", "_budgets")
+_NAMED: Final = ("_books", "_month", "_budgets", "get_order")
 
 
 def document_routes() -> dict[tuple[str, str], str]:
@@ -85,7 +85,7 @@ def test_operations_are_named_as_their_functions() -> None:
     assert {(route.method.upper(), route.path): route.function for route in ROUTES} == folders
     several = {folder for folder in folders.values() if [*folders.values()].count(folder) > 1}
     # then one that has a single route gives it its name; one of a verb for each route, the last part of its path; and
-    # those of books and budgets are named one by one
+    # those of books, budgets and the list of orders are named one by one
     expected = {
         (method, path): openapi.operation_id(
             re.sub("^[a-z]+", path.rpartition("/")[2], folder) if folder in several else folder

@@ -26,11 +26,12 @@ FOLDER: Final = ROOT / "events"
 FUNCTIONS: Final = {route.function for route in BY_NAME.values()}
 EVENTS: Final = sorted(path for path in FOLDER.glob("*/*.json") if path.parent.name in FUNCTIONS)
 #: What these events are made to show is a refusal, by a word in their names.
-WRONG: Final = re.compile("missing|not_|no_|short|three|unknown|with_members|without|made_up|impossible")
+WRONG: Final = re.compile("missing|not_|no_|short|three|unknown|with_members|without|made_up|impossible|unreadable")
 #: From where a bulk order goes on.
 FROM: Final = {
     "get_order": OrderStatus.ISSUING, "start_order": OrderStatus.VALIDATED, "pause_order": OrderStatus.ISSUING,
     "resume_order": OrderStatus.PAUSED, "stop_order": OrderStatus.ISSUING,
+    "approve_order": OrderStatus.AWAITING_APPROVAL, "reject_order": OrderStatus.AWAITING_APPROVAL,
 }  # fmt: skip
 
 

@@ -20,12 +20,19 @@ from incentives.api.route import Route
 from incentives.api.routes import REFUSALS
 from incentives.domain.accounts.account import Activity, CardState
 from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, OrderStatus
-from incentives.domain.errors import GatewayError, LedgerUnavailable, RefusedByAmazon, RefusedFor
+from incentives.domain.errors import (
+    BudgetBusy,
+    BudgetExceeded,
+    GatewayError,
+    LedgerUnavailable,
+    RefusedByAmazon,
+    RefusedFor,
+)
 from incentives.domain.money import Money
 from incentives.domain.outcomes import AmazonError, Refused
 from incentives.domain.single_requests.record import Status
 from tests.openapi import books, budgets, closes
-from tests.openapi.bulk_orders import ordered, standing
+from tests.openapi.bulk_orders import approval, of_a_maker, ordered, standing, with_a_budget_that
 from tests.openapi.contract import committed, operations
 from tests.openapi.served import BODIES, BY_NAME, CARD_NUMBER, CUSTOMER, QUERY_OF, Response, Served, served
 from tests.support.fakes import CODE, START, account, usd
@@ -117,7 +124,7 @@ def broken(api: Served, error: Exception, function: str) -> Response:
 
     for port, names in (
         (api.books.books, ("day", "days", "keep_day", "statement", "close")),
-        (api.bulk.orders, ("create", "get")),
+        (api.bulk.orders, ("create", "get", "newest")),
         (api.world.ledger, ("get", "open", "apply")),
         (api.world.accounts, ("get",)),
         (api.world.freezes, ("get",)),
@@ -181,7 +188,18 @@ def _of_every_route(function: str) -> Iterator[tuple[int, Scenario]]:
     if "{" in BY_NAME[function].path and function != "set_budget":
         yield 404, lambda api: api.send(function, query=QUERY_OF.get(function))
     if "{orderId}" in BY_NAME[function].path:
-        yield 404, lambda api: api.send(function, ORDER_ID)
+        yield 404, lambda api: api.send(function, ORDER_ID, body=BODIES.get(function))
+
+
+#: No status, no account, no size of a page, none at all, no cursor.
+NO_LISTS: Final = (
+    {"status": "DONE"},
+    {"account": "No"},
+    {"limit": "0"},
+    {"limit": "101"},
+    {"cursor": "x"},
+    {"page": "1"},
+)
 
 
 def _of_bulk_orders(function: str) -> Iterator[tuple[int, Scenario]]:
@@ -192,13 +210,31 @@ def _of_bulk_orders(function: str) -> Iterator[tuple[int, Scenario]]:
             yield 200, lambda api: (ordered(api), ordered(api))[1]
             yield 200, lambda api: (standing(api, OrderStatus.ISSUING), ordered(api))[1]
             yield 422, lambda api: (ordered(api), ordered(api, onUnknown="reverse"))[1]
+            yield 422, lambda api: ordered(api, budget="unknown")
             yield 503, lambda api: ordered(api, account="nobody")
+        case "list_orders":
+            yield 200, lambda api: api.send(function)
+            yield from ((200, lambda api, s=s: (standing(api, s), api.send(function))[1]) for s in OrderStatus)
+            yield from ((400, lambda api, q=query: api.send(function, query=q)) for query in NO_LISTS)
+        case "approve_order":
+            yield 202, lambda api: approval(api, function)
+            yield 202, lambda api: approval(api, function, total={"amount": 120, "currencyCode": "USD"})
+            yield 200, lambda api: with_a_budget_that(api, BudgetExceeded("too little"))
+            yield 403, of_a_maker
+            yield 409, lambda api: approval(api, function, OrderStatus.ISSUING)
+            yield 409, lambda api: approval(api, function, digest="0" * 64)
+            yield 429, lambda api: with_a_budget_that(api, BudgetBusy("spring"))
+        case "reject_order":
+            yield 200, lambda api: approval(api, function)
+            yield 409, lambda api: approval(api, function, OrderStatus.PAUSED)
+            yield from ((400, lambda api, r=r: approval(api, function, reason=r)) for r in ("", "x" * 501, CODE))
         case "get_order":
             yield from ((200, lambda api, s=status: api.send(function, standing(api, s))) for status in OrderStatus)
         case "start_order":
             yield 202, lambda api: api.send(function, standing(api, OrderStatus.AWAITING_FILE))
             yield 202, lambda api: api.send(function, standing(api, OrderStatus.INVALID), body={"dryRun": True})
             yield 202, lambda api: api.send(function, standing(api, OrderStatus.ISSUING), body={})
+            yield 200, lambda api: api.send(function, standing(api, OrderStatus.AWAITING_APPROVAL))
             yield 409, lambda api: api.send(function, standing(api, OrderStatus.FINISHED))
         case "pause_order":
             yield 200, lambda api: api.send(function, standing(api, OrderStatus.ISSUING))
@@ -411,6 +447,13 @@ def test_how_far_an_order_is_comes_from_its_batches() -> None:
         ("pause_order", {"dryRun": True}, "dryRun"),
         ("resume_order", {"round": 2}, "round"),
         ("stop_order", {"now": True}, "now"),
+        ("create_order", {"format": "csv", "budget": "No Budget"}, "budget"),
+        ("approve_order", {**BODIES["approve_order"], "digest": "0" * 63}, "digest"),
+        ("approve_order", {"digest": "0" * 64}, "total"),
+        ("approve_order", {"digest": "0" * 64, "total": {"amount": "1.005", "currencyCode": "USD"}}, "total.amount"),
+        ("approve_order", {"digest": "0" * 64, "total": {"amount": "1", "currencyCode": "XXX"}}, "total.currencyCode"),
+        ("reject_order", {"reason": f"{CODE} was in it"}, "reason"),
+        ("reject_order", {}, "reason"),
     ],
 )
 def test_a_bulk_order_that_is_wrong_names_the_member(function: str, body: Any, field: str) -> None:

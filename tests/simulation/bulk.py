@@ -19,7 +19,7 @@ from incentives.usecases.dependencies import Budget, Dependencies
 from tests.simulation.machine import BULK_ORDER, TaskDied
 from tests.simulation.plan import Bulk, Wanted
 from tests.simulation.ports import Died, Port
-from tests.support.bulk import FakeOrderFiles, FakeOrders, FakeRecords, csv_of
+from tests.support.bulk import FakeDefinitions, FakeOrderFiles, FakeOrders, FakeRecords, csv_of
 from tests.support.freezes import FakeFreezes
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class BulkDesk:
 
     def __init__(self, life: Life, plan: Bulk) -> None:
         self._life, self._plan = life, plan
-        self.orders = FakeOrders()
+        self.orders = FakeOrders(life.ledger.budgets, life.ledger.closed)
         self.files = FakeOrderFiles(life.stage)  # type: ignore[arg-type] # it asks for no more than the time
         self.order_id: str | None = None
         self._running: set[tuple[str, int]] = set()
@@ -196,10 +196,18 @@ class BulkDesk:
     def _dependencies(self, dependencies: Dependencies) -> OrderDependencies:
         life = self._life
         return OrderDependencies(
-            orders=cast("Any", Port(self.orders, life, writes={"create", "move", "begin"}, failure=order_unavailable)),
+            orders=cast(
+                "Any",
+                Port(
+                    self.orders, life, writes={"create", "move", "begin", "finish", "close"}, failure=order_unavailable
+                ),
+            ),
             files=cast("Any", Port(self.files, life, failure=order_unavailable)),
             workflows=cast("Any", Port(self, life, faulty=False)),
             records=cast("Any", Port(FakeRecords(cast("Any", life.ledger)), life)),
+            budgets=dependencies.budgets,
+            definitions=cast("Any", FakeDefinitions(life.ledger.budgets)),
+            approvals={},
             freezes=FakeFreezes(),
             clock=dependencies.clock,
             telemetry=dependencies.telemetry,

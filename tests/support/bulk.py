@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from incentives.domain.accounts.spend import money_of
+from incentives.domain.budgets.budget import Budget as BudgetDefinition
 from incentives.domain.bulk_orders.bulk_order import (
     Batch,
     BulkOrder,
@@ -23,17 +26,21 @@ from incentives.domain.bulk_orders.bulk_order import (
 )
 from incentives.domain.bulk_orders.rows import Row, decode_rows
 from incentives.domain.errors import OrderUnavailable
+from incentives.domain.money import Money
 from incentives.domain.operations import Operation
+from incentives.domain.persons import Identity, RoleToLookUp
 from incentives.domain.single_requests.record import Intent, KeyItem, Record
 from incentives.domain.single_requests.request_ids import derive_request_id
 from incentives.usecases.bulk_orders.control_order import Action, control_order
 from incentives.usecases.bulk_orders.create_order import create_order
+from incentives.usecases.bulk_orders.decide_order import Seen, approve_order, reject_order
 from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
 from incentives.usecases.bulk_orders.order_status import order_status
 from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.ports import Ledger
+from tests.support.budgets import FakeBudgets
 from tests.support.fakes import FakeClock, Scripted, World, world
 
 #: A workflow that takes more steps than this never ends.
@@ -47,9 +54,16 @@ CHILD_SECONDS = 200
 
 
 class FakeOrders:
-    """`Orders` in memory."""
+    """`Orders` in memory.
 
-    def __init__(self) -> None:
+    Args:
+        budgets: that orders take from.
+        closed: batches that take no more rows: what a ledger looks at.
+    """
+
+    def __init__(self, budgets: FakeBudgets | None = None, closed: set[tuple[str, int]] | None = None) -> None:
+        self.budgets = budgets or FakeBudgets()
+        self.closed = set[tuple[str, int]]() if closed is None else closed
         self.orders: dict[str, tuple[BulkOrder, str]] = {}
         self.kept: dict[tuple[str, int], Batch] = {}
         self.lines: dict[tuple[str, int], str] = {}
@@ -71,17 +85,36 @@ class FakeOrders:
         return self._put(after, nonce)
 
     def begin(
-        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str, *, over: RowsClaim | None = None
     ) -> BulkOrder | OrderMoved | RowsTaken:
         held = self.claim_on(claim.account, claim.digest, claim.claimed_at)
-        current, _ = self.orders.get(before.order_id, (None, ""))
-        is_unmoved = current is not None and (current.status, current.round) == (before.status, before.round)
-        if is_unmoved and held is not None and held.order_id != claim.instead_of:
+        if not self._is_unmoved(before):
+            return self.move(before, after, nonce)
+        if held is not None and (over is None or (held.order_id, held.round) != (over.order_id, over.round)):
             return RowsTaken(held)
-        made = self.move(before, after, nonce)
-        if is_unmoved:
-            self.claims[claim.account, claim.digest] = claim
-        return made
+        if after.held and after.budget is not None:
+            (currency,) = after.totals
+            period = self.budgets.take(after.budget, money_of(after.held, currency), after.updated_at)
+            after = replace(after, budget_period=period)
+        self.claims[claim.account, claim.digest] = claim
+        return self._put(after, nonce)
+
+    def finish(self, before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
+        if unopened and after.budget is not None and after.budget_period is not None and self._is_unmoved(before):
+            self.budgets.give_back(after.budget, after.budget_period, unopened)
+        return self.move(before, after, nonce)
+
+    def close(self, order_id: str, number: int) -> None:
+        self.closed.add((order_id, number))
+
+    def newest(self, before: tuple[datetime, str] | None, limit: int) -> tuple[Sequence[BulkOrder], bool]:
+        places = {(order.created_at, order.order_id): order for order, _ in self.orders.values()}
+        found = sorted((place for place in places if before is None or place < before), reverse=True)
+        return [places[place] for place in found[:limit]], len(found) > limit
+
+    def _is_unmoved(self, before: BulkOrder) -> bool:
+        current = self.get(before.order_id)
+        return current is not None and (current.status, current.round) == (before.status, before.round)
 
     def claim_on(self, account: str, digest: str, now: datetime) -> RowsClaim | None:
         held = self.claims.get((account, digest))
@@ -191,6 +224,38 @@ class FakeRecords:
         return {key.key_hash: key for key in found if key is not None}
 
 
+def user(name: str) -> Identity:
+    """An IAM user."""
+    unique_id = f"AIDA{name.upper():X<16}"
+    return Identity(f"arn:aws:iam::123456789012:user/{name}", unique_id, unique_id)
+
+
+MAKER, APPROVER = user("maker"), user("approver")
+
+
+@dataclass
+class FakeRolePaths:
+    """`RolePaths`: IAM Identity Center has made every role that says so, but for those that are named."""
+
+    elsewhere: set[str] = field(default_factory=set)
+    region: str = "eu-central-1"
+
+    def arn_of(self, role: RoleToLookUp) -> str | None:
+        if role.name in self.elsewhere:
+            return None
+        return f"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/{self.region}/{role.name}"
+
+
+@dataclass
+class FakeDefinitions:
+    """Of `BudgetDefinitions` what orders need."""
+
+    budgets: FakeBudgets
+
+    def get(self, name: str) -> BudgetDefinition | None:
+        return self.budgets.definitions.get(name)
+
+
 @dataclass
 class Bulk:
     """Everything that a bulk order needs, each within reach."""
@@ -200,6 +265,7 @@ class Bulk:
     files: FakeOrderFiles
     workflows: FakeOrderWorkflows
     dependencies: OrderDependencies
+    role_paths: FakeRolePaths = field(default_factory=FakeRolePaths)
 
     def make(self, data: bytes | str = b"", key: str = "bulk-1", **updates: Any) -> str:
         """Make an order and put its file; its id."""
@@ -211,14 +277,24 @@ class Bulk:
         wanted: dict[str, Any] = {"account": "default", "file_format": FileFormat.CSV, "on_unknown": Intent.RETRY}
         return create_order(
             key=key,
-            **(wanted | updates),
+            **({"identity": MAKER} | wanted | updates),
             caller="caller",
             dependencies=self.dependencies,
             accounts=self.world.dependencies.accounts,
         )
 
-    def ask(self, order_id: str, action: Action, *, dry_run: bool = False) -> OrderView:
-        return control_order(order_id, action, self.dependencies, dry_run=dry_run)
+    def ask(self, order_id: str, action: Action, *, dry_run: bool = False, by: Identity | None = None) -> OrderView:
+        return control_order(order_id, action, self.dependencies, dry_run=dry_run, identity=by or MAKER)
+
+    def approve(self, order_id: str, *, by: Identity | None = None, **seen: Any) -> OrderView:
+        """Approve an order as it stands now, unless something else was seen."""
+        order = self.order(order_id)
+        ((currency, amount),) = order.totals.items()
+        what = Seen(**({"digest": order.approval_digest, "total": Money(amount, currency)} | seen))
+        return approve_order(order_id, what, by or APPROVER, self.dependencies, self.role_paths)
+
+    def reject(self, order_id: str, reason: str = "too much", *, by: Identity | None = None) -> OrderView:
+        return reject_order(order_id, reason, by or APPROVER, self.dependencies)
 
     def view(self, order_id: str) -> OrderView:
         return order_status(order_id, self.dependencies)
@@ -255,19 +331,23 @@ class Bulk:
         return self.files.files[f"{order_id}/result.csv"].decode("utf-8-sig")
 
 
-def bulk(of: World | None = None) -> Bulk:
+def bulk(of: World | None = None, *, approvals: Mapping[str, Decimal] | None = None) -> Bulk:
     """A world with bulk orders in it."""
     of = of or world()
-    orders, files, workflows = FakeOrders(), FakeOrderFiles(of.clock), FakeOrderWorkflows()
+    orders = FakeOrders(of.budgets, of.ledger.closed)
+    files, workflows = FakeOrderFiles(of.clock), FakeOrderWorkflows()
     dependencies = OrderDependencies(
         orders=orders,
         files=files,
         workflows=workflows,
         records=FakeRecords(of.ledger),
+        budgets=of.budgets,
+        definitions=FakeDefinitions(of.budgets),
         freezes=of.freezes,
         clock=of.clock,
         telemetry=of.telemetry,
         new_nonce=of.dependencies.new_nonce,
+        approvals=dict(approvals or {}),
     )
     return Bulk(of, orders, files, workflows, dependencies)
 

@@ -31,7 +31,17 @@ INVOKED_BY_OPERATORS = {"RotateKeysFunction"}
 # or the whole pattern of their images.
 READERS: dict[tuple[str, str], list[tuple[str, Any] | dict[str, Any]]] = {
     ("PublishEvents", "Ledger"): [("status", {"exists": True})],
-    ("PublishEvents", "Books"): [("part", {"prefix": "day#"}), ("part", {"prefix": "close#"})],
+    ("PublishEvents", "Books"): [
+        ("part", {"prefix": f"{part}#"}) for part in ("day", "close", "resolution", "movement")
+    ],
+    # An order begins to wait, or somebody decided: not each of its states and batches.
+    ("PublishEvents", "Orders"): [
+        {"OldImage": {"status": {"S": ["VALIDATING"]}}, "NewImage": {"status": {"S": ["AWAITING_APPROVAL"]}}},
+        {"OldImage": {"status": {"S": ["AWAITING_APPROVAL"]}}, "NewImage": {"decidedAt": {"S": [{"exists": True}]}}},
+    ],
+    # Not what is counted with every request, nor what each takes from its budget.
+    ("PublishEvents", "Account"): [("part", "freeze")],
+    ("PublishEvents", "Budgets"): [("budget", "#budgets")],
     ("CountSpend", "Ledger"): [
         *((name, {"exists": True}) for name in ("answeredAt", "refusal", "error")),
         {"NewImage": {"status": {"S": [{"prefix": "REVERSED"}, {"prefix": "ESCALATED"}]}}},

@@ -27,7 +27,8 @@ S = Status
 #: `detail`, member by member: ids, amounts, states. A new one has to be thought about here.
 MEMBERS = {
     "schemaVersion", "eventId", "requestId", "operation", "status", "previousStatus", "cause", "account", "amount",
-    "currencyCode", "gcId", "externalReference", "costCenter", "replaces", "replacedBy", "errorCode", "errorType",
+    "currencyCode", "gcId", "externalReference", "costCenter", "budget", "replaces", "replacedBy", "errorCode",
+    "errorType",
 }  # fmt: skip
 
 
@@ -137,6 +138,7 @@ def test_an_event_holds_ids_amounts_and_states_only() -> None:
         refusal=REFUSAL,
         case_file="{}",
         history=("line",),
+        budget="spring",
         replaces="Test1BEFORE",
         replaced_by="Test1AFTER",
         cause=Cause.REFUSED,
@@ -157,6 +159,7 @@ def test_an_event_holds_ids_amounts_and_states_only() -> None:
         "gcId": "GC1",
         "externalReference": "po-7",
         "costCenter": None,
+        "budget": "spring",
         "replaces": "Test1BEFORE",
         "replacedBy": "Test1AFTER",
         "errorCode": "F200",

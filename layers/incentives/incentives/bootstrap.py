@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from incentives.usecases import ports
     from incentives.usecases.accounts.dependencies import AccountDependencies, WatchDependencies
     from incentives.usecases.budgets.dependencies import BudgetDependencies
+    from incentives.usecases.budgets.ports import BudgetDefinitions
     from incentives.usecases.budgets.recount import RecountDependencies
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
     from incentives.usecases.dependencies import Dependencies
@@ -314,14 +315,19 @@ class Container:
 
         config = self.settings
         return OrderDependencies(
-            orders=DynamoDbOrders(client("dynamodb"), config.orders_table),
+            orders=DynamoDbOrders(
+                client("dynamodb"), config.orders_table, holds=lambda: self.holds, sleep=self.clock.sleep
+            ),
             files=S3OrderFiles(lambda: client("s3"), config.orders_bucket, now=self.clock.now),
             workflows=StepFunctionsOrderWorkflows(lambda: client("stepfunctions"), config.order_state_machine),
             records=self.records,
+            budgets=self.budgets,
+            definitions=self.budget_definitions,
             freezes=self.freezes,
             clock=self.clock,
             telemetry=self.telemetry,
             new_nonce=self.new_nonce,
+            approvals=config.approvals,
         )
 
     @cached_property
@@ -365,20 +371,26 @@ class Container:
         )
 
     @cached_property
-    def budget_dependencies(self) -> BudgetDependencies:
-        """What setting and showing budgets needs."""
+    def budget_definitions(self) -> BudgetDefinitions:
+        """Budgets as they are defined."""
         from random import random
 
         from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
-        from incentives.usecases.budgets.dependencies import BudgetDependencies
 
-        definitions = DynamoDbBudgetDefinitions(
+        return DynamoDbBudgetDefinitions(
             client("dynamodb"),
             self.settings.budgets_table,
             sleep=self.clock.sleep,
             random=random,
             new_nonce=self.new_nonce,
         )
+
+    @cached_property
+    def budget_dependencies(self) -> BudgetDependencies:
+        """What setting and showing budgets needs."""
+        from incentives.usecases.budgets.dependencies import BudgetDependencies
+
+        definitions = self.budget_definitions
         return BudgetDependencies(dependencies=self.dependencies, definitions=definitions, zone=self.settings.zone)
 
     def recount_dependencies(self, seconds_left: Callable[[], float]) -> RecountDependencies:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from incentives.api.gateway import ApiCall, ApiResponse
+    from incentives.domain.decisions import Told
     from incentives.domain.reconciliation.writes import BooksWrite
     from incentives.domain.single_requests.writes import Write
 
 Result = TypeVar("Result")
-Told = TypeVar("Told")
+One = TypeVar("One")
 Event: TypeAlias = dict[str, Any]
 Function: TypeAlias = "Callable[[Event, LambdaContext], Result]"
 
@@ -62,15 +63,15 @@ def stream_function(take: Callable[[Iterator[Write]], str | None]) -> Function[d
     return _stream(take, read_stream)
 
 
-def streams_function(take: Callable[[Iterator[Write | BooksWrite]], str | None]) -> Function[dict[str, Any]]:
-    """The same of the ledger's stream and the books'."""
+def streams_function(take: Callable[[Iterator[Write | BooksWrite | Told]], str | None]) -> Function[dict[str, Any]]:
+    """The same of the streams of all tables."""
     from incentives.aws.stream import read_streams  # noqa: PLC0415 - likewise
 
     return _stream(take, read_streams)
 
 
 def _stream(
-    take: Callable[[Iterator[Told]], str | None], read: Callable[[Event], Iterator[Told]]
+    take: Callable[[Iterator[One]], str | None], read: Callable[[Event], Iterator[One]]
 ) -> Function[dict[str, Any]]:
     @wraps(take)
     def batch(event: Event, _: Budget) -> dict[str, Any]:

@@ -33,7 +33,7 @@ S = OrderStatus
 
 def before_the_next_move(here: Bulk, happens: Callable[[], object], *, times: int = 1) -> None:
     """Let something happen just before the next writes of the order."""
-    move, begin, left = here.orders.move, here.orders.begin, [times]
+    move, begin, finish, left = here.orders.move, here.orders.begin, here.orders.finish, [times]
 
     def first() -> None:
         if left[0]:
@@ -48,13 +48,18 @@ def before_the_next_move(here: Bulk, happens: Callable[[], object], *, times: in
         return move(before, after, nonce)
 
     def beginning(
-        before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+        before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str, *, over: RowsClaim | None = None
     ) -> BulkOrder | OrderMoved | RowsTaken:
         first()
-        return begin(before, after, claim, nonce)
+        return begin(before, after, claim, nonce, over=over)
+
+    def finishing(before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
+        first()
+        return finish(before, after, nonce, unopened=unopened)
 
     here.orders.move = racing  # type: ignore[method-assign]
     here.orders.begin = beginning  # type: ignore[method-assign]
+    here.orders.finish = finishing  # type: ignore[method-assign]
 
 
 def logged(here: Bulk, event: str) -> int:

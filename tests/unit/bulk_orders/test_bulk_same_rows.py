@@ -118,10 +118,10 @@ def test_of_two_that_begin_at_once_one_issues() -> None:
     one, two = here.place(FILE, "one"), here.place(FILE, "two")
     begin = here.orders.begin
 
-    def other_first(*given: object) -> object:
+    def other_first(*given: object, **named: object) -> object:
         here.orders.begin = begin  # type: ignore[method-assign]
         here.process(two, OrderTask.VALIDATE)
-        return begin(*given)  # type: ignore[arg-type]
+        return begin(*given, **named)  # type: ignore[arg-type]
 
     here.orders.begin = other_first  # type: ignore[method-assign, assignment]
     here.process(one, OrderTask.VALIDATE)

@@ -192,9 +192,9 @@ def test_a_file_and_its_result_have_cost_centers() -> None:
     assert error.problem == 'must be 1 to 32 letters, digits and hyphens: "not this"'
     rows = [decode_row(row) for row in found.rows]
     assert [row.given for row in rows] == [{"costCenter": "EMEA-4711"}, {}]
-    (part,) = _decode_part(_encode_part([_cells(rows[0], RowOutcome.NOT_ISSUED, None)]))
+    (part,) = _decode_part(_encode_part([_cells(rows[0], RowOutcome.NOT_ISSUED, None, None)]))
     assert part["cost_center"] == "EMEA-4711"
-    assert COLUMNS[-1] == "cost_center", "what is new comes last"
+    assert COLUMNS[-2:] == ("cost_center", "budget"), "what is new comes last"
 
 
 def test_rows_that_differ_in_their_cost_center_are_not_the_same_rows() -> None:

@@ -12,9 +12,12 @@ from pydantic import BaseModel
 
 from incentives.api import books_routes, budget_routes, close_routes
 from incentives.api.accounts import PAGE_MAX
+from incentives.api.bulk_orders import PAGE_SIZE, PAGE_SIZE_MAX
 from incentives.api.models import accounts, bulk_orders, case_files, single_requests
 from incentives.api.models.base import Body
 from incentives.api.route import ACCOUNT, ASK_AGAIN, CURSOR, DAY, Route, Success, parameter
+from incentives.domain.accounts.account import ACCOUNT_NAME
+from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from incentives.domain.single_requests.record import Status
 
 #: What Amazon's refusals come out as: no money, the account, a state, the request. Amazon's response may be any of
@@ -94,7 +97,14 @@ _OPEN: Final = (
 
 
 def _control(
-    verb: str, summary: str, description: str, *, statuses: tuple[int, ...], body: type[Body] | None = None
+    verb: str,
+    summary: str,
+    description: str,
+    *,
+    statuses: tuple[int, ...],
+    body: type[Body] | None = None,
+    body_required: bool = False,
+    problems: tuple[int, ...] = (409, 503),
 ) -> Route:
     responses = {
         200: Success(description="Done: how the order stands.", model=bulk_orders.Order),
@@ -113,9 +123,9 @@ def _control(
         summary=summary,
         description=description,
         body=body,
-        body_required=False,
+        body_required=body_required,
         responses={status: responses[status] for status in statuses},
-        problems=(409, 503),
+        problems=problems,
     )
 
 
@@ -238,12 +248,38 @@ ROUTES: Final = (
         responses={200: Success(description="How it stands.", model=bulk_orders.Order)},
         problems=(503,),
     ),
+    Route(
+        function="get_order",
+        operation="list_orders",
+        method="get",
+        path="/orders",
+        tag="Bulk orders",
+        summary="List bulk orders",
+        description="Newest first. The list lags behind the orders by a moment.",
+        query=(
+            parameter("status", "Only orders of this status.", {"enum": [*OrderStatus]}),
+            parameter(
+                "account",
+                "Only orders of this partner account.",
+                {"type": "string", "pattern": f"^{ACCOUNT_NAME.pattern}$"},
+            ),
+            parameter(
+                "limit",
+                "Orders on a page, at most.",
+                {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE},
+            ),
+            CURSOR,
+        ),
+        responses={200: Success(description="A page.", model=bulk_orders.OrderPage)},
+        problems=(503,),
+    ),
     _control(
         "start",
         "Start a bulk order",
-        "Checks the whole file, then issues its cards; with `dryRun` it only checks. An order that was found INVALID "
-        "or VALIDATED may be given another file and be started again.",
-        statuses=(202,),
+        "Checks the whole file, then issues its cards; with `dryRun` it only checks. An order whose sum needs a second "
+        "person is AWAITING_APPROVAL first. One that was found INVALID or VALIDATED may be given another file and be "
+        "started again.",
+        statuses=(200, 202),
         body=bulk_orders.StartOrderBody,
     ),
     _control(
@@ -265,6 +301,27 @@ ROUTES: Final = (
         "Stop a bulk order",
         "No further card is asked for, for good. What was asked for is settled, then the order is FINISHED.",
         statuses=(200, 202),
+    ),
+    _control(
+        "approve",
+        "Approve a bulk order",
+        "For a second person: has an order issued that is AWAITING_APPROVAL, and takes its sum from its budget. "
+        "Whoever made the order, was told where its file goes, or started it, gets 403, as does a caller of whom the "
+        "gateway cannot tell which person it is. Another digest or total than the order shows gets 409. Where the "
+        "budget does not allow it, the order is VALIDATED afterwards and says why (200). Safe to repeat.",
+        statuses=(200, 202),
+        body=bulk_orders.ApproveOrderBody,
+        body_required=True,
+        problems=(403, 409, 429, 503),
+    ),
+    _control(
+        "reject",
+        "Reject a bulk order",
+        "Sends an order back that is AWAITING_APPROVAL: it is VALIDATED then, and may be started again, perhaps with "
+        "another file.",
+        statuses=(200,),
+        body=bulk_orders.RejectOrderBody,
+        body_required=True,
     ),
     Route(
         function="search_requests",

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 #: Every fact that may be logged.
 FACTS: Final = frozenset(
     {
-        "account", "amazonRequestId", "attempt", "batch", "because", "caller", "cause", "code", "currencyCode", "day",
-        "differences", "epoch", "errorCode", "errorType", "exception", "field", "httpStatus", "lastUsedAt",
-        "milliseconds", "month", "operation", "orderId", "outcome", "requestId", "reversalAttempt", "round", "route",
-        "rows", "safeAt", "status", "version", "was", "where",
+        "account", "after", "amazonRequestId", "attempt", "batch", "because", "before", "caller", "cause", "code",
+        "currencyCode", "day", "decidedAt", "decision", "differences", "epoch", "errorCode", "errorType", "eventId",
+        "exception", "field", "httpStatus", "lastUsedAt", "milliseconds", "month", "operation", "orderId", "outcome",
+        "person", "reason", "requestId", "reversalAttempt", "round", "route", "rows", "safeAt", "status", "subject",
+        "version", "was", "where",
         # Of budgets: names and sums.
         "budget", "expectedRemaining", "expectedSpent", "notCounted", "period", "remaining", "spent",
     }

@@ -21,6 +21,9 @@ SCHEMA_VERSION: Final = 1
 #: Of events that the bus takes at once.
 EVENTS_MAX: Final = 10
 
+#: See `domain.decisions`: the one kind of event that is an audit trail as well.
+DECISION_MADE: Final = "DecisionMade"
+
 _SUCCEEDED: Final = {
     Operation.CREATE_GIFT_CARD: "GiftCardIssued",
     Operation.ACTIVATE_GIFT_CARD: "GiftCardActivated",

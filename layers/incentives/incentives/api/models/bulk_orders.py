@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from incentives.api.models.base import (
     AccountName,
@@ -13,17 +14,27 @@ from incentives.api.models.base import (
     Count,
     Currency,
     GivenAccount,
+    GivenBudget,
+    GivenCurrency,
     OnUnknown,
     ResponseBody,
     Time,
+    as_written,
 )
-from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, FileFormat, OrderStatus
+from incentives.domain.budgets.budget import BUDGET_NAME
+from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, Decision, FileFormat, OrderStatus
+from incentives.domain.money import AMOUNT_TEXT_LENGTH_MAX, SUM_MAX
+from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from incentives.domain.single_requests.record import Intent
 
 #: Base32 of a hash.
 ORDER_ID_PATTERN: Final = f"^[A-Z2-7]{{{ORDER_ID_LENGTH}}}$"
+BudgetName = Annotated[str, Field(json_schema_extra={"pattern": f"^{BUDGET_NAME.pattern}$"})]
 OrderId = Annotated[str, Field(json_schema_extra={"pattern": ORDER_ID_PATTERN})]
+DIGEST_PATTERN: Final = "^[0-9a-f]{64}$"
 #: Of the examples.
+DIGEST: Final = "3f1c" * 16
+_CALLER: Final = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Issuer_0123456789abcdef/anna"
 ORDER_ID: Final = "EXAMPLE4ORDER4ID4EXAMPLE44"
 _UPLOAD_URL: Final = f"https://example-bucket.s3.us-east-1.amazonaws.com/orders/{ORDER_ID}/upload?X-Amz-Signature=..."
 
@@ -36,6 +47,7 @@ class CreateOrderBody(Body):
     account: GivenAccount | None = None
     format: Literal["csv", "jsonl"] = Field(description="Of the file: CSV with a header, or JSON Lines.")
     on_unknown: OnUnknown = "retry"
+    budget: GivenBudget | None = None
     allow_same_rows: bool = Field(
         default=False, description="Issue the file even if another order of the account has the same rows, on purpose."
     )
@@ -48,6 +60,47 @@ class StartOrderBody(Body):
         default=False,
         description="Only check the file; nothing is issued. The order can be started afterwards.",
         examples=[True],
+    )
+
+
+class ApprovedTotalBody(Body):
+    """The sum of an order, as whoever approves it has seen it."""
+
+    amount: Annotated[
+        str | Decimal,
+        PlainValidator(as_written),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX},
+                    {"type": "number", "exclusiveMinimum": 0, "maximum": int(SUM_MAX)},
+                ]
+            }
+        ),
+        Field(description="Decimal string or JSON number, as `total` of the order says it.", examples=["250000.00"]),
+    ]
+    currency_code: GivenCurrency
+
+
+class ApproveOrderBody(Body):
+    """Body of `POST /orders/{orderId}/approve`: what is approved, as the order shows it."""
+
+    digest: str = Field(
+        pattern=DIGEST_PATTERN,
+        description="`approvalDigest` of the order: account, budget and rows.",
+        examples=[DIGEST],
+    )
+    total: ApprovedTotalBody = Field(description="`total` of the order.")
+
+
+class RejectOrderBody(Body):
+    """Body of `POST /orders/{orderId}/reject`."""
+
+    reason: str = Field(
+        min_length=1,
+        max_length=NOTE_LENGTH_MAX,
+        description="For whoever made the order. Nothing in it may look like a claim code or a card's number.",
+        examples=["The amounts of March are in it once more."],
     )
 
 
@@ -126,13 +179,15 @@ class OrderResult(ResponseBody):
     expires_at: Time = Field(description="RFC 3339, UTC. Reading the order again gives a fresh one.")
 
 
-class Order(ResponseBody):
-    """A bulk order: many gift cards, from one file."""
+class OrderSummary(ResponseBody):
+    """A bulk order, in a list: how it stands, without its cards."""
 
     order_id: OrderId = Field(description="What the gateway knows the order by.", examples=[ORDER_ID])
     status: OrderStatus = Field(
-        description="AWAITING_FILE, VALIDATING, then INVALID, or VALIDATED after a dry run, or ISSUING; PAUSED in "
-        "between; STOPPING after a stop; SETTLING while the last outcomes are found out; FINISHED.",
+        description="AWAITING_FILE, VALIDATING, then INVALID, or VALIDATED after a dry run, or AWAITING_APPROVAL where "
+        "its sum needs a second person, or ISSUING; PAUSED in between; STOPPING after a stop; SETTLING while the last "
+        "outcomes are found out; FINISHED. An order that is rejected, approved by nobody in time, or that its budget "
+        "does not allow, is VALIDATED again.",
         examples=["ISSUING"],
     )
     dry_run: bool = Field(description="Whether it was last started only to check its file.", examples=[False])
@@ -141,7 +196,12 @@ class Order(ResponseBody):
         validation_alias="why_paused",
         description="What must be mended before it is resumed, where the gateway paused it by itself; null otherwise.",
     )
+    why_not_started: str | None = Field(
+        description="Why it is VALIDATED although it was started, or approved: its budget, or nobody's approval in "
+        "time; null otherwise."
+    )
     account: AccountName
+    budget: BudgetName | None = Field(description="That its cards are charged to; null: to none.")
     format: FileFormat = Field(description="Of the file.", examples=["csv"])
     on_unknown: Intent = Field(
         description="What to do with a card if Amazon does not say what became of it.", examples=["retry"]
@@ -149,12 +209,30 @@ class Order(ResponseBody):
     allow_same_rows: bool = Field(
         description="Whether it is issued even if another order of the account has the same rows.", examples=[False]
     )
+    created_by: str | None = Field(
+        validation_alias="caller", description="Who made it, as AWS knows them.", examples=[_CALLER]
+    )
     created_at: Time = Field(examples=["2026-03-01T12:00:00Z"])
+    started_by: str | None = Field(description="Who started it last; null until then.", examples=[_CALLER])
     updated_at: Time = Field(examples=["2026-03-01T12:10:00Z"])
     finished_at: Time | None = Field(description="RFC 3339, UTC; null until then.")
     rows: Annotated[int, Field(json_schema_extra={"minimum": 1})] | None = Field(
         description="Cards that the file asks for; null until it was found valid.", examples=[10_000]
     )
+    total: Total | None = Field(description="Sum of the file's amounts; null until it was found valid.")
+    approval_digest: Annotated[str, Field(json_schema_extra={"pattern": DIGEST_PATTERN})] | None = Field(
+        description="What is approved: account, budget and rows; null where nobody has to.", examples=[DIGEST]
+    )
+    approval_until: Time | None = Field(description="RFC 3339, UTC: from then on nobody can; null likewise.")
+    decision: Decision | None = Field(description="Of a second person, since it was last started; null without one.")
+    decided_by: str | None = Field(description="Who decided; null likewise.")
+    decided_at: Time | None = Field(description="RFC 3339, UTC; null likewise.")
+    rejected_because: str | None = Field(description="In the words of whoever rejected it; null otherwise.")
+
+
+class Order(OrderSummary):
+    """A bulk order: many gift cards, from one file."""
+
     totals: list[Total] = Field(
         description="Sums of the file's amounts by currency; empty until it was found valid.",
         examples=[[{"amount": "250000.00", "currencyCode": "USD"}]],
@@ -186,6 +264,13 @@ class Order(ResponseBody):
     result: OrderResult | None = Field(
         description="Of an order that is FINISHED; null otherwise, and where nothing was ever to be issued."
     )
+
+
+class OrderPage(ResponseBody):
+    """Bulk orders, newest first."""
+
+    orders: list[OrderSummary] = Field(description="May be few, even none, while there is a cursor.")
+    cursor: str | None = Field(description="Send it with the same parameters to get the next page; null at the end.")
 
 
 class NewOrder(Order):

@@ -3,7 +3,10 @@
 part             the item
 order            the order; every write names the status and the round that it leaves
 batch#00001      how far the rows of a batch have come
+closed#00001     the batch takes no new rows: whoever opens one has this checked in the transaction that opens it
 result#00001     the batch's part of the result, once it is settled
+
+Orders are listed by when they were made, in the index `by-created`; the other items are not in it.
 
 Beside them, in a partition `rows#{account}#{digest}` of its own, a part `claim`: the order that issues these rows.
 DynamoDB removes it after its time, maybe days later: whether it still holds, its `expiresAt` says.
@@ -11,41 +14,47 @@ DynamoDB removes it after its time, maybe days later: whether it still holds, it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from incentives.aws.clients import AwsErrors, condition_failed, response_of
-from incentives.aws.items import Expression, Item, decode, encode, encode_value, parse_time
-from incentives.domain.bulk_orders.bulk_order import (
-    Batch,
-    BulkOrder,
-    Counts,
-    FileError,
-    FileFormat,
-    OrderMoved,
-    OrderStatus,
-    RowsClaim,
-    RowsTaken,
+from incentives.aws.budgets.holds import Asked, NotHeldError, token
+from incentives.aws.bulk_orders.order_items import (
+    CLAIM,
+    LISTED,
+    ORDER,
+    decode_batch,
+    decode_claim,
+    decode_order,
+    encode_batch,
+    encode_claim,
+    encode_order,
+    key,
+    part,
+    rows_id,
 )
+from incentives.aws.clients import AwsErrors, condition_failed, response_of
+from incentives.aws.items import Expression, Item, decode, encode, encode_value
+from incentives.domain.accounts.spend import money_of
+from incentives.domain.bulk_orders.bulk_order import Batch, BulkOrder, OrderMoved, RowsClaim, RowsTaken
 from incentives.domain.errors import OrderUnavailable
-from incentives.domain.single_requests.record import Intent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_ORDER: Final = "order"
-_CLAIM: Final = "claim"
-
+    from incentives.aws.budgets.holds import DynamoDbHolds, Hold
 #: Of a part of the result. The first version, of which there still are parts, would take those of today for its own.
 _LINES, _FIRST_LINES = "rows", "lines"
 
 #: An order is still as whoever writes it took it to be.
 _UNMOVED: Final = "#status = :status AND #round = :round"
+
+#: Of giving back to a budget whose other writers are in the way, and what is waited before the next, doubling.
+_TRIES_MAX: Final = 8
+_WAIT_SECONDS: Final = 0.02
 
 
 def _unavailable(done: str) -> AwsErrors:
@@ -57,11 +66,17 @@ class DynamoDbOrders:
 
     Args:
         table: the table's name.
+        holds: what takes from budgets and gives back; made only when it is first needed.
+        sleep: waits between two tries, in seconds.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    def __init__(
+        self, client: DynamoDBClient, table: str, *, holds: Callable[[], DynamoDbHolds], sleep: Callable[[float], None]
+    ) -> None:
         self._client = client
         self._table = table
+        self._holds = holds
+        self._sleep = sleep
 
     def create(self, order: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
         """Write a new order, unless there is one with its id."""
@@ -69,65 +84,96 @@ class DynamoDbOrders:
 
     def get(self, order_id: str) -> BulkOrder | None:
         """Read one order."""
-        item = self._item(order_id, _ORDER)
-        return _read(_decode_order, item) if item else None
+        item = self._item(order_id, ORDER)
+        return _read(decode_order, item) if item else None
 
     def move(self, before: BulkOrder, after: BulkOrder, nonce: str) -> BulkOrder | OrderMoved:
         """Write an order whose status and round are still as before."""
         return self._put(after, nonce, _UNMOVED, _unmoved(before))
 
-    @_unavailable("written")
     def begin(
-        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str
+        self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str, *, over: RowsClaim | None = None
     ) -> BulkOrder | OrderMoved | RowsTaken:
-        """The same, and claim its rows for it, in one transaction."""
-        moved: Any = {
-            "TableName": self._table,
-            "Item": _encode_order(after, nonce),
-            "ConditionExpression": _UNMOVED,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            **_unmoved(before).arguments,
-        }
-        # No other claim is in the way, or only the one that this one takes the place of.
-        free = Expression(now=int(claim.claimed_at.timestamp()))
-        condition = "attribute_not_exists(orderId) OR expiresAt <= :now"
-        if claim.instead_of is not None:
-            condition += f" OR claimedBy = {free.value(claim.instead_of)}"
-        claimed: Any = {
-            "TableName": self._table,
-            "Item": _encode_claim(claim),
-            "ConditionExpression": condition,
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            **free.arguments,
-        }
-        try:
-            self._client.transact_write_items(
-                TransactItems=[{"Put": moved}, {"Put": claimed}], ClientRequestToken=nonce
-            )
-        except ClientError as error:
-            reasons = response_of(error).get("CancellationReasons") or []
-            failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
-            if not any(failed):
-                raise
-            if failed[0]:
+        """The same, claim its rows for it, and take what it holds from its budget, in one transaction."""
+        claimed = self._claim(claim, over)
+        if not after.held or after.budget is None:
+            try:
+                return self._begun(before, after, claimed, nonce, None)
+            except NotHeldError as error:
+                raise OrderUnavailable("the order could not be written (TransactionConflict)") from error
+        (currency,) = after.totals
+
+        def write(hold: Hold) -> BulkOrder | OrderMoved | RowsTaken:
+            return self._begun(before, after, claimed, nonce, hold)
+
+        asked = Asked(after.budget, money_of(after.held, currency), after.updated_at)
+
+        def decided() -> BulkOrder | OrderMoved | RowsTaken | None:
+            item = self._item(after.order_id, ORDER)
+            found = _moved_or_ours(item, nonce)
+            unmoved = isinstance(found, OrderMoved) and found.current is not None and _same(found.current, before)
+            return None if unmoved else found
+
+        found: BulkOrder | OrderMoved | RowsTaken = self._holds().take(asked, write, decided)
+        return found
+
+    def finish(self, before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
+        """As `move`, and give back to its budget, in one transaction, what it took for rows that were never opened."""
+        if not unopened or after.budget is None or after.budget_period is None:
+            return self.move(before, after, nonce)
+        given_back = self._holds().give_back(after.budget, after.budget_period, unopened)
+        actions: Any = [{"Put": self._unmoved_put(before, after, nonce)}, given_back]
+        for number in range(_TRIES_MAX):
+            try:
+                with _unavailable("written"):
+                    reasons = self._transacted(actions, nonce)
+            except _ConflictError:
+                self._sleep(_WAIT_SECONDS * 2**number)
+                continue
+            if reasons is None:
+                return after
+            if reasons[0].get("Code") == _CONDITION_FAILED:
                 return _moved_or_ours(reasons[0].get("Item"), nonce)
-            return RowsTaken(_read(_decode_claim, reasons[1].get("Item") or {}))
-        return after
+            raise OrderUnavailable("the order's budget lacks the period that the order took from")
+        raise OrderUnavailable("the order's budget is written by too many at once")
+
+    def close(self, order_id: str, number: int) -> None:
+        """Have a batch take no more rows, for good."""
+        self._write(key(order_id, part("closed", number)))
+
+    @_unavailable("read")
+    def newest(self, before: tuple[datetime, str] | None, limit: int) -> tuple[Sequence[BulkOrder], bool]:
+        """Orders by when they were made, newest first, and whether there are more."""
+        page: dict[str, Any] = {}
+        if before is not None:
+            created_at, order_id = before
+            at = {"listed": LISTED, "createdAt": created_at}
+            page = {"ExclusiveStartKey": key(order_id, ORDER) | encode(at)}
+        response = self._client.query(
+            TableName=self._table,
+            IndexName="by-created",
+            KeyConditionExpression="listed = :listed",
+            ScanIndexForward=False,
+            Limit=limit,
+            **Expression(listed=LISTED).arguments,
+            **page,
+        )
+        return [_read(decode_order, item) for item in response["Items"]], "LastEvaluatedKey" in response
 
     def claim_on(self, account: str, digest: str, now: datetime) -> RowsClaim | None:
         """The claim on these rows that holds now."""
-        item = self._item(_rows_id(account, digest), _CLAIM)
-        claim: RowsClaim | None = _read(_decode_claim, item) if item else None
+        item = self._item(rows_id(account, digest), CLAIM)
+        claim: RowsClaim | None = _read(decode_claim, item) if item else None
         return claim if claim is not None and claim.expires_at > now else None
 
     def batches(self, order_id: str) -> Sequence[Batch]:
         """Of the batches that have been worked on, how far each has come; by number."""
-        return [_read(_decode_batch, item) for item in self._parts(order_id, "batch#")]
+        return [_read(decode_batch, item) for item in self._parts(order_id, "batch#")]
 
     def batch(self, order_id: str, number: int) -> Batch:
         """How far one batch has come."""
-        item = self._item(order_id, _part("batch", number))
-        return _read(_decode_batch, item) if item else Batch(number=number)
+        item = self._item(order_id, part("batch", number))
+        return _read(decode_batch, item) if item else Batch(number=number)
 
     @_unavailable("written")
     def advance(self, order_id: str, batch: Batch) -> Batch:
@@ -137,7 +183,7 @@ class DynamoDbOrders:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=_encode_batch(order_id, batch),
+                Item=encode_batch(order_id, batch),
                 ConditionExpression="attribute_not_exists(orderId) OR (settled = :no AND (done < :done OR "
                 f"(done = :done AND (attribute_not_exists({in_round}) OR {in_round} < :round))))",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -147,27 +193,96 @@ class DynamoDbOrders:
             if not condition_failed(error):
                 raise
             # Another worker is further, or a response to this very write was lost.
-            further: Batch = _read(_decode_batch, response_of(error).get("Item") or {})
+            further: Batch = _read(decode_batch, response_of(error).get("Item") or {})
             return further
         return batch
 
     def settle(self, order_id: str, batch: Batch, lines: str | None) -> None:
         """Write how all rows of a batch stand; first its part of the result, so that no settled batch lacks one."""
         if lines is not None:
-            self._write({**_key(order_id, _part("result", batch.number)), _LINES: encode_value(lines)})
-        self._write(_encode_batch(order_id, batch))
+            self._write({**key(order_id, part("result", batch.number)), _LINES: encode_value(lines)})
+        self._write(encode_batch(order_id, batch))
 
     def results(self, order_id: str) -> Iterator[str]:
         """The parts of the result, by number of their batches."""
         values = (decode(item) for item in self._parts(order_id, "result#"))
         return (each[_LINES] if _LINES in each else each[_FIRST_LINES] for each in values)
 
+    def _claim(self, claim: RowsClaim, over: RowsClaim | None) -> dict[str, Any]:
+        """A claim on rows that are free, or only the one's that this one comes over, as that was read."""
+        free = Expression(now=int(claim.claimed_at.timestamp()))
+        condition = "attribute_not_exists(orderId) OR expiresAt <= :now"
+        if over is not None:
+            its = free.name("round")
+            # Of the same order perhaps, but of a later round: that one has come back to these rows since.
+            same_round = f"{its} = {free.value(over.round)}" if over.round else f"attribute_not_exists({its})"
+            condition += f" OR (claimedBy = {free.value(over.order_id)} AND {same_round})"
+        return {
+            "TableName": self._table,
+            "Item": encode_claim(claim),
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **free.arguments,
+        }
+
+    def _unmoved_put(self, before: BulkOrder, after: BulkOrder, nonce: str) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "Item": encode_order(after, nonce),
+            "ConditionExpression": _UNMOVED,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            **_unmoved(before).arguments,
+        }
+
+    def _begun(
+        self, before: BulkOrder, after: BulkOrder, claimed: dict[str, Any], nonce: str, hold: Hold | None
+    ) -> BulkOrder | OrderMoved | RowsTaken:
+        """One try.
+
+        Raises:
+            NotHeldError: neither the order nor the claim stood against it.
+        """
+        after = replace(after, budget_period=hold.period if hold else None)
+        actions: Any = [{"Put": self._unmoved_put(before, after, nonce)}, {"Put": claimed}]
+        if hold is not None:
+            actions += hold.actions
+        try:
+            with _unavailable("written"):
+                reasons = self._transacted(actions, token(nonce, hold.number) if hold else nonce)
+        except _ConflictError as error:
+            raise NotHeldError((), passing=True) from error
+        if reasons is None:
+            return after
+        if reasons[0].get("Code") == _CONDITION_FAILED:
+            return _moved_or_ours(reasons[0].get("Item"), nonce)
+        if reasons[1].get("Code") == _CONDITION_FAILED:
+            return RowsTaken(_read(decode_claim, reasons[1].get("Item") or {}))
+        raise NotHeldError([reason.get("Item") for reason in reasons[2:]], passing=False)
+
+    def _transacted(self, actions: Sequence[Any], request_token: str) -> Sequence[Mapping[str, Any]] | None:
+        """Why a transaction's conditions do not hold, by action; None: it is written.
+
+        Raises:
+            _ConflictError: others write the same items, and no condition says anything.
+        """
+        try:
+            self._client.transact_write_items(TransactItems=actions, ClientRequestToken=request_token)
+        except ClientError as error:
+            reasons: Sequence[Mapping[str, Any]] = response_of(error).get("CancellationReasons") or []
+            codes = {reason.get("Code") for reason in reasons}
+            if _CONDITION_FAILED in codes:
+                return reasons
+            if _CONFLICT in codes:
+                raise _ConflictError from error
+            raise
+        return None
+
     @_unavailable("written")
     def _put(self, order: BulkOrder, nonce: str, condition: str, expression: Expression) -> BulkOrder | OrderMoved:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=_encode_order(order, nonce),
+                Item=encode_order(order, nonce),
                 ConditionExpression=condition,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **expression.arguments,
@@ -184,7 +299,7 @@ class DynamoDbOrders:
 
     @_unavailable("read")
     def _item(self, order_id: str, part: str) -> Mapping[str, Any] | None:
-        response = self._client.get_item(TableName=self._table, Key=_key(order_id, part), ConsistentRead=True)
+        response = self._client.get_item(TableName=self._table, Key=key(order_id, part), ConsistentRead=True)
         return response.get("Item")
 
     def _parts(self, order_id: str, prefix: str) -> Iterator[Mapping[str, Any]]:
@@ -204,6 +319,18 @@ class DynamoDbOrders:
             page = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
 
+class _ConflictError(Exception):
+    """Others write the same items at this moment. Nothing was written."""
+
+
+_CONDITION_FAILED: Final = "ConditionalCheckFailed"
+_CONFLICT: Final = "TransactionConflict"
+
+
+def _same(current: BulkOrder, before: BulkOrder) -> bool:
+    return (current.status, current.round) == (before.status, before.round)
+
+
 def _unmoved(before: BulkOrder) -> Expression:
     expression = Expression(status=before.status, round=before.round)
     expression.name("status")
@@ -214,17 +341,9 @@ def _unmoved(before: BulkOrder) -> Expression:
 def _moved_or_ours(item: Mapping[str, Any] | None, nonce: str) -> BulkOrder | OrderMoved:
     if not item:
         return OrderMoved(None)
-    current: BulkOrder = _read(_decode_order, item)
+    current: BulkOrder = _read(decode_order, item)
     # An earlier try of this very write took effect, and its response was lost.
     return current if decode(item)["nonce"] == nonce else OrderMoved(current)
-
-
-def _part(kind: str, number: int) -> str:
-    return f"{kind}#{number:05}"
-
-
-def _key(order_id: str, part: str) -> Item:
-    return encode({"orderId": order_id, "part": part})
 
 
 def _read(read: Callable[[dict[str, Any]], Any], item: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever is read
@@ -232,152 +351,3 @@ def _read(read: Callable[[dict[str, Any]], Any], item: Mapping[str, Any]) -> Any
         return read(decode(item))
     except (LookupError, ValueError, TypeError, ArithmeticError) as error:
         raise OrderUnavailable(f"the order could not be read ({type(error).__name__} in its item)") from error
-
-
-def _rows_id(account: str, digest: str) -> str:
-    return f"rows#{account}#{digest}"
-
-
-def _encode_claim(claim: RowsClaim) -> Item:
-    return encode(
-        {
-            "orderId": _rows_id(claim.account, claim.digest),
-            "part": _CLAIM,
-            "claimedBy": claim.order_id,
-            "claimedAt": claim.claimed_at,
-            "expiresAt": int(claim.expires_at.timestamp()),
-            "firm": claim.is_firm,
-            "insteadOf": claim.instead_of,
-        }
-    )
-
-
-def _decode_claim(item: Mapping[str, Any]) -> RowsClaim:
-    _, account, digest = item["orderId"].split("#")
-    return RowsClaim(
-        account=account,
-        digest=digest,
-        order_id=item["claimedBy"],
-        claimed_at=parse_time(item["claimedAt"]),
-        instead_of=item.get("insteadOf"),
-        is_firm=item["firm"],
-    )
-
-
-def _encode_order(order: BulkOrder, nonce: str) -> Item:
-    return encode(
-        {
-            "orderId": order.order_id,
-            "part": _ORDER,
-            "nonce": nonce,
-            "account": order.account,
-            "partnerId": order.partner_id,
-            "format": order.format,
-            "onUnknown": order.on_unknown,
-            "status": order.status,
-            "createdAt": order.created_at,
-            "updatedAt": order.updated_at,
-            "round": order.round,
-            "caller": order.caller,
-            "dryRun": order.dry_run,
-            "rows": order.rows,
-            "rowBytes": order.row_bytes,
-            "rowsName": order.rows_name,
-            "totals": _encode_money(order.totals),
-            "errors": json.dumps([[e.line, e.field, e.problem] for e in order.errors]) if order.errors else None,
-            "errorCount": order.error_count,
-            "blankRows": order.blank_rows,
-            "emptyColumns": order.empty_columns,
-            "allowSameRows": order.allow_same_rows,
-            "sameRowsAs": order.same_rows_as,
-            "stoppedAt": order.stopped_at,
-            "whyPaused": order.why_paused,
-            "issuingSince": order.issuing_since,
-            "issuingUntil": order.issuing_until,
-            "doneBefore": order.done_before,
-            "finishedAt": order.finished_at,
-        }
-    )
-
-
-def _decode_order(item: Mapping[str, Any]) -> BulkOrder:
-    return BulkOrder(
-        order_id=item["orderId"],
-        account=item["account"],
-        partner_id=item["partnerId"],
-        format=FileFormat(item["format"]),
-        on_unknown=Intent(item["onUnknown"]),
-        status=OrderStatus(item["status"]),
-        created_at=parse_time(item["createdAt"]),
-        updated_at=parse_time(item["updatedAt"]),
-        round=item["round"],
-        caller=item.get("caller"),
-        dry_run=item["dryRun"],
-        rows=item["rows"],
-        row_bytes=item["rowBytes"],
-        rows_name=item.get("rowsName"),
-        totals=_decode_money(item.get("totals")),
-        errors=tuple(FileError(*each) for each in json.loads(item.get("errors", "[]"))),
-        error_count=item["errorCount"],
-        # Orders of earlier versions lack these.
-        blank_rows=item.get("blankRows", 0),
-        empty_columns=item.get("emptyColumns", 0),
-        allow_same_rows=item.get("allowSameRows", False),
-        same_rows_as=item.get("sameRowsAs"),
-        stopped_at=_time(item.get("stoppedAt")),
-        why_paused=item.get("whyPaused"),
-        issuing_since=_time(item.get("issuingSince")),
-        issuing_until=_time(item.get("issuingUntil")),
-        done_before=item["doneBefore"],
-        finished_at=_time(item.get("finishedAt")),
-    )
-
-
-#: Attribute -> field of `Counts`.
-_COUNTS: Final = {
-    "issued": "issued",
-    "refused": "refused",
-    "open": "open",
-    "reversed": "reversed",
-    "escalated": "escalated",
-    "notIssued": "not_issued",
-}
-
-
-def _encode_batch(order_id: str, batch: Batch) -> Item:
-    return encode(
-        {
-            **{name: getattr(batch.counts, field) or None for name, field in _COUNTS.items()},
-            "orderId": order_id,
-            "part": _part("batch", batch.number),
-            "done": batch.done,
-            "settled": batch.settled,
-            "round": batch.round,
-            "issuedValue": _encode_money(batch.issued_value),
-            "updatedAt": batch.updated_at,
-        }
-    )
-
-
-def _decode_batch(item: Mapping[str, Any]) -> Batch:
-    return Batch(
-        number=int(item["part"].partition("#")[2]),
-        counts=Counts(**{field: item[name] for name, field in _COUNTS.items() if name in item}),
-        issued_value=_decode_money(item.get("issuedValue")),
-        settled=item["settled"],
-        round=item.get("round", 0),
-        updated_at=_time(item.get("updatedAt")),
-    )
-
-
-def _encode_money(amounts: Mapping[str, Decimal]) -> str:
-    # As text: a number of DynamoDB's loses its zeros, and one of JSON's may become a binary float.
-    return json.dumps({currency: str(amount) for currency, amount in amounts.items()}) if amounts else ""
-
-
-def _decode_money(text: str | None) -> dict[str, Decimal]:
-    return {currency: Decimal(amount) for currency, amount in json.loads(text or "{}").items()}
-
-
-def _time(text: str | None) -> datetime | None:
-    return parse_time(text) if text else None

@@ -1,15 +1,21 @@
 """Bulk orders: a file of gift cards, validated whole, then issued row by row at the pace that callers leave over.
 
     AWAITING_FILE -> VALIDATING -> INVALID | VALIDATED (dry run) | ISSUING
+    VALIDATING -> AWAITING_APPROVAL -> ISSUING           (its sum is one that a second person has to approve)
+    AWAITING_APPROVAL -> VALIDATED                       (rejected, or approved by nobody in time)
+    VALIDATING, AWAITING_APPROVAL -> VALIDATED           (its budget does not allow it)
+    AWAITING_APPROVAL -> INVALID                         (another order has the same rows meanwhile)
     INVALID, VALIDATED -> VALIDATING                     (started again, perhaps with another file)
     ISSUING <-> PAUSED
     VALIDATING, ISSUING, PAUSED -> STOPPING -> SETTLING  (somebody stopped it)
     ISSUING -> SETTLING -> FINISHED                      (every row has been tried; now each has to end)
     SETTLING -> PAUSED                                   (rows have ended without Amazon having looked at them)
-    AWAITING_FILE, INVALID, VALIDATED -> FINISHED        (stopped before anything was issued)
+    AWAITING_FILE, INVALID, VALIDATED, AWAITING_APPROVAL -> FINISHED    (stopped before anything was issued)
 
-A round is one life of the order's workflow. Starting and resuming raise it, and whoever works in another round than the
-order's does nothing. Rows are worked on in batches; how far one has come is an item of its own.
+A round is one life of the order's workflow. Starting, approving and resuming raise it, and whoever works in another
+round than the order's does nothing. Handing the file's address to one more person raises it too: of two writes, one of
+which knows of that person and one does not, the second is refused. Rows are worked on in batches; how far one has come
+is an item of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ from incentives.domain.single_requests.request_ids import hash_key
 
 if TYPE_CHECKING:
     from incentives.domain.money import Money
+    from incentives.domain.persons import Identity
 
 #: Rows that one child of the workflow works on: at one a second it is done within an Express execution's five minutes.
 BATCH_ROWS: Final = 50
@@ -37,10 +44,6 @@ ORDER_ID_LENGTH: Final = 26
 
 #: So long the rows of one order are not to be issued by another, unless that is said to be on purpose.
 SAME_ROWS_FOR: Final = timedelta(days=90)
-
-#: A worker may have looked at the order just before it was stopped, and issue one row more. By then its function's
-#: time of 60 s is over, whatever it does; the rest is for clocks that differ.
-WORKERS_GONE_AFTER: Final = timedelta(seconds=75)
 
 
 class FileFormat(StrEnum):
@@ -57,6 +60,7 @@ class OrderStatus(StrEnum):
     VALIDATING = "VALIDATING"
     INVALID = "INVALID"
     VALIDATED = "VALIDATED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
     ISSUING = "ISSUING"
     PAUSED = "PAUSED"
     STOPPING = "STOPPING"
@@ -74,25 +78,32 @@ class OrderStatus(StrEnum):
         return self in _WORKED_ON
 
 
-_TAKES_FILE: Final = frozenset({OrderStatus.AWAITING_FILE, OrderStatus.INVALID, OrderStatus.VALIDATED})
-_WORKED_ON: Final = frozenset({OrderStatus.VALIDATING, OrderStatus.ISSUING, OrderStatus.STOPPING, OrderStatus.SETTLING})
+S = OrderStatus
 
-#: Every edge there is. To itself: another round, because the workflow of the last one has died.
-EDGES: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
-    OrderStatus.AWAITING_FILE: frozenset({OrderStatus.VALIDATING, OrderStatus.FINISHED}),
-    OrderStatus.VALIDATING: frozenset(
-        {OrderStatus.VALIDATING, OrderStatus.INVALID, OrderStatus.VALIDATED, OrderStatus.ISSUING, OrderStatus.STOPPING}
-    ),
-    OrderStatus.INVALID: frozenset({OrderStatus.VALIDATING, OrderStatus.FINISHED}),
-    OrderStatus.VALIDATED: frozenset({OrderStatus.VALIDATING, OrderStatus.FINISHED}),
-    OrderStatus.ISSUING: frozenset(
-        {OrderStatus.ISSUING, OrderStatus.PAUSED, OrderStatus.STOPPING, OrderStatus.SETTLING}
-    ),
-    OrderStatus.PAUSED: frozenset({OrderStatus.ISSUING, OrderStatus.STOPPING}),
-    OrderStatus.STOPPING: frozenset({OrderStatus.STOPPING, OrderStatus.SETTLING}),
-    OrderStatus.SETTLING: frozenset({OrderStatus.SETTLING, OrderStatus.PAUSED, OrderStatus.FINISHED}),
-    OrderStatus.FINISHED: frozenset(),
+_TAKES_FILE: Final = frozenset({S.AWAITING_FILE, S.INVALID, S.VALIDATED})
+_WORKED_ON: Final = frozenset({S.VALIDATING, S.ISSUING, S.STOPPING, S.SETTLING})
+
+#: Every edge there is. To itself: another round, because the workflow of the last one has died, or because one more
+#: person may put the file; or the note that the operators know of an order that awaits its approval.
+EDGES: Final[Mapping[S, frozenset[S]]] = {
+    S.AWAITING_FILE: frozenset({S.AWAITING_FILE, S.VALIDATING, S.FINISHED}),
+    S.VALIDATING: frozenset({S.VALIDATING, S.INVALID, S.VALIDATED, S.AWAITING_APPROVAL, S.ISSUING, S.STOPPING}),
+    S.INVALID: frozenset({S.INVALID, S.VALIDATING, S.FINISHED}),
+    S.VALIDATED: frozenset({S.VALIDATED, S.VALIDATING, S.FINISHED}),
+    S.AWAITING_APPROVAL: frozenset({S.AWAITING_APPROVAL, S.ISSUING, S.VALIDATED, S.INVALID, S.FINISHED}),
+    S.ISSUING: frozenset({S.ISSUING, S.PAUSED, S.STOPPING, S.SETTLING}),
+    S.PAUSED: frozenset({S.ISSUING, S.STOPPING}),
+    S.STOPPING: frozenset({S.STOPPING, S.SETTLING}),
+    S.SETTLING: frozenset({S.SETTLING, S.PAUSED, S.FINISHED}),
+    S.FINISHED: frozenset(),
 }
+
+
+class Decision(StrEnum):
+    """What a second person said of an order."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
 
 
 class RowOutcome(StrEnum):
@@ -185,6 +196,7 @@ class Batch:
         issued_value: sum of the issued rows, by currency.
         settled: each of its rows has ended, and its part of the result is written.
         round: of the order, in which that was written.
+        unopened: of a settled batch, the sum of the rows that no record took over, in minor units.
     """
 
     number: int
@@ -193,6 +205,7 @@ class Batch:
     settled: bool = False
     round: int = 0
     updated_at: datetime | None = None
+    unopened: int = 0
 
     @property
     def done(self) -> int:
@@ -223,16 +236,29 @@ class BulkOrder:
         round: counts the lives of its workflow; 0: never started.
         partner_id: whose request ids its rows have; fixed once rows are issued.
         on_unknown: what is to become of a row whose outcome is unknown.
-        caller: who ordered; goes into every row's record.
+        caller: who ordered, as shown to people; goes into every row's record.
+        makers: who ordered, may have put the file, or started it, as their signatures told: none of them approves it.
+            None at all: of a time before makers were kept.
+        started_by: who started it last, as shown to people.
+        budget: that its rows are charged to.
+        budget_period: of the budget, that the order holds from.
+        held: what it took from there when it began, in minor units; its rows' records take over from this.
         dry_run: only to be validated.
         rows: of the file; 0 until it was found valid.
         row_bytes: width of one row in `rows_name`.
-        rows_name: of the object that holds the rows, named by what is in it.
+        rows_name: of the object that holds the rows, named by what is in it; only while they are issued or may be.
+        rows_digest: what these rows are known by among orders; None where they were begun before it was kept.
         totals: the file's, by currency.
         errors: the first hundred.
         blank_rows, empty_columns: of the file, left out.
         allow_same_rows: its rows are issued even if another order of the account issues the same.
         same_rows_as: the other order, on whose account it is INVALID.
+        approval_digest: what is approved: account, budget and rows.
+        approval_until: from then on nobody can.
+        told_at: when the operators were told that it awaits its approval.
+        decision, decided_by, decided_at: of the last one, since it was started.
+        rejected_because: in the words of whoever rejected it.
+        why_not_started: it is VALIDATED, and that is why.
         stopped_at: when somebody stopped it.
         why_paused: what must be mended before resuming; None: a caller paused it.
         issuing_since: when issuing last began; `done_before`: the rows tried by then.
@@ -260,6 +286,20 @@ class BulkOrder:
     empty_columns: int = 0
     allow_same_rows: bool = False
     same_rows_as: str | None = None
+    makers: tuple[Identity, ...] = ()
+    started_by: str | None = None
+    budget: str | None = None
+    budget_period: str | None = None
+    held: int = 0
+    rows_digest: str | None = None
+    approval_digest: str | None = None
+    approval_until: datetime | None = None
+    told_at: datetime | None = None
+    decision: Decision | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    rejected_because: str | None = None
+    why_not_started: str | None = None
     stopped_at: datetime | None = None
     why_paused: str | None = None
     issuing_since: datetime | None = None
@@ -357,6 +397,7 @@ class RowsClaim:
     Attributes:
         digest: what the rows are known by.
         claimed_at: aware UTC.
+        round: of the order, in which it was made; 0: before this was kept.
         instead_of: the order whose claim it takes the place of, by intent or because nothing is charged for that one;
             None: of none that still holds.
         is_firm: it holds whatever becomes of its order: it has taken the place of one that held.
@@ -366,6 +407,7 @@ class RowsClaim:
     digest: str
     order_id: str
     claimed_at: datetime
+    round: int = 0
     instead_of: str | None = None
     is_firm: bool = False
 
@@ -408,6 +450,15 @@ def moved(order: BulkOrder, status: OrderStatus, now: datetime, **updates: Any) 
 def next_round(order: BulkOrder, status: OrderStatus, now: datetime, **updates: Any) -> BulkOrder:  # noqa: ANN401 - as above
     """The same in another round: whoever works in an older one stops."""
     return moved(order, status, now, round=order.round + 1, **updates)
+
+
+def not_started(order: BulkOrder, now: datetime, why: str | None, **updates: Any) -> BulkOrder:  # noqa: ANN401 - as above
+    """An order that is not issued for now: it lets its rows go, and may be started again."""
+    return moved(order, OrderStatus.VALIDATED, now, why_not_started=why, **NO_ROWS, **updates)
+
+
+#: Of an order whose rows are neither issued nor about to be.
+NO_ROWS: Final[Mapping[str, Any]] = {"row_bytes": 0, "rows_name": None, "rows_digest": None}
 
 
 def derive_order_id(account: str, key: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.domain.accounts.spend import money_of
+from incentives.domain.decisions import DecisionKind, DecisionMade, decision_event
 from incentives.domain.events import SCHEMA_VERSION, Event
 from incentives.domain.reconciliation.closing import Close, CloseStatus
 from incentives.domain.reconciliation.day_state import BooksDay, JudgedDay
@@ -90,9 +91,9 @@ def _of_close(before: Close | None, after: Close) -> list[Event]:
     manifest, closed_at = after.manifest, after.closed_at
     if after.status is not CloseStatus.CLOSED or manifest is None or closed_at is None:
         return []
-    if before is not None and before.status is CloseStatus.CLOSED and before.version == after.version:
-        # It was signed off.
-        return []
+    was = before if before is not None and before.status is CloseStatus.CLOSED else None
+    if was is not None and was.version == after.version:
+        return _of_closed(was, after)
     return [
         _event(
             CLOSED,
@@ -104,8 +105,54 @@ def _of_close(before: Close | None, after: Close) -> list[Event]:
             figures=dict(after.figures),
             manifestName=manifest.name,
             manifestSha256=manifest.sha256,
-        )
+        ),
+        _decided(DecisionKind.CLOSE, was, after, person=after.closed_by, caller=after.caller, at=closed_at),
     ]
+
+
+def _of_closed(before: Close, after: Close) -> list[Event]:
+    """What people did to a version that is closed: somebody who can be told closed it again, or signed it off."""
+    found, signed = [], after.signed_off
+    if before.closed_by != after.closed_by and after.closed_at is not None:
+        found.append(
+            _decided(DecisionKind.CLOSE, before, after, person=after.closed_by, caller=after.caller, at=after.closed_at)
+        )
+    if signed is not None and before.signed_off is None:
+        found.append(
+            _decided(DecisionKind.SIGN_OFF, before, after, person=signed.by, caller=signed.caller, at=signed.at)
+        )
+    return found
+
+
+def _decided(
+    kind: DecisionKind, before: Close | None, after: Close, *, person: str | None, caller: str | None, at: datetime
+) -> Event:
+    return decision_event(
+        DecisionMade(
+            kind=kind,
+            key=f"books#{after.account}#close#{after.month}",
+            version=after.revision,
+            subject=after.month,
+            account=after.account,
+            caller=caller,
+            person=person,
+            at=at,
+            before=_shown(before) if before is not None else {},
+            after=_shown(after),
+        )
+    )
+
+
+def _shown(close: Close) -> dict[str, object]:
+    opening, signed = close.opening, close.signed_off
+    return {
+        "status": close.status.value,
+        "version": close.version,
+        "manifestSha256": close.manifest.sha256 if close.manifest else None,
+        "opening": {"amount": f"{opening.amount:f}", "source": opening.source} if opening else None,
+        "closedBy": close.closed_by,
+        "signedOffBy": signed.by if signed else None,
+    }
 
 
 def _event(name: str, names: tuple[object, ...], at: datetime, **detail: Any) -> Event:  # noqa: ANN401 - plain values

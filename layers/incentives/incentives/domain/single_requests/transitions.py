@@ -182,6 +182,11 @@ def reopen(record: Record, now: datetime) -> Change:
     )
 
 
+def decided(planned: Change, by: str | None, now: datetime) -> Change:
+    """The same write, with who asked for it: nobody's name is lost by a crash that follows."""
+    return replace(planned, after=replace(planned.after, decided_by=by, decided_at=now))
+
+
 def cancellable_until(record: Record) -> datetime | None:
     """What a caller is told: 15 minutes from the first send, when the card may first have come to life."""
     return record.first_sent_at + CANCEL_WINDOW if record.first_sent_at else None

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from incentives.domain.bulk_orders.approval import NOBODY, as_of, makers_with, shown
 from incentives.domain.bulk_orders.bulk_order import (
+    NO_ROWS,
     SAME_ROWS_FOR,
     BulkOrder,
     OrderMoved,
@@ -27,6 +29,7 @@ from incentives.domain.errors import OrderConflict, OrderNotFound, OrderUnavaila
 from incentives.usecases.bulk_orders.order_status import tried, view_of
 
 if TYPE_CHECKING:
+    from incentives.domain.persons import Identity
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 
 S = OrderStatus
@@ -41,7 +44,7 @@ class Action(StrEnum):
     STOP = "stop"
 
 
-#: Of a file that is yet to be checked.
+#: Of a file that is yet to be checked, and of an order that nobody has decided on.
 NOTHING_FOUND: Final[Mapping[str, Any]] = {
     "rows": 0,
     "totals": {},
@@ -50,6 +53,15 @@ NOTHING_FOUND: Final[Mapping[str, Any]] = {
     "blank_rows": 0,
     "empty_columns": 0,
     "same_rows_as": None,
+    "approval_digest": None,
+    "approval_until": None,
+    "told_at": None,
+    "decision": None,
+    "decided_by": None,
+    "decided_at": None,
+    "rejected_because": None,
+    "why_not_started": None,
+    **NO_ROWS,
 }
 
 #: An order is resumed only while no other order can have the same rows: see `SAME_ROWS_FOR`, less a day to issue them.
@@ -60,7 +72,12 @@ LOOKS_MAX = 5
 
 
 def control_order(
-    order_id: str, action: Action, dependencies: OrderDependencies, *, dry_run: bool = False
+    order_id: str,
+    action: Action,
+    dependencies: OrderDependencies,
+    *,
+    dry_run: bool = False,
+    identity: Identity = NOBODY,
 ) -> OrderView:
     """Do what is asked for, if the order's state allows it.
 
@@ -69,6 +86,7 @@ def control_order(
         action: what.
         dependencies: the ports.
         dry_run: of a start: only validate.
+        identity: who asks; whoever starts an order is one of its makers.
 
     Raises:
         OrderNotFound
@@ -76,43 +94,64 @@ def control_order(
         OrderUnavailable: it may have been done; the same call says, and does what is left to do.
     """
     for _ in range(LOOKS_MAX):
-        order = dependencies.orders.get(order_id)
-        if order is None:
+        stored = dependencies.orders.get(order_id)
+        if stored is None:
             raise OrderNotFound(order_id)
-        wanted = _wanted(order, action, dependencies, dry_run=dry_run)
+        order = as_of(stored, dependencies.clock.now())
+        wanted = _wanted(order, action, dependencies, dry_run=dry_run, identity=identity)
         if wanted is not order:
-            made = dependencies.orders.move(order, wanted, dependencies.new_nonce())
+            made = dependencies.orders.move(stored, wanted, dependencies.new_nonce())
             if isinstance(made, OrderMoved):
                 continue
-            dependencies.telemetry.log(
-                "orderMoved", orderId=order_id, was=order.status.value, status=made.status.value, round=made.round
-            )
+            log_move(order, made, dependencies)
             order = made
         if not order.status.is_worked_on:
             return replace(view_of(order, dependencies), replayed=wanted is order)
-        match dependencies.workflows.start(order_id, order.round):
-            case Started.RUNNING:
-                return view_of(order, dependencies)
-            case Started.FAILED:
-                raise OrderUnavailable("The order's work could not be started now. Repeat the call.")
-            case Started.ENDED:
-                # It died, or has just come to its end: then the order has moved on, and this write is lost.
-                again = next_round(order, order.status, dependencies.clock.now())
-                dependencies.orders.move(order, again, dependencies.new_nonce())
+        view = work_on(order, dependencies, identity=identity)
+        if view is not None:
+            return view
     raise OrderUnavailable("The order changes all the time. Repeat the call.")
 
 
+def work_on(order: BulkOrder, dependencies: OrderDependencies, *, identity: Identity = NOBODY) -> OrderView | None:
+    """Have the workflow of an order's round run; None: the order is to be looked at again.
+
+    Raises:
+        OrderUnavailable: it may run all the same.
+    """
+    match dependencies.workflows.start(order.order_id, order.round):
+        case Started.RUNNING:
+            return view_of(order, dependencies)
+        case Started.FAILED:
+            raise OrderUnavailable("The order's work could not be started now. Repeat the call.")
+        case Started.ENDED:
+            # It died, or has just come to its end: then the order has moved on, and this write is lost.
+            makers = makers_with(order.makers, identity) if order.status is S.VALIDATING else order.makers
+            again = next_round(order, order.status, dependencies.clock.now(), makers=makers)
+            dependencies.orders.move(order, again, dependencies.new_nonce())
+    return None
+
+
+def log_move(before: BulkOrder, after: BulkOrder, dependencies: OrderDependencies) -> None:
+    """Log that somebody has moved an order."""
+    dependencies.telemetry.log(
+        "orderMoved", orderId=after.order_id, was=before.status.value, status=after.status.value, round=after.round
+    )
+
+
 def _wanted(  # noqa: C901, PLR0911 - one case per edge
-    order: BulkOrder, action: Action, dependencies: OrderDependencies, *, dry_run: bool
+    order: BulkOrder, action: Action, dependencies: OrderDependencies, *, dry_run: bool, identity: Identity
 ) -> BulkOrder:
     """The order as it should be; itself if there is nothing to change."""
     now = dependencies.clock.now()
     match action, order.status:
         case Action.START, S.AWAITING_FILE | S.INVALID | S.VALIDATED:
-            return next_round(order, S.VALIDATING, now, dry_run=dry_run, **NOTHING_FOUND)
+            makers = makers_with(order.makers, identity)
+            by = {"makers": makers, "started_by": shown(identity)}
+            return next_round(order, S.VALIDATING, now, dry_run=dry_run, **by, **NOTHING_FOUND)
         case Action.START, S.VALIDATING if order.dry_run is dry_run:
             return order
-        case Action.START, S.ISSUING if not dry_run:
+        case Action.START, S.ISSUING | S.AWAITING_APPROVAL if not dry_run:
             return order
         case Action.PAUSE, S.ISSUING:
             return moved(order, S.PAUSED, now, why_paused=None, issuing_until=now)
@@ -127,8 +166,8 @@ def _wanted(  # noqa: C901, PLR0911 - one case per edge
         case Action.STOP, S.PAUSED:
             # Nothing runs for it.
             return next_round(order, S.STOPPING, now, stopped_at=now)
-        case Action.STOP, S.AWAITING_FILE | S.INVALID | S.VALIDATED:
-            return moved(order, S.FINISHED, now, stopped_at=now, finished_at=now)
+        case Action.STOP, S.AWAITING_FILE | S.INVALID | S.VALIDATED | S.AWAITING_APPROVAL:
+            return moved(order, S.FINISHED, now, stopped_at=now, finished_at=now, **NO_ROWS)
         case Action.STOP, S.STOPPING | S.SETTLING | S.FINISHED if order.stopped_at is not None:
             return order
         case _:

@@ -2,8 +2,11 @@
 
 Before each row the order is looked at, so that a pause or a stop takes effect at once, and the ledger, so that a row
 that somebody has been at takes no permit. A refused row is a result. What concerns all rows alike - no usable key, no
-funds - pauses the order and tells the operators, before row after row is refused for it. A row that ended without
-Amazon having looked at it is no result: it is ordered again once the order is resumed.
+funds, a frozen account - pauses the order and tells the operators, before row after row is refused for it. A row that
+ended without Amazon having looked at it is no result: it is ordered again once the order is resumed.
+
+The order holds its rows' amounts: a row's record takes its share over, and only a row that is ordered again, after its
+share was given back, can find its budget without enough. A worker that comes after its batch was closed opens no row.
 """
 
 from __future__ import annotations
@@ -26,9 +29,14 @@ from incentives.domain.bulk_orders.bulk_order import (
 from incentives.domain.errors import (
     AccountFrozen,
     AccountUnusable,
+    BudgetBusy,
+    BudgetExceeded,
+    BudgetUnusable,
+    GatewayError,
     InvalidInput,
     KeyReused,
     LedgerUnavailable,
+    OrderClosed,
     OrderUnavailable,
     RefusedByAmazon,
     RefusedFor,
@@ -38,6 +46,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Frozen, Permit, Priority
 from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
 from incentives.domain.single_requests.parking import is_parked
+from incentives.domain.single_requests.record import OrderRow
 from incentives.domain.single_requests.renewal import is_renewable
 from incentives.usecases.accounts.freeze import why_frozen
 from incentives.usecases.bulk_orders.pause_order import pause_order
@@ -233,7 +242,7 @@ class _Worker:
         self._dependencies.clock.sleep((again_at - now).total_seconds())
         return None
 
-    def _issue(self, order: BulkOrder, row: Row, permit: Permit) -> RowOutcome:
+    def _issue(self, order: BulkOrder, row: Row, permit: Permit) -> RowOutcome | None:
         try:
             response = issue(
                 NewRequest(
@@ -244,12 +253,14 @@ class _Worker:
                     on_unknown=order.on_unknown,
                     given=row.given,
                     caller=order.caller,
+                    budget=order.budget,
                 ),
                 self._dependencies,
                 self._row_budget(),
                 permit=permit,
                 priority=Priority.BULK,
                 wants_card=False,
+                row=OrderRow(order_id=order.order_id, batch=self._work.batch, budget_period=order.budget_period),
             )
         except RefusedByAmazon as error:
             if error.refused_for in ACCOUNT_REFUSED:
@@ -259,11 +270,14 @@ class _Worker:
         except StateConflict as error:
             # It has ended otherwise: the ledger says how.
             request_id = error.request_id or ""
-        except AccountFrozen as error:
-            raise _Pause(why_frozen(order.account, self._order_dependencies.freezes)) from error
-        except (AccountUnusable, InvalidInput, KeyReused) as error:
-            # It was valid: the account or the deployment has changed since.
-            raise _Pause(error.detail) from error
+        except OrderClosed:
+            # The order was stopped since it was looked at, and never issues this row; the next look says so.
+            return RowOutcome.NOT_ISSUED
+        except BudgetBusy:
+            return None
+        except (AccountFrozen, AccountUnusable, BudgetExceeded, BudgetUnusable, InvalidInput, KeyReused) as error:
+            # It was valid: the account, the budget or the deployment has changed since.
+            raise _Pause(self._why_not_now(order, error)) from error
         else:
             request_id = response.record.request_id
         found = self._dependencies.ledger.get(request_id)
@@ -274,6 +288,18 @@ class _Worker:
         if is_parked(newest):
             raise _Pause("The balance does not cover any more rows. Those tried wait until it does.", RowOutcome.OPEN)
         return row_outcome(newest)
+
+    def _why_not_now(self, order: BulkOrder, error: GatewayError) -> str:
+        match error:
+            case AccountFrozen():
+                return why_frozen(order.account, self._order_dependencies.freezes)
+            case BudgetExceeded():
+                return (
+                    f"Budget {order.budget!r} has too little left for a row that Amazon never looked at, and whose "
+                    "share was given back. Resume once it has enough."
+                )
+            case _:
+                return error.detail
 
     def _row_budget(self) -> Budget:
         end = self._dependencies.clock.now() + timedelta(seconds=ROW_SECONDS)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from incentives.domain.bulk_orders.approval import as_of
 from incentives.domain.bulk_orders.bulk_order import BulkOrder, Counts, OrderStatus, OrderView, sum_of
 from incentives.domain.errors import OrderNotFound
 
@@ -27,11 +28,12 @@ def order_status(order_id: str, dependencies: OrderDependencies) -> OrderView:
 
 
 def view_of(order: BulkOrder, dependencies: OrderDependencies) -> OrderView:
-    """An order as its callers see it.
+    """An order as its callers see it now.
 
     Raises:
         OrderUnavailable
     """
+    order = as_of(order, dependencies.clock.now())
     batches = dependencies.orders.batches(order.order_id) if order.rows_name else ()
     counts = sum_of(batch.counts for batch in batches)
     issued_value: dict[str, Decimal] = {}

@@ -1,6 +1,7 @@
 """The tasks of the workflow that works on a bulk order: each does a part, and says what comes next.
 
     Check -> Validate -> Issue (a child for each batch) -> Check -> Settle
+                      -> Check (that its approval is asked for, where it needs one)
 
 The order's item says what is to be done; the workflow only carries its id, its round, and where it has got to. A task
 whose round is no longer the order's does nothing and ends its execution.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from incentives.domain.bulk_orders.bulk_order import BulkOrder, OrderMoved, OrderStatus, moved, sum_of
 from incentives.domain.errors import LedgerUnavailable, OrderUnavailable
+from incentives.usecases.bulk_orders.ask_approval import ask_approval
 from incentives.usecases.bulk_orders.pause_order import pause_order
 from incentives.usecases.bulk_orders.settle_order import Settling, settle_order
 from incentives.usecases.bulk_orders.validate_order import validate_order
@@ -80,6 +82,8 @@ def process_order(
     try:
         order = order_dependencies.orders.get(here.order_id)
         if order is None or order.round != here.round or not order.status.is_worked_on:
+            if order is not None and order.status is OrderStatus.AWAITING_APPROVAL:
+                ask_approval(order, dependencies, order_dependencies)
             return there
         match task, order.status:
             case OrderTask.VALIDATE, OrderStatus.VALIDATING:

@@ -6,6 +6,10 @@ was settled.
 
 A row that ended without Amazon having looked at it is no result yet, unless the order was stopped: the order is paused,
 and tries it again once it is resumed.
+
+    close the batch -> read its records -> what no record took over goes back to the budget, with FINISHED, in one
+
+No row of a closed batch is opened: one that is found without a record never gets one, however late its worker comes.
 """
 
 from __future__ import annotations
@@ -19,8 +23,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from incentives.domain.accounts.spend import minor_units
 from incentives.domain.bulk_orders.bulk_order import (
-    WORKERS_GONE_AFTER,
     Batch,
     BulkOrder,
     Counts,
@@ -70,7 +74,7 @@ _FIRST_COLUMNS: Final = (
     "errorCode",
     "errorType",
 )
-COLUMNS: Final = (*_FIRST_COLUMNS, *(column for column in FIELD_COLUMNS if column not in _FIRST_COLUMNS))
+COLUMNS: Final = (*_FIRST_COLUMNS, *(column for column in FIELD_COLUMNS if column not in _FIRST_COLUMNS), "budget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +109,20 @@ def settle_order(order: BulkOrder, here: Settling, dependencies: OrderDependenci
     Raises:
         LedgerUnavailable, OrderUnavailable: what was settled is settled.
     """
-    now = dependencies.clock.now()
-    has_rows = order.rows_name is not None
-    if has_rows and order.stopped_at is not None and now < order.stopped_at + WORKERS_GONE_AFTER:
-        # A row that is told as never issued must not be issued after all.
-        seconds = (order.stopped_at + WORKERS_GONE_AFTER - now).total_seconds()
-        return replace(here, wait_seconds=int(seconds) + 1)
-    if has_rows:
+    unopened = 0
+    if order.rows_name is not None:
         unsettled = _settle_batches(order, here, dependencies, budget)
         if unsettled is not None:
             return unsettled
         if budget.seconds_left() < RESULT_SECONDS:
             return replace(here, batch=order.batches, wait_seconds=0)
         dependencies.files.write_result(order.order_id, _result(order, dependencies))
-    after = moved(order, OrderStatus.FINISHED, now, finished_at=dependencies.clock.now())
-    if not isinstance(dependencies.orders.move(order, after, dependencies.new_nonce()), OrderMoved):
+        if order.held:
+            unopened = sum(batch.unopened for batch in dependencies.orders.batches(order.order_id))
+    now = dependencies.clock.now()
+    after = moved(order, OrderStatus.FINISHED, now, finished_at=now)
+    made = dependencies.orders.finish(order, after, dependencies.new_nonce(), unopened=unopened)
+    if not isinstance(made, OrderMoved):
         dependencies.telemetry.log("orderFinished", orderId=order.order_id, round=order.round, rows=order.rows)
         dependencies.telemetry.count("OrderFinished")
     return None
@@ -160,17 +163,38 @@ def _why_paused(unlooked_at: Sequence[Record]) -> str | None:
 def _settle_batch(order: BulkOrder, number: int, dependencies: OrderDependencies, unlooked_at: list[Record]) -> bool:
     """Write how a batch's rows stand; whether all of them have ended. Adds those that are to be tried again."""
     rows = dependencies.files.read_rows(order, order.rows_of(number))
-    found = newest([order.key_hash(row.key) for row in rows], dependencies.records)
-    counts, value, results = Counts(), dict[str, Decimal](), list[list[str | None]]()
+    found: list[Record | None] = []
+    if order.stopped_at is None:
+        # Its rows were all tried. Those that may have to be tried again need the batch open.
+        found = _found(order, rows, dependencies)
+        again = [record for record in found if record is not None and is_renewable(record)]
+        if again or any(row_outcome(record) is RowOutcome.OPEN for record in found):
+            unlooked_at += again
+            return _write_batch(order, number, rows, found, dependencies)
+    if order.stopped_at is not None or None in found:
+        dependencies.orders.close(order.order_id, number)
+        found = _found(order, rows, dependencies)
+    return _write_batch(order, number, rows, found, dependencies)
+
+
+def _found(order: BulkOrder, rows: Sequence[Row], dependencies: OrderDependencies) -> list[Record | None]:
+    return newest([order.key_hash(row.key) for row in rows], dependencies.records)
+
+
+def _write_batch(
+    order: BulkOrder, number: int, rows: Sequence[Row], found: Sequence[Record | None], dependencies: OrderDependencies
+) -> bool:
+    counts, value, results, unopened = Counts(), dict[str, Decimal](), list[list[str | None]](), 0
     for row, record in zip(rows, found, strict=True):
         outcome = row_outcome(record)
         if record is not None and is_renewable(record) and order.stopped_at is None:
             outcome = RowOutcome.OPEN
-            unlooked_at.append(record)
         counts = counts.plus(outcome)
         if outcome is RowOutcome.ISSUED:
             add(value, row.value)
-        results.append(_cells(row, outcome, record))
+        if record is None:
+            unopened += minor_units(row.value)
+        results.append(_cells(row, outcome, record, order.budget))
     is_settled = counts.open == 0
     batch = Batch(
         number=number,
@@ -179,6 +203,7 @@ def _settle_batch(order: BulkOrder, number: int, dependencies: OrderDependencies
         settled=is_settled,
         round=order.round,
         updated_at=dependencies.clock.now(),
+        unopened=unopened if is_settled else 0,
     )
     dependencies.orders.settle(order.order_id, batch, _encode_part(results) if is_settled else None)
     return is_settled
@@ -204,13 +229,14 @@ def newest(key_hashes: Sequence[str], records: Records) -> list[Record | None]:
     raise LedgerUnavailable("the successor of a row's request is missing", in_doubt=False)
 
 
-def _cells(row: Row, outcome: RowOutcome, record: Record | None) -> list[str | None]:
+def _cells(row: Row, outcome: RowOutcome, record: Record | None, budget: str | None) -> list[str | None]:
     """A row of the result, by `COLUMNS`."""
     cells: dict[str, str | None] = {
         "key": plain(row.key),
         "amount": row.value.amount_text,
         "currency": row.value.currency,
         "outcome": outcome.value,
+        "budget": budget,
         **{column: plain(text) for column, text in in_columns(row.given).items()},
     }
     if record is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from incentives.domain.errors import LedgerUnavailable, StateConflict
 from incentives.domain.single_requests.record import Lost, Record, Status
-from incentives.domain.single_requests.transitions import put_again, reopen, take_over
+from incentives.domain.single_requests.transitions import decided, put_again, reopen, take_over
 from incentives.usecases.single_requests.drive import requeue, start
 from incentives.usecases.single_requests.find import find
 
@@ -73,6 +73,11 @@ def _measure(dependencies: Dependencies) -> None:
 def start_recovery(request_id: str, caller: str | None, dependencies: Dependencies) -> Record:
     """An operator starts another round. A round that is still under way loses its hold on the record.
 
+    Args:
+        request_id: of any generation.
+        caller: ARN of who signed the call; the record keeps it, and its stream tells it.
+        dependencies: the ports.
+
     Raises:
         NotFound, LedgerUnavailable
         StateConflict: the request has ended, or somebody else took it first.
@@ -90,7 +95,7 @@ def start_recovery(request_id: str, caller: str | None, dependencies: Dependenci
             status=record.status,
         )
     try:
-        taken = dependencies.ledger.apply(change, dependencies.new_nonce())
+        taken = dependencies.ledger.apply(decided(change, caller, now), dependencies.new_nonce())
     except LedgerUnavailable as error:
         if not error.in_doubt:
             raise

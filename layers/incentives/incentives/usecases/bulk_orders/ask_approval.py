@@ -1,0 +1,43 @@
+"""Tell the operators that a bulk order waits for a second person's approval, and note with the order that they know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from incentives.domain.money import Money
+
+if TYPE_CHECKING:
+    from incentives.domain.bulk_orders.bulk_order import BulkOrder
+    from incentives.usecases.bulk_orders.dependencies import OrderDependencies
+    from incentives.usecases.dependencies import Dependencies
+
+
+def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencies: OrderDependencies) -> None:
+    """Tell it, unless it was told. A process that dies before the note has it told twice; it is always told.
+
+    Args:
+        order: AWAITING_APPROVAL, as it was just read.
+        dependencies: the ports of issuing.
+        order_dependencies: those of bulk orders.
+
+    Raises:
+        OrderUnavailable
+    """
+    now = order_dependencies.clock.now()
+    if order.told_at is not None or order.approval_until is None or now >= order.approval_until:
+        return
+    total = ", ".join(str(Money(amount, currency)) for currency, amount in order.totals.items())
+    budget = f", charged to budget {order.budget}" if order.budget else ""
+    untold = dependencies.notifier.notify(
+        f"Bulk order {order.order_id} awaits approval",
+        f"Bulk order {order.order_id} of account {order.account}, with {order.rows} rows for {total}{budget}, "
+        f"was made by {order.caller or 'nobody knows whom'} and waits for a second person "
+        f"until {order.approval_until:%Y-%m-%d %H:%M} UTC.\n"
+        f"GET /orders/{order.order_id} shows approvalDigest and total. Then: POST /orders/{order.order_id}/approve, "
+        f"or /reject\n",
+    )
+    if untold is not None:
+        dependencies.telemetry.log("operatorsNotTold", orderId=order.order_id, because=untold)
+        return
+    order_dependencies.orders.move(order, replace(order, told_at=now), dependencies.new_nonce())
