@@ -72,6 +72,17 @@ def open_shop(client: Any, losing: Any) -> Shop:
     return Shop(client, losing, *(create_table(client, name) for name in names))
 
 
+def subject_of(shop: Shop) -> Subject:
+    """What the suites test, on a shop's tables."""
+    return Subject(
+        shop.ledger(shop.client),
+        shop.ledger(shop.losing),
+        shop.states(shop.client),
+        shop.states(shop.losing),
+        DynamoDbDesk(shop.client, shop.budgets, shop.orders),
+    )
+
+
 def lose_first_responses(client: Any, *, in_process: bool) -> Any:
     """Let every write's first try take effect and end in a read time-out, which the SDK answers with a second try.
 
@@ -109,13 +120,7 @@ class DynamoDbLedgerContract(LedgerContract):
 
     @pytest.fixture
     def subject(self, shop: Shop) -> Subject:
-        return Subject(
-            shop.ledger(shop.client),
-            shop.ledger(shop.losing),
-            shop.states(shop.client),
-            shop.states(shop.losing),
-            DynamoDbDesk(shop.client, shop.budgets, shop.orders),
-        )
+        return subject_of(shop)
 
     # ---- items ----------------------------------------------------------------------------------
 

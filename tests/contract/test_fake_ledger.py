@@ -19,9 +19,14 @@ from tests.support.fakes import FakeAccountStates, FakeLedger
 class TestFakeLedger(LedgerContract):
     @pytest.fixture
     def subject(self) -> Subject:
-        ledger = FakeLedger()
-        states = FakeAccountStates(ledger=ledger)
-        return Subject(ledger, _Repeated(ledger), states, _RepeatedStates(states), FakeDesk(ledger))
+        return fake_subject()
+
+
+def fake_subject() -> Subject:
+    """The doubles, all of one ledger."""
+    ledger = FakeLedger()
+    states = FakeAccountStates(ledger=ledger)
+    return Subject(ledger, _Repeated(ledger), states, _RepeatedStates(states), FakeDesk(ledger))
 
 
 class _Repeated(FakeLedger):
