@@ -272,6 +272,7 @@ class DynamoDbAccountStates:
             "version": target.version,
             "expiresAt": int((now + counted_for(record)).timestamp()),
             "givenBack": target.given_back or None,
+            # Whoever counts budgets again has to know what was counted before it looked.
             "countedAt": now if record.budget is not None else None,
         }
         if charge is not None:
