@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.accounts.account_states import DynamoDbAccountStates
 from incentives.aws.accounts.freezes import DynamoDbFreezes
 from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.errors import LedgerUnavailable
@@ -19,6 +18,7 @@ from tests.contract import motos
 from tests.contract.subject import THREADS, all_at_once
 from tests.contract.tables import create_table
 from tests.support.freezes import FakeFreezes
+from tests.support.holds import states_of
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 NAMES = (f"account-{number}" for number in itertools.count())
@@ -126,7 +126,7 @@ class TestDynamoDbFreezesOnMoto(FreezesContract):
     def test_a_frozen_account_is_listed_and_nothing_else_of_it_is_disturbed(
         self, client: Any, table: str, freezes: Freezes, account: str
     ) -> None:
-        states = DynamoDbAccountStates(client, table)
+        states = states_of(client, table)
         before = states.read(account, AT.date())
         freezes.keep(None, frozen(account))
         assert account in states.accounts()
