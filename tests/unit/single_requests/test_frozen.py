@@ -374,6 +374,19 @@ def test_who_cannot_write_it_back_leaves_it_to_a_recovery() -> None:
     assert only(w).status is S.SUCCEEDED
 
 
+def test_what_there_was_no_time_to_send_is_not_taken_for_sent() -> None:
+    # given an order that is recorded as sent when its function's time is over, and its account frozen then
+    w = world()
+    before(w.ledger, "open", lambda: w.clock.sleep(0.2))
+    assert isinstance(issue(order(), w.dependencies, w.budget(11.1)), Accepted)
+    w.freeze()
+    # when it is taken up
+    w.clock.sleep(60)
+    take_up(w)
+    # then
+    assert (only(w).status, only(w).error, w.amazon.sent) == (S.PENDING, FROZEN, [])
+
+
 def test_a_key_that_was_refused_is_not_tried_again() -> None:
     # given an account that is frozen while Amazon refuses its key
     w = world(lambda _: (w.freeze(), KEY_REFUSED)[1])
