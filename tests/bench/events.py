@@ -237,6 +237,14 @@ def watched(stand: Stand) -> Event:
     return {}
 
 
+def frozen(stand: Stand) -> Event:
+    """POST /accounts/default/unfreeze, of an account that is frozen."""
+    stand.call(
+        "control_account", request("/accounts/{account}/freeze", {"reason": "A key has leaked"}, account="default")
+    )
+    return request("/accounts/{account}/unfreeze", account="default")
+
+
 def book_day(stand: Stand) -> str:
     """A booking day that has begun, and on which nothing has happened yet."""
     to_noon(stand, days=3)

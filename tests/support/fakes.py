@@ -246,11 +246,10 @@ class FakeRateLimiter:
         self.lined_up += 1
         return self._free_at() or self.clock.now()
 
-    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+    def freeze(self, account: str, *, frozen: bool, version: int) -> None:
         self._may_fail("freeze")
         if version > self.copies.get(account, (False, 0))[1]:
             self.copies[account] = frozen, version
-        return self.clock.now()
 
     def slow_down(self, account: str) -> None:
         self._may_fail("slow_down")

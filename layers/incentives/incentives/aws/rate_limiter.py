@@ -43,7 +43,6 @@ from incentives.domain.rate_limit import (
     ACTIVITY_YIELDED_MILLISECONDS,
     ALLOWANCE_MILLISECONDS,
     SLOW_DOWN_APART_MILLISECONDS,
-    WAIT_SECONDS_MAX,
     Allowance,
     Frozen,
     Full,
@@ -245,11 +244,8 @@ class DynamoDbRateLimiter:
             if slowed_down:
                 return
 
-    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+    def freeze(self, account: str, *, frozen: bool, version: int) -> None:
         """Write whether the account is frozen, unless what is written is as new already.
-
-        Returns:
-            When the last permit that was handed out before begins, at the latest.
 
         Raises:
             LedgerUnavailable: the table cannot be written.
@@ -263,9 +259,7 @@ class DynamoDbRateLimiter:
                 {"now": now - self._held_back(account), "frozen": int(frozen), "version": version},
             )
             if written or seen.freezeVersion >= version:
-                now = self._clock(account)
-                # Nobody looks further ahead than that, whatever a wrong clock has written.
-                return self._moment(account, max(now, min(seen.tat, now + int(WAIT_SECONDS_MAX * 1000))))
+                return
         raise LedgerUnavailable("the pace is written by too many at once", in_doubt=False)
 
     def want_activity(self, account: str) -> None:

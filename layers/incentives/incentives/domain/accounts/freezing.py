@@ -12,13 +12,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from incentives.domain.outcomes import AmazonError
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX
 
 #: A request that waits for the account to be thawed is looked at again after this: as long as a message can be delayed.
 FROZEN_AGAIN_AFTER: Final = timedelta(minutes=15)
 
-#: A call leaves up to a quarter of a second later than its permit begins (`rate_limit.LATE_SECONDS`); a process that is
-#: new to an account may hold its clock back by as much again; and then it has to get on its way.
-LAST_CALL_LEAVES_AFTER: Final = timedelta(seconds=0.6)
+#: Who was given a permit before the account was frozen leaves with it: within the time that one waits for a permit at
+#: most, a quarter of a second later where it was held up (`rate_limit.LATE_SECONDS`), and as much again where its clock
+#: was new to the account. Told in time that passes, it does not depend on anybody's clock.
+LAST_CALL_LEAVES_AFTER: Final = timedelta(seconds=WAIT_SECONDS_MAX + 0.6)
 
 #: Noted on a request that waits for the account to be thawed.
 FROZEN: Final = AmazonError(
