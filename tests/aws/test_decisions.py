@@ -252,7 +252,7 @@ def _aws() -> Iterator[None]:
         yield
 
 
-def told(desk: Desk) -> list[tuple[object, ...]]:
+def told(desk: Desk) -> list[tuple[str, str | None]]:
     """The decisions of a kind, each with its line of the log."""
     events, lines = desk.stream.told()
     assert [line["eventId"] for line in lines] == [event.event_id for event in events]

@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from incentives.bootstrap import container
+from incentives.aws.budgets.budget_items import encode_budget
 from incentives.aws.bulk_orders.order_items import ORDER
 from incentives.aws.bulk_orders.order_items import key as key_of
 from incentives.aws.items import Expression
+from incentives.domain.budgets.budget import Budget, PeriodKind
 from incentives.domain.reconciliation.day_state import BooksDay
 from tests.bench.stand import Stand
 from tests.workflow.plots import ONE_TRY_SECONDS
@@ -79,6 +81,30 @@ def created_again(stand: Stand) -> Event:
     key = new_key()
     stand.call("create_gift_card", create(key))
     return create(key)
+
+
+def first_of_budget(stand: Stand) -> Event:
+    """A create that is the first to take from a budget."""
+    moment = stand.clock.now()
+    budget = Budget(
+        name=f"bench-{next(_NUMBERS)}",
+        limit=10_000_00,
+        currency="USD",
+        kind=PeriodKind.MONTH,
+        active=True,
+        version=1,
+        created_at=moment,
+        changed_at=moment,
+    )
+    stand.client().put_item(TableName=stand.environment["BUDGETS_TABLE"], Item=encode_budget(budget))
+    return create(budget=budget.name)
+
+
+def of_budget(stand: Stand) -> Event:
+    """A create of a budget that this process has taken from."""
+    first = first_of_budget(stand)
+    stand.call("create_gift_card", first)
+    return create(budget=json.loads(first["body"])["budget"])
 
 
 def later(stand: Stand) -> Event:

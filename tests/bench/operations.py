@@ -103,6 +103,14 @@ NOT_COUNTED: Final = {
 
 OPERATIONS: Final[Sequence[Operation]] = (
     Operation("POST /gift-cards", "create_gift_card", _ISSUE, _CREATE, lambda _: events.create()),
+    Operation("POST /gift-cards, with a budget", "create_gift_card", _ISSUE, _CREATE, events.of_budget),
+    Operation(
+        "POST /gift-cards, the first of a budget",
+        "create_gift_card",
+        ("dynamodb.GetItem: the budget", "dynamodb.GetItem: its month", *_ISSUE),
+        _CREATE,
+        events.first_of_budget,
+    ),
     Operation(
         "POST /gift-cards, a process's first",
         "create_gift_card",

@@ -302,7 +302,7 @@ class RateLimiterContract:
         assert take_all(rate_limiter, account)[0] == START + 4 * INTERVAL
         # nor does it concern other accounts
         permit_of(rate_limiter.reserve(f"{account}-other", Priority.CALLER, never_sent=True))
-        # and when it is full it is as frozen, and slowing down thaws nothing
+        # and when it is full it is as frozen, and slowing down unfreezes nothing
         rate_limiter.slow_down(account)
         assert rate_limiter.reserve(account, Priority.CALLER, never_sent=True) == Frozen()
         clock.sleep(3600)
@@ -316,7 +316,7 @@ class RateLimiterContract:
     def test_a_copy_is_never_overwritten_by_an_older_one(
         self, make_rate_limiter: MakeRateLimiter, account: str
     ) -> None:
-        # given an account that was frozen and thawed
+        # given an account that was frozen and unfrozen
         late, rate_limiter = make_rate_limiter(lambda: START), make_rate_limiter(lambda: START)
         rate_limiter.freeze(account, frozen=True, version=1)
         rate_limiter.freeze(account, frozen=False, version=2)
@@ -343,13 +343,13 @@ class RateLimiterContract:
         wrong.freeze(account, frozen=True, version=1)
         # then
         assert rate_limiter.reserve(account, Priority.CALLER, never_sent=True) == Frozen()
-        # and by the same clock it is thawed, and the account is not closed
+        # and by the same clock it is unfrozen, and the account is not closed
         wrong.freeze(account, frozen=False, version=2)
         clock.sleep(5)
         permit = permit_of(rate_limiter.reserve(account, Priority.CALLER, never_sent=True))
         assert permit <= clock.now() + PATIENCE[Priority.CALLER]
 
-    def test_of_many_who_freeze_and_thaw_at_once_the_newest_stays(
+    def test_of_many_who_freeze_and_unfreeze_at_once_the_newest_stays(
         self, make_rate_limiter: MakeRateLimiter, account: str
     ) -> None:
         rate_limiters = [make_rate_limiter(lambda: START) for _ in range(THREADS)]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from incentives.aws.accounts.account_states import DynamoDbAccountStates
 from incentives.aws.accounts.freezes import DynamoDbFreezes
 from incentives.domain.accounts.freezing import Freeze
 from incentives.domain.errors import LedgerUnavailable
@@ -19,6 +18,7 @@ from tests.contract import motos
 from tests.contract.subject import THREADS, all_at_once
 from tests.contract.tables import create_table
 from tests.support.freezes import FakeFreezes
+from tests.support.holds import states_of
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 NAMES = (f"account-{number}" for number in itertools.count())
@@ -58,9 +58,9 @@ class FreezesContract:
         assert freezes.note_told(whole, AT) == replace(whole, told_at=AT)
         assert freezes.get(account) == replace(whole, told_at=AT)
         # and of what follows, nothing stays that it does not say
-        thawed = Freeze(account=account, frozen=False, since=AT + timedelta(hours=1), version=2)
-        assert freezes.keep(whole, thawed) == thawed
-        assert freezes.get(account) == thawed
+        unfrozen = Freeze(account=account, frozen=False, since=AT + timedelta(hours=1), version=2)
+        assert freezes.keep(whole, unfrozen) == unfrozen
+        assert freezes.get(account) == unfrozen
 
     def test_times_are_kept_to_the_millisecond(self, freezes: Freezes, account: str) -> None:
         fine = frozen(account, since=AT + timedelta(microseconds=456))
@@ -126,7 +126,7 @@ class TestDynamoDbFreezesOnMoto(FreezesContract):
     def test_a_frozen_account_is_listed_and_nothing_else_of_it_is_disturbed(
         self, client: Any, table: str, freezes: Freezes, account: str
     ) -> None:
-        states = DynamoDbAccountStates(client, table)
+        states = states_of(client, table)
         before = states.read(account, AT.date())
         freezes.keep(None, frozen(account))
         assert account in states.accounts()

@@ -24,28 +24,28 @@ pytestmark = pytest.mark.slow
 #: More orders than there are permits, so that all permits of the next two seconds are taken when it is frozen.
 LOAD: Final = Load(seconds=12, per_second=20, skews=(-0.2, 0.0, 0.2))
 FROZEN_AT: Final = 6.0
-THAWED_AT: Final = 1_000.0
+UNFROZEN_AT: Final = 1_000.0
 
 
 @dataclass
 class Operator:
-    """Freezes the shop's account and thaws it, in a process that is new to the account.
+    """Freezes the shop's account and unfreezes it, in a process that is new to the account.
 
     Attributes:
         frozen: from when to when freezing took, by the true time in seconds from the beginning.
-        thawed: when it was thawed.
+        unfrozen: when it was unfrozen.
     """
 
     shop: Shop
     skew: float = 0.4
     make_rate_limiter: MakeRateLimiter = real_rate_limiter
     frozen: tuple[float, float] = (0.0, 0.0)
-    thawed: float = 0.0
+    unfrozen: float = 0.0
     freezes: FakeFreezes = field(default_factory=FakeFreezes)
 
     def __post_init__(self) -> None:
         self.shop.stage.spawn(self._freeze, after_seconds=FROZEN_AT)
-        self.shop.stage.spawn(self._thaw, after_seconds=THAWED_AT)
+        self.shop.stage.spawn(self._unfreeze, after_seconds=UNFROZEN_AT)
 
     def _here(self) -> AccountDependencies:
         return AccountDependencies(
@@ -60,25 +60,27 @@ class Operator:
         freeze.freeze("default", "A key has leaked", "arn:aws:iam::123456789012:user/anna", self._here())
         self.frozen = begun, self.shop.stage.seconds
 
-    def _thaw(self) -> None:
+    def _unfreeze(self) -> None:
         freeze.unfreeze("default", None, self._here())
-        self.thawed = self.shop.stage.seconds
+        self.unfrozen = self.shop.stage.seconds
 
 
 def nothing_new_arrives(operator: Operator) -> None:
-    """From the answer on until it is thawed, by what the sandbox counts."""
+    """From the answer on until it is unfrozen, by what the sandbox counts."""
     _, answered = operator.frozen
     calls = operator.shop.sandbox.calls
     seen = {call.request_id for call in calls if call.tick < answered}
-    new = [call for call in calls if answered <= call.tick < operator.thawed and call.request_id not in seen]
+    new = [call for call in calls if answered <= call.tick < operator.unfrozen and call.request_id not in seen]
     assert not new, f"{len(new)} requests arrived, the last {new[-1].tick - answered:.2f} s after the answer"
 
 
 def the_rest_goes_on(operator: Operator) -> None:
-    """Reversals are carried out, callers are told, and what was recorded is issued once it is thawed."""
+    """Reversals are carried out, callers are told, and what was recorded is issued once it is unfrozen."""
     of, (begun, answered) = operator.shop, operator.frozen
     assert answered - begun < 3.0
-    reversals = [each for each in promises.calls_between(of, answered, THAWED_AT) if each.operation == "CancelGiftCard"]
+    reversals = [
+        each for each in promises.calls_between(of, answered, UNFROZEN_AT) if each.operation == "CancelGiftCard"
+    ]
     assert len(reversals) >= 3
     promises.reversals_are_carried_out(of)
     promises.no_second_is_too_full(of)
@@ -90,7 +92,7 @@ def the_rest_goes_on(operator: Operator) -> None:
     assert len(of.records) == len(of.responses) - refused
     assert all("AccountFrozen" in body for status, body in of.responses if status == 503)
     # and some had to wait for it
-    assert promises.calls_between(of, operator.thawed, float("inf"))
+    assert promises.calls_between(of, operator.unfrozen, float("inf"))
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -86,7 +86,7 @@ def test_what_a_person_decides_is_told_once_on_the_bus_and_in_the_log(
     own = OwnAccount(cloud)
     own.put(own.key("first"))
     account = own.account
-    # when an operator freezes an account, thaws it, and asks for each twice
+    # when an operator freezes an account, unfreezes it, and asks for each twice
     for action in ("freeze", "freeze", "unfreeze", "unfreeze"):
         body = {"reason": "a drill"} if action == "freeze" else None
         assert cloud.call("POST", f"/accounts/{account}/{action}", body, caller=people["Operator"]).status == 200

@@ -58,7 +58,7 @@ def each_role_has_its_routes(template: Template) -> Iterator[str]:
     routes = {f"{method.upper()} {path}" for method, path, _ in operations(template)}
     if routes != table().keys():
         yield f"routes without a line in {DOCUMENT.name}, or lines without a route: {sorted(routes ^ table().keys())}"
-    if table().get(CASE_FILES) != {"Operator"}:
+    if table().get(CASE_FILES) != frozenset({"Operator"}):
         yield "case files are for others than operators"
     for role in roles():
         allowed = patterns(template, role)

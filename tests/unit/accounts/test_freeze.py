@@ -1,4 +1,4 @@
-"""Freezing and thawing an account: what is done in which order, who may die or race in between, and who finishes it."""
+"""Freezing and unfreezing an account: what is done in which order, who may die or race, and who finishes it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Desk:
 #: Of freezing, in order.
 STEPS = (("freezes", "keep"), ("rate_limiter", "freeze"), ("notifier", "notify"), ("freezes", "note_told"))
 
-FREEZE, THAW = "Frozen: Incentives account default", "Thawed: Incentives account default"
+FREEZE, UNFREEZE = "Frozen: Incentives account default", "Unfrozen: Incentives account default"
 
 
 # ---- what it does -------------------------------------------------------------------------------
@@ -85,13 +85,13 @@ def test_an_account_is_frozen_and_everybody_told_who_did_it_and_why() -> None:
     assert all(each in text for each in ("anna@example.com", REASON, "2026-03-01 12:00:00 UTC", "unfreeze"))
     (line,) = [facts for event, facts in desk.world.telemetry.lines if event == "accountFrozen"]
     assert (line["account"], line["caller"]) == ("default", ANNA)
-    # and thawed again
+    # and unfrozen again
     desk.world.clock.sleep(60)
-    thawed = desk.unfreeze(BEN)
+    unfrozen = desk.unfreeze(BEN)
     assert not desk.is_frozen
-    assert (thawed.frozen, thawed.by, thawed.reason, thawed.caller) == (False, "user/ben", None, BEN)
-    assert thawed.since == START + LAST_CALL_LEAVES_AFTER + timedelta(seconds=60)
-    assert desk.told == [FREEZE, THAW]
+    assert (unfrozen.frozen, unfrozen.by, unfrozen.reason, unfrozen.caller) == (False, "user/ben", None, BEN)
+    assert unfrozen.since == START + LAST_CALL_LEAVES_AFTER + timedelta(seconds=60)
+    assert desk.told == [FREEZE, UNFREEZE]
 
 
 def test_the_answer_comes_when_whoever_had_a_permit_has_left() -> None:
@@ -112,7 +112,7 @@ def test_the_answer_comes_when_whoever_had_a_permit_has_left() -> None:
     after = START + LAST_CALL_LEAVES_AFTER
     assert steps == [("keep", START), ("freeze", START), ("sleep", START), ("notify", after), ("note_told", after)]
     assert timedelta(seconds=3) > LAST_CALL_LEAVES_AFTER
-    # and thawing waits for nobody
+    # and unfreezing waits for nobody
     desk.unfreeze()
     assert desk.world.clock.now() == after
 
@@ -123,9 +123,9 @@ def test_a_repeat_changes_nothing_and_tells_nobody() -> None:
     desk.world.clock.sleep(60)
     assert desk.freeze(BEN, "Another reason") == first
     assert desk.told == [FREEZE]
-    thawed = desk.unfreeze()
-    assert desk.unfreeze(BEN) == thawed
-    assert desk.told == [FREEZE, THAW]
+    unfrozen = desk.unfreeze()
+    assert desk.unfreeze(BEN) == unfrozen
+    assert desk.told == [FREEZE, UNFREEZE]
 
 
 def test_what_is_no_reason_freezes_nothing() -> None:
@@ -158,7 +158,7 @@ def test_an_account_is_known_by_its_keys_or_by_what_it_did() -> None:
     assert not unfreeze("old", ANNA, desk.here).frozen
 
 
-def test_an_account_that_was_never_frozen_can_be_thawed() -> None:
+def test_an_account_that_was_never_frozen_can_be_unfrozen() -> None:
     """Its truth may have been lost with its table, and its copy not."""
     desk = Desk()
     desk.world.rate_limiter.freeze("default", frozen=True, version=next_version(None, START - timedelta(days=1)))
@@ -201,21 +201,21 @@ def deaths() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("finishes", ["the same call", "another's call", "the watch"])
-@pytest.mark.parametrize("thaws", [False, True])
+@pytest.mark.parametrize("unfreezes", [False, True])
 @pytest.mark.parametrize(("port", "method", "after"), [*deaths()])
 def test_what_a_process_that_died_has_begun_is_finished(
-    port: str, method: str, after: bool, thaws: bool, finishes: str
+    port: str, method: str, after: bool, unfreezes: bool, finishes: str
 ) -> None:
-    # given an account, and a process that dies while it freezes or thaws it
+    # given an account, and a process that dies while it freezes or unfreezes it
     desk = Desk()
-    if thaws:
+    if unfreezes:
         desk.freeze()
-    act = desk.unfreeze if thaws else desk.freeze
+    act = desk.unfreeze if unfreezes else desk.freeze
     revive = dies(desk, port, method, after=after)
     with pytest.raises(Died):
         act()
     revive()
-    begun = desk.truth is not None and desk.truth.frozen is not thaws
+    begun = desk.truth is not None and desk.truth.frozen is not unfreezes
     assert begun is not ((port, method, after) == ("freezes", "keep", False))
     # when somebody comes by
     match finishes:
@@ -227,9 +227,9 @@ def test_what_a_process_that_died_has_begun_is_finished(
             desk.watch()
     # then it is done, and told, by whoever began it
     done = begun or finishes != "the watch"
-    assert desk.is_frozen is (done is not thaws)
+    assert desk.is_frozen is (done is not unfreezes)
     assert desk.truth is None or desk.truth.told_at is not None
-    told = THAW if thaws else FREEZE
+    told = UNFREEZE if unfreezes else FREEZE
     assert (told in desk.told) is done
     assert desk.told.count(told) <= 2
     if begun:
@@ -292,8 +292,8 @@ def test_one_accounts_fault_keeps_no_other_from_being_restored() -> None:
 
 
 @pytest.mark.parametrize(("port", "method"), [*STEPS, ("freezes", "get")])
-def test_of_a_freeze_and_a_thaw_at_once_the_one_that_was_written_last_holds(port: str, method: str) -> None:
-    # given somebody who thaws the account while it is being frozen, at each step of it
+def test_of_a_freeze_and_a_unfreeze_at_once_the_one_that_was_written_last_holds(port: str, method: str) -> None:
+    # given somebody who unfreezes the account while it is being frozen, at each step of it
     desk = Desk()
     desk.freeze()
     desk.unfreeze()
@@ -307,19 +307,19 @@ def test_of_a_freeze_and_a_thaw_at_once_the_one_that_was_written_last_holds(port
     assert desk.truth.told_at is not None
 
 
-@pytest.mark.parametrize("thaws", [False, True])
-def test_a_watch_that_was_held_up_does_not_undo_what_was_done_since(thaws: bool) -> None:
+@pytest.mark.parametrize("unfreezes", [False, True])
+def test_a_watch_that_was_held_up_does_not_undo_what_was_done_since(unfreezes: bool) -> None:
     # given a watch that has read how the account stands
     desk = Desk()
     desk.freeze()
-    if not thaws:
+    if not unfreezes:
         desk.unfreeze()
-    before(desk.world.rate_limiter, "freeze", desk.unfreeze if thaws else desk.freeze)
+    before(desk.world.rate_limiter, "freeze", desk.unfreeze if unfreezes else desk.freeze)
     # when it writes that
     desk.watch()
     # then
     assert desk.truth is not None
-    assert desk.is_frozen is desk.truth.frozen is not thaws
+    assert desk.is_frozen is desk.truth.frozen is not unfreezes
 
 
 def test_too_many_at_once_are_told_to_come_again() -> None:

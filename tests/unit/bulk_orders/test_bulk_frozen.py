@@ -42,7 +42,7 @@ def test_it_is_paused_between_two_rows_and_people_are_told_by_whom_and_why() -> 
     ((subject, text),) = here.world.notifier.notices
     assert subject == f"Bulk order {order_id} is paused"
     assert "frozen by user/anna: A key has leaked" in text
-    # and once it is thawed and resumed, the others are issued
+    # and once it is unfrozen and resumed, the others are issued
     resume(here, order_id)
     assert here.order(order_id).status is S.FINISHED
     assert here.view(order_id).counts == Counts(issued=3)
@@ -77,7 +77,7 @@ def test_a_row_that_was_recorded_and_may_not_leave_waits_and_the_next_one_pauses
     assert here.view(order_id).counts == Counts(issued=2)
 
 
-def test_thawed_before_it_is_written_down_the_order_says_that_it_was() -> None:
+def test_unfrozen_before_it_is_written_down_the_order_says_that_it_was() -> None:
     here, order_id = issuing(1)
     here.world.freeze()
     before(here.world.freezes, "get", lambda: here.world.freeze(frozen=False))

@@ -1,4 +1,4 @@
-"""A frozen account: what does not leave, what goes on, and what waits until it is thawed."""
+"""A frozen account: what does not leave, what goes on, and what waits until it is unfrozen."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_new_order_is_answered_503_and_nothing_is_recorded(operation: Operatio
     assert (told["errorType"], told["retryable"], told["requestId"]) == ("AccountFrozen", True, None)
     assert not [*w.ledger.records, *w.ledger.keys, *w.amazon.sent, *w.backlog.puts]
     assert not w.rate_limiter.lined_up
-    # and when it is thawed, the same key is issued as if it came for the first time
+    # and when it is unfrozen, the same key is issued as if it came for the first time
     w.freeze(frozen=False)
     assert place(w).record.generation == 0
 
@@ -141,7 +141,7 @@ def test_another_order_under_the_same_key_is_refused_as_always() -> None:
         place(w, value=usd("30.00"))
 
 
-def test_what_amazon_never_looked_at_is_ordered_again_once_it_is_thawed() -> None:
+def test_what_amazon_never_looked_at_is_ordered_again_once_it_is_unfrozen() -> None:
     # given
     w = issued(*[KEY_REFUSED] * 2)
     # when, then
@@ -231,7 +231,7 @@ def test_the_backlog_waits_a_quarter_of_an_hour_at_a_time() -> None:
         w.clock.sleep((FROZEN_AGAIN_AFTER + IN_BACKLOG - SECOND).total_seconds())
         assert sweep(w.dependencies) == []
     assert (w.amazon.sent, w.rate_limiter.reserved) == ([], 0)
-    # when it is thawed
+    # when it is unfrozen
     w.freeze(frozen=False)
     take_up(w)
     # then
@@ -269,7 +269,7 @@ def test_after_a_day_it_is_refused_as_not_sent_and_can_be_ordered_again() -> Non
 
 
 @pytest.mark.parametrize("script", [(), (THROTTLED,)], ids=["first try", "after one that was throttled"])
-def test_after_it_is_thawed_waits_are_short_again(script: tuple[Any, ...]) -> None:
+def test_after_it_is_unfrozen_waits_are_short_again(script: tuple[Any, ...]) -> None:
     w = waiting()
     w.freeze()
     take_up(w)
@@ -332,10 +332,10 @@ def test_what_was_recorded_as_sent_and_may_not_leave_is_written_back(ordered: Ca
     assert newest.due_at > w.clock.now() + 14 * MINUTE
     assert w.backlog.puts == [(newest.request_id, pytest.approx(900, abs=1))]
     assert w.recoveries.started == []
-    # when it is due and still frozen, and then thawed
-    for thawed in (False, True):
+    # when it is due and still frozen, and then unfrozen
+    for unfrozen in (False, True):
         w.clock.sleep(FROZEN_AGAIN_AFTER.total_seconds())
-        if thawed:
+        if unfrozen:
             w.freeze(frozen=False)
         issue_queued(newest.request_id, w.dependencies, w.budget())
     # then
@@ -397,7 +397,7 @@ def test_a_key_that_was_refused_is_not_tried_again() -> None:
 # ---- recoveries of what was never sent ----------------------------------------------------------
 
 
-def test_the_successor_of_a_reissue_is_sent_once_it_is_thawed() -> None:
+def test_the_successor_of_a_reissue_is_sent_once_it_is_unfrozen() -> None:
     # given a reissue whose old card is surely undone
     w = holding(reversing(Cause.REISSUE, undone=True))
     w.freeze()
@@ -407,7 +407,7 @@ def test_the_successor_of_a_reissue_is_sent_once_it_is_thawed() -> None:
     # then it waits
     assert (again.next, again.pause, again.wait_seconds) == (RecoveryTask.REPEAT, Pause.LONGER, 900)
     assert w.amazon.sent == []
-    # and is sent once it is thawed
+    # and is sent once it is unfrozen
     w.freeze(frozen=False)
     w.clock.sleep(again.wait_seconds)
     run_execution(again.request_id, again.epoch, w.dependencies)

@@ -178,8 +178,8 @@ class DynamoDbRateLimiter:
                 conditions.append("(attribute_not_exists(lineTat) OR lineTat <= :soon)")
                 values["soon"] = now + patience
             if never_sent:
-                conditions.append(_THAWED)
-                values["thawed"] = 0
+                conditions.append(_UNFROZEN)
+                values["unfrozen"] = 0
             # At the pace that we know of; a slow-down of long ago makes no difference.
             as_seen, slowed = _slowed_as(seen)
             conditions.append(f"({as_seen} OR slowedAt < :forgotten)")
@@ -219,7 +219,7 @@ class DynamoDbRateLimiter:
                 soonest = max(now, seen.tat if seen.tat <= now + _ABSURDLY_FAR else 0)
                 updates, conditions = ["lineTat = :due"], ["(attribute_not_exists(lineTat) OR lineTat < :now)"]
                 values = {"now": now, "due": soonest + interval}
-            joined, seen = self._update(account, updates, [*conditions, _THAWED], values | {"thawed": 0})
+            joined, seen = self._update(account, updates, [*conditions, _UNFROZEN], values | {"unfrozen": 0})
             if joined:
                 break
             if seen.frozen:
@@ -354,7 +354,7 @@ class DynamoDbRateLimiter:
         return seen
 
 
-_THAWED: Final = "(attribute_not_exists(frozen) OR frozen = :thawed)"
+_UNFROZEN: Final = "(attribute_not_exists(frozen) OR frozen = :unfrozen)"
 
 
 def _slowed_as(seen: _Item) -> tuple[str, dict[str, int]]:
