@@ -50,6 +50,7 @@ class LiveRecounts:
         lag: how far the index is behind, in seconds.
         history: of each request, how it stood from when on.
         dead: the consumer counts nothing.
+        seconds_per_request: that reading the index takes.
         asked: how often the ledger's index was read.
     """
 
@@ -60,6 +61,7 @@ class LiveRecounts:
     latches: dict[str, Counted] = field(default_factory=dict)
     its_orders: dict[str, HeldOrder] = field(default_factory=dict)
     dead: bool = False
+    seconds_per_request: float = 0.0
     asked: int = 0
 
     # ---- the port ---------------------------------------------------------------------------------------------
@@ -70,6 +72,7 @@ class LiveRecounts:
         for versions in self.history.values():
             seen = [each for at, each in versions if at <= shown]
             if seen and seen[0].account == account and seen[0].created_at.astimezone(UTC).date() == day:
+                self.clock.time += timedelta(seconds=self.seconds_per_request)
                 yield seen[-1]
 
     def counted(self, requests: Sequence[tuple[str, str]]) -> Mapping[str, Counted]:

@@ -315,6 +315,18 @@ def test_a_count_that_runs_out_of_time_fails_loudly(day: Day, seconds: float) ->
         day.recount()
 
 
+def test_a_day_that_takes_longer_than_there_is_time_is_not_read_to_its_end(day: Day) -> None:
+    for _ in range(3_000):
+        day.live.open("summer", 100)
+    day.live.seconds_per_request = 0.5
+    day.clock.sleep(HOUR)
+    began = day.clock.now()
+    with pytest.raises(LedgerUnavailable, match="no time"):
+        day.recount()
+    # the function would have been ended by then, without a word
+    assert day.clock.now() - began < timedelta(seconds=day.seconds + 500)
+
+
 def test_one_that_nobody_could_be_told_of_rings_another_way(day: Day) -> None:
     day.done(day.live.succeed, day.live.count)
     day.desk.budgets.add_spent("summer", "2026-03", 1)

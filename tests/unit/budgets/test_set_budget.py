@@ -145,6 +145,24 @@ def test_what_cannot_be_reached_or_is_busy_is_told() -> None:
     assert here.definitions.writes == 0
 
 
+def test_who_has_set_it_is_not_told_that_nothing_was_done() -> None:
+    # given a budget that is busy once it has been written
+    here = desk()
+    here.set("100.00")
+    real = here.definitions.define
+
+    def define(*args: Any) -> Any:
+        written = real(*args)
+        here.definitions.busy.add("summer")
+        return written
+
+    here.definitions.define = define  # type: ignore[method-assign]
+    with pytest.raises(LedgerUnavailable, match="is set"):
+        here.set("70.00")
+    here.definitions.busy.clear()
+    assert here.set("70.00").budget.version == 2
+
+
 def test_a_caller_who_heard_nothing_asks_again_and_has_changed_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # given a change after which the process dies
     here = desk()

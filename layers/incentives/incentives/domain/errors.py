@@ -417,7 +417,7 @@ class BudgetBusy(GatewayError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"budget {name!r} is taken from by too many at once; nothing was done. Repeat the request under this key.",
+            f"budget {name!r} is taken from by too many at once; nothing was done. Repeat the same call, with its key.",
             retry_after_seconds=1,
         )
 
