@@ -1,6 +1,6 @@
 """Freeze an account, unfreeze it, and keep it so.
 
-    the truth, if it is as it was read -> the rate limiter's copy -> the last permits -> the operators -> the answer
+    the truth, if it is as it was read -> the rate limiter's copy -> the operators -> the last permits -> the answer
 
 Each step can be made again: whoever asks once more, and the watch, finish what a process that died has left. The copy
 is never written over a newer one, so that neither can undo what others have done since.
@@ -116,10 +116,11 @@ def _check_known(account: str, here: AccountDependencies) -> None:
 def _carry_out(known: Freeze, here: AccountDependencies) -> Freeze:
     dependencies = here.dependencies
     dependencies.rate_limiter.freeze(known.account, frozen=known.frozen, version=known.version)
+    # Before the wait: should somebody undo it meanwhile, that is told later than this.
+    _tell(known, here.freezes, dependencies)
     if known.frozen:
         # Whoever has a permit leaves with it. After that nobody does.
         dependencies.clock.sleep(LAST_CALL_LEAVES_AFTER.total_seconds())
-    _tell(known, here.freezes, dependencies)
     return here.freezes.get(known.account) or known
 
 
