@@ -282,11 +282,20 @@ def test_one_accounts_fault_keeps_no_other_from_being_restored() -> None:
     freeze("default", REASON, ANNA, desk.here)
     desk.states.states = {"uk": desk.states.read("uk", START.date())}
     freeze("uk", REASON, ANNA, desk.here)
-    desk.world.rate_limiter.copies.clear()
-    fails(desk.world.freezes, "get")
-    desk.watch()
-    assert desk.world.rate_limiter.copies.keys() == {"uk"}
-    assert desk.world.telemetry.counts["AccountFailed"] == 1
+    fault: list[Exception] = [LedgerUnavailable("get", in_doubt=False), KeyError("since")]
+
+    def get(account: str) -> Freeze | None:
+        # the first one's table is out of reach, and then its item is none that can be read
+        if account == "default" and fault:
+            raise fault.pop(0)
+        return desk.world.freezes.kept.get(account)
+
+    desk.world.freezes.get = get  # type: ignore[method-assign]
+    for number in (1, 2):
+        desk.world.rate_limiter.copies.clear()
+        desk.watch()
+        assert desk.world.rate_limiter.copies.keys() == {"uk"}
+        assert desk.world.telemetry.counts["AccountFailed"] == number
 
 
 # ---- races --------------------------------------------------------------------------------------

@@ -64,8 +64,9 @@ def keep_frozen(accounts: Iterable[str], freezes: Freezes, dependencies: Depende
             if known is not None:
                 dependencies.rate_limiter.freeze(account, frozen=known.frozen, version=known.version)
                 _tell(known, freezes, dependencies)
-        except LedgerUnavailable as error:
-            dependencies.telemetry.log("freezeNotKept", account=account, because=error.detail)
+        except Exception as error:  # noqa: BLE001 - a fault in one account's data must not hide the others
+            because = error.detail if isinstance(error, LedgerUnavailable) else type(error).__name__
+            dependencies.telemetry.log("freezeNotKept", account=account, because=because)
             dependencies.telemetry.count("AccountFailed")
 
 
