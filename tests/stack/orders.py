@@ -17,6 +17,9 @@ from tests.stack.cloud import Cloud
 
 ORDER = {"amount": "25.00", "currencyCode": "USD"}
 
+#: An account whose bulk orders wait for a second person if their sum is above this.
+NEEDS_APPROVAL, APPROVAL_ABOVE = "own-approval", "20"
+
 # A condition that has not come true by then never will.
 PATIENCE_SECONDS = 90.0
 
@@ -106,15 +109,16 @@ class Placed:
         rule = {"operation": operation or self.operation.value, "requestId": self.request_id, "kind": kind, **members}
         self.cloud.sandbox.post("faults", rule)
 
-    def place(self, **members: object) -> Response:
-        """Send it, or send it again."""
+    def place(self, *, later: bool = False, **members: object) -> Response:
+        """Send it, or send it again; later: its caller does not wait, it is to be issued from the backlog."""
         own: dict[Operation, dict[str, object]] = {
             CREATE: {}, ACTIVATE: {"cardNumber": self.secret},
             LOAD: {"customerAccount": {"id": self.secret, "type": "2"}},
         }  # fmt: skip
         account = {"account": self.own.account} if self.own else {}
         body = {**ORDER, **account, **own[self.operation], **members}
-        return self.cloud.call("POST", COLLECTIONS[self.operation], body, key=self.key)
+        headers = {"Prefer": "respond-async"} if later else {}
+        return self.cloud.call("POST", COLLECTIONS[self.operation], body, key=self.key, headers=headers)
 
     def undo(self) -> Response:
         return self.cloud.call("POST", f"{self.route}/{REVERSALS[self.operation]}")
@@ -149,7 +153,7 @@ def take_up(cloud: Cloud, request_ids: Iterable[str]) -> None:
         with suppress(ledger.meta.client.exceptions.ConditionalCheckFailedException):
             ledger.update_item(
                 Key={"id": item["id"]},
-                UpdateExpression="SET wakeAt = :now",
+                UpdateExpression="SET wakeAt = :now, dueAt = :now",
                 ConditionExpression="version = :version",
                 ExpressionAttributeValues={":now": format_time(now), ":version": item["version"]},
             )

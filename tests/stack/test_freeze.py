@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ REASON = "a key was found in a public repository"
 CALLERS = 6
 #: Responses that the load must have brought before the account is frozen, and of orders placed after it.
 BEFORE, AFTER = 12, 8
+WAITING = 3
 
 
 @dataclass
@@ -31,8 +33,8 @@ class Scene:
     Attributes:
         kept, cancelled: cards from before.
         lost: a request all of whose responses were lost, so that its recovery has begun.
-        throttled: one that Amazon has turned away each time.
-        load: orders placed before the account was frozen, and their responses; late: after.
+        waiting: in the backlog, and taken up by nobody before the account was frozen.
+        load: orders placed before that, and their responses; late: after.
         frozen: the response to who froze it.
         created: calls for a card that Amazon had got by then.
     """
@@ -43,7 +45,7 @@ class Scene:
     kept: Placed
     cancelled: Placed
     lost: Placed
-    throttled: Placed
+    waiting: list[Placed]
     load: list[tuple[Placed, Response]] = field(default_factory=list)
     late: list[tuple[Placed, Response]] = field(default_factory=list)
     frozen: Response | None = None
@@ -84,6 +86,15 @@ class Scene:
         """Ids that Amazon was asked for since, but for the one that may have been charged."""
         return {*self.calls()[self.created :]} - {self.lost.request_id}
 
+    @property
+    def told_to_wait(self) -> list[Placed]:
+        return self.waiting + [order for order, response in self.load if response.status == 202]
+
+    def decisions(self) -> set[tuple[str, str | None]]:
+        """About the account, as the bus was told of them, and why."""
+        told = [each["detail"] for each in self.cloud.events() if each["detail-type"] == "DecisionMade"]
+        return {(each["decision"], each["reason"]) for each in told if each["account"] == self.own.account}
+
     def standing(self) -> dict[str, Any]:
         """As the list of accounts shows it."""
         cursor, found = "", dict[str, Any]()
@@ -108,18 +119,33 @@ def scene(cloud: Cloud) -> Iterator[Scene]:
     key = own.key("freeze")
     with own.at_amazon(key):
         own.put(key)
-        made = Scene(cloud, own, Bulk(cloud, 40, own), *(Placed(cloud, own=own) for _ in range(4)))
-        # given two cards, a request that nobody knows of, and one that Amazon has never looked at
-        assert {made.kept.place().status, made.cancelled.place().status} == {201}
-        made.lost.fault("resend", when="after")
-        made.throttled.fault("throttle", calls={"every": True})
-        with ThreadPoolExecutor(2) as pool:
-            told = [each.result() for each in (pool.submit(made.lost.place), pool.submit(made.throttled.place))]
-        assert [(each.status, each.body["status"]) for each in told] == [(202, "RECOVERING"), (202, "PENDING")]
-        # and a bulk order, and callers who order all the time
-        made.bulk.start()
-        made.freeze()
+        kept, cancelled, lost, *waiting = (Placed(cloud, own=own) for _ in range(3 + WAITING))
+        # given two cards, and one whose response was lost each time
+        assert {kept.place().status, cancelled.place().status} == {201}
+        lost.fault("resend", when="after")
+        assert lost.place().body["status"] == "RECOVERING"
+        made = Scene(cloud, own, Bulk(cloud, 40, own), kept, cancelled, lost, waiting)
+        with backlog_stands(cloud):
+            # and some that wait, a bulk order, and callers who order all the time
+            for order in waiting:
+                assert order.place(later=True).body["status"] == "PENDING"
+            made.bulk.start()
+            made.freeze()
         yield made
+
+
+@contextmanager
+def backlog_stands(cloud: Cloud) -> Iterator[None]:
+    """Nobody takes up what is in it."""
+    client = cloud.client("lambda")
+    (found,) = client.list_event_source_mappings(FunctionName=cloud.outputs.functionNames["IssueQueued"])[
+        "EventSourceMappings"
+    ]
+    client.update_event_source_mapping(UUID=found["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        client.update_event_source_mapping(UUID=found["UUID"], Enabled=True)
 
 
 def is_refused(response: Response) -> bool:
@@ -156,6 +182,7 @@ def test_everybody_is_told_who_and_why(cloud: Cloud, scene: Scene) -> None:
     subject = f"Frozen: Incentives account {scene.own.account}"
     (notice,) = [each for each in cloud.notices() if each["Subject"] == subject]
     assert REASON in notice["Message"]
+    wait_until(lambda: ("freeze", REASON) in scene.decisions(), "the decision is on the bus")
 
 
 def test_a_card_can_be_cancelled(scene: Scene) -> None:
@@ -174,16 +201,18 @@ def test_no_code_is_read_but_a_repeat_hears_how_it_stands(cloud: Cloud, scene: S
 def test_what_amazon_may_have_charged_is_found_out(cloud: Cloud, scene: Scene) -> None:
     # when Amazon's responses come again
     cloud.sandbox.delete("faults")
-    # then recovery goes on to its end, and what was turned away is not sent again all the same
+    # then recovery goes on to its end; what waits in the backlog is looked at again later
     wait_until(lambda: scene.lost.read()["status"] == "SUCCEEDED", "its recovery has ended")
-    wait_until(lambda: _waits_for_minutes(scene.throttled), "the request waits for the account to be thawed")
+    wait_until(lambda: all(map(_rests, scene.told_to_wait)), "the backlog waits for the account to be thawed")
+    assert {order.read()["status"] for order in scene.waiting} == {"PENDING"}
     assert scene.new_since() == set()
 
 
-def _waits_for_minutes(order: Placed) -> bool:
+def _rests(order: Placed) -> bool:
+    """It was issued in time, or waits for minutes."""
     item = order.read()
-    assert item["status"] == "PENDING"
-    return parse_time(item["wakeAt"]) > datetime.now(UTC) + timedelta(minutes=5)
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    return item["status"] == "SUCCEEDED" or (item["status"] == "PENDING" and parse_time(item["dueAt"]) > later)
 
 
 def test_the_watch_keeps_an_account_frozen_whose_copy_is_lost(cloud: Cloud, scene: Scene) -> None:
@@ -197,14 +226,15 @@ def test_the_watch_keeps_an_account_frozen_whose_copy_is_lost(cloud: Cloud, scen
 
 
 def test_all_goes_on_once_it_is_thawed(cloud: Cloud, scene: Scene) -> None:
-    waiting = [order for order, response in scene.load if response.status == 202] + [scene.throttled]
     # when
     thawed = scene.do("unfreeze")
     # then
     assert (thawed.status, thawed.body["frozen"]) == (200, None), thawed.text
     # and what has waited is issued when it is next due
-    take_up(cloud, [order.request_id for order in waiting])
-    wait_until(lambda: {order.read()["status"] for order in waiting} == {"SUCCEEDED"}, "what has waited is issued")
+    take_up(cloud, [order.request_id for order in scene.told_to_wait])
+    wait_until(
+        lambda: {order.read()["status"] for order in scene.told_to_wait} == {"SUCCEEDED"}, "what has waited is issued"
+    )
     # and the bulk order, once it is resumed
     assert scene.bulk.do("resume").status == 202
     assert scene.bulk.wait_for_the_end()["counts"]["issued"] == scene.bulk.rows
