@@ -48,7 +48,7 @@ rotate-keys: env-project ## prove and promote a pending key, watch it, tell when
 	@$(PY) -m local rotate-keys
 
 .PHONY: order
-order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea"]; ARGS="--order ID" watches one
+order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea --budget summer"]; ARGS="--order ID" watches one
 	@$(PY) -m local order $(if $(FILE),"$(FILE)") $(ARGS)
 
 .PHONY: reconcile
@@ -60,12 +60,46 @@ watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C
 	@$(PY) -m local watch $(ARGS)
 
 .PHONY: smoke
-smoke: env-project ## try a deployment: its parameters, one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=]
+smoke: env-project ## try a deployment: its parameters, one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=] [BUDGET=]
 	@$(PY) -m local smoke
 
 .PHONY: resume
 resume: env-project ## take up an open request by hand: REQUEST_ID=
 	@$(PY) -m local resume "$(REQUEST_ID)"
+
+## Budgets, approval, freeze
+
+.PHONY: budgets
+budgets: env-project ## list budgets, show or set one: [BUDGET=summer [LIMIT=5000.00 CURRENCY=USD PERIOD=month|total ACTIVE=yes|no]] [STACK=]
+	@$(PY) -m local budgets $(ARGS)
+
+.PHONY: count-again
+count-again: env-project ## count what could not be counted, from the bucket of failed events [STACK=] [ARGS=--look]
+	@$(PY) -m local count-again $(ARGS)
+
+.PHONY: orders
+orders: env-project ## the bulk orders that wait for a person [STATUS=ISSUING | ARGS=--all] [ACCOUNT=] [STACK=]
+	@$(PY) -m local orders $(ARGS)
+
+.PHONY: approve
+approve: env-project ## show a bulk order that waits for approval, and approve it: ORDER= [STACK=]
+	@$(PY) -m local approve $(ARGS)
+
+.PHONY: reject
+reject: env-project ## reject a bulk order that waits for approval: ORDER= REASON="..." [STACK=]
+	@$(PY) -m local reject $(ARGS)
+
+.PHONY: accounts
+accounts: env-project ## the accounts at Amazon: frozen or not, balance, key's age [STACK=]
+	@$(PY) -m local accounts $(ARGS)
+
+.PHONY: freeze
+freeze: env-project ## let nothing new be sent for an account: ACCOUNT= REASON="..." [STACK=]
+	@$(PY) -m local freeze $(ARGS)
+
+.PHONY: unfreeze
+unfreeze: env-project ## end that: ACCOUNT= [STACK=]
+	@$(PY) -m local unfreeze $(ARGS)
 
 ## The books
 

@@ -28,6 +28,8 @@ TIMEOUT_SECONDS: Final = 35.0
 # After these nobody knows what happened, or it may work a little later: the same request, with the same key, is safe.
 REPEAT_ON: Final = frozenset({429, 500, 502, 503, 504})
 TRIES_MAX: Final = 5
+# Who is to come back later than that, because an account is frozen, say, is for a human or a queue to wait for.
+RETRY_AFTER_SECONDS_MAX: Final = 60.0
 # How long to ask what became of a 202 before giving the order to a human. The gateway itself goes on for 24 hours.
 PATIENCE_SECONDS: Final = 300.0
 OPEN: Final = frozenset({"PENDING", "RECOVERING", "REVERSING"})
@@ -36,7 +38,8 @@ OPEN: Final = frozenset({"PENDING", "RECOVERING", "REVERSING"})
 class ProblemError(Exception):
     """The API said no. `problem` is its response: `errorType`, `detail`, `retryable`, and `errors` by member.
 
-    With status 503 nothing was charged, and the same key works once the cause is mended.
+    With status 503, and whatever else is `retryable`, nothing was charged, and the same key works once the cause is
+    mended: a budget has enough again (402), an account is not frozen any more (503).
     """
 
     def __init__(self, problem: Json) -> None:
@@ -100,7 +103,7 @@ class Gateway:
             amount: a decimal string.
             currency_code: of the account's marketplace.
             key: your own name of this order. Keep it before you call: after a crash the same key gets the same card.
-            **optional: `account`, `externalReference`, `onUnknown` and so on.
+            **optional: `account`, `budget`, `externalReference`, `onUnknown` and so on.
 
         Raises:
             ProblemError, NotIssuedError: there is no card, and there will be none under this key unless they say so.
@@ -202,9 +205,11 @@ class Gateway:
             if response.ok:
                 return response
             problem = _json(response)
-            if response.status_code not in REPEAT_ON or not problem["retryable"] or not tries_left:
+            seconds = float(response.headers.get("Retry-After", 1))
+            soon = problem["retryable"] and seconds <= RETRY_AFTER_SECONDS_MAX
+            if response.status_code not in REPEAT_ON or not soon or not tries_left:
                 raise ProblemError(problem)
-            self.sleep(float(response.headers.get("Retry-After", 1)))
+            self.sleep(seconds)
         raise AssertionError("unreachable: the last try returns or raises")
 
 

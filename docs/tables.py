@@ -7,8 +7,9 @@ from pathlib import Path
 from incentives.agcod import errors as error_table
 from incentives.agcod.marketplaces import MARKETPLACES, Marketplace
 from incentives.agcod.reading import words
-from incentives.api.problems import REFUSED_STATUSES
-from incentives.domain.errors import RefusedFor
+from incentives.api.problems import REFUSED_STATUSES, STATUSES
+from incentives.domain import errors as own_errors
+from incentives.domain.errors import GatewayError, RefusedFor
 from incentives.domain.money import CURRENCY_DECIMALS
 
 FOLDER = Path(__file__).parent
@@ -29,7 +30,22 @@ Two errorTypes are the gateway's own, both with status 503: `AccountKeyRefused` 
 after it was read anew) and `notSent` (not sent within 24 hours). Amazon has not looked at the order and nothing was
 charged: repeat it with the same Idempotency-Key once the cause is mended.
 
+Four more are told before anything is written or sent. The Idempotency-Key is still unused, and works once the cause is
+mended:
+
+| errorType | Status | Retryable | What it means, and what to do |
+|---|---|---|---|
 """
+
+#: Errors that are told before anything is written, and what to do about each.
+OWN: dict[type[GatewayError], str] = {
+    own_errors.BudgetUnusable: "The budget is unknown, inactive or in another currency, or none is named where one "
+    "must be. Name another, or have finance make it or turn it on.",
+    own_errors.BudgetExceeded: "The budget has too little left. Repeat it once finance has raised the limit, or in the "
+    "next period.",
+    own_errors.BudgetBusy: "Too many took from the budget at this moment. Repeat it after `Retry-After`.",
+    own_errors.AccountFrozen: "Somebody has frozen the account. Repeat it once an operator has ended that.",
+}
 
 MARKETS = """# Marketplaces
 
@@ -45,7 +61,11 @@ Documented: by Amazon or by recorded traffic. Reported: by one other source. Inf
 
 def errors() -> str:
     """The page about errors."""
-    return f"{ERRORS}{error_table.as_markdown(_status_of)}\n{words.as_markdown()}"
+    own = "".join(
+        f"| {each.code} | {STATUSES[each]} | {'yes' if each.retryable else 'no'} | {what} |\n"
+        for each, what in OWN.items()
+    )
+    return f"{ERRORS}{own}\n{error_table.as_markdown(_status_of)}\n{words.as_markdown()}"
 
 
 def _status_of(refused_for: RefusedFor | None) -> int:

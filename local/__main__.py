@@ -7,17 +7,25 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.commands import (
+    accounts,
+    approve,
     audit,
+    budgets,
     call,
     close,
+    count_again,
     down,
+    freeze,
     order,
+    orders,
     put_keys,
     reconcile,
+    reject,
     resume,
     rotate_keys,
     run,
     smoke,
+    unfreeze,
     verify_books,
     watch,
 )
@@ -26,7 +34,8 @@ from local.settings import RefusedError
 from local.terminal import complain
 
 COMMANDS = (
-    run, down, call, order, reconcile, close, verify_books, watch, smoke, put_keys, rotate_keys, resume, audit,
+    run, down, call, order, orders, approve, reject, budgets, count_again, accounts, freeze, unfreeze, reconcile, close,
+    verify_books, watch, smoke, put_keys, rotate_keys, resume, audit,
 )  # fmt: skip
 
 # Plain help and errors: they go into logs as well. An exception is never shown with the values around it.

@@ -1,8 +1,9 @@
 """Calls to the API, and files that are put where it says: each is repeated where nobody knows what became of it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from local.settings import RefusedError
 from local.signing import Response, send
@@ -12,15 +13,21 @@ from local.target import Target
 REPEAT_ON: Final = frozenset({429, 500, 502, 503, 504})
 TRIES_MAX: Final = 5
 FIRST_ERROR_STATUS: Final = 400
+NOT_FOUND_STATUS: Final = 404
 #: A file of the greatest size over a slow line.
 PUT_SECONDS_MAX: Final = 600.0
+
+
+class NotFoundError(RefusedError):
+    """The gateway knows no such thing."""
 
 
 def called(target: Target, method: str, route: str, body: object = None, *, key: str | None = None) -> dict[str, Any]:
     """Send one request; return the JSON of its response.
 
     Raises:
-        RefusedError: the gateway said no, or nothing; with each field that is wrong.
+        NotFoundError: the gateway does not know what the route names.
+        RefusedError: it said no, or nothing; with each field that is wrong.
     """
     keyed = {"key": key} if key else {}
     response = _repeated(target, lambda: target.call(method, route, body, **keyed))
@@ -31,8 +38,30 @@ def called(target: Target, method: str, route: str, body: object = None, *, key:
     if response.status >= FIRST_ERROR_STATUS:
         detail = found.get("detail") or f"{method} {route}: HTTP {response.status}"
         wrong = [f"{each['field']} {each['message']}" for each in found.get("errors") or []]
-        raise RefusedError("\n  ".join([detail, *(each for each in wrong if each not in detail)]))
+        refused = NotFoundError if response.status == NOT_FOUND_STATUS else RefusedError
+        raise refused("\n  ".join([detail, *(each for each in wrong if each not in detail)]))
     return dict(found)
+
+
+def listed(target: Target, route: str, name: str, query: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    """All of a list, page after page.
+
+    Args:
+        target: whose.
+        route: of the list.
+        name: of the member that holds a page's part of it.
+        query: of each page.
+
+    Raises:
+        RefusedError: as `called`.
+    """
+    asked = dict(query or {})
+    while True:
+        page = called(target, "GET", f"{route}?{urlencode(asked)}" if asked else route)
+        yield from page[name]
+        if page["cursor"] is None:
+            return
+        asked["cursor"] = page["cursor"]
 
 
 def put(target: Target, upload: Mapping[str, Any], content: bytes, what: str) -> None:

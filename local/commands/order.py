@@ -65,6 +65,10 @@ class Orders:
         given = {"stack": self.stack, "order": order_id, "do": action}
         return f'make order ARGS="{" ".join(f"--{name} {text}" for name, text in given.items() if text)}"'
 
+    def to_approve(self, order_id: str) -> str:
+        """What a second person types."""
+        return f"make approve ORDER={order_id}{f' STACK={self.stack}' if self.stack else ''}"
+
 
 def main(
     file: Annotated[Path | None, typer.Argument(help="CSV (key,amount,currency,reference) or JSON Lines")] = None,
@@ -74,6 +78,7 @@ def main(
         Literal["csv", "jsonl"] | None, typer.Option("--format", help="the file's, if its name does not tell")
     ] = None,
     on_unknown: Literal["retry", "reverse", "reissue"] = "retry",
+    budget: Annotated[str | None, typer.Option(help="what the cards are to be paid from")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only check the file")] = False,
     key: Annotated[str | None, typer.Option(help="the order's own, instead of one made from the file's rows")] = None,
     allow_same_rows: Annotated[
@@ -89,7 +94,7 @@ def main(
     """Place a bulk order and watch it.
 
     Ends with 0 for an order that issued every card, or a dry run that found nothing; with 1 for one that did not; with
-    2 if it could not be placed or read; with 3 while it goes on.
+    2 if it could not be placed or read; with 3 while it goes on, or waits for somebody.
     """
     _refuse_nonsense(file, order_id, action, key=key, allow_same_rows=allow_same_rows)
     content, chosen = _read(file, file_format) if file else (b"", FileFormat.CSV)
@@ -98,6 +103,7 @@ def main(
         if order_id is None:
             body: dict[str, object] = {"format": chosen.value, "onUnknown": on_unknown}
             body |= {"account": account} if account else {}
+            body |= {"budget": budget} if budget else {}
             body |= {"allowSameRows": True} if allow_same_rows else {}
             order = orders.call("POST", "/orders", body, key=key or key_of(content, chosen))
             order_id = order["orderId"]
@@ -187,7 +193,7 @@ def status_of(order: Order) -> int:
         case "INVALID":
             return 1
         case "VALIDATED":
-            return 0
+            return 0 if order["dryRun"] else 1
         case "FINISHED":
             return 0 if order["counts"]["issued"] == order["rows"] else 1
         case _:
@@ -208,6 +214,12 @@ def tell(orders: Orders, order: Order) -> Iterator[str]:
         case "VALIDATED":
             yield f"The file is good: {order_texts.totals(order)}. Nothing was issued."
             yield from order_texts.left_out(order)
+            yield from order_texts.not_started(order)
+        case "AWAITING_APPROVAL":
+            yield f"The file is good: {order_texts.totals(order)}. Nothing is issued before somebody approves it."
+            yield from order_texts.left_out(order)
+            yield f"Until {order['approvalUntil']} anybody may who neither made nor started it:"
+            yield f"  {orders.to_approve(order['orderId'])}"
         case "FINISHED":
             yield from order_texts.summary(order)
         case "PAUSED":

@@ -13,10 +13,13 @@ TOLD: Final = ("refused", "open", "reversed", "escalated")
 WORDS: Final[Mapping[str, str]] = {
     "AWAITING_FILE": "waits for its file",
     "VALIDATING": "its file is being checked",
+    "AWAITING_APPROVAL": "waits for approval",
     "PAUSED": "paused",
     "STOPPING": "stopping",
     "SETTLING": "finding out the last outcomes",
 }
+#: Who did something, where the signature of the call does not say.
+NOBODY: Final = "somebody who cannot be named"
 MINUTE_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3_600
 
@@ -70,6 +73,25 @@ def totals(order: Order) -> str:
     """What a file asks for: `10,000 cards, 250,000.00 USD`."""
     sums = ", ".join(f"{_grouped(each['amount'])} {each['currencyCode']}" for each in order["totals"])
     return f"{order['rows']:,} cards, {sums}"
+
+
+def to_decide(order: Order) -> Iterator[str]:
+    """What whoever approves an order has to see."""
+    yield f"Order {order['orderId']} of account {order['account']}: {totals(order)}"
+    yield from left_out(order)
+    yield f"  budget:   {order['budget'] or 'none'}"
+    yield f"  made by:  {order['createdBy'] or NOBODY} at {order['createdAt']}"
+    yield f"  started:  {order['startedBy'] or NOBODY}"
+    yield f"  digest:   {order['approvalDigest']}"
+    yield f"  until:    {order['approvalUntil']}"
+
+
+def not_started(order: Order) -> Iterator[str]:
+    """Why a good file is not issued, if it was to be."""
+    if order["rejectedBecause"]:
+        yield f"Rejected by {order['decidedBy'] or NOBODY}: {order['rejectedBecause']}"
+    elif order["whyNotStarted"]:
+        yield f"It was not started: {order['whyNotStarted']}"
 
 
 def left_out(order: Order) -> Iterator[str]:

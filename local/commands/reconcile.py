@@ -21,7 +21,7 @@ import typer
 from incentives.domain.reconciliation.days import day_of, read_zone
 from incentives.domain.reconciliation.rows import FAILED, SUCCESS, read_activity_types
 from incentives.domain.reconciliation.statement_files import FILE_BYTES_MAX, REQUIRED
-from local.calls import called, put
+from local.calls import called, listed, put
 from local.settings import RefusedError
 from local.statement import CONSTANTS, SIGNS, Mapped, Reading, check_columns, header_of, mapped, words_of
 from local.target import Target, reach
@@ -65,12 +65,7 @@ class Books:
         query = {"account": self.account}
         query |= {"from": first.isoformat()} if first else {}
         query |= {"to": last.isoformat()} if last else {}
-        while True:
-            page = self.call("GET", f"/reconciliations?{urlencode(query)}")
-            yield from page["days"]
-            if page["cursor"] is None:
-                return
-            query["cursor"] = page["cursor"]
+        return listed(self.target, "/reconciliations", "days", query)
 
     def day(self, day: str, kind: str | None = None) -> Day:
         """One day, with its first differences."""
@@ -130,6 +125,7 @@ def main(
 
     Ends with 0 if nothing is unresolved, 1 if something is, 2 for what cannot be done as asked, 3 while it goes on.
     """
+    _refuse_nonsense(day, of_a_day={"--kind": kind is not None, "--run": run, "--watch": watching}, statement=statement)
     target = reach(stack)
     books = Books(target, account or target.parameters.get("DefaultAccount") or "default")
     try:
@@ -176,6 +172,15 @@ def main(
         console().print(days_table([shown]))
         print("\n".join(differences(shown)), flush=True)
     return status_of([shown])
+
+
+def _refuse_nonsense(day: str | None, *, of_a_day: Mapping[str, bool], statement: Path | None) -> None:
+    # What is not said of a day would begin nothing, and look as if it had.
+    given = [name for name, is_given in of_a_day.items() if is_given]
+    if day is None and given:
+        raise RefusedError(f"{' and '.join(given)} {'need' if len(given) > 1 else 'needs'} --day: of which day?")
+    if statement is not None and day is not None:
+        raise RefusedError("--day shows a day, STATEMENT uploads a download: one at a time")
 
 
 def watch(books: Books, day: Day, *, silent: bool = False) -> Day:

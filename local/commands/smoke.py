@@ -386,17 +386,21 @@ def main(
     account: Annotated[str | None, typer.Option(envvar="ACCOUNT", help="whose card; the default one if absent")] = None,
     amount: Annotated[str, typer.Option(envvar="AMOUNT")] = "1.00",
     currency: Annotated[str, typer.Option(envvar="CURRENCY")] = "USD",
+    budget: Annotated[str, typer.Option(envvar="BUDGET", help="what the card is taken from, until its end")] = "",
     really: Annotated[str, typer.Option(envvar="REALLY", help="yes: order a real card on production")] = "",
     stack: StackVariable = None,
 ) -> int:
     """Try a deployment: 0 if everything was well, 1 if something was not, 2 if nothing could be tried."""
-    order = {"amount": amount, "currencyCode": currency} | ({"account": account} if account else {})
+    order = {"amount": amount, "currencyCode": currency}
+    order |= {name: given for name, given in {"account": account, "budget": budget}.items() if given}
     target = reach(stack)
     production = target.parameters.get("AmazonEnvironment") == "production"
     if production and really != "yes":
         raise RefusedError(
             f"{target.stack} calls Amazon's production: this would order a real card. Set REALLY=yes if you mean it."
         )
+    if target.parameters.get("RequireBudget") == "true" and not budget:
+        raise RefusedError(f"{target.stack} takes no request without a budget: say which with BUDGET=.")
     with bar(
         f"Trying {target.stack} at {target.api_url} ({'production' if production else 'sandbox'})", len(STEPS)
     ) as show:

@@ -13,8 +13,10 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.reading.responses import Funds
-from incentives.aws.accounts.account_states import DynamoDbAccountStates
+from incentives.aws.accounts.account_states import TRIES_MAX, WAIT_SECONDS_MAX, DynamoDbAccountStates
+from incentives.aws.items import decode
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
+from incentives.aws.single_requests.beside import counted_key
 from incentives.domain.accounts.account import Account, AccountFunds
 from incentives.domain.accounts.alerts import Alert, AlertStanding, Raised
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
@@ -26,7 +28,10 @@ from incentives.domain.rate_limit import Pace
 from incentives.domain.single_requests.record import Record, Status
 from incentives.usecases.accounts.funds import funds_outlook
 from tests.contract import motos
-from tests.contract.subject import all_at_once
+from tests.contract.budget_suite import MARCH, again, asked, budget, end, place, write
+from tests.contract.conflicts import put_in_the_way
+from tests.contract.dynamodb_suite import open_shop, subject_of
+from tests.contract.subject import Figures, all_at_once
 from tests.contract.tables import create_table
 from tests.support.fakes import START, FakeAccountStates, usd, world
 from tests.support.holds import states_of
@@ -244,6 +249,60 @@ def test_what_is_remembered_expires(client: Any, table: str, account: str) -> No
         for item in items
     }
     assert days == {"counted": 60.0, "day": 399.5}
+
+
+def test_what_is_remembered_of_a_request_with_a_budget_outlives_every_batch_that_failed(client: Any) -> None:
+    # given a refused request whose amount has come back
+    shop = open_shop(client, client)
+    subject = subject_of(shop)
+    refused = end(subject, place(subject, asked(budget(subject, 100_00))), Status.REFUSED)
+    subject.states.count(refused, None, START)
+
+    def remembered() -> dict[str, Any]:
+        key = counted_key(refused.account, refused.request_id)
+        return decode(client.get_item(TableName=shop.accounts, Key=key)["Item"])
+
+    first = remembered()
+    assert first["expiresAt"] == (START + 400 * DAY).timestamp()
+    assert (first["givenBack"], first["countedAt"]) == (True, "2026-03-01T12:00:00.000Z")
+    # when it is ordered again, and that is told
+    subject.ledger.reissue(again(refused), "again")
+    newest = subject.ledger.get(refused.request_id)
+    assert newest is not None
+    assert subject.states.count(newest, None, START + DAY)
+    # then it stays so
+    assert (remembered()["version"], remembered()["givenBack"]) == (newest.version, True)
+
+
+def test_what_was_counted_of_a_request_with_a_budget_is_remembered_for_as_long(client: Any) -> None:
+    """After two months a request without one would be taken for forgotten; this one was never counted."""
+    subject = subject_of(open_shop(client, client))
+    name = budget(subject, 100_00)
+    issued = write(subject, place(subject, asked(name)), status=Status.SUCCEEDED, answered_at=START)
+    reversing = write(subject, issued, status=Status.REVERSING, wake_at=START)
+    reversed_ = write(subject, reversing, status=Status.REVERSED)
+    # when its end is told first, and what was before never
+    subject.states.count(reversed_, charge_of(reversing), START + 90 * DAY)
+    assert subject.desk.figures(name, MARCH) == Figures(100_00, 100_00, 0)
+
+
+def test_a_crowd_at_one_budget_waits_a_little_and_then_the_batch_comes_again(client: Any) -> None:
+    # given a budget that others are always writing
+    shop = open_shop(client, client)
+    subject = subject_of(shop)
+    name = budget(subject, 100_00)
+    refused = end(subject, place(subject, asked(name)), Status.REFUSED)
+    crowded, sleeps = motos.client(), list[float]()
+    put_in_the_way(crowded, 1.0)
+    states = states_of(crowded, shop.accounts, shop.table, shop.budgets, sleep=sleeps.append, random=lambda: 1.0)
+    # when
+    with pytest.raises(LedgerUnavailable):
+        states.count(refused, None, START)
+    # then
+    assert len(sleeps) == TRIES_MAX
+    assert max(sleeps) == WAIT_SECONDS_MAX
+    assert subject.desk.figures(name, MARCH) == Figures(100_00, 75_00, 0)
+    assert subject.states.count(refused, None, START)
 
 
 def test_many_at_once_count_each_request_once(client: Any, table: str, account: str) -> None:

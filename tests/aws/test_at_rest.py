@@ -15,7 +15,9 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.aws.accounts import account_states
+from incentives.aws.accounts import account_states, freezes
+from incentives.aws.budgets import budget_items, recounts
+from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
 from incentives.aws.bulk_orders import order_items
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
 from incentives.aws.items import decode
@@ -26,6 +28,8 @@ from incentives.aws.reconciliation.books import DynamoDbBooks
 from incentives.aws.recovery.kept_pages import _decode as decode_page
 from incentives.aws.single_requests.record_items import decode_key, decode_record, encode_key, encode_record
 from incentives.domain.accounts.alerts import Raised
+from incentives.domain.accounts.freezing import Freeze
+from incentives.domain.budgets.recount import Counted
 from incentives.domain.keys.rotation import Rotation, Stage
 from incentives.domain.operations import Operation
 from incentives.usecases.bulk_orders.settle_order import _decode_part
@@ -39,6 +43,11 @@ def items(table: str, attribute: str, begins: str) -> list[dict[str, Any]]:
     found = [item for item in KEPT[table] if item[attribute]["S"].startswith(begins)]
     assert found
     return found
+
+
+def _not_none(freeze: Freeze | None) -> Freeze:
+    assert freeze is not None
+    return freeze
 
 
 def of_orders(table: Any) -> DynamoDbOrders:
@@ -65,6 +74,15 @@ def order_again(item: dict[str, Any]) -> dict[str, Any]:
         (
             items("orders", "part", "claim"),
             lambda item: order_items.encode_claim(order_items.decode_claim(decode(item))),
+        ),
+        (items("accounts", "part", "freeze"), lambda item: freezes._item(_not_none(freezes._read(item)))),
+        (
+            items("budgets", "budget", "#budgets"),
+            lambda item: budget_items.encode_budget(budget_items.decode_budget(decode(item))),
+        ),
+        (
+            items("budgets", "part", "period#"),
+            lambda item: budget_items.encode_period(budget_items.decode_period(decode(item))),
         ),
         (
             items("books", "part", "day#"),
@@ -95,7 +113,7 @@ def order_again(item: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
     ids=[
-        *("record", "key", "order", "batch", "claim"),
+        *("record", "key", "order", "batch", "claim", "freeze", "budget", "period"),
         *("day", "balance", "resolution", "movement", "statement", "close"),
     ],
 )
@@ -126,6 +144,8 @@ def test_what_is_kept_beside_the_pace_is_read() -> None:
     assert all(
         (pace.tat, pace.clockAt, pace.clockBefore, pace.lineTat, pace.slowedAt, pace.slowInterval, pace.fundsTat)
     )
+    frozen = read_pace("frozen", kept["frozen"])
+    assert (frozen.frozen, frozen.freezeVersion, pace.frozen, pace.freezeVersion) == (1, 1772366400123, 0, 0)
     page, none_shown = decode_page(kept["book#default"]), decode_page(kept["book#jp"])
     assert page is not None
     assert (page.partner_id, page.as_of, page.request_ids) == ("P", AT, {"R1", "R2"})
@@ -160,3 +180,27 @@ def test_notes_of_the_books_are_read() -> None:
 
     assert [*books.ended("default", AT.date())] == ["R1"]
     assert books.days_of_rows("default", ["R1"]) == {"R1": {date(2026, 3, 1), date(2026, 3, 2)}}
+
+
+def test_how_a_budget_stands_is_read() -> None:
+    kept = {item["part"]["S"]: item for item in KEPT["budgets"]}
+    responses = [{"Item": kept[part]} for part in ("spring", "period#2026-03", "spent#2026-03")]
+    table: Any = SimpleNamespace(
+        transact_get_items=lambda **_: {"Responses": responses},
+        meta=SimpleNamespace(
+            service_model=SimpleNamespace(service_id=SimpleNamespace(hyphenize=lambda: "dynamodb")),
+            events=SimpleNamespace(register=lambda *_: None),
+        ),
+    )
+    budgets = DynamoDbBudgetDefinitions(table, "budgets", sleep=lambda _: None, random=lambda: 0.0, new_nonce=str)
+
+    (found,) = budgets.figures([("spring", "2026-03")])
+    assert (found.limit, found.remaining, found.spent, found.held, found.version) == (1_000_000, 997_500, 2_500, 0, 7)
+
+
+def test_what_a_request_was_counted_as_is_read_for_a_recount() -> None:
+    parts = {item["part"]["S"]: decode(item) for item in KEPT["accounts"]}
+
+    assert recounts._counted_of(parts["counted#R5"]) == Counted(0, True, AT)
+    # of before there were budgets
+    assert recounts._counted_of(parts["counted#R4"]) == Counted(2_500, False, None)

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import count
 from typing import Any, Final, cast
 
 import pytest
 
 from incentives.aws.accounts.freezes import DynamoDbFreezes
+from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
+from incentives.aws.bulk_orders.orders import DynamoDbOrders
 from incentives.aws.reconciliation.books import DynamoDbBooks
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.record_items import encode_record
+from incentives.domain.budgets.budget import PeriodKind
+from incentives.domain.bulk_orders.bulk_order import OrderStatus
+from incentives.domain.money import Money
+from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.reconciliation.findings import Kind, Reason
 from incentives.domain.single_requests.record import Status
 from incentives.usecases.accounts.dependencies import AccountDependencies
 from incentives.usecases.accounts.freeze import freeze, unfreeze
+from incentives.usecases.budgets.dependencies import BudgetDependencies
+from incentives.usecases.budgets.set_budget import Wanted, set_budget
+from incentives.usecases.bulk_orders.control_order import Action
 from incentives.usecases.reconciliation.get_books import get_movements
 from incentives.usecases.reconciliation.name_movement import name_movement
 from incentives.usecases.reconciliation.resolve import Said, resolve_all, resolve_one
@@ -27,8 +38,9 @@ from incentives.usecases.recovery.start_recovery import start_recovery
 from tests.contract import motos
 from tests.support.account_states import FakeAccountStates
 from tests.support.books_world import DAY, Kept, finding, kept, level
+from tests.support.bulk import APPROVER, Bulk, bulk, rows_of
 from tests.support.fakes import world
-from tests.support.holds import beside
+from tests.support.holds import beside, holds_of
 from tests.support.streams import Died, Streamed
 from tests.unit.builders import record
 from tests.unit.reconciliation.months import ACCOUNT, ANNA, BERT, MONTH, OPENING, Shop, november
@@ -47,6 +59,7 @@ class Desk:
         decide: asks for it.
         kind, subject, caller: what is to be told.
         by_twos: a repeat is a decision of its own.
+        earlier: decisions of the kind that the table holds already.
     """
 
     stream: Streamed
@@ -55,6 +68,7 @@ class Desk:
     subject: str
     caller: str | None = WHO
     by_twos: bool = False
+    earlier: int = 0
 
 
 def _sleep(_: float) -> None:
@@ -101,6 +115,58 @@ def unfreezes() -> Desk:
     stream, here = _accounts()
     freeze("default", "a key leaked", "arn:bert", here)
     return Desk(stream, lambda: unfreeze("default", WHO, here), "unfreeze", "default")
+
+
+def _awaiting() -> tuple[Streamed, Bulk, str]:
+    """An order of three rows that awaits its approval."""
+    stream, here = Streamed("OrdersTable"), bulk(approvals={"": Decimal("20.00")})
+    orders: Any = DynamoDbOrders(stream.client, stream.table, holds=lambda: holds_of(stream.client), sleep=_sleep)
+    here = replace(here, orders=orders, dependencies=replace(here.dependencies, orders=orders))
+    order_id = here.place(rows_of(3))
+    here.run(order_id)
+    assert here.order(order_id).status is OrderStatus.AWAITING_APPROVAL
+    return stream, here, order_id
+
+
+def approves() -> Desk:
+    stream, here, order_id = _awaiting()
+    return Desk(stream, lambda: here.approve(order_id), "approve", order_id, APPROVER.user_arn)
+
+
+def rejects() -> Desk:
+    stream, here, order_id = _awaiting()
+    return Desk(stream, lambda: here.reject(order_id), "reject", order_id, APPROVER.user_arn)
+
+
+def approves_after_a_rejection() -> Desk:
+    stream, here, order_id = _awaiting()
+    here.reject(order_id)
+    here.ask(order_id, Action.START)
+    here.run(order_id)
+    return Desk(stream, lambda: here.approve(order_id), "approve", order_id, APPROVER.user_arn)
+
+
+def sets_a_budget() -> Desk:
+    stream, wanted = _budgets("1000.00")
+    return Desk(stream, wanted, "setBudget", "spring")
+
+
+def changes_a_budget() -> Desk:
+    stream, set_first = _budgets("500.00", by="arn:bert")
+    set_first()
+    _, wanted = _budgets("1000.00", stream)
+    return Desk(stream, wanted, "setBudget", "spring", earlier=1)
+
+
+def _budgets(limit: str, stream: Streamed | None = None, by: str = WHO) -> tuple[Streamed, Callable[[], object]]:
+    stream, w = stream or Streamed("BudgetsTable"), world()
+    nonces = (f"{by}-{number}" for number in count())
+    definitions = DynamoDbBudgetDefinitions(
+        stream.client, stream.table, sleep=_sleep, random=lambda: 0.5, new_nonce=lambda: next(nonces)
+    )
+    here = BudgetDependencies(dependencies=w.dependencies, definitions=definitions, zone=read_zone("UTC"))
+    wanted = Wanted(name="spring", limit=Money(Decimal(limit), "USD"), kind=PeriodKind.MONTH, active=True, caller=by)
+    return stream, lambda: set_budget(wanted, here)
 
 
 def _books() -> tuple[Streamed, Any]:
@@ -173,7 +239,11 @@ def signs_off() -> Desk:
     )
 
 
-DESKS: Final = (recovers, freezes, unfreezes, resolves, resolves_all_of_a_kind, names_a_movement, closes, signs_off)
+DESKS: Final = (
+    *(recovers, freezes, unfreezes),
+    *(approves, rejects, approves_after_a_rejection, sets_a_budget, changes_a_budget),
+    *(resolves, resolves_all_of_a_kind, names_a_movement, closes, signs_off),
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -182,12 +252,12 @@ def _aws() -> Iterator[None]:
         yield
 
 
-def told(desk: Desk) -> list[tuple[object, ...]]:
+def told(desk: Desk) -> list[tuple[str, str | None]]:
     """The decisions of a kind, each with its line of the log."""
     events, lines = desk.stream.told()
     assert [line["eventId"] for line in lines] == [event.event_id for event in events]
     its = [event.detail for event in events if event.detail["decision"] == desk.kind]
-    return [(each["subject"], each["caller"]) for each in its]
+    return [(each["subject"], each["caller"]) for each in its][desk.earlier :]
 
 
 @pytest.mark.parametrize("sit", DESKS)
@@ -224,3 +294,18 @@ def test_a_process_that_dies_after_the_write_loses_nobodys_name(sit: Callable[[]
             desk.decide()
             assert told(desk) == [(desk.subject, desk.caller)]
     assert died_with_the_decision > 0
+
+
+def test_an_order_that_waits_is_told_each_time_that_it_begins_to() -> None:
+    stream, here, order_id = _awaiting()
+    here.reject(order_id, "twice as many as agreed")
+    here.ask(order_id, Action.START)
+    here.run(order_id)
+    events, _ = stream.told("OrderAwaitingApproval")
+    order = here.order(order_id)
+    assert [event.event_id for event in events] == [f"{order_id}#1", f"{order_id}#2"]
+    assert events[1].detail["approvalDigest"] == order.approval_digest
+    assert (events[1].detail["totals"], events[1].detail["startedBy"]) == ({"USD": "30.00"}, order.started_by)
+    # and whoever made it reads why it was not approved
+    ((rejected,), _) = stream.told()
+    assert rejected.detail["reason"] == "twice as many as agreed"

@@ -11,6 +11,7 @@ import pytest
 from incentives.aws.keys.key_versions import SecretsManagerVersions
 from incentives.domain.errors import AccountUnusable, InvalidInput
 from incentives.domain.keys.rotation import Outcome
+from incentives.domain.rate_limit import Frozen, Priority
 from tests.aws.rotating import NEW_SECRET, OLD_SECRET, PREFIX, WHOLE_WATCH, Aws, Scene, ready
 
 MINUTE = timedelta(minutes=1)
@@ -72,6 +73,15 @@ def test_a_key_that_nobody_uses_may_go_twenty_minutes_after_the_promotion(aws: A
     promoted_at = scene.at
     report = scene.rotate()
     assert (report.last_used_at, report.safe_at) == (None, promoted_at + 20 * MINUTE)
+
+
+def test_the_key_of_a_frozen_account_can_be_replaced(scene: Scene) -> None:
+    ready(scene)
+    scene.process().rate_limiter.freeze(scene.name, frozen=True, version=1)
+    assert scene.rotate().outcome is Outcome.KEPT
+    assert scene.labels()["AWSCURRENT"] == scene.new
+    # and it is frozen as before
+    assert scene.process().rate_limiter.reserve(scene.name, Priority.CALLER, never_sent=True) == Frozen()
 
 
 def test_programs_hear_of_each_stage(scene: Scene) -> None:

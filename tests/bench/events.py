@@ -9,6 +9,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from incentives.bootstrap import container
+from incentives.aws.budgets.budget_items import encode_budget
+from incentives.aws.bulk_orders.order_items import ORDER
+from incentives.aws.bulk_orders.order_items import key as key_of
+from incentives.aws.items import Expression
+from incentives.domain.budgets.budget import Budget, PeriodKind
 from incentives.domain.reconciliation.day_state import BooksDay
 from tests.bench.stand import Stand
 from tests.workflow.plots import ONE_TRY_SECONDS
@@ -76,6 +81,30 @@ def created_again(stand: Stand) -> Event:
     key = new_key()
     stand.call("create_gift_card", create(key))
     return create(key)
+
+
+def first_of_budget(stand: Stand) -> Event:
+    """A create that is the first to take from a budget."""
+    moment = stand.clock.now()
+    budget = Budget(
+        name=f"bench-{next(_NUMBERS)}",
+        limit=10_000_00,
+        currency="USD",
+        kind=PeriodKind.MONTH,
+        active=True,
+        version=1,
+        created_at=moment,
+        changed_at=moment,
+    )
+    stand.client().put_item(TableName=stand.environment["BUDGETS_TABLE"], Item=encode_budget(budget))
+    return create(budget=budget.name)
+
+
+def of_budget(stand: Stand) -> Event:
+    """A create of a budget that this process has taken from."""
+    first = first_of_budget(stand)
+    stand.call("create_gift_card", first)
+    return create(budget=json.loads(first["body"])["budget"])
 
 
 def later(stand: Stand) -> Event:
@@ -215,6 +244,36 @@ def on_order(action: str) -> Callable[[Stand], Event]:
     return lambda stand: request("/orders/{orderId}" + action, orderId=an_order(stand))
 
 
+def approved(stand: Stand) -> Event:
+    """A second person's approval of an order, as it is shown."""
+    order_id, digest, until = an_order(stand), "0" * 64, stand.clock.now() + timedelta(days=1)
+    maker = ["arn:aws:iam::123456789012:user/maker", "AIDAMAKERMAKER000001"]
+    waiting = {
+        "status": "AWAITING_APPROVAL",
+        "round": 1,
+        "rows": 3,
+        "rowsName": f"orders/{order_id}/rows",
+        "rowsDigest": order_id,
+        "totals": '{"USD": "30.00"}',
+        "makers": [maker],
+        "approvalDigest": digest,
+        "approvalUntil": until,
+    }
+    expression = Expression()
+    sets = [f"{expression.name(name)} = {expression.value(value)}" for name, value in waiting.items()]
+    stand.client("dynamodb").update_item(
+        TableName=stand.environment["ORDERS_TABLE"],
+        Key=key_of(order_id, ORDER),
+        UpdateExpression=f"SET {', '.join(sets)}",
+        **expression.arguments,
+    )
+    body = {"digest": digest, "total": {"amount": "30.00", "currencyCode": "USD"}}
+    event = request("/orders/{orderId}/approve", body, orderId=order_id)
+    who = {"userArn": "arn:aws:iam::123456789012:user/approver", "caller": "AIDAAPPROVER00000001"}
+    event["requestContext"] |= {"identity": who | {"user": who["caller"]}}
+    return event
+
+
 def progress(order_id: str, task: str, **more: object) -> Event:
     """The event of one of the order workflow's tasks."""
     return {"orderId": order_id, "task": task, "round": 1, "done": 0, "settled": 0, "waited": 0} | more
@@ -235,6 +294,14 @@ def watched(stand: Stand) -> Event:
     stand.run("watch_account", {})
     stand.clock.sleep(900)
     return {}
+
+
+def frozen(stand: Stand) -> Event:
+    """POST /accounts/default/unfreeze, of an account that is frozen."""
+    stand.call(
+        "control_account", request("/accounts/{account}/freeze", {"reason": "A key has leaked"}, account="default")
+    )
+    return request("/accounts/{account}/unfreeze", account="default")
 
 
 def book_day(stand: Stand) -> str:

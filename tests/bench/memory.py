@@ -85,6 +85,8 @@ def serve_all(artifact: Artifact, variables: Mapping[str, str]) -> dict[str, Tol
             "search_requests": lambda: request("/requests"),
             "get_available_funds": lambda: request("/funds"),
             "get_activity": _activity,
+            "get_accounts": lambda: request("/accounts"),
+            "control_account": lambda: request("/accounts/{account}/unfreeze", account="default"),
             "recover_request": _each(cards, lambda known: {"task": "Look", "requestId": known, "epoch": 0}),
             "issue_queued": _each(cards, lambda known: {"Records": [{"body": json.dumps({"requestId": known})}]}),
             "cancel_gift_card": _on("/gift-cards/{requestId}/cancel", cards),

@@ -93,6 +93,8 @@ def services_of(function: str) -> tuple[tuple[str, ...], bool]:
 #: by then, and a place for a file is signed without a call.
 NOT_COUNTED: Final = {
     "create_order": frozenset({"s3", "secretsmanager"}),
+    "control_account": frozenset({"secretsmanager"}),
+    "get_accounts": frozenset({"secretsmanager"}),
     "control_books": frozenset({"s3", "secretsmanager"}),
     "close_month": frozenset({"s3"}),
     "watch_account": frozenset({"stepfunctions"}),
@@ -101,6 +103,14 @@ NOT_COUNTED: Final = {
 
 OPERATIONS: Final[Sequence[Operation]] = (
     Operation("POST /gift-cards", "create_gift_card", _ISSUE, _CREATE, lambda _: events.create()),
+    Operation("POST /gift-cards, with a budget", "create_gift_card", _ISSUE, _CREATE, events.of_budget),
+    Operation(
+        "POST /gift-cards, the first of a budget",
+        "create_gift_card",
+        ("dynamodb.GetItem: the budget", "dynamodb.GetItem: its month", *_ISSUE),
+        _CREATE,
+        events.first_of_budget,
+    ),
     Operation(
         "POST /gift-cards, a process's first",
         "create_gift_card",
@@ -196,6 +206,13 @@ OPERATIONS: Final[Sequence[Operation]] = (
         lambda stand: events.funds_were_asked(stand, seconds=120),
     ),
     Operation("GET /funds within a minute", "get_available_funds", (_KNOWN,), (), events.funds_were_asked),
+    Operation(
+        "GET /accounts, one account",
+        "get_accounts",
+        ("dynamodb.Query: the accounts", "dynamodb.GetItem: whether it is frozen", _KNOWN),
+        (),
+        lambda _: events.request("/accounts"),
+    ),
     Operation("GET /activity", "get_activity", (_PERMIT,), ("GetGiftCardActivityPage",), events.activity),
     Operation(
         "POST /requests/{id}/recover",
@@ -234,6 +251,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "watch_account",
         (
             "dynamodb.Query: the accounts",
+            "dynamodb.GetItem: whether it is frozen",
             "dynamodb.Query: charges counted before",
             _PERMIT,
             _KEEP,
@@ -251,6 +269,22 @@ OPERATIONS: Final[Sequence[Operation]] = (
         ("GetAvailableFunds",),
         events.watched,
     ),
+    # After the watch: an account that has ever been frozen costs it one more write.
+    Operation(
+        "POST /accounts/{account}/unfreeze",
+        "control_account",
+        (
+            "dynamodb.GetItem: whether it is frozen",
+            "dynamodb.PutItem: that there is such an account",
+            "dynamodb.PutItem: that it is not any more",
+            "dynamodb.UpdateItem: the rate limiter's copy",
+            "sns.Publish: the operators are told",
+            "dynamodb.UpdateItem: that they were",
+            "dynamodb.GetItem: how it stands then",
+        ),
+        (),
+        events.frozen,
+    ),
     Operation(
         "rotate keys, nothing pending",
         "rotate_keys",
@@ -260,6 +294,19 @@ OPERATIONS: Final[Sequence[Operation]] = (
     ),
     Operation("POST /orders", "create_order", ("dynamodb.PutItem: the order",), (), lambda _: events.new_order()),
     Operation("GET /orders/{id}", "get_order", (_ORDER,), (), events.on_order("")),
+    Operation("GET /orders", "get_order", ("dynamodb.Query: the orders",), (), lambda _: events.request("/orders")),
+    Operation(
+        "POST /orders/{id}/approve",
+        "control_order",
+        (
+            _ORDER,
+            "dynamodb.TransactWriteItems: the order, and that it issues these rows",
+            "stepfunctions.StartExecution: the workflow",
+            "dynamodb.Query: its batches",
+        ),
+        (),
+        events.approved,
+    ),
     Operation(
         "POST /orders/{id}/start",
         "control_order",

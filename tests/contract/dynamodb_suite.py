@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,6 +13,8 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.retries.standard import ExponentialBackoff
 
+from incentives.aws.accounts.account_states import DynamoDbAccountStates
+from incentives.aws.single_requests.beside import Beside
 from incentives.aws.single_requests.ledger import DynamoDbLedger
 from incentives.aws.single_requests.record_items import WAKE_PARTITIONS, key_item_id, wake_partition
 from incentives.domain.money import Money, parse_money
@@ -22,12 +25,13 @@ from incentives.domain.single_requests.request_ids import hash_key
 from incentives.usecases.single_requests.cancel import cancel
 from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Delivered
+from tests.contract.dynamodb_desk import DynamoDbDesk
 from tests.contract.ledger_suite import LedgerContract
 from tests.contract.records import START, in_state, key_of, new_nonce, new_record, reissue_of
 from tests.contract.subject import Subject, opened, own_time, touched
 from tests.contract.tables import create_table
 from tests.support.fakes import CODE, world
-from tests.support.holds import beside
+from tests.support.holds import holds_of, states_of
 
 #: The operations of DynamoDB that write.
 WRITES = tuple(f"DynamoDB_20120810.{name}" for name in ("TransactWriteItems", "UpdateItem", "PutItem"))
@@ -53,14 +57,30 @@ class Shop:
 
     def ledger(self, client: Any) -> DynamoDbLedger:
         """The ledger as one of the clients has it."""
-        others = beside(client, self.budgets, self.accounts, self.orders)
+        holds = holds_of(client, self.budgets, sleep=_pause, random=random.random)
+        others = Beside(holds, self.accounts, self.orders)
         return DynamoDbLedger(client, self.table, beside=others, sleep=_pause)
+
+    def states(self, client: Any) -> DynamoDbAccountStates:
+        """Whoever counts spend, likewise."""
+        return states_of(client, self.accounts, self.table, self.budgets, sleep=_pause, random=random.random)
 
 
 def open_shop(client: Any, losing: Any) -> Shop:
     """Tables that nobody else has."""
     names = ("LedgerTable", "BudgetsTable", "AccountTable", "OrdersTable")
     return Shop(client, losing, *(create_table(client, name) for name in names))
+
+
+def subject_of(shop: Shop) -> Subject:
+    """What the suites test, on a shop's tables."""
+    return Subject(
+        shop.ledger(shop.client),
+        shop.ledger(shop.losing),
+        shop.states(shop.client),
+        shop.states(shop.losing),
+        DynamoDbDesk(shop.client, shop.budgets, shop.orders),
+    )
 
 
 def lose_first_responses(client: Any, *, in_process: bool) -> Any:
@@ -100,7 +120,7 @@ class DynamoDbLedgerContract(LedgerContract):
 
     @pytest.fixture
     def subject(self, shop: Shop) -> Subject:
-        return Subject(shop.ledger(shop.client), shop.ledger(shop.losing))
+        return subject_of(shop)
 
     # ---- items ----------------------------------------------------------------------------------
 

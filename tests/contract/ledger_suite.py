@@ -14,6 +14,7 @@ from incentives.domain.money import Money
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import EDGES, Intent, KeyTaken, Lost, Record, Status, change
+from tests.contract.budget_suite import BudgetContract
 from tests.contract.ledger_kept import KeepingContract
 from tests.contract.ledger_races import RaceContract
 from tests.contract.records import (
@@ -36,7 +37,7 @@ def edges() -> list[tuple[Status, Status]]:
     return [(before, after) for before, afters in EDGES.items() for after in sorted(afters)]
 
 
-class LedgerContract(KeepingContract, RaceContract):
+class LedgerContract(KeepingContract, RaceContract, BudgetContract):
     """The promises of `incentives.usecases.dependencies.Ledger`."""
 
     # ---- open -----------------------------------------------------------------------------------

@@ -85,12 +85,11 @@ class ModelRateLimiter:
             if now - item.get("slowed", 0) >= SLOW_DOWN_APART_MILLISECONDS:
                 item |= {"slowed": now, "slow": slower(interval)}
 
-    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+    def freeze(self, account: str, *, frozen: bool, version: int) -> None:
         with self._lock:
-            item, now, _ = self._look(account)
+            item, _, _ = self._look(account)
             if version > item.get("freeze_version", 0):
                 item |= {"frozen": int(frozen), "freeze_version": version}
-            return self._moment(max(now, item.get("tat", 0)))
 
     def want_activity(self, account: str) -> None:
         with self._lock:

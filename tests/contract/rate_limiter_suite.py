@@ -15,6 +15,7 @@ from incentives.domain.rate_limit import (
     ACTIVITY_YIELDED_MILLISECONDS,
     ALLOWANCE_MILLISECONDS,
     Allowance,
+    Frozen,
     Full,
     Pace,
     Permit,
@@ -280,6 +281,88 @@ class RateLimiterContract:
         clock.sleep(0.001)
         permit_of(reconciliation.reserve(account, Priority.BULK, allowance=Allowance.ACTIVITY))
 
+    # ---- freezing ---------------------------------------------------------------------------------
+
+    def test_a_frozen_account_has_no_permit_for_what_was_never_sent(
+        self, make_rate_limiter: MakeRateLimiter, account: str
+    ) -> None:
+        # given
+        clock = FakeClock(START)
+        rate_limiter, other = make_rate_limiter(clock.now), make_rate_limiter(clock.now)
+        permit_of(rate_limiter.reserve(account, Priority.CALLER, never_sent=True))
+        # when
+        other.freeze(account, frozen=True, version=1)
+        # then neither whoever knows the account nor whoever comes new to it gets one, nor a place in the line
+        for process in (rate_limiter, other, make_rate_limiter(clock.now)):
+            assert [process.reserve(account, priority, never_sent=True) for priority in Priority] == [Frozen()] * 4
+            assert process.line_up(account) == Frozen()
+        # and all else goes on, at the pace of always
+        for allowance in (None, *Allowance):
+            permit_of(rate_limiter.reserve(account, Priority.BULK, allowance=allowance))
+        assert take_all(rate_limiter, account)[0] == START + 4 * INTERVAL
+        # nor does it concern other accounts
+        permit_of(rate_limiter.reserve(f"{account}-other", Priority.CALLER, never_sent=True))
+        # and when it is full it is as frozen, and slowing down unfreezes nothing
+        rate_limiter.slow_down(account)
+        assert rate_limiter.reserve(account, Priority.CALLER, never_sent=True) == Frozen()
+        clock.sleep(3600)
+        assert rate_limiter.reserve(account, Priority.CALLER, never_sent=True) == Frozen()
+        # when
+        other.freeze(account, frozen=False, version=2)
+        # then
+        permit_of(rate_limiter.reserve(account, Priority.CALLER, never_sent=True))
+        assert isinstance(rate_limiter.line_up(account), datetime)
+
+    def test_a_copy_is_never_overwritten_by_an_older_one(
+        self, make_rate_limiter: MakeRateLimiter, account: str
+    ) -> None:
+        # given an account that was frozen and unfrozen
+        late, rate_limiter = make_rate_limiter(lambda: START), make_rate_limiter(lambda: START)
+        rate_limiter.freeze(account, frozen=True, version=1)
+        rate_limiter.freeze(account, frozen=False, version=2)
+        # when whoever has known of the first only comes late, or of the second comes again
+        late.freeze(account, frozen=True, version=1)
+        late.freeze(account, frozen=True, version=2)
+        # then
+        permit_of(rate_limiter.reserve(account, Priority.CALLER, never_sent=True))
+        # and the other way round
+        rate_limiter.freeze(account, frozen=True, version=3)
+        late.freeze(account, frozen=False, version=2)
+        assert rate_limiter.reserve(account, Priority.CALLER, never_sent=True) == Frozen()
+
+    @pytest.mark.parametrize("skew", [-3600, -0.4, 0.4, 3600])
+    def test_it_is_frozen_whatever_the_clock_of_who_freezes(
+        self, skew: float, make_rate_limiter: MakeRateLimiter, account: str
+    ) -> None:
+        # given
+        clock = FakeClock(START)
+        rate_limiter = make_rate_limiter(clock.now)
+        take_all(rate_limiter, account)
+        wrong = make_rate_limiter(ahead_by(timedelta(seconds=skew), clock.now))
+        # when
+        wrong.freeze(account, frozen=True, version=1)
+        # then
+        assert rate_limiter.reserve(account, Priority.CALLER, never_sent=True) == Frozen()
+        # and by the same clock it is unfrozen, and the account is not closed
+        wrong.freeze(account, frozen=False, version=2)
+        clock.sleep(5)
+        permit = permit_of(rate_limiter.reserve(account, Priority.CALLER, never_sent=True))
+        assert permit <= clock.now() + PATIENCE[Priority.CALLER]
+
+    def test_of_many_who_freeze_and_unfreeze_at_once_the_newest_stays(
+        self, make_rate_limiter: MakeRateLimiter, account: str
+    ) -> None:
+        rate_limiters = [make_rate_limiter(lambda: START) for _ in range(THREADS)]
+        all_at_once(
+            *(
+                lambda rate_limiter=each, version=version: rate_limiter.freeze(
+                    account, frozen=version == THREADS, version=version
+                )
+                for version, each in enumerate(rate_limiters, 1)
+            )
+        )
+        assert rate_limiters[0].reserve(account, Priority.CALLER, never_sent=True) == Frozen()
+
     # ---- slowing down -----------------------------------------------------------------------------
 
     def test_a_throttle_halves_the_pace_once_for_all_calls_under_way(
@@ -357,12 +440,16 @@ class RateLimiterContract:
             if chance.random() < 0.05:
                 rate_limiter.slow_down(account)
                 model.slow_down(account)
+            if chance.random() < 0.05:
+                copy = {"frozen": chance.random() < 0.5, "version": chance.randrange(1, 20)}
+                rate_limiter.freeze(account, **copy)
+                model.freeze(account, **copy)
             priority = chance.choice(list(Priority))
-            allowance = chance.choice([None, None, None, *Allowance])
+            allowance, never_sent = chance.choice([None, None, None, *Allowance]), chance.random() < 0.5
             # when
-            result = rate_limiter.reserve(account, priority, allowance=allowance)
+            result = rate_limiter.reserve(account, priority, allowance=allowance, never_sent=never_sent)
             # then
-            expected = model.reserve(account, priority, allowance=allowance)
+            expected = model.reserve(account, priority, allowance=allowance, never_sent=never_sent)
             assert result == expected
             if isinstance(result, Full) and chance.random() < 0.5:
                 assert rate_limiter.line_up(account) == model.line_up(account)

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from incentives.domain.budgets.budget import Budget
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.single_requests.record import Cause, Change, Intent, OrderRow, Record, Status, change
-from incentives.usecases.ports import Ledger
+from incentives.usecases.ports import AccountStates, Ledger
 from tests.contract.records import in_state, key_of, new_nonce
 
 T = TypeVar("T")
@@ -28,10 +29,33 @@ class Subject:
     Attributes:
         ledger: by one whose calls are answered.
         repeated: by one whose first try of each write takes effect and loses its response, and whose SDK repeats it.
+        states, repeated_states: likewise whoever counts what requests cost.
+        desk: what else there is.
     """
 
     ledger: Ledger
     repeated: Ledger
+    states: AccountStates
+    repeated_states: AccountStates
+    desk: Desk
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A period of a budget, in minor units."""
+
+    limit: int
+    remaining: int
+    spent: int
+
+
+class Desk(Protocol):
+    """What is beside a ledger: budgets, and the batches of orders."""
+
+    def define(self, budget: Budget) -> None: ...
+    def figures(self, name: str, period: str) -> Figures | None: ...
+    def set_limit(self, name: str, period: str, minor: int, *, active: bool = True) -> None: ...
+    def close(self, order_id: str, batch: int) -> None: ...
 
 
 def all_at_once(*calls: Callable[[], T]) -> list[T]:

@@ -18,6 +18,7 @@ from incentives.domain.rate_limit import (
     CLIMB_EVERY_MILLISECONDS,
     SLOWEST_INTERVAL_MILLISECONDS,
     Allowance,
+    Frozen,
     Full,
     Pace,
     Priority,
@@ -65,7 +66,7 @@ class Writes:
     def note_params(self, params: dict[str, Any], **_: object) -> None:
         update = params["UpdateExpression"]
         kinds = {"tat = tat +": "add", "tat = :next": "start", "lineTat = ": "line", "slowedAt = ": "slow"}
-        kinds["activityWantedAt = "] = "want"
+        kinds |= {"activityWantedAt = ": "want", "frozen = ": "freeze"}
         self.seen.append((next(kind for part, kind in kinds.items() if f" {part}" in update), False))
 
     def note_response(self, http_response: Any, **_: object) -> None:
@@ -135,6 +136,22 @@ def test_whoever_is_refused_joins_the_line_with_one_write(
     for _ in range(3):
         rate_limiter.line_up(account)
     assert writes.take() == [("line", True)] * 3
+
+
+def test_that_an_account_is_not_frozen_costs_no_write(
+    make_rate_limiter: MakeRateLimiter, writes: Writes, account: str
+) -> None:
+    rate_limiter = make_rate_limiter(lambda: START)
+    permit_of(rate_limiter.reserve(account, Priority.CALLER, never_sent=True))
+    permit_of(rate_limiter.reserve(account, Priority.CALLER, never_sent=True))
+    assert writes.take() == [("start", True), ("add", True)]
+    # and that it is costs one look, however often it is asked
+    rate_limiter.freeze(account, frozen=True, version=1)
+    rate_limiter.freeze(account, frozen=True, version=1)
+    assert writes.take() == [("freeze", True), ("freeze", False)]
+    assert rate_limiter.reserve(account, Priority.CALLER, never_sent=True) == Frozen()
+    assert rate_limiter.line_up(account) == Frozen()
+    assert writes.take() == [("add", False), ("line", False)]
 
 
 def test_a_stranger_to_a_busy_account_needs_one_more_look(
@@ -304,12 +321,13 @@ def test_a_time_that_somebody_may_wait_for_is_obeyed(
     assert full.next_at == START + ABSURDLY_FAR
 
 
-@pytest.mark.parametrize("act", ["reserve", "line_up", "slow_down", "want_activity"])
+@pytest.mark.parametrize("act", ["reserve", "line_up", "slow_down", "want_activity", "freeze"])
 def test_a_table_that_cannot_be_written_is_certain(client: Any, act: str) -> None:
     rate_limiter = DynamoDbRateLimiter(client, "no-such-table", pace=PACE, now=lambda: START)
     arguments = ("default", Priority.CALLER) if act == "reserve" else ("default",)
+    more: dict[str, Any] = {"frozen": True, "version": 1} if act == "freeze" else {}
     with pytest.raises(LedgerUnavailable, match="ResourceNotFoundException") as failure:
-        getattr(rate_limiter, act)(*arguments)
+        getattr(rate_limiter, act)(*arguments, **more)
     assert failure.value.in_doubt is False
 
 

@@ -27,7 +27,8 @@ ID: Final = NEW["orderId"]
 UPLOAD: Final = NEW["upload"]
 NOON: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GOOD: Final = "key,amount,currency\na,25.00,USD\nb,40.00,USD\n"
-ROWS: Final = {"rows": 2, "totals": [{"amount": "65.00", "currencyCode": "USD"}]}
+SUM: Final = {"amount": "65.00", "currencyCode": "USD"}
+ROWS: Final = {"rows": 2, "totals": [SUM], "total": SUM}
 
 
 def order(status: str, **members: Any) -> dict[str, Any]:
@@ -235,6 +236,35 @@ def test_what_the_command_line_says_is_asked_for(ran: Runs, tmp_path: Path) -> N
     ]
     assert done.code == 0
     assert "The file is good: 2 cards, 65.00 USD. Nothing was issued." in done.said
+
+
+def test_a_budget_is_named(ran: Runs, cards: str) -> None:
+    done = ran(cards, "--budget", "summer", steps=[NEW, FINISHED])
+    assert done.api.called[0] == ("POST", "/orders", {"format": "csv", "onUnknown": "retry", "budget": "summer"})
+
+
+def test_an_order_that_waits_for_approval_says_who_may_and_how(ran: Runs, cards: str) -> None:
+    waiting = order("AWAITING_APPROVAL", approvalUntil="2026-03-08T12:00:00Z")
+    done = ran(cards, steps=[NEW, order("VALIDATING"), waiting])
+    assert done.code == 3
+    assert "Nothing is issued before somebody approves it" in done.said
+    assert "Until 2026-03-08T12:00:00Z anybody may who neither made nor started it" in done.said
+    assert f"make approve ORDER={ID}" in done.said
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"whyNotStarted": "budget 'summer' has 10.00 USD left."}, "It was not started: budget 'summer' has 10.00"),
+        (
+            {"decision": "reject", "decidedBy": "arn:carla", "rejectedBecause": "last year's list"},
+            "Rejected by arn:carla: last year's list",
+        ),
+    ],
+)
+def test_a_good_file_that_is_not_issued_says_why(ran: Runs, cards: str, members: dict[str, Any], told: str) -> None:
+    done = ran(cards, steps=[NEW, order("VALIDATED", dryRun=False, **members)])
+    assert (done.code, told in done.said, "Nothing was issued." in done.said) == (1, True, True)
 
 
 def test_a_refused_file_is_shown_line_by_line(ran: Runs, cards: str) -> None:

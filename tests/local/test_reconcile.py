@@ -257,6 +257,23 @@ def test_days_are_listed_over_all_pages(
     assert "cursor=c" in gateway.left[1]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--watch"], "--watch needs --day"),
+        (["--run", "--from", "2026-11-22"], "--run needs --day"),
+        (["--kind", "inTransit", "--watch"], "--kind and --watch need --day"),
+        (["--statement", "download.csv", "--day", "2026-11-22"], "one at a time"),
+    ],
+)
+def test_what_is_said_of_no_day_is_refused_and_not_left_out(
+    gateway: Gateway, run: Callable[..., int], capsys: pytest.CaptureFixture[str], given: list[str], told: str
+) -> None:
+    assert run(*given) == 2
+    assert told in capsys.readouterr().err
+    assert gateway.left == []
+
+
 def test_what_the_gateway_refuses_is_told_by_field(
     gateway: Gateway, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

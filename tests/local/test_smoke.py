@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from local.__main__ import main
+from local.commands import smoke as commands
 from local.commands.smoke import FailedError, SkippedError, Smoke, run
 from local.signing import Caller, Response
 from local.target import Target
@@ -107,6 +109,21 @@ def test_a_card_that_was_not_expected_is_neither_shown_nor_forgotten() -> None:
     assert deployment.asked[-2:] == ["POST /gift-cards/Test1A/cancel", "GET /gift-cards/Test1A"]
     # and its code is nowhere
     assert CODE not in "\n".join(said)
+
+
+def test_where_a_budget_is_a_must_nothing_is_tried_without_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[Smoke] = []
+    monkeypatch.setattr(commands, "reach", lambda _: replace(target(), parameters={"RequireBudget": "true"}))
+    monkeypatch.setattr(commands, "run", lambda smoke, _: tried.append(smoke) or True)
+    for name in ("ACCOUNT", "AMOUNT", "CURRENCY", "BUDGET"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["smoke", "--stack", "stack"]) == 2
+    assert ("BUDGET=" in capsys.readouterr().err, tried) == (True, [])
+    # and named, it is part of the order
+    assert main(["smoke", "--stack", "stack", "--budget", "smoke"]) == 0
+    assert tried[0].order == {"amount": "1.00", "currencyCode": "USD", "budget": "smoke"}
 
 
 def test_a_second_card_for_one_key_is_a_failure() -> None:

@@ -204,8 +204,16 @@ def test_many_are_asked_for_at_once_and_each_is_issued_in_its_turn(caller: Calle
         ),
         ((403, {}, '{"status": 403, "errorType": "AccessDenied", "detail": "?", "retryable": false}'), False),
         ((503, {}, '{"status": 503, "errorType": "keyRefused", "detail": "?", "retryable": false}'), False),
+        (
+            (
+                503,
+                {"Retry-After": "900"},
+                '{"status": 503, "errorType": "AccountFrozen", "detail": "?", "retryable": true}',
+            ),
+            False,
+        ),
     ],
-    ids=["lost", "slow", "504", "429", "403", "a stored 503"],
+    ids=["lost", "slow", "504", "429", "403", "a stored 503", "frozen"],
 )
 def test_what_may_have_happened_is_repeated_with_the_same_key(caller: Caller, fault: Any, repeats: bool) -> None:
     caller.wire.faults = [fault]

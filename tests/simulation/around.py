@@ -37,8 +37,7 @@ def check_stream(life: Life) -> Iterator[str]:
     stream = life.stream
     if stream is None:
         return
-    days = stream.states.states["default"].days if stream.states.states else {}
-    counted = sum(tally.minor for kinds in days.values() for tally in kinds.values())
+    counted = sum(tally.minor for kinds in stream.known.days.values() for tally in kinds.values())
     if counted != cents_charged(life):
         yield f"I3 {counted} cents were counted as spent, and {cents_charged(life)} are"
     expected: dict[str, list[str]] = defaultdict(list)
@@ -62,7 +61,7 @@ def check_alerts(life: Life) -> Iterator[str]:
     if stream is None:
         return
     short = [after for _, after in life.ledger.stream if is_unfunded(after.refusal) or is_unfunded(after.error)]
-    standing = stream.states.states["default"].standing.alerts if stream.states.states else {}
+    standing = stream.known.standing.alerts
     alerts = [event.event_id for event in life.events if event.type == "AccountAlert"]
     subjects = [subject for subject, _ in life.notifier.notices]
     if short and not life.plan.watches and Alert.INSUFFICIENT_FUNDS not in standing:
@@ -122,6 +121,10 @@ def check_bulk(life: Life) -> Iterator[str]:
     if order is None or order.status is not OrderStatus.FINISHED:
         yield f"I3 the bulk order is {order.status.value if order else 'not there'}"
         return
+    if desk.approvers.approved and order.rows_name not in {*desk.approvers.approved, None}:
+        yield "approval: other rows than those that were approved were issued"
+    if order.rows_name in desk.approvers.sent_back and any(desk.key_of(row) for row in plan.rows):
+        yield "approval: rows that were sent back were issued"
     result = desk.files.files.get(f"{order.order_id}/result.csv")
     if result is None:
         if any(desk.key_of(row) for row in plan.rows):

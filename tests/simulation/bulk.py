@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from incentives.domain.bulk_orders.bulk_order import BulkOrder, FileFormat, OrderStatus, Started, row_idempotency_key
-from incentives.domain.errors import AccountUnusable, LedgerUnavailable, OrderConflict, OrderUnavailable
+from incentives.domain.errors import AccountUnusable, BudgetBusy, LedgerUnavailable, OrderConflict, OrderUnavailable
+from incentives.domain.persons import Identity
 from incentives.domain.single_requests.record import KeyItem
 from incentives.domain.single_requests.request_ids import hash_key
 from incentives.usecases.bulk_orders.control_order import Action, control_order
@@ -16,6 +18,7 @@ from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 from incentives.usecases.bulk_orders.issue_batch import Next, Work, issue_batch
 from incentives.usecases.bulk_orders.process_order import OrderProgress, OrderTask, process_order
 from incentives.usecases.dependencies import Budget, Dependencies
+from tests.simulation.approvers import Approvers
 from tests.simulation.machine import BULK_ORDER, TaskDied
 from tests.simulation.plan import Bulk, Wanted
 from tests.simulation.ports import Died, Port
@@ -34,6 +37,12 @@ FUNCTION_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 60.0
 PAUSES_MAX: Final = 100
 
+#: An order that its budget does not allow is started so often again before it is given up.
+STARTS_MAX: Final = 6
+
+#: IAM users: nobody has to ask which person they are.
+MAKER: Final = Identity("arn:aws:iam::123456789012:user/maker", "AIDAMAKER0123456", "AIDAMAKER0123456")
+
 
 def order_unavailable(_in_doubt: bool) -> Exception:
     return OrderUnavailable("the simulation says so")
@@ -48,17 +57,25 @@ class BulkDesk:
 
     def __init__(self, life: Life, plan: Bulk) -> None:
         self._life, self._plan = life, plan
-        self.orders = FakeOrders(life.ledger.budgets, life.ledger.closed)
+        fake = FakeOrders(life.ledger.budgets, life.ledger.closed)
+        self.orders: Any = life.tables.orders if life.tables else fake
         self.files = FakeOrderFiles(life.stage)  # type: ignore[arg-type] # it asks for no more than the time
         self.order_id: str | None = None
+        self.approvers = Approvers(life, self)
         self._running: set[tuple[str, int]] = set()
         self._ended: set[tuple[str, int]] = set()
         self._numbers = itertools.count()
         life.begin(self._see_it_through, after_seconds=plan.at)
 
     @property
+    def at_rest(self) -> list[object]:
+        kept = [self.orders.orders, self.orders.lines] if isinstance(self.orders, FakeOrders) else []
+        return [*kept, self.files.files]
+
+    @property
     def order(self) -> BulkOrder | None:
-        return self.orders.get(self.order_id) if self.order_id else None
+        found: BulkOrder | None = self.orders.get(self.order_id) if self.order_id else None
+        return found
 
     def key_of(self, row: Wanted) -> KeyItem | None:
         """The key item of a row, if it was ever recorded."""
@@ -70,31 +87,38 @@ class BulkDesk:
 
     def _see_it_through(self) -> None:
         life, plan = self._life, self._plan
-        view = self._until_done(self._create)
+        view = self.until_done(self._create)
         self.order_id = view.order.order_id
-        rows = [(name_of(row), f"{row.cents / 100:.2f}") for row in plan.rows]
-        self.files.put(self.order_id, csv_of(*rows).encode())
-        self._ask(Action.START)
+        self.put_file()
+        self.ask(Action.START)
         if plan.paused is not None:
-            life.begin(lambda: self._ask(Action.PAUSE), after_seconds=plan.paused[0] - plan.at)
+            life.begin(lambda: self.ask(Action.PAUSE), after_seconds=plan.paused[0] - plan.at)
         if plan.stopped_at is not None:
-            life.begin(lambda: self._ask(Action.STOP), after_seconds=plan.stopped_at - plan.at)
-        pauses = 0
+            life.begin(lambda: self.ask(Action.STOP), after_seconds=plan.stopped_at - plan.at)
+        pauses = starts = 0
         while True:
             life.stage.sleep(LOOK_SECONDS)
             order = self.order
             if order is None or order.status is OrderStatus.FINISHED:
                 return
+            if order.status is OrderStatus.AWAITING_APPROVAL:
+                self.approvers.attend(order)
+                continue
+            if order.status is OrderStatus.VALIDATED:
+                # Its budget did not allow it, or it was rejected.
+                starts += 1
+                self.ask(Action.START if starts <= STARTS_MAX else Action.STOP)
+                continue
             is_paused = plan.paused is not None and life.stage.seconds < plan.paused[1]
             if order.status is OrderStatus.PAUSED and not is_paused:
                 pauses += 1
-                self._ask(Action.RESUME if pauses <= PAUSES_MAX else Action.STOP)
+                self.ask(Action.RESUME if pauses <= PAUSES_MAX else Action.STOP)
             elif order.status.is_worked_on and (order.order_id, order.round) not in self._running:
                 # Its workflow has died, of which an alarm tells.
-                self._ask(Action.STOP if order.stopped_at else Action.RESUME)
+                self.ask(Action.STOP if order.stopped_at else Action.RESUME)
             elif order.status is OrderStatus.INVALID:
                 # For want of a usable key.
-                self._ask(Action.START)
+                self.ask(Action.START)
 
     def _create(self, dependencies: Dependencies, desk: OrderDependencies) -> Any:
         return create_order(
@@ -102,31 +126,42 @@ class BulkDesk:
             account="default",
             file_format=FileFormat.CSV,
             on_unknown=self._plan.intent,
+            budget=self._life.plan.control.bulk_budget,
             caller=None,
+            identity=MAKER,
             dependencies=desk,
             accounts=dependencies.accounts,
         )
 
-    def _ask(self, action: Action) -> None:
+    def put_file(self, more: int = 0) -> None:
+        """Put the rows; the first of them of so many cents more, and the last of so many less."""
+        assert self.order_id is not None
+        cents = [row.cents for row in self._plan.rows]
+        cents[0] += more
+        cents[-1] -= more if len(cents) > 1 else 0
+        rows = [(name_of(row), f"{each / 100:.2f}") for row, each in zip(self._plan.rows, cents, strict=True)]
+        self.files.put(self.order_id, csv_of(*rows).encode())
+
+    def ask(self, action: Action) -> None:
         order_id = self.order_id
         assert order_id is not None
 
         def work(_: Dependencies, desk: OrderDependencies) -> None:
             try:
-                control_order(order_id, action, desk)
+                control_order(order_id, action, desk, identity=MAKER)
             except OrderConflict:
                 # It has come further meanwhile.
                 self._life.faults["bulk: too late"] += 1
 
-        self._until_done(work)
+        self.until_done(work)
 
-    def _until_done(self, work: Callable[[Dependencies, OrderDependencies], _T]) -> _T:
+    def until_done(self, work: Callable[[Dependencies, OrderDependencies], _T]) -> _T:
         while True:
             try:
                 done: _T = self._life.invoke(
                     lambda dependencies, _: work(dependencies, self._dependencies(dependencies))
                 )
-            except (Died, OrderUnavailable, LedgerUnavailable, AccountUnusable):
+            except (Died, OrderUnavailable, LedgerUnavailable, AccountUnusable, BudgetBusy):
                 self._life.stage.sleep(5)
             else:
                 return done
@@ -194,24 +229,24 @@ class BulkDesk:
         return {**payload, "secondsLeft": seconds_left, "next": (OrderTask.ISSUE if more else OrderTask.DONE).value}
 
     def _dependencies(self, dependencies: Dependencies) -> OrderDependencies:
-        life = self._life
+        life, adapters, approving = self._life, self._life.adapters, self._life.plan.control.approving
+        writes = {"create", "move", "begin", "finish", "close"}
+        orders: Any = Port(self.orders, life, writes=writes, failure=order_unavailable)
+        records: Any = Port(FakeRecords(cast("Any", life.ledger)), life)
+        if adapters is not None:
+            orders, records = adapters.orders, adapters.records
         return OrderDependencies(
-            orders=cast(
-                "Any",
-                Port(
-                    self.orders, life, writes={"create", "move", "begin", "finish", "close"}, failure=order_unavailable
-                ),
-            ),
+            orders=orders,
             files=cast("Any", Port(self.files, life, failure=order_unavailable)),
             workflows=cast("Any", Port(self, life, faulty=False)),
-            records=cast("Any", Port(FakeRecords(cast("Any", life.ledger)), life)),
-            budgets=dependencies.budgets,
-            definitions=cast("Any", FakeDefinitions(life.ledger.budgets)),
-            approvals={},
-            freezes=FakeFreezes(),
+            records=records,
+            freezes=adapters.freezes if adapters else FakeFreezes(),
             clock=dependencies.clock,
+            budgets=dependencies.budgets,
+            definitions=adapters.definitions if adapters else cast("Any", FakeDefinitions(life.ledger.budgets)),
             telemetry=dependencies.telemetry,
             new_nonce=lambda: f"bulk-{next(self._numbers)}",
+            approvals={"default": Decimal(approving.above) / 100} if approving else {},
         )
 
 

@@ -112,6 +112,7 @@ def examine(life: Life) -> Report:
         *check_mails(life),
         *check_books(life),
         *_check_last_words(life),
+        *(life.control.check_end() if life.control else ()),
         *(text for told in life.told for text in _check_told(told, life, world)),
     ]
     if report.fastest_second > PER_SECOND_MAX_BEGUN or report.fastest_apart > PER_SECOND_MAX_APART:
@@ -175,7 +176,9 @@ def _at_rest(life: Life) -> str:
         # Of every version of every record: whatever the ledger's adapter writes.
         kept += [life.stream.images, life.stream.states]
     if life.bulk is not None:
-        kept += [life.bulk.orders.orders, life.bulk.orders.lines, life.bulk.files.files]
+        kept += [life.bulk.at_rest]
+    if life.tables is not None:
+        kept += [life.tables.dynamo.tables]
     return "".join(repr(each) for each in kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -99,7 +100,12 @@ class SecretStore:
 class PacerTable(Table):
     """The rate limiter's table, on which functions also note what they meet of keys."""
 
+    def __init__(self, on_look: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_look = on_look
+
     def update_item(self, **params: Any) -> dict[str, Any]:
+        self._on_look()
         if "ConditionExpression" in params:
             return super().update_item(**params)
         item = self.items.setdefault(params["Key"]["id"]["S"], {})

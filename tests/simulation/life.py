@@ -43,12 +43,14 @@ from incentives.usecases.single_requests.reveal import reveal
 from tests.pacing.stage import Stage
 from tests.simulation.amazon import QUERIES, Shore, Wire
 from tests.simulation.bulk import BulkDesk
+from tests.simulation.control import ControlDesk
 from tests.simulation.keyring import NEW, PREFIX, PacerTable, SecretStore
 from tests.simulation.machine import RECOVERY, Machine, TaskDied
 from tests.simulation.plan import Plan, Visit, Wanted, What
 from tests.simulation.ports import Died, Ledger, Notifier, Port, ProcessClock, Telemetry
 from tests.simulation.staff import Staff
 from tests.simulation.stream import Stream
+from tests.simulation.tables import Adapters, ByAdapter, Tables
 from tests.support.fakes import START, FakeKeptPages, FakeVault
 from tests.support.ports import Ports
 
@@ -117,11 +119,14 @@ class Life:
         self.stage = Stage(START, START + ENDS_BY)
         self.shore = Shore(plan, self.stage)
         self.faults: Counter[str] = Counter()
-        self.ledger, self.vault, self.notifier = Ledger(self.stage), FakeVault(), Notifier(self, self.stage)
+        self.tables = Tables(self) if plan.control.campaigns or plan.control.freezes else None
+        self.ledger = self.tables.ledger if self.tables else Ledger(self.stage)
+        self.vault, self.notifier = FakeVault(), Notifier(self, self.stage)
         self.telemetry = Telemetry(self.stage)
-        self.table, self.kept_pages = PacerTable(), FakeKeptPages()
+        self.table, self.kept_pages = PacerTable(self._looks), FakeKeptPages()
         self.keyring = SecretStore(self.stage, parks=plan.parks)
         self.events: list[Event] = []
+        self.control: ControlDesk | None = None
         self.told: list[Told] = []
         self.broken: list[str] = []
         self.overdue: set[str] = set()
@@ -134,7 +139,8 @@ class Life:
         self._repeated: Counter[int] = Counter()
         self._busy = 0
         self._here = threading.local()
-        self._processes = [self._process(number, skew) for number, skew in enumerate(plan.skews)]
+        self._adapters: list[Adapters] = []
+        self.processes = [self._process(number, skew) for number, skew in enumerate(plan.skews)]
         self.stream = Stream(self) if plan.streams else None
         if self.stream is not None:
             self.ledger.on_write = self.stream.write
@@ -153,9 +159,15 @@ class Life:
         rate_limiter = DynamoDbRateLimiter(
             self.table, "rate_limiter", pace=Pace(), now=clock.now, key_of=accounts.key_at_hand
         )
+        ledger: Any = Port(self.ledger, self, writes={"open", "apply", "reissue"})
+        budgets: Any = self.ledger.budgets
+        if self.tables is not None:
+            adapters = self.tables.adapters(number, clock)
+            self._adapters.append(adapters)
+            ledger, budgets = ByAdapter(self.ledger, ledger), adapters.holds
         return Ports(
-            budgets=self.ledger.budgets,
-            ledger=cast("Any", Port(self.ledger, self, writes={"open", "apply", "reissue"})),
+            ledger=ledger,
+            budgets=budgets,
             rate_limiter=cast("Any", Port(rate_limiter, self)),
             backlog=cast("Any", Port(self, self, faulty=False)),
             amazon=Amazon(Wire(self.shore, clock, self.step, self._arrives)),
@@ -166,13 +178,24 @@ class Life:
             notifier=self.notifier,
             clock=clock,
             telemetry=self.telemetry,
-            new_nonce=lambda: f"nonce-{number}-{next(numbers)}",
+            new_nonce=lambda: self._new_nonce(f"nonce-{number}-{next(numbers)}"),
         )
+
+    def _new_nonce(self, nonce: str) -> str:
+        self._here.nonces.append(nonce)
+        return nonce
 
     # ---- what goes wrong --------------------------------------------------------------------------
 
+    @property
+    def adapters(self) -> Adapters | None:
+        """What the process at work has of the real ones."""
+        return self._adapters[self._here.process] if self.tables else None
+
     def step(self, seconds: float) -> None:
         """Up to so much time passes, and others have their turns; or the process dies."""
+        if self.tables is not None:
+            self.broken += self.tables.look()
         if self._here.is_dead:
             # Whatever it has still to tidy up.
             raise Died
@@ -183,6 +206,7 @@ class Life:
             raise Died
         if not calm and self.chance.random() < self.plan.crashes / 4:
             self.faults["process froze"] += 1
+            self._here.held_up = True
             seconds = 50 * seconds + 20
         self.stage.sleep(self.chance.uniform(0, seconds))
         if self.stage.time >= self._here.ends_by:
@@ -204,12 +228,22 @@ class Life:
         self.faults["people not reached"] += 1
         return "Throttling"
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the process at work has stood still since it last looked at the rate limiter."""
+        return getattr(self._here, "held_up", False)
+
+    def _looks(self) -> None:
+        self._here.held_up = False
+
     def _arrives(self, signed: SignedCall) -> None:
         """I1: what is about to have its effect is in the ledger already."""
         call = signed.call
         if call.name in QUERIES:
             return
         record = self.ledger.records.get(call.request_id)
+        if self.control is not None:
+            self.broken += self.control.on_arrival(call, record)
         match record:
             case None:
                 is_recorded = False
@@ -259,8 +293,9 @@ class Life:
     def invoke(self, work: Callable[[Dependencies, Budget], Any], *, seconds: float = FUNCTION_SECONDS) -> Any:
         """Run a function in one of the processes, for so many seconds at most. Raises `Died`."""
         end = self.stage.time + timedelta(seconds=seconds)
-        self._here.ends_by, self._here.is_dead = end, False
-        dependencies = self.chance.choice(self._processes)
+        self._here.ends_by, self._here.is_dead, self._here.nonces = end, False, []
+        self._here.process = self.chance.randrange(len(self.processes))
+        dependencies = self.processes[self._here.process]
         return work(dependencies, Budget(lambda: (end - self.stage.time).total_seconds()))  # noqa: PLW0108 - the time is read anew each time
 
     def key_of(self, number: int) -> KeyItem | None:
@@ -276,6 +311,7 @@ class Life:
             value=parse_money(f"{(cents or wanted.cents) / 100:.2f}", "USD"),
             on_unknown=wanted.intent,
             given=members,
+            budget=self.plan.control.budget_of(wanted.number),
         )
 
     def play(self) -> Life:
@@ -292,6 +328,7 @@ class Life:
     def _employ(self) -> None:
         self.staff = Staff(self)
         self.bulk = BulkDesk(self, self.plan.bulk) if self.plan.bulk else None
+        self.control = ControlDesk(self, self.tables) if self.tables else None
 
     def come(self, visit: Visit) -> Told | None:
         asked_at = self.stage.time
@@ -322,13 +359,18 @@ class Life:
             return None
         except GatewayError as error:
             response = error
-        is_only_one = self._came[visit.order] == 1
-        if isinstance(response, LedgerUnavailable) and is_only_one and self.key_of(visit.order) is not None:
-            self.broken.append(f"I6 order {visit.order} was told that it is not written, and it is")
+            self._on_error(visit, error, first)
         told = Told(visit, asked_at, self.stage.time, response)
         self.told.append(told)
         self._on_throttled(visit, response)
         return told
+
+    def _on_error(self, visit: Visit, error: GatewayError, first: KeyItem | None) -> None:
+        is_only_one = self._came[visit.order] == 1
+        if isinstance(error, LedgerUnavailable) and is_only_one and self.key_of(visit.order) is not None:
+            self.broken.append(f"I6 order {visit.order} was told that it is not written, and it is")
+        if self.control is not None:
+            self.broken += self.control.on_refused(visit, error, first, self._here.nonces)
 
     def _on_throttled(self, visit: Visit, response: Answered) -> None:
         if not (

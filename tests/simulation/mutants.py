@@ -1,8 +1,8 @@
 """`python -m tests.simulation.mutants`: the gateway less one guard at a time, and whether a history notices.
 
 A row: the guard; the promise that is broken without it; what is taken out of which function of the product, and what
-stands there then; the circumstances that the guard is for. The ledger's conditions are not here: the simulation's
-ledger is in memory, and `tests.contract` holds DynamoDB's to the same suite.
+stands there then; the circumstances that the guard is for. The ledger's conditions are not here: without budgets the
+simulation's ledger is in memory, and `tests.contract` holds DynamoDB's to the same suite.
 """
 
 # ruff: noqa: F405 - likewise
@@ -27,6 +27,7 @@ from incentives.usecases.keys import key_trial
 from incentives.usecases.recovery import escalate, recover, start_recovery
 from incentives.usecases.recovery import look_up_activity as activity
 from incentives.usecases.single_requests import cancel, drive, find, issue, issue_queued, reveal
+from tests.simulation.mutants_control import CONTROL
 from tests.simulation.mutants_run import Mutant, cut, main
 from tests.simulation.mutants_scenes import *  # noqa: F403 - the table is written in its words
 from tests.simulation.plan import HOUR, MINUTE, What
@@ -521,6 +522,7 @@ MUTANTS: Final = (
     Mutant("no order is refused for a key on trial", "were refused while a key was rotated",
         cut(drive._try_with_key, "fresh and (not account.on_trial)", "fresh"),
         plan=staged(orders=6, begins=116, within=14, trial=SPOILED)),
+    *CONTROL,
 )
 # fmt: on
 

@@ -19,17 +19,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.recovery.rules import ALREADY_ACTIVATED, GENERATIONS_MAX, KEY_REFUSED
 from incentives.domain.recovery.waits import deadline
 from incentives.domain.single_requests.parking import INSUFFICIENT_FUNDS
-from incentives.domain.single_requests.record import (
-    Cause,
-    Change,
-    Intent,
-    KeyItem,
-    Lost,
-    Record,
-    Reissue,
-    Status,
-    TooLateStage,
-)
+from incentives.domain.single_requests.record import Cause, Intent, KeyItem, Record, Status, TooLateStage
 from incentives.usecases.single_requests.results import Accepted, Delivered, Standing
 from tests.simulation.checks import live_charges
 from tests.simulation.life import OVERDUE_AFTER, SUBJECTS, Life, Told
@@ -155,32 +145,15 @@ class Watched(Life):
 
     def _attend(self) -> None:
         ledger: Any = self.ledger
-        applied, opened, reissued = ledger.apply, ledger.open, ledger.reissue
+        noted = ledger._written
 
-        def apply(change: Change, nonce: str) -> Record | Lost:
-            before = ledger.records.get(change.before.request_id)
-            written: Record | Lost = applied(change, nonce)
-            if isinstance(written, Record) and before is not None and written is not before:
-                self.states[written.request_id].append((self.stage.time, written))
-                self.seen += self._of_write(before, written)
-            return written
+        def written(before: Record | None, after: Record) -> None:
+            noted(before, after)
+            self.states[after.request_id].append((self.stage.time, after))
+            if before is not None:
+                self.seen += self._of_write(before, after)
 
-        def begin(record: Record, key: KeyItem, nonce: str, **row: Any) -> Any:
-            result = opened(record, key, nonce, **row)
-            self._note_new(record.request_id)
-            return result
-
-        def reissue(plan: Reissue, nonce: str, **row: Any) -> Record | Lost:
-            result: Record | Lost = reissued(plan, nonce, **row)
-            self._note_new(plan.successor.request_id)
-            return result
-
-        ledger.apply, ledger.open, ledger.reissue = apply, begin, reissue
-
-    def _note_new(self, request_id: str) -> None:
-        record = self.ledger.records.get(request_id)
-        if record is not None and not self.states[request_id]:
-            self.states[request_id].append((self.stage.time, record))
+        ledger._written = written
 
     def _of_write(self, before: Record, written: Record) -> Iterator[str]:
         name = written.request_id

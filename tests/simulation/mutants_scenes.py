@@ -28,6 +28,7 @@ from tests.simulation.keyring import OLD
 from tests.simulation.life import Life
 from tests.simulation.mutants_look import Watched
 from tests.simulation.plan import HOUR, MINUTE, Plan, Rotation, Trial, Trouble, Visit, Wanted, What
+from tests.simulation.plan_control import NOTHING
 from tests.simulation.ports import Died
 from tests.workflow.amazon import PARTNER_ID
 
@@ -83,7 +84,7 @@ def staged(
             "skews": (0.0, 0.0, 0.0), "amazon": 0.0, "aws": 0.0, "crashes": 0.0, "late": 0.0,
             "outages": (), "blocks": (), "rotations": (), "limits": (), "streams": False, "watches": (),
             "trial": None, "parks": False, "balances": (), "notifier": 0.0, "rounds": 0, "bulk": None,
-            "signature": None,
+            "signature": None, "control": NOTHING,
         }  # fmt: skip
         return replace(
             drawn,
@@ -347,10 +348,10 @@ def meanwhile(method: str, visit: What, *, after: bool = False) -> Scene:
                 life.begin(partial(life.come, Visit(life.stage.seconds, visit, each.number)))
             life.stage.sleep(0.2)
 
-        def between(*asked: Any) -> Any:
+        def between(*asked: Any, **options: Any) -> Any:
             if not after:
                 others_come()
-            result = real(*asked)
+            result = real(*asked, **options)
             if after:
                 others_come()
             return result
@@ -400,8 +401,8 @@ def dies_after(method: str) -> Scene:
         ledger: Any = life.ledger
         real, seen = getattr(ledger, method), list[Any]()
 
-        def die(*asked: Any) -> Any:
-            result = real(*asked)
+        def die(*asked: Any, **options: Any) -> Any:
+            result = real(*asked, **options)
             if len(seen) < len(life.plan.orders):
                 seen.append(result)
                 life._here.is_dead = True

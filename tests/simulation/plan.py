@@ -6,16 +6,14 @@ Nothing here depends on the code under test: a seed tells the same story to the 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
-
-MINUTE: Final = 60.0
-HOUR: Final = 60 * MINUTE
+from tests.simulation.plan_control import HOUR, MINUTE, NOTHING, Control, draw_control, has_budgets, has_freezes
 
 #: Seconds from which on a history is one of an outage that outlasts every deadline.
 DAY_LONG: Final = 20 * HOUR
@@ -128,6 +126,7 @@ class Plan:
         refunds: when Amazon takes back a card of its own accord.
         signature: the sandbox's name for how a key that Amazon does not take is told; None: as one that is unknown.
         stays_refunded: what was taken back stays so when its activation or load comes late; otherwise it is live again.
+        control: budgets, freezes and approval.
     """
 
     seed: int
@@ -154,6 +153,7 @@ class Plan:
     refunds: tuple[float, ...] = ()
     stays_refunded: bool = False
     signature: str | None = None
+    control: Control = NOTHING
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
@@ -233,7 +233,7 @@ _BLOCKS: Final = ("CustomerAccountBlocked", "AccountHasProblems", "OperationNotP
 
 
 def draw(seed: int) -> Plan:
-    return _more(_common(seed))
+    return _controlled(_more(_common(seed)))
 
 
 def _common(seed: int) -> Plan:
@@ -275,7 +275,7 @@ def _more(plan: Plan) -> Plan:
     parks = chance.random() < 0.6
     balances = tuple(_balances(plan, until, chance)) if chance.random() < 0.06 else ()
     trial = None if plan.rotations or day_long else _trial(until, chance)
-    bulk = None if day_long else _bulk(until, chance)
+    bulk = _bulk(until, chance) if not day_long and chance.random() < 0.04 else None
     streams = bool(balances) or chance.random() < 0.25
     watched = streams and chance.random() < 0.7
     return replace(
@@ -299,6 +299,43 @@ def _more(plan: Plan) -> Plan:
         ),
         rotations=tuple(_revoked_earlier(plan.rotations, chance)),
     )
+
+
+def _controlled(plan: Plan) -> Plan:
+    """With budgets, freezes and approval, where there are any."""
+    until, day_long = max(each.at for each in plan.visits), plan.calm_at > DAY_LONG
+    chance, bulk = random.Random(f"controlled {plan.seed}"), plan.bulk
+    is_controlled = has_budgets(plan.seed) or has_freezes(plan.seed)
+    if bulk is None and not day_long and is_controlled and chance.random() < 0.35:
+        # Few orders have a bulk order beside them, and budgets and freezes are for both.
+        bulk = _bulk(until, chance, (1, 3, 8))
+    if is_controlled:
+        # Much is to go wrong with AWS, and some requests are refused without Amazon having looked at them.
+        refused = not plan.rotations and not plan.trial and not day_long and chance.random() < 0.2
+        plan = replace(
+            plan,
+            aws=chance.choice([plan.aws, plan.aws, 0.05, 0.1]),
+            crashes=chance.choice([plan.crashes, plan.crashes, 0.01, 0.03]),
+            rotations=tuple(_outdated(until, chance)) if refused else plan.rotations,
+        )
+    cents = {each.number: each.cents for each in plan.orders}
+    control = draw_control(plan.seed, cents, sum(row.cents for row in bulk.rows) if bulk else 0, until)
+    if day_long:
+        control = replace(control, freezes=())
+    return replace(
+        plan,
+        bulk=bulk,
+        control=control,
+        # Only whoever reads the stream gives back.
+        streams=plan.streams or bool(control.campaigns),
+        calm_at=max(plan.calm_at, bulk.at + 10 * MINUTE if bulk else 0, control.over_at),
+    )
+
+
+def _outdated(until: float, chance: random.Random) -> Iterator[Rotation]:
+    """For some minutes the secret holds a key that Amazon no longer knows."""
+    revoked_at = chance.uniform(0, until)
+    yield Rotation(revoked_at, revoked_at + chance.uniform(MINUTE, 10 * MINUTE), revoked_at)
 
 
 def _revoked_earlier(rotations: tuple[Rotation, ...], chance: random.Random) -> Iterator[Rotation]:
@@ -340,24 +377,22 @@ def _watches(plan: Plan, chance: random.Random) -> Iterator[float]:
         at += HOUR
 
 
-def _bulk(until: float, chance: random.Random) -> Bulk | None:
-    if chance.random() < 0.04:
-        at = chance.uniform(0, until)
-        count = chance.choice([1, 3, 3, 8, 60])
-        intent = chance.choice(list(Intent))
-        rows = tuple(
-            Wanted(ROWS_FROM + number, Operation.CREATE_GIFT_CARD, intent, chance.randint(100, 9999))
-            for number in range(count)
-        )
-        pause = at + chance.uniform(0, 20)
-        return Bulk(
-            at,
-            rows,
-            intent,
-            (pause, pause + chance.uniform(0, 5 * MINUTE)) if chance.random() < 0.3 else None,
-            at + chance.uniform(0, 30) if chance.random() < 0.2 else None,
-        )
-    return None
+def _bulk(until: float, chance: random.Random, counts: Sequence[int] = (1, 3, 3, 8, 60)) -> Bulk:
+    at = chance.uniform(0, until)
+    count = chance.choice(counts)
+    intent = chance.choice(list(Intent))
+    rows = tuple(
+        Wanted(ROWS_FROM + number, Operation.CREATE_GIFT_CARD, intent, chance.randint(100, 9999))
+        for number in range(count)
+    )
+    pause = at + chance.uniform(0, 20)
+    return Bulk(
+        at,
+        rows,
+        intent,
+        (pause, pause + chance.uniform(0, 5 * MINUTE)) if chance.random() < 0.3 else None,
+        at + chance.uniform(0, 30) if chance.random() < 0.2 else None,
+    )
 
 
 def _wanted(number: int, chance: random.Random) -> Wanted:

@@ -179,6 +179,8 @@ class Ledger(FakeLedger):
 
     Attributes:
         void_at: when each record first came to an end without a charge, by the true time.
+        opened_at: when each record was first written, by the true time.
+        nonces: of all writes.
         stream: each record before and after every write, in order.
         on_write: told of each record that was written.
     """
@@ -187,6 +189,8 @@ class Ledger(FakeLedger):
         super().__init__()
         self._stage = stage
         self.void_at: dict[str, datetime] = {}
+        self.opened_at: dict[str, datetime] = {}
+        self.nonces: set[str] = set()
         self.stream: list[tuple[Record | None, Record]] = []
         self.on_write: Callable[[Record], None] = lambda _: None
 
@@ -213,6 +217,8 @@ class Ledger(FakeLedger):
 
     def _written(self, before: Record | None, written: Record) -> None:
         self.stream.append((before, written))
+        self.nonces.add(written.nonce)
+        self.opened_at.setdefault(written.request_id, self._stage.time)
         self.on_write(written)
         if written.status in {Status.REVERSED, Status.REFUSED}:
             self.void_at.setdefault(written.request_id, self._stage.time)

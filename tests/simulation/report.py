@@ -53,7 +53,13 @@ of the ledger's stream come and go. Meanwhile:
 - DynamoDB throttles, loses requests and responses, is sent writes twice, and has writes get into each other's way;
   messages and events get lost or doubled, batches of the stream come again, and people cannot be reached;
 - Amazon is away for 17 minutes or for 25 hours, refuses the account for a while, allows fewer calls than agreed;
-- the account runs out of money and gets some; keys are swapped, rotated, refused and rolled back.
+- the account runs out of money and gets some; keys are swapped, rotated, refused and rolled back;
+- orders and bulk orders name budgets that are too small, changed, stopped and whose month ends; batches of the stream
+  that could not be counted are counted again much later; the account is frozen and thawed; bulk orders are approved,
+  rejected and changed before they are approved.
+
+Where there are budgets or a freeze, the real adapters write, call by call, to a DynamoDB in memory that is held against
+moto's.
 
 ## What is left out
 
@@ -62,12 +68,15 @@ of the ledger's stream come and go. Meanwhile:
 _CHECKED: Final = """
 ## What is checked
 
-The promises I1 to I10, each by name: nothing is sent that is not recorded (I1); one live card per key (I2); every
+The promises, each by name: nothing is sent that is not recorded (I1); one live card per key (I2); every
 charge has a record, every record ends, within 24 hours and soon after the last fault, and the stream's totals are the
 charges (I3); no claim code is at rest (I4); nobody calls faster than Amazon allows (I5); nobody is told that an unknown
 order has failed or succeeded (I6); an id that was reversed is not charged again (I7); what is given up has had its 24
 hours and leaves a complete case without a signature that could be used (I8); a key's other order is refused (I9);
-secret keys are nowhere at rest (I10). A broken one fails `make reliability`, which prints its seed.
+secret keys are nowhere at rest (I10); the books find each difference and no other (I11); after every step, what remains
+of each budget, is held and is spent of it comes to its limit, and in the end nothing is held for nothing (I12). Once an
+account is called frozen, nothing leaves that Amazon has never seen; nobody approves what he made, or what he has not
+seen. A broken one fails `make reliability`, which prints its seed.
 """
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.items import Item
 from incentives.aws.single_requests.record_items import encode_record
 from incentives.aws.stream import read_stream
 from incentives.domain.accounts.alerts import Limits
+from incentives.domain.accounts.funds import AccountState
 from incentives.domain.single_requests.record import Record
 from incentives.usecases.accounts.count_spend import count_spend
 from incentives.usecases.accounts.dependencies import WatchDependencies
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 #: A batch is as large as it happens to be.
 BATCH_MAX: Final = 10
 
+#: So long after a batch was given up operators feed it again; between two tries.
+SET_ASIDE_SECONDS_MAX: Final = 3600.0
+AGAIN_SECONDS: Final = 60.0
+
 
 @dataclass
 class Reader:
@@ -35,12 +41,14 @@ class Reader:
 
     Attributes:
         members: it gets the records whose new image has any of these.
+        takes_ends: also every end of a record that has a budget.
         waiting: what it has not read yet.
     """
 
     name: str
     members: frozenset[str]
     handle: Callable[[list[Any], Dependencies], str | None]
+    takes_ends: bool = False
     waiting: list[Any] = field(default_factory=list)
     reads: bool = False
 
@@ -56,17 +64,30 @@ class Stream:
     def __init__(self, life: Life) -> None:
         self._life = life
         self.images: list[Item] = []
-        self.states = FakeAccountStates()
+        self.states: Any = life.tables.states if life.tables else FakeAccountStates()
         self._newest: dict[str, Item] = {}
         self._readers = [
             # As the template filters them.
-            Reader("count_spend", frozenset({"answeredAt", "refusal", "error"}), self._count),
+            Reader("count_spend", frozenset({"answeredAt", "refusal", "error"}), self._count, takes_ends=True),
             Reader("publish_events", frozenset({"status"}), self._publish),
         ]
 
     def watch_dependencies(self, dependencies: Dependencies) -> WatchDependencies:
-        states: Any = Port(self.states, self._life)
-        return WatchDependencies(dependencies=dependencies, states=states, bus=Bus(self._life), limits=Limits())
+        adapters = self._life.adapters
+        states: Any = adapters.states if adapters else Port(self.states, self._life)
+        return WatchDependencies(
+            dependencies=dependencies,
+            states=states,
+            bus=Bus(self._life),
+            limits=Limits(),
+            freezes=adapters.freezes if adapters else None,
+        )
+
+    @property
+    def known(self) -> AccountState:
+        """What is known of the account, counted from the stream."""
+        found: AccountState = self.states.read("default", self._life.stage.time.date())
+        return found
 
     def write(self, record: Record) -> None:
         image = encode_record(record)
@@ -76,7 +97,7 @@ class Stream:
         self._newest[record.request_id] = image
         self.images.append(image)
         for reader in self._readers:
-            if reader.members & image.keys():
+            if reader.members & image.keys() or (reader.takes_ends and _is_end_with_budget(image)):
                 reader.waiting.append({"dynamodb": told})
                 if not reader.reads:
                     reader.reads = True
@@ -96,6 +117,11 @@ class Stream:
             places: dict[str, float] = {}
             reader.waiting.sort(key=lambda each: places.setdefault(_request_id(each), chance.random()))
             batch = reader.waiting[: chance.randint(1, BATCH_MAX)]
+            if self._is_set_aside(reader):
+                del reader.waiting[: len(batch)]
+                life.faults["stream: batch set aside"] += 1
+                life.begin(partial(self._count_again, batch), after_seconds=chance.uniform(1, SET_ASIDE_SECONDS_MAX))
+                continue
             try:
                 response = life.invoke(lambda dependencies, _, batch=batch: reader.handle(batch, dependencies))  # type: ignore[misc]
             except Died:
@@ -108,6 +134,27 @@ class Stream:
                 done = 0
             del reader.waiting[:done]
         reader.reads = False
+
+    def _is_set_aside(self, reader: Reader) -> bool:
+        """Whether Lambda gives up a batch: what follows is counted before it."""
+        share = self._life.plan.control.set_aside
+        is_counted = share > 0 and reader.name == "count_spend" and not self._life.shore.is_calm
+        return is_counted and self._life.chance.random() < share
+
+    def _count_again(self, batch: list[Any]) -> None:
+        """`make count-again`: a batch that was given up is fed to the same function, until it has taken all of it."""
+        response: str | None = "not asked"
+        while response is not None:
+            try:
+                response = self._life.invoke(lambda dependencies, _: self._count(batch, dependencies))
+            except Died:
+                self._life.faults["stream: reader died"] += 1
+            if response is not None:
+                self._life.stage.sleep(AGAIN_SECONDS)
+
+
+def _is_end_with_budget(image: Item) -> bool:
+    return "budget" in image and image["status"]["S"] in {"SUCCEEDED", "REFUSED", "REVERSED", "ESCALATED"}
 
 
 def _request_id(told: Any) -> str:

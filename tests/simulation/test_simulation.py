@@ -28,6 +28,8 @@ EXPECTED = {
     *("account refused", "process died", "process froze", "key refused", "sweep failed", "workflow not started"),
     *("aws: throttled", "aws: request lost", "aws: answer lost", "aws: sent twice", "aws: conflict"),
     *("stream: batch came again", "balance changed", "rotation interrupted", "refunded by Amazon"),
+    *("stream: batch set aside", "told BudgetExceeded", "told BudgetUnusable", "told AccountFrozen", "budget not set"),
+    *("aws: request late", "bulk: approved by its maker"),
 }
 
 
@@ -101,6 +103,10 @@ def test_whatever_is_drawn_is_drawn_by_some_seeds_and_not_by_most() -> None:
         [each for each in plans if each.refunds],
         [each for each in plans if each.rotations],
         [each for each in plans if each.outages],
+        [each for each in plans if each.control.campaigns],
+        [each for each in plans if each.control.freezes],
+        [each for each in plans if each.control.approving],
+        [each for each in plans if each.control.bulk_budget],
     ]
 
     assert all(5 <= len(found) < len(plans) / 3 for found in drawn)

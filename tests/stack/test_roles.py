@@ -16,9 +16,7 @@ from local.signing import Caller, Response
 from local.target import of_local
 from tests.stack.cloud import Cloud
 from tests.stack.orders import OwnAccount, wait_until
-from tests.template.rules import operations
 from tests.template.rules_roles import roles, table
-from tests.template.transformed import source, transform
 
 pytestmark = pytest.mark.stack
 
@@ -46,11 +44,6 @@ def people(cloud: Cloud) -> Mapping[str, Caller]:
     return made
 
 
-def _routes() -> set[str]:
-    """Those of the template."""
-    return {f"{method.upper()} {path}" for method, path, _ in operations(transform(source()))}
-
-
 def _call(cloud: Cloud, route: str, caller: Caller) -> Response:
     method, path = route.split(" ")
     called = re.sub("{([A-Za-z]+)}", lambda found: NOBODYS[found[1]], path)
@@ -70,7 +63,7 @@ def _error(response: Response) -> str:
 def test_a_role_is_let_in_where_the_table_says_and_denied_everywhere_else(
     cloud: Cloud, people: Mapping[str, Caller], role: str
 ) -> None:
-    routes = sorted(_routes())
+    routes = sorted(table())
     with ThreadPoolExecutor(AT_ONCE) as pool:
         responses = dict(zip(routes, pool.map(lambda route: _call(cloud, route, people[role]), routes), strict=True))
     # Each route is there: who signs and is refused by no policy hears from a function.
@@ -93,7 +86,7 @@ def test_what_a_person_decides_is_told_once_on_the_bus_and_in_the_log(
     own = OwnAccount(cloud)
     own.put(own.key("first"))
     account = own.account
-    # when an operator freezes an account, thaws it, and asks for each twice
+    # when an operator freezes an account, unfreezes it, and asks for each twice
     for action in ("freeze", "freeze", "unfreeze", "unfreeze"):
         body = {"reason": "a drill"} if action == "freeze" else None
         assert cloud.call("POST", f"/accounts/{account}/{action}", body, caller=people["Operator"]).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -68,6 +69,10 @@ class FakeAccountStates:
 
     def count(self, record: Record, was: Charge | None, now: datetime) -> bool:
         self._reach()
+        with self.ledger.lock if self.ledger else nullcontext():
+            return self._count(record, was, now)
+
+    def _count(self, record: Record, was: Charge | None, now: datetime) -> bool:
         seen = self.counted.get(record.request_id)
         if seen is not None and seen[0] >= record.version:
             return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from incentives.domain.accounts.spend import minor_units
@@ -32,17 +33,18 @@ class FakeBudgets:
         periods: by name and period.
         spent: likewise, in minor units.
         required: whether each request must name one.
-        refused: budgets that are looked at first, until the test says otherwise.
+        refused: when each was last told to allow no request.
         looks: how often one was looked at without taking from it.
+        now: the time, for the period that is looked at.
     """
 
     definitions: dict[str, Budget] = field(default_factory=dict)
     periods: dict[tuple[str, str], Period] = field(default_factory=dict)
     spent: dict[tuple[str, str], int] = field(default_factory=dict)
     required: bool = False
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, datetime] = field(default_factory=dict)
     looks: int = 0
-    now: datetime = _BEGAN
+    now: Callable[[], datetime] = lambda: _BEGAN
     zone: tzinfo = UTC
 
     def define(self, name: str, limit: str, currency: str = "USD", **updates: Any) -> Budget:
@@ -61,11 +63,17 @@ class FakeBudgets:
         return self.definitions[name]
 
     def was_refused(self, name: str) -> bool:
-        return name in self.refused
+        at = self.refused.get(name)
+        return at is not None and self.now() - at < timedelta(seconds=10)
 
     def check(self, name: str, value: Money) -> None:
         self.looks += 1
-        check_room(self.period_at(name, self.now), value)
+        try:
+            check_room(self.period_at(name, self.now()), value)
+        except (BudgetUnusable, BudgetExceeded):
+            self.refused[name] = self.now()
+            raise
+        self.refused.pop(name, None)
 
     def period_at(self, name: str, moment: datetime) -> Period:
         """A budget's period as it stands at a moment."""
@@ -82,7 +90,7 @@ class FakeBudgets:
             check_currency(name, self.definitions[name].currency, value)
             check_room(period, value)
         except (BudgetUnusable, BudgetExceeded):
-            self.refused.add(name)
+            self.refused[name] = self.now()
             raise
         self.add(name, period, -minor_units(value))
         return period.period

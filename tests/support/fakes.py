@@ -20,6 +20,7 @@ from incentives.agcod.reading.responses import UNREADABLE
 from incentives.aws.telemetry import FACTS
 from incentives.domain.accounts.account import Account
 from incentives.domain.accounts.freezing import Freeze, next_version
+from incentives.domain.accounts.spend import may_be_forgotten
 from incentives.domain.calls import Attempt, Call, Evidence
 from incentives.domain.errors import AccountUnusable, LedgerUnavailable, OrderClosed, VaultUnavailable
 from incentives.domain.money import Money, parse_money
@@ -66,10 +67,10 @@ class FakeLedger:
         self.given_back: set[str] = set()
         self.closed: set[tuple[str, int]] = set()
         self.writes = 0
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
-        with self._lock:
+        with self.lock:
             taken = self.keys.get(key.key_hash)
             if taken is not None:
                 # What was written, not what others have made of it since: their epoch is not ours.
@@ -94,7 +95,7 @@ class FakeLedger:
         return self.keys.get(key_hash)
 
     def apply(self, change: Change, nonce: str) -> Record | Lost:
-        with self._lock:
+        with self.lock:
             current = self.records.get(change.before.request_id)
             if current is not None and current.nonce == nonce:
                 return current
@@ -108,7 +109,7 @@ class FakeLedger:
             return written
 
     def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
-        with self._lock:
+        with self.lock:
             before, successor = plan.close.before, plan.successor
             current = self.records.get(before.request_id)
             if successor.request_id in self.records:
@@ -119,7 +120,8 @@ class FakeLedger:
             if current is None or not _holds(plan.close, current):
                 return Lost(current)
             self._refuse_closed(row)
-            if plan.moves_key and before.budget is not None and before.request_id in self.given_back:
+            forgotten = may_be_forgotten(before, successor)
+            if plan.moves_key and before.budget is not None and (forgotten or before.request_id in self.given_back):
                 period = self.budgets.take(before.budget, successor.value, successor.created_at)
                 successor = replace(successor, budget_period=period)
             self.apply(plan.close, nonce)
@@ -246,11 +248,10 @@ class FakeRateLimiter:
         self.lined_up += 1
         return self._free_at() or self.clock.now()
 
-    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+    def freeze(self, account: str, *, frozen: bool, version: int) -> None:
         self._may_fail("freeze")
         if version > self.copies.get(account, (False, 0))[1]:
             self.copies[account] = frozen, version
-        return self.clock.now()
 
     def slow_down(self, account: str) -> None:
         self._may_fail("slow_down")
@@ -527,7 +528,7 @@ class World:
     freezes: FakeFreezes = field(default_factory=FakeFreezes)
 
     def freeze(self, account: str = "default", *, frozen: bool = True) -> None:
-        """Freeze or thaw an account: the truth, and the rate limiter's copy."""
+        """Freeze or unfreeze an account: the truth, and the rate limiter's copy."""
         before, now = self.freezes.get(account), self.clock.now()
         after = Freeze(
             account=account,
@@ -549,7 +550,8 @@ class World:
 
 def world(*script: Scripted) -> World:
     clock = FakeClock()
-    ledger, rate_limiter, accounts, telemetry = FakeLedger(), FakeRateLimiter(clock), FakeAccounts(), FakeTelemetry()
+    ledger, telemetry = FakeLedger(FakeBudgets(now=clock.now)), FakeTelemetry()
+    rate_limiter, accounts = FakeRateLimiter(clock), FakeAccounts()
     backlog, kept_pages = FakeBacklog(), FakeKeptPages()
     vault, recoveries, notifier = FakeVault(), FakeRecoveries(), FakeNotifier()
     amazon = ScriptedAmazon(clock, script)

@@ -28,10 +28,18 @@ def holds_of(
     )
 
 
-def states_of(client: Any, table: str, ledger: str = "ledger", budgets: str = "budgets") -> DynamoDbAccountStates:
+def states_of(
+    client: Any,
+    table: str,
+    ledger: str = "ledger",
+    budgets: str = "budgets",
+    *,
+    sleep: Callable[[float], None] = lambda _: None,
+    random: Callable[[], float] = lambda: 0.5,
+) -> DynamoDbAccountStates:
     """What is known of accounts, in a table; of a test that needs no budget, with tables that there are not."""
     return DynamoDbAccountStates(
-        client, table, ledger_table=ledger, holds=holds_of(client, budgets), sleep=lambda _: None, random=lambda: 0.5
+        client, table, ledger_table=ledger, holds=holds_of(client, budgets), sleep=sleep, random=random
     )
 
 

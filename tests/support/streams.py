@@ -50,12 +50,12 @@ class Streamed:
         if self.writes == self.dies_at:
             raise Died
 
-    def told(self) -> tuple[list[Event], list[Mapping[str, object]]]:
-        """All decisions that the stream has told since the table was made: their events, and their log lines."""
+    def told(self, kind: str = DECISION_MADE) -> tuple[list[Event], list[Mapping[str, object]]]:
+        """All events of a kind that the stream has told since the table was made, and the log lines of decisions."""
         bus, telemetry = FakeBus(), FakeTelemetry()
         records = [each for each in self._records() if self._mapping(each["dynamodb"])]
         assert publish_events(read_streams({"Records": records}), bus, telemetry) is None
-        events = [event for event in bus.published if event.type == DECISION_MADE]
+        events = [event for event in bus.published if event.type == kind]
         return events, [facts for name, facts in telemetry.lines if name == "decision"]
 
     def _records(self) -> list[Any]:

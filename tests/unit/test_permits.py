@@ -24,7 +24,7 @@ from incentives.domain.outcomes import (
     UnknownBecause,
     Unresolved,
 )
-from incentives.domain.rate_limit import LATE_SECONDS, Allowance, Full, Permit, Priority
+from incentives.domain.rate_limit import LATE_SECONDS, Allowance, Frozen, Full, Permit, Priority
 from incentives.domain.secret_text import Secret
 from incentives.domain.single_requests.record import Cause, Intent, Record, Status, TooLateStage
 from incentives.usecases.accounts.funds import available_funds
@@ -48,6 +48,7 @@ from tests.unit.builders import (
     SUCCESS,
     THROTTLED,
     TIMED_OUT,
+    before,
     holding,
     order,
     record,
@@ -159,6 +160,47 @@ def test_a_call_that_is_written_down_leaves_at_once_if_there_is_no_permit(
     w.rate_limiter.full_for, w.rate_limiter.fails = full_for, fails
     reacquire_if_late(Permit(START - MINUTE), "default", w.dependencies)
     assert since(w) == 0
+
+
+# ---- a frozen account ---------------------------------------------------------------------------
+
+
+def test_what_was_never_sent_finds_no_permit_in_a_frozen_account_and_does_not_wait() -> None:
+    w = world()
+    w.freeze()
+    assert take_permit("default", Priority.RECOVERY, w.dependencies, never_sent=True) == Frozen()
+    assert (since(w), w.rate_limiter.reserved) == (0, 0)
+    assert isinstance(take_permit("default", Priority.BULK, w.dependencies), Permit)
+
+
+def test_whoever_was_late_finds_the_account_frozen() -> None:
+    w = world()
+    w.rate_limiter.begins_in = [1.0]
+    before(w.clock, "sleep", lambda: (w.clock.sleep(1.0), w.freeze()))
+    assert take_permit("default", Priority.CALLER, w.dependencies, never_sent=True) == Frozen()
+
+
+@pytest.mark.parametrize("late", [0.0, 60.0])
+@pytest.mark.parametrize("never_sent", [True, False])
+def test_a_recorded_call_that_is_late_leaves_unless_it_was_never_sent(late: float, never_sent: bool) -> None:
+    w = world()
+    w.freeze()
+    permit = Permit(START - timedelta(seconds=late))
+    kept_back_by = reacquire_if_late(permit, "default", w.dependencies, never_sent=never_sent)
+    assert kept_back_by == (Frozen() if late and never_sent else None)
+
+
+def test_nor_does_it_if_nobody_can_tell_whether_the_account_is_frozen() -> None:
+    w = world()
+    w.rate_limiter.fails = {"reserve"}
+    kept_back_by = reacquire_if_late(Permit(START - MINUTE), "default", w.dependencies, never_sent=True)
+    assert isinstance(kept_back_by, LedgerUnavailable)
+
+
+def test_a_full_account_is_not_frozen() -> None:
+    w = world()
+    w.rate_limiter.full_for = 5.0
+    assert reacquire_if_late(Permit(START - MINUTE), "default", w.dependencies, never_sent=True) is None
 
 
 def test_a_ledger_that_stalls_costs_the_call_its_permit_and_not_its_response() -> None:

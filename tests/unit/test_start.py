@@ -88,3 +88,21 @@ def test_every_function_ends_its_init(handler: Path) -> None:
 
 def test_in_init_builds_nothing_here() -> None:
     bootstrap.in_init(lambda: pytest.fail("this is not Lambda"))
+
+
+def test_who_tells_of_the_ledger_loads_nothing_of_other_tables() -> None:
+    # given a function that has started, and a write to the ledger that is no decision
+    call = """
+event = dict(Records=[dict(dynamodb=dict(NewImage=dict(id=dict(S="R")), SequenceNumber="1"))])
+class Context:
+    function_name, aws_request_id = "f", "r"
+    def get_remaining_time_in_millis(self):
+        return 1000
+told["failed"] = handler.handler(event, Context())
+told["loaded"] = sorted(name for name in sys.modules if name.startswith("incentives."))
+"""
+    started = start("publish_events", DEPLOYED, call)
+    assert started["failed"] == {"batchItemFailures": []}
+    loaded = " ".join(started["loaded"])
+    assert "single_requests.record_items" in loaded
+    assert [each for each in ("decisions", "reconciliation", "bulk_orders", "budgets") if each in loaded] == []

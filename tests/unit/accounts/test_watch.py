@@ -462,3 +462,38 @@ def test_limits_are_read_from_the_environment() -> None:
 def test_a_wrong_limit_is_named(text: str) -> None:
     with pytest.raises(RuntimeError, match=r"ALERT_\*: '.*' is"):
         settings(ALERT_BALANCE_BELOW=text)
+
+
+# ---- frozen accounts ----------------------------------------------------------------------------
+
+
+def test_what_is_frozen_is_kept_so_before_anybody_is_asked() -> None:
+    # given two accounts that are frozen, and a rate limiter that has lost its items
+    here = Company(balances={"default": Decimal(10_000), "uk": Decimal(10_000)})
+    for name in ("default", "uk"):
+        watch_account(name, here.watch)
+        here.world.freeze(name)
+    here.world.rate_limiter.copies.clear()
+    # when there is no time left to ask Amazon of any
+    asked = len(here.asked)
+    done = here.look(seconds_left=1.0)
+    # then
+    assert (done["watched"], len(here.asked)) == (0, asked)
+    assert {name: frozen for name, (frozen, _) in here.world.rate_limiter.copies.items()} == {
+        "default": True, "uk": True,
+    }  # fmt: skip
+    # and the watch goes on as always: it asks for what was sent before
+    assert here.look()["watched"] == 2
+
+
+def test_an_account_that_was_never_frozen_costs_no_write() -> None:
+    here = Company()
+    here.look()
+    assert here.world.rate_limiter.copies == {}
+
+
+def test_freezes_out_of_reach_keep_nobody_from_being_watched() -> None:
+    here = Company()
+    here.world.freezes.fails = {"get"}
+    assert here.look()["watched"] == 1
+    assert [facts["account"] for event, facts in here.world.telemetry.lines if event == "freezeNotKept"] == ["default"]

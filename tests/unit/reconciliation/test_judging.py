@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -12,11 +14,13 @@ import pytest
 
 from incentives.domain.money import Money
 from incentives.domain.reconciliation.days import bounds, read_zone
-from incentives.domain.reconciliation.entries import Entry
+from incentives.domain.reconciliation.entries import Entry, entry_of
 from incentives.domain.reconciliation.findings import Decision, Kind, Reason
 from incentives.domain.reconciliation.judging import DayInputs, DayJudgement, judge
 from incentives.domain.reconciliation.rows import Row, read_activity_types
+from incentives.domain.reconciliation.transactions import transactions_file
 from incentives.domain.single_requests.record import Status
+from tests.unit.builders import record
 
 DAY = date(2026, 11, 22)
 ZONE = read_zone("Europe/Berlin")
@@ -40,6 +44,7 @@ def entry(status: Status = Status.SUCCEEDED, **updates: Any) -> Entry:
         reversed=(NOON, NOON) if status is Status.REVERSED else None,
         replaces=None,
         caller=None,
+        budget=None,
         gc_id=None,
         shown={"costCenter": "sales"},
     )
@@ -234,6 +239,24 @@ def test_sums_are_amazons_by_cost_center_and_currency() -> None:
     assert told == [("", "CAD", 300, 0), ("", "USD", 700, 0), ("sales", "USD", 2500, 2500)]
     assert (done.charges.amount, done.refunds.amount, done.foreign) == (3200, 2500, {"CAD": (300, 0)})
     assert done.bridge == {"unknownToLedger": 700}
+
+
+def test_sums_and_transactions_name_the_budget_of_the_request() -> None:
+    # given two requests of budgets, one of none, and one that the ledger does not know
+    rows = [charge(request_id=f"R{number}") for number in (1, 2, 3, 9)]
+    named = [entry(request_id=f"R{number}", budget=budget) for number, budget in ((1, "summer"), (2, "=a"), (3, None))]
+    done = judged(rows, *named)
+    # then each is summed up by its own
+    told = [(each.budget, each.cost_center, each.charged) for each in done.allocation]
+    assert told == [("", "", 2500), ("", "sales", 2500), ("=a", "sales", 2500), ("summer", "sales", 2500)]
+    # and the day's file shows it, where no spreadsheet runs it
+    text = transactions_file(done.moves, {each.request_id: each for each in named}).decode("utf-8-sig")
+    lines = csv.DictReader(io.StringIO(text))
+    assert {line["requestId"]: line["budget"] for line in lines} == {"R1": "summer", "R2": "'=a", "R3": "", "R9": ""}
+
+
+def test_an_entry_has_its_records_budget() -> None:
+    assert entry_of(record(budget="summer")).budget == "summer"
 
 
 def test_a_record_of_another_account_is_no_record_of_this_one() -> None:

@@ -240,7 +240,10 @@ def test_an_order_without_time_for_a_try_is_recorded_and_not_sent() -> None:
     response = place(w, 10.9)
     assert isinstance(response, Accepted)
     assert not w.amazon.sent
-    assert only(w).status is Status.RECOVERING
+    # and nobody takes it for unknown: it goes on from the backlog
+    assert (only(w).status, only(w).may_have_executed) == (Status.PENDING, False)
+    assert w.backlog.puts == [(only(w).request_id, 1.0)]
+    assert not w.recoveries.started
 
 
 def test_in_line_repeats_are_a_second_apart() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from incentives.agcod.activity import ActivityPage
+from incentives.agcod.reading.responses import Funds
 from incentives.api import accounts, parameters
 from incentives.api.gateway import ApiCall
 from incentives.api.models.accounts import Money as ToldMoney
@@ -113,6 +114,16 @@ def test_it_is_not_asked_again_after_a_permit_that_took_all_the_time(ask: Any, r
     w.rate_limiter.begins_in = [0.0, 13.5]
     with pytest.raises(AmazonUnavailable):
         ask(w)
+    assert len(amazon.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "response"), [*ASK.values(), (balance, Funds(usd("12.50"), START))], ids=[*ASK, "funds"]
+)
+def test_a_frozen_account_is_asked_all_the_same(ask: Any, response: Any) -> None:
+    w, amazon = listening(response)
+    w.freeze()
+    ask(w)
     assert len(amazon.asked) == 1
 
 

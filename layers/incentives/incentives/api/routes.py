@@ -395,7 +395,7 @@ ROUTES: Final = (
         method="post",
         path="/accounts/{account}/unfreeze",
         tag="Accounts",
-        summary="Thaw an account",
+        summary="Unfreeze an account",
         description="What has waited goes on within a quarter of an hour; paused bulk orders have to be resumed. The "
         "operators are told. Safe to repeat.",
         responses={200: Success(description="How it stands.", model=accounts.AccountFreeze)},

@@ -93,6 +93,8 @@ def _of_order(item: Values) -> dict[str, object]:
         "totals": json.loads(item.get("totals") or "{}"),
         "budget": item.get("budget"),
         "approvalDigest": item.get("approvalDigest"),
+        # What was approved, and could not begin.
+        "whyNotStarted": item.get("whyNotStarted"),
     }
 
 

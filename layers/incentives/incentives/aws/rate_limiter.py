@@ -43,7 +43,6 @@ from incentives.domain.rate_limit import (
     ACTIVITY_YIELDED_MILLISECONDS,
     ALLOWANCE_MILLISECONDS,
     SLOW_DOWN_APART_MILLISECONDS,
-    WAIT_SECONDS_MAX,
     Allowance,
     Frozen,
     Full,
@@ -179,8 +178,8 @@ class DynamoDbRateLimiter:
                 conditions.append("(attribute_not_exists(lineTat) OR lineTat <= :soon)")
                 values["soon"] = now + patience
             if never_sent:
-                conditions.append(_THAWED)
-                values["thawed"] = 0
+                conditions.append(_UNFROZEN)
+                values["unfrozen"] = 0
             # At the pace that we know of; a slow-down of long ago makes no difference.
             as_seen, slowed = _slowed_as(seen)
             conditions.append(f"({as_seen} OR slowedAt < :forgotten)")
@@ -220,7 +219,7 @@ class DynamoDbRateLimiter:
                 soonest = max(now, seen.tat if seen.tat <= now + _ABSURDLY_FAR else 0)
                 updates, conditions = ["lineTat = :due"], ["(attribute_not_exists(lineTat) OR lineTat < :now)"]
                 values = {"now": now, "due": soonest + interval}
-            joined, seen = self._update(account, updates, [*conditions, _THAWED], values | {"thawed": 0})
+            joined, seen = self._update(account, updates, [*conditions, _UNFROZEN], values | {"unfrozen": 0})
             if joined:
                 break
             if seen.frozen:
@@ -245,11 +244,8 @@ class DynamoDbRateLimiter:
             if slowed_down:
                 return
 
-    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
+    def freeze(self, account: str, *, frozen: bool, version: int) -> None:
         """Write whether the account is frozen, unless what is written is as new already.
-
-        Returns:
-            When the last permit that was handed out before begins, at the latest.
 
         Raises:
             LedgerUnavailable: the table cannot be written.
@@ -263,9 +259,7 @@ class DynamoDbRateLimiter:
                 {"now": now - self._held_back(account), "frozen": int(frozen), "version": version},
             )
             if written or seen.freezeVersion >= version:
-                now = self._clock(account)
-                # Nobody looks further ahead than that, whatever a wrong clock has written.
-                return self._moment(account, max(now, min(seen.tat, now + int(WAIT_SECONDS_MAX * 1000))))
+                return
         raise LedgerUnavailable("the pace is written by too many at once", in_doubt=False)
 
     def want_activity(self, account: str) -> None:
@@ -360,7 +354,7 @@ class DynamoDbRateLimiter:
         return seen
 
 
-_THAWED: Final = "(attribute_not_exists(frozen) OR frozen = :thawed)"
+_UNFROZEN: Final = "(attribute_not_exists(frozen) OR frozen = :unfrozen)"
 
 
 def _slowed_as(seen: _Item) -> tuple[str, dict[str, int]]:

@@ -417,7 +417,7 @@ class BudgetBusy(GatewayError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"budget {name!r} is taken from by too many at once; nothing was done. Repeat the request under this key.",
+            f"budget {name!r} is taken from by too many at once; nothing was done. Repeat the same call, with its key.",
             retry_after_seconds=1,
         )
 
@@ -454,7 +454,7 @@ class AccountFrozen(GatewayError):
     def __init__(self, account: str) -> None:
         super().__init__(
             f"account {account!r} is frozen; GET /accounts says by whom and why. Nothing was sent: repeat the request "
-            "under this key once it is thawed.",
+            "under this key once it is unfrozen.",
             retry_after_seconds=900,
         )
         self.account = account

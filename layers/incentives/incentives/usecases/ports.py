@@ -158,12 +158,8 @@ class RateLimiter(Protocol):
     def line_up(self, account: str) -> datetime | Frozen:
         """Join the line of requests that wait for a permit; about when it will be due. Raises `LedgerUnavailable`."""
 
-    def freeze(self, account: str, *, frozen: bool, version: int) -> datetime:
-        """Write whether an account is frozen, unless what is written is as new already. Raises `LedgerUnavailable`.
-
-        Returns:
-            When the last permit that was handed out before begins.
-        """
+    def freeze(self, account: str, *, frozen: bool, version: int) -> None:
+        """Write whether an account is frozen, unless what is written is as new already. Raises `LedgerUnavailable`."""
 
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""

@@ -2,7 +2,7 @@
 
     part              holds
     counted#REQUEST   what a request was counted as: version, day, operation, amount; for 60 days. With a budget also
-                      whether what it held was given back, which it stays; for 400 days
+                      whether what it held was given back, which it stays, and when it was counted; for 400 days
     day#2026-11-22    the totals of a UTC day, per currency and operation; for 400 days
     funds             the balance as Amazon last told it, and since when it is known
     watch             the alerts that stand
@@ -272,6 +272,8 @@ class DynamoDbAccountStates:
             "version": target.version,
             "expiresAt": int((now + counted_for(record)).timestamp()),
             "givenBack": target.given_back or None,
+            # Whoever counts budgets again has to know what was counted before it looked.
+            "countedAt": now if record.budget is not None else None,
         }
         if charge is not None:
             item |= {

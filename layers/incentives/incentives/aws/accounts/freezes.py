@@ -1,7 +1,7 @@
 """Which accounts are frozen, in the table of what is known of accounts: part `freeze`.
 
 It sorts among the parts that are read together, and is left alone by whoever reads those. `by` and `caller` are of who
-froze or thawed the account last, `since` of that moment; `reason` is there while it is frozen.
+froze or unfroze the account last, `since` of that moment; `reason` is there while it is frozen.
 """
 
 from __future__ import annotations

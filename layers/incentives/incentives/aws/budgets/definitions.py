@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 TRIES_MAX: Final = 20
 WAIT_SECONDS_MAX: Final = 0.13
 
-#: Budgets read in one transaction, three items each: it takes a hundred.
-_AT_ONCE: Final = 20
+#: Budgets read in one transaction, three items each: of more, there is more often one that is being written.
+_AT_ONCE: Final = 8
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 

@@ -38,7 +38,7 @@ from incentives.domain.budgets.budget import (
     period_name,
     unknown,
 )
-from incentives.domain.errors import BudgetBusy, BudgetExceeded, BudgetUnusable
+from incentives.domain.errors import BudgetBusy, BudgetExceeded, BudgetUnusable, LedgerUnavailable
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -58,8 +58,10 @@ SECONDS_MAX: Final = 2.5
 WAIT_SECONDS: Final = 0.01
 WAIT_SECONDS_MAX: Final = 0.32
 
-#: What was seen longer ago than that is read again before another try: others will have written since.
-_STALE_SECONDS: Final = 0.01
+#: Tries after which a period that came back is tried at once. After that, or when another write is under way, whoever
+#: tries waits, and reads it again: of what it has seen, others will have taken since. (Simulated with 50 a second from
+#: 40 processes: 2.6 tries each, 0.02 s in the middle, 0.27 s for the slowest hundredth; with 90 a second 0.02 % busy.)
+_AT_ONCE_MAX: Final = 3
 
 #: For how long a process looks at a budget that has refused it before it takes a permit for a request.
 REFUSED_FOR: Final = timedelta(seconds=10)
@@ -203,21 +205,22 @@ class DynamoDbHolds:
                 try:
                     result = write(hold)
                 except NotHeldError as refused:
-                    self._learn(hold, refused, asked)
+                    came_back = self._learn(hold, refused, asked)
                 else:
                     self._seen[asked.budget, hold.period] = hold.after
                     return result
                 wait = self._random() * min(WAIT_SECONDS_MAX, WAIT_SECONDS * 2**number)
                 if (self._now() - began).total_seconds() + wait > SECONDS_MAX:
                     break
-                self._sleep(wait)
-                if wait > _STALE_SECONDS:
+                if not came_back or number >= _AT_ONCE_MAX:
                     self._seen.pop((asked.budget, hold.period), None)
-        except (BudgetUnusable, BudgetExceeded):
+                    self._sleep(wait)
+        except (BudgetUnusable, BudgetExceeded, LedgerUnavailable) as error:
             found = decided()
             if found is not None:
                 return found
-            self._note_refused(asked.budget)
+            if not isinstance(error, LedgerUnavailable):
+                self._note_refused(asked.budget)
             raise
         found = decided()
         if found is not None:
@@ -252,8 +255,7 @@ class DynamoDbHolds:
 
     def _plan(self, asked: Asked, number: int) -> Hold:
         name, minor = asked.budget, minor_units(asked.value)
-        if name not in self._known:
-            self._definition(name)
+        definition = None if name in self._known else self._definition(name)
         kind, currency = self._known[name]
         check_currency(name, currency, asked.value)
         period = period_name(kind, asked.moment, self._zone())
@@ -261,22 +263,22 @@ class DynamoDbHolds:
         if seen is not None:
             after = replace(seen, remaining=seen.remaining - minor, version=seen.version + 1)
             return Hold(number, period, [self._update(seen, minor)], after, is_new=False)
-        definition = self._definition(name)
+        definition = definition or self._definition(name)
         new = new_period(definition, period)
         check_room(new, asked.value)
         after = replace(new, remaining=new.remaining - minor, version=1)
         return Hold(number, period, [self._put(after), self._unchanged(definition)], after, is_new=True)
 
-    def _learn(self, hold: Hold, refused: NotHeldError, asked: Asked) -> None:
-        """Remember what came back, and raise it if it is the budget's refusal of what was tried."""
+    def _learn(self, hold: Hold, refused: NotHeldError, asked: Asked) -> bool:
+        """Remember the period if it came back, and say whether; raise if that refuses what was tried."""
         item = None if refused.passing or not refused.items else refused.items[0]
         if item is None:
             # Somebody is writing, or the definition has changed under a period that was to be made.
-            self._seen.pop((asked.budget, hold.period), None)
-            return
+            return False
         self._seen[asked.budget, hold.period] = seen = decode_period(decode(item))
         if not hold.is_new and seen.version == hold.after.version - 1:
             check_room(seen, asked.value)
+        return True
 
     def _note_refused(self, name: str) -> None:
         now = self._now()

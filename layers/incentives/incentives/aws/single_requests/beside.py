@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from incentives.aws.items import Expression, Item, encode
-from incentives.domain.accounts.spend import COUNTED_WITH_BUDGET_FOR
 
 if TYPE_CHECKING:
     from incentives.aws.budgets.holds import DynamoDbHolds
     from incentives.domain.single_requests.record import OrderRow, Record
-
-#: After that it may have been forgotten whether a request gave back what it held. A day less than it is remembered:
-#: clocks differ.
-_TOO_OLD: Final = COUNTED_WITH_BUDGET_FOR - timedelta(days=1)
 
 
 def counted_key(account: str, request_id: str) -> Item:
@@ -64,11 +58,3 @@ class Beside:
                 **expression.arguments,
             }
         }
-
-
-def is_forgotten(refused: Record, successor: Record) -> bool:
-    """Whether a refused request ended so long ago that it is not known any more whether it gave back what it held.
-
-    Then it has, or never will: giving back needs the version that its renewal changes.
-    """
-    return successor.created_at - refused.updated_at > _TOO_OLD

@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError
 from incentives.aws.budgets.holds import Asked, Hold, NotHeldError, token
 from incentives.aws.clients import AwsErrors, DoubtWatch, condition_failed, error_code, response_of, unavailable
 from incentives.aws.items import Expression, decode, encode, parse_time
-from incentives.aws.single_requests.beside import Beside, is_forgotten
 from incentives.aws.single_requests.many_records import DynamoDbRecords
 from incentives.aws.single_requests.record_items import (
     WAKE_PARTITIONS,
@@ -31,6 +30,7 @@ from incentives.aws.single_requests.record_items import (
     key_item_id,
     wake_partition,
 )
+from incentives.domain.accounts.spend import may_be_forgotten
 from incentives.domain.errors import BudgetBusy, LedgerUnavailable, OrderClosed
 from incentives.domain.single_requests.record import (
     Change,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
     from incentives.aws.items import Item
+    from incentives.aws.single_requests.beside import Beside
     from incentives.domain.single_requests.record import Reissue
 
 _T = TypeVar("_T")
@@ -208,7 +209,7 @@ class DynamoDbLedger:
 
         def send_held(hold: Hold) -> Record | Lost:
             held = replace(new, budget_period=hold.period)
-            guards = [] if is_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]
+            guards = [] if may_be_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]
             actions = [closing, self._put_new(encode_record(held)), *hold.actions, *guards, *others]
             refused = self._transact(actions, token(nonce, hold.number + 1))
             if refused is None:
@@ -219,7 +220,7 @@ class DynamoDbLedger:
             raise NotHeldError(refused.items[2 : 2 + len(hold.actions)], passing=refused.passing)
 
         self._doubt.begin()
-        if not guarded or not is_forgotten(before, new):
+        if not guarded or not may_be_forgotten(before, new):
             passed = self._until_decided(send)
             if passed is not None:
                 return passed

@@ -1,4 +1,4 @@
-"""Freezing an account: until it is thawed no request leaves that Amazon has never seen, and no claim code is read.
+"""Freezing an account: until it is unfrozen no request leaves that Amazon has never seen, and no claim code is read.
 
 What has been sent goes on: recoveries, cancels, queries, and the rotation of keys, since a leaked one must be
 replaceable. The truth is kept with the account. The rate limiter's item has a copy, which each permit looks at without
@@ -12,15 +12,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from incentives.domain.outcomes import AmazonError
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX
 
-#: A request that waits for the account to be thawed is looked at again after this: as long as a message can be delayed.
+#: A request that waits for the account to be unfrozen is looked at again after this, the longest delay of a message.
 FROZEN_AGAIN_AFTER: Final = timedelta(minutes=15)
 
-#: A call leaves up to a quarter of a second later than its permit begins (`rate_limit.LATE_SECONDS`); a process that is
-#: new to an account may hold its clock back by as much again; and then it has to get on its way.
-LAST_CALL_LEAVES_AFTER: Final = timedelta(seconds=0.6)
+#: Who was given a permit before the account was frozen leaves with it: within the time that one waits for a permit at
+#: most, a quarter of a second later where it was held up (`rate_limit.LATE_SECONDS`), and as much again where its clock
+#: was new to the account. Told in time that passes, it does not depend on anybody's clock.
+LAST_CALL_LEAVES_AFTER: Final = timedelta(seconds=WAIT_SECONDS_MAX + 0.6)
 
-#: Noted on a request that waits for the account to be thawed.
+#: Noted on a request that waits for the account to be unfrozen.
 FROZEN: Final = AmazonError(
     type="AccountFrozen", message="The account is frozen: the request has not been sent to Amazon."
 )
@@ -31,9 +33,9 @@ class Freeze:
     """Whether an account is frozen, and who made it so. Kept once it has ever been frozen.
 
     Attributes:
-        frozen: False: it was, and has been thawed.
-        reason: why it was frozen; None: thawed.
-        by: who froze or thawed it, as people are shown; None: nobody can tell.
+        frozen: False: it was, and has been unfrozen.
+        reason: why it was frozen; None: unfrozen.
+        by: who froze or unfroze it, as people are shown; None: nobody can tell.
         caller: ARN of the same.
         since: when.
         version: rises with every change.
@@ -56,7 +58,7 @@ def next_version(before: Freeze | None, now: datetime) -> int:
     """The version of the next change: above the last, and above whatever a lost or restored table once had.
 
     A copy is only ever overwritten by a newer version. Counted from 1, an account whose truth is gone could never be
-    thawed again.
+    unfrozen again.
     """
     return max(int(now.timestamp() * 1000), before.version + 1 if before else 0)
 
@@ -75,14 +77,18 @@ def notice_of(freeze: Freeze) -> tuple[str, str]:
     at = f"{freeze.since:%Y-%m-%d %H:%M:%S} UTC"
     if not freeze.frozen:
         what = (
-            f"{freeze.by} thawed the account at {at}. What has waited goes on within a quarter of an hour. Bulk orders "
-            "that were paused have to be resumed: POST /orders/{orderId}/resume"
+            f"{freeze.by} unfroze the account at {at}. What has waited goes on within a quarter of an hour. Bulk "
+            "orders that were paused have to be resumed; make orders lists them."
         )
-        return f"Thawed: Incentives account {freeze.account}", f"Account: {freeze.account}\n\nWhat happened: {what}\n"
+        return f"Unfrozen: Incentives account {freeze.account}", f"Account: {freeze.account}\n\nWhat happened: {what}\n"
     means = (
         "no request is sent that Amazon has never seen, and no claim code is read again. New orders are answered 503 "
         "AccountFrozen. Requests whose outcome is unknown are still settled, and cards can be cancelled. What waits "
         "unsent is refused 24 hours after it was ordered; its callers repeat it with the same Idempotency-Key."
+    )
+    how = (
+        f"see docs/operate.md, then make unfreeze ACCOUNT={freeze.account}, or POST "
+        f"/accounts/{freeze.account}/unfreeze."
     )
     text = "\n\n".join(
         (
@@ -90,7 +96,7 @@ def notice_of(freeze: Freeze) -> tuple[str, str]:
             f"What happened: {freeze.by} froze the account at {at}.",
             f"Why: {freeze.reason}",
             f"What it means: {means}",
-            f"How to thaw it: POST /accounts/{freeze.account}/unfreeze (docs/operate.md).",
+            f"How to unfreeze it: {how}",
         )
     )
     return f"Frozen: Incentives account {freeze.account}", f"{text}\n"

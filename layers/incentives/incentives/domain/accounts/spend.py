@@ -92,6 +92,15 @@ def is_to_be_given_back(record: Record) -> bool:
     )
 
 
+def may_be_forgotten(refused: Record, successor: Record) -> bool:
+    """Whether it may not be known any more whether a refused request gave back what it held, when another follows it.
+
+    Then it has, or never will: giving back needs the version of its record that the other changes. A day less than it
+    is remembered, since clocks differ.
+    """
+    return successor.created_at - refused.updated_at > COUNTED_WITH_BUDGET_FOR - timedelta(days=1)
+
+
 def ends_with_budget(record: Record) -> bool:
     """Whether a request with a budget has ended: each such write is looked at, whatever it costs."""
     return record.budget is not None and not record.status.is_open

@@ -47,6 +47,7 @@ class Entry:
     reversed: tuple[datetime, datetime] | None
     replaces: str | None
     caller: str | None
+    budget: str | None
     gc_id: str | None
     shown: Mapping[str, str | None]
 
@@ -93,6 +94,7 @@ def entry_of(record: Record) -> Entry:
         reversed=(min(began or undone, undone), undone) if undone is not None else None,
         replaces=record.replaces,
         caller=record.caller,
+        budget=record.budget,
         gc_id=record.gc_id,
         shown=shown(record.details),
     )

@@ -456,7 +456,7 @@ def _sum_up(done: DayJudgement, moves: Sequence[Move], inputs: DayInputs) -> Non
             done.refunds = done.refunds.plus(move.amount)
         entry = inputs.entries.get(move.row.request_id)
         key = (
-            "",
+            (entry.budget or "") if entry is not None else "",
             (entry.shown.get("costCenter") or "") if entry is not None else "",
             entry.operation if entry is not None else "",
             move.currency,

@@ -51,7 +51,7 @@ def _line(move: Move, kind: Kind, entry: Entry | None) -> list[str | None]:
         plain(move.row.gc_id or (entry.gc_id if entry is not None else None)),
         plain(fields.get("externalReference")),
         plain(fields.get("costCenter")),
-        None,
+        plain(entry.budget) if entry is not None else None,
         plain(entry.caller) if entry is not None else None,
         kind.value,
     ]

@@ -17,7 +17,7 @@ _NOT_SENT: Final = AmazonError(type=NotExecutedBecause.NOT_SENT.value)
 
 
 def keep_back(record: Record, now: datetime) -> Change:
-    """A request waits until its account is thawed; at its deadline it is refused like any other that was not sent.
+    """A request waits until its account is unfrozen; at its deadline it is refused like any other that was not sent.
 
     Args:
         record: that Amazon cannot have executed. If a send of it is recorded as under way, then it is that of whoever

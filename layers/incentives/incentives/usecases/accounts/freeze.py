@@ -1,6 +1,6 @@
-"""Freeze an account, thaw it, and keep it so.
+"""Freeze an account, unfreeze it, and keep it so.
 
-    the truth, on condition of its version -> the rate limiter's copy -> the last permit -> the operators -> the answer
+    the truth, if it is as it was read -> the rate limiter's copy -> the last permits -> the operators -> the answer
 
 Each step can be made again: whoever asks once more, and the watch, finish what a process that died has left. The copy
 is never written over a newer one, so that neither can undo what others have done since.
@@ -36,7 +36,7 @@ def freeze(account: str, reason: str, caller: str | None, here: AccountDependenc
         here: the ports.
 
     Returns:
-        How the account stands then: others may have thawed it meanwhile.
+        How the account stands then: others may have unfrozen it meanwhile.
 
     Raises:
         InvalidInput: names `reason`.
@@ -48,7 +48,7 @@ def freeze(account: str, reason: str, caller: str | None, here: AccountDependenc
 
 
 def unfreeze(account: str, caller: str | None, here: AccountDependencies) -> Freeze:
-    """Thaw an account: what has waited goes on when it is next due.
+    """Unfreeze an account: what has waited goes on when it is next due.
 
     Returns, raises:
         as `freeze`.
@@ -73,7 +73,7 @@ def why_frozen(account: str, freezes: Freezes) -> str:
     """Why nothing new leaves, for whoever waits for it. Raises `LedgerUnavailable`."""
     known = freezes.get(account)
     if known is None or not known.frozen:
-        # Thawed a moment ago.
+        # Unfrozen a moment ago.
         return f"account {account!r} was frozen."
     return f"account {account!r} has been frozen by {known.by}: {known.reason}"
 
@@ -98,10 +98,10 @@ def _change(account: str, *, frozen: bool, reason: str | None, caller: str | Non
         )
         before = here.freezes.keep(before, after)
         if before is not None and before.nonce == after.nonce:
-            log = "accountFrozen" if frozen else "accountThawed"
+            log = "accountFrozen" if frozen else "accountUnfrozen"
             dependencies.telemetry.log(log, account=account, caller=caller, version=after.version)
             return _carry_out(before, here)
-    raise LedgerUnavailable("too many freeze and thaw the account at once", in_doubt=False)
+    raise LedgerUnavailable("too many freeze and unfreeze the account at once", in_doubt=False)
 
 
 def _check_known(account: str, here: AccountDependencies) -> None:
@@ -115,11 +115,10 @@ def _check_known(account: str, here: AccountDependencies) -> None:
 
 def _carry_out(known: Freeze, here: AccountDependencies) -> Freeze:
     dependencies = here.dependencies
-    last = dependencies.rate_limiter.freeze(known.account, frozen=known.frozen, version=known.version)
+    dependencies.rate_limiter.freeze(known.account, frozen=known.frozen, version=known.version)
     if known.frozen:
         # Whoever has a permit leaves with it. After that nobody does.
-        wait = last + LAST_CALL_LEAVES_AFTER - dependencies.clock.now()
-        dependencies.clock.sleep(wait.total_seconds())
+        dependencies.clock.sleep(LAST_CALL_LEAVES_AFTER.total_seconds())
     _tell(known, here.freezes, dependencies)
     return here.freezes.get(known.account) or known
 
@@ -130,7 +129,8 @@ def _tell(known: Freeze, freezes: Freezes, dependencies: Dependencies) -> None:
     fault = dependencies.notifier.notify(*notice_of(known))
     if fault is not None:
         # It stays untold: the next watch tries again, and the alarm on this metric goes another way.
-        dependencies.telemetry.log("alertNotTold", account=known.account, cause="frozen" if known.frozen else "thawed")
+        cause = "frozen" if known.frozen else "unfrozen"
+        dependencies.telemetry.log("alertNotTold", account=known.account, cause=cause)
         dependencies.telemetry.count("AlertNotTold")
         return
     freezes.note_told(known, dependencies.clock.now())

@@ -33,6 +33,7 @@ INDEX_SECONDS: Final = 120.0
 SECONDS_TO_TELL: Final = 30.0
 
 _DEFINITIONS: Final = 100
+_READ_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +167,14 @@ def _requests(wanted: Sequence[Key], budgets: Mapping[str, Budget], here: Recoun
     last = here.budgets.dependencies.clock.now().astimezone(UTC).date()
     for account in here.accounts():
         for number in range((last - first).days + 1):
-            here.check()
             day = first + timedelta(days=number)
-            yield from (each for each in here.recounts.requests(account, day) if each.key in keys)
+            here.check()
+            for read, each in enumerate(here.recounts.requests(account, day), start=1):
+                if read % _READ_AT_ONCE == 0:
+                    # A day may have more of them than there is time for.
+                    here.check()
+                if each.key in keys:
+                    yield each
 
 
 def _begins(budget: Budget, period: str, here: RecountDependencies) -> date:

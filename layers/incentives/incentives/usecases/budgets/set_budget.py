@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from incentives.domain.accounts.spend import minor_units, money_of
 from incentives.domain.budgets.budget import Budget, PeriodKind
 from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
-from incentives.domain.errors import BudgetConflict, LedgerUnavailable
+from incentives.domain.errors import BudgetBusy, BudgetConflict, LedgerUnavailable
 from incentives.domain.reconciliation.days import next_month
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def set_budget(wanted: Wanted, here: BudgetDependencies) -> BudgetFigures:
     Raises:
         BudgetConflict: its currency or its kind of period would change; or the limit would fall below what is held and
             spent; or somebody else changes it at the same time.
-        BudgetBusy: too many take from it at this moment.
+        BudgetBusy: too many take from it at this moment, and nothing was done.
         LedgerUnavailable: it may be done all the same; the same call says.
     """
     before = here.definitions.get(wanted.name)
@@ -62,9 +62,13 @@ def set_budget(wanted: Wanted, here: BudgetDependencies) -> BudgetFigures:
         written = _write(before, wanted, here)
         if written is not None:
             here.dependencies.telemetry.log("budgetSet", budget=wanted.name, version=written.version)
-    found = here.definitions.figures([(wanted.name, here.period_now(wanted.kind))])
+    try:
+        found = here.definitions.figures([(wanted.name, here.period_now(wanted.kind))])
+    except BudgetBusy:
+        # It is set by now: nobody is to be told that nothing was done.
+        found = []
     if not found:
-        raise LedgerUnavailable("the budget could not be read", in_doubt=True)
+        raise LedgerUnavailable("the budget is set, and could not be read", in_doubt=True)
     return found[0]
 
 

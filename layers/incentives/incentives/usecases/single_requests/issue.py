@@ -31,6 +31,7 @@ from incentives.domain.errors import (
 )
 from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import Frozen, Full, Permit, Priority
+from incentives.domain.recovery.keeping_back import keep_back_for_now
 from incentives.domain.single_requests.record import Intent, KeyItem, KeyTaken, Lost, OrderRow, Record, Status
 from incentives.domain.single_requests.renewal import is_renewable, next_generation, renewal
 from incentives.domain.single_requests.request_ids import derive_request_id, differing_fields, fingerprint, hash_key
@@ -44,6 +45,7 @@ from incentives.usecases.single_requests.drive import (
     observed,
     requeue,
     settle,
+    write,
     write_kept_back,
 )
 from incentives.usecases.single_requests.find import find
@@ -117,10 +119,10 @@ def issue(
     Raises:
         BudgetExceeded, BudgetUnusable, BudgetBusy: nothing was sent, nothing written.
         OrderClosed: likewise; the row's batch takes no more rows.
+        AccountFrozen: likewise; a repeat gets how its request stands all the same.
         InvalidInput, AccountUnusable: nothing was sent, nothing written.
         KeyReused: the key belongs to another request; nothing was sent.
         RefusedByAmazon, StateConflict: how the request ended.
-        AccountFrozen: likewise, and it is not written; a repeat gets how it stands all the same.
         LedgerUnavailable: it was certainly not written.
     """
     check_given(request.given, request.operation)
@@ -279,7 +281,9 @@ def _send_first(
     opened: Record, signed: SignedCall, dependencies: Dependencies, budget: Budget, priority: Priority
 ) -> Progress:
     if not budget.allows_a_try():
-        return drive(opened, dependencies, budget, priority=priority)
+        # It has not left: a recovery would repeat it as one that may have, even of an account that is frozen by then.
+        here, held = write(Progress(opened), keep_back_for_now(opened, dependencies.clock.now()), dependencies)
+        return drive(here.record, dependencies, budget, priority=priority) if held else here
     attempt = observed(dependencies, opened, signed.call, signed, dependencies.amazon.attempt)
     refused_key = is_key_refused(attempt)
     here, held = settle(opened, attempt, dependencies, key_was_fresh=False)

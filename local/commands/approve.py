@@ -1,0 +1,72 @@
+"""Approves a bulk order as a second person: ``make approve ORDER=... [STACK=]``.
+
+It shows the order, and passes on the digest and the total that it has shown: an order that has changed meanwhile is not
+approved. Safe to repeat: what is approved already is told.
+"""
+
+from typing import Annotated, Final
+
+import typer
+
+from local.calls import called
+from local.commands import order_texts
+from local.commands.order import Order, Orders, tell
+from local.settings import RefusedError
+from local.target import reach
+from local.terminal import AsJson, StackVariable, print_json
+
+AWAITING: Final = "AWAITING_APPROVAL"
+ISSUING: Final = "ISSUING"
+#: It was approved, and then its budget did not allow it, or another order had its rows.
+NOT_ISSUED: Final = frozenset({"VALIDATED", "INVALID"})
+
+
+def main(
+    *,
+    order_id: Annotated[str, typer.Option("--order", envvar="ORDER", help="which one")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    stack: StackVariable = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show a bulk order that waits for approval, and approve it: its cards are issued then.
+
+    Ends with 0 if it is approved, with 1 if it could not be issued all the same, with 2 if it was refused.
+    """
+    orders = Orders(reach(stack), stack)
+    order = _waiting(orders, order_id)
+    if order["status"] == AWAITING:
+        if not as_json:
+            print("\n".join(order_texts.to_decide(order)), flush=True)
+        if not yes and not typer.confirm("Approve it? Its cards are issued then"):
+            raise typer.Abort
+    if order["status"] in {AWAITING, ISSUING}:
+        # Also if it was approved before: that call may have died before the order's workflow was started.
+        seen = {"digest": order["approvalDigest"], "total": order["total"]}
+        order = called(orders.target, "POST", f"/orders/{order_id}/approve", seen)
+    done = _is_approved(order)
+    if as_json:
+        print_json(order)
+    elif done:
+        print(f"Approved by {order['decidedBy'] or order_texts.NOBODY} at {order['decidedAt']}. To watch it:")
+        print(f"  {orders.command(order['orderId'])}", flush=True)
+    else:
+        print("\n".join(tell(orders, order)), flush=True)
+    return 0 if done else 1
+
+
+def _waiting(orders: Orders, order_id: str) -> Order:
+    """The order that is to be approved, or was.
+
+    Raises:
+        RefusedError: there is nothing to decide.
+    """
+    if not order_id:
+        raise RefusedError("ORDER= is missing: which one? `make orders` lists those that wait.")
+    order = orders.call("GET", f"/orders/{order_id}")
+    if order["status"] == AWAITING or _is_approved(order):
+        return order
+    raise RefusedError("\n".join([f"Order {order_id} does not wait for approval.", *tell(orders, order)]))
+
+
+def _is_approved(order: Order) -> bool:
+    return order["decision"] == "approve" and order["status"] not in NOT_ISSUED
