@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from incentives.bootstrap import container
 from incentives.aws.budgets.budget_items import encode_budget
+from incentives.aws.bulk_orders.order_items import ORDER
+from incentives.aws.bulk_orders.order_items import key as key_of
+from incentives.aws.items import Expression
 from incentives.domain.budgets.budget import Budget, PeriodKind
 from incentives.domain.reconciliation.day_state import BooksDay
 from tests.bench.stand import Stand
@@ -259,6 +262,36 @@ def an_order(stand: Stand, rows: int = 3) -> str:
 def on_order(action: str) -> Callable[[Stand], Event]:
     """A route of a bulk order that is made first."""
     return lambda stand: request("/orders/{orderId}" + action, orderId=an_order(stand))
+
+
+def approved(stand: Stand) -> Event:
+    """A second person's approval of an order, as it is shown."""
+    order_id, digest, until = an_order(stand), "0" * 64, stand.clock.now() + timedelta(days=1)
+    maker = ["arn:aws:iam::123456789012:user/maker", "AIDAMAKERMAKER000001"]
+    waiting = {
+        "status": "AWAITING_APPROVAL",
+        "round": 1,
+        "rows": 3,
+        "rowsName": f"orders/{order_id}/rows",
+        "rowsDigest": order_id,
+        "totals": '{"USD": "30.00"}',
+        "makers": [maker],
+        "approvalDigest": digest,
+        "approvalUntil": until,
+    }
+    expression = Expression()
+    sets = [f"{expression.name(name)} = {expression.value(value)}" for name, value in waiting.items()]
+    stand.client("dynamodb").update_item(
+        TableName=stand.environment["ORDERS_TABLE"],
+        Key=key_of(order_id, ORDER),
+        UpdateExpression=f"SET {', '.join(sets)}",
+        **expression.arguments,
+    )
+    body = {"digest": digest, "total": {"amount": "30.00", "currencyCode": "USD"}}
+    event = request("/orders/{orderId}/approve", body, orderId=order_id)
+    who = {"userArn": "arn:aws:iam::123456789012:user/approver", "caller": "AIDAAPPROVER00000001"}
+    event["requestContext"] |= {"identity": who | {"user": who["caller"]}}
+    return event
 
 
 def progress(order_id: str, task: str, **more: object) -> Event:

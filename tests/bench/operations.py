@@ -295,6 +295,19 @@ OPERATIONS: Final[Sequence[Operation]] = (
     ),
     Operation("POST /orders", "create_order", ("dynamodb.PutItem: the order",), (), lambda _: events.new_order()),
     Operation("GET /orders/{id}", "get_order", (_ORDER,), (), events.on_order("")),
+    Operation("GET /orders", "get_order", ("dynamodb.Query: the orders",), (), lambda _: events.request("/orders")),
+    Operation(
+        "POST /orders/{id}/approve",
+        "control_order",
+        (
+            _ORDER,
+            "dynamodb.TransactWriteItems: the order, and that it issues these rows",
+            "stepfunctions.StartExecution: the workflow",
+            "dynamodb.Query: its batches",
+        ),
+        (),
+        events.approved,
+    ),
     Operation(
         "POST /orders/{id}/start",
         "control_order",

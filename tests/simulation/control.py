@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from incentives.domain.calls import Call
@@ -21,16 +22,24 @@ from incentives.domain.single_requests.renewal import OWN_REFUSALS
 from incentives.usecases.accounts.dependencies import AccountDependencies
 from incentives.usecases.accounts.freeze import freeze, unfreeze
 from incentives.usecases.budgets.dependencies import BudgetDependencies
+from incentives.usecases.budgets.recount import RecountDependencies, recount_budgets
 from incentives.usecases.budgets.set_budget import Wanted, set_budget
-from incentives.usecases.dependencies import Dependencies
+from incentives.usecases.dependencies import Budget, Dependencies
 from tests.simulation.plan import Visit, What
 from tests.simulation.plan_control import Freezing, Limit
-from tests.simulation.ports import Died
-from tests.simulation.sums import ACCOUNTS, check_end
+from tests.simulation.ports import Died, ProcessClock
+from tests.simulation.sums import ACCOUNTS, BUDGETS, check_end
 from tests.simulation.tables import Adapters, Tables
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
+    from tests.support.ports import Ports
+
+#: As the template has it, of the daily recount.
+LONG_FUNCTION_SECONDS: Final = 900.0
+
+#: A recount takes clocks to be no further apart.
+CLOCKS_APART_SECONDS: Final = 2.0
 
 #: Between two tries of whoever was not answered.
 AGAIN_SECONDS: Final = 5.0
@@ -71,6 +80,9 @@ class ControlDesk:
         self._arrived: set[str] = set()
         #: Nonces of writes of which callers were told that they were not made.
         self._unwritten: set[str] = set()
+        if max(life.plan.skews) - min(life.plan.skews) < CLOCKS_APART_SECONDS:
+            for at in control.recounts:
+                life.begin(self._recount, after_seconds=at)
         if control.freezes:
             life.begin(lambda: self._freeze_all(control.freezes))
 
@@ -93,6 +105,33 @@ class ControlDesk:
             self._until_done(work)
         except BudgetConflict:
             self._life.faults["budget not set"] += 1
+
+    def _recount(self) -> None:
+        """While everything goes on: what differs then would be a false alarm."""
+        life = self._life
+
+        def work(dependencies: Dependencies, budget: Budget) -> dict[str, int]:
+            return self._recounted(dependencies, cast("Adapters", life.adapters), budget.seconds_left)
+
+        try:
+            found = life.invoke(work, seconds=LONG_FUNCTION_SECONDS)
+        except (Died, LedgerUnavailable, BudgetBusy):
+            life.faults["recount failed"] += 1
+            return
+        life.faults["recounted"] += 1
+        if found["differ"]:
+            life.broken.append("I12 a recount has found a difference, and there was none")
+
+    def _recounted(
+        self, dependencies: Dependencies, adapters: Adapters, seconds_left: Callable[[], float]
+    ) -> dict[str, int]:
+        budgets = BudgetDependencies(
+            dependencies=dependencies, definitions=adapters.definitions, zone=cast("Any", self._tables.zone)
+        )
+        here = RecountDependencies(
+            budgets=budgets, recounts=adapters.recounts, accounts=lambda: ["default"], seconds_left=seconds_left
+        )
+        return recount_budgets(here)
 
     def _freeze_all(self, freezes: Sequence[Freezing]) -> None:
         life = self._life
@@ -148,6 +187,23 @@ class ControlDesk:
             yield "frozen: nobody was told"
         for nonce in self._life.ledger.nonces & self._unwritten:
             yield f"I6 a caller was told that {nonce} was not written"
+
+    def _check_recount(self) -> Iterator[str]:
+        """Once all is over a recount finds nothing; and each cent that somebody takes away."""
+        life, tables = self._life, self._tables
+        dependencies = replace(cast("Ports", life.processes[0]), clock=ProcessClock(life.stage, 0.0))
+
+        def differing() -> int:
+            return self._recounted(dependencies, tables.seen, lambda: LONG_FUNCTION_SECONDS)["differ"]
+
+        periods = [key for key in tables.dynamo.tables[BUDGETS] if key[1].startswith("period#")]
+        if differing():
+            yield "I12 a recount has found a difference, and there is none"
+        for key in periods:
+            item = tables.dynamo.tables[BUDGETS][key]
+            tables.dynamo.tables[BUDGETS][key] = item | {"remaining": {"N": str(int(item["remaining"]["N"]) - 1)}}
+        if differing() != len(periods):
+            yield "I12 a recount has not found each difference"
 
     def _chain(self, key: KeyItem) -> Iterator[Record]:
         records = self._life.ledger.records

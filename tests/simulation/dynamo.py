@@ -50,12 +50,14 @@ class Dynamo:
 
     Attributes:
         keys: of each table its partition and its sort key, if it has one.
+        indexes: likewise, by table and name.
         tables: the items by their key's values.
         on_write: told of each item that was written: table, before, after.
         writes: how many have taken effect.
     """
 
     keys: Mapping[str, tuple[str, ...]]
+    indexes: Mapping[tuple[str, str], tuple[str, ...]]
     tables: dict[str, dict[tuple[str, ...], Item]] = field(init=False)
     on_write: Callable[[str, Item | None, Item | None], None] = lambda _table, _before, _after: None
     writes: int = 0
@@ -89,21 +91,26 @@ class Dynamo:
         return {"Responses": [self.get_item(**each["Get"]) for each in TransactItems]}
 
     def query(self, **params: Any) -> dict[str, Any]:
-        assert "IndexName" not in params, "indexes are not known here"
         table = params["TableName"]
+        names = self.indexes[table, params["IndexName"]] if "IndexName" in params else self.keys[table]
         condition = _condition(params["KeyConditionExpression"])
+        filtered = _condition(params["FilterExpression"]) if "FilterExpression" in params else lambda _: True
         _check_placeholders(params, "KeyConditionExpression", "FilterExpression", "ProjectionExpression")
-        at_hand = sorted(self.tables[table].items(), reverse=not params.get("ScanIndexForward", True))
-        found = [item for _, item in at_hand if condition(_here(item, params))]
+        there = [item for item in self.tables[table].values() if all(name in item for name in names)]
+        there.sort(
+            key=lambda item: [item[name]["S"] for name in names], reverse=not params.get("ScanIndexForward", True)
+        )
+        found = [item for item in there if condition(_here(item, params))]
         start = params.get("ExclusiveStartKey")
         if start is not None:
             place = next(n for n, item in enumerate(found) if self._key(table, item) == self._key(table, start))
             found = found[place + 1 :]
         limit = params.get("Limit", len(found) + 1)
         page, rest = found[:limit], found[limit:]
-        told: dict[str, Any] = {"Items": [dict(item) for item in page], "Count": len(page)}
+        shown = [_projected(item, params) for item in page if filtered(_here(item, params))]
+        told: dict[str, Any] = {"Items": shown, "Count": len(shown)}
         if rest or len(page) == limit:
-            told["LastEvaluatedKey"] = {name: page[-1][name] for name in self.keys[table]}
+            told["LastEvaluatedKey"] = {name: page[-1][name] for name in {*self.keys[table], *names}}
         return told
 
     def put_item(self, **params: Any) -> dict[str, Any]:
@@ -197,6 +204,14 @@ class Dynamo:
 def refused(code: str, operation: str, **more: Any) -> ClientError:
     response: Any = {"Error": {"Code": code, "Message": "refused"}, "ResponseMetadata": {"HTTPStatusCode": 400}, **more}
     return ClientError(response, operation)
+
+
+def _projected(item: Item, params: Mapping[str, Any]) -> Item:
+    if "ProjectionExpression" not in params:
+        return dict(item)
+    names = params.get("ExpressionAttributeNames", {})
+    wanted = [names.get(name.strip(), name.strip()) for name in params["ProjectionExpression"].split(",")]
+    return {name: item[name] for name in wanted if name in item}
 
 
 def _here(item: Item, params: Mapping[str, Any]) -> _Here:

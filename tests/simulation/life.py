@@ -140,7 +140,7 @@ class Life:
         self._busy = 0
         self._here = threading.local()
         self._adapters: list[Adapters] = []
-        self._processes = [self._process(number, skew) for number, skew in enumerate(plan.skews)]
+        self.processes = [self._process(number, skew) for number, skew in enumerate(plan.skews)]
         self.stream = Stream(self) if plan.streams else None
         if self.stream is not None:
             self.ledger.on_write = self.stream.write
@@ -294,8 +294,8 @@ class Life:
         """Run a function in one of the processes, for so many seconds at most. Raises `Died`."""
         end = self.stage.time + timedelta(seconds=seconds)
         self._here.ends_by, self._here.is_dead, self._here.nonces = end, False, []
-        self._here.process = self.chance.randrange(len(self._processes))
-        dependencies = self._processes[self._here.process]
+        self._here.process = self.chance.randrange(len(self.processes))
+        dependencies = self.processes[self._here.process]
         return work(dependencies, Budget(lambda: (end - self.stage.time).total_seconds()))  # noqa: PLW0108 - the time is read anew each time
 
     def key_of(self, number: int) -> KeyItem | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from incentives.domain.operations import Operation
 from incentives.domain.single_requests.record import Intent
-from tests.simulation.plan_control import HOUR, MINUTE, NOTHING, Control, draw_control, has_budgets
+from tests.simulation.plan_control import HOUR, MINUTE, NOTHING, Control, draw_control, has_budgets, has_freezes
 
 #: Seconds from which on a history is one of an outage that outlasts every deadline.
 DAY_LONG: Final = 20 * HOUR
@@ -305,9 +305,19 @@ def _controlled(plan: Plan) -> Plan:
     """With budgets, freezes and approval, where there are any."""
     until, day_long = max(each.at for each in plan.visits), plan.calm_at > DAY_LONG
     chance, bulk = random.Random(f"controlled {plan.seed}"), plan.bulk
-    if bulk is None and not day_long and has_budgets(plan.seed) and chance.random() < 0.35:
-        # Few orders have a bulk order beside them, and a budget is for both.
+    is_controlled = has_budgets(plan.seed) or has_freezes(plan.seed)
+    if bulk is None and not day_long and is_controlled and chance.random() < 0.35:
+        # Few orders have a bulk order beside them, and budgets and freezes are for both.
         bulk = _bulk(until, chance, (1, 3, 8))
+    if is_controlled:
+        # Much is to go wrong with AWS, and some requests are refused without Amazon having looked at them.
+        refused = not plan.rotations and not plan.trial and not day_long and chance.random() < 0.2
+        plan = replace(
+            plan,
+            aws=chance.choice([plan.aws, plan.aws, 0.05, 0.1]),
+            crashes=chance.choice([plan.crashes, plan.crashes, 0.01, 0.03]),
+            rotations=tuple(_outdated(until, chance)) if refused else plan.rotations,
+        )
     cents = {each.number: each.cents for each in plan.orders}
     control = draw_control(plan.seed, cents, sum(row.cents for row in bulk.rows) if bulk else 0, until)
     if day_long:
@@ -320,6 +330,12 @@ def _controlled(plan: Plan) -> Plan:
         streams=plan.streams or bool(control.campaigns),
         calm_at=max(plan.calm_at, bulk.at + 10 * MINUTE if bulk else 0, control.over_at),
     )
+
+
+def _outdated(until: float, chance: random.Random) -> Iterator[Rotation]:
+    """For some minutes the secret holds a key that Amazon no longer knows."""
+    revoked_at = chance.uniform(0, until)
+    yield Rotation(revoked_at, revoked_at + chance.uniform(MINUTE, 10 * MINUTE), revoked_at)
 
 
 def _revoked_earlier(rotations: tuple[Rotation, ...], chance: random.Random) -> Iterator[Rotation]:

@@ -75,6 +75,7 @@ class Control:
     Attributes:
         month_ends_at: budgets are per month, and a month ends at this second; None: they are in total.
         required: whether each order has to name a budget.
+        recounts: when budgets are counted again.
         set_aside: how often a batch of the stream is given up by its reader, and fed again by hand much later.
     """
 
@@ -82,6 +83,7 @@ class Control:
     month_ends_at: float | None = None
     required: bool = False
     set_aside: float = 0.0
+    recounts: tuple[float, ...] = ()
     freezes: tuple[Freezing, ...] = ()
     approving: Approving | None = None
 
@@ -111,6 +113,10 @@ def has_budgets(seed: int) -> bool:
     return random.Random(f"budgets {seed}").random() < BUDGETS_SHARE
 
 
+def has_freezes(seed: int) -> bool:
+    return random.Random(f"freezes {seed}").random() < FREEZES_SHARE
+
+
 def draw_control(seed: int, cents: Mapping[int, int], bulk_cents: int, until: float) -> Control:
     """What control there is.
 
@@ -121,7 +127,7 @@ def draw_control(seed: int, cents: Mapping[int, int], bulk_cents: int, until: fl
         until: seconds until which callers come.
     """
     chance = random.Random(f"control {seed}")
-    freezes = tuple(_freezes(until, chance)) if chance.random() < FREEZES_SHARE else ()
+    freezes = tuple(_freezes(until, chance)) if has_freezes(seed) else ()
     approving = _approving(bulk_cents, chance) if bulk_cents and chance.random() < 0.5 else None
     if not has_budgets(seed):
         return Control(freezes=freezes, approving=approving)
@@ -138,6 +144,7 @@ def draw_control(seed: int, cents: Mapping[int, int], bulk_cents: int, until: fl
         month_ends_at=chance.uniform(0, min(until + 25 * MINUTE, 11 * HOUR)) if chance.random() < 0.6 else None,
         required=required,
         set_aside=chance.choice([0.0, 0.1, 0.4]),
+        recounts=tuple(_recounts(seed, until)),
         freezes=freezes,
         approving=approving,
     )  # fmt: skip
@@ -154,6 +161,13 @@ def _campaign(name: str, cents: Mapping[int, int], bulk_cents: int, until: float
         limits.append(Limit(at, limit, active=chance.random() < 0.85))
     limits.sort(key=lambda each: each.at)
     return Campaign(name, tuple(limits), frozenset(cents), bulk_cents > 0)
+
+
+def _recounts(seed: int, until: float) -> Iterator[float]:
+    """While all goes on; mostly it is then over, and they are counted once more when it is."""
+    chance = random.Random(f"recounts {seed}")
+    for _ in range(chance.choice([0, 0, 1, 2])):
+        yield chance.uniform(0, until + 10 * MINUTE)
 
 
 def _freezes(until: float, chance: random.Random) -> Iterator[Freezing]:

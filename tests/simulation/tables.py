@@ -18,6 +18,7 @@ from incentives.aws.accounts.freezes import DynamoDbFreezes
 from incentives.aws.budgets.budget_items import encode_budget
 from incentives.aws.budgets.definitions import DynamoDbBudgetDefinitions
 from incentives.aws.budgets.holds import DynamoDbHolds
+from incentives.aws.budgets.recounts import DynamoDbRecounts
 from incentives.aws.bulk_orders.orders import DynamoDbOrders
 from incentives.aws.items import decode
 from incentives.aws.single_requests.beside import Beside
@@ -45,6 +46,11 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+INDEXES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    (LEDGER, "by-account-day"): ("accountDay", "createdKey"),
+    (ORDERS, "by-created"): ("listed", "createdAt"),
+}
+
 #: Histories begin on the first of a month, at noon of UTC.
 NOON: Final = timedelta(hours=12)
 
@@ -56,6 +62,7 @@ class Adapters:
     client: Client
     holds: DynamoDbHolds
     definitions: DynamoDbBudgetDefinitions
+    recounts: DynamoDbRecounts
     freezes: DynamoDbFreezes
     ledger: DynamoDbLedger
     records: DynamoDbRecords
@@ -125,7 +132,7 @@ class Tables:
     """
 
     def __init__(self, life: Life) -> None:
-        self.dynamo = Dynamo(KEYS, on_write=self._note)
+        self.dynamo = Dynamo(KEYS, INDEXES, on_write=self._note)
         self.ledger = TableLedger(life)
         self._life, self._looked_at = life, 0
         control = life.plan.control
@@ -177,6 +184,7 @@ class Tables:
                 random=chance.random,
                 new_nonce=lambda: f"budget-{number}-{next(numbers)}",
             ),
+            recounts=DynamoDbRecounts(client, ledger=LEDGER, accounts=ACCOUNTS, orders=ORDERS, sleep=clock.sleep),
             freezes=DynamoDbFreezes(client, ACCOUNTS),
             ledger=DynamoDbLedger(client, LEDGER, beside=Beside(holds, ACCOUNTS, ORDERS), sleep=clock.sleep),
             records=DynamoDbRecords(client, LEDGER, sleep=clock.sleep),

@@ -176,6 +176,14 @@ def test_a_maker_may_reject_an_order_that_nobody_can_approve() -> None:
     assert here.order(order_id).status is S.VALIDATED
 
 
+def test_an_order_that_is_stopped_while_it_awaits_approval_has_no_result_and_lets_its_rows_go() -> None:
+    here, order_id = awaiting()
+    here.ask(order_id, Action.STOP)
+    view = here.view(order_id)
+    assert (view.order.status, view.result, view.order.totals) == (S.FINISHED, None, {"USD": Decimal(30)})
+    awaiting(here, "two")
+
+
 # ---- in time -------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.domain.bulk_orders.bulk_order import OrderStatus
+from incentives.domain.bulk_orders.bulk_order import Batch, Counts, OrderStatus
 from incentives.domain.errors import OrderConflict
 from incentives.domain.single_requests.record import Status
 from incentives.usecases.bulk_orders.control_order import Action
@@ -229,6 +229,46 @@ def test_a_worker_that_stands_still_while_its_order_is_stopped_and_settled_issue
         assert balanced(here), at
         assert remaining(here) == 10_000 - 1000 * len(records), at
         assert here.result(life.order_id).count(",notIssued,") == ROWS - len(records), at
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_row_that_a_late_worker_opens_at_whatever_step_of_settling_is_counted_or_not_opened(stopped: bool) -> None:
+    def settled(at: int) -> tuple[Life, int]:
+        life = Life(approved=False)
+        life.order_id = life.here.place(rows_of(ROWS), budget=NAME)
+        life.here.run(life.order_id, until=lambda done: done.next is OrderTask.ISSUE)
+        # given a worker that has looked at the order before a row, and stands still while it is stopped
+        looked, get, batch = life.here.order(life.order_id), life.here.orders.get, life.here.orders.batch
+        if stopped:
+            life.here.ask(life.order_id, Action.STOP)
+        else:
+            # or one that is settled since its rows are said to have been tried, of which nothing is in the ledger
+            life.here.orders.advance(life.order_id, Batch(number=1, counts=Counts(issued=ROWS), round=looked.round))
+        progress = life.here.process(life.order_id, OrderTask.CHECK)
+
+        def goes_on() -> None:
+            looks = iter([looked, looked])
+            life.here.orders.get = lambda order_id: next(looks, get(order_id))  # type: ignore[method-assign]
+            life.here.orders.batch = lambda _, number: Batch(number=number)  # type: ignore[method-assign]
+            life.here.issue(life.order_id, round_number=looked.round)
+            life.here.orders.get, life.here.orders.batch = get, batch  # type: ignore[method-assign]
+
+        steps = Steps(at, goes_on)
+        life.stepped(steps).process(life.order_id, OrderTask.SETTLE, progress)
+        return life, steps.taken
+
+    _, steps = settled(0)
+    opened = set()
+    for at in range(1, steps + 1):
+        life, _ = settled(at)
+        here, records = life.here, life.here.world.ledger.records
+        life.run(here)
+        opened.add(len(records))
+        assert here.order(life.order_id).status is S.FINISHED, at
+        assert balanced(here), at
+        assert remaining(here) == 10_000 - 1000 * len(records), at
+        assert here.result(life.order_id).count(",notIssued,") == ROWS - len(records), at
+    assert opened == {0, 1}
 
 
 def test_whoever_approves_while_another_rejects_at_whatever_step_one_of_them_counts() -> None:

@@ -27,7 +27,7 @@ from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.budgets.budget import BUDGET_NAME
 from incentives.domain.caller_fields import FIELDS
 from incentives.domain.errors import InvalidInput
-from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS
+from incentives.domain.money import AMOUNT_MAX, AMOUNT_TEXT_LENGTH_MAX, CURRENCY_DECIMALS, SUM_MAX
 from incentives.domain.texts import TEXT_PATTERN, why_no_text
 
 #: An error of ours, whose message is told as it is.
@@ -104,22 +104,26 @@ GivenAccount = Annotated[
     ),
     AfterValidator(_plain),
 ]
-#: `parse_money` has the rest of the rule for both.
+
+
+def _amount_up_to(most: Decimal) -> WithJsonSchema:
+    text = {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX}
+    return WithJsonSchema({"anyOf": [text, {"type": "number", "exclusiveMinimum": 0, "maximum": int(most)}]})
+
+
+_AMOUNT_TEXT: Final = "Decimal string or JSON number, more than zero, no more decimals than the currency has."
+#: Of one card, and of many. `parse_money` has the rest of the rule, also for the currency.
 GivenAmount = Annotated[
     str | Decimal,
     PlainValidator(as_written),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": int(AMOUNT_MAX)},
-            ]
-        }
-    ),
-    Field(
-        description="Decimal string or JSON number, more than zero, no more decimals than the currency has.",
-        examples=["25.00"],
-    ),
+    _amount_up_to(AMOUNT_MAX),
+    Field(description=_AMOUNT_TEXT, examples=["25.00"]),
+]
+GivenSum = Annotated[
+    str | Decimal,
+    PlainValidator(as_written),
+    _amount_up_to(SUM_MAX),
+    Field(description=_AMOUNT_TEXT, examples=["10000.00"]),
 ]
 GivenCurrency = Annotated[
     str,

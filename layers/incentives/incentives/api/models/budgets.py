@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
-from incentives.api.models.base import (
-    Amount,
-    Body,
-    Currency,
-    GivenCurrency,
-    ResponseBody,
-    SignedAmount,
-    Time,
-    as_written,
-)
+from incentives.api.models.base import Amount, Body, Currency, GivenCurrency, GivenSum, ResponseBody, SignedAmount, Time
 from incentives.domain.budgets.budget import BUDGET_NAME, PeriodKind
-from incentives.domain.money import AMOUNT_TEXT_LENGTH_MAX, SUM_MAX
 
 NAME_PATTERN: Final = f"^{BUDGET_NAME.pattern}$"
 PERIOD_PATTERN: Final = "^(2[0-9]{3}-(0[1-9]|1[0-2])|total)$"
@@ -29,24 +18,6 @@ PERIOD: Final = "2026-03"
 _CALLER: Final = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Finance_0123456789abcdef/anna"
 
 # ---- bodies ----------------------------------------------------------------------------------------------------------
-
-#: `parse_money` has the rest of the rule.
-GivenSum = Annotated[
-    str | Decimal,
-    PlainValidator(as_written),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": int(SUM_MAX)},
-            ]
-        }
-    ),
-    Field(
-        description="Decimal string or JSON number, more than zero, no more decimals than the currency has.",
-        examples=["10000.00"],
-    ),
-]
 
 
 class LimitBody(Body):

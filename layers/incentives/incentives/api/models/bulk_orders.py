@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field
 
 from incentives.api.models.base import (
     AccountName,
@@ -16,14 +15,13 @@ from incentives.api.models.base import (
     GivenAccount,
     GivenBudget,
     GivenCurrency,
+    GivenSum,
     OnUnknown,
     ResponseBody,
     Time,
-    as_written,
 )
 from incentives.domain.budgets.budget import BUDGET_NAME
 from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH, Decision, FileFormat, OrderStatus
-from incentives.domain.money import AMOUNT_TEXT_LENGTH_MAX, SUM_MAX
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from incentives.domain.single_requests.record import Intent
 
@@ -66,19 +64,9 @@ class StartOrderBody(Body):
 class ApprovedTotalBody(Body):
     """The sum of an order, as whoever approves it has seen it."""
 
-    amount: Annotated[
-        str | Decimal,
-        PlainValidator(as_written),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string", "pattern": r"^[0-9]*\.?[0-9]+$", "maxLength": AMOUNT_TEXT_LENGTH_MAX},
-                    {"type": "number", "exclusiveMinimum": 0, "maximum": int(SUM_MAX)},
-                ]
-            }
-        ),
-        Field(description="Decimal string or JSON number, as `total` of the order says it.", examples=["250000.00"]),
-    ]
+    amount: GivenSum = Field(
+        description="Decimal string or JSON number, as `total` of the order says it.", examples=["250000.00"]
+    )
     currency_code: GivenCurrency
 
 

@@ -196,7 +196,7 @@ class Batch:
         issued_value: sum of the issued rows, by currency.
         settled: each of its rows has ended, and its part of the result is written.
         round: of the order, in which that was written.
-        unopened: of a settled batch, the sum of the rows that no record took over, in minor units.
+        unopened: sum of the rows that no record had taken over when they were settled, in minor units.
     """
 
     number: int

@@ -61,7 +61,6 @@ NOTHING_FOUND: Final[Mapping[str, Any]] = {
     "decided_at": None,
     "rejected_because": None,
     "why_not_started": None,
-    **NO_ROWS,
 }
 
 #: An order is resumed only while no other order can have the same rows: see `SAME_ROWS_FOR`, less a day to issue them.

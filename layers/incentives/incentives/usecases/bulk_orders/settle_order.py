@@ -203,7 +203,7 @@ def _write_batch(
         settled=is_settled,
         round=order.round,
         updated_at=dependencies.clock.now(),
-        unopened=unopened if is_settled else 0,
+        unopened=unopened,
     )
     dependencies.orders.settle(order.order_id, batch, _encode_part(results) if is_settled else None)
     return is_settled

@@ -85,8 +85,7 @@ def _looked_at(
     """What a dry run tells: as much as can be known without claiming or taking anything."""
     after = moved(order, OrderStatus.VALIDATED, now, **found)
     held = dependencies.orders.claim_on(order.account, checked.digest, now)
-    is_others = held is not None and held.order_id != order.order_id
-    if held is not None and is_others and not order.allow_same_rows and stands(held, dependencies):
+    if held is not None and not order.allow_same_rows and stands(held, dependencies):
         return same_rows(order, after, held)
     if order.budget is not None:
         try:
