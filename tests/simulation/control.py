@@ -171,6 +171,9 @@ class ControlDesk:
 
     def check_end(self) -> Iterator[str]:
         yield from check_end(self._tables)
+        if self._life.plan.control.required:
+            free = [each.request_id for each in self._life.ledger.records.values() if each.budget is None]
+            yield from (f"I12 {request_id} names no budget, and must" for request_id in free)
         for request_id, opened_at in self._life.ledger.opened_at.items():
             seconds = (opened_at - self._life.stage.started).total_seconds()
             if self._life.ledger.records[request_id].reissues:

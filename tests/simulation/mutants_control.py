@@ -21,7 +21,7 @@ from incentives.usecases.accounts import count_spend
 from incentives.usecases.accounts import freeze as freezing
 from incentives.usecases.budgets import set_budget
 from incentives.usecases.bulk_orders import decide_order, settle_order
-from incentives.usecases.single_requests import issue, reveal
+from incentives.usecases.single_requests import drive, issue, reveal
 from tests.simulation.mutants_run import Mutant, cut
 from tests.simulation.mutants_scenes import *  # noqa: F403 - the table is written in its words
 from tests.simulation.mutants_scenes_control import *  # noqa: F403 - likewise
@@ -71,6 +71,9 @@ FREEZE: Final = (
     Mutant("14 frozen: the operators are told", "frozen",
         cut(freezing._carry_out, "_tell(known, here.freezes, dependencies)", "pass"),
         plan=frozen(Freezing(5, 60))),
+    Mutant("14 frozen: what was sent goes on", "it never ends",
+        cut(drive._try_with_key, "never_sent=never_sent", "never_sent=True"),
+        plan=frozen(Freezing(60, 27 * HOUR), orders=2, within=5, later=[(What.CANCEL, 100, 200)], calm_at=27 * HOUR)),
     Mutant("14 frozen: nobody joins the line", "frozen",
         cut(LIMITER.line_up, "[*conditions, _THAWED], values | {'thawed': 0}", "conditions, values"),
         plan=frozen(Freezing(5, 20 * MINUTE), orders=4, begins=120, within=60, first=What.LATER)),
@@ -102,6 +105,9 @@ BUDGETS: Final = (
     Mutant("14 a process that was refused reads the key first", "I6",
         cut(issue._look_at_budget, "if dependencies.ledger.key(key_hash) is not None:", "if False:"),
         plan=budgeted(Limit(0, 1000), orders=4, within=1, later=[(What.ORDER, 2, 6)] * 3)),
+    Mutant("14 a budget is named where one must be", "I12",
+        cut(issue._look_at_budget, "if name is None:\nraise", "if name is None:\nreturn\nraise"),
+        plan=budgeted(orders=2, required=True, names=())),
     Mutant("14 a period is made by the definition that was read", "I12",
         cut(HOLDS._unchanged, "= :seen", ">= :seen"),
         plan=budgeted(Limit(0, 5000), Limit(10, 9000), orders=4, begins=6, within=8),
@@ -185,6 +191,11 @@ ORDERS: Final = (
             "if record is None or outcome is RowOutcome.REFUSED:\nunopened"),
         plan=budgeted(orders=1, rows=(500,) * 4, bulk_at=1),
         scene=amazon(When(OPERATION, [NOT_PERMITTED], numbers=FIRST))),
+    Mutant("11 opened means no count of tries", "I12",
+        cut(settle_order._write_batch, "if record is None:\nunopened",
+            "if rows.index(row) >= dependencies.orders.batch(order.order_id, number).done:\nunopened"),
+        plan=budgeted(orders=1, rows=(500,) * 6, bulk_at=1, paused=(5.0, 300.0), stopped_at=8.0),
+        scene=scenes(amazon(When(OPERATION, [LOST], ends=2 * MINUTE)), dies_at_amazon(OPERATION, FIRST))),
     Mutant("11 what was never opened goes back with FINISHED, in one transaction", "I12",
         cut(ORDER_TABLE.finish, "actions: Any = [{'Put': self._unmoved_put(before, after, nonce)}, given_back]",
             "self._client.update_item(**given_back['Update'])\n"
