@@ -14,6 +14,7 @@ from incentives.aws.bulk_orders.order_items import ORDER
 from incentives.aws.bulk_orders.order_items import key as key_of
 from incentives.aws.items import Expression
 from incentives.domain.budgets.budget import Budget, PeriodKind
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX
 from incentives.domain.reconciliation.day_state import BooksDay
 from tests.bench.stand import Stand
 from tests.workflow.plots import ONE_TRY_SECONDS
@@ -152,6 +153,8 @@ def _made(stand: Stand, function: str, event: Event) -> str:
 
 def unknown(stand: Stand) -> str:
     """A card whose responses were all lost; its recovery has begun, and died."""
+    # Without a wait for its permit: that would take the time of its only try, and what has not left is not unknown.
+    stand.clock.sleep(WAIT_SECONDS_MAX)
     stand.sandbox.script.add(_LOST)
     told = stand.call("create_gift_card", create(), seconds=ONE_TRY_SECONDS)
     stand.sandbox.script.clear()

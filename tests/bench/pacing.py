@@ -23,7 +23,8 @@ from incentives.usecases.dependencies import Budget
 from sandbox.model.throttle import most_in_any_second
 from tests.bench.report import Line
 from tests.pacing.shop import Load, Shop
-from tests.support.bulk import FakeOrderFiles, FakeOrders, FakeOrderWorkflows, FakeRecords, rows_of
+from tests.support.budgets import FakeBudgets
+from tests.support.bulk import FakeDefinitions, FakeOrderFiles, FakeOrders, FakeOrderWorkflows, FakeRecords, rows_of
 from tests.support.fakes import START
 from tests.support.freezes import FakeFreezes
 
@@ -88,10 +89,13 @@ def _bulk() -> Shop:
         files=files,
         workflows=FakeOrderWorkflows(),
         records=FakeRecords(dependencies.ledger),
+        budgets=dependencies.budgets,
+        definitions=FakeDefinitions(FakeBudgets()),  # type: ignore[arg-type] # nothing is charged to one
         freezes=FakeFreezes(),
         clock=dependencies.clock,
         telemetry=dependencies.telemetry,
         new_nonce=dependencies.new_nonce,
+        approvals={},
     )
 
     def budget() -> Budget:

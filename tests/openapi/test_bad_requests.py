@@ -45,6 +45,8 @@ BODIES_OF: Final = {
     "empty account": (ORDER | {"account": ""}, "account"),
     "account null is absent, number is not": (ORDER | {"account": 7}, "account"),
     "long reference": (ORDER | {"externalReference": "x" * 101}, "externalReference"),
+    "a budget of no budget's name": (ORDER | {"budget": "Spring"}, "budget"),
+    "no text as budget": (ORDER | {"budget": 7}, "budget"),
     "a null character": (ORDER | {"externalReference": "a\u0000b"}, "externalReference"),
     "a line break": (ORDER | {"transactionSource": {"sourceId": "a\nb"}}, "transactionSource.sourceId"),
     "a blank at an end": (ORDER | {"externalReference": "po-7 "}, "externalReference"),

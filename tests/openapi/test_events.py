@@ -54,6 +54,8 @@ def ready(api: Served, function: str, request_id: str | None) -> None:
             closes.blocked(api)
         case "get_budgets":
             budgets.spent(api)
+        case "create_gift_card":
+            api.world.budgets.define("spring-campaign", "100.00")
         case "activate_gift_card" | "load_amazon_balance":
             api.world.amazon.script = [without_code]
     if request_id is not None:

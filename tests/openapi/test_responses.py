@@ -250,6 +250,29 @@ def _of_bulk_orders(function: str) -> Iterator[tuple[int, Scenario]]:
             raise AssertionError(f"say what {function} can answer")
 
 
+def with_budget(api: Served, function: str, status: int) -> Response:
+    """Issue with a budget that says so."""
+    api.world.budgets.define("spring", "24.99" if status == 402 else "100.00", active=status != 422)
+    if status == 429:
+        fails_with(api.world.budgets, "take", BudgetBusy("spring"))
+    response = api.issue(function, budget="spring")
+    if status == 201:
+        assert response.body["budget"] == "spring"
+    else:
+        assert response.body["retryable"] is (status != 422)
+        assert response.body["errorType"] == {402: "BudgetExceeded", 422: "BudgetUnusable", 429: "BudgetBusy"}[status]
+        assert [each["field"] for each in response.body.get("errors") or []] == (["budget"] if status == 422 else [])
+        assert response.headers.get("Retry-After") == ("1" if status == 429 else None)
+    return response
+
+
+def fails_with(port: object, method: str, error: Exception) -> None:
+    def call(*_: object, **__: object) -> None:
+        raise error
+
+    setattr(port, method, call)
+
+
 def _of_issues(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 201, lambda api: api.issue(function)
     yield 200, lambda api: (api.issue(function), api.issue(function))[1]
@@ -260,6 +283,7 @@ def _of_issues(function: str) -> Iterator[tuple[int, Scenario]]:
     yield 409, lambda api: (setattr(api.world.amazon, "script", [REFUNDED]), api.issue(function))[1]
     yield 422, lambda api: (api.issue(function), api.issue(function, amount="30.00"))[1]
     yield 503, lambda api: api.send(function, body={**BODIES[function], "account": "nobody"}, key="k")
+    yield from ((status, lambda api, s=status: with_budget(api, function, s)) for status in (201, 402, 422, 429))
     yield 503, lambda api: (api.world.freeze(), api.issue(function))[1]
 
 

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -166,15 +166,6 @@ class Bulk:
                 )
         self.cloud.invoke("SweepRequests", {})
 
-    def hurry(self) -> None:
-        """Set an order's clock back that waits for workers which may still be at work."""
-        self.cloud.table(self.cloud.outputs.ordersTableName).update_item(
-            Key={"orderId": self.id, "part": "order"},
-            UpdateExpression="SET stoppedAt = :then",
-            ConditionExpression="attribute_exists(stoppedAt)",
-            ExpressionAttributeValues={":then": format_time(datetime.now(UTC) - timedelta(minutes=2))},
-        )
-
 
 @pytest.fixture(scope="module", autouse=True)
 def in_a_hurry(cloud: Cloud) -> Iterator[None]:
@@ -320,7 +311,6 @@ def test_pause_resume_and_stop(cloud: Cloud) -> None:
     # and when it is stopped it ends, and says which rows it never asked for
     stopped = bulk.do("stop")
     assert (stopped.status, stopped.body["stopped"]) == (202, True)
-    bulk.hurry()
     order = bulk.wait_for_the_end()
     issued = {card["requestId"] for card in bulk.cards()}
     assert order["counts"]["issued"] == len(issued) < bulk.rows

@@ -33,6 +33,7 @@ from tests.simulation.mutants_scenes import (
 from tests.simulation.mutants_scenes import OPERATION as SENT
 from tests.simulation.mutants_scenes import REVERSAL as UNDONE
 from tests.simulation.plan import MINUTE, ROWS_FROM, Bulk, Plan, Wanted, What, draw
+from tests.simulation.plan_control import Campaign, Control, Limit
 from tests.simulation.ports import Died
 
 CREATE, ACTIVATE, LOAD = Operation
@@ -122,6 +123,13 @@ CANCELLED: Final = {"later": [(What.CANCEL, 5.0, 6.0)]}
 CANCELLED_AT_ONCE: Final = {"later": [(What.CANCEL, 0.6, 0.7)]}
 REVERSE, REISSUE = (Intent.REVERSE,), (Intent.REISSUE,)
 
+
+def budget(cents: int = 10_000, **updates: Any) -> dict[str, Any]:
+    """A budget that the order takes from, with what counts beside it."""
+    campaign = Campaign("spring", (Limit(0, cents),), frozenset({0}), **updates)
+    return {"control": Control((campaign,)), "streams": True}
+
+
 #: With the ways in which each may end, whoever dies in it.
 STORIES: Final[Mapping[str, tuple[Story, set[Status]]]] = {
     "plain": (story(), {S.SUCCEEDED}),
@@ -142,6 +150,11 @@ STORIES: Final[Mapping[str, tuple[Story, set[Status]]]] = {
     "an activation, lost after": (story(*[DONE_AND_LOST] * 2, operations=(ACTIVATE,)), {S.SUCCEEDED}),
     "rows": (story(**rows(5)), {S.SUCCEEDED}),
     "rows, lost after": (story(DONE_AND_LOST, **rows(2)), {S.SUCCEEDED}),
+    "a budget": (story(**budget()), {S.SUCCEEDED}),
+    "a budget, refused": (story(NOT_PERMITTED, **budget()), {S.REFUSED}),
+    "a budget, key refused, then mended": (story(scene=key_refused(0, 70), **budget()), {S.SUCCEEDED}),
+    "a budget, cancelled": (story(**CANCELLED, **budget()), {S.REVERSED}),
+    "a budget, to be reissued": (story(DONE_AND_LOST, *[LOST] * 4, intents=REISSUE, **budget()), {S.REVERSED}),
     "rows, stopped": (story(**rows(3, stopped_at=2.5)), {S.SUCCEEDED}),
 }
 

@@ -67,7 +67,7 @@ def list_orders(query: OrdersQuery, dependencies: OrderDependencies) -> OrdersPa
                 found.append(order)
             if len(found) == query.limit:
                 return OrdersPage(tuple(found), _cursor(before))
-        if not more:
+        if not page or not more:
             return OrdersPage(tuple(found), None)
         if looked_at >= LOOKED_AT_MAX and before is not None:
             return OrdersPage(tuple(found), _cursor(before))
