@@ -1,4 +1,4 @@
-"""Who sets budgets in a simulated history, and who freezes the account and thaws it."""
+"""Who sets budgets in a simulated history, and who freezes the account and unfreezes it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ControlDesk:
     """Finance and operators.
 
     Attributes:
-        frozen_at: when somebody was told that the account is frozen; None: nobody was, or it is to be thawed.
+        frozen_at: when somebody was told that the account is frozen; None: nobody was, or it is to be unfrozen.
     """
 
     def __init__(self, life: Life, tables: Tables) -> None:
