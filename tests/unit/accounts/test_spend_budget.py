@@ -95,6 +95,14 @@ def test_in_whatever_order_it_is_told_and_however_often(data: st.DataObject) -> 
     assert figures(c) == due(kind)
 
 
+@pytest.mark.parametrize("status", [S.REFUSED, S.SUCCEEDED])
+def test_a_request_that_holds_nothing_keeps_no_other_from_being_counted(status: Status) -> None:
+    """No process writes such a record; it would stand in the way of a whole shard."""
+    c = company()
+    assert count(stream_of([record(status, budget=NAME, answered_at=START)]), c) is None
+    assert c.world.budgets.periods == {}
+
+
 @pytest.mark.parametrize("status", [S.SUCCEEDED, S.REFUSED, S.REVERSED, S.ESCALATED])
 def test_every_end_of_a_request_with_a_budget_is_told(status: Status) -> None:
     """Also one that Amazon has never answered, and that has neither an error nor a refusal."""
