@@ -12,7 +12,7 @@ import pytest
 from incentives.domain.accounts.account import AccountFunds
 from incentives.domain.accounts.freezing import LAST_CALL_LEAVES_AFTER, Freeze, next_version, shown_caller
 from incentives.domain.accounts.funds import Snapshot
-from incentives.domain.errors import AccountNotFound, InvalidInput, LedgerUnavailable
+from incentives.domain.errors import AccountNotFound, AccountUnusable, InvalidInput, LedgerUnavailable
 from incentives.domain.rate_limit import Frozen, Priority
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from incentives.usecases.accounts.dependencies import AccountDependencies
@@ -145,6 +145,18 @@ def test_an_account_that_nobody_knows_cannot_be_frozen() -> None:
     for act in (lambda: freeze("nowhere", REASON, ANNA, desk.here), lambda: unfreeze("nowhere", ANNA, desk.here)):
         with pytest.raises(AccountNotFound):
             act()
+    assert desk.world.freezes.kept == {}
+
+
+def test_an_account_whose_keys_cannot_be_read_now_is_not_called_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+
+    def get(name: str, **_: object) -> None:
+        raise AccountUnusable(name, "has a secret that cannot be read (ThrottlingException)")
+
+    monkeypatch.setattr(desk.world.accounts, "get", get)
+    with pytest.raises(AccountUnusable, match="Throttling"):
+        freeze("new", REASON, ANNA, desk.here)
     assert desk.world.freezes.kept == {}
 
 

@@ -41,6 +41,7 @@ def freeze(account: str, reason: str, caller: str | None, here: AccountDependenc
     Raises:
         InvalidInput: names `reason`.
         AccountNotFound: there is no such account.
+        AccountUnusable: nobody can tell whether there is: its keys cannot be read now, and it was never used.
         LedgerUnavailable: it may have been done, and is finished by the watch; the same call says.
     """
     check_words("reason", reason, NOTE_LENGTH_MAX)
@@ -111,6 +112,8 @@ def _check_known(account: str, here: AccountDependencies) -> None:
     try:
         here.dependencies.accounts.get(account)
     except AccountUnusable as error:
+        if error.has_secret:
+            raise
         raise AccountNotFound(account) from error
 
 
