@@ -329,6 +329,20 @@ def test_of_a_freeze_and_a_unfreeze_at_once_the_one_that_was_written_last_holds(
     assert desk.truth.told_at is not None
 
 
+def test_an_unfreeze_that_nobody_was_told_of_is_told_by_who_freezes_it_again() -> None:
+    # given somebody who died before the operators were told, in whose time requests have left
+    desk = Desk()
+    desk.freeze()
+    revive = dies(desk, "notifier", "notify", after=False)
+    with pytest.raises(Died):
+        desk.unfreeze(BEN)
+    revive()
+    # when
+    desk.freeze()
+    # then
+    assert desk.told == [FREEZE, UNFREEZE, FREEZE]
+
+
 def test_what_is_told_last_is_how_it_stands() -> None:
     # given somebody who unfreezes the account while whoever froze it waits for those who have a permit
     desk = Desk()
