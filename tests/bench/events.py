@@ -84,10 +84,10 @@ def created_again(stand: Stand) -> Event:
     return create(key)
 
 
-def first_of_budget(stand: Stand) -> Event:
-    """A create that is the first to take from a budget."""
+def budget(stand: Stand) -> str:
+    """A budget that nobody has taken from; its name."""
     moment = stand.clock.now()
-    budget = Budget(
+    made = Budget(
         name=f"bench-{next(_NUMBERS)}",
         limit=10_000_00,
         currency="USD",
@@ -97,8 +97,28 @@ def first_of_budget(stand: Stand) -> Event:
         created_at=moment,
         changed_at=moment,
     )
-    stand.client().put_item(TableName=stand.environment["BUDGETS_TABLE"], Item=encode_budget(budget))
-    return create(budget=budget.name)
+    stand.client().put_item(TableName=stand.environment["BUDGETS_TABLE"], Item=encode_budget(made))
+    return made.name
+
+
+def first_of_budget(stand: Stand) -> Event:
+    """A create that is the first to take from a budget."""
+    return create(budget=budget(stand))
+
+
+def set_budget(name: str) -> Event:
+    """PUT /budgets/{name}."""
+    limit = {"amount": "20000.00", "currencyCode": "USD"}
+    return request("/budgets/{name}", {"limit": limit, "period": "month", "active": True}, name=name)
+
+
+def recounted(stand: Stand) -> Event:
+    """A day's recount, when there is one budget alone."""
+    client, table = stand.client(), stand.environment["BUDGETS_TABLE"]
+    for item in client.scan(TableName=table)["Items"]:
+        client.delete_item(TableName=table, Key={name: item[name] for name in ("budget", "part")})
+    budget(stand)
+    return {}
 
 
 def of_budget(stand: Stand) -> Event:

@@ -254,7 +254,7 @@ class DynamoDbAccountStates:
 
     def _of_budget(self, record: Record, counted: Charge | None, charge: Charge | None) -> list[dict[str, Any]]:
         """What changes of what was spent of a record's budget."""
-        if record.budget is None:
+        if record.budget is None or record.budget_period is None:
             return []
         now, before = (minor_units(each.value) if each else 0 for each in (charge, counted))
         name, period, _ = _share(record)

@@ -87,9 +87,8 @@ def is_to_be_given_back(record: Record) -> bool:
 
     It does not matter whether it was charged before. What nobody could find out is held for good.
     """
-    return (
-        record.budget is not None and record.replaced_by is None and record.status in {Status.REFUSED, Status.REVERSED}
-    )
+    is_over = record.replaced_by is None and record.status in {Status.REFUSED, Status.REVERSED}
+    return record.budget is not None and record.budget_period is not None and is_over
 
 
 def may_be_forgotten(refused: Record, successor: Record) -> bool:
