@@ -152,6 +152,8 @@ def _made(stand: Stand, function: str, event: Event) -> str:
 
 def unknown(stand: Stand) -> str:
     """A card whose responses were all lost; its recovery has begun, and died."""
+    # Whoever has to wait for a permit has no time left for a try: nothing would be sent, and nothing unknown.
+    stand.clock.sleep(60)
     stand.sandbox.script.add(_LOST)
     told = stand.call("create_gift_card", create(), seconds=ONE_TRY_SECONDS)
     stand.sandbox.script.clear()
