@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,6 +49,7 @@ class Settings:
     Attributes:
         keeps_state: the emulated cloud writes down what it holds when it ends, and a start in the same folder goes on
             from there; but for executions of workflows, which have failed then.
+        parameters: of the template, beside those that every local cloud has.
     """
 
     directory: Path
@@ -56,6 +57,7 @@ class Settings:
     sandbox_port: int | None = None
     incentives_endpoint: str | None = None
     keeps_state: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs_file(self) -> Path:

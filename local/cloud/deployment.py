@@ -81,7 +81,7 @@ def deploy(settings: Settings, ministack_url: str, incentives_endpoint: str) -> 
         "AWS_DEFAULT_REGION": REGION,
     }
     command = [*_sam("deploy"), "--template-file", str(settings.build / "template.yaml")]
-    parameters = _parameters(settings, IncentivesEndpoint=incentives_endpoint)
+    parameters = _parameters(settings, IncentivesEndpoint=incentives_endpoint, **settings.parameters)
     processes.run_step("sam-deploy", [*command, *parameters], settings.directory, environment, ROOT)
     stacks = client("cloudformation", ministack_url, OWNER).describe_stacks(StackName=STACK_NAME)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0]["Outputs"]}

@@ -157,6 +157,14 @@ def test_a_day_of_many_pages_is_read_whole(tables: Tables, account: str) -> None
     assert {each.request_id for each in tables.recounts.requests(account, day)} == {each.request_id for each in big}
 
 
+def test_accounts_with_open_requests_are_read(tables: Tables, account: str) -> None:
+    other, over = f"{account}-other", f"{account}-over"
+    tables.put(new_record(account=account))
+    tables.put(in_state(Status.REVERSING, account=other))
+    tables.put(in_state(Status.SUCCEEDED, account=over))
+    assert tables.recounts.open_accounts() & {account, other, over} == {account, other}
+
+
 def test_what_requests_were_counted_as_is_read(tables: Tables, account: str) -> None:
     budget = defined(tables.definitions, new_budget(limit=100_000)).name
     opened = [
@@ -204,7 +212,12 @@ def test_orders_that_hold_are_read_and_those_that_are_over_are_not(tables: Table
 
 def test_tables_that_cannot_be_read_are_told(tables: Tables) -> None:
     lost = DynamoDbRecounts(tables.client, ledger="no", accounts="no", orders="no", sleep=lambda _: None)
-    for call in (lambda: [*lost.requests("a", DAY)], lambda: lost.counted([("a", "R")]), lambda: lost.orders(START)):
+    for call in (
+        lambda: [*lost.requests("a", DAY)],
+        lost.open_accounts,
+        lambda: lost.counted([("a", "R")]),
+        lambda: lost.orders(START),
+    ):
         with pytest.raises(LedgerUnavailable):
             call()
 

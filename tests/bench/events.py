@@ -14,6 +14,7 @@ from incentives.aws.bulk_orders.order_items import ORDER
 from incentives.aws.bulk_orders.order_items import key as key_of
 from incentives.aws.items import Expression
 from incentives.domain.budgets.budget import Budget, PeriodKind
+from incentives.domain.rate_limit import WAIT_SECONDS_MAX
 from incentives.domain.reconciliation.day_state import BooksDay
 from tests.bench.stand import Stand
 from tests.workflow.plots import ONE_TRY_SECONDS
@@ -83,10 +84,10 @@ def created_again(stand: Stand) -> Event:
     return create(key)
 
 
-def first_of_budget(stand: Stand) -> Event:
-    """A create that is the first to take from a budget."""
+def budget(stand: Stand) -> str:
+    """A budget that nobody has taken from; its name."""
     moment = stand.clock.now()
-    budget = Budget(
+    made = Budget(
         name=f"bench-{next(_NUMBERS)}",
         limit=10_000_00,
         currency="USD",
@@ -96,8 +97,28 @@ def first_of_budget(stand: Stand) -> Event:
         created_at=moment,
         changed_at=moment,
     )
-    stand.client().put_item(TableName=stand.environment["BUDGETS_TABLE"], Item=encode_budget(budget))
-    return create(budget=budget.name)
+    stand.client().put_item(TableName=stand.environment["BUDGETS_TABLE"], Item=encode_budget(made))
+    return made.name
+
+
+def first_of_budget(stand: Stand) -> Event:
+    """A create that is the first to take from a budget."""
+    return create(budget=budget(stand))
+
+
+def set_budget(name: str) -> Event:
+    """PUT /budgets/{name}."""
+    limit = {"amount": "20000.00", "currencyCode": "USD"}
+    return request("/budgets/{name}", {"limit": limit, "period": "month", "active": True}, name=name)
+
+
+def recounted(stand: Stand) -> Event:
+    """A day's recount, when there is one budget alone."""
+    client, table = stand.client(), stand.environment["BUDGETS_TABLE"]
+    for item in client.scan(TableName=table)["Items"]:
+        client.delete_item(TableName=table, Key={name: item[name] for name in ("budget", "part")})
+    budget(stand)
+    return {}
 
 
 def of_budget(stand: Stand) -> Event:
@@ -152,8 +173,8 @@ def _made(stand: Stand, function: str, event: Event) -> str:
 
 def unknown(stand: Stand) -> str:
     """A card whose responses were all lost; its recovery has begun, and died."""
-    # Whoever has to wait for a permit has no time left for a try: nothing would be sent, and nothing unknown.
-    stand.clock.sleep(60)
+    # Without a wait for its permit: that would take the time of its only try, and what has not left is not unknown.
+    stand.clock.sleep(WAIT_SECONDS_MAX)
     stand.sandbox.script.add(_LOST)
     told = stand.call("create_gift_card", create(), seconds=ONE_TRY_SECONDS)
     stand.sandbox.script.clear()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
+from incentives.usecases.budgets.recount import LOOKS
 from tests.bench import events
 from tests.bench.events import Event
 from tests.bench.stand import Calls, Stand, forget, know_account
@@ -384,5 +385,38 @@ OPERATIONS: Final[Sequence[Operation]] = (
         ),
         (),
         events.blocked_close,
+    ),
+    Operation(
+        "PUT /budgets/{name}, a new limit",
+        "set_budget",
+        (
+            "dynamodb.GetItem: the budget",
+            *["dynamodb.GetItem: of this month and the next, whether anybody has taken from it"] * 2,
+            "dynamodb.TransactWriteItems: the limit, of each at once",
+            "dynamodb.TransactGetItems: how it stands",
+        ),
+        (),
+        lambda stand: events.set_budget(events.budget(stand)),
+    ),
+    Operation(
+        "GET /budgets/{name}",
+        "get_budgets",
+        ("dynamodb.GetItem: the budget", "dynamodb.TransactGetItems: how it stands"),
+        (),
+        lambda stand: events.request("/budgets/{name}", name=events.budget(stand)),
+    ),
+    # Last: it takes minutes of the clock.
+    Operation(
+        "recount, one budget of today",
+        "recount_budgets",
+        (
+            *["dynamodb.Query: the budgets, in pages"] * 2,
+            *["dynamodb.Query: orders that hold, before the looks and after"] * 2,
+            *["dynamodb.TransactGetItems: this month and the last, looked at five times"] * 2 * LOOKS,
+            "dynamodb.Query: the accounts",
+            *["dynamodb.Query: of each account the ledger's index, by day"] * 2,
+        ),
+        (),
+        events.recounted,
     ),
 )

@@ -1,4 +1,4 @@
-"""Who sets budgets in a simulated history, and who freezes the account and thaws it."""
+"""Who sets budgets in a simulated history, and who freezes the account and unfreezes it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ControlDesk:
     """Finance and operators.
 
     Attributes:
-        frozen_at: when somebody was told that the account is frozen; None: nobody was, or it is to be thawed.
+        frozen_at: when somebody was told that the account is frozen; None: nobody was, or it is to be unfrozen.
     """
 
     def __init__(self, life: Life, tables: Tables) -> None:
@@ -171,6 +171,9 @@ class ControlDesk:
 
     def check_end(self) -> Iterator[str]:
         yield from check_end(self._tables)
+        if self._life.plan.control.required:
+            free = [each.request_id for each in self._life.ledger.records.values() if each.budget is None]
+            yield from (f"I12 {request_id} names no budget, and must" for request_id in free)
         for request_id, opened_at in self._life.ledger.opened_at.items():
             seconds = (opened_at - self._life.stage.started).total_seconds()
             if self._life.ledger.records[request_id].reissues:

@@ -21,7 +21,7 @@ from incentives.usecases.accounts import count_spend
 from incentives.usecases.accounts import freeze as freezing
 from incentives.usecases.budgets import set_budget
 from incentives.usecases.bulk_orders import decide_order, settle_order
-from incentives.usecases.single_requests import issue, reveal
+from incentives.usecases.single_requests import drive, issue, reveal
 from tests.simulation.mutants_run import Mutant, cut
 from tests.simulation.mutants_scenes import *  # noqa: F403 - the table is written in its words
 from tests.simulation.mutants_scenes_control import *  # noqa: F403 - likewise
@@ -40,7 +40,7 @@ LIMITER: Final = rate_limiter.DynamoDbRateLimiter
 # fmt: off
 FREEZE: Final = (
     Mutant("14 frozen: what was never sent gets no permit", "frozen",
-        cut(LIMITER.reserve, "if never_sent:\nconditions.append(_THAWED)\nvalues['thawed'] = 0", "pass"),
+        cut(LIMITER.reserve, "if never_sent:\nconditions", "if False:\nconditions"),
         plan=frozen(Freezing(5, 20 * MINUTE), orders=6, within=60)),
     Mutant("14 frozen by purpose, not by priority", "frozen",
         cut(LIMITER.reserve, "if never_sent:\nconditions",
@@ -50,7 +50,7 @@ FREEZE: Final = (
         cut(pace.reacquire_if_late, "Priority.RECOVERY, never_sent=never_sent", "Priority.RECOVERY"),
         plan=frozen(Freezing(3, 20 * MINUTE), orders=30, within=6), scene=adapters_slow("transact_write_items", 3.0)),
     Mutant("14 frozen: the answer comes when the last permit has passed", "frozen",
-        cut(freezing._carry_out, "dependencies.clock.sleep(wait.total_seconds())", "pass"),
+        cut(freezing._carry_out, "dependencies.clock.sleep(LAST_CALL_LEAVES_AFTER.total_seconds())", "pass"),
         plan=frozen(Freezing(2, 20 * MINUTE), orders=30, within=3)),
     Mutant("14 frozen: no code is read", "frozen",
         cut(reveal._permit_to_read, "Priority.CALLER, dependencies, never_sent=True", "Priority.CALLER, dependencies"),
@@ -71,8 +71,11 @@ FREEZE: Final = (
     Mutant("14 frozen: the operators are told", "frozen",
         cut(freezing._carry_out, "_tell(known, here.freezes, dependencies)", "pass"),
         plan=frozen(Freezing(5, 60))),
+    Mutant("14 frozen: what was sent goes on", "it never ends",
+        cut(drive._try_with_key, "never_sent=never_sent", "never_sent=True"),
+        plan=frozen(Freezing(60, 27 * HOUR), orders=2, within=5, later=[(What.CANCEL, 100, 200)], calm_at=27 * HOUR)),
     Mutant("14 frozen: nobody joins the line", "frozen",
-        cut(LIMITER.line_up, "[*conditions, _THAWED], values | {'thawed': 0}", "conditions, values"),
+        cut(LIMITER.line_up, "[*conditions, _UNFROZEN], values | {'unfrozen': 0}", "conditions, values"),
         plan=frozen(Freezing(5, 20 * MINUTE), orders=4, begins=120, within=60, first=What.LATER)),
 )
 
@@ -91,17 +94,20 @@ BUDGETS: Final = (
         plan=budgeted(Limit(0, PLENTY), Limit(30, PLENTY, active=False), orders=8)),
     Mutant("11 the key decides before the budget does: what comes back", "I6",
         cut(LEDGER.open, "self._decided_by_key(new, refused) if any(refused.failed[:2]) else None", "None"),
-        cut(HOLDS.take, "except (BudgetUnusable, BudgetExceeded):\nfound = decided()",
-            "except (BudgetUnusable, BudgetExceeded):\nfound = None"),
+        cut(HOLDS.take, "except (BudgetUnusable, BudgetExceeded, LedgerUnavailable) as error:\nfound = decided()",
+            "except (BudgetUnusable, BudgetExceeded, LedgerUnavailable) as error:\nfound = None"),
         plan=budgeted(Limit(0, 1000), orders=1, later=[(What.ORDER, 20, 60)])),
     Mutant("11 the key decides before the budget does: what is asked first", "I6",
-        cut(HOLDS.take, "except (BudgetUnusable, BudgetExceeded):\nfound = decided()",
-            "except (BudgetUnusable, BudgetExceeded):\nfound = None"),
+        cut(HOLDS.take, "except (BudgetUnusable, BudgetExceeded, LedgerUnavailable) as error:\nfound = decided()",
+            "except (BudgetUnusable, BudgetExceeded, LedgerUnavailable) as error:\nfound = None"),
         plan=budgeted(Limit(0, 1000), Limit(100, 2000), Limit(300, 1000, active=False), orders=1, within=30,
             later=[(What.ORDER, 400, 500)], month_ends_at=60)),
     Mutant("14 a process that was refused reads the key first", "I6",
         cut(issue._look_at_budget, "if dependencies.ledger.key(key_hash) is not None:", "if False:"),
         plan=budgeted(Limit(0, 1000), orders=4, within=1, later=[(What.ORDER, 2, 6)] * 3)),
+    Mutant("14 a budget is named where one must be", "I12",
+        cut(issue._look_at_budget, "if name is None:\nraise", "if name is None:\nreturn\nraise"),
+        plan=budgeted(orders=2, required=True, names=())),
     Mutant("14 a period is made by the definition that was read", "I12",
         cut(HOLDS._unchanged, "= :seen", ">= :seen"),
         plan=budgeted(Limit(0, 5000), Limit(10, 9000), orders=4, begins=6, within=8),
@@ -123,8 +129,9 @@ BUDGETS: Final = (
         plan=budgeted(Limit(0, 5000), orders=2, within=1, later=[(What.ORDER, 200, 260)], calm_at=20 * MINUTE),
         scene=key_refused(0, 100)),
     Mutant("4 a renewal does not take again what was not given back", "I12",
-        cut(LEDGER.reissue, "if not guarded or not is_forgotten(before, new):", "if not guarded:"),
-        cut(LEDGER.reissue, "[] if is_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]", "[]"),
+        cut(LEDGER.reissue, "if not guarded or not may_be_forgotten(before, new):", "if not guarded:"),
+        cut(LEDGER.reissue,
+            "[] if may_be_forgotten(before, new) else [self._beside.given_back(before, is_so=True)]", "[]"),
         plan=budgeted(Limit(0, 5000), orders=2, within=1, later=[(What.ORDER, 70, 80)] * 2, calm_at=20 * MINUTE),
         scene=scenes(key_refused(0, 66), counts_late(HOUR / 4))),
     Mutant("14 a successor copies budget and period", "I12",
@@ -185,6 +192,11 @@ ORDERS: Final = (
             "if record is None or outcome is RowOutcome.REFUSED:\nunopened"),
         plan=budgeted(orders=1, rows=(500,) * 4, bulk_at=1),
         scene=amazon(When(OPERATION, [NOT_PERMITTED], numbers=FIRST))),
+    Mutant("11 opened means no count of tries", "I12",
+        cut(settle_order._write_batch, "if record is None:\nunopened",
+            "if rows.index(row) >= dependencies.orders.batch(order.order_id, number).done:\nunopened"),
+        plan=budgeted(orders=1, rows=(500,) * 6, bulk_at=1, paused=(5.0, 300.0), stopped_at=8.0),
+        scene=scenes(amazon(When(OPERATION, [LOST], ends=2 * MINUTE)), dies_at_amazon(OPERATION, FIRST))),
     Mutant("11 what was never opened goes back with FINISHED, in one transaction", "I12",
         cut(ORDER_TABLE.finish, "actions: Any = [{'Put': self._unmoved_put(before, after, nonce)}, given_back]",
             "self._client.update_item(**given_back['Update'])\n"

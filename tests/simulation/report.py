@@ -55,7 +55,7 @@ of the ledger's stream come and go. Meanwhile:
 - Amazon is away for 17 minutes or for 25 hours, refuses the account for a while, allows fewer calls than agreed;
 - the account runs out of money and gets some; keys are swapped, rotated, refused and rolled back;
 - orders and bulk orders name budgets that are too small, changed, stopped and whose month ends; batches of the stream
-  that could not be counted are counted again much later; the account is frozen and thawed; bulk orders are approved,
+  that could not be counted are counted again much later; the account is frozen and unfrozen; bulk orders are approved,
   rejected and changed before they are approved.
 
 Where there are budgets or a freeze, the real adapters write, call by call, to a DynamoDB in memory that is held against

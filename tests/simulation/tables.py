@@ -48,6 +48,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 
 INDEXES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     (LEDGER, "by-account-day"): ("accountDay", "createdKey"),
+    (LEDGER, "by-wake"): ("wakePartition", "wakeAt"),
     (ORDERS, "by-created"): ("listed", "createdAt"),
 }
 

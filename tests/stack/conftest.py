@@ -12,6 +12,10 @@ from local import cloud as local_cloud
 from local import settings
 from local.cloud.processes import tail
 from tests.stack.cloud import Cloud
+from tests.stack.orders import APPROVAL_ABOVE, NEEDS_APPROVAL
+
+#: Of one account, whose bulk orders wait for a second person: see test_approval.
+PARAMETERS = {"ApprovalAbove": f"{NEEDS_APPROVAL}={APPROVAL_ABOVE}"}
 
 
 def _own_folder() -> tuple[Path, TextIO]:
@@ -33,7 +37,7 @@ def _own_folder() -> tuple[Path, TextIO]:
 def cloud() -> Iterator[Cloud]:
     """The deployed system with its sandbox, torn down at the end of the run."""
     folder, handle = _own_folder()
-    chosen = settings.Settings(folder)
+    chosen = settings.Settings(folder, parameters=PARAMETERS)
     said: list[str] = []
     try:
         try:

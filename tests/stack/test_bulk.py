@@ -3,40 +3,28 @@
 `make bulk` runs the same with a thousand cards (BULK_ROWS) and prints the pace that was reached.
 """
 
-import contextlib
-import csv
-import io
 import json
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from incentives.aws.items import format_time
-from incentives.domain.bulk_orders.bulk_order import derive_order_id, row_idempotency_key
-from incentives.domain.operations import Operation
 from incentives.domain.rate_limit import REQUESTS_PER_SECOND_DEFAULT
-from incentives.domain.single_requests.request_ids import derive_request_id, hash_key
 from local.__main__ import main
-from local.signing import Response, send
 from local.target import of_local
 from sandbox.model.throttle import most_in_any_second
+from tests.stack.bulk import Bulk
 from tests.stack.cloud import Cloud
-from tests.stack.orders import PATIENCE_SECONDS, wait_until
+from tests.stack.orders import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 ROWS = int(os.environ.get("BULK_ROWS", "40"))
-#: Beside the patience for anything: the emulator issues about two rows a second, and has been seen to do one.
-SECONDS_PER_ROW = 1.5
 #: One row in twenty.
 FAULT_EVERY = 20
 FAULTS: Sequence[dict[str, object]] = (
@@ -47,124 +35,6 @@ FAULTS: Sequence[dict[str, object]] = (
     {"kind": "error503", "when": "after"},
 )
 REFUSED_ROW = 7
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """One bulk order with a key of its own, and the request ids that its rows will have."""
-
-    cloud: Cloud
-    rows: int
-    key: str = field(default_factory=lambda: f"bulk-{uuid.uuid4().hex}")
-
-    @property
-    def id(self) -> str:
-        return derive_order_id(self.cloud.outputs.accountName, self.key)
-
-    @property
-    def route(self) -> str:
-        return f"/orders/{self.id}"
-
-    def row(self, number: int) -> str:
-        """Its key, which no other order has: the same rows are issued once."""
-        return f"{self.key}-{number}"
-
-    def amount(self, number: int) -> str:
-        return f"{1 + number % 9}.50"
-
-    @property
-    def csv(self) -> str:
-        lines = [f"{self.row(n)},{self.amount(n)},USD,bulk {n}" for n in range(self.rows)]
-        return "\n".join(["key,amount,currency,reference", *lines, ""])
-
-    @cached_property
-    def request_ids(self) -> list[str]:
-        outputs = self.cloud.outputs
-        return [
-            derive_request_id(
-                outputs.partnerId,
-                outputs.accountName,
-                Operation.CREATE_GIFT_CARD,
-                hash_key(row_idempotency_key(self.id, self.row(n))),
-                0,
-            )
-            for n in range(self.rows)
-        ]
-
-    def fault(self, number: int, **rule: object) -> None:
-        self.cloud.sandbox.post(
-            "faults", {"operation": "CreateGiftCard", "requestId": self.request_ids[number], **rule}
-        )
-
-    def make(self, **members: object) -> Response:
-        return self.cloud.call("POST", "/orders", {"format": "csv", **members}, key=self.key)
-
-    def put(self, made: Response, content: str) -> Response:
-        upload = made.body["upload"]
-        return send(
-            upload["method"], upload["url"], caller=None, region="", body=content.encode(), headers=upload["headers"]
-        )
-
-    def do(self, action: str, body: object = None) -> Response:
-        return self.cloud.call("POST", f"{self.route}/{action}", body)
-
-    def read(self) -> dict[str, Any]:
-        response = self.cloud.call("GET", self.route)
-        assert response.status == 200, response.text
-        found: dict[str, Any] = response.body
-        return found
-
-    def start(self) -> None:
-        made = self.make()
-        assert made.status == 201, made.text
-        assert self.put(made, self.csv).status == 200
-        assert self.do("start").status == 202
-
-    def wait_for(self, condition: Callable[[dict[str, Any]], bool], what: str) -> dict[str, Any]:
-        """Read it until a condition holds; return it as it then was."""
-        end = time.monotonic() + PATIENCE_SECONDS + SECONDS_PER_ROW * self.rows
-        while not condition(order := self.read()):
-            assert time.monotonic() < end, f"waited in vain until {what}: {order}"
-            time.sleep(0.5)
-        return order
-
-    def wait_for_the_end(self) -> dict[str, Any]:
-        """What is still open is taken up now, not when the schedule's minute is over; return it as it then was."""
-
-        def is_finished(order: dict[str, Any]) -> bool:
-            if order["status"] != "FINISHED":
-                self.sweep()
-            return bool(order["status"] == "FINISHED")
-
-        return self.wait_for(is_finished, "it is finished")
-
-    def result(self) -> list[dict[str, str]]:
-        url = self.read()["result"]["url"]
-        response = send("GET", url, caller=None, region="")
-        assert response.status == 200, response.text
-        return list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
-
-    def cards(self) -> list[dict[str, Any]]:
-        """What the sandbox has made of its rows and charged."""
-        ids = {*self.request_ids}
-        report = self.cloud.sandbox.report()
-        return [card for card in report["cards"] if card["requestId"] in ids and card["status"] == "Fulfilled"]
-
-    def sweep(self) -> None:
-        """Let what killed processes were at be taken up now, and not when their time is over."""
-        ledger, now = self.cloud.ledger, datetime.now(UTC)
-        items = [ledger.get_item(Key={"id": each}, ConsistentRead=True).get("Item", {}) for each in self.request_ids]
-        for item in items:
-            if item.get("status") != "PENDING":
-                continue
-            with contextlib.suppress(ledger.meta.client.exceptions.ConditionalCheckFailedException):
-                ledger.update_item(
-                    Key={"id": item["id"]},
-                    UpdateExpression="SET wakeAt = :now",
-                    ConditionExpression="version = :version",
-                    ExpressionAttributeValues={":now": format_time(now), ":version": item["version"]},
-                )
-        self.cloud.invoke("SweepRequests", {})
 
 
 @pytest.fixture(scope="module", autouse=True)

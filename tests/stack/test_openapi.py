@@ -33,10 +33,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 GOOD_REQUESTS = 8
 BAD_REQUESTS = 6
 
-#: What these do well takes an open or escalated request, or all the time that a function has; it is tested by itself.
+#: What these do well takes an open or escalated request, an order that waits for a second person, or all the time that
+#: a function has; it is tested by itself.
 ONLY_REFUSED = {
     *("startRecovery", "getCaseFile", "deactivateGiftCard", "voidAmazonBalanceLoad"),
-    *("pauseOrder", "resumeOrder"),
+    *("pauseOrder", "resumeOrder", "approveOrder", "rejectOrder"),
 }
 
 Json = dict[str, Any]

@@ -110,6 +110,34 @@ def test_what_a_person_decides_is_told_once_on_the_bus_and_in_the_log(
     assert sorted(line["eventId"] for line in logged if line["eventId"] in told) == sorted(told)
 
 
+def test_a_function_that_dies_with_its_decision_written_and_not_answered_loses_nobodys_name(
+    cloud: Cloud, people: Mapping[str, Caller]
+) -> None:
+    own = OwnAccount(cloud)
+    own.put(own.key("first"))
+    route, body = f"/accounts/{own.account}/freeze", {"reason": "a drill"}
+    table = cloud.table(of_local(cloud.outputs).resources()["AccountTable"])
+    key = {"account": own.account, "part": "freeze"}
+
+    def told() -> list[str]:
+        return [each["caller"] for each in _decisions(cloud) if each["subject"] == own.account]
+
+    # when the function is killed while it waits for the last permit, before it answers
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(cloud.call, "POST", route, body, caller=people["Operator"])
+        wait_until(lambda: "Item" in table.get_item(Key=key, ConsistentRead=True), "the account is frozen")
+        for process in cloud.lambda_processes(cloud.outputs.functionNames["ControlAccount"]):
+            process.kill()
+        asked.result()
+    # then it is told all the same who did it
+    wait_until(told, "the decision is told")
+    # and a repeat does what was left, and tells nothing more
+    assert cloud.call("POST", route, body, caller=people["Operator"]).status == 200
+    assert cloud.call("POST", f"/accounts/{own.account}/unfreeze", caller=people["Operator"]).status == 200
+    wait_until(lambda: len(told()) > 1, "the account is frozen no more")
+    assert [caller.split(":")[-1] for caller in told()] == ["user/person-Operator"] * 2
+
+
 def _decisions(cloud: Cloud) -> list[dict[str, Any]]:
     """Of these tests."""
     return [

@@ -75,6 +75,9 @@ class LiveRecounts:
                 self.clock.time += timedelta(seconds=self.seconds_per_request)
                 yield seen[-1]
 
+    def open_accounts(self) -> set[str]:
+        return {each.account for each in map(self.now, self.history) if each.status.is_open}
+
     def counted(self, requests: Sequence[tuple[str, str]]) -> Mapping[str, Counted]:
         return {each: self.latches[each] for _, each in requests if each in self.latches}
 
@@ -84,13 +87,15 @@ class LiveRecounts:
 
     # ---- what goes on -----------------------------------------------------------------------------------------
 
-    def open(self, budget: str, amount: int, *, read_at: float = 0.0, order: str | None = None) -> str:
+    def open(
+        self, budget: str, amount: int, *, read_at: float = 0.0, order: str | None = None, account: str = "default"
+    ) -> str:
         """Open a request that read its clock some seconds ago; returns its id."""
         created = self.clock.time - timedelta(seconds=read_at)
         period = self.its_orders[order].period if order else self._take(budget, amount, created)
         request = HeldRequest(
             request_id=f"R{next(_ids)}",
-            account="default",
+            account=account,
             budget=budget,
             period=period,
             amount=amount,

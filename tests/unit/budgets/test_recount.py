@@ -104,6 +104,13 @@ def test_whatever_becomes_of_requests_is_no_difference(day: Day) -> None:
     assert day.desk.world.notifier.notices == []
 
 
+def test_what_the_first_request_of_a_new_account_holds_is_no_difference(day: Day) -> None:
+    # Nobody has counted anything of it: the accounts' table does not know it yet.
+    day.live.open("summer", 2_500, account="japan")
+    day.clock.sleep(HOUR)
+    assert day.recount() == []
+
+
 def test_what_an_order_holds_is_no_difference(day: Day) -> None:
     live = day.live
     going, done = live.begin("summer", 10_000), live.begin("summer", 10_000)

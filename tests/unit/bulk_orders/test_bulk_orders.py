@@ -26,7 +26,7 @@ from incentives.domain.single_requests.record import Intent, Status
 from incentives.domain.single_requests.request_ids import parse_idempotency_key
 from incentives.usecases.bulk_orders.control_order import Action
 from incentives.usecases.bulk_orders.process_order import OrderTask
-from tests.support.bulk import Bulk, bulk, csv_of, row_id, rows_of
+from tests.support.bulk import APPROVER, Bulk, bulk, csv_of, issuing, row_id, rows_of
 from tests.support.fakes import account
 
 S = OrderStatus
@@ -409,6 +409,19 @@ def test_the_rate_and_the_end_are_told_while_rows_are_issued() -> None:
     assert view.requests_per_second == pytest.approx(5.0)
     assert view.estimated_end_at == here.world.clock.now() + timedelta(seconds=2)
     assert view.counts == Counts(issued=50, waiting=10)
+
+
+def test_whoever_pauses_resumes_or_stops_an_order_is_named_in_the_log() -> None:
+    here, order_id = issuing(3)
+    for action in (Action.PAUSE, Action.RESUME, Action.STOP):
+        here.ask(order_id, action, by=APPROVER)
+    lines = [facts for line, facts in here.world.telemetry.lines if line == "orderMoved"]
+    told = [(facts["was"], facts["status"], facts["caller"]) for facts in lines[-3:]]
+    assert told == [
+        ("ISSUING", "PAUSED", APPROVER.user_arn),
+        ("PAUSED", "ISSUING", APPROVER.user_arn),
+        ("ISSUING", "STOPPING", APPROVER.user_arn),
+    ]
 
 
 def test_a_pause_does_not_count_for_the_rate() -> None:

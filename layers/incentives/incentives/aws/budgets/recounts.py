@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from incentives.aws.batches import ItemReader
 from incentives.aws.clients import unavailable
 from incentives.aws.items import Expression, decode, encode, format_time, parse_time
+from incentives.aws.single_requests.record_items import WAKE_PARTITIONS
 from incentives.domain.accounts.spend import minor_units
 from incentives.domain.budgets.recount import Counted, HeldOrder, HeldRequest
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
@@ -58,6 +59,22 @@ class DynamoDbRecounts:
             **expression.arguments,
         ):
             yield _request_of(item)
+
+    def open_accounts(self) -> set[str]:
+        """Accounts that have open requests."""
+        found = set[str]()
+        for partition in WAKE_PARTITIONS:
+            expression = Expression(open=partition)
+            account = expression.name("account")
+            pages = self._pages(
+                TableName=self._ledger,
+                IndexName="by-wake",
+                KeyConditionExpression="wakePartition = :open",
+                ProjectionExpression=account,
+                **expression.arguments,
+            )
+            found.update(item["account"] for item in pages)
+        return found
 
     def counted(self, requests: Sequence[tuple[str, str]]) -> Mapping[str, Counted]:
         """What requests were counted as, by request id, where they were."""

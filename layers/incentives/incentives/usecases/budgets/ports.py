@@ -43,6 +43,9 @@ class Recounts(Protocol):
     def requests(self, account: str, day: date) -> Iterator[HeldRequest]:
         """Requests that name a budget, created on a day (UTC). The index lags behind the ledger by a moment."""
 
+    def open_accounts(self) -> set[str]:
+        """Accounts that have open requests: of one that is new, nobody may know yet. It lags behind by a moment."""
+
     def counted(self, requests: Sequence[tuple[str, str]]) -> Mapping[str, Counted]:
         """What requests were counted as, by request id, where they were; asked for by account and request id."""
 

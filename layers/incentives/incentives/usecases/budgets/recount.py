@@ -41,7 +41,7 @@ class RecountDependencies:
     """The ports, and what a recount needs beside them.
 
     Attributes:
-        accounts: all of them.
+        accounts: those that anything was ever counted of.
         seconds_left: of this invocation, asked anew each time.
     """
 
@@ -165,7 +165,9 @@ def _requests(wanted: Sequence[Key], budgets: Mapping[str, Budget], here: Recoun
     keys = set(wanted)
     first = min(_begins(budgets[name], period, here) for name, period in wanted)
     last = here.budgets.dependencies.clock.now().astimezone(UTC).date()
-    for account in here.accounts():
+    # In this order: what ends in between is counted, or is so soon.
+    still_open = here.recounts.open_accounts()
+    for account in sorted({*still_open, *here.accounts()}):
         for number in range((last - first).days + 1):
             day = first + timedelta(days=number)
             here.check()

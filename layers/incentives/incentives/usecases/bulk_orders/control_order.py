@@ -102,7 +102,7 @@ def control_order(
             made = dependencies.orders.move(stored, wanted, dependencies.new_nonce())
             if isinstance(made, OrderMoved):
                 continue
-            log_move(order, made, dependencies)
+            log_move(order, made, identity, dependencies)
             order = made
         if not order.status.is_worked_on:
             return replace(view_of(order, dependencies), replayed=wanted is order)
@@ -131,10 +131,15 @@ def work_on(order: BulkOrder, dependencies: OrderDependencies, *, identity: Iden
     return None
 
 
-def log_move(before: BulkOrder, after: BulkOrder, dependencies: OrderDependencies) -> None:
-    """Log that somebody has moved an order."""
+def log_move(before: BulkOrder, after: BulkOrder, by: Identity, dependencies: OrderDependencies) -> None:
+    """Log that somebody has moved an order, and who."""
     dependencies.telemetry.log(
-        "orderMoved", orderId=after.order_id, was=before.status.value, status=after.status.value, round=after.round
+        "orderMoved",
+        orderId=after.order_id,
+        was=before.status.value,
+        status=after.status.value,
+        round=after.round,
+        caller=shown(by),
     )
 
 

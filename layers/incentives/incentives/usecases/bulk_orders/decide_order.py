@@ -82,7 +82,7 @@ def approve_order(
             made = begin_order(stored, _approved(order, now, by), dependencies)
             if isinstance(made, OrderMoved):
                 continue
-            log_move(stored, made, dependencies)
+            log_move(stored, made, by, dependencies)
             if made.same_rows_as is not None:
                 raise _conflict(made, f"approved: order {made.same_rows_as} issues the same rows")
             order = made
@@ -122,7 +122,7 @@ def reject_order(order_id: str, reason: str, by: Identity, dependencies: OrderDe
         made = dependencies.orders.move(stored, after, dependencies.new_nonce())
         if isinstance(made, OrderMoved):
             continue
-        log_move(stored, made, dependencies)
+        log_move(stored, made, by, dependencies)
         return view_of(made, dependencies)
     raise OrderUnavailable("The order changes all the time. Repeat the call.")
 
