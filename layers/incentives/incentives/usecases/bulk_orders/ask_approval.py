@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from incentives.usecases.dependencies import Dependencies
 
 
-def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencies: OrderDependencies) -> None:
+def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencies: OrderDependencies) -> bool:
     """Tell it, unless it was told. A process that dies before the note has it told twice; it is always told.
 
     Args:
@@ -21,23 +21,29 @@ def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencie
         dependencies: the ports of issuing.
         order_dependencies: those of bulk orders.
 
+    Returns:
+        Whether nothing is left to do; else nobody could be told.
+
     Raises:
         OrderUnavailable
     """
     now = order_dependencies.clock.now()
     if order.told_at is not None or order.approval_until is None or now >= order.approval_until:
-        return
+        return True
     total = ", ".join(str(Money(amount, currency)) for currency, amount in order.totals.items())
     budget = f", charged to budget {order.budget}" if order.budget else ""
     untold = dependencies.notifier.notify(
         f"Bulk order {order.order_id} awaits approval",
         f"Bulk order {order.order_id} of account {order.account}, with {order.rows} rows for {total}{budget}, "
-        f"was made by {order.caller or 'nobody knows whom'} and waits for a second person "
-        f"until {order.approval_until:%Y-%m-%d %H:%M} UTC.\n"
-        f"GET /orders/{order.order_id} shows approvalDigest and total. Then: POST /orders/{order.order_id}/approve, "
-        f"or /reject\n",
+        f"was made by {order.caller or 'somebody who cannot be named'}. It waits for a second person until "
+        f"{order.approval_until:%Y-%m-%d %H:%M} UTC; nothing is issued before.\n\n"
+        f"Somebody who neither made nor started it: make approve ORDER={order.order_id}, or make reject. "
+        f"docs/bulk-orders.md says how over HTTP.\n",
     )
     if untold is not None:
         dependencies.telemetry.log("operatorsNotTold", orderId=order.order_id, because=untold)
-        return
+        # The alarm on this goes another way.
+        dependencies.telemetry.count("AlertNotTold")
+        return False
     order_dependencies.orders.move(order, replace(order, told_at=now), dependencies.new_nonce())
+    return True
