@@ -152,8 +152,9 @@ BENCHES: Final[dict[str, tuple[str, str, Callable[[Scene], Iterable[Line]]]]] = 
         "With the number of accounts",
         (
             "Calls of one more such operation where each account has a secret and has issued a card. Counted, not"
-            " timed. Only the watch asks about all of them: what it takes for each is counted where there are few, "
-            "what it takes beside that at the largest number; their sum is computed."
+            " timed. Only the watch asks about all of them, and the recount reads the requests of all. What a watch "
+            "takes for each is counted where there are few, what it takes beside that at the largest number; their sum "
+            "is computed."
         ),
         lambda _: accounts.cost_of_accounts(),
     ),
