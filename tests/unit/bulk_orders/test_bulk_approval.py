@@ -520,13 +520,28 @@ def test_an_order_whose_notice_was_lost_with_its_process_is_told_by_the_task_tha
     assert here.order(order_id).told_at is not None
 
 
-def test_a_notice_that_nobody_gets_is_in_the_log_and_a_note_never_undoes_a_decision() -> None:
+def test_a_notice_that_nobody_gets_rings_another_way_and_is_tried_until_the_time_for_approval_is_over() -> None:
     here = bulk(approvals=ABOVE)
     order_id = here.place(rows_of(3))
     here.world.notifier.notice_fault = "AuthorizationError"
-    here.run(order_id)
+    here.run(order_id, until=lambda there: there.wait_seconds > 0)
     assert (logged(here, "operatorsNotTold"), here.order(order_id).told_at) == (1, None)
+    assert here.world.telemetry.counts["AlertNotTold"] == 1
+    # when it can be told again
     here.world.notifier.notice_fault = None
+    assert here.run(order_id).next is OrderTask.DONE
+    assert len(here.world.notifier.notices) == 1
+    # and where it never can be, the workflow ends with the time
+    here.world.notifier.notice_fault = "AuthorizationError"
+    other = here.place(rows_of(4), key="other")
+    assert here.run(other).next is OrderTask.DONE
+    assert here.view(other).order.status is S.VALIDATED
+
+
+def test_a_note_that_the_operators_know_never_undoes_a_decision() -> None:
+    here = bulk(approvals=ABOVE)
+    order_id = here.place(rows_of(3))
+    here.process(order_id, OrderTask.VALIDATE)
     before_the_next_move(here, lambda: here.approve(order_id))
     here.process(order_id, OrderTask.CHECK)
     assert here.order(order_id).status is S.ISSUING

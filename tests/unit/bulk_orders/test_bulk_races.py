@@ -188,13 +188,14 @@ def test_operators_are_not_told_of_an_order_that_somebody_has_already_taken_out(
     assert logged(here, "orderPaused") == 0
 
 
-def test_a_pause_that_nobody_can_be_told_of_is_a_pause_and_in_the_log() -> None:
+def test_a_pause_that_nobody_can_be_told_of_is_a_pause_and_rings_another_way() -> None:
     here, order_id = issuing(2, UNFUNDED)
     here.world.notifier.notice_fault = "AuthorizationError"
     here.issue(order_id)
     assert here.order(order_id).status is S.PAUSED
     told: list[dict[str, Any]] = [facts for event, facts in here.world.telemetry.lines if event == "operatorsNotTold"]
     assert [(facts["orderId"], facts["because"]) for facts in told] == [(order_id, "AuthorizationError")]
+    assert here.world.telemetry.counts["AlertNotTold"] == 1
 
 
 # ---- a ledger that lacks something ----------------------------------------------------------------

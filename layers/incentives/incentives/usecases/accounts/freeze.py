@@ -1,6 +1,6 @@
 """Freeze an account, unfreeze it, and keep it so.
 
-    the truth, if it is as it was read -> the rate limiter's copy -> the last permits -> the operators -> the answer
+    the truth, if it is as it was read -> the rate limiter's copy -> the operators -> the last permits -> the answer
 
 Each step can be made again: whoever asks once more, and the watch, finish what a process that died has left. The copy
 is never written over a newer one, so that neither can undo what others have done since.
@@ -64,8 +64,9 @@ def keep_frozen(accounts: Iterable[str], freezes: Freezes, dependencies: Depende
             if known is not None:
                 dependencies.rate_limiter.freeze(account, frozen=known.frozen, version=known.version)
                 _tell(known, freezes, dependencies)
-        except LedgerUnavailable as error:
-            dependencies.telemetry.log("freezeNotKept", account=account, because=error.detail)
+        except Exception as error:  # noqa: BLE001 - a fault in one account's data must not hide the others
+            because = error.detail if isinstance(error, LedgerUnavailable) else type(error).__name__
+            dependencies.telemetry.log("freezeNotKept", account=account, because=because)
             dependencies.telemetry.count("AccountFailed")
 
 
@@ -116,10 +117,11 @@ def _check_known(account: str, here: AccountDependencies) -> None:
 def _carry_out(known: Freeze, here: AccountDependencies) -> Freeze:
     dependencies = here.dependencies
     dependencies.rate_limiter.freeze(known.account, frozen=known.frozen, version=known.version)
+    # Before the wait: should somebody undo it meanwhile, that is told later than this.
+    _tell(known, here.freezes, dependencies)
     if known.frozen:
         # Whoever has a permit leaves with it. After that nobody does.
         dependencies.clock.sleep(LAST_CALL_LEAVES_AFTER.total_seconds())
-    _tell(known, here.freezes, dependencies)
     return here.freezes.get(known.account) or known
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from incentives.usecases.dependencies import Dependencies
 
 
-def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencies: OrderDependencies) -> None:
+def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencies: OrderDependencies) -> bool:
     """Tell it, unless it was told. A process that dies before the note has it told twice; it is always told.
 
     Args:
@@ -21,12 +21,15 @@ def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencie
         dependencies: the ports of issuing.
         order_dependencies: those of bulk orders.
 
+    Returns:
+        Whether nothing is left to do; else nobody could be told.
+
     Raises:
         OrderUnavailable
     """
     now = order_dependencies.clock.now()
     if order.told_at is not None or order.approval_until is None or now >= order.approval_until:
-        return
+        return True
     total = ", ".join(str(Money(amount, currency)) for currency, amount in order.totals.items())
     budget = f", charged to budget {order.budget}" if order.budget else ""
     untold = dependencies.notifier.notify(
@@ -39,5 +42,8 @@ def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencie
     )
     if untold is not None:
         dependencies.telemetry.log("operatorsNotTold", orderId=order.order_id, because=untold)
-        return
+        # The alarm on this goes another way.
+        dependencies.telemetry.count("AlertNotTold")
+        return False
     order_dependencies.orders.move(order, replace(order, told_at=now), dependencies.new_nonce())
+    return True

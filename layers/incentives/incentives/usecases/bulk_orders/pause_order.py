@@ -36,3 +36,5 @@ def pause_order(order: BulkOrder, why: str, dependencies: Dependencies, order_de
     )
     if untold is not None:
         dependencies.telemetry.log("operatorsNotTold", orderId=order.order_id, because=untold)
+        # The alarm on this goes another way.
+        dependencies.telemetry.count("AlertNotTold")

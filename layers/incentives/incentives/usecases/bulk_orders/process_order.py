@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 #: Before anything that could not be done is tried again.
 AGAIN_SECONDS: Final = 15
 
+#: Before people who could not be told that an order awaits their approval are told again.
+TELL_AGAIN_SECONDS: Final = 900
+
 
 class OrderTask(StrEnum):
     """What the workflow can do; the names of its states."""
@@ -82,9 +85,7 @@ def process_order(
     try:
         order = order_dependencies.orders.get(here.order_id)
         if order is None or order.round != here.round or not order.status.is_worked_on:
-            if order is not None and order.status is OrderStatus.AWAITING_APPROVAL:
-                ask_approval(order, dependencies, order_dependencies)
-            return there
+            return _ask(order, there, dependencies, order_dependencies)
         match task, order.status:
             case OrderTask.VALIDATE, OrderStatus.VALIDATING:
                 validate_order(order, dependencies.accounts, order_dependencies)
@@ -107,6 +108,18 @@ def process_order(
     except (OrderUnavailable, LedgerUnavailable) as error:
         order_dependencies.telemetry.log("orderUnavailable", orderId=here.order_id, because=error.detail)
         return replace(there, next=OrderTask.CHECK, wait_seconds=AGAIN_SECONDS)
+
+
+def _ask(
+    order: BulkOrder | None, there: OrderProgress, dependencies: Dependencies, order_dependencies: OrderDependencies
+) -> OrderProgress:
+    """Of an order that is not worked on: that the operators know if it awaits approval. Nothing else is left to do."""
+    if order is None or order.status is not OrderStatus.AWAITING_APPROVAL:
+        return there
+    told = ask_approval(order, dependencies, order_dependencies)
+    if told or order.round != there.round:
+        return there
+    return replace(there, next=OrderTask.CHECK, wait_seconds=TELL_AGAIN_SECONDS)
 
 
 def _check(order: BulkOrder, there: OrderProgress, dependencies: OrderDependencies) -> OrderProgress:
