@@ -30,7 +30,7 @@ def main(
 ) -> int:
     """Show a bulk order that waits for approval, and approve it: its cards are issued then.
 
-    Ends with 0 if it is approved, with 1 if it could not be issued all the same, with 2 if it was refused.
+    Ends with 0 if it is approved, with 1 if it cannot be issued all the same, with 2 if approving was refused.
     """
     if not order_id:
         raise RefusedError("ORDER= is missing: which one? `make orders` lists those that wait.")

@@ -19,7 +19,7 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """Let an account's requests be sent again; what waited goes on by itself within a quarter of an hour.
+    """Unfreeze an account. What has waited goes on by itself within a quarter of an hour.
 
     Ends with 0 if it is not frozen, with 1 if somebody has frozen it again, with 2 if it was refused.
     """

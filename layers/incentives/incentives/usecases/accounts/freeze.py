@@ -1,9 +1,9 @@
 """Freeze an account, unfreeze it, and keep it so.
 
-    the truth, if it is as it was read -> the rate limiter's copy -> the operators -> the last permits -> the answer
+    the truth, if it is as it was read -> the rate limiter's copy -> the operators -> the last permits -> the response
 
-Each step can be made again: whoever asks once more, and the watch, finish what a process that died has left. The copy
-is never written over a newer one, so that neither can undo what others have done since.
+Each step can be repeated: whoever asks once more, and the watch, finish what a process that died has left. A newer copy
+is never overwritten, so that neither can undo what others have done since.
 """
 
 from __future__ import annotations
