@@ -70,11 +70,11 @@ resume: env-project ## take up an open request by hand: REQUEST_ID=
 ## Budgets, approval, freeze
 
 .PHONY: budgets
-budgets: env-project ## list budgets, show or set one: [BUDGET=summer [LIMIT=5000.00 CURRENCY=USD PERIOD=month|total ACTIVE=yes|no]] [STACK=]
+budgets: env-project ## list budgets, show or set one: [BUDGET=summer [LIMIT=5000.00 CURRENCY=USD PERIOD=month|total ACTIVE=yes|no]] [ARGS="--of 2026-10"] [STACK=]
 	@$(PY) -m local budgets $(ARGS)
 
 .PHONY: count-again
-count-again: env-project ## count what could not be counted, from the bucket of failed events [STACK=] [ARGS=--look]
+count-again: env-project ## count requests that count_spend gave up, from the bucket of failed events [STACK=] [ARGS=--look]
 	@$(PY) -m local count-again $(ARGS)
 
 .PHONY: orders
@@ -94,11 +94,11 @@ accounts: env-project ## the accounts at Amazon: frozen or not, balance, key's a
 	@$(PY) -m local accounts $(ARGS)
 
 .PHONY: freeze
-freeze: env-project ## let nothing new be sent for an account: ACCOUNT= REASON="..." [STACK=]
+freeze: env-project ## freeze an account, so that nothing new is sent for it: ACCOUNT= REASON="..." [STACK=]
 	@$(PY) -m local freeze $(ARGS)
 
 .PHONY: unfreeze
-unfreeze: env-project ## end that: ACCOUNT= [STACK=]
+unfreeze: env-project ## unfreeze an account; shows who froze it and why, and asks: ACCOUNT= [STACK=]
 	@$(PY) -m local unfreeze $(ARGS)
 
 ## The books

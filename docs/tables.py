@@ -44,7 +44,7 @@ OWN: dict[type[GatewayError], str] = {
     own_errors.BudgetExceeded: "The budget has too little left. Repeat it once finance has raised the limit, or in the "
     "next period.",
     own_errors.BudgetBusy: "Too many took from the budget at this moment. Repeat it after `Retry-After`.",
-    own_errors.AccountFrozen: "Somebody has frozen the account. Repeat it once an operator has ended that.",
+    own_errors.AccountFrozen: "Somebody has frozen the account. Repeat it once an operator has unfrozen it.",
 }
 
 MARKETS = """# Marketplaces

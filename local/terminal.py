@@ -52,6 +52,18 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2), flush=True)
 
 
+def agree(about: str, question: str, *, yes: bool, as_json: bool) -> None:
+    """Show what is about to be done, and ask; beside what a program reads, where one does.
+
+    Raises:
+        typer.Abort: whoever was asked does not want it.
+    """
+    if not (yes and as_json):
+        print(about, file=sys.stderr if as_json else sys.stdout, flush=True)
+    if not yes and not typer.confirm(question, err=as_json):
+        raise typer.Abort
+
+
 def table(*columns: str) -> Table:
     """A table of aligned text: the first column to the left, figures to the right."""
     made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")

@@ -13,7 +13,7 @@ from local.commands import order_texts
 from local.commands.order import Order, Orders, tell
 from local.settings import RefusedError
 from local.target import reach
-from local.terminal import AsJson, StackVariable, print_json
+from local.terminal import AsJson, StackVariable, agree, print_json
 
 AWAITING: Final = "AWAITING_APPROVAL"
 ISSUING: Final = "ISSUING"
@@ -30,15 +30,15 @@ def main(
 ) -> int:
     """Show a bulk order that waits for approval, and approve it: its cards are issued then.
 
-    Ends with 0 if it is approved, with 1 if it could not be issued all the same, with 2 if it was refused.
+    Ends with 0 if it is approved, with 1 if it cannot be issued all the same, with 2 if approving was refused.
     """
+    if not order_id:
+        raise RefusedError("ORDER= is missing: which one? `make orders` lists those that wait.")
     orders = Orders(reach(stack), stack)
     order = _waiting(orders, order_id)
     if order["status"] == AWAITING:
-        if not as_json:
-            print("\n".join(order_texts.to_decide(order)), flush=True)
-        if not yes and not typer.confirm("Approve it? Its cards are issued then"):
-            raise typer.Abort
+        about = "\n".join(order_texts.to_decide(order))
+        agree(about, "Approve it? Its cards are issued then", yes=yes, as_json=as_json)
     if order["status"] in {AWAITING, ISSUING}:
         # Also if it was approved before: that call may have died before the order's workflow was started.
         seen = {"digest": order["approvalDigest"], "total": order["total"]}
@@ -60,8 +60,6 @@ def _waiting(orders: Orders, order_id: str) -> Order:
     Raises:
         RefusedError: there is nothing to decide.
     """
-    if not order_id:
-        raise RefusedError("ORDER= is missing: which one? `make orders` lists those that wait.")
     order = orders.call("GET", f"/orders/{order_id}")
     if order["status"] == AWAITING or _is_approved(order):
         return order

@@ -14,7 +14,7 @@ from incentives.domain.budgets.budget import BUDGET_NAME, PeriodKind
 from local.calls import NotFoundError, called, listed
 from local.settings import RefusedError
 from local.target import Target, reach
-from local.terminal import AsJson, StackVariable, console, print_json, table
+from local.terminal import AsJson, StackVariable, agree, console, print_json, table
 
 Budget = dict[str, Any]
 
@@ -117,10 +117,8 @@ def _set(target: Target, name: str, wanted: Wanted, *, yes: bool, silent: bool) 
     except NotFoundError:
         before = None
     body = wanted.beside(before, name)
-    if not silent:
-        print(change(name, before, body), flush=True)
-    if not yes and not typer.confirm(f"Set it in {'the local cloud' if target.is_local else target.stack}?"):
-        raise typer.Abort
+    where = "the local cloud" if target.is_local else target.stack
+    agree(change(name, before, body), f"Set it in {where}?", yes=yes, as_json=silent)
     return called(target, "PUT", route_of(name), body)
 
 

@@ -23,7 +23,7 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """Let nothing new be sent for an account. Once this ends, nothing more leaves.
+    """Freeze an account. Once this ends, nothing new is sent for it.
 
     Ends with 0 if it is frozen, with 1 if somebody has unfrozen it meanwhile, with 2 if it was refused.
     """

@@ -9,7 +9,7 @@ from local.commands import accounts
 from local.commands.put_keys import checked
 from local.settings import RefusedError
 from local.target import reach
-from local.terminal import AsJson, StackVariable, print_json
+from local.terminal import AsJson, StackVariable, agree, print_json
 
 
 def main(
@@ -19,7 +19,7 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """Let an account's requests be sent again; what waited goes on by itself within a quarter of an hour.
+    """Unfreeze an account. What has waited goes on by itself within a quarter of an hour.
 
     Ends with 0 if it is not frozen, with 1 if somebody has frozen it again, with 2 if it was refused.
     """
@@ -28,11 +28,10 @@ def main(
     name, target = checked(account), reach(stack)
     found = accounts.one(target, name)
     if found["frozen"]:
-        if not as_json:
-            print(f"{name} of {accounts.where(target)} is frozen {accounts.frozen_text(found['frozen'])}", flush=True)
-        if not yes and not typer.confirm("Is that mended? Unfreeze it"):
-            raise typer.Abort
-        found = called(target, "POST", f"/accounts/{name}/unfreeze")
+        about = f"{name} of {accounts.where(target)} is frozen {accounts.frozen_text(found['frozen'])}"
+        agree(about, "Is that mended? Unfreeze it", yes=yes, as_json=as_json)
+    # Also where it is not frozen: whoever unfroze it may have died before anything could be sent again.
+    found = called(target, "POST", f"/accounts/{name}/unfreeze")
     if as_json:
         print_json({"account": name, "frozen": found["frozen"]})
     elif found["frozen"]:

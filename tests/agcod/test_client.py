@@ -21,6 +21,7 @@ from incentives.agcod.amazon import Amazon, Funds
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.transport import (
     BODY_BYTES_MAX,
+    CONNECT_SECONDS_MAX,
     Fault,
     HttpResponse,
     Passage,
@@ -402,6 +403,26 @@ def test_nothing_leaves_by_a_connection_outside_an_exchange() -> None:
     ):
         connection.request("POST", "/CreateGiftCard", body=b"{}")
     assert seen.requests == []
+
+
+def test_what_takes_too_long_to_connect_does_not_leave(clients: Callable[..., IncentivesClient]) -> None:
+    """Whoever freezes an account waits for no longer than that for those who have a permit."""
+    # given a connection whose set-up takes longer than any may, though the call has time left
+    ticks = iter([0.0, CONNECT_SECONDS_MAX + 0.1])
+    with serving(answering(OK)) as seen:
+        client = clients(f"http://127.0.0.1:{seen.port}", monotonic=lambda: next(ticks))
+        assert client.send(create(client), seconds=PATIENCE) == Fault(
+            NotExecutedBecause.NOT_SENT, "ConnectTooSlowError"
+        )
+    assert seen.requests == []
+
+
+def test_what_has_begun_to_leave_leaves_whole() -> None:
+    ticks = iter([0.0, CONNECT_SECONDS_MAX, CONNECT_SECONDS_MAX + 1])
+    passage = Passage(TransportClock(lambda: datetime.now(UTC), lambda: next(ticks)))
+    passage.enter()
+    passage.enter()
+    assert passage.entered
 
 
 def test_the_gate_lets_nothing_through_after_its_end() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
@@ -44,11 +45,15 @@ def test_a_role_that_is_not_there_is_none(iam: Any) -> None:
     assert IamRolePaths(lambda: iam).arn_of(THEIRS) is None
 
 
-def test_a_denial_says_that_it_is_none_of_theirs_and_is_not_asked_for_again(iam: Any) -> None:
-    role_paths = IamRolePaths(lambda: iam)
+def test_a_role_that_was_not_there_or_could_not_be_read_is_asked_for_again(iam: Any) -> None:
+    """IAM knows a new role a little later than the first who signs with it comes; and rights are mended."""
+    role_paths, found = IamRolePaths(lambda: iam), {"Path": PATH, "RoleName": NAME, "RoleId": THEIRS.unique_id}
+    arn = f"arn:aws:iam::123456789012:role{PATH}{NAME}"
     with Stubber(iam) as says:
         says.add_client_error("get_role", "AccessDenied", http_status_code=403, expected_params={"RoleName": NAME})
-        assert [role_paths.arn_of(THEIRS) for _ in range(2)] == [None, None]
+        says.add_client_error("get_role", "NoSuchEntity")
+        says.add_response("get_role", {"Role": {**found, "Arn": arn, "CreateDate": datetime(2026, 3, 1, tzinfo=UTC)}})
+        assert [role_paths.arn_of(THEIRS) for _ in range(4)] == [None, None, arn, arn]
 
 
 @pytest.mark.parametrize("code", ["Throttling", "ServiceFailure", "InvalidClientTokenId"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -57,7 +58,7 @@ def listed(found: dict[str, Any]) -> dict[str, Any]:
 def test_what_was_shown_is_what_is_approved(
     gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch, agrees: bool
 ) -> None:
-    monkeypatch.setattr(approve.typer, "confirm", lambda _: agrees)
+    monkeypatch.setattr(approve.typer, "confirm", lambda *_, **__: agrees)
     gateway.answers = {f"GET /orders/{ID}": [WAITING], f"POST /orders/{ID}/approve": [approved()]}
     code, said, _ = run("approve", "--order", ID)
     # then whoever approves has seen all that the digest is of, and who had a hand in it
@@ -70,6 +71,18 @@ def test_what_was_shown_is_what_is_approved(
         assert f'make order ARGS="--stack gateway --order {ID}"' in said
     else:
         assert (code, gateway.written) == (130, [])
+
+
+def test_a_program_that_reads_json_gets_nothing_else_and_whoever_is_asked_sees_the_order(
+    gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    gateway.answers = {f"GET /orders/{ID}": [WAITING], f"POST /orders/{ID}/approve": [approved()]}
+    code, said, beside = run("approve", "--order", ID, "--json")
+    assert (code, json.loads(said)) == (0, approved())
+    assert all(shown in beside for shown in ("2 cards, 65.00 USD", DIGEST, "Approve it?"))
+    # and who does not ask is not shown anything
+    assert run("approve", "--order", ID, "--json", "--yes")[2] == ""
 
 
 def test_what_is_approved_already_is_told(gateway: Gateway, run: Run) -> None:

@@ -72,7 +72,7 @@ def test_one_is_shown_also_as_it_was_in_an_earlier_month(gateway: Gateway, run: 
 def test_what_is_not_said_stays_as_it_is(gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     # given somebody who is asked
     asked: list[str] = []
-    monkeypatch.setattr(budgets.typer, "confirm", lambda text: asked.append(text) or True)
+    monkeypatch.setattr(budgets.typer, "confirm", lambda text, **_: asked.append(text) or True)
     gateway.answers = {
         "GET /budgets/summer": [budget(remaining="750.00", active=False, period="total")],
         "PUT /budgets/summer": [budget(limit="6000.00", active=False, period="total")],
@@ -93,7 +93,7 @@ def test_what_is_not_said_stays_as_it_is(gateway: Gateway, run: Run, monkeypatch
 
 
 def test_nothing_is_set_without_a_yes(gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets.typer, "confirm", lambda _: False)
+    monkeypatch.setattr(budgets.typer, "confirm", lambda *_, **__: False)
     gateway.answers = {"GET /budgets/summer": [budget()]}
     assert run("--budget", "summer", "--active", "no")[0] == 130
     assert gateway.written == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -69,7 +70,7 @@ def test_neither_account_nor_reason_is_guessed(gateway: Gateway, run: Run, given
 def test_whoever_unfreezes_sees_first_who_froze_it_and_why(
     gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch, agrees: bool
 ) -> None:
-    monkeypatch.setattr(unfreeze.typer, "confirm", lambda _: agrees)
+    monkeypatch.setattr(unfreeze.typer, "confirm", lambda *_, **__: agrees)
     gateway.answers = {
         "GET /accounts": [
             {"accounts": [account()], "cursor": "default"},
@@ -94,12 +95,30 @@ def test_of_two_who_disagree_the_slower_one_is_told(gateway: Gateway, run: Run) 
     assert (code, "frozen again since" in said) == (1, True)
 
 
-def test_what_is_not_frozen_is_left_alone(gateway: Gateway, run: Run) -> None:
-    gateway.answers = {"GET /accounts": [{"accounts": [account()], "cursor": None}]}
+def test_what_is_not_frozen_is_asked_for_nothing_and_finished(gateway: Gateway, run: Run) -> None:
+    """Who unfroze it may have died before its requests could be sent again."""
+    gateway.answers = {
+        "GET /accounts": [{"accounts": [account()], "cursor": None}],
+        "POST /accounts/default/unfreeze": [{"account": "default", "frozen": None}],
+    }
     code, said, _ = run("unfreeze", "--account", "default")
-    assert (code, "default is not frozen" in said, gateway.written) == (0, True, [])
+    assert (code, "default is not frozen" in said) == (0, True)
+    assert gateway.written == [("POST", "/accounts/default/unfreeze", None)]
     # nor is there an account that nobody knows
     assert run("unfreeze", "--account", "other")[0] == 2
+
+
+def test_a_program_that_unfreezes_gets_json_and_nothing_else(
+    gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    gateway.answers = {
+        "GET /accounts": [{"accounts": [account("emea", state="FROZEN", frozen=FROZEN)], "cursor": None}],
+        "POST /accounts/emea/unfreeze": [{"account": "emea", "frozen": None}],
+    }
+    code, said, beside = run("unfreeze", "--account", "emea", "--json")
+    assert (code, json.loads(said)) == (0, {"account": "emea", "frozen": None})
+    assert "by user/olga: the key leaked" in beside
 
 
 def test_accounts_are_told_with_what_is_known_of_each(gateway: Gateway, run: Run) -> None:

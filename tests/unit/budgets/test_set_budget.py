@@ -60,7 +60,7 @@ def test_a_limit_below_what_is_held_and_spent_names_the_figure() -> None:
     here.set("100.00")
     here.take("30.00")
     here.budgets.add_spent("summer", "2026-03", 1_000)
-    with pytest.raises(BudgetConflict, match=r"Of 2026-03, 30\.00 USD are held or spent"):
+    with pytest.raises(BudgetConflict, match=r"In 2026-03, 30\.00 USD are held or spent"):
         here.set("29.99")
     assert here.set("30.00").remaining == 0
 
@@ -85,7 +85,7 @@ def test_a_months_turn_is_the_books_and_no_request_slips_between_two_limits() ->
     # then a change of the limit counts for both
     assert here.set("50.00").period == "2026-03"
     assert here.budgets.periods["summer", "2026-04"].remaining == 2_000
-    with pytest.raises(BudgetConflict, match="Of 2026-04"):
+    with pytest.raises(BudgetConflict, match="In 2026-04"):
         here.set("20.00")
     # and once it is April, March keeps what it had
     here.take("10.00")

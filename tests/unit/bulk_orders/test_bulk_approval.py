@@ -504,7 +504,7 @@ def test_the_operators_are_told_once_that_an_order_awaits_approval() -> None:
     here, order_id = awaiting()
     ((subject, text),) = here.world.notifier.notices
     assert order_id in subject
-    assert ("30.00 USD" in text, f"POST /orders/{order_id}/approve" in text) == (True, True)
+    assert ("30.00 USD" in text, f"make approve ORDER={order_id}" in text) == (True, True)
     here.process(order_id, OrderTask.CHECK)
     assert len(here.world.notifier.notices) == 1
 

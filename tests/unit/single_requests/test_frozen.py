@@ -18,6 +18,7 @@ from incentives.domain.recovery.keeping_back import keep_back
 from incentives.domain.recovery.rules import NOT_SENT, Settle, next_step
 from incentives.domain.single_requests.record import Cause, Status
 from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG
+from incentives.usecases.permits import PERMITS_MISSED_MAX
 from incentives.usecases.recovery.recover import Pause, RecoveryTask, recover
 from incentives.usecases.recovery.start_recovery import sweep
 from incentives.usecases.single_requests.cancel import cancel
@@ -177,6 +178,30 @@ def test_a_code_is_shown_with_a_permit_of_before_unless_it_is_late(late: bool) -
     # when, then
     assert isinstance(place(w), Accepted if late else Delivered)
     assert len(w.amazon.sent) == (0 if late else 1)
+
+
+def test_a_code_is_not_shown_with_a_late_permit_of_which_nobody_can_tell() -> None:
+    # given a repeat that was held up with its permit, and a rate limiter out of reach when it asks for another
+    w = issued()
+    w.freeze(frozen=False)
+    before(w.ledger, "open", lambda: (w.freeze(), w.clock.sleep(5)))
+    fails(w.rate_limiter, "reserve", at=2)
+    # when, then
+    with pytest.raises(LedgerUnavailable):
+        place(w)
+    assert w.amazon.sent == []
+
+
+def test_a_reveal_that_is_late_for_all_its_permits_asks_once_more() -> None:
+    # given a process that has missed each permit that it took, the last one while the account was being frozen
+    w = issued()
+    w.freeze(frozen=False)
+    w.rate_limiter.begins_in = [-5.0] * (PERMITS_MISSED_MAX + 1)
+    before(w.telemetry, "count", lambda: w.rate_limiter.begins_in or w.freeze(), times=100)
+    # when, then
+    with pytest.raises(AccountFrozen):
+        reveal(only(w).request_id, None, w.dependencies, w.budget())
+    assert w.amazon.sent == []
 
 
 # ---- what goes on -------------------------------------------------------------------------------

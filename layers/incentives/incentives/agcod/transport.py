@@ -17,6 +17,9 @@ resolution that ends minutes later finds it closed and sends nothing) and the so
         wait                       send, read
         deadline: gate.end() ----> socket shut; entered? Unknown : NotExecuted
 
+A call that is not connected within `CONNECT_SECONDS_MAX` does not leave, however much of its time is left: whoever
+freezes an account waits that long for those who had a permit.
+
 The adapter is used without a `requests.Session`: there are then no redirects to refuse, no cookies, no proxies or
 credentials from the environment, no hooks and no retries to switch off.
 """
@@ -39,13 +42,15 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from incentives.domain.calls import LEAVES_WITHIN_SECONDS
 from incentives.domain.outcomes import NotExecutedBecause, UnknownBecause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Seconds. Far above a healthy TCP and TLS set-up within a region, far below what a caller's function has left.
-CONNECT_SECONDS_MAX: Final = 2.0
+#: Seconds. Far above a healthy TCP and TLS set-up within a region, far below what a caller's function has left. Also
+#: for all of it together, names of hosts and further addresses included.
+CONNECT_SECONDS_MAX: Final = LEAVES_WITHIN_SECONDS
 #: Seconds between two bytes. Amazon's FAQ recommends a client time-out of six.
 READ_SECONDS_MAX: Final = 6.0
 #: Seconds. Below the idle time-outs of load balancers; a socket of a thawed process may be dead without knowing it.
@@ -100,6 +105,10 @@ class _OverError(Exception):
     """The deadline has passed: the gate is closed."""
 
 
+class ConnectTooSlowError(Exception):
+    """Nothing had left when it was too late to leave: somebody may have frozen the account since its permit."""
+
+
 class Passage:
     """The gate of one exchange, shared by the caller's thread and the exchange's."""
 
@@ -109,6 +118,7 @@ class Passage:
         self._socket: socket.socket | None = None
         self._entered = False
         self._over = False
+        self._leaves_until = clock.monotonic() + CONNECT_SECONDS_MAX
 
     @property
     def entered(self) -> bool:
@@ -133,10 +143,13 @@ class Passage:
 
         Raises:
             _OverError: the deadline has passed; nothing may be sent any more.
+            ConnectTooSlowError: it took too long to get here; nothing has been sent.
         """
         with self._lock:
             if self._over:
                 raise _OverError
+            if not self._entered and self.clock.monotonic() > self._leaves_until:
+                raise ConnectTooSlowError
             self._entered = True
 
     def end(self) -> bool:

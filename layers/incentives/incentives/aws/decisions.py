@@ -1,4 +1,4 @@
-"""Decisions, and orders that wait for one, as the streams of their tables tell them.
+"""Decisions, and orders that wait for one, read from the streams of their tables.
 
 Read off the items themselves, by names that are never changed, and not by each table's own adapter: whoever tells of a
 decision need not load what else there is to an order or an account.

@@ -15,7 +15,7 @@ The item's attributes, all milliseconds since the epoch unless said otherwise:
     fundsTat, activityTat    when the allowance may be used again
     activityWantedAt    when recovery last found the activity page taken; what asks in bulk leaves it alone for a while
     frozen        1: the account is frozen; 0 or none: it is not. A copy: the truth is with the account
-    freezeVersion of that copy; never overwritten but by a newer one
+    freezeVersion of that copy: only a newer version overwrites it
 
 Clocks differ, and permits taken by differing clocks would leave in bunches. So `clockAt` is everybody's clock: whoever
 finds itself behind it goes by it from then on, and all go by the one that is furthest ahead. Waits are differences
@@ -245,7 +245,7 @@ class DynamoDbRateLimiter:
                 return
 
     def freeze(self, account: str, *, frozen: bool, version: int) -> None:
-        """Write whether the account is frozen, unless what is written is as new already.
+        """Write whether the account is frozen, unless that of a version as new is there.
 
         Raises:
             LedgerUnavailable: the table cannot be written.

@@ -20,7 +20,10 @@ _NONE_OF_THEIRS: Final = frozenset({"AccessDenied", "NoSuchEntity"})
 
 
 class IamRolePaths:
-    """`RolePaths` by iam:GetRole. A role never moves, so each is asked for once in a process, if IAM answers.
+    """`RolePaths` by iam:GetRole. A role never moves, so each is asked for once in a process.
+
+    One that is not there yet, or may not be read yet, is asked for again: IAM tells of a new role some time after it is
+    made, and whoever approves must not be refused for as long as this process lives.
 
     Args:
         client: a client, made only when it is first needed.
@@ -28,7 +31,7 @@ class IamRolePaths:
 
     def __init__(self, client: Callable[[], IAMClient]) -> None:
         self._client = client
-        self._known: dict[RoleToLookUp, str | None] = {}
+        self._known: dict[RoleToLookUp, str] = {}
 
     def arn_of(self, role: RoleToLookUp) -> str | None:
         """The role's ARN, with its path; None: there is none of this name and id, or none that we may read.
@@ -36,9 +39,10 @@ class IamRolePaths:
         Raises:
             IdentityUnavailable: IAM did not answer.
         """
-        if role not in self._known:
-            self._known[role] = self._ask(role)
-        return self._known[role]
+        arn = self._known.get(role) or self._ask(role)
+        if arn is not None:
+            self._known[role] = arn
+        return arn
 
     @AwsErrors(lambda code: IdentityUnavailable(f"who calls could not be looked up ({code})"))
     def _ask(self, role: RoleToLookUp) -> str | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from incentives.domain.outcomes import Outcome, ReversalOutcome
 
 if TYPE_CHECKING:
     from incentives.domain.money import Money
     from incentives.domain.secret_text import Secret
+
+#: A call leaves within so much of its start, or not at all.
+LEAVES_WITHIN_SECONDS: Final = 2.0
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome | ReversalOutcome)
 

@@ -66,7 +66,7 @@ class DecisionMade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What one write tells, to a table of which nothing but this is told.
+    """The events of one write, of a table of which nothing else is told.
 
     Attributes:
         number: its place in the stream.

@@ -52,8 +52,8 @@ def take_permit(
         priority: of who asks.
         dependencies: the ports.
         allowance: what must be free as well.
-        never_sent: Amazon has never executed what the permit is for, or it shows a claim code: not while the account is
-            frozen.
+        never_sent: it is for a request that Amazon has never executed, or to read a claim code. There is no permit for
+            these while the account is frozen.
 
     Raises:
         LedgerUnavailable: no permit, no call.

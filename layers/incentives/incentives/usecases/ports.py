@@ -48,7 +48,7 @@ class Ledger(Protocol):
     def open(self, record: Record, key: KeyItem, nonce: str, *, row: OrderRow | None = None) -> Record | KeyTaken:
         """Write the key item and the first record in one transaction, and take the amount from the record's budget.
 
-        The key decides before the budget does: a taken one is told whatever the budget would say.
+        The key decides before the budget does: a key that is taken is told, whatever the budget would say.
 
         Args:
             record: not written yet.
@@ -159,7 +159,7 @@ class RateLimiter(Protocol):
         """Join the line of requests that wait for a permit; about when it will be due. Raises `LedgerUnavailable`."""
 
     def freeze(self, account: str, *, frozen: bool, version: int) -> None:
-        """Write whether an account is frozen, unless what is written is as new already. Raises `LedgerUnavailable`."""
+        """Write whether an account is frozen, unless that of a version as new is there. Raises `LedgerUnavailable`."""
 
     def slow_down(self, account: str) -> None:
         """Amazon has throttled a call. Raises `LedgerUnavailable`."""
@@ -332,13 +332,13 @@ class Freezes(Protocol):
         """Read an account's; None: it has never been frozen."""
 
     def keep(self, before: Freeze | None, after: Freeze) -> Freeze | None:
-        """Write one if the account's has still the version of before, and list the account; how it then stands.
+        """Write a state if the account's has still the version of `before`, and list the account; how it then stands.
 
-        Whoever finds the nonce of after there has written it.
+        If that has the nonce of `after`, it is written.
         """
 
     def note_told(self, freeze: Freeze, told_at: datetime) -> Freeze | None:
-        """Note when the operators were told of it, unless the account's has another version; how it then stands."""
+        """Note when the operators were told, unless the state has another version by now; how it then stands."""
 
 
 class KeyVersions(Protocol):

@@ -1,6 +1,6 @@
 """Tell the rest of the company what became of requests, days and months, and who decided what.
 
-At least once, each one's in order.
+Each event at least once, those of one item in order.
 """
 
 from __future__ import annotations

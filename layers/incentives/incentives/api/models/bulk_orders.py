@@ -211,7 +211,7 @@ class OrderSummary(ResponseBody):
     approval_digest: Annotated[str, Field(json_schema_extra={"pattern": DIGEST_PATTERN})] | None = Field(
         description="What is approved: account, budget and rows; null where nobody has to.", examples=[DIGEST]
     )
-    approval_until: Time | None = Field(description="RFC 3339, UTC: from then on nobody can; null likewise.")
+    approval_until: Time | None = Field(description="Until when it can be approved. RFC 3339, UTC; null likewise.")
     decision: Decision | None = Field(description="Of a second person, since it was last started; null without one.")
     decided_by: str | None = Field(description="Who decided; null likewise.")
     decided_at: Time | None = Field(description="RFC 3339, UTC; null likewise.")

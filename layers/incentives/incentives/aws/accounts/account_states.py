@@ -2,7 +2,7 @@
 
     part              holds
     counted#REQUEST   what a request was counted as: version, day, operation, amount; for 60 days. With a budget also
-                      whether what it held was given back, which it stays, and when it was counted; for 400 days
+                      whether its hold was given back (once so, always so), and when it was counted; for 400 days
     day#2026-11-22    the totals of a UTC day, per currency and operation; for 400 days
     funds             the balance as Amazon last told it, and since when it is known
     watch             the alerts that stand
@@ -82,7 +82,7 @@ class DynamoDbAccountStates:
 
     Args:
         table: the table's name.
-        ledger_table: of the records, whose versions giving back depends on.
+        ledger_table: of the records; giving back has a condition on their versions.
         holds: what gives back to budgets.
         sleep: waits between two tries, in seconds.
         random: evenly between 0 and 1.
@@ -205,8 +205,8 @@ class DynamoDbAccountStates:
         """Count a request as its record stands, unless a newer version of it has been counted.
 
         What it counts as, the totals of the day and its budget are one transaction: none is seen without the others.
-        What was held is given back only by the newest version. Where the ledger has a newer one, nothing is counted:
-        that one comes, or has come, by itself.
+        Only the newest version gives back what was held. Where the ledger has a newer one, nothing is counted: the
+        stream tells of that one, too.
 
         Raises:
             LedgerUnavailable: the table cannot be written. Counting again is harmless.
@@ -241,7 +241,7 @@ class DynamoDbAccountStates:
         raise LedgerUnavailable("the day's totals are written by too many at once", in_doubt=False)
 
     def _guard(self, record: Record) -> dict[str, Any]:
-        """That a record is still the version that is counted: its renewal takes over what it would give back."""
+        """That a record still has the version that is counted: a renewal takes over what it would give back."""
         expression = Expression(version=record.version)
         return {
             "ConditionCheck": {
@@ -253,7 +253,7 @@ class DynamoDbAccountStates:
         }
 
     def _of_budget(self, record: Record, counted: Charge | None, charge: Charge | None) -> list[dict[str, Any]]:
-        """What changes of what was spent of a record's budget."""
+        """The action, if any, that changes what is spent of a record's budget."""
         if record.budget is None or record.budget_period is None:
             return []
         now, before = (minor_units(each.value) if each else 0 for each in (charge, counted))
@@ -272,7 +272,7 @@ class DynamoDbAccountStates:
             "version": target.version,
             "expiresAt": int((now + counted_for(record)).timestamp()),
             "givenBack": target.given_back or None,
-            # Whoever counts budgets again has to know what was counted before it looked.
+            # The recount has to know what was counted before it looked.
             "countedAt": now if record.budget is not None else None,
         }
         if charge is not None:

@@ -1,7 +1,7 @@
 """Which accounts are frozen, in the table of what is known of accounts: part `freeze`.
 
-It sorts among the parts that are read together, and is left alone by whoever reads those. `by` and `caller` are of who
-froze or unfroze the account last, `since` of that moment; `reason` is there while it is frozen.
+`by` and `caller` are of who froze or unfroze the account last, `since` is that moment; `reason` is there while it is
+frozen. Whoever reads all parts of an account skips this one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class DynamoDbFreezes:
 
     @unavailable("whether the account is frozen could not be written", in_doubt=True)
     def keep(self, before: Freeze | None, after: Freeze) -> Freeze | None:
-        """Write one if the account's is still that of before; how it then stands.
+        """Write a state if the account's is still that of `before`; how it then stands.
 
         The account is listed first, so that whoever restores the copies knows of it.
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 TRIES_MAX: Final = 20
 WAIT_SECONDS_MAX: Final = 0.13
 
-#: Budgets read in one transaction, three items each: of more, there is more often one that is being written.
+#: Budgets read in one transaction, three items each. The more there are, the likelier one of them is being written.
 _AT_ONCE: Final = 8
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
@@ -111,7 +111,7 @@ class DynamoDbBudgetDefinitions:
         return found
 
     def _figures(self, wanted: Sequence[tuple[str, str]]) -> Iterator[BudgetFigures]:
-        # One at a time each is in fewer writers' way than all of them together.
+        # If one of many is being written, each is read by itself.
         responses = self._read_at_once(wanted, tries=1 if len(wanted) > 1 else TRIES_MAX)
         if responses is None:
             for one in wanted:
@@ -232,7 +232,7 @@ class DynamoDbBudgetDefinitions:
             | {
                 "UpdateExpression": f"SET {limit} = {limit} + :change, {remaining} = {remaining} + :change, "
                 f"{expression.name('active')} = :active, {version} = {version} + :one",
-                # Also of one that is raised: an item that lacks it is none.
+                # Also when the limit is raised: of an item that is gone the condition does not hold.
                 "ConditionExpression": f"{remaining} >= :least",
                 **expression.arguments,
             }

@@ -58,9 +58,9 @@ SECONDS_MAX: Final = 2.5
 WAIT_SECONDS: Final = 0.01
 WAIT_SECONDS_MAX: Final = 0.32
 
-#: Tries after which a period that came back is tried at once. After that, or when another write is under way, whoever
-#: tries waits, and reads it again: of what it has seen, others will have taken since. (Simulated with 50 a second from
-#: 40 processes: 2.6 tries each, 0.02 s in the middle, 0.27 s for the slowest hundredth; with 90 a second 0.02 % busy.)
+#: So many times a period that came back is tried at once. After that, or when another write is under way, whoever tries
+#: waits and reads it again: by then others have taken from it. (Simulated with 50 a second from 40 processes: 2.6 tries
+#: each, half within 0.02 s, 99 of 100 within 0.27 s; with 90 a second 0.02 % are told that it is busy.)
 _AT_ONCE_MAX: Final = 3
 
 #: For how long a process looks at a budget that has refused it before it takes a permit for a request.
@@ -188,11 +188,11 @@ class DynamoDbHolds:
 
         Args:
             asked: what is to be taken.
-            write: sends the caller's transaction with a hold's actions in it. It returns what the caller returns,
-                also if something of the caller's own stood against it, which goes before any word of the budget; else
-                it raises `NotHeldError`.
-            decided: reads consistently whether that stands against it, and returns what the caller returns then; None:
-                it does not. It is asked before anything about the budget is raised.
+            write: sends the caller's transaction with a hold's actions in it, and returns what the caller is to return:
+                that it is written, or what of the caller's own stood against it. Raises `NotHeldError` where only the
+                hold did.
+            decided: reads consistently whether something of the caller's own stands against it, and returns what the
+                caller is to return then; None: nothing does. It is asked before anything about the budget is raised.
 
         Raises:
             BudgetUnusable, BudgetExceeded, BudgetBusy: nothing was written.
@@ -228,7 +228,7 @@ class DynamoDbHolds:
         raise BudgetBusy(asked.budget)
 
     def give_back(self, name: str, period: str, minor: int) -> dict[str, Any]:
-        """What gives back to a period, as an action of a transaction that says that it happens once."""
+        """An action that gives back to a period. The rest of its transaction makes sure that this happens once."""
         expression = Expression(amount=minor, one=1)
         remaining, version = expression.name("remaining"), expression.name("version")
         return {
@@ -242,7 +242,7 @@ class DynamoDbHolds:
         }
 
     def add_spent(self, name: str, period: str, minor: int) -> dict[str, Any]:
-        """What adds to what was spent of a period, as an action; of less than nothing, what takes it out again."""
+        """An action that adds to what is spent of a period; a negative amount takes it out again."""
         expression = Expression(amount=minor)
         return {
             "Update": {
@@ -329,7 +329,7 @@ class DynamoDbHolds:
         }
 
     def _unchanged(self, definition: Budget) -> dict[str, Any]:
-        """That a budget is still defined as it was read: a period is made with its limit."""
+        """An action that checks that a budget is still defined as it was read: a new period has its limit."""
         expression = Expression(seen=definition.version)
         return {
             "ConditionCheck": {

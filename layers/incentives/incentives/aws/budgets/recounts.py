@@ -47,7 +47,7 @@ class DynamoDbRecounts:
         self._of_orders = ItemReader(client, orders, sleep=sleep, ours=_unread)
 
     def requests(self, account: str, day: date) -> Iterator[HeldRequest]:
-        """Requests that name a budget, created on a day."""
+        """Requests that name a budget, created on a day (UTC)."""
         expression = Expression(partition=f"{account}#{day.isoformat()}")
         shown = ", ".join(map(expression.name, _OF_RECORD))
         for item in self._pages(

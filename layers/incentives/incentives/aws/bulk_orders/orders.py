@@ -52,7 +52,7 @@ _LINES, _FIRST_LINES = "rows", "lines"
 #: An order is still as whoever writes it took it to be.
 _UNMOVED: Final = "#status = :status AND #round = :round"
 
-#: Of giving back to a budget whose other writers are in the way, and what is waited before the next, doubling.
+#: Tries at giving back to a budget whose other writers are in the way, and the wait before the second; it doubles.
 _TRIES_MAX: Final = 8
 _WAIT_SECONDS: Final = 0.02
 
@@ -94,7 +94,7 @@ class DynamoDbOrders:
     def begin(
         self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str, *, over: RowsClaim | None = None
     ) -> BulkOrder | OrderMoved | RowsTaken:
-        """The same, claim its rows for it, and take what it holds from its budget, in one transaction."""
+        """As `move`, and claim its rows for it and take what it holds from its budget, in one transaction."""
         claimed = self._claim(claim, over)
         if not after.held or after.budget is None:
             try:
@@ -209,12 +209,12 @@ class DynamoDbOrders:
         return (each[_LINES] if _LINES in each else each[_FIRST_LINES] for each in values)
 
     def _claim(self, claim: RowsClaim, over: RowsClaim | None) -> dict[str, Any]:
-        """A claim on rows that are free, or only the one's that this one comes over, as that was read."""
+        """A claim on rows that are free, or that another claim has whose place this one may take."""
         free = Expression(now=int(claim.claimed_at.timestamp()))
         condition = "attribute_not_exists(orderId) OR expiresAt <= :now"
         if over is not None:
             its = free.name("round")
-            # Of the same order perhaps, but of a later round: that one has come back to these rows since.
+            # The round, too: the same order may have let these rows go and come back to them since.
             same_round = f"{its} = {free.value(over.round)}" if over.round else f"attribute_not_exists({its})"
             condition += f" OR (claimedBy = {free.value(over.order_id)} AND {same_round})"
         return {

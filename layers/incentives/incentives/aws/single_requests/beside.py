@@ -1,4 +1,4 @@
-"""What the ledger's transactions look at in other tables, and the budgets that they take from."""
+"""What the ledger's transactions check in other tables, and the budgets that they take from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def counted_key(account: str, request_id: str) -> Item:
-    """Where in the accounts' table it stands what a request was counted as, and whether it gave back what it held."""
+    """The item of the accounts' table that says what a request was counted as, and whether it gave back its hold."""
     return encode({"account": account, "part": f"counted#{request_id}"})
 
 
 def closed_key(order_id: str, batch: int) -> Item:
-    """Where in the orders' table it stands that a batch takes no more rows."""
+    """The item of the orders' table that says that a batch takes no more rows."""
     return encode({"orderId": order_id, "part": f"closed#{batch:05}"})
 
 
@@ -36,7 +36,7 @@ class Beside:
     orders_table: str
 
     def not_closed(self, row: OrderRow) -> dict[str, Any]:
-        """That a row's batch takes rows."""
+        """An action that checks that a row's batch still takes rows."""
         return {
             "ConditionCheck": {
                 "TableName": self.orders_table,
@@ -46,7 +46,7 @@ class Beside:
         }
 
     def given_back(self, record: Record, *, is_so: bool) -> dict[str, Any]:
-        """That what a request held was given back to its budget, or that it was not. Once it was, it stays so."""
+        """An action that checks that a request's hold was given back, or that it was not. Once it was, it stays so."""
         expression = Expression(yes=True) if is_so else Expression()
         name = expression.name("givenBack")
         holds = f"{name} = :yes" if is_so else f"attribute_not_exists({name})"

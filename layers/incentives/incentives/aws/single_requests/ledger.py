@@ -108,7 +108,7 @@ class DynamoDbLedger:
 
     Args:
         table: the table's name.
-        beside: what its transactions look at and write in other tables.
+        beside: what its transactions check and write in other tables.
         sleep: waits between two tries of a write that got into another's way, in seconds.
     """
 
@@ -189,9 +189,9 @@ class DynamoDbLedger:
     def reissue(self, plan: Reissue, nonce: str, *, row: OrderRow | None = None) -> Record | Lost:
         """Close the old generation and open the new one in one transaction, which takes over what the old one holds.
 
-        What a refused one held may have been given back. So its renewal has a condition on that not having happened,
-        and giving back one on the version, which a renewal changes: of the two only one ever takes place. If it has
-        been given back, it is taken anew.
+        What a refused one held may have been given back. So a renewal has the condition that it was not, and giving
+        back has one on the version, which a renewal changes: only one of the two ever takes place. If it was given
+        back, it is taken anew.
         """
         before, new = plan.close.before, replace(plan.successor, nonce=nonce)
         closing = {"Update": self._update(plan.close, nonce)}

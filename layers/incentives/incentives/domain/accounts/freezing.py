@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from incentives.domain.calls import LEAVES_WITHIN_SECONDS
 from incentives.domain.outcomes import AmazonError
-from incentives.domain.rate_limit import WAIT_SECONDS_MAX
+from incentives.domain.rate_limit import LATE_SECONDS, WAIT_SECONDS_MAX
 
 #: A request that waits for the account to be unfrozen is looked at again after this, the longest delay of a message.
 FROZEN_AGAIN_AFTER: Final = timedelta(minutes=15)
 
-#: Who was given a permit before the account was frozen leaves with it: within the time that one waits for a permit at
-#: most, a quarter of a second later where it was held up (`rate_limit.LATE_SECONDS`), and as much again where its clock
-#: was new to the account. Told in time that passes, it does not depend on anybody's clock.
-LAST_CALL_LEAVES_AFTER: Final = timedelta(seconds=WAIT_SECONDS_MAX + 0.6)
+#: Whoever has a permit from before the freeze leaves with it: after the longest wait for a permit, a quarter of a
+#: second later if it was held up, as much again if its clock was new to the account, and once it is connected. It is a
+#: wait, not a point in time, so that it depends on nobody's clock.
+LAST_CALL_LEAVES_AFTER: Final = timedelta(seconds=WAIT_SECONDS_MAX + 2 * LATE_SECONDS + LEAVES_WITHIN_SECONDS + 0.1)
 
 #: Noted on a request that waits for the account to be unfrozen.
 FROZEN: Final = AmazonError(

@@ -22,8 +22,8 @@ AVERAGE_DAYS: Final = 14
 #: How long it is remembered what was counted for a request. The ledger's stream repeats itself for a day at most.
 COUNTED_FOR: Final = timedelta(days=60)
 
-#: Of a request with a budget, which may be counted again from a batch of the stream that could not be counted: longer
-#: than any such batch is kept. What it held is given back once, and that is remembered there, too.
+#: The same for a request with a budget: longer than any batch of the stream is kept that could not be counted, so that
+#: none which is counted later gives back a second time.
 COUNTED_WITH_BUDGET_FOR: Final = timedelta(days=400)
 
 #: How long a day's totals are kept: a year, and a month to look at it.
@@ -78,30 +78,30 @@ def charge_of(record: Record) -> Charge | None:
 
 
 def counted_for(record: Record) -> timedelta:
-    """How long it is remembered what a request was counted as."""
+    """For how long what a request was counted as is remembered."""
     return COUNTED_FOR if record.budget is None else COUNTED_WITH_BUDGET_FOR
 
 
 def is_to_be_given_back(record: Record) -> bool:
     """Whether a request has ended without a charge, and no other follows it that would take over what it holds.
 
-    It does not matter whether it was charged before. What nobody could find out is held for good.
+    It does not matter whether it was charged before. ESCALATED gives nothing back: it may have been charged.
     """
     is_over = record.replaced_by is None and record.status in {Status.REFUSED, Status.REVERSED}
     return record.budget is not None and record.budget_period is not None and is_over
 
 
 def may_be_forgotten(refused: Record, successor: Record) -> bool:
-    """Whether it may not be known any more whether a refused request gave back what it held, when another follows it.
+    """Whether the note that a refused request gave back its hold may be gone by the time that another follows it.
 
-    Then it has, or never will: giving back needs the version of its record that the other changes. A day less than it
-    is remembered, since clocks differ.
+    Then it has given back, or never will: giving back needs the version of its record, which the other changes. One day
+    is left for clocks that differ.
     """
     return successor.created_at - refused.updated_at > COUNTED_WITH_BUDGET_FOR - timedelta(days=1)
 
 
 def ends_with_budget(record: Record) -> bool:
-    """Whether a request with a budget has ended: each such write is looked at, whatever it costs."""
+    """Whether a request with a budget has ended: every such write is counted, also one that costs nothing."""
     return record.budget is not None and not record.status.is_open
 
 

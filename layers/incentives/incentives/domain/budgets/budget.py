@@ -1,9 +1,9 @@
 """What a campaign may spend: a limit per calendar month or in total, in one currency.
 
-    remaining + held + spent + ended but not yet counted = limit, always, and remaining is never below zero
+    remaining + held + spent = limit, always, and remaining is never below zero
 
-A request's amount leaves `remaining` in the transaction that writes its record, so before anything is sent. It is spent
-once the request is counted as charged, and comes back once it is counted as refused or reversed.
+A request's amount leaves `remaining` in the transaction that writes its record, so before anything is sent. It is held
+until the request is counted: spent if it was charged, given back if it was refused or reversed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Budget:
         limit: of each period, in the currency's minor units.
         active: inactive refuses new holds only.
         version: of the definition; each change adds one.
-        changed_by: who, as shown to people; None: nobody can tell.
+        changed_by: ARN of who; None: nobody can tell.
         nonce: of the attempt at the last write, so that a repeated write recognises itself.
     """
 
@@ -121,5 +121,5 @@ def check_room(period: Period, value: Money) -> None:
 
 
 def unknown(name: str) -> BudgetUnusable:
-    """What whoever names a budget that there is not is told."""
+    """What a caller is told who names a budget that does not exist."""
     return BudgetUnusable(f"{name[:63]!r} is not known to this gateway")

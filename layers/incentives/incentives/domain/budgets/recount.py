@@ -239,7 +239,7 @@ class Ledger:
     Attributes:
         requests: that name it.
         counted: what they, and those that they follow, were counted as, by request id; who is not here was not counted.
-        asked: of whom that is known.
+        asked: request ids of which `counted` was read.
         orders: by their ids, as they stood before the looks, and after.
         now: when it was read.
     """

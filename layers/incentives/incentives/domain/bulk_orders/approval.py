@@ -1,9 +1,8 @@
 """Who may approve a bulk order, what they approve, and for how long they can.
 
 An order above a sum waits for a second person. What that person approves is pinned: the digest names the account, the
-budget and the object that holds the rows, whose name says what is in it. Nobody approves an order who had a hand in it:
-its makers are whoever ordered it, was handed the address of its file, or started it. An order whose makers nobody knows
-is approved by nobody.
+budget and the object that holds the rows, which is named by their content. No maker of an order approves it: whoever
+ordered it, was handed the address of its file, or started it. Nobody approves an order whose makers nobody knows.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from incentives.domain.persons import Identity, person_of, role_to_look_up
 if TYPE_CHECKING:
     from incentives.domain.bulk_orders.bulk_order import BulkOrder
 
-#: Rows that nobody has wanted for a week are to be looked at anew before they are issued.
+#: Rows that nobody has approved for a week are to be checked anew before they are issued.
 APPROVAL_FOR: Final = timedelta(days=7)
 
-#: Of whom no signature tells anything.
+#: Somebody of whom no signature tells anything.
 NOBODY: Final = Identity()
 
 _NOBODY_IN_TIME: Final = f"Nobody approved it within {APPROVAL_FOR.days} days. Start it again."
@@ -43,12 +42,12 @@ def needs_approval(account: str, totals: Mapping[str, Decimal], above: Mapping[s
 
 
 def approval_digest(account: str, budget: str | None, rows_name: str) -> str:
-    """What is approved, in 64 characters. Neither a name nor an object's has a line feed in it."""
+    """What is approved, in 64 characters. It is unambiguous: none of the three names has a line feed in it."""
     return hashlib.sha256(f"approval of a bulk order\n{account}\n{budget or ''}\n{rows_name}".encode()).hexdigest()
 
 
 def as_of(order: BulkOrder, now: datetime) -> BulkOrder:
-    """An order as it counts now: no process ends the time in which it can be approved."""
+    """An order as it counts now: one that nobody has approved in time is VALIDATED, though no process writes that."""
     if order.status is not OrderStatus.AWAITING_APPROVAL or order.approval_until is None or now < order.approval_until:
         return order
     return replace(order, status=OrderStatus.VALIDATED, why_not_started=_NOBODY_IN_TIME, **NO_ROWS)

@@ -1,9 +1,9 @@
 """Freeze an account, unfreeze it, and keep it so.
 
-    the truth, if it is as it was read -> the rate limiter's copy -> the last permits -> the operators -> the answer
+    the truth, if it is as it was read -> the rate limiter's copy -> the operators -> the last permits -> the response
 
-Each step can be made again: whoever asks once more, and the watch, finish what a process that died has left. The copy
-is never written over a newer one, so that neither can undo what others have done since.
+Each step can be repeated: whoever asks once more, and the watch, finish what a process that died has left. A newer copy
+is never overwritten, so that neither can undo what others have done since.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def freeze(account: str, reason: str, caller: str | None, here: AccountDependenc
     Raises:
         InvalidInput: names `reason`.
         AccountNotFound: there is no such account.
+        AccountUnusable: nobody can tell whether there is: its keys cannot be read now, and it was never used.
         LedgerUnavailable: it may have been done, and is finished by the watch; the same call says.
     """
     check_words("reason", reason, NOTE_LENGTH_MAX)
@@ -64,8 +65,9 @@ def keep_frozen(accounts: Iterable[str], freezes: Freezes, dependencies: Depende
             if known is not None:
                 dependencies.rate_limiter.freeze(account, frozen=known.frozen, version=known.version)
                 _tell(known, freezes, dependencies)
-        except LedgerUnavailable as error:
-            dependencies.telemetry.log("freezeNotKept", account=account, because=error.detail)
+        except Exception as error:  # noqa: BLE001 - a fault in one account's data must not hide the others
+            because = error.detail if isinstance(error, LedgerUnavailable) else type(error).__name__
+            dependencies.telemetry.log("freezeNotKept", account=account, because=because)
             dependencies.telemetry.count("AccountFailed")
 
 
@@ -96,11 +98,12 @@ def _change(account: str, *, frozen: bool, reason: str | None, caller: str | Non
             caller=caller,
             nonce=dependencies.new_nonce(),
         )
-        before = here.freezes.keep(before, after)
-        if before is not None and before.nonce == after.nonce:
+        kept = here.freezes.keep(before, after)
+        if kept is not None and kept.nonce == after.nonce:
             log = "accountFrozen" if frozen else "accountUnfrozen"
             dependencies.telemetry.log(log, account=account, caller=caller, version=after.version)
-            return _carry_out(before, here)
+            return _carry_out(kept, here, instead_of=before)
+        before = kept
     raise LedgerUnavailable("too many freeze and unfreeze the account at once", in_doubt=False)
 
 
@@ -110,16 +113,22 @@ def _check_known(account: str, here: AccountDependencies) -> None:
     try:
         here.dependencies.accounts.get(account)
     except AccountUnusable as error:
+        if error.has_secret:
+            raise
         raise AccountNotFound(account) from error
 
 
-def _carry_out(known: Freeze, here: AccountDependencies) -> Freeze:
+def _carry_out(known: Freeze, here: AccountDependencies, *, instead_of: Freeze | None = None) -> Freeze:
     dependencies = here.dependencies
     dependencies.rate_limiter.freeze(known.account, frozen=known.frozen, version=known.version)
+    if instead_of is not None:
+        # Its own can be told by nobody else any more.
+        _tell(instead_of, here.freezes, dependencies)
+    # Before the wait: should somebody undo it meanwhile, that is told later than this.
+    _tell(known, here.freezes, dependencies)
     if known.frozen:
         # Whoever has a permit leaves with it. After that nobody does.
         dependencies.clock.sleep(LAST_CALL_LEAVES_AFTER.total_seconds())
-    _tell(known, here.freezes, dependencies)
     return here.freezes.get(known.account) or known
 
 

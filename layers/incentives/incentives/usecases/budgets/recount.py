@@ -188,7 +188,7 @@ def _begins(budget: Budget, period: str, here: RecountDependencies) -> date:
 
 
 def _asked(requests: Iterable[HeldRequest], now: datetime, *, ask_all: bool) -> list[tuple[str, str]]:
-    """Of whom to ask what they were counted as: what has ended or follows another, and what was charged lately."""
+    """The requests of which to read what they were counted as: ended, following another, or charged lately."""
     asked: dict[tuple[str, str], None] = {}
     for each in requests:
         is_late = each.updated_at < now - COUNTED_WITHIN
@@ -228,12 +228,12 @@ def _text(difference: Difference) -> tuple[str, str]:
         f"{text(difference.expected_spent)} spent."
     )
     uncounted = (
-        f" Requests that have ended and were not counted: {', '.join(difference.not_counted)}. Feed the failed events "
-        "to the function again: make count-again."
+        f" Requests that have ended and were not counted: {', '.join(difference.not_counted)}. To count them: "
+        "make count-again."
         if difference.not_counted
         else ""
     )
     return (
         f"Budget differs: {where}",
-        f"Counted again, {where} is not what it says. {figures}{uncounted} docs/budgets.md says what to do.",
+        f"Recounted, {where} is not what it says. {figures}{uncounted} docs/budgets.md says what to do.",
     )

@@ -34,13 +34,12 @@ class Wanted:
         """Whether the budget is so already. Raises `BudgetConflict`: it can never be."""
         if budget.currency != self.limit.currency:
             raise BudgetConflict(
-                f"Budget {self.name!r} is in {budget.currency}, for good. Make another one for {self.limit.currency}."
+                f"Budget {self.name!r} is in {budget.currency}, for good: make another one for {self.limit.currency}."
             )
         if budget.kind is not self.kind:
             raise BudgetConflict(
-                f"Budget {self.name!r} is one per {budget.kind.value}, for good: make another one."
-                if budget.kind is PeriodKind.MONTH
-                else f"Budget {self.name!r} is one in total, for good: make another one."
+                f"Budget {self.name!r} has a limit {'per month' if budget.kind is PeriodKind.MONTH else 'in total'}, "
+                "for good: make another one."
             )
         return (budget.limit, budget.active) == (minor_units(self.limit), self.active)
 
@@ -65,7 +64,7 @@ def set_budget(wanted: Wanted, here: BudgetDependencies) -> BudgetFigures:
     try:
         found = here.definitions.figures([(wanted.name, here.period_now(wanted.kind))])
     except BudgetBusy:
-        # It is set by now: nobody is to be told that nothing was done.
+        # It is set by now, so this must not say that nothing was done.
         found = []
     if not found:
         raise LedgerUnavailable("the budget is set, and could not be read", in_doubt=True)
@@ -104,13 +103,13 @@ def _write(before: Budget | None, wanted: Wanted, here: BudgetDependencies) -> B
         case TooLittleLeft(left):
             least = money_of(left.limit - left.remaining, left.currency)
             raise BudgetConflict(
-                f"Of {left.period}, {least} are held or spent: the limit cannot be lower. "
-                "To stop the budget from being taken from, set `active` to false."
+                f"In {left.period}, {least} are held or spent: the limit cannot be lower. "
+                "To let nothing more be taken, set `active` to false."
             )
         case BudgetMoved(current):
             # Whoever was faster may have written the very same.
             if current is None or not wanted.is_met_by(current):
                 raise BudgetConflict(
-                    f"Somebody else changes budget {wanted.name!r} at the same time. Look at it, then set it again."
+                    f"Somebody else changed budget {wanted.name!r} at the same time. Look at it, then set it again."
                 )
     return None

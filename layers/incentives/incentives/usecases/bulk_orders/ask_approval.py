@@ -35,10 +35,10 @@ def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencie
     untold = dependencies.notifier.notify(
         f"Bulk order {order.order_id} awaits approval",
         f"Bulk order {order.order_id} of account {order.account}, with {order.rows} rows for {total}{budget}, "
-        f"was made by {order.caller or 'nobody knows whom'} and waits for a second person "
-        f"until {order.approval_until:%Y-%m-%d %H:%M} UTC.\n"
-        f"GET /orders/{order.order_id} shows approvalDigest and total. Then: POST /orders/{order.order_id}/approve, "
-        f"or /reject\n",
+        f"was made by {order.caller or 'somebody who cannot be named'}. It waits for a second person until "
+        f"{order.approval_until:%Y-%m-%d %H:%M} UTC; nothing is issued before.\n\n"
+        f"Somebody who neither made nor started it: make approve ORDER={order.order_id}, or make reject. "
+        f"docs/bulk-orders.md says how over HTTP.\n",
     )
     if untold is not None:
         dependencies.telemetry.log("operatorsNotTold", orderId=order.order_id, because=untold)

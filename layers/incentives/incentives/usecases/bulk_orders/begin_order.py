@@ -1,7 +1,7 @@
 """Let an order begin: claim its rows, take its sum from its budget, and have it issued or wait for its approval.
 
-All in one transaction, from validation and from approval alike. What does not allow it is told with the order: other
-orders' rows make it INVALID, a budget that does not allow it leaves it VALIDATED, to be started again.
+All in one transaction, from validation and from approval alike. If its rows are another order's, it is INVALID; if its
+budget does not allow it, it is VALIDATED and may be started again. Either says why.
 """
 
 from __future__ import annotations

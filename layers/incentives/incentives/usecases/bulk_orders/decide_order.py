@@ -66,7 +66,7 @@ def approve_order(
     Raises:
         OrderNotFound
         OrderConflict: it awaits no approval, or not that of what was seen.
-        NotThisPerson: the approver had a hand in the order, or nobody can tell.
+        NotThisPerson: the approver is one of its makers, or nobody can tell.
         BudgetBusy: it still awaits its approval.
         IdentityUnavailable, OrderUnavailable: it may be done all the same; the same call says, and does what is left.
     """
@@ -150,10 +150,10 @@ def _approved(order: BulkOrder, now: datetime, by: Identity) -> BulkOrder:
 def _check_seen(order: BulkOrder, seen: Seen) -> None:
     if seen.digest != order.approval_digest:
         raise _conflict(
-            order, "approved so: digest is not that of its account, budget and rows. Look at it again first"
+            order, "approved with this digest: it is not that of its account, budget and rows. Look at it again"
         )
     if {seen.total.currency: seen.total.amount} != dict(order.totals):
-        raise _conflict(order, "approved so: total is not its sum. Look at it again first")
+        raise _conflict(order, "approved with this total: it is not its sum. Look at it again")
 
 
 def _check_person(order: BulkOrder, by: Identity, role_paths: RolePaths) -> None:

@@ -36,9 +36,14 @@ class Orders(Protocol):
     def begin(
         self, before: BulkOrder, after: BulkOrder, claim: RowsClaim, nonce: str, *, over: RowsClaim | None = None
     ) -> BulkOrder | OrderMoved | RowsTaken:
-        """The same, claim its rows for it, and take what it holds from its budget, in one.
+        """As `move`, and claim its rows for it and take what it holds from its budget, all in one write.
 
-        If another claim on them holds than the one that it comes over, as that was read, nothing is written.
+        Args:
+            before: as it was read.
+            after: as it is to be, with what it holds.
+            claim: on its rows.
+            nonce: of this attempt.
+            over: the claim, as it was read, whose place this one may take. If any other holds, nothing is written.
 
         Returns:
             The order as written, with its budget's period.
@@ -49,10 +54,10 @@ class Orders(Protocol):
         """
 
     def finish(self, before: BulkOrder, after: BulkOrder, nonce: str, *, unopened: int) -> BulkOrder | OrderMoved:
-        """As `move`, and give back to its budget, in one, what it took for rows never opened: so many minor units."""
+        """As `move`, and in one write give back to its budget what rows that were never opened hold, in minor units."""
 
     def close(self, order_id: str, number: int) -> None:
-        """Have a batch take no more rows, for good. Whatever row of it was opened before is there to be read."""
+        """Have a batch take no more rows, for good. From then on all records of its rows are there to be read."""
 
     def newest(self, before: tuple[datetime, str] | None, limit: int) -> tuple[Sequence[BulkOrder], bool]:
         """Orders by when they were made, newest first, and whether there are more. It lags behind by a moment.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from incentives.domain.errors import AccountFrozen, AccountUnusable, StateConflict
+from incentives.domain.errors import AccountFrozen, AccountUnusable, LedgerUnavailable, StateConflict
 from incentives.domain.operations import Operation
 from incentives.domain.outcomes import Card, Conflict, Refused, Succeeded
 from incentives.domain.rate_limit import Frozen, Full, Permit, Priority
@@ -62,6 +62,7 @@ def read_card(
         RefusedByAmazon: Amazon refuses to show it now. The record stays SUCCEEDED.
         AccountUnusable: there is no key, or Amazon refuses it also after it was read anew.
         AccountFrozen: nothing was asked.
+        LedgerUnavailable: nothing was asked, since nobody can tell whether the account is frozen.
     """
     fresh = False
     while True:
@@ -99,14 +100,17 @@ def read_card(
 
 
 def _permit_to_read(account: str, permit: Permit | None, dependencies: Dependencies) -> Permit | Full:
-    """A permit to show a code, which nobody gets while the account is frozen."""
-    if permit is None:
-        reserved = take_permit(account, Priority.CALLER, dependencies, never_sent=True)
-        if not isinstance(reserved, Frozen):
-            return reserved
-    elif not isinstance(reacquire_if_late(permit, account, dependencies, never_sent=True), Frozen):
-        return permit
-    raise AccountFrozen(account)
+    """A permit to show a code, which nobody gets while the account is frozen, or perhaps is."""
+    reserved = permit or take_permit(account, Priority.CALLER, dependencies, never_sent=True)
+    if isinstance(reserved, Permit):
+        match reacquire_if_late(reserved, account, dependencies, never_sent=True):
+            case Frozen() as frozen:
+                reserved = frozen
+            case LedgerUnavailable() as unknown:
+                raise unknown
+    if isinstance(reserved, Frozen):
+        raise AccountFrozen(account)
+    return reserved
 
 
 def _deliver(record: Record, card: Card, dependencies: Dependencies) -> Delivered:
