@@ -145,7 +145,7 @@ def test_what_cannot_be_an_accounts_name_is_the_callers_fault(accounts: SecretsM
 def test_a_missing_secret_names_the_account(accounts: SecretsManagerAccounts) -> None:
     with pytest.raises(AccountUnusable, match=r"account 'nobody' has no secret") as failure:
         accounts.get("nobody")
-    assert status_of(failure.value) == 503
+    assert (status_of(failure.value), failure.value.has_secret) == (503, False)
 
 
 def test_a_missing_secret_is_looked_for_each_time(client: Any, accounts: SecretsManagerAccounts) -> None:
@@ -171,6 +171,7 @@ def test_a_secret_that_may_not_be_read_says_why(clock: FakeClock) -> None:
     with pytest.raises(AccountUnusable, match=r"cannot be read \(AccessDeniedException\)") as failure:
         accounts.get("default")
     assert CANARY not in str(failure.value)
+    assert failure.value.has_secret
 
 
 def without(member: str) -> dict[str, str]:

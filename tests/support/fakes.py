@@ -327,7 +327,7 @@ class FakeAccounts:
     def get(self, name: str, *, fresh: bool = False) -> Account:
         self.reread += fresh
         if name not in self.accounts:
-            raise AccountUnusable(name, "has no secret")
+            raise AccountUnusable(name, "has no secret", has_secret=False)
         return self.accounts[name]
 
     def refused(self, name: str) -> None:

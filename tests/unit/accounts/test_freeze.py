@@ -12,7 +12,7 @@ import pytest
 from incentives.domain.accounts.account import AccountFunds
 from incentives.domain.accounts.freezing import LAST_CALL_LEAVES_AFTER, Freeze, next_version, shown_caller
 from incentives.domain.accounts.funds import Snapshot
-from incentives.domain.errors import AccountNotFound, InvalidInput, LedgerUnavailable
+from incentives.domain.errors import AccountNotFound, AccountUnusable, InvalidInput, LedgerUnavailable
 from incentives.domain.rate_limit import Frozen, Priority
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from incentives.usecases.accounts.dependencies import AccountDependencies
@@ -145,6 +145,18 @@ def test_an_account_that_nobody_knows_cannot_be_frozen() -> None:
     for act in (lambda: freeze("nowhere", REASON, ANNA, desk.here), lambda: unfreeze("nowhere", ANNA, desk.here)):
         with pytest.raises(AccountNotFound):
             act()
+    assert desk.world.freezes.kept == {}
+
+
+def test_an_account_whose_keys_cannot_be_read_now_is_not_called_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+
+    def get(name: str, **_: object) -> None:
+        raise AccountUnusable(name, "has a secret that cannot be read (ThrottlingException)")
+
+    monkeypatch.setattr(desk.world.accounts, "get", get)
+    with pytest.raises(AccountUnusable, match="Throttling"):
+        freeze("new", REASON, ANNA, desk.here)
     assert desk.world.freezes.kept == {}
 
 
@@ -315,6 +327,20 @@ def test_of_a_freeze_and_a_unfreeze_at_once_the_one_that_was_written_last_holds(
     assert desk.is_frozen is desk.truth.frozen is done.frozen
     assert desk.world.rate_limiter.copies["default"] == (desk.truth.frozen, desk.truth.version)
     assert desk.truth.told_at is not None
+
+
+def test_an_unfreeze_that_nobody_was_told_of_is_told_by_who_freezes_it_again() -> None:
+    # given somebody who died before the operators were told, in whose time requests have left
+    desk = Desk()
+    desk.freeze()
+    revive = dies(desk, "notifier", "notify", after=False)
+    with pytest.raises(Died):
+        desk.unfreeze(BEN)
+    revive()
+    # when
+    desk.freeze()
+    # then
+    assert desk.told == [FREEZE, UNFREEZE, FREEZE]
 
 
 def test_what_is_told_last_is_how_it_stands() -> None:

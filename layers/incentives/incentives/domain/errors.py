@@ -197,16 +197,21 @@ class RefusedByAmazon(GatewayError):
 
 
 class AccountUnusable(GatewayError):
-    """The account has no secret, or one that cannot be used, or Amazon refuses its key."""
+    """The account has no secret, or one that cannot be used, or Amazon refuses its key.
+
+    Attributes:
+        has_secret: False: it surely has none.
+    """
 
     code = "AccountUnusable"
     title = "The account has no usable key"
     retryable = True
 
-    def __init__(self, account: str, why: str) -> None:
+    def __init__(self, account: str, why: str, *, has_secret: bool = True) -> None:
         super().__init__(f"account {account!r} {why}", retry_after_seconds=60)
         self.account = account
         self.why = why
+        self.has_secret = has_secret
 
     @property
     def fields(self) -> Sequence[tuple[str, str]]:

@@ -86,7 +86,7 @@ def unreadable(name: str) -> AwsErrors:
 
     def why(code: str) -> AccountUnusable:
         if code == "ResourceNotFoundException":
-            return AccountUnusable(name, "has no secret; an operator makes it with `make put-keys`")
+            return AccountUnusable(name, "has no secret; an operator makes it with `make put-keys`", has_secret=False)
         if code == "InvalidRequestException":
             return AccountUnusable(name, "has a secret that is marked for deletion; an operator restores it")
         return AccountUnusable(name, f"has a secret that cannot be read ({code})")

@@ -41,6 +41,7 @@ def freeze(account: str, reason: str, caller: str | None, here: AccountDependenc
     Raises:
         InvalidInput: names `reason`.
         AccountNotFound: there is no such account.
+        AccountUnusable: nobody can tell whether there is: its keys cannot be read now, and it was never used.
         LedgerUnavailable: it may have been done, and is finished by the watch; the same call says.
     """
     check_words("reason", reason, NOTE_LENGTH_MAX)
@@ -97,11 +98,12 @@ def _change(account: str, *, frozen: bool, reason: str | None, caller: str | Non
             caller=caller,
             nonce=dependencies.new_nonce(),
         )
-        before = here.freezes.keep(before, after)
-        if before is not None and before.nonce == after.nonce:
+        kept = here.freezes.keep(before, after)
+        if kept is not None and kept.nonce == after.nonce:
             log = "accountFrozen" if frozen else "accountUnfrozen"
             dependencies.telemetry.log(log, account=account, caller=caller, version=after.version)
-            return _carry_out(before, here)
+            return _carry_out(kept, here, instead_of=before)
+        before = kept
     raise LedgerUnavailable("too many freeze and unfreeze the account at once", in_doubt=False)
 
 
@@ -111,12 +113,17 @@ def _check_known(account: str, here: AccountDependencies) -> None:
     try:
         here.dependencies.accounts.get(account)
     except AccountUnusable as error:
+        if error.has_secret:
+            raise
         raise AccountNotFound(account) from error
 
 
-def _carry_out(known: Freeze, here: AccountDependencies) -> Freeze:
+def _carry_out(known: Freeze, here: AccountDependencies, *, instead_of: Freeze | None = None) -> Freeze:
     dependencies = here.dependencies
     dependencies.rate_limiter.freeze(known.account, frozen=known.frozen, version=known.version)
+    if instead_of is not None:
+        # Its own can be told by nobody else any more.
+        _tell(instead_of, here.freezes, dependencies)
     # Before the wait: should somebody undo it meanwhile, that is told later than this.
     _tell(known, here.freezes, dependencies)
     if known.frozen:
