@@ -279,7 +279,7 @@ def budgets_table(table: str) -> str:
 
 @dataclass
 class Funded:
-    """Orders that are charged to a budget of 100 dollars a month, and what that has left."""
+    """Orders with a budget of 100 dollars a month, and what that has left."""
 
     orders: Orders
     name: str
