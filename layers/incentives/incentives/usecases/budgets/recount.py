@@ -32,7 +32,7 @@ INDEX_SECONDS: Final = 120.0
 #: What is left to do once all has been read.
 SECONDS_TO_TELL: Final = 30.0
 
-#: The orders' bucket keeps files for 90 days: that leaves a fortnight to stop an order.
+#: Orders older than this are told of. The orders' bucket keeps files for 90 days: a fortnight is left to end an order.
 HELD_FOR_MAX: Final = timedelta(days=75)
 
 _DEFINITIONS: Final = 100
