@@ -233,8 +233,8 @@ def _tell_of_old_orders(here: RecountDependencies) -> None:
         fault = dependencies.notifier.notify(
             f"Bulk order {order.order_id} holds money of budget {order.budget}",
             f"Bulk order {order.order_id} was made {(now - order.created_at).days} days ago and has not ended. Its "
-            "file is removed 90 days after it was put; what the order still holds of the budget could not be given "
-            f"back then. Resume or stop it before: POST /orders/{order.order_id}/stop\n",
+            "file is removed 90 days after it was put. From then on what it holds of the budget cannot be given back. "
+            f"Resume or stop it before: POST /orders/{order.order_id}/stop\n",
         )
         if fault is not None:
             dependencies.telemetry.count("AlertNotTold")
