@@ -28,7 +28,7 @@ TIMEOUT_SECONDS: Final = 35.0
 # After these nobody knows what happened, or it may work a little later: the same request, with the same key, is safe.
 REPEAT_ON: Final = frozenset({429, 500, 502, 503, 504})
 TRIES_MAX: Final = 5
-# Who is to come back later than that, because an account is frozen, say, is for a human or a queue to wait for.
+# A longer wait, such as for a frozen account, is left to a human or a queue.
 RETRY_AFTER_SECONDS_MAX: Final = 60.0
 # How long to ask what became of a 202 before giving the order to a human. The gateway itself goes on for 24 hours.
 PATIENCE_SECONDS: Final = 300.0

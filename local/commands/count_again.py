@@ -146,10 +146,10 @@ def batch_of(key: str, content: bytes) -> Batch:
 def _refused(target: Target, batch: Batch) -> str | None:
     """Give the function a batch; None once it has taken all of it, else what it did not take."""
     response = target.client("lambda", _PATIENT).invoke(FunctionName=batch.function, Payload=json.dumps(batch.event))
-    answer = json.loads(response["Payload"].read() or b"null")
+    result = json.loads(response["Payload"].read() or b"null")
     if "FunctionError" in response:
         return f"the function failed: {response['FunctionError']}"
-    match answer:
+    match result:
         case {"batchItemFailures": []}:
             return None
         case {"batchItemFailures": [{"itemIdentifier": number}, *_]}:

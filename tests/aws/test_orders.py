@@ -25,7 +25,7 @@ from incentives.aws.clients import FILES_CONFIG
 from incentives.aws.items import decode
 from incentives.aws.recovery.recoveries import StepFunctionsRecoveries
 from incentives.aws.single_requests.ledger import DynamoDbLedger
-from incentives.aws.single_requests.many_records import DynamoDbRecords
+from incentives.aws.single_requests.many_records import KEYS_AT_ONCE, DynamoDbRecords
 from incentives.domain.bulk_orders.approval import APPROVAL_FOR
 from incentives.domain.bulk_orders.bulk_order import (
     SAME_ROWS_FOR,
@@ -279,7 +279,7 @@ def budgets_table(table: str) -> str:
 
 @dataclass
 class Funded:
-    """Orders that are charged to a budget of 100 dollars a month, and what that has left."""
+    """Orders with a budget of 100 dollars a month, and what that has left."""
 
     orders: Orders
     name: str
@@ -682,9 +682,9 @@ def test_records_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: 
 
 
 def test_keys_are_read_many_at_a_time_and_the_missing_left_out(ledger_table: str) -> None:
-    made = _opened(ledger_table, 3)
+    made = _opened(ledger_table, KEYS_AT_ONCE + 5)
     records = DynamoDbRecords(client(), ledger_table, sleep=lambda _: None)
-    found = records.get_keys([*[each.key_hash for each in made], "f" * 64])
+    found = records.get_keys([*[each.key_hash for each in made], made[0].key_hash, "f" * 64])
     assert {key_hash: key.request_id for key_hash, key in found.items()} == {
         each.key_hash: each.request_id for each in made
     }
@@ -716,6 +716,34 @@ def test_keys_that_were_left_unread_are_asked_for_again_and_not_for_ever(ledger_
         DynamoDbRecords(Grudging(client(), 2), ledger_table, sleep=waits.append).get_many(ids)
     with pytest.raises(LedgerUnavailable):
         DynamoDbRecords(Failing(DOWN), ledger_table, sleep=waits.append).get_many(ids)
+
+
+class BetweenWrites:
+    """DynamoDB of whose items some are being written by a transaction, at so many reads."""
+
+    def __init__(self, real: Any, *codes: str) -> None:
+        self.real, self.codes = real, [*codes]
+
+    def transact_get_items(self, **asked: Any) -> Any:
+        if not self.codes:
+            return self.real.transact_get_items(**asked)
+        reasons = [{"Code": "None"}, {"Code": self.codes.pop(0)}]
+        error: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+        raise ClientError(error, "TransactGetItems")
+
+
+def test_a_key_that_is_being_written_is_waited_for_and_not_for_ever(ledger_table: str) -> None:
+    # given an opening that has been decided and is not to be seen yet: a plain read would tell of the time before it
+    hashes = [each.key_hash for each in _opened(ledger_table, 2)]
+    waits: list[float] = []
+    conflict = "TransactionConflict"
+    records = DynamoDbRecords(BetweenWrites(client(), conflict, conflict), ledger_table, sleep=waits.append)  # type: ignore[arg-type]
+    assert set(records.get_keys(hashes)) == set(hashes)
+    assert waits == [0.1, 0.2]
+    for codes in ([conflict] * 100, ["ValidationError"]):
+        records = DynamoDbRecords(BetweenWrites(client(), *codes), ledger_table, sleep=waits.append)  # type: ignore[arg-type]
+        with pytest.raises(LedgerUnavailable):
+            records.get_keys(hashes)
 
 
 # ---- files ---------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tests.bench import (
     accounts,
     artifact,
     books,
+    budgets,
     cloud,
     dollars,
     growth,
@@ -151,10 +152,21 @@ BENCHES: Final[dict[str, tuple[str, str, Callable[[Scene], Iterable[Line]]]]] = 
         "With the number of accounts",
         (
             "Calls of one more such operation where each account has a secret and has issued a card. Counted, not"
-            " timed. Only the watch asks about all of them: what it takes for each is counted where there are few, "
-            "what it takes beside that at the largest number; their sum is computed."
+            " timed. Only the watch asks about all of them, and the recount reads the requests of all. What a watch "
+            "takes for each is counted where there are few, what it takes beside that at the largest number; their sum "
+            "is computed."
         ),
         lambda _: accounts.cost_of_accounts(),
+    ),
+    "budgets": (
+        "Budgets",
+        (
+            "Calls and units through the real function. By rate: the real adapter of one process on a clock that moves "
+            f"as calls and waits take their time ({budgets.TRANSACTION_SECONDS * 1000:.0f} ms a transaction), while "
+            "all others take from the same budget at random; conflicts are injected, as no emulator knows of them. A "
+            "try that is refused is paid for as one that is not. 429 says: repeat under the same key."
+        ),
+        lambda _: budgets.cost_of_budgets(),
     ),
     "growth": (
         "With the ledger's size",

@@ -1,7 +1,8 @@
 """How the calls of an operation grow with the accounts that a deployment has: 1 and 1,000 of them.
 
 Counted, not timed. A request has to do with one account and must cost what it costs with one; only the watch, which
-asks for the balance of each, may grow with them, and by the same for each. The emulator takes minutes for a watch of
+asks for the balance of each, and the recount of budgets, which reads the requests of each, may grow with them, and by
+the same for each. The emulator takes minutes for a watch of
 1,000: what one account takes is measured among few, what a watch takes beside them at 1,000, and the rest is a sum.
 """
 
@@ -31,6 +32,9 @@ _WATCH: Final = "watch_account"
 #: The list shows so many at once, and reads of each what it shows.
 _LIST: Final = "get_accounts"
 
+#: Reads the requests of all accounts, whatever budget they are of.
+_RECOUNT: Final = "recount_budgets"
+
 #: Too few for any account: a watch lists them, sees to what is frozen, and leaves the rest to the next.
 _SECONDS_LEFT: Final = SECONDS_FOR_AN_ACCOUNT / 2
 
@@ -46,7 +50,7 @@ class Counted:
     Attributes:
         beside: calls of a watch that asks about none.
         listed: of a page of the list of accounts.
-        calls: of each operation that has to do with one account.
+        calls: of each other operation.
     """
 
     beside: int
@@ -61,7 +65,8 @@ def cost_of_accounts() -> Iterable[Line]:
 
 def lines(one: Counted, many: Counted, asked: Mapping[int, float]) -> Iterable[Line]:
     """What was counted at each size; `asked` is by accounts what a watch calls to ask about each of them."""
-    pairs = {name: (calls, many.calls[name]) for name, calls in one.calls.items()}
+    recounts = {each.name for each in OPERATIONS if each.function == _RECOUNT}
+    pairs = {name: (calls, many.calls[name]) for name, calls in one.calls.items() if name not in recounts}
     others = [name for name, (at_one, now) in pairs.items() if (at_one.aws, at_one.amazon) != (now.aws, now.amazon)]
     yield Line(
         f"operations that make other calls at {SIZES[-1]:,} accounts than at one",
@@ -86,6 +91,16 @@ def lines(one: Counted, many: Counted, asked: Mapping[int, float]) -> Iterable[L
         computed <= alone * SIZES[-1],
         baseline=f"{many.beside} of them counted at {SIZES[-1]:,}; one account: {alone:.0f}, {one.beside} of them",
     )
+    for name in sorted(recounts):
+        alone, together = _all(one.calls[name]), _all(many.calls[name])
+        each_more = (together - alone) / (SIZES[-1] - 1)
+        yield Line(
+            f"{name}, {SIZES[-1]:,} accounts",
+            f"{together} calls, {each_more:.2f} for each more",
+            f"<= {alone} an account",
+            each_more <= alone,
+            baseline=f"at 1: {alone}",
+        )
     yield Line(
         f"list of {SIZES[-1]:,} accounts, a page of {PAGE_MAX}", f"{many.listed} calls", baseline=f"of 1: {one.listed}"
     )

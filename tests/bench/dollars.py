@@ -123,8 +123,8 @@ def _shares(parts: Mapping[str, float]) -> Iterable[Line]:
 def _writes(stand: Stand) -> int:
     """DynamoDB's units of one card, indexes included."""
     images = streamed(stand)["Records"][0]["dynamodb"]
-    before, after = (_units(images[name]) for name in ("OldImage", "NewImage"))
-    key = _units(next(item for item in stand.calls.puts if "status" not in item))
+    before, after = (units(images[name]) for name in ("OldImage", "NewImage"))
+    key = units(next(item for item in stand.calls.puts if "status" not in item))
     return (
         1  # the permit
         + 2 * (key + before)  # key and record, in a transaction
@@ -135,7 +135,7 @@ def _writes(stand: Stand) -> int:
     )
 
 
-def _units(item: Mapping[str, Any]) -> int:
+def units(item: Mapping[str, Any]) -> int:
     """Of an item as DynamoDB counts its bytes: names and values."""
     size = sum(len(name) + len(json.dumps(next(iter(value.values())))) for name, value in item.items())
     return math.ceil(size / _KB)

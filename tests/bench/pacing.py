@@ -90,7 +90,7 @@ def _bulk() -> Shop:
         workflows=FakeOrderWorkflows(),
         records=FakeRecords(dependencies.ledger),
         budgets=dependencies.budgets,
-        definitions=FakeDefinitions(FakeBudgets()),  # type: ignore[arg-type] # nothing is charged to one
+        definitions=FakeDefinitions(FakeBudgets()),  # type: ignore[arg-type] # nothing is taken from one
         freezes=FakeFreezes(),
         clock=dependencies.clock,
         telemetry=dependencies.telemetry,

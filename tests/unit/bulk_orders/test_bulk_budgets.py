@@ -1,4 +1,4 @@
-"""Bulk orders that are charged to a budget: what they take when they begin, pass on to their rows, and give back."""
+"""Bulk orders with a budget: what they take when they begin, pass on to their rows, and give back."""
 
 from __future__ import annotations
 

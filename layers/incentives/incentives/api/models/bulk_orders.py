@@ -189,7 +189,7 @@ class OrderSummary(ResponseBody):
         "time; null otherwise."
     )
     account: AccountName
-    budget: BudgetName | None = Field(description="That its cards are charged to; null: to none.")
+    budget: BudgetName | None = Field(description="The budget that its sum is taken from; null: none.")
     format: FileFormat = Field(description="Of the file.", examples=["csv"])
     on_unknown: Intent = Field(
         description="What to do with a card if Amazon does not say what became of it.", examples=["retry"]

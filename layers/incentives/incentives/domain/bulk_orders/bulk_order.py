@@ -240,7 +240,7 @@ class BulkOrder:
         makers: who ordered, may have put the file, or started it, as their signatures told: none of them approves it.
             None at all: of a time before makers were kept.
         started_by: who started it last, as shown to people.
-        budget: that its rows are charged to.
+        budget: that its sum is taken from.
         budget_period: of the budget, that the order holds from.
         held: what it took from there when it began, in minor units; its rows' records take over from this.
         dry_run: only to be validated.

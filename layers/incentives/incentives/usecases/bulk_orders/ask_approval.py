@@ -31,7 +31,7 @@ def ask_approval(order: BulkOrder, dependencies: Dependencies, order_dependencie
     if order.told_at is not None or order.approval_until is None or now >= order.approval_until:
         return True
     total = ", ".join(str(Money(amount, currency)) for currency, amount in order.totals.items())
-    budget = f", charged to budget {order.budget}" if order.budget else ""
+    budget = f" from budget {order.budget}" if order.budget else ""
     untold = dependencies.notifier.notify(
         f"Bulk order {order.order_id} awaits approval",
         f"Bulk order {order.order_id} of account {order.account}, with {order.rows} rows for {total}{budget}, "
