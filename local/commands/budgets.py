@@ -112,14 +112,25 @@ def route_of(budget: str) -> str:
 
 
 def _set(target: Target, name: str, wanted: Wanted, *, yes: bool, silent: bool) -> Budget:
-    try:
-        before: Budget | None = called(target, "GET", route_of(name))
-    except NotFoundError:
-        before = None
+    before = _found(target, name)
     body = wanted.beside(before, name)
     where = "the local cloud" if target.is_local else target.stack
     agree(change(name, before, body), f"Set it in {where}?", yes=yes, as_json=silent)
+    if not yes and _settings(_found(target, name)) != _settings(before):
+        # Whoever was asked may have taken their time, and what they did not say would be set as it was.
+        raise RefusedError(f"Somebody has changed {name} meanwhile. Look at it, then set it again.")
     return called(target, "PUT", route_of(name), body)
+
+
+def _found(target: Target, name: str) -> Budget | None:
+    try:
+        return called(target, "GET", route_of(name))
+    except NotFoundError:
+        return None
+
+
+def _settings(budget: Budget | None) -> object:
+    return budget and [budget[each] for each in ("limit", "currencyCode", "period", "active")]
 
 
 def change(name: str, before: Budget | None, body: Budget) -> str:

@@ -78,7 +78,7 @@ def main(
         Literal["csv", "jsonl"] | None, typer.Option("--format", help="the file's, if its name does not tell")
     ] = None,
     on_unknown: Literal["retry", "reverse", "reissue"] = "retry",
-    budget: Annotated[str | None, typer.Option(help="what the cards are to be paid from")] = None,
+    budget: Annotated[str | None, typer.Option(help="the budget that the sum is taken from")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only check the file")] = False,
     key: Annotated[str | None, typer.Option(help="the order's own, instead of one made from the file's rows")] = None,
     allow_same_rows: Annotated[

@@ -30,6 +30,10 @@ def main(
     if found["frozen"]:
         about = f"{name} of {accounts.where(target)} is frozen {accounts.frozen_text(found['frozen'])}"
         agree(about, "Is that mended? Unfreeze it", yes=yes, as_json=as_json)
+        now = found if yes else accounts.one(target, name)
+        if now["frozen"] and now["frozen"] != found["frozen"]:
+            # Whoever was asked may have taken their time, and has not seen this.
+            raise RefusedError(f"Meanwhile {name} was frozen again {accounts.frozen_text(now['frozen'])}")
     # Also where it is not frozen: whoever unfroze it may have died before anything could be sent again.
     found = called(target, "POST", f"/accounts/{name}/unfreeze")
     if as_json:

@@ -199,7 +199,13 @@ def test_orders_that_hold_are_read_and_those_that_are_over_are_not(tables: Table
     found = tables.recounts.orders(START + timedelta(seconds=1))
     assert found.keys() == {going.order_id, new.order_id, waiting.order_id}
     assert found[going.order_id] == HeldOrder(
-        order_id=going.order_id, budget="spring", period=MARCH, held=7_500, began_at=START, finished_at=None
+        order_id=going.order_id,
+        budget="spring",
+        period=MARCH,
+        held=7_500,
+        created_at=going.created_at,
+        began_at=START,
+        finished_at=None,
     )
     assert (found[going.order_id].holds, found[new.order_id].holds, found[waiting.order_id].holds) == (
         True,

@@ -411,7 +411,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "recount_budgets",
         (
             *["dynamodb.Query: the budgets, in pages"] * 2,
-            *["dynamodb.Query: orders that hold, before the looks and after"] * 2,
+            *["dynamodb.Query: orders that hold, before the looks and after, and for how long"] * 3,
             *["dynamodb.TransactGetItems: this month and the last, looked at five times"] * 2 * LOOKS,
             "dynamodb.Query: the accounts",
             *["dynamodb.Query: those of open requests, by partition"] * len(WAKE_PARTITIONS),

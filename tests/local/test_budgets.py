@@ -99,6 +99,18 @@ def test_nothing_is_set_without_a_yes(gateway: Gateway, run: Run, monkeypatch: p
     assert gateway.written == []
 
 
+def test_what_somebody_else_has_set_meanwhile_is_not_undone(
+    gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a budget that somebody turns off while whoever raises its limit is asked
+    monkeypatch.setattr(budgets.typer, "confirm", lambda *_, **__: True)
+    gateway.answers = {"GET /budgets/summer": [budget(), budget(active=False)], "PUT /budgets/summer": [budget()]}
+    # when
+    code, _, wrong = run("--budget", "summer", "--limit", "6000.00")
+    # then
+    assert (code, "has changed summer meanwhile" in wrong, gateway.written) == (2, True, [])
+
+
 def test_a_new_one_is_made_once_all_of_it_is_said(gateway: Gateway, run: Run) -> None:
     gateway.answers = {"GET /budgets/summer": [404], "PUT /budgets/summer": [budget()]}
     code, _, wrong = run("--budget", "summer", "--limit", "5000.00")

@@ -83,6 +83,23 @@ def test_whoever_unfreezes_sees_first_who_froze_it_and_why(
     assert (code, len(gateway.written)) == ((0, 1) if agrees else (130, 0))
 
 
+def test_another_freeze_than_the_one_shown_is_not_ended(
+    gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given somebody who is asked for so long that the account was unfrozen and frozen again
+    monkeypatch.setattr(unfreeze.typer, "confirm", lambda *_, **__: True)
+    shown, then = ({**FROZEN, "reason": reason} for reason in ("the key leaked", "a campaign gone wild"))
+    gateway.answers = {
+        "GET /accounts": [
+            {"accounts": [account("emea", state="FROZEN", frozen=each)], "cursor": None} for each in (shown, then)
+        ]
+    }
+    # when
+    code, _, wrong = run("unfreeze", "--account", "emea")
+    # then
+    assert (code, "a campaign gone wild" in wrong, gateway.written) == (2, True, [])
+
+
 def test_of_two_who_disagree_the_slower_one_is_told(gateway: Gateway, run: Run) -> None:
     gateway.answers = {
         "POST /accounts/emea/freeze": [{"account": "emea", "frozen": None}],

@@ -31,6 +31,9 @@ Place = tuple[str, str]
 
 def differing(tables: Tables) -> Iterator[str]:
     """Where the sum is not the limit, or less than nothing remains."""
+    for record in tables.ledger.records.values():
+        if record.budget is not None and record.budget_period is None:
+            yield f"I12 {record.request_id} names {record.budget}, and took from none of its periods"
     held = _held(tables)
     defined = {item["part"]: item for item in _items(tables, BUDGETS) if item["budget"] == LIST}
     for period in _periods(tables):

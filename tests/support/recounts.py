@@ -154,7 +154,12 @@ class LiveRecounts:
         order_id = f"O{next(_ids)}"
         period = self._take(budget, held, self.clock.time)
         self.its_orders[order_id] = HeldOrder(
-            order_id=order_id, budget=budget, period=period, held=held, began_at=self.clock.time
+            order_id=order_id,
+            budget=budget,
+            period=period,
+            held=held,
+            created_at=self.clock.time,
+            began_at=self.clock.time,
         )
         return order_id
 

@@ -125,6 +125,19 @@ def test_what_an_order_holds_is_no_difference(day: Day) -> None:
     assert day.recount() == []
 
 
+def test_an_order_that_still_holds_when_its_rows_are_about_to_go_is_told_of(day: Day) -> None:
+    held, ended = day.live.begin("summer", 10_000), day.live.begin("summer", 10_000)
+    day.live.finish(ended)
+    told = day.desk.world.notifier.notices
+    day.clock.sleep(74 * 24 * HOUR)
+    assert day.recount() == []
+    assert told == []
+    # when a fortnight is left
+    day.clock.sleep(24 * HOUR)
+    assert day.recount() == []
+    assert [held in subject for subject, _ in told] == [True]
+
+
 def test_a_month_and_the_one_before_and_a_total_are_counted(day: Day) -> None:
     day.desk.set("1000.00", name="launch", kind=PeriodKind.TOTAL)
     day.live.open("launch", 2_500)

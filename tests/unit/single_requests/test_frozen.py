@@ -17,7 +17,7 @@ from incentives.domain.outcomes import Refused, Reversed
 from incentives.domain.recovery.keeping_back import keep_back
 from incentives.domain.recovery.rules import NOT_SENT, Settle, next_step
 from incentives.domain.single_requests.record import Cause, Status
-from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG
+from incentives.domain.single_requests.transitions import DEADLINE, IN_BACKLOG, cancellable_until
 from incentives.usecases.permits import PERMITS_MISSED_MAX
 from incentives.usecases.recovery.recover import Pause, RecoveryTask, recover
 from incentives.usecases.recovery.start_recovery import sweep
@@ -366,6 +366,19 @@ def test_what_was_recorded_as_sent_and_may_not_leave_is_written_back(ordered: Ca
     # then
     assert w.ledger.records[newest.request_id].status is S.SUCCEEDED
     assert [sent.call.request_id for sent in w.amazon.sent] == [newest.request_id]
+
+
+def test_a_card_can_be_cancelled_for_as_long_as_if_it_had_not_been_kept_back() -> None:
+    # given an order that was recorded as sent, did not leave, and is issued an hour later
+    w = caller()
+    w.freeze(frozen=False)
+    w.clock.sleep(3600)
+    issue_queued(only(w).request_id, w.dependencies, w.budget())
+    assert only(w).status is S.SUCCEEDED
+    # then the time for its cancel begins with the send that left
+    until = cancellable_until(only(w))
+    assert until is not None
+    assert until > w.clock.now() + 14 * MINUTE
 
 
 def test_with_a_permit_that_is_not_late_it_leaves() -> None:

@@ -146,6 +146,7 @@ def _order_of(values: Mapping[str, Any]) -> HeldOrder:
         budget=values["budget"],
         period=values.get("budgetPeriod", ""),
         held=values.get("held", 0),
+        created_at=parse_time(values["createdAt"]),
         began_at=parse_time(began) if began else None,
         finished_at=parse_time(finished) if finished else None,
     )

@@ -105,6 +105,7 @@ class HeldOrder:
 
     Attributes:
         held: in minor units; 0: nothing yet, or nothing any more.
+        created_at: when it was made; its file is no older.
         began_at: when it last began to issue.
         finished_at: when what it had not opened was given back.
     """
@@ -113,6 +114,7 @@ class HeldOrder:
     budget: str
     period: str
     held: int
+    created_at: datetime | None = None
     began_at: datetime | None = None
     finished_at: datetime | None = None
 

@@ -29,6 +29,8 @@ def keep_back(record: Record, now: datetime) -> Change:
         record,
         requires=("attempts",),
         in_flight=False,
+        # A card comes to life with a send that leaves: until then the time for its cancel has not begun.
+        first_sent_at=None,
         error=FROZEN,
         # What is due by the clock has waited; the doubling of later waits begins with the first.
         wait_seconds=record.wait_seconds or FIRST_WAIT_SECONDS,
@@ -40,4 +42,4 @@ def keep_back(record: Record, now: datetime) -> Change:
 
 def keep_back_for_now(record: Record, now: datetime) -> Change:
     """The same where nobody can tell whether the account is frozen: it waits as after any send that did not leave."""
-    return replace(postpone(replace(record, in_flight=False), _NOT_SENT, now), before=record)
+    return replace(postpone(replace(record, in_flight=False, first_sent_at=None), _NOT_SENT, now), before=record)

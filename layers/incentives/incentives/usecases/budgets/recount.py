@@ -32,6 +32,9 @@ INDEX_SECONDS: Final = 120.0
 #: What is left to do once all has been read.
 SECONDS_TO_TELL: Final = 30.0
 
+#: Orders older than this are told of. The orders' bucket keeps files for 90 days: a fortnight is left to end an order.
+HELD_FOR_MAX: Final = timedelta(days=75)
+
 _DEFINITIONS: Final = 100
 _READ_AT_ONCE: Final = 1_000
 
@@ -83,6 +86,8 @@ def recount_budgets(here: RecountDependencies) -> dict[str, int]:
     telemetry.count("BudgetDiffers", len(differences))
     for each in differences:
         _tell(each, here)
+    if wanted:
+        _tell_of_old_orders(here)
     return {"counted": len(wanted), "differ": len(differences)}
 
 
@@ -215,6 +220,24 @@ def _tell(difference: Difference, here: RecountDependencies) -> None:
     fault = dependencies.notifier.notify(*_text(difference))
     if fault is not None:
         dependencies.telemetry.count("AlertNotTold")
+
+
+def _tell_of_old_orders(here: RecountDependencies) -> None:
+    """Tell of orders that still hold when their rows are about to be removed: nobody could settle them any more."""
+    dependencies = here.budgets.dependencies
+    now = dependencies.clock.now()
+    for order in here.recounts.orders(now).values():
+        if not order.holds or order.created_at is None or order.created_at > now - HELD_FOR_MAX:
+            continue
+        dependencies.telemetry.log("orderHoldsTooLong", orderId=order.order_id, budget=order.budget)
+        fault = dependencies.notifier.notify(
+            f"Bulk order {order.order_id} holds money of budget {order.budget}",
+            f"Bulk order {order.order_id} was made {(now - order.created_at).days} days ago and has not ended. Its "
+            "file is removed 90 days after it was put. From then on what it holds of the budget cannot be given back. "
+            f"Resume or stop it before: POST /orders/{order.order_id}/stop\n",
+        )
+        if fault is not None:
+            dependencies.telemetry.count("AlertNotTold")
 
 
 def _text(difference: Difference) -> tuple[str, str]:
