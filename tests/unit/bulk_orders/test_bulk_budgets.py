@@ -94,9 +94,11 @@ def test_an_order_that_is_approved_in_the_next_month_takes_from_that() -> None:
 
 
 @pytest.mark.parametrize("needs_approval", [False, True])
-@pytest.mark.parametrize("updates", [{"limit": "29.99"}, {"active": False}])
+@pytest.mark.parametrize(
+    ("updates", "why"), [({"limit": "29.99"}, "less left than 30.00 USD"), ({"active": False}, "not active")]
+)
 def test_an_order_that_its_budget_does_not_allow_is_validated_says_why_and_may_be_started_again(
-    needs_approval: bool, updates: dict[str, Any]
+    needs_approval: bool, updates: dict[str, Any], why: str
 ) -> None:
     here = funded(**updates)
     if needs_approval:
@@ -109,7 +111,7 @@ def test_an_order_that_its_budget_does_not_allow_is_validated_says_why_and_may_b
         assert (here.order(order_id).decision, here.approve(order_id).replayed) == (Decision.APPROVE, True)
     order = here.order(order_id)
     assert (order.status, order.held, order.rows_name) == (S.VALIDATED, 0, None)
-    assert NAME in (order.why_not_started or "")
+    assert (NAME in (order.why_not_started or ""), why in (order.why_not_started or "")) == (True, True)
     assert (here.world.amazon.sent, here.world.budgets.periods) == ([], {})
     # given a budget that allows it
     here.world.budgets.define(NAME, "100.00")
