@@ -175,11 +175,11 @@ class BudgetContract:
             subject.ledger.open(record, key_of(record), new_nonce())
         assert subject.ledger.key(record.key_hash) is None
 
-    @pytest.mark.parametrize("currency", ["USD", "EUR"])
-    def test_a_budget_that_there_is_not_or_in_another_currency_is_refused(
-        self, subject: Subject, currency: str
-    ) -> None:
-        name = "no-such-budget" if currency == "USD" else budget(subject, 100_00)
+    @pytest.mark.parametrize("why", ["unknown", "another currency", "another currency, taken from before"])
+    def test_a_budget_that_there_is_not_or_in_another_currency_is_refused(self, subject: Subject, why: str) -> None:
+        name, currency = ("no-such-budget", "USD") if why == "unknown" else (budget(subject, 100_00), "EUR")
+        if why.endswith("before"):
+            place(subject, asked(name))
         record = replace(asked(name), value=parse_money("25.00", currency))
         with pytest.raises(BudgetUnusable):
             subject.ledger.open(record, key_of(record), new_nonce())

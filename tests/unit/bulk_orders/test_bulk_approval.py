@@ -349,9 +349,10 @@ def test_who_started_it_does_not_approve_not_even_where_its_workflow_had_died() 
             here.approve(order_id, by=by)
 
 
-def test_an_order_of_a_time_before_makers_were_kept_is_approved_by_nobody() -> None:
+@pytest.mark.parametrize("was_started", [False, True], ids=["not started yet", "being checked"])
+def test_an_order_of_a_time_before_makers_were_kept_is_approved_by_nobody(was_started: bool) -> None:
     here = bulk(approvals=ABOVE)
-    order_id = here.make(rows_of(3))
+    order_id = here.place(rows_of(3)) if was_started else here.make(rows_of(3))
     order, nonce = here.orders.orders[order_id]
     here.orders.orders[order_id] = (replace(order, makers=()), nonce)
     here.ask(order_id, Action.START)

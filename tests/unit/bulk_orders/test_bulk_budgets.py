@@ -12,7 +12,7 @@ import pytest
 
 from incentives.domain.budgets.budget import TOTAL, PeriodKind
 from incentives.domain.bulk_orders.bulk_order import Counts, Decision, OrderStatus
-from incentives.domain.errors import BudgetBusy, BudgetUnusable, KeyReused
+from incentives.domain.errors import BudgetBusy, BudgetUnusable, KeyReused, OrderConflict
 from incentives.usecases.bulk_orders.control_order import Action
 from incentives.usecases.bulk_orders.process_order import OrderTask
 from tests.support.bulk import Bulk, bulk, csv_of, row_id, rows_of
@@ -94,9 +94,11 @@ def test_an_order_that_is_approved_in_the_next_month_takes_from_that() -> None:
 
 
 @pytest.mark.parametrize("needs_approval", [False, True])
-@pytest.mark.parametrize("updates", [{"limit": "29.99"}, {"active": False}])
+@pytest.mark.parametrize(
+    ("updates", "why"), [({"limit": "29.99"}, "less left than 30.00 USD"), ({"active": False}, "not active")]
+)
 def test_an_order_that_its_budget_does_not_allow_is_validated_says_why_and_may_be_started_again(
-    needs_approval: bool, updates: dict[str, Any]
+    needs_approval: bool, updates: dict[str, Any], why: str
 ) -> None:
     here = funded(**updates)
     if needs_approval:
@@ -109,7 +111,7 @@ def test_an_order_that_its_budget_does_not_allow_is_validated_says_why_and_may_b
         assert (here.order(order_id).decision, here.approve(order_id).replayed) == (Decision.APPROVE, True)
     order = here.order(order_id)
     assert (order.status, order.held, order.rows_name) == (S.VALIDATED, 0, None)
-    assert NAME in (order.why_not_started or "")
+    assert (NAME in (order.why_not_started or ""), why in (order.why_not_started or "")) == (True, True)
     assert (here.world.amazon.sent, here.world.budgets.periods) == ([], {})
     # given a budget that allows it
     here.world.budgets.define(NAME, "100.00")
@@ -194,6 +196,18 @@ def test_a_file_is_invalid_whose_order_lacks_its_budget_by_now(
     here.run(order_id)
     (error,) = here.order(order_id).errors
     assert (here.order(order_id).status, error.line, error.field) == (S.INVALID, 1, field)
+
+
+def test_an_order_without_a_budget_is_not_approved_where_one_is_required_by_now() -> None:
+    here = funded()
+    here.dependencies.approvals[""] = Decimal(1)  # type: ignore[index]
+    order_id = here.place(rows_of(3))
+    here.run(order_id)
+    here.world.budgets.required = True
+    with pytest.raises(OrderConflict, match="RequireBudget"):
+        here.approve(order_id)
+    assert here.order(order_id).status is S.AWAITING_APPROVAL
+    here.reject(order_id)
 
 
 def test_rows_of_another_currency_than_the_budgets_are_named_by_line_and_column() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -51,6 +52,21 @@ def test_the_same_rows_are_not_issued_by_another_order() -> None:
     here.ask(second, Action.START)
     here.run(second)
     assert (stands(here, second), sent(here)) == ((S.FINISHED, None), 5)
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["issued", "being issued"])
+def test_the_rows_of_an_order_of_before_claims_had_rounds_are_not_issued_again(done: bool) -> None:
+    here = bulk()
+    first = here.place(FILE, "one")
+    here.process(first, OrderTask.VALIDATE)
+    if done:
+        here.run(first)
+    # given an order and a claim as they were written then: neither its rows' digest nor its round was kept
+    order, nonce = here.orders.orders[first]
+    here.orders.orders[first] = (replace(order, rows_digest=None), nonce)
+    ((at, claim),) = here.orders.claims.items()
+    here.orders.claims[at] = replace(claim, round=0)
+    assert stands(here, ran(here, SAVED, "two")) == (S.INVALID, first)
 
 
 def test_another_account_may_issue_the_same_rows() -> None:

@@ -79,6 +79,8 @@ def approve_order(
         _check_seen(order, seen)
         _check_person(order, by, role_paths)
         if not is_repeat:
+            if order.budget is None and dependencies.budgets.required:
+                raise _conflict(order, "approved: RequireBudget asks for one that names a budget by now. Reject it")
             made = begin_order(stored, _approved(order, now, by), dependencies)
             if isinstance(made, OrderMoved):
                 continue

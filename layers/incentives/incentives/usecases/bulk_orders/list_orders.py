@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from incentives.domain.bulk_orders.approval import as_of
+from incentives.domain.bulk_orders.bulk_order import ORDER_ID_LENGTH
 from incentives.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ LOOKED_AT_MAX: Final = 500
 
 #: Far above any cursor; a longer text is none, and is not parsed.
 _CURSOR_LENGTH_MAX: Final = 256
+_ORDER_ID: Final = re.compile(f"[A-Z2-7]{{{ORDER_ID_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,6 @@ def _read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
         created_at = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, binascii.Error):
         raise refused from None
-    if not isinstance(order_id, str) or not order_id:
+    if not isinstance(order_id, str) or not _ORDER_ID.fullmatch(order_id):
         raise refused
     return created_at, order_id
