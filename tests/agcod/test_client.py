@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import logging
 import socket
 import ssl
@@ -21,7 +22,6 @@ from incentives.agcod.amazon import Amazon, Funds
 from incentives.agcod.client import IncentivesClient, SignedCall
 from incentives.agcod.transport import (
     BODY_BYTES_MAX,
-    CONNECT_SECONDS_MAX,
     Fault,
     HttpResponse,
     Passage,
@@ -30,7 +30,16 @@ from incentives.agcod.transport import (
     _PlainConnection,
     make_tls_context,
 )
-from incentives.domain.outcomes import NotExecutedBecause, Reversed, Succeeded, Unknown, UnknownBecause, Unresolved
+from incentives.domain.calls import LEAVES_WITHIN_SECONDS
+from incentives.domain.outcomes import (
+    NotExecuted,
+    NotExecutedBecause,
+    Reversed,
+    Succeeded,
+    Unknown,
+    UnknownBecause,
+    Unresolved,
+)
 from tests.agcod.samples import ACCOUNT, CALLS, CLAIM_CODE, success, to_json
 from tests.agcod.servers import answering, dripping, dropping, http, read_request, serving
 
@@ -405,21 +414,40 @@ def test_nothing_leaves_by_a_connection_outside_an_exchange() -> None:
     assert seen.requests == []
 
 
-def test_what_takes_too_long_to_connect_does_not_leave(clients: Callable[..., IncentivesClient]) -> None:
+def slowly_connected(clients: Callable[..., IncentivesClient], port: int) -> Amazon:
+    """By a clock that says that each connection takes longer than that of a call that issues may."""
+    ticks = itertools.count(step=LEAVES_WITHIN_SECONDS + 0.1)
+    return Amazon(clients(f"http://127.0.0.1:{port}", monotonic=lambda: next(ticks)))
+
+
+@pytest.mark.parametrize("operation", ["CreateGiftCard", "ActivateGiftCard", "LoadAmazonBalance"])
+def test_what_issues_does_not_leave_once_it_took_too_long_to_connect(
+    clients: Callable[..., IncentivesClient], operation: str
+) -> None:
     """Whoever freezes an account waits for no longer than that for those who have a permit."""
-    # given a connection whose set-up takes longer than any may, though the call has time left
-    ticks = iter([0.0, CONNECT_SECONDS_MAX + 0.1])
     with serving(answering(OK)) as seen:
-        client = clients(f"http://127.0.0.1:{seen.port}", monotonic=lambda: next(ticks))
-        assert client.send(create(client), seconds=PATIENCE) == Fault(
-            NotExecutedBecause.NOT_SENT, "ConnectTooSlowError"
-        )
+        amazon = slowly_connected(clients, seen.port)
+        attempt = amazon.attempt(amazon.sign(CALLS[operation], ACCOUNT), seconds=PATIENCE)
+    assert isinstance(attempt.outcome, NotExecuted)
+    assert attempt.outcome.because is NotExecutedBecause.NOT_SENT
     assert seen.requests == []
 
 
+def test_what_undoes_or_finds_out_leaves_however_long_it_took_to_connect(
+    clients: Callable[..., IncentivesClient],
+) -> None:
+    with serving(answering(http(to_json(success("CancelGiftCard"))))) as seen:
+        amazon = slowly_connected(clients, seen.port)
+        signed = amazon.sign(CALLS["CancelGiftCard"], ACCOUNT)
+        assert amazon.attempt_reversal(signed, seconds=PATIENCE).outcome == Reversed()
+        amazon.funds(ACCOUNT, seconds=PATIENCE)
+    assert len(seen.requests) == 2
+
+
 def test_what_has_begun_to_leave_leaves_whole() -> None:
-    ticks = iter([0.0, CONNECT_SECONDS_MAX, CONNECT_SECONDS_MAX + 1])
-    passage = Passage(TransportClock(lambda: datetime.now(UTC), lambda: next(ticks)))
+    ticks = iter([0.0, LEAVES_WITHIN_SECONDS, LEAVES_WITHIN_SECONDS + 1])
+    clock = TransportClock(lambda: datetime.now(UTC), lambda: next(ticks))
+    passage = Passage(clock, leaves_within=LEAVES_WITHIN_SECONDS)
     passage.enter()
     passage.enter()
     assert passage.entered

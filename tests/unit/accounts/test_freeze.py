@@ -112,7 +112,7 @@ def test_the_answer_comes_when_whoever_had_a_permit_has_left() -> None:
     after = START + LAST_CALL_LEAVES_AFTER
     assert steps == ["keep", "freeze", "notify", "note_told", "sleep"]
     assert desk.world.clock.now() == after
-    assert timedelta(seconds=5) > LAST_CALL_LEAVES_AFTER
+    assert timedelta(seconds=6) > LAST_CALL_LEAVES_AFTER
     # and unfreezing waits for nobody
     desk.unfreeze()
     assert desk.world.clock.now() == after

@@ -5,6 +5,7 @@ A use case records the signature's date between `sign` and `attempt`: nothing is
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from incentives.agcod.client import IncentivesClient, SignedCall
@@ -23,7 +24,7 @@ from incentives.agcod.reading.responses import (
 )
 from incentives.agcod.transport import Fault, HttpResponse
 from incentives.domain.accounts.account import CardState
-from incentives.domain.calls import Attempt, Call
+from incentives.domain.calls import LEAVES_WITHIN_SECONDS, Attempt, Call
 from incentives.domain.outcomes import (
     NotExecuted,
     NotExecutedBecause,
@@ -77,13 +78,14 @@ class Amazon:
         return self._client.sign(call, account, now)
 
     def attempt(self, signed: SignedCall, *, seconds: float) -> Attempt[Outcome]:
-        """Send a Create, Activate or Load once.
+        """Send a Create, Activate or Load once; one that is slow to be connected does not leave.
 
         Args:
             signed: the call, signed just now.
             seconds: for all of it; the attempt ends by then, with or without a response.
         """
-        result = self._client.send(signed, seconds=seconds)
+        # Somebody may freeze the account meanwhile, and waits no longer than this for it.
+        result = self._client.send(replace(signed, leaves_within=LEAVES_WITHIN_SECONDS), seconds=seconds)
         envelope = _open(result, signed.call)
         return Attempt(
             outcome=_outcome(result, envelope, signed.call, self._client),

@@ -48,6 +48,7 @@ class SignedCall:
         string_to_sign: what Amazon's support asks for; a hash of the request, no secret.
         body: JSON text as bytes; may hold a card number.
         prepared: with the Authorization header, which is a bearer credential for 15 minutes; hence in no text.
+        leaves_within: seconds after which it is not sent any more; None: as long as its time lasts.
     """
 
     call: Call
@@ -58,6 +59,7 @@ class SignedCall:
     string_to_sign: str = field(repr=False)
     body: bytes = field(repr=False)
     prepared: requests.PreparedRequest = field(repr=False, compare=False)
+    leaves_within: float | None = None
 
 
 class _Signer(AWS4Auth):  # type: ignore[misc] # no types are published for it
@@ -163,7 +165,7 @@ class IncentivesClient:
             signed: the call, signed just now.
             seconds: for the whole call, from name resolution to the last byte of the response.
         """
-        return self._transport.exchange(signed.prepared, seconds=seconds)
+        return self._transport.exchange(signed.prepared, seconds=seconds, leaves_within=signed.leaves_within)
 
 
 def _always(endpoint: str) -> Callable[[str], str]:

@@ -17,8 +17,8 @@ resolution that ends minutes later finds it closed and sends nothing) and the so
         wait                       send, read
         deadline: gate.end() ----> socket shut; entered? Unknown : NotExecuted
 
-A call that is not connected within `CONNECT_SECONDS_MAX` does not leave, however much of its time is left: whoever
-freezes an account waits that long for those who had a permit.
+A call may have to leave within a time of its own, names of hosts and further addresses included, however much of its
+whole time is left: whoever freezes an account waits that long for those who had a permit.
 
 The adapter is used without a `requests.Session`: there are then no redirects to refuse, no cookies, no proxies or
 credentials from the environment, no hooks and no retries to switch off.
@@ -42,15 +42,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from incentives.domain.calls import LEAVES_WITHIN_SECONDS
 from incentives.domain.outcomes import NotExecutedBecause, UnknownBecause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Seconds. Far above a healthy TCP and TLS set-up within a region, far below what a caller's function has left. Also
-#: for all of it together, names of hosts and further addresses included.
-CONNECT_SECONDS_MAX: Final = LEAVES_WITHIN_SECONDS
+#: Seconds. Far above a healthy TCP and TLS set-up within a region, far below what a caller's function has left.
+CONNECT_SECONDS_MAX: Final = 2.0
 #: Seconds between two bytes. Amazon's FAQ recommends a client time-out of six.
 READ_SECONDS_MAX: Final = 6.0
 #: Seconds. Below the idle time-outs of load balancers; a socket of a thawed process may be dead without knowing it.
@@ -112,13 +110,13 @@ class ConnectTooSlowError(Exception):
 class Passage:
     """The gate of one exchange, shared by the caller's thread and the exchange's."""
 
-    def __init__(self, clock: TransportClock) -> None:
+    def __init__(self, clock: TransportClock, *, leaves_within: float | None = None) -> None:
         self.clock = clock
+        self._leaves_until = None if leaves_within is None else clock.monotonic() + leaves_within
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._entered = False
         self._over = False
-        self._leaves_until = clock.monotonic() + CONNECT_SECONDS_MAX
 
     @property
     def entered(self) -> bool:
@@ -148,7 +146,7 @@ class Passage:
         with self._lock:
             if self._over:
                 raise _OverError
-            if not self._entered and self.clock.monotonic() > self._leaves_until:
+            if self._leaves_until is not None and not self._entered and self.clock.monotonic() > self._leaves_until:
                 raise ConnectTooSlowError
             self._entered = True
 
@@ -327,15 +325,22 @@ class Transport:
         """Close every kept connection."""
         self._adapter.close()
 
-    def exchange(self, request: requests.PreparedRequest, *, seconds: float) -> HttpResponse | Fault:
+    def exchange(
+        self, request: requests.PreparedRequest, *, seconds: float, leaves_within: float | None = None
+    ) -> HttpResponse | Fault:
         """Send once and read the whole response, within `seconds` in total. Raises nothing.
+
+        Args:
+            request: prepared and signed.
+            seconds: for all of it.
+            leaves_within: seconds after which it does not leave any more; None: it leaves as long as its time lasts.
 
         Returns:
             The response, whatever its status; or a fault, which says whether anything may have been sent.
         """
         if seconds <= 0:
             return Fault(NotExecutedBecause.NOT_SENT, "Deadline")
-        passage = Passage(self._clock)
+        passage = Passage(self._clock, leaves_within=leaves_within)
         results: list[HttpResponse | Fault] = []
         done = threading.Event()
 

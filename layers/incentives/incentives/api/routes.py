@@ -383,7 +383,7 @@ ROUTES: Final = (
         summary="Freeze an account",
         description="From this response on, nothing leaves for Amazon that Amazon has never seen, and no claim code is "
         "read: creates, activations, loads and claim codes are answered 503 AccountFrozen, and nothing is recorded. "
-        "What is unknown is still settled; cancels, queries and the rotation of keys go on. It takes some five "
+        "What is unknown is still settled; cancels, queries and the rotation of keys go on. It takes some six "
         "seconds. The operators are told. Safe to repeat: the account stays frozen as it was.",
         body=accounts.FreezeAccountBody,
         responses={200: Success(description="How it stands.", model=accounts.AccountFreeze)},

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from incentives.domain.money import Money
     from incentives.domain.secret_text import Secret
 
-#: A call leaves within so much of its start, or not at all.
-LEAVES_WITHIN_SECONDS: Final = 2.0
+#: A call that issues leaves within so much of its start, or not at all: enough for an address that does not answer, and
+#: for the next one.
+LEAVES_WITHIN_SECONDS: Final = 3.0
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome | ReversalOutcome)
 
