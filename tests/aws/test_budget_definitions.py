@@ -17,7 +17,7 @@ from incentives.aws.budgets.definitions import TRIES_MAX, DynamoDbBudgetDefiniti
 from incentives.aws.clients import CLIENT_CONFIG
 from incentives.domain.budgets.budget import Budget, new_period
 from incentives.domain.budgets.figures import BudgetMoved, TooLittleLeft
-from incentives.domain.errors import BudgetBusy, LedgerUnavailable
+from incentives.domain.errors import LedgerUnavailable
 from tests.aws.scripted import CONFLICT, NONE, THROTTLED, Hangup, Response, Script, cancelled, ok, scripted_dynamodb
 from tests.contract.budgets_suite import NOVEMBER, new_budget
 
@@ -90,11 +90,6 @@ def test_what_may_have_been_done_is_told_as_such(script: Script, responses: list
     with pytest.raises(LedgerUnavailable) as caught:
         define(script, *responses)
     assert caught.value.in_doubt is in_doubt
-
-
-def test_what_was_certainly_not_done_is_busy(script: Script) -> None:
-    with pytest.raises(BudgetBusy):
-        define(script, *[cancelled(NONE, CONFLICT)] * TRIES_MAX)
 
 
 def test_too_little_is_what_the_item_says_and_the_definition_goes_first(script: Script) -> None:

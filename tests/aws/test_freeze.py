@@ -13,7 +13,7 @@ import pytest
 from incentives.aws.accounts.freezes import DynamoDbFreezes
 from incentives.aws.rate_limiter import DynamoDbRateLimiter
 from incentives.domain.errors import LedgerUnavailable
-from incentives.domain.rate_limit import Frozen, Pace, Permit, Priority
+from incentives.domain.rate_limit import Frozen, Pace, Priority
 from incentives.usecases.accounts.dependencies import AccountDependencies
 from incentives.usecases.accounts.freeze import freeze, keep_frozen, unfreeze
 from tests.contract import motos
@@ -76,28 +76,6 @@ def processes(client: Any, tables: tuple[str, str]) -> list[Process]:
 
 def told(processes: list[Process]) -> list[str]:
     return [subject for each in processes for subject, _ in each.w.notifier.notices]
-
-
-def test_it_is_frozen_kept_so_and_unfrozen(client: Any, tables: tuple[str, str], processes: list[Process]) -> None:
-    # given
-    first, second, watch, *_ = processes
-    # when
-    first.freeze()
-    # then
-    assert all(each.is_frozen for each in processes)
-    # when the rate limiter's item is lost
-    client.delete_item(TableName=tables[1], Key={"id": {"S": first.account}})
-    assert isinstance(second.rate_limiter.reserve(first.account, Priority.CALLER, never_sent=True), Permit)
-    # then it is frozen again within a watch, however many items are lost
-    watch.watch()
-    assert all(each.is_frozen for each in processes)
-    # when
-    second.unfreeze()
-    watch.watch()
-    # then
-    assert not any(each.is_frozen for each in processes)
-    account = first.account
-    assert told(processes) == [f"Frozen: Incentives account {account}", f"Unfrozen: Incentives account {account}"]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -150,10 +150,6 @@ def test_a_change_that_requests_are_in_the_way_of_is_tried_again_and_not_for_eve
     assert definitions.get(budget.name) == after
 
 
-def test_tries_take_no_longer_than_a_caller_waits() -> None:
-    assert TRIES_MAX * WAIT_SECONDS_MAX <= 2.6
-
-
 def test_figures_of_a_budget_that_is_being_written_hold_up_no_others(shop: Shop) -> None:
     definitions = definitions_on(shop.client, shop.table)
     names = [defined(definitions).name for _ in range(3)]

@@ -58,7 +58,12 @@ class Scene:
         """Order one card after another."""
         while not over.is_set():
             order, responses = Placed(self.cloud, own=self.own), self.late if self.frozen else self.load
-            responses.append((order, order.place()))
+            response = order.place()
+            while response.status == 429 and not over.wait(0.2):
+                # A busy machine has no process for it now, and nothing was done.
+                response = order.place()
+            if response.status != 429:
+                responses.append((order, response))
 
     def freeze(self) -> None:
         """In the middle of all that."""

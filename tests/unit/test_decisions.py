@@ -263,14 +263,6 @@ def test_a_decision_is_one_log_line_whose_facts_may_all_be_logged(kind: str) -> 
     assert json.loads(str(facts["after"])) == special.get("after", json.loads(str(facts["after"])))
 
 
-@pytest.mark.parametrize("kind", CASES)
-def test_a_decision_that_comes_again_is_the_same_event(kind: str) -> None:
-    before, after, _ = CASES[kind]
-    events, _, _ = told(images(before, after, 1), images(before, after, 1))
-    first, second = decisions(events)
-    assert first == second
-
-
 def test_a_decision_that_did_not_get_there_is_not_logged_and_comes_again() -> None:
     before, after, special = CASES["freeze"]
     _, telemetry, failed = told(images(before, after, 7), lost={special["eventId"]})

@@ -490,10 +490,3 @@ def test_an_account_that_was_never_frozen_costs_no_write() -> None:
     here = Company()
     here.look()
     assert here.world.rate_limiter.copies == {}
-
-
-def test_freezes_out_of_reach_keep_nobody_from_being_watched() -> None:
-    here = Company()
-    here.world.freezes.fails = {"get"}
-    assert here.look()["watched"] == 1
-    assert [facts["account"] for event, facts in here.world.telemetry.lines if event == "freezeNotKept"] == ["default"]

@@ -17,7 +17,6 @@ from incentives.domain.persons import Identity
 from incentives.usecases.bulk_orders.control_order import Action
 from incentives.usecases.bulk_orders.process_order import OrderTask
 from tests.support.bulk import APPROVER, MAKER, Bulk, bulk, rows_of, user
-from tests.support.fakes import account
 from tests.unit.bulk_orders.test_bulk_races import before_the_next_move, logged
 
 S = OrderStatus
@@ -281,16 +280,6 @@ def test_nobody_approves_who_is_or_may_be_a_maker(maker: Identity, approver: Ide
     assert here.order(order_id) == before
 
 
-def test_two_persons_of_one_permission_set_are_two() -> None:
-    here, order_id = awaiting(identity=sso("Issuer", "anna"))
-    here.order(order_id)
-    # the one who made it was not the one who started it
-    with pytest.raises(NotThisPerson):
-        here.approve(order_id, by=MAKER)
-    here.approve(order_id, by=sso("Issuer", "ben"))
-    assert here.order(order_id).status is S.ISSUING
-
-
 def test_a_role_that_only_calls_itself_one_of_identity_center_is_nobody() -> None:
     here, order_id = awaiting(identity=sso("Issuer", "anna"))
     here.role_paths.elsewhere.add("AWSReservedSSO_Issuer_0123456789abcdef")
@@ -546,11 +535,3 @@ def test_a_note_that_the_operators_know_never_undoes_a_decision() -> None:
     before_the_next_move(here, lambda: here.approve(order_id))
     here.process(order_id, OrderTask.CHECK)
     assert here.order(order_id).status is S.ISSUING
-
-
-def test_an_order_of_another_partner_than_when_it_was_checked_pauses_once_it_is_approved() -> None:
-    here, order_id = awaiting()
-    here.world.accounts.accounts["default"] = account(partner_id="Other")
-    here.approve(order_id)
-    here.run(order_id)
-    assert (here.order(order_id).status, here.world.amazon.sent) == (S.PAUSED, [])

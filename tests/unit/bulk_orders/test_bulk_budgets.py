@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pytest
 
-from incentives.domain.budgets.budget import TOTAL, PeriodKind
 from incentives.domain.bulk_orders.bulk_order import Counts, Decision, OrderStatus
 from incentives.domain.errors import BudgetBusy, BudgetUnusable, KeyReused, OrderConflict
 from incentives.usecases.bulk_orders.control_order import Action
@@ -150,13 +149,6 @@ def test_a_dry_run_takes_nothing_and_tells_whether_the_budget_would_allow_it() -
     assert NAME in (order.why_not_started or "")
 
 
-def test_an_order_of_a_total_holds_from_that() -> None:
-    here = funded(kind=PeriodKind.TOTAL)
-    order_id = here.place(rows_of(3), budget=NAME)
-    here.run(order_id)
-    assert (here.order(order_id).budget_period, remaining(here, TOTAL)) == (TOTAL, 7000)
-
-
 # ---- which budget --------------------------------------------------------------------------------
 
 
@@ -234,15 +226,6 @@ def test_a_stopped_order_gives_back_what_its_rows_never_took_over_and_not_a_cent
     assert balanced(here)
     # of a settled batch that was written by a process which died before FINISHED, nothing is counted twice
     assert here.orders.batch(order_id, 1).unopened == 2550
-
-
-def test_an_order_without_a_budget_gives_nothing_back() -> None:
-    here = funded()
-    order_id = here.place(rows_of(3))
-    here.process(order_id, OrderTask.VALIDATE)
-    here.ask(order_id, Action.STOP)
-    here.run(order_id)
-    assert here.world.budgets.periods == {}
 
 
 def test_two_who_settle_at_once_give_back_once() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from incentives.api.problems import problem, status_of
 from incentives.domain.accounts.freezing import FROZEN, FROZEN_AGAIN_AFTER
-from incentives.domain.errors import AccountFrozen, GatewayError, KeyReused, LedgerUnavailable, RefusedByAmazon
+from incentives.domain.errors import AccountFrozen, GatewayError, LedgerUnavailable
 from incentives.domain.operations import Operation
-from incentives.domain.outcomes import Refused, Reversed
+from incentives.domain.outcomes import Reversed
 from incentives.domain.recovery.keeping_back import keep_back
 from incentives.domain.recovery.rules import NOT_SENT, Settle, next_step
 from incentives.domain.single_requests.record import Cause, Status
@@ -26,13 +26,12 @@ from incentives.usecases.single_requests.issue import issue
 from incentives.usecases.single_requests.issue_queued import issue_queued
 from incentives.usecases.single_requests.results import Accepted, Delivered
 from incentives.usecases.single_requests.reveal import reveal
-from tests.support.fakes import CODE, World, usd, world
+from tests.support.fakes import CODE, World, world
 from tests.support.workflow import SUPPORT, run_execution
 from tests.unit.builders import (
     KEY_REFUSED,
     MINUTE,
     ORDERS,
-    REFUSED,
     SECOND,
     THROTTLED,
     TIMED_OUT,
@@ -128,18 +127,6 @@ def test_a_repeat_of_what_is_open_is_told_so_and_sends_nothing() -> None:
     assert isinstance(response, Accepted)
     assert response.record.status is S.RECOVERING
     assert (w.amazon.sent, w.ledger.writes) == ([], 0)
-
-
-def test_a_repeat_of_what_was_refused_gets_the_refusal() -> None:
-    w = issued(REFUSED)
-    with pytest.raises(RefusedByAmazon):
-        place(w)
-
-
-def test_another_order_under_the_same_key_is_refused_as_always() -> None:
-    w = issued()
-    with pytest.raises(KeyReused):
-        place(w, value=usd("30.00"))
 
 
 def test_what_amazon_never_looked_at_is_ordered_again_once_it_is_unfrozen() -> None:
@@ -261,17 +248,6 @@ def test_the_backlog_waits_a_quarter_of_an_hour_at_a_time() -> None:
     take_up(w)
     # then
     assert (only(w).status, only(w).error) == (S.SUCCEEDED, None)
-
-
-def test_a_message_that_comes_out_too_early_waits_on() -> None:
-    w = waiting()
-    w.freeze()
-    take_up(w)
-    w.freeze(frozen=False)
-    w.clock.sleep(60)
-    take_up(w)
-    assert w.amazon.sent == []
-    assert w.backlog.puts[-1][1] == pytest.approx(840, abs=1)
 
 
 def test_after_a_day_it_is_refused_as_not_sent_and_can_be_ordered_again() -> None:
@@ -492,11 +468,3 @@ def test_a_ledger_that_cannot_be_read_is_told_as_such(method: str) -> None:
     fails(w.ledger, method, in_doubt=False)
     with pytest.raises(LedgerUnavailable):
         place(w)
-
-
-def test_a_refusal_while_it_is_frozen_is_a_result() -> None:
-    """What left before it was frozen is read as ever."""
-    w = world(lambda _: (w.freeze(), Refused(REFUSED.error))[1])
-    with pytest.raises(RefusedByAmazon):
-        place(w)
-    assert only(w).status is S.REFUSED
