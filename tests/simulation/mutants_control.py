@@ -48,7 +48,7 @@ FREEZE: Final = (
         plan=frozen(Freezing(3, 20 * MINUTE), orders=60, within=2, first=What.LATER)),
     Mutant("14 frozen: a late permit that is taken again is none", "frozen",
         cut(pace.reacquire_if_late, "Priority.RECOVERY, never_sent=never_sent", "Priority.RECOVERY"),
-        plan=frozen(Freezing(3, 20 * MINUTE), orders=30, within=6), scene=adapters_slow("transact_write_items", 6.0)),
+        plan=frozen(Freezing(3, 20 * MINUTE), orders=30, within=6), scene=adapters_slow("transact_write_items", 9.0)),
     Mutant("14 frozen: the answer comes when the last permit has passed", "frozen",
         cut(freezing._carry_out, "dependencies.clock.sleep(LAST_CALL_LEAVES_AFTER.total_seconds())", "pass"),
         plan=frozen(Freezing(2, 20 * MINUTE), orders=30, within=3)),
