@@ -33,12 +33,14 @@ class Staff:
 
     Attributes:
         reports: what operators were told of rotations, in order.
+        left_undone: rotations that were interrupted so often that they are gone on with another day, with no report.
     """
 
     def __init__(self, life: Life) -> None:
         self._life = life
         self._rotations = Rotations()
         self.reports: list[Report] = []
+        self.left_undone = 0
         for at in life.plan.watches:
             life.begin(self.watch, after_seconds=at)
         trial = life.plan.trial
@@ -94,6 +96,7 @@ class Staff:
                     return
                 case _:
                     life.stage.sleep(AGAIN_SECONDS)
+        self.left_undone += 1
 
     def _invocation(self, trial: Trial, dependencies: Dependencies, budget: Budget) -> tuple[Report, float | None]:
         watch_for = timedelta(seconds=trial.watch_seconds)
