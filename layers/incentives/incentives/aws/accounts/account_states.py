@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from incentives.aws.clients import condition_failed, response_of, unavailable
+from incentives.aws.clients import condition_failed, unavailable
 from incentives.aws.items import Expression, Item, decode, encode, format_time, parse_time
+from incentives.aws.transactions import CONDITION_FAILED, CONFLICT, Cancelled
 from incentives.domain.accounts.account import AccountFunds
 from incentives.domain.accounts.alerts import Alert, AlertStanding, Raised
 from incentives.domain.accounts.funds import STALE_MAX, AccountState, Snapshot
@@ -231,9 +232,10 @@ class DynamoDbAccountStates:
             try:
                 self._client.transact_write_items(TransactItems=writes)
             except ClientError as error:
-                if gives_back and _first_failed(error):
+                cancelled = Cancelled(error, len(writes))
+                if gives_back and cancelled.failed(0):
                     return False
-                if not _is_race(error):
+                if not cancelled.codes or not cancelled.codes <= {CONDITION_FAILED, CONFLICT}:
                     raise
             else:
                 return True
@@ -384,16 +386,3 @@ def _read_standing(item: Mapping[str, Any]) -> AlertStanding:
 def _read_snapshot(account: str, item: Mapping[str, Any]) -> Snapshot:
     available = money_of(item["available"], item["currencyCode"])
     return Snapshot(AccountFunds(account, available, parse_time(item["asOf"])), parse_time(item["takenAt"]))
-
-
-def _first_failed(error: ClientError) -> bool:
-    """Whether the condition of a transaction's first action did not hold."""
-    reasons = response_of(error).get("CancellationReasons") or [{}]
-    return bool(reasons[0].get("Code") == "ConditionalCheckFailed")
-
-
-def _is_race(error: ClientError) -> bool:
-    """Whether a transaction was not carried out only because another one came in between."""
-    reasons = response_of(error).get("CancellationReasons") or []
-    codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
-    return bool(codes) and codes <= {"ConditionalCheckFailed", "TransactionConflict"}

@@ -24,8 +24,9 @@ from incentives.aws.budgets.budget_items import (
     period_key,
     spent_key,
 )
-from incentives.aws.clients import AwsErrors, DoubtWatch, error_code, response_of, unavailable
+from incentives.aws.clients import AwsErrors, DoubtWatch, unavailable
 from incentives.aws.items import Expression, decode
+from incentives.aws.transactions import CONDITION_FAILED, Cancelled
 from incentives.domain.budgets.budget import new_period
 from incentives.domain.budgets.figures import BudgetFigures, BudgetMoved, TooLittleLeft
 from incentives.domain.errors import BudgetBusy, LedgerUnavailable
@@ -43,12 +44,6 @@ WAIT_SECONDS_MAX: Final = 0.13
 
 #: Budgets read in one transaction, three items each. The more there are, the likelier one of them is being written.
 _AT_ONCE: Final = 8
-
-_CONDITION_FAILED: Final = "ConditionalCheckFailed"
-
-#: Reasons of a cancelled transaction that time heals, and the same as errors of a whole call.
-_PASSING_REASONS: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-_PASSING_ERRORS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 
 _read: Final = unavailable("the budgets could not be read")
 
@@ -136,7 +131,7 @@ class DynamoDbBudgetDefinitions:
                 with _read:
                     return self._client.transact_get_items(TransactItems=items)["Responses"]
             except LedgerUnavailable as error:
-                if not _Reasons(error.__cause__).passing:
+                if not Cancelled(error.__cause__ or error, len(items)).passing:
                     raise
         if len(wanted) > 1:
             return None
@@ -191,14 +186,14 @@ class DynamoDbBudgetDefinitions:
             found[period] = "Item" in response
         return found
 
-    def _transact(self, actions: Any) -> _Reasons | None:  # noqa: ANN401 - DynamoDB's own
+    def _transact(self, actions: Any) -> Cancelled | None:  # noqa: ANN401 - DynamoDB's own
         """Return None when written."""
         try:
             # Of each try its own: DynamoDB would take another's actions for the same ones.
             self._client.transact_write_items(TransactItems=actions, ClientRequestToken=self._new_nonce())
         except ClientError as error:
-            reasons = _Reasons(error)
-            if not reasons.passing and _CONDITION_FAILED not in reasons.codes:
+            reasons = Cancelled(error, len(actions))
+            if not reasons.passing and CONDITION_FAILED not in reasons.codes:
                 raise
             return reasons
         return None
@@ -243,29 +238,6 @@ class DynamoDbBudgetDefinitions:
 
     def _not_written(self, code: str) -> LedgerUnavailable:
         return LedgerUnavailable(f"the budget could not be written ({code})", in_doubt=self._doubt.in_doubt)
-
-
-class _Reasons:
-    """Why a transaction was cancelled.
-
-    Attributes:
-        codes: of all its actions.
-        items: of each action, the item whose condition did not hold, as it stands.
-        passing: another write was in the way, or DynamoDB was busy.
-    """
-
-    def __init__(self, error: BaseException | None) -> None:
-        reasons: list[dict[str, Any]] = response_of(error).get("CancellationReasons") or [] if error else []
-        self._codes = [str(reason.get("Code")) for reason in reasons]
-        self.items = [reason.get("Item") or None for reason in reasons]
-        self.codes = {*self._codes} - {"None"}
-        self.passing = bool(self.codes & _PASSING_REASONS) or (
-            error is not None and error_code(error) in _PASSING_ERRORS
-        )
-
-    def failed(self, position: int) -> bool:
-        """Whether the condition of an action did not hold."""
-        return position < len(self._codes) and self._codes[position] == _CONDITION_FAILED
 
 
 def _figures_of(

@@ -38,6 +38,7 @@ from incentives.aws.bulk_orders.order_items import (
 )
 from incentives.aws.clients import AwsErrors, condition_failed, response_of
 from incentives.aws.items import Expression, Item, decode, encode, encode_value
+from incentives.aws.transactions import CONDITION_FAILED, CONFLICT, Cancelled
 from incentives.domain.accounts.spend import money_of
 from incentives.domain.bulk_orders.bulk_order import Batch, BulkOrder, OrderMoved, RowsClaim, RowsTaken
 from incentives.domain.errors import OrderUnavailable
@@ -126,14 +127,14 @@ class DynamoDbOrders:
         for number in range(_TRIES_MAX):
             try:
                 with _unavailable("written"):
-                    reasons = self._transacted(actions, nonce)
+                    cancelled = self._transacted(actions, nonce)
             except _ConflictError:
                 self._sleep(_WAIT_SECONDS * 2**number)
                 continue
-            if reasons is None:
+            if cancelled is None:
                 return after
-            if reasons[0].get("Code") == _CONDITION_FAILED:
-                return _moved_or_ours(reasons[0].get("Item"), nonce)
+            if cancelled.failed(0):
+                return _moved_or_ours(cancelled.items[0], nonce)
             raise OrderUnavailable("the order's budget lacks the period that the order took from")
         raise OrderUnavailable("the order's budget is written by too many at once")
 
@@ -248,19 +249,19 @@ class DynamoDbOrders:
             actions += hold.actions
         try:
             with _unavailable("written"):
-                reasons = self._transacted(actions, token(nonce, hold.number) if hold else nonce)
+                cancelled = self._transacted(actions, token(nonce, hold.number) if hold else nonce)
         except _ConflictError as error:
             raise NotHeldError((), passing=True) from error
-        if reasons is None:
+        if cancelled is None:
             return after
-        if reasons[0].get("Code") == _CONDITION_FAILED:
-            return _moved_or_ours(reasons[0].get("Item"), nonce)
-        if reasons[1].get("Code") == _CONDITION_FAILED:
-            return RowsTaken(_read(decode_claim, reasons[1].get("Item") or {}))
-        raise NotHeldError([reason.get("Item") for reason in reasons[2:]], passing=False)
+        if cancelled.failed(0):
+            return _moved_or_ours(cancelled.items[0], nonce)
+        if cancelled.failed(1):
+            return RowsTaken(_read(decode_claim, cancelled.items[1] or {}))
+        raise NotHeldError(cancelled.items[2:], passing=False)
 
-    def _transacted(self, actions: Sequence[Any], request_token: str) -> Sequence[Mapping[str, Any]] | None:
-        """Why a transaction's conditions do not hold, by action; None: it is written.
+    def _transacted(self, actions: Sequence[Any], request_token: str) -> Cancelled | None:
+        """Which of a transaction's conditions do not hold; None: it is written.
 
         Raises:
             _ConflictError: others write the same items, and no condition says anything.
@@ -268,11 +269,10 @@ class DynamoDbOrders:
         try:
             self._client.transact_write_items(TransactItems=actions, ClientRequestToken=request_token)
         except ClientError as error:
-            reasons: Sequence[Mapping[str, Any]] = response_of(error).get("CancellationReasons") or []
-            codes = {reason.get("Code") for reason in reasons}
-            if _CONDITION_FAILED in codes:
-                return reasons
-            if _CONFLICT in codes:
+            cancelled = Cancelled(error, len(actions))
+            if CONDITION_FAILED in cancelled.codes:
+                return cancelled
+            if CONFLICT in cancelled.codes:
                 raise _ConflictError from error
             raise
         return None
@@ -321,10 +321,6 @@ class DynamoDbOrders:
 
 class _ConflictError(Exception):
     """Others write the same items at this moment. Nothing was written."""
-
-
-_CONDITION_FAILED: Final = "ConditionalCheckFailed"
-_CONFLICT: Final = "TransactionConflict"
 
 
 def _same(current: BulkOrder, before: BulkOrder) -> bool:

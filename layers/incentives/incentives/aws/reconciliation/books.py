@@ -20,6 +20,7 @@ from incentives.aws.clients import AwsErrors, condition_failed, error_code, resp
 from incentives.aws.items import Expression, Item, decode, encode
 from incentives.aws.reconciliation import book_items as at_rest
 from incentives.aws.reconciliation import parts
+from incentives.aws.transactions import CONDITION_FAILED, Cancelled
 from incentives.domain.errors import BooksUnavailable
 
 if TYPE_CHECKING:
@@ -40,19 +41,11 @@ WRITES_MAX: Final = 100
 CONFLICT_TRIES_MAX: Final = 6
 CONFLICT_WAIT_SECONDS: Final = 0.05
 
-_CONDITION_FAILED: Final = "ConditionalCheckFailed"
-
-#: Of a write that time heals, as the error of a call, or as a reason of a transaction. What throttles a single call
-#: the SDK has waited for by then; a transaction that is refused for it, it has not.
-_PASSING: Final = frozenset({
-    "TransactionConflictException", "TransactionInProgressException", "TransactionConflict", "ThrottlingError",
-    "ProvisionedThroughputExceeded",
-})  # fmt: skip
-
-#: Of a note among a hundred thousand: all of them go to one partition, which takes a thousand a second.
-_PASSING_OF_NOTES: Final = _PASSING | {
+#: What throttles a single call the SDK has waited for by the time that it is told. A note among a hundred thousand is
+#: tried again all the same: all of them go to one partition, which takes a thousand a second.
+_PASSING_OF_NOTES: Final = frozenset({
     "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
-}  # fmt: skip
+})  # fmt: skip
 
 #: Notes written at a time, by so many threads: one after another a hundred thousand would take ten minutes.
 NOTES_TOGETHER: Final = 1000
@@ -300,7 +293,9 @@ class DynamoDbBooks:
         }
 
     @_written
-    def _carry_out(self, writes: Sequence[Mapping[str, Any]], nonce: str, passing: frozenset[str] = _PASSING) -> bool:
+    def _carry_out(
+        self, writes: Sequence[Mapping[str, Any]], nonce: str, passing: frozenset[str] = frozenset()
+    ) -> bool:
         """Carry out writes, all or none; False: the condition of one of them does not hold."""
         for attempt in range(CONFLICT_TRIES_MAX):
             try:
@@ -308,12 +303,11 @@ class DynamoDbBooks:
             except ClientError as error:
                 if condition_failed(error):
                     return _is_ours(response_of(error).get("Item"), nonce)
-                reasons: list[dict[str, Any]] = response_of(error).get("CancellationReasons") or []
-                codes = {error_code(error), *(str(reason.get("Code")) for reason in reasons)}
-                if _CONDITION_FAILED in codes:
+                cancelled = Cancelled(error, len(writes))
+                if CONDITION_FAILED in cancelled.codes:
                     # All others go with the first.
-                    return _is_ours(reasons[0].get("Item"), nonce)
-                if not codes & passing:
+                    return _is_ours(cancelled.items[0], nonce)
+                if not cancelled.passing and error_code(error) not in passing:
                     raise
             else:
                 return True

@@ -9,7 +9,7 @@ That is why every write carries a nonce of its attempt and asks for the old item
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -30,6 +30,7 @@ from incentives.aws.single_requests.record_items import (
     key_item_id,
     wake_partition,
 )
+from incentives.aws.transactions import CONDITION_FAILED, PASSING_ERRORS, Cancelled
 from incentives.domain.accounts.spend import may_be_forgotten
 from incentives.domain.errors import BudgetBusy, LedgerUnavailable, OrderClosed
 from incentives.domain.single_requests.record import (
@@ -72,32 +73,9 @@ _AT_RISK_MAX: Final = 1_000
 #: Since when a request has been recovered or reversed.
 _SINCE: Final = attribute_name("phase_started_at")
 
-_CONDITION_FAILED: Final = "ConditionalCheckFailed"
-
-#: Reasons of a cancelled transaction that time heals.
-_PASSING_REASONS: Final = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-
-#: The same as errors of a whole call. The transaction in progress is our own, sent by the SDK a try earlier.
-_PASSING_ERRORS: Final = frozenset({"TransactionConflictException", "TransactionInProgressException"})
-
 
 class _InTheWayError(Exception):
     """Another write is under way on the same item: this one was refused without effect."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """Why a write was refused, and nothing of it written.
-
-    Attributes:
-        items: per action, the item whose condition did not hold, as it stands, where it was asked for.
-        failed: per action, whether its condition did not hold.
-        passing: another write was in the way: the conditions say nothing.
-    """
-
-    items: tuple[Mapping[str, Any] | None, ...]
-    failed: tuple[bool, ...]
-    passing: bool
 
 
 class DynamoDbLedger:
@@ -141,7 +119,7 @@ class DynamoDbLedger:
             refused = self._transact([guard, put, *hold.actions], token(nonce, hold.number))
             if refused is None:
                 return _as_kept(held)
-            found = self._decided_by_key(new, refused) if any(refused.failed[:2]) else None
+            found = self._decided_by_key(new, refused) if refused.failed(0) or refused.failed(1) else None
             if found is not None:
                 return found
             raise NotHeldError(refused.items[2:], passing=refused.passing)
@@ -177,7 +155,7 @@ class DynamoDbLedger:
             except ClientError as error:
                 if condition_failed(error):
                     return _lost_or_ours(response_of(error).get("Item"), nonce)
-                if error_code(error) in _PASSING_ERRORS:
+                if error_code(error) in PASSING_ERRORS:
                     raise _InTheWayError from error
                 raise
             if not response.get("Attributes"):
@@ -320,20 +298,20 @@ class DynamoDbLedger:
             response = self._client.get_item(TableName=self._table, Key=encode({"id": item_id}), ConsistentRead=True)
         return response.get("Item")
 
-    def _decided_by_key(self, new: Record, refused: _Refused | None = None) -> Record | KeyTaken | None:
+    def _decided_by_key(self, new: Record, refused: Cancelled | None = None) -> Record | KeyTaken | None:
         """What whoever holds the key makes of a request that could not be opened; None: nobody holds it."""
         holder = refused.items[0] if refused else None
         holder = holder or self._read(key_item_id(new.key_hash), in_doubt=self._doubt.in_doubt)
         if holder is not None:
             held = decode_key(holder)
             return self._written_before(new) if held.nonce == new.nonce else KeyTaken(held)
-        if refused is not None and refused.failed[1] and not refused.passing:
+        if refused is not None and refused.failed(1) and not refused.passing:
             # Derived ids make this impossible, so somebody else wrote here.
             raise LedgerUnavailable(f"request id {new.request_id} exists without its key item", in_doubt=False)
         return None
 
     def _decided_by_old(
-        self, plan: Reissue, new: Record, refused: _Refused | None = None, row: OrderRow | None = None
+        self, plan: Reissue, new: Record, refused: Cancelled | None = None, row: OrderRow | None = None
     ) -> Record | Lost | None:
         """What the old generation makes of a reissue that was refused; None: it can still be reissued."""
         current = refused.items[0] if refused else None
@@ -341,9 +319,9 @@ class DynamoDbLedger:
         found = _lost_or_ours(current, new.nonce)
         if isinstance(found, Record):
             return self._written_before(new)
-        if found.current is None or not plan.close.is_possible(found.current) or (refused and refused.failed[1]):
+        if found.current is None or not plan.close.is_possible(found.current) or (refused and refused.failed(1)):
             return found
-        if row is not None and refused is not None and refused.failed[-1]:
+        if row is not None and refused is not None and refused.failed(-1):
             raise OrderClosed(row.order_id)
         return None
 
@@ -358,19 +336,15 @@ class DynamoDbLedger:
     def _not_closed(self, row: OrderRow | None) -> list[dict[str, Any]]:
         return [self._beside.not_closed(row)] if row else []
 
-    def _transact(self, actions: Sequence[Any], nonce: str) -> _Refused | None:
+    def _transact(self, actions: Sequence[Any], nonce: str) -> Cancelled | None:
         """Return None when written."""
         try:
             self._client.transact_write_items(TransactItems=actions, ClientRequestToken=nonce)
         except ClientError as error:
-            reasons: list[dict[str, Any]] = response_of(error).get("CancellationReasons") or []
-            codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
-            passing = bool(codes & _PASSING_REASONS) or error_code(error) in _PASSING_ERRORS
-            if not passing and _CONDITION_FAILED not in codes:
+            refused = Cancelled(error, len(actions))
+            if not refused.passing and CONDITION_FAILED not in refused.codes:
                 raise
-            items = tuple(reason.get("Item") or None for reason in reasons) or (None,) * len(actions)
-            failed = tuple(reason.get("Code") == _CONDITION_FAILED for reason in reasons) or (False,) * len(actions)
-            return _Refused(items, failed, passing)
+            return refused
         return None
 
     def _until_decided(self, send: Callable[[], _T]) -> _T:

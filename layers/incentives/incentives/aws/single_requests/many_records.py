@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from incentives.aws.batches import ItemReader
-from incentives.aws.clients import AwsErrors, response_of
+from incentives.aws.clients import AwsErrors
 from incentives.aws.items import encode
 from incentives.aws.single_requests.record_items import decode_key, decode_record, key_item_id
+from incentives.aws.transactions import CONFLICT, Cancelled
 from incentives.domain.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ KEYS_AT_ONCE: Final = 25
 #: Of reads of items that a transaction is writing at this moment, which takes milliseconds.
 CONFLICT_TRIES_MAX: Final = 6
 CONFLICT_WAIT_SECONDS: Final = 0.1
-
-_CONFLICT: Final = "TransactionConflict"
 
 
 class DynamoDbRecords:
@@ -78,19 +77,14 @@ class DynamoDbRecords:
                 with AwsErrors(_unread):
                     responses = self._client.transact_get_items(TransactItems=actions)["Responses"]
             except LedgerUnavailable as error:
-                if not _is_conflict(error.__cause__):
+                if CONFLICT not in Cancelled(error.__cause__ or error, len(actions)).codes:
                     raise
             else:
                 return (each["Item"] for each in responses if each.get("Item"))
-        raise _unread(_CONFLICT)
+        raise _unread(CONFLICT)
 
     def _items(self, item_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         return self._reader.items([encode({"id": each}) for each in dict.fromkeys(item_ids)])
-
-
-def _is_conflict(error: BaseException | None) -> bool:
-    reasons = response_of(error).get("CancellationReasons") or [] if error else []
-    return _CONFLICT in {reason.get("Code") for reason in reasons}
 
 
 def _unread(code: str) -> LedgerUnavailable:
