@@ -13,6 +13,7 @@ from local.commands import (
     budgets,
     call,
     close,
+    console,
     count_again,
     down,
     freeze,
@@ -35,7 +36,7 @@ from local.terminal import complain
 
 COMMANDS = (
     run, down, call, order, orders, approve, reject, budgets, count_again, accounts, freeze, unfreeze, reconcile, close,
-    verify_books, watch, smoke, put_keys, rotate_keys, resume, audit,
+    verify_books, watch, console, smoke, put_keys, rotate_keys, resume, audit,
 )  # fmt: skip
 
 # Plain help and errors: they go into logs as well. An exception is never shown with the values around it.
