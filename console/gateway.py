@@ -97,6 +97,7 @@ class Reply:
         at: when it came.
         error: why there is no response, in words.
         never_sent: there is none because nothing was sent.
+        held_back: the console did not send it: what the person had seen is not so any more, or not all was said.
     """
 
     call: str
@@ -106,6 +107,7 @@ class Reply:
     error: str = ""
     never_sent: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    held_back: bool = False
 
     @property
     def ok(self) -> bool:
@@ -115,6 +117,8 @@ class Reply:
     @property
     def kind(self) -> Kind:
         """What it is."""
+        if self.held_back:
+            return Kind.REFUSED
         if self.status is None:
             return Kind.UNAVAILABLE if self.is_query or self.never_sent else Kind.UNKNOWN
         if self.status < HTTPStatus.BAD_REQUEST:
@@ -185,6 +189,10 @@ class Gateway:
     ) -> Reply:
         """Have something done; it is sent once, and never again by itself."""
         return await self._call(method, template, values, body=body, key=key)
+
+    def held_back(self, method: str, template: str, why: str, /) -> Reply:
+        """What comes of something that is not sent after all, and why. `why` says that nothing was sent."""
+        return Reply(f"{method} {template}", None, {}, self.now(), why, never_sent=True, held_back=True)
 
     async def put_file(self, upload: Mapping[str, Any], content: bytes) -> Reply:
         """Put a file where the API said. The address is a secret for as long as it works, and so is in no reply."""
