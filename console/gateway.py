@@ -116,6 +116,8 @@ class Reply:
     def kind(self) -> Kind:
         """What it is."""
         if self.status is None:
+            if self.errors:
+                return Kind.REFUSED
             return Kind.UNAVAILABLE if self.is_query or self.never_sent else Kind.UNKNOWN
         if self.status < HTTPStatus.BAD_REQUEST:
             return Kind.ANSWERED
@@ -153,6 +155,21 @@ class Reply:
     def errors(self) -> list[tuple[str, str]]:
         """Each field that is wrong: its name, and what is."""
         return [(str(each["field"]), str(each["message"])) for each in self.body.get("errors") or []]
+
+    @classmethod
+    def refused_here(cls, call: str, at: datetime, *errors: tuple[str, str]) -> "Reply":
+        """Of a call that was not made: its form has something in it that no call can carry.
+
+        Args:
+            call: the one that was not made.
+            at: now.
+            errors: each field that is wrong, and what is.
+        """
+        body = {
+            "detail": "Nothing was sent: mend what is wrong, and send it again.",
+            "errors": [{"field": name, "message": what} for name, what in errors],
+        }
+        return cls(call, None, body, at, never_sent=True)
 
 
 @dataclass(frozen=True)
