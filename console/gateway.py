@@ -97,6 +97,7 @@ class Reply:
         at: when it came.
         error: why there is no response, in words.
         never_sent: there is none because nothing was sent.
+        held_back: the console did not send it: what the person had seen is not so any more, or not all was said.
     """
 
     call: str
@@ -106,6 +107,7 @@ class Reply:
     error: str = ""
     never_sent: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    held_back: bool = False
 
     @property
     def ok(self) -> bool:
@@ -115,9 +117,9 @@ class Reply:
     @property
     def kind(self) -> Kind:
         """What it is."""
+        if self.held_back:
+            return Kind.REFUSED
         if self.status is None:
-            if self.errors:
-                return Kind.REFUSED
             return Kind.UNAVAILABLE if self.is_query or self.never_sent else Kind.UNKNOWN
         if self.status < HTTPStatus.BAD_REQUEST:
             return Kind.ANSWERED
@@ -156,21 +158,6 @@ class Reply:
         """Each field that is wrong: its name, and what is."""
         return [(str(each["field"]), str(each["message"])) for each in self.body.get("errors") or []]
 
-    @classmethod
-    def refused_here(cls, call: str, at: datetime, *errors: tuple[str, str]) -> "Reply":
-        """Of a call that was not made: its form has something in it that no call can carry.
-
-        Args:
-            call: the one that was not made.
-            at: now.
-            errors: each field that is wrong, and what is.
-        """
-        body = {
-            "detail": "Nothing was sent: mend what is wrong, and send it again.",
-            "errors": [{"field": name, "message": what} for name, what in errors],
-        }
-        return cls(call, None, body, at, never_sent=True)
-
 
 @dataclass(frozen=True)
 class Gateway:
@@ -202,6 +189,18 @@ class Gateway:
     ) -> Reply:
         """Have something done; it is sent once, and never again by itself."""
         return await self._call(method, template, values, body=body, key=key)
+
+    def held_back(self, method: str, template: str, why: str, /, *errors: tuple[str, str]) -> Reply:
+        """What comes of something that is not sent after all, and why.
+
+        Args:
+            method: of what is not called.
+            template: likewise.
+            why: says that nothing was sent.
+            errors: each field of the form that is to blame, and what is wrong with it.
+        """
+        body = {"errors": [{"field": name, "message": what} for name, what in errors]}
+        return Reply(f"{method} {template}", None, body, self.now(), why, never_sent=True, held_back=True)
 
     async def put_file(self, upload: Mapping[str, Any], content: bytes) -> Reply:
         """Put a file where the API said. The address is a secret for as long as it works, and so is in no reply."""

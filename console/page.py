@@ -108,7 +108,9 @@ def without_addresses(value: object) -> object:
     """What the API said, without where files are or go: whoever has such an address has the file."""
     if isinstance(value, dict):
         return {
-            name: "(not shown: it opens the file for whoever has it)" if name == "url" else without_addresses(each)
+            name: "(not shown: it opens the file for whoever has it)"
+            if name == "url" and each
+            else without_addresses(each)
             for name, each in value.items()
         }
     return [without_addresses(each) for each in value] if isinstance(value, list) else value
