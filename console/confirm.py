@@ -91,11 +91,13 @@ class Done:
         title: what was asked for, as a sentence without its point.
         reply: the API's.
         next_url: what to look at then.
+        note: what else there is to know, in a sentence.
     """
 
     title: str
     reply: Reply
     next_url: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ async def _post(request: Request, act: Act) -> Response:
                     return Sent(done.title, None, done.next_url, path, console.now())
                 given = [(name, str(value)) for name, value in form.multi_items() if isinstance(value, str)]
                 again = urlencode([each for each in given if each[0] != FORM_ID])
-                return Sent(done.title, done.reply, done.next_url, f"{path}?{again}" if again else path, console.now())
+                again_url = f"{path}?{again}" if again else path
+                return Sent(done.title, done.reply, done.next_url, again_url, console.now(), done.note)
 
             await console.forms.once(form_id, send)
     return RedirectResponse(f"/sent/{form_id}", HTTPStatus.SEE_OTHER)

@@ -28,6 +28,7 @@ class Sent:
         reply: the API's; None: nothing has been sent to it yet, and `next_url` asks for more.
         next_url: what to look at then.
         again_url: the same form anew, filled in.
+        note: what else there is to know.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Sent:
     next_url: str
     again_url: str
     at: datetime
+    note: str = ""
 
 
 @dataclass
