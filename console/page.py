@@ -60,6 +60,30 @@ def console_of(request: Request) -> Console:
     return found
 
 
+async def account_of(request: Request) -> tuple[str | None, Reply | None]:
+    """The account that a screen is about: the one in its address, else the first that there is.
+
+    Returns:
+        The account, None if there is none; and the reply that told, or that did not: then it is the default one.
+    """
+    given = request.query_params.get("account")
+    if given:
+        return given, None
+    console = console_of(request)
+    reply = await console.gateway.get("/accounts")
+    if not reply.ok:
+        return console.gateway.target.parameters.get("DefaultAccount") or "default", reply
+    return next((str(each["account"]) for each in reply.body["accounts"]), None), reply
+
+
+def is_renewal(request: Request) -> bool:
+    """Whether the page's script asks, every two seconds, for the parts that renew themselves.
+
+    What costs many reads is left out then: a part that is not there is left as it was.
+    """
+    return request.headers.get("sec-fetch-dest") == "empty"
+
+
 def page(request: Request, template: str, /, status: int = 200, **values: object) -> Response:
     """A whole page.
 
