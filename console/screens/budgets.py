@@ -71,8 +71,8 @@ async def _ask_new(_request: Request) -> Ask:
     return Ask(
         title="Make a new budget",
         says=(
-            "Requests and bulk orders may name it from then on. What they may spend is taken from it before it is sent.",
-            "Its name, its currency and whether it is one per month never change, and it is never deleted. "
+            "Requests and bulk orders may name it from then on. What they spend is taken from it before it is sent.",
+            "Its name, its currency and whether it is one per month never change, and it is never deleted.",
             "Its limit can be changed, and it can be made inactive.",
             "It is told as a decision: who made it, and when.",
         ),
@@ -128,12 +128,7 @@ async def _ask_set(request: Request) -> Ask:
         button="Change it",
         back_url=back_url,
         facts=(*_changes(before, limit, active), *_facts(before)),
-        seen={
-            "limit": limit,
-            "active": active,
-            SEEN_LIMIT: before["limit"],
-            SEEN_ACTIVE: _yes_or_no(before["active"]),
-        },
+        seen={"limit": limit, "active": active, SEEN_LIMIT: before["limit"], SEEN_ACTIVE: _yes_or_no(before["active"])},
     )
 
 

@@ -53,7 +53,7 @@ def test_who_may_not_list_them_may_still_look_at_one(api: Api, browser: Browser)
     api.fail("GET", "/budgets", 429, '{"detail": "too many", "errorType": "BudgetBusy"}')
     assert "too many" in text_of(browser.get("/budgets"))
     api.deny("GET", "/budgets")
-    assert "It takes the right to call GET /budgets," in text_of(browser.get("/budgets"))
+    assert "It takes the right to call GET /budgets ," in text_of(browser.get("/budgets"))
     api.answers.clear()
     assert "10,000.00 USD" in text_of(browser.get(f"/budgets/{NAME}").find(id="standing"))
 
@@ -100,9 +100,7 @@ def test_a_budget_may_be_called_new(api: Api, browser: Browser) -> None:
     ("said", "field"),
     [({"limit": "5,00"}, "limit.amount"), ({"currencyCode": ""}, "limit.currencyCode"), ({"name": "Winter"}, "name")],
 )
-def test_what_cannot_be_made_is_refused_by_field(
-    api: Api, browser: Browser, said: dict[str, str], field: str
-) -> None:
+def test_what_cannot_be_made_is_refused_by_field(api: Api, browser: Browser, said: dict[str, str], field: str) -> None:
     refused = browser.submit(browser.get("/budgets/_new"), **{**NEW, **said})
     assert field in [text_of(each) for each in refused.find(class_="failure").find_all("code")]
     # and what was said is there again
