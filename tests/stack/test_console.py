@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from bs4 import Tag
+from playwright.sync_api import expect
 
 from console.page import amount
+from incentives.aws.items import format_time
+from tests.console.browser.chromium import Window
 from tests.console.served import Browser, text_of
+from tests.stack.bulk import Bulk
 from tests.stack.cloud import Cloud
-from tests.stack.console import Console, command, console, person
-from tests.stack.orders import OwnAccount
+from tests.stack.console import Console, command, console, keep, person, rows_of
+from tests.stack.orders import NEEDS_APPROVAL, PATIENCE_SECONDS, OwnAccount, Placed, wait_until
 
 pytestmark = pytest.mark.stack
 
 #: Of every screen one right, which the person who lacks them has not.
-LACKING: Final = ("POST/accounts/*/freeze",)
+LACKING: Final = (
+    "POST/gift-cards/*/cancel",
+    "POST/requests/*/recover",
+    "POST/orders/*/approve",
+    "POST/reconciliations/*/statements/*/read",
+    "PUT/budgets/*",
+    "POST/accounts/*/freeze",
+)
+
+
+#: As many cards as have a sum above the limit.
+ROWS: Final = 6
+#: What is told of it.
+DENIED: Final = "You may not see or do this. It takes the right to call"
+PATIENCE_MILLISECONDS: Final = 1000 * PATIENCE_SECONDS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_a_hurry(cloud: Cloud) -> Iterator[None]:
+    """Waits of workflows take a tenth of their time."""
+    cloud.set_wait_scale(0.1)
+    yield
+    cloud.set_wait_scale(1)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +81,13 @@ def first(cloud: Cloud, folder: Path) -> Iterator[Console]:
 def page(first: Console) -> Browser:
     """The developer's browser."""
     return first.browser()
+
+
+@pytest.fixture(scope="module")
+def second(cloud: Cloud, folder: Path) -> Iterator[Browser]:
+    """The browser of somebody in finance."""
+    with console(cloud, folder / "second", person(cloud, ["Finance"])) as started:
+        yield started.browser()
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +176,7 @@ def test_an_account_is_shown_frozen_with_who_did_it_and_why(
     route = "/accounts/{account}/freeze"
     # when somebody without the right freezes it, then the action and its route are named, and the screen is whole
     denied = text_of(lacking.submit(lacking.get(f"/accounts/{own.account}/freeze"), reason="a drill"))
-    assert f"You may not see or do this. It takes the right to call POST {route}" in denied
+    assert f"{DENIED} POST {route}" in denied
     assert "ACTIVE" in account_row(lacking, own.account)
     # and when the developer does, then both see it
     page.submit(page.get(f"/accounts/{own.account}/freeze"), reason="a drill")
@@ -160,3 +197,193 @@ def test_accounts_are_shown_as_the_api_has_them(cloud: Cloud, own: OwnAccount, p
         assert (f"{each['keyAgeDays']} days" in shown) is (each["keyAgeDays"] is not None)
         if each["balance"]:
             assert money(each["balance"]) in shown
+
+
+# ---- budgets -------------------------------------------------------------------------------------
+
+
+def test_a_budget_is_shown_with_what_is_spent_and_left_of_it(
+    cloud: Cloud, own: OwnAccount, page: Browser, lacking: Browser
+) -> None:
+    name = f"console-{own.mark[:8]}"
+    given = {"name": name, "limit": "100.00", "currencyCode": "USD", "period": "total"}
+    # when somebody without the right makes it, then the action and its route are named, and there is none
+    denied = text_of(lacking.submit(lacking.get("/budgets/_new"), **given))
+    assert f"{DENIED} PUT /budgets/{{name}}" in denied
+    assert cloud.call("GET", f"/budgets/{name}", caller=cloud.developer).status == 404
+    # when the developer makes it, and a card takes from it, then both see what the API tells
+    page.submit(page.get("/budgets/_new"), **given)
+    assert Placed(cloud, own=own).place(budget=name).status == 201
+    wait_until(lambda: get(cloud, f"/budgets/{name}")["spent"] == "25.00", "it is counted")
+    told = get(cloud, f"/budgets/{name}")
+    for browser in (page, lacking):
+        row = text_of(listed(browser, "/budgets", f"budget-{name}"))
+        for figure in ("limit", "spent", "held", "remaining"):
+            assert money({"amount": told[figure], "currencyCode": "USD"}) in row
+
+
+# ---- requests ------------------------------------------------------------------------------------
+
+
+def aged(order: Placed, seconds: float) -> None:
+    """Set back when the ledger says that the card was issued: the gateway's clock is this machine's."""
+    then, item = datetime.now(UTC) - timedelta(seconds=seconds), order.read()
+    names = ("createdAt", "firstSentAt", "answeredAt", "updatedAt")
+    order.cloud.ledger.update_item(
+        Key={"id": order.request_id},
+        UpdateExpression="SET " + ", ".join(f"{name} = :then" for name in names),
+        ConditionExpression="version = :version",
+        ExpressionAttributeValues={":then": format_time(then), ":version": item["version"]},
+    )
+
+
+def test_a_request_is_found_and_shown_as_the_api_has_it(cloud: Cloud, own: OwnAccount, page: Browser) -> None:
+    order = Placed(cloud, own=own)
+    assert order.place(externalReference="for the console").status == 201
+    told = get(cloud, f"/gift-cards/{order.request_id}")
+    row = text_of(listed(page, f"/requests?account={own.account}", f"request-{order.request_id}"))
+    by_key = text_of(page.get(f"/requests?key={order.key}").find(id=f"request-{order.request_id}"))
+    shown = text_of(page.get(f"/requests/{order.request_id}").find(id="request"))
+    for each in (row, by_key, shown):
+        assert told["status"] in each
+        assert money(told) in each
+        assert told["externalReference"] in each
+        assert told["gcId"] in each
+
+
+def test_a_card_is_cancelled_a_moment_before_its_fifteen_minutes_are_over(
+    cloud: Cloud, own: OwnAccount, page: Browser, lacking: Browser
+) -> None:
+    order = Placed(cloud, own=own)
+    assert order.place().status == 201
+    path = f"/requests/{order.request_id}/cancel"
+    # given somebody without the right, who sees it, and is told what it takes to cancel it
+    denied = text_of(lacking.submit(lacking.get(path)))
+    assert f"{DENIED} POST /gift-cards/{{requestId}}/cancel" in denied
+    assert "SUCCEEDED" in text_of(lacking.get(f"/requests/{order.request_id}").find(id="request"))
+    # when the developer cancels it in the last moment, then nothing is charged
+    asking = page.get(path)
+    aged(order, 15 * 60 - 10)
+    assert "Done." in text_of(page.submit(asking))
+    assert "REVERSED" in text_of(page.get(f"/requests/{order.request_id}").find(id="request"))
+    assert order.live_cards() == []
+
+
+def test_a_card_is_not_cancelled_a_moment_after_them(cloud: Cloud, own: OwnAccount, page: Browser) -> None:
+    order = Placed(cloud, own=own)
+    assert order.place().status == 201
+    # given a page that asks, and that was opened in time
+    asking = page.get(f"/requests/{order.request_id}/cancel")
+    aged(order, 15 * 60 + 1)
+    # when its form is sent too late, then it is refused, and says so
+    refused = text_of(page.submit(asking))
+    assert "Refused." in refused
+    assert get(cloud, f"/gift-cards/{order.request_id}")["cancellableUntil"].replace("T", " ").rstrip("Z") in refused
+    # and whoever opens the page then has nothing to send
+    late = page.get(f"/requests/{order.request_id}/cancel")
+    assert late.find("form", method="post") is None
+    assert "within 15 minutes" in text_of(late)
+    assert len(order.live_cards()) == 1
+    assert order.calls("CancelGiftCard") == 0
+
+
+# ---- recovery ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lost(cloud: Cloud, own: OwnAccount) -> Iterator[Placed]:
+    """A card whose response was lost each time, so that nobody knows what became of it."""
+    order = Placed(cloud, own=own)
+    order.fault("resend", when="after")
+    wait_until(lambda: order.place().body["status"] == "RECOVERING", "it is being recovered")
+    yield order
+    cloud.sandbox.delete("faults")
+
+
+def test_a_recovery_is_seen_to_end_while_the_page_is_open(
+    cloud: Cloud, own: OwnAccount, lost: Placed, lacking: Browser, window: Window
+) -> None:
+    recovery = f"/recovery?account={own.account}"
+    # given somebody without the right, who sees it, and is told what another round takes
+    denied = text_of(lacking.submit(lacking.get(f"/requests/{lost.request_id}/recover")))
+    assert f"{DENIED} POST /requests/{{requestId}}/recover" in denied
+    told = get(cloud, f"/gift-cards/{lost.request_id}")
+    row = text_of(listed(lacking, recovery, f"request-{lost.request_id}"))
+    assert told["status"] in row
+    assert money(told) in row
+    # and two pages that are open while it goes on
+    tab, overview = window.tab(f"/requests/{lost.request_id}"), window.tab(recovery)
+    expect(tab.locator("#stands")).to_contain_text("RECOVERING")
+    expect(overview.locator(f"#request-{lost.request_id}")).to_be_visible()
+    # when Amazon's responses come again, then both show its end, and nobody has touched them
+    cloud.sandbox.delete("faults")
+    expect(tab.locator("#stands")).to_contain_text("SUCCEEDED", timeout=PATIENCE_MILLISECONDS)
+    expect(overview.locator(f"#request-{lost.request_id}")).to_have_count(0, timeout=PATIENCE_MILLISECONDS)
+    for each in (tab, overview):
+        keep(cloud, each.content())
+
+
+# ---- orders --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Uploaded(Bulk):
+    """An order that the console has made: its id comes of its rows."""
+
+    order_id: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.order_id
+
+
+@pytest.fixture(scope="module")
+def waits(cloud: Cloud) -> Iterator[OwnAccount]:
+    """The account whose orders wait for a second person."""
+    account = OwnAccount(cloud, mark=NEEDS_APPROVAL.removeprefix("own-"))
+    key = account.key("approval")
+    with account.at_amazon(key):
+        account.put(key)
+        yield account
+
+
+def test_an_order_is_uploaded_by_one_person_approved_by_another_and_its_result_read(
+    cloud: Cloud, waits: OwnAccount, page: Browser, lacking: Browser, second: Browser, window: Window
+) -> None:
+    # given a file that the developer has uploaded, and that was checked
+    bulk = Uploaded(cloud, ROWS, waits)
+    sent = page.submit(
+        page.get("/orders/new"), files={"file": ("cards.csv", bulk.csv.encode())}, account=waits.account
+    )
+    path = str(sent.find("a", string="Look at it now")["href"])
+    bulk = replace(bulk, order_id=path.rpartition("/")[2])
+    checked = bulk.wait_for(lambda order: order["status"] == "VALIDATED", "its file is checked")
+    assert money(checked["total"]) in text_of(page.get(path).find(id="order"))
+    assert bulk.cards() == []
+    # when it is to be issued, then it waits, whoever lacks the right is told so, and whoever made it is refused
+    page.submit(page.get(f"{path}/start"))
+    bulk.wait_for(lambda order: order["status"] == "AWAITING_APPROVAL", "it waits for its approval")
+    denied = text_of(lacking.submit(lacking.get(f"{path}/approve")))
+    assert f"{DENIED} POST /orders/{{orderId}}/approve" in denied
+    assert bulk.id in text_of(lacking.get("/orders").find(id="waiting"))
+    assert "Refused." in text_of(page.submit(page.get(f"{path}/approve")))
+    # and when another person approves what the page has shown, then whoever has it open sees it issued
+    tab = window.tab(path)
+    expect(tab.locator("#order")).to_contain_text("AWAITING_APPROVAL")
+    second.submit(second.get(f"{path}/approve"))
+    bulk.wait_for_the_end()
+    expect(tab.locator("#order")).to_contain_text("FINISHED", timeout=PATIENCE_MILLISECONDS)
+    keep(cloud, tab.content())
+    order = bulk.read()
+    shown = text_of(page.get(path).find(id="order"))
+    assert (order["counts"]["issued"], len(bulk.cards())) == (ROWS, ROWS)
+    assert order["decidedBy"] != order["createdBy"]
+    for each in (f"Issued {ROWS}", *(money(each) for each in order["issuedTotals"]), order["decidedBy"]):
+        assert each in shown
+    # and the spreadsheet is the result
+    workbook = second.session.get(f"{second.origin}{path}/result.xlsx").content
+    rows, result = rows_of(workbook), bulk.result()
+    keep(cloud, json.dumps(rows))
+    assert [{**row, "amount": Decimal(row["amount"])} for row in rows] == [
+        {**row, "amount": Decimal(row["amount"])} for row in result
+    ]
