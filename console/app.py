@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from http import HTTPStatus
@@ -22,19 +21,22 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts, orders
-from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX
+from console.screens import accounts, budgets, orders
+from console.threads import Threads
+from incentives.domain.bulk_orders import rows
+from incentives.domain.reconciliation import statement_files
 from local.target import Target
 
 #: Calls to the API at a time, of all pages together.
 CALLS_MAX: Final = 16
 #: Of a request: a file of the greatest size, and what is around it.
-BODY_BYTES_MAX: Final = FILE_BYTES_MAX + 65_536
+BODY_BYTES_MAX: Final = max(rows.FILE_BYTES_MAX, statement_files.FILE_BYTES_MAX) + 65_536
 #: Uploads stay in memory.
 MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
 ROUTES: Final = (
     *accounts.ROUTES,
+    *budgets.ROUTES,
     *orders.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
@@ -71,7 +73,7 @@ def build(
         now: the clock; aware UTC.
         zone: in which times are shown; that of this machine if None.
     """
-    executor = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="call")
+    executor = Threads(CALLS_MAX)
     app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
     app.state.console = Console(Gateway(target, executor, now), Forms(now), figures, now, zone, environment(now, zone))
     token = secrets.token_urlsafe(24)

@@ -130,7 +130,8 @@ async def _ask_start(request: Request) -> Ask:
     if refused:
         return _refused(f"Issue the cards of order {order_id}", refused, reply)
     order = reply.body
-    cards, account, budget = f"{order['rows']:,} cards", order["account"], order["budget"]
+    cards, sums = f"{order['rows']:,} cards", order_texts.sums(order)
+    account, budget = order["account"], order["budget"]
     is_taken = (
         f"The whole sum is taken from the budget {budget} first. If it has too little left, nothing is issued."
         if budget
@@ -142,10 +143,10 @@ async def _ask_start(request: Request) -> Ask:
         else "Its file is checked once more. If another order has the same rows, nothing is issued."
     )
     says = (
-        f"Amazon is asked for {cards} of account {account}, and charges what it issues: {order_texts.sums(order)} in all.",
+        f"Amazon is asked for {cards} of account {account}, and charges what it issues: {sums} in all.",
         is_taken,
-        "Where such a sum needs a second person, nothing is issued before somebody has approved it who neither made nor "
-        + "started it.",
+        "Where such a sum needs a second person, nothing is issued before somebody else has approved it.",
+        "Whoever made or started it cannot approve it.",
         same_rows,
         "It can be paused, and stopped. What was issued by then stays issued.",
     )

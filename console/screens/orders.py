@@ -1,7 +1,6 @@
 """Bulk orders: which there are, how one stands, and its result as a file."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -36,8 +35,6 @@ COUNTED: Final = (
     ("notIssued", "Never asked for"),
 )
 MEDIA_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".xlsx": MEDIA_TYPE}
-#: One at a time: of a hundred thousand rows each takes a few hundred megabytes.
-_SPREADSHEETS: Final = ThreadPoolExecutor(1, thread_name_prefix="spreadsheet")
 
 
 async def _orders(request: Request) -> Response:
@@ -98,7 +95,7 @@ def _result(end: str) -> Any:  # noqa: ANN401 - an endpoint of Starlette's
             return _no_result(request, found, "Results are kept for 90 days.")
         try:
             make = order_files.SAVED_AS[end]
-            made = await asyncio.get_running_loop().run_in_executor(_SPREADSHEETS, make, content)
+            made = await asyncio.get_running_loop().run_in_executor(order_upload.FILES, make, content)
         except ValueError as error:
             return _no_result(request, found, f"{error}. Take the CSV file as it is.")
         headers = {"Content-Disposition": f'attachment; filename="{reply.body["orderId"]}{end}"'}
