@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of, in_zone, moment
+from console.page import amount, console_of, in_zone_and_utc
+from incentives.domain.accounts.freezing import shown_caller
 from local.commands import order_texts
 
 Order = Mapping[str, Any]
@@ -191,7 +192,7 @@ async def _ask_approve(request: Request) -> Ask:
     order = reply.body
     failed, left = await _left_in_budget(request, order)
     says = (
-        [f"It is approved already, by {order['decidedBy'] or order_texts.NOBODY}. This only does what was left undone."]
+        [f"It is approved already, by {_who(order['decidedBy'])}. This only does what was left undone."]
         if repeated
         else [
             f"Its cards are issued then: {order_texts.totals(order)}.",
@@ -244,6 +245,10 @@ async def _reject(request: Request, form: FormData) -> Done:
     return _done(request, f"Reject order {request.path_params['orderId']}", reply)
 
 
+def _who(arn: str | None) -> str:
+    return shown_caller(arn) if arn else order_texts.NOBODY
+
+
 async def _read(request: Request) -> Reply:
     return await console_of(request).gateway.get(PATH, orderId=request.path_params["orderId"])
 
@@ -285,15 +290,14 @@ async def _left_in_budget(request: Request, order: Order) -> tuple[list[Reply], 
 def _facts(request: Request, order: Order) -> tuple[tuple[str, str], ...]:
     """What an order is, for whoever decides on it."""
     zone = console_of(request).zone
-    made = f"{in_zone(order['createdAt'], zone)} ({moment(order['createdAt']):%Y-%m-%d %H:%M:%S} UTC)"
     left_out = " ".join(order_texts.left_out(order))
     facts = [
         ("Account", order["account"]),
         ("Cards", order_texts.totals(order) if order["rows"] else "not known before its file is checked"),
         ("Budget", order["budget"] or "none"),
-        ("Made by", f"{order['createdBy'] or order_texts.NOBODY}, {made}"),
-        *([("Started by", order["startedBy"])] if order["startedBy"] else []),
-        *([("Left out", left_out)] if left_out else []),
+        ("Made by", f"{_who(order['createdBy'])}, {in_zone_and_utc(order['createdAt'], zone)}"),
+        *([("Started by", _who(order["startedBy"]))] if order["startedBy"] else []),
+        *([("In the file", left_out)] if left_out else []),
     ]
     return tuple(facts)
 
