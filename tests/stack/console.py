@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import requests
 
@@ -157,11 +157,11 @@ def rows_of(workbook: bytes) -> list[dict[str, str]]:
     """The rows of an .xlsx file's first sheet by their header, each cell as text. Empty ones are not in the file."""
     name = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
     with zipfile.ZipFile(io.BytesIO(workbook)) as parts:
-        sheet = ElementTree.fromstring(parts.read("xl/worksheets/sheet1.xml"))
-        strings = ElementTree.fromstring(parts.read("xl/sharedStrings.xml"))
+        sheet = ET.fromstring(parts.read("xl/worksheets/sheet1.xml"))
+        strings = ET.fromstring(parts.read("xl/sharedStrings.xml"))
     shared = ["".join(each.itertext()) for each in strings.iter(f"{name}si")]
 
-    def text(cell: ElementTree.Element) -> str:
+    def text(cell: ET.Element) -> str:
         value = "".join(cell.itertext())
         return shared[int(value)] if cell.get("t") == "s" else value
 

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,11 +15,14 @@ from typing import Any, Final
 
 import pytest
 from bs4 import Tag
+from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
 from console.page import amount
 from incentives.aws.items import format_time
 from tests.console.browser.chromium import Window
+from tests.console.browser.chromium import window as opened
+from tests.console.browser.conftest import _chromium, chromium
 from tests.console.served import Browser, text_of
 from tests.stack.bulk import Bulk
 from tests.stack.cloud import Cloud
@@ -26,6 +30,8 @@ from tests.stack.console import Console, command, console, keep, person, rows_of
 from tests.stack.orders import NEEDS_APPROVAL, PATIENCE_SECONDS, OwnAccount, Placed, wait_until
 
 pytestmark = pytest.mark.stack
+
+__all__ = ["_chromium", "chromium"]
 
 #: Of every screen one right, which the person who lacks them has not.
 LACKING: Final = (
@@ -40,6 +46,8 @@ LACKING: Final = (
 
 #: As many cards as have a sum above the limit.
 ROWS: Final = 6
+#: Longer than the console takes to end.
+HOLD_SECONDS: Final = 6
 #: What is told of it.
 DENIED: Final = "You may not see or do this. It takes the right to call"
 PATIENCE_MILLISECONDS: Final = 1000 * PATIENCE_SECONDS
@@ -81,6 +89,19 @@ def first(cloud: Cloud, folder: Path) -> Iterator[Console]:
 def page(first: Console) -> Browser:
     """The developer's browser."""
     return first.browser()
+
+
+@pytest.fixture(scope="module")
+def _window(chromium: Chromium, first: Console) -> Iterator[Window]:
+    with opened(chromium, first) as made:
+        yield made
+
+
+@pytest.fixture
+def window(_window: Window) -> Iterator[Window]:
+    """The developer's window, of a browser that runs scripts. In the end nothing was wrong in it."""
+    yield _window
+    _window.settle()
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +163,28 @@ def test_a_page_with_figures_is_there_soon_after_the_command_and_nothing_is_left
         assert not started.group_is_left
 
 
+def test_ctrl_c_waits_for_no_call_and_what_was_sent_goes_on_without_the_console(
+    cloud: Cloud, own: OwnAccount, folder: Path, page: Browser
+) -> None:
+    # given a cancel that Amazon has carried out, and does not answer for a while
+    order = Placed(cloud, own=own)
+    assert order.place().status == 201
+    order.fault("timeout", operation="CancelGiftCard", when="after", holdSeconds=HOLD_SECONDS, calls={"first": 1})
+    with console(cloud, folder / "ended") as started, ThreadPoolExecutor(1) as pool:
+        browser = started.browser()
+        sent = pool.submit(browser.submit, browser.get(f"/requests/{order.request_id}/cancel"))
+        wait_until(lambda: order.calls("CancelGiftCard") > 0, "Amazon is asked")
+        # when Ctrl-C is pressed, then the console is gone before the answer is there
+        assert started.end() == (0, "")
+        assert get(cloud, f"/gift-cards/{order.request_id}")["status"] == "REVERSING"
+        assert not started.group_is_left
+        assert sent.exception() is not None
+    # and the next one shows how it ends
+    wait_until(
+        lambda: "REVERSED" in text_of(page.get(f"/requests/{order.request_id}").find(id="request")), "it is cancelled"
+    )
+
+
 def test_what_cannot_be_started_says_so_in_one_line(cloud: Cloud, first: Console, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -168,24 +211,6 @@ def test_what_cannot_be_started_says_so_in_one_line(cloud: Cloud, first: Console
 
 def account_row(page: Browser, account: str) -> str:
     return text_of(listed(page, "/accounts", f"account-{account}"))
-
-
-def test_an_account_is_shown_frozen_with_who_did_it_and_why(
-    cloud: Cloud, own: OwnAccount, page: Browser, lacking: Browser
-) -> None:
-    route = "/accounts/{account}/freeze"
-    # when somebody without the right freezes it, then the action and its route are named, and the screen is whole
-    denied = text_of(lacking.submit(lacking.get(f"/accounts/{own.account}/freeze"), reason="a drill"))
-    assert f"{DENIED} POST {route}" in denied
-    assert "ACTIVE" in account_row(lacking, own.account)
-    # and when the developer does, then both see it
-    page.submit(page.get(f"/accounts/{own.account}/freeze"), reason="a drill")
-    told = next(each for each in get(cloud, "/accounts")["accounts"] if each["account"] == own.account)
-    for each in (page, lacking):
-        assert f"by {told['frozen']['by']}: a drill" in account_row(each, own.account)
-    assert told["frozen"]["by"] == "user/local-developer"
-    page.submit(page.get(f"/accounts/{own.account}/unfreeze"))
-    assert "ACTIVE" in account_row(page, own.account)
 
 
 def test_accounts_are_shown_as_the_api_has_them(cloud: Cloud, own: OwnAccount, page: Browser) -> None:
@@ -352,9 +377,7 @@ def test_an_order_is_uploaded_by_one_person_approved_by_another_and_its_result_r
 ) -> None:
     # given a file that the developer has uploaded, and that was checked
     bulk = Uploaded(cloud, ROWS, waits)
-    sent = page.submit(
-        page.get("/orders/new"), files={"file": ("cards.csv", bulk.csv.encode())}, account=waits.account
-    )
+    sent = page.submit(page.get("/orders/new"), files={"file": ("cards.csv", bulk.csv.encode())}, account=waits.account)
     path = str(sent.find("a", string="Look at it now")["href"])
     bulk = replace(bulk, order_id=path.rpartition("/")[2])
     checked = bulk.wait_for(lambda order: order["status"] == "VALIDATED", "its file is checked")
@@ -378,7 +401,11 @@ def test_an_order_is_uploaded_by_one_person_approved_by_another_and_its_result_r
     shown = text_of(page.get(path).find(id="order"))
     assert (order["counts"]["issued"], len(bulk.cards())) == (ROWS, ROWS)
     assert order["decidedBy"] != order["createdBy"]
-    for each in (f"Issued {ROWS}", *(money(each) for each in order["issuedTotals"]), order["decidedBy"]):
+    for each in (
+        f"Issued {ROWS}",
+        *(money(each) for each in order["issuedTotals"]),
+        order["decidedBy"].rpartition(":")[2],
+    ):
         assert each in shown
     # and the spreadsheet is the result
     workbook = second.session.get(f"{second.origin}{path}/result.xlsx").content
@@ -387,3 +414,25 @@ def test_an_order_is_uploaded_by_one_person_approved_by_another_and_its_result_r
     assert [{**row, "amount": Decimal(row["amount"])} for row in rows] == [
         {**row, "amount": Decimal(row["amount"])} for row in result
     ]
+
+
+# ---- freezing ------------------------------------------------------------------------------------
+
+
+def test_an_account_is_shown_frozen_with_who_did_it_and_why(
+    cloud: Cloud, own: OwnAccount, page: Browser, lacking: Browser
+) -> None:
+    route = "/accounts/{account}/freeze"
+    # when somebody without the right freezes it, then the action and its route are named, and the screen is whole
+    denied = text_of(lacking.submit(lacking.get(f"/accounts/{own.account}/freeze"), reason="a drill"))
+    assert f"{DENIED} POST {route}" in denied
+    assert "ACTIVE" in account_row(lacking, own.account)
+    # and when the developer does, then both see it
+    page.submit(page.get(f"/accounts/{own.account}/freeze"), reason="a drill")
+    told = next(each for each in get(cloud, "/accounts")["accounts"] if each["account"] == own.account)
+    for each in (page, lacking):
+        assert f"by {told['frozen']['by']}" in (row := account_row(each, own.account))
+        assert "a drill" in row
+    assert told["frozen"]["by"] == "user/local-developer"
+    page.submit(page.get(f"/accounts/{own.account}/unfreeze"))
+    assert "ACTIVE" in account_row(page, own.account)
