@@ -22,7 +22,7 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts
+from console.screens import accounts, requests
 from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX
 from local.target import Target
 
@@ -33,7 +33,12 @@ BODY_BYTES_MAX: Final = FILE_BYTES_MAX + 65_536
 #: Uploads stay in memory.
 MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
-ROUTES: Final = (*accounts.ROUTES, *confirm.ROUTES, Mount("/static", StaticFiles(directory=FOLDER / "static")))
+ROUTES: Final = (
+    *accounts.ROUTES,
+    *requests.ROUTES,
+    *confirm.ROUTES,
+    Mount("/static", StaticFiles(directory=FOLDER / "static")),
+)
 
 
 @dataclass(frozen=True)
