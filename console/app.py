@@ -22,20 +22,30 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
+<<<<<<< HEAD
 from console.screens import accounts, requests
 from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX
+=======
+from console.screens import accounts, budgets
+from incentives.domain.bulk_orders import rows
+from incentives.domain.reconciliation import statement_files
+>>>>>>> main
 from local.target import Target
 
 #: Calls to the API at a time, of all pages together.
 CALLS_MAX: Final = 16
 #: Of a request: a file of the greatest size, and what is around it.
-BODY_BYTES_MAX: Final = FILE_BYTES_MAX + 65_536
+BODY_BYTES_MAX: Final = max(rows.FILE_BYTES_MAX, statement_files.FILE_BYTES_MAX) + 65_536
 #: Uploads stay in memory.
 MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
 ROUTES: Final = (
     *accounts.ROUTES,
+<<<<<<< HEAD
     *requests.ROUTES,
+=======
+    *budgets.ROUTES,
+>>>>>>> main
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 )

@@ -6,6 +6,7 @@ All of them work alike: the page says what will happen, its form is sent once, a
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import groupby
 from typing import Final
 from urllib.parse import urlencode
 
@@ -33,6 +34,7 @@ class Field:
         choices: of a select: value and words.
         hint: what is wanted, and in which form.
         value: what it begins with.
+        group: fields of one group, which stand together, have its name.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Field:
     hint: str = ""
     value: str = ""
     required: bool = True
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ class Ask:
     replies: Sequence[Reply] = ()
     danger: bool = False
 
+    @property
+    def groups(self) -> Sequence[tuple[str, Sequence[Field]]]:
+        """Fields by group, in their order."""
+        return [(name, list(its)) for name, its in groupby(self.fields, lambda each: each.group)]
+
 
 @dataclass(frozen=True)
 class Done:
@@ -83,17 +91,32 @@ class Done:
         title: what was asked for, as a sentence without its point.
         reply: the API's.
         next_url: what to look at then.
+        note: what else there is to know, in a sentence.
     """
 
     title: str
     reply: Reply
+    next_url: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Onward:
+    """Where it goes on: nothing has been sent yet.
+
+    Attributes:
+        title: of the page that asked.
+        next_url: the page that asks for more.
+    """
+
+    title: str
     next_url: str
 
 
 #: Makes the page that asks.
 Look = Callable[[Request], Awaitable[Ask]]
 #: Does it.
-Act = Callable[[Request, FormData], Awaitable[Done]]
+Act = Callable[[Request, FormData], Awaitable[Done | Onward]]
 
 
 def step(path: str, look: Look, act: Act) -> Route:
@@ -125,7 +148,7 @@ async def _get(request: Request, look: Look) -> Response:
 
 async def _post(request: Request, act: Act) -> Response:
     console, path = console_of(request), request.url.path
-    async with request.form(max_files=1, max_fields=100) as form:
+    async with request.form(max_files=2, max_fields=100) as form:
         form_id = str(form.get(FORM_ID, ""))
         if console.forms.sent(form_id) is None:
             if not console.forms.is_ours(form_id, path):
@@ -133,9 +156,12 @@ async def _post(request: Request, act: Act) -> Response:
 
             async def send() -> Sent:
                 done = await act(request, form)
+                if isinstance(done, Onward):
+                    return Sent(done.title, None, done.next_url, path, console.now())
                 given = [(name, str(value)) for name, value in form.multi_items() if isinstance(value, str)]
                 again = urlencode([each for each in given if each[0] != FORM_ID])
-                return Sent(done.title, done.reply, done.next_url, f"{path}?{again}" if again else path, console.now())
+                again_url = f"{path}?{again}" if again else path
+                return Sent(done.title, done.reply, done.next_url, again_url, console.now(), done.note)
 
             await console.forms.once(form_id, send)
     return RedirectResponse(f"/sent/{form_id}", HTTPStatus.SEE_OTHER)
@@ -150,7 +176,10 @@ async def _sent(request: Request) -> Response:
     found = console_of(request).forms.sent(request.path_params["form_id"])
     if found is None:
         return page(request, "anew.html", HTTPStatus.NOT_FOUND, again_url="/")
-    return page(request, "sent.html", sent=await found)
+    sent = await found
+    if sent.reply is None:
+        return RedirectResponse(sent.next_url, HTTPStatus.SEE_OTHER)
+    return page(request, "sent.html", sent=sent)
 
 
 ROUTES: Final = (Route("/sent/{form_id}", _sent),)

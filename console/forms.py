@@ -25,16 +25,18 @@ class Sent:
 
     Attributes:
         title: of the page that asked.
-        reply: the API's.
+        reply: the API's; None: nothing has been sent to it yet, and `next_url` asks for more.
         next_url: what to look at then.
         again_url: the same form anew, filled in.
+        note: what else there is to know.
     """
 
     title: str
-    reply: Reply
+    reply: Reply | None
     next_url: str
     again_url: str
     at: datetime
+    note: str = ""
 
 
 @dataclass

@@ -190,9 +190,17 @@ class Gateway:
         """Have something done; it is sent once, and never again by itself."""
         return await self._call(method, template, values, body=body, key=key)
 
-    def held_back(self, method: str, template: str, why: str, /) -> Reply:
-        """What comes of something that is not sent after all, and why. `why` says that nothing was sent."""
-        return Reply(f"{method} {template}", None, {}, self.now(), why, never_sent=True, held_back=True)
+    def held_back(self, method: str, template: str, why: str, /, *errors: tuple[str, str]) -> Reply:
+        """What comes of something that is not sent after all, and why.
+
+        Args:
+            method: of what is not called.
+            template: likewise.
+            why: says that nothing was sent.
+            errors: each field of the form that is to blame, and what is wrong with it.
+        """
+        body = {"errors": [{"field": name, "message": what} for name, what in errors]}
+        return Reply(f"{method} {template}", None, body, self.now(), why, never_sent=True, held_back=True)
 
     async def put_file(self, upload: Mapping[str, Any], content: bytes) -> Reply:
         """Put a file where the API said. The address is a secret for as long as it works, and so is in no reply."""

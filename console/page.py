@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from console.forms import Forms
 from console.gateway import Gateway, Reply
+from incentives.domain.accounts.freezing import shown_caller
 
 FOLDER: Final = Path(__file__).parent
 #: Screens, in the order of the navigation: what they are called, and where they begin.
@@ -60,6 +61,30 @@ def console_of(request: Request) -> Console:
     return found
 
 
+async def account_of(request: Request) -> tuple[str | None, Reply | None]:
+    """The account that a screen is about: the one in its address, else the first that there is.
+
+    Returns:
+        The account, None if there is none; and the reply that told, or that did not: then it is the default one.
+    """
+    given = request.query_params.get("account")
+    if given:
+        return given, None
+    console = console_of(request)
+    reply = await console.gateway.get("/accounts")
+    if not reply.ok:
+        return console.gateway.target.parameters.get("DefaultAccount") or "default", reply
+    return next((str(each["account"]) for each in reply.body["accounts"]), None), reply
+
+
+def is_renewal(request: Request) -> bool:
+    """Whether the page's script asks, every two seconds, for the parts that renew themselves.
+
+    What costs many reads is left out then: a part that is not there is left as it was.
+    """
+    return request.headers.get("sec-fetch-dest") == "empty"
+
+
 def page(request: Request, template: str, /, status: int = 200, **values: object) -> Response:
     """A whole page.
 
@@ -98,10 +123,23 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "iso": lambda value: f"{moment(value):%Y-%m-%dT%H:%M:%SZ}",
         "age": lambda value: span(now() - moment(value)),
         "span": span,
-        "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+        "who": shown_caller,
+        "pretty": lambda value: json.dumps(without_addresses(value), indent=2, ensure_ascii=False),
     }
     made.globals["url"] = url
     return made
+
+
+def without_addresses(value: object) -> object:
+    """What the API said, without where files are or go: whoever has such an address has the file."""
+    if isinstance(value, dict):
+        return {
+            name: "(not shown: it opens the file for whoever has it)"
+            if name == "url" and each
+            else without_addresses(each)
+            for name, each in value.items()
+        }
+    return [without_addresses(each) for each in value] if isinstance(value, list) else value
 
 
 def url(path: str, **query: object) -> str:

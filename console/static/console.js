@@ -91,8 +91,10 @@ function morphChildren(old, fresh) {
 }
 
 async function refresh() {
-  const parts = [...document.querySelectorAll("[data-live][id]")];
-  if (parts.length === 0 || document.hidden) return;
+  const live = [...document.querySelectorAll("[data-live][id]")];
+  if (live.length === 0 || document.hidden) return;
+  // How old the page is changes with its parts: a page without any stays as old as it is.
+  const parts = [...live, document.getElementById("made")];
   let response, html;
   try {
     response = await fetch(location.href, { cache: "no-store", redirect: "error", signal: AbortSignal.timeout(25000) });

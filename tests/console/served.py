@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -24,7 +24,10 @@ from local.commands.console import server
 from local.signing import Response
 from tests.local.gateway import BASE, Gateway
 from tests.openapi.served import Served, served, split_url
+from tests.support.books_world import ZONE
 
+#: Of the deployment; its books are kept in the zone of the functions' own.
+PARAMETERS: Final = {"BooksTimeZone": ZONE.key, "ActivityTypes": "GCCreation=charge,GCCancellation=refund"}
 DENIED: Final = '{"title": "Forbidden", "status": 403, "detail": "IAM does not allow it", "errorType": "AccessDenied"}'
 
 Answer = Callable[[str, str], Response | None]
@@ -186,7 +189,7 @@ def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
         api = Api(functions)
         patch.setattr(gateway, "send", api.send)
         made = app.build(
-            Gateway().target(),
+            replace(Gateway().target(), parameters=PARAMETERS),
             port=here.getsockname()[1],
             figures=lambda: api.figures,
             now=now or functions.world.clock.now,
