@@ -22,14 +22,9 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-<<<<<<< HEAD
-from console.screens import accounts, requests
-from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX
-=======
-from console.screens import accounts, budgets
+from console.screens import accounts, budgets, requests
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
->>>>>>> main
 from local.target import Target
 
 #: Calls to the API at a time, of all pages together.
@@ -41,11 +36,8 @@ MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
 ROUTES: Final = (
     *accounts.ROUTES,
-<<<<<<< HEAD
-    *requests.ROUTES,
-=======
     *budgets.ROUTES,
->>>>>>> main
+    *requests.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 )
