@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from incentives.domain.operations import Operation
-from incentives.domain.outcomes import AmazonError
+from console.gateway import Reply
+from incentives.domain.outcomes import AmazonError, ConflictKind
+from incentives.domain.recovery.case_file import case_file
 from incentives.domain.single_requests.record import Record, Status
 from tests.console.served import Api, Browser, text_of
+from tests.openapi.served import CARD_NUMBER, CUSTOMER
 from tests.support.fakes import CODE, START
-from tests.unit.builders import MINUTE, SECOND, record, reversing, unknown_since
+from tests.unit.builders import MINUTE, SECOND, record, unknown_since
 
 DAY: Final = timedelta(days=1)
 
@@ -262,13 +267,271 @@ def test_a_request_that_waits_counts_down_to_its_turn(api: Api, browser: Browser
     assert fact(shown, "Amazon cancels it until") == "not sent yet"
 
 
-
 def test_whoever_may_not_read_a_request_sees_no_button(api: Api, browser: Browser) -> None:
     keep(api, record(Status.SUCCEEDED, in_flight=False))
     api.fail("GET", "/gift-cards/", 500)
     shown = browser.get("/requests/Test1AAAA")
     assert "No figures at the moment." in text_of(shown)
     assert shown.find("a", class_="button") is None
+
+
+# ---- its attempts ----------------------------------------------------------------------------------------------------
+
+
+def escalate(api: Api, **updates: Any) -> Record:
+    kept = replace(unknown_since(), status=Status.ESCALATED, wake_at=None, due_at=None, attempts=130, **updates)
+    kept = replace(kept, case_file=case_file(kept, request_body=None, signature=None, version="1.0.0", now=START))
+    keep(api, kept)
+    return kept
+
+
+def test_an_escalated_request_shows_its_attempts_and_what_was_wrong_with_its_success(
+    api: Api, browser: Browser
+) -> None:
+    lines = ("2026-03-01T12:00:06Z CreateGiftCard Unknown timedOut", "2026-03-01T12:01:06Z CreateGiftCard Conflict")
+    escalate(api, history=lines, conflict=ConflictKind.REFUNDED)
+
+    shown = browser.get("/requests/Test1AAAA")
+
+    history = shown.find(id="history")
+    assert isinstance(history, Tag)
+    assert [text_of(each) for each in history.select("li")] == [*lines]
+    assert "130 times" in text_of(history)
+    assert "the card was refunded to its purchaser" in text_of(history)
+    assert "do not order it again" in text_of(shown.find(id="stands"))
+    assert "tell them that it is not wanted" in text_of(shown.find(id="undo-refused"))
+
+
+def test_whoever_may_not_read_case_files_sees_all_the_rest(api: Api, browser: Browser) -> None:
+    escalate(api)
+    api.deny("GET", "/requests/")
+    shown = browser.get("/requests/Test1AAAA")
+    assert "Only operators read case files" in text_of(shown.find(id="history"))
+    assert fact(shown, "Amount") == "25.00 USD"
+    assert shown.find(class_="failure") is None
+
+
+def test_a_request_that_is_escalated_no_more_has_no_case_and_says_so(api: Api, browser: Browser) -> None:
+    kept = escalate(api)
+    api.fail("GET", "/gift-cards/", 200, json.dumps(told(api, kept.request_id)))
+    keep(api, unknown_since())
+    said = text_of(browser.get("/requests/Test1AAAA").find(id="history"))
+    assert "There is no case file now: This request is RECOVERING" in said
+
+
+def test_a_request_that_is_not_escalated_is_asked_for_no_case_file(api: Api, browser: Browser) -> None:
+    shown = browser.get(f"/requests/{issue(api)}")
+    assert "which only an escalated request has" in text_of(shown.find(id="history"))
+    assert not [path for _, path in api.called if path.endswith("/case-file")]
+
+
+# ---- generations -----------------------------------------------------------------------------------------------------
+
+
+def generations(count: int) -> list[Record]:
+    """Requests of one order, oldest first: reversed and refused in turn, a day apart, and the newest done."""
+    ended = [Status.REVERSED, Status.REFUSED] * count
+    return [
+        record(
+            Status.SUCCEEDED if n == count - 1 else ended[n],
+            request_id=f"Test1G{n}",
+            in_flight=False,
+            created_at=START - (count - 1 - n) * DAY,
+            generation=n,
+            replaces=f"Test1G{n - 1}" if n else None,
+            replaced_by=f"Test1G{n + 1}" if n < count - 1 else None,
+        )
+        for n in range(count)
+    ]
+
+
+def test_whoever_asks_for_an_earlier_request_of_an_order_sees_the_newest_and_is_told(
+    api: Api, browser: Browser
+) -> None:
+    keep(api, *(replace(each, status=Status.REVERSED) for each in generations(2)[:1]), *generations(2)[1:])
+
+    shown = browser.get("/requests/Test1G0")
+
+    assert "It was ordered again, as Test1G1" in text_of(shown.find(id="newest"))
+    assert "SUCCEEDED" in text_of(shown.find(id="stands"))
+    assert link(shown, "Cancel it") == "/requests/Test1G1/cancel"
+    assert rows(browser.get(link(shown, "All of them"))) == ["Test1G1", "Test1G0"]
+
+
+def test_all_requests_of_an_order_are_shown_newest_first_among_many_others(api: Api, browser: Browser) -> None:
+    *earlier, newest = generations(5)
+    keep(api, *earlier, newest, *many(700))
+
+    shown = browser.get(f"/requests/{newest.request_id}/generations")
+
+    assert rows(shown) == ["Test1G4", "Test1G3", "Test1G2", "Test1G1", "Test1G0"]
+    assert shown.find(class_="note") is None
+
+
+def test_a_request_that_is_too_far_back_is_named_and_searched_for_no_further(api: Api, browser: Browser) -> None:
+    first, newest = generations(2)
+    keep(api, replace(first, created_at=START - 20 * DAY), newest, *many(51, status=Status.REVERSED))
+
+    shown = browser.get(f"/requests/{newest.request_id}/generations")
+
+    assert rows(shown) == ["Test1G1"]
+    assert "Test1G0 , which is not among the requests that were looked at" in text_of(shown.find(class_="note"))
+    assert len([path for _, path in api.called if path.startswith("/requests?")]) <= 10
+
+
+def test_whoever_may_not_search_sees_the_newest_and_is_told(api: Api, browser: Browser) -> None:
+    keep(api, *generations(2))
+    api.deny("GET", "/requests")
+    shown = browser.get("/requests/Test1G1/generations")
+    assert rows(shown) == ["Test1G1"]
+    assert "It takes the right to call GET /requests" in text_of(shown)
+
+
+# ---- undoing ---------------------------------------------------------------------------------------------------------
+
+UNDONE: Final = [
+    ("create_gift_card", "get_gift_card", "/gift-cards", "cancel", "its claim code is dead"),
+    ("activate_gift_card", "get_activation", "/activations", "deactivate", "the physical card: it is dead"),
+    ("load_amazon_balance", "get_balance_load", "/balance-loads", "void", "off the customer's balance"),
+]
+
+
+@pytest.mark.parametrize(("function", "read", "path", "verb", "says"), UNDONE)
+def test_a_request_is_undone_once_whatever_is_clicked(
+    api: Api, browser: Browser, function: str, read: str, path: str, verb: str, says: str
+) -> None:
+    request_id = issue(api, function, externalReference="invoice 17")
+    asking = browser.get(f"/requests/{request_id}/{verb}")
+    assert api.sent == []
+    for part in (says, "cannot be taken back", "If the API answers 202", request_id, "25.00 USD", "SUCCEEDED"):
+        assert part in text_of(asking)
+    body = told(api, request_id, read)
+    assert (body.get("gcId") or body.get("cardNumber") or body["customerAccountId"]) in text_of(asking)
+
+    done = browser.submit(asking)
+    again = browser.submit(asking)
+    reloaded = browser.get(f"/requests/{request_id}/{verb}?{urlsplit(asking_url(asking)).query}")
+
+    assert api.sent == [("POST", f"{path}/{request_id}/{verb}")]
+    assert "Done." in text_of(done)
+    assert text_of(again.find("pre")) == text_of(done.find("pre")) == text_of(reloaded.find("pre"))
+    shown = browser.get(link(done, "Look at it now"))
+    assert "REVERSED It was undone" in text_of(shown.find(id="stands"))
+    assert shown.find("a", string=lambda text: str(text).endswith(" it")) is None
+    assert "It has been undone already" in text_of(browser.get(f"/requests/{request_id}/{verb}"))
+
+
+def asking_url(asking: BeautifulSoup) -> str:
+    """The address that going back leads to."""
+    form_id = asking.find("input", attrs={"name": "form"})
+    assert isinstance(form_id, Tag)
+    return f"?form={form_id['value']}"
+
+
+def test_a_card_is_cancelled_until_its_15_minutes_are_over_and_not_later(api: Api, browser: Browser) -> None:
+    early, late = issue(api), issue(api, key="order-2")
+    until = told(api, early)["cancellableUntil"]
+    clock = api.functions.world.clock
+
+    clock.time = START + 15 * MINUTE - SECOND
+    asking = browser.get(f"/requests/{early}/cancel")
+    left = asking.select_one("[data-until]")
+    assert isinstance(left, Tag)
+    assert left["data-until"] == until
+    assert "Done." in text_of(browser.submit(asking))
+
+    asking_in_time = browser.get(f"/requests/{late}/cancel")
+    clock.time = START + 15 * MINUTE + 2 * SECOND
+    refused = browser.get(f"/requests/{late}/cancel")
+    assert refused.find("form") is None
+    assert "within 15 minutes of its creation. For this one they ended at 2026-03-01 12:15:00 UTC" in text_of(refused)
+    assert "Cancel it" not in text_of(browser.get(f"/requests/{late}"))
+    # The page was opened in time, and the click comes late: the API decides, and says why.
+    assert "Refused. Amazon cancels a gift card only within 15 minutes" in text_of(browser.submit(asking_in_time))
+    assert [path for _, path in api.sent] == [f"/gift-cards/{early}/cancel", f"/gift-cards/{late}/cancel"]
+
+
+def test_a_card_whose_success_came_late_may_be_younger_and_the_api_is_asked(api: Api, browser: Browser) -> None:
+    answered_at = START + 20 * MINUTE
+    keep(api, record(Status.SUCCEEDED, in_flight=False, answered_at=answered_at, updated_at=answered_at, gc_id="GC1"))
+    api.functions.world.clock.time = START + 30 * MINUTE
+
+    asking = browser.get("/requests/Test1AAAA/cancel")
+
+    assert "It may be younger than that: Amazon decides" in text_of(asking)
+    assert "Done." in text_of(browser.submit(asking))
+
+
+def test_an_open_request_is_cancelled_for_good_and_is_not_at_its_end(api: Api, browser: Browser) -> None:
+    keep(api, unknown_since())
+    api.functions.world.clock.time = START + 60 * MINUTE
+
+    asking = browser.get("/requests/Test1AAAA/cancel")
+    assert "no other is issued in its place" in text_of(asking)
+    done = browser.submit(asking)
+
+    assert "Accepted; it is not at its end yet." in text_of(done)
+    assert "REVERSING" in text_of(browser.get("/requests/Test1AAAA").find(id="stands"))
+
+
+@pytest.mark.parametrize("status", [Status.REFUSED, Status.REVERSED, Status.ESCALATED])
+def test_what_has_nothing_to_undo_has_no_form(api: Api, browser: Browser, status: Status) -> None:
+    keep(api, record(status, in_flight=False))
+    shown = browser.get("/requests/Test1AAAA/cancel")
+    assert shown.find("form") is None
+    assert shown.find(class_="failure") is not None
+
+
+def test_what_cannot_be_read_is_not_undone(api: Api, browser: Browser) -> None:
+    activation = issue(api, "activate_gift_card")
+    assert "There is no gift card of this request id." in text_of(browser.get(f"/requests/{activation}/cancel"))
+    api.deny("GET", "/activations/")
+    shown = browser.get(f"/requests/{activation}/deactivate")
+    assert "nothing is undone that cannot be seen" in text_of(shown)
+    assert "It takes the right to call GET /activations/{requestId}" in text_of(shown)
+    assert shown.find("form") is None
+
+
+def test_whoever_may_not_cancel_is_told_which_right_it_takes(api: Api, browser: Browser) -> None:
+    asking = browser.get(f"/requests/{issue(api)}/cancel")
+    api.deny("POST", "/gift-cards/")
+    assert "It takes the right to call POST /gift-cards/{requestId}/cancel" in text_of(browser.submit(asking))
+
+
+def test_a_cancel_whose_response_is_lost_is_unknown_and_is_looked_at_first(api: Api, browser: Browser) -> None:
+    request_id = issue(api)
+    asking = browser.get(f"/requests/{request_id}/cancel")
+    api.lose("POST", "/gift-cards/")
+
+    shown = browser.submit(asking)
+
+    assert "Nobody knows yet whether it was done." in text_of(shown)
+    assert "It has not failed: look before you send it again." in text_of(shown)
+    first, _ = shown.select("main a.button")
+    assert (text_of(first), first["href"]) == ("Look at it now", f"/requests/{request_id}")
+    browser.submit(asking)
+    assert len(api.sent) == 1
+
+
+# ---- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def test_no_page_and_nothing_that_is_kept_holds_a_claim_code_or_a_whole_card_number(api: Api, browser: Browser) -> None:
+    issued = [api.functions.issue(function, key=function) for function, *_ in UNDONE]
+    assert CODE in issued[0].text
+    texts = [str(each) for each in walk(browser, "/requests")]
+    for response, (_, _, _, verb, _) in zip(issued, UNDONE, strict=True):
+        path = f"/requests/{response.body['requestId']}"
+        asking = browser.get(f"{path}/{verb}")
+        texts += [str(each) for each in (browser.get(path), browser.get(f"{path}/generations"), asking)]
+        texts.append(str(browser.submit(asking)))
+
+    kept = [repr(each) for each in gc.get_objects() if isinstance(each, Reply)]
+
+    assert len([each for each in kept if "POST /" in each]) >= len(UNDONE)
+    for secret in (CODE, CARD_NUMBER, CUSTOMER):
+        assert not [each for each in (*texts, *kept) if secret in each]
+    assert "***************1234" in "".join(texts)
 
 
 def walk(browser: Browser, path: str) -> Iterator[BeautifulSoup]:
