@@ -22,7 +22,7 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts, books, differences
+from console.screens import accounts, books, budgets
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
 from local.target import Target
@@ -37,6 +37,7 @@ MultiPartParser.spool_max_size = BODY_BYTES_MAX
 ROUTES: Final = (
     *accounts.ROUTES,
     *books.ROUTES,
+    *budgets.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 )

@@ -101,16 +101,13 @@ async def all_of(
         The reply of the last page that was asked for, which has a cursor if the list has more than `PAGES_MAX` pages;
         and what all of them hold.
     """
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    for _ in range(PAGES_MAX):
-        reply = await console.gateway.get(template, {**query, "cursor": cursor}, **values)
-        if not reply.ok:
+    reply = await console.gateway.get(template, query, **values)
+    found: list[dict[str, Any]] = list(reply.body[name]) if reply.ok else []
+    for _ in range(PAGES_MAX - 1):
+        if not reply.ok or reply.body["cursor"] is None:
             break
-        found += reply.body[name]
-        cursor = reply.body["cursor"]
-        if cursor is None:
-            break
+        reply = await console.gateway.get(template, {**query, "cursor": reply.body["cursor"]}, **values)
+        found += reply.body[name] if reply.ok else []
     return reply, found
 
 

@@ -22,6 +22,7 @@ DAY: Final = "/reconciliations/{account}/{day}"
 ALL_OF_KIND: Final = f"{DAY}/differences/resolve"
 #: Differences that are named one by one before all of them are resolved.
 NAMED_MAX: Final = 10
+NOT_READ: Final = "What it is about could not be read."
 
 
 def _where(request: Request) -> tuple[str, str, str]:
@@ -83,7 +84,7 @@ async def _ask_resolve(request: Request) -> Ask:
         back_url=back_url,
         facts=_facts(account, each) if each else (),
         fields=_fields(each["kind"] if each else ""),
-        refused="" if not reply.ok else refused,
+        refused=refused if reply.ok else NOT_READ,
         replies=() if reply.ok else (reply,),
     )
 
@@ -170,7 +171,7 @@ async def _ask_resolve_all(request: Request) -> Ask:
         ),
         seen={"kind": kind, "seen": _digest(found)},
         fields=_fields(kind),
-        refused=refused if reply.ok else "",
+        refused=refused if reply.ok else NOT_READ,
         replies=() if reply.ok else (reply,),
     )
 
@@ -187,7 +188,10 @@ async def _resolve_all(request: Request, form: FormData) -> Done:
         why = f"There are others of {kind} now than the page showed: {len(found):,}. Nothing was sent; look at them."
         return Done(title, gateway.held_back("POST", ALL_OF_KIND, why), next_url)
     body = {"kind": kind, **_said(form)}
-    return Done(title, await gateway.send("POST", ALL_OF_KIND, body, account=account, day=day), next_url)
+    reply = await gateway.send("POST", ALL_OF_KIND, body, account=account, day=day)
+    left = reply.body["left"] if reply.ok else 0
+    note = f"There was no time for {left:,} more: do it again for these." if left else ""
+    return Done(title, reply, next_url, note)
 
 
 async def _undecided(request: Request, account: str, day: str, kind: str) -> tuple[Reply, list[dict[str, Any]]]:
@@ -196,7 +200,7 @@ async def _undecided(request: Request, account: str, day: str, kind: str) -> tup
 
 
 def _kind(text: str | None) -> str:
-    if text not in KINDS:
+    if text is None or text not in KINDS:
         raise HTTPException(404, "Say of which kind: the day's page leads here.")
     return text
 
