@@ -49,6 +49,11 @@ class Console:
     zone: tzinfo | None
     environment: Environment
 
+    def time(self, value: str | datetime) -> str:
+        """A time in a sentence: in the person's zone, and in UTC where that is another."""
+        here, there = in_zone(value, self.zone), in_utc(value)
+        return here if here == there else f"{here} ({there})"
+
     async def reply_of_figures(self) -> Reply:
         """CloudWatch's figures."""
         return await self.gateway.aws("cloudwatch:GetMetricData", self.figures)
@@ -119,7 +124,7 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "amount": amount,
         "count": count,
         "local": lambda value: in_zone(value, zone),
-        "utc": lambda value: f"{moment(value):%Y-%m-%d %H:%M:%S} UTC",
+        "utc": in_utc,
         "iso": lambda value: f"{moment(value):%Y-%m-%dT%H:%M:%SZ}",
         "age": lambda value: span(now() - moment(value)),
         "span": span,
@@ -152,6 +157,11 @@ def moment(value: str | datetime) -> datetime:
     """A time of the API's, aware UTC."""
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     return found.astimezone(UTC)
+
+
+def in_utc(value: str | datetime) -> str:
+    """A time as clocks in UTC show it."""
+    return in_zone(value, UTC)
 
 
 def in_zone(value: str | datetime, zone: tzinfo | None) -> str:
