@@ -21,7 +21,7 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts, budgets, orders
+from console.screens import accounts, books, budgets, orders, requests
 from console.threads import Threads
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
@@ -36,8 +36,10 @@ MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
 ROUTES: Final = (
     *accounts.ROUTES,
+    *books.ROUTES,
     *budgets.ROUTES,
     *orders.ROUTES,
+    *requests.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 )

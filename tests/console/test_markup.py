@@ -20,7 +20,15 @@ def reason_of_a_freeze(api: Api) -> list[str]:
     return ["/accounts", "/accounts/default", "/accounts/default/freeze", "/accounts/default/unfreeze"]
 
 
-CASES: Final[Mapping[str, Case]] = {"reason of a freeze": reason_of_a_freeze}
+def reference_of_a_request(api: Api) -> list[str]:
+    request_id = api.functions.issue("create_gift_card", externalReference=MARKUP).body["requestId"]
+    return ["/requests", *(f"/requests/{request_id}{each}" for each in ("", "/generations", "/cancel"))]
+
+
+CASES: Final[Mapping[str, Case]] = {
+    "reason of a freeze": reason_of_a_freeze,
+    "reference of a request": reference_of_a_request,
+}
 
 
 @pytest.mark.parametrize("name", CASES)
