@@ -10,7 +10,6 @@ from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from tests.console.conftest import Be
 from tests.console.ordering import bulk_of, checked, finished, shown_by_api, work
 from tests.console.served import Api, Browser, text_of
-from tests.openapi import budgets
 from tests.openapi.bulk_orders import standing
 from tests.support.bulk import rows_of
 
@@ -29,8 +28,6 @@ def awaiting(api: Api, browser: Browser, be: Be) -> str:
 
 
 def test_starting_says_what_is_charged_and_to_what_and_is_sent_once(api: Api, browser: Browser) -> None:
-    budgets.put(api.functions, "summer")
-    bulk_of(api).world.budgets.definitions  # noqa: B018
     order_id = checked(api, browser, rows_of(120))
     api.called.clear()
     asking = browser.get(f"/orders/{order_id}/start")
@@ -47,6 +44,27 @@ def test_starting_says_what_is_charged_and_to_what_and_is_sent_once(api: Api, br
     assert api.sent == [("POST", f"/orders/{order_id}/start")]
     work(api, order_id)
     assert shown_by_api(api, order_id)["counts"]["issued"] == 120
+
+
+def test_a_budget_is_shown_before_its_sum_is_taken_and_too_little_of_it_is_told(api: Api, browser: Browser) -> None:
+    budgets = api.functions.budgets.budgets = bulk_of(api).world.budgets
+    budgets.define("summer", "1000.00")
+    order_id = checked(api, browser, budget="summer")
+    asking = browser.get(f"/orders/{order_id}/start")
+    assert "The whole sum is taken from the budget summer first." in text_of(asking)
+    assert "Left in the budget 1,000.00 USD" in text_of(asking)
+    # who may not see it may still start the order
+    api.deny("GET", "/budgets/")
+    asking = browser.get(f"/orders/{order_id}/start")
+    assert "It takes the right to call GET /budgets/{name}" in text_of(asking)
+
+    budgets.define("summer", "29.99")
+    browser.submit(asking)
+    work(api, order_id)
+
+    shown = text_of(browser.get(f"/orders/{order_id}"))
+    assert "Not started: Budget 'summer' has less left than 30.00 USD." in shown
+    assert "Issue its cards" in shown
 
 
 def test_an_order_that_has_changed_since_it_was_seen_is_not_started(api: Api, browser: Browser) -> None:

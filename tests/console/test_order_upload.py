@@ -138,6 +138,14 @@ def test_what_the_check_found_is_shown_with_line_and_column(
     assert told in text_of(browser.get(f"/orders/{order_id}"))
 
 
+def test_the_name_of_a_file_is_shown_and_not_run(api: Api, browser: Browser) -> None:
+    name = "<script src=//x>1</script>"
+    for ending in (".csv", ".xlsx"):
+        told = send(browser, GOOD, name + ending)
+        assert name + ending in text_of(told.find("h1"))
+        assert [script["src"] for script in told.find_all("script")] == ["/static/console.js"]
+
+
 def test_rows_that_were_ordered_are_not_put_again_and_on_purpose_only_under_a_key_of_their_own(
     api: Api, browser: Browser
 ) -> None:

@@ -96,6 +96,7 @@ def test_an_order_is_shown_as_the_api_has_it_with_what_can_be_done(
     its, page = shown_by_api(api, order_id), browser.get(f"/orders/{order_id}")
     shown = page.find(id="order")
     assert isinstance(shown, Tag)
+    assert orders.WORDS[status] in text_of(shown)
     links = [str(each["href"]).removeprefix(f"/orders/{order_id}/") for each in shown.select("a.button")]
     assert [each for each in links if not each.startswith("result")] == steps
     assert text_of(shown.select_one(".state")) == its["status"]
@@ -108,7 +109,7 @@ def test_an_order_is_shown_as_the_api_has_it_with_what_can_be_done(
     for name in ("estimatedEndAt", "approvalUntil"):
         if its[name]:
             assert shown.find(attrs={"data-until": its[name]})
-    for each in (*its["totals"], *its["issuedTotals"]):
+    for each in (*its["totals"], *(its["issuedTotals"] if bar else ())):
         assert f"{each['amount']} {each['currencyCode']}" in text_of(shown)
     for error in its["errors"]:
         assert f"{error['line']} {error['field'] or 'the whole line'} {error['problem']}" in text_of(shown)
@@ -187,5 +188,4 @@ def test_a_result_that_cannot_be_had_says_why(
 def test_an_order_without_a_result_has_none(api: Api, browser: Browser) -> None:
     order_id = standing(api.functions, S.ISSUING)
     assert "only an order that is at its end" in text_of(browser.get(f"/orders/{order_id}/result.csv", 404))
-    assert not [link for link in browser.get(f"/orders/{order_id}").find_all("a", href=re.compile("result"))]
-    assert orders.WORDS.keys() >= {*S}
+    assert browser.get(f"/orders/{order_id}").find("a", href=re.compile("result")) is None
