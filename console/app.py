@@ -21,7 +21,7 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts, books, budgets, orders
+from console.screens import accounts, books, budgets, orders, requests
 from console.threads import Threads
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
@@ -39,6 +39,7 @@ ROUTES: Final = (
     *books.ROUTES,
     *budgets.ROUTES,
     *orders.ROUTES,
+    *requests.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 )
