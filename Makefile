@@ -15,7 +15,7 @@ INCENTIVES_LOCAL_DIR ?= .local
 export INCENTIVES_LOCAL_DIR
 
 # Typed and linted by the strictest rules.
-CODE := $(wildcard layers/incentives functions sandbox local)
+CODE := $(wildcard layers/incentives functions sandbox local console)
 
 .PHONY: help
 help: ## show this list
@@ -58,6 +58,10 @@ reconcile: env-project ## the books by day: [ARGS="--day 2026-11-22 --watch"]; S
 .PHONY: watch
 watch: env-project ## the dashboard's figures live in the terminal, until Ctrl-C ([STACK=name], ARGS=--once)
 	@$(PY) -m local watch $(ARGS)
+
+.PHONY: console
+console: env-project ## pages for operators and finance, served on this machine until Ctrl-C ([STACK=name] [PORT=])
+	@exec $(PY) -m local console
 
 .PHONY: smoke
 smoke: env-project ## try a deployment: its parameters, one card, repeated and cancelled, an alarm, mail: STACK= [ACCOUNT=] [AMOUNT=] [CURRENCY=] [BUDGET=]

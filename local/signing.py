@@ -1,5 +1,6 @@
 """Signs and sends one request to the API, as any caller of it has to."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -88,6 +89,8 @@ def send(
     except urllib.error.HTTPError as error:
         with error:
             return _response(error.code, error.headers.items(), error.read())
+    except http.client.HTTPException as error:
+        raise OSError(f"The response was cut off: {type(error).__name__}") from error
 
 
 def _encoded(body: object) -> bytes | None:

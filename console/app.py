@@ -1,0 +1,93 @@
+"""Puts the console together: its routes, their guard, and what they work with."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from console import confirm
+from console.forms import Forms
+from console.gateway import Gateway
+from console.guard import Guard
+from console.page import FOLDER, Console, environment, page
+from console.screens import accounts, books, budgets, orders, requests
+from console.threads import Threads
+from incentives.domain.bulk_orders import rows
+from incentives.domain.reconciliation import statement_files
+from local.target import Target
+
+#: Calls to the API at a time, of all pages together.
+CALLS_MAX: Final = 16
+#: Of a request: a file of the greatest size, and what is around it.
+BODY_BYTES_MAX: Final = max(rows.FILE_BYTES_MAX, statement_files.FILE_BYTES_MAX) + 65_536
+#: Uploads stay in memory.
+MultiPartParser.spool_max_size = BODY_BYTES_MAX
+
+ROUTES: Final = (
+    *accounts.ROUTES,
+    *books.ROUTES,
+    *budgets.ROUTES,
+    *orders.ROUTES,
+    *requests.ROUTES,
+    *confirm.ROUTES,
+    Mount("/static", StaticFiles(directory=FOLDER / "static")),
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The console as a server runs it.
+
+    Attributes:
+        app: behind its guard.
+        address: what the person opens; whoever knows it may do what the person may.
+    """
+
+    app: ASGIApp
+    address: str
+
+
+def build(
+    target: Target,
+    *,
+    port: int,
+    figures: Callable[[], Mapping[str, Any]],
+    now: Callable[[], datetime],
+    zone: tzinfo | None = None,
+) -> Served:
+    """A console for a deployment.
+
+    Args:
+        target: whose API is called, and who signs.
+        port: on 127.0.0.1, which somebody else listens on for it.
+        figures: CloudWatch's, as `make watch` has them.
+        now: the clock; aware UTC.
+        zone: in which times are shown; that of this machine if None.
+    """
+    executor = Threads(CALLS_MAX)
+    app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
+    app.state.console = Console(Gateway(target, executor, now), Forms(now), figures, now, zone, environment(now, zone))
+    token = secrets.token_urlsafe(24)
+    guard = Guard(app, port=port, token=token, cookie_value=secrets.token_urlsafe(24), body_bytes_max=BODY_BYTES_MAX)
+    return Served(guard, f"http://127.0.0.1:{port}/?token={token}")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for no other
+    return page(request, "error.html", error.status_code, title=HTTPStatus(error.status_code).phrase, why=error.detail)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    why = f"It is {type(error).__name__}. What was sent stays sent: look at it before you send it again."
+    return page(request, "error.html", HTTPStatus.INTERNAL_SERVER_ERROR, title="The console failed", why=why)

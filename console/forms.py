@@ -1,0 +1,85 @@
+"""Forms that have something done: each is sent once, whatever is clicked, reloaded or gone back to.
+
+A form's id stands in the address of its page, so that going back leads to the same form, which knows that it was sent.
+What was sent is kept in memory for as long as a form of it may be sent again; a form of an earlier process is refused.
+"""
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from console.gateway import Reply
+
+#: After it the page has to be opened anew. What was sent meanwhile is kept a little longer than that.
+FORM_LIVES: Final = timedelta(hours=12)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A form that was sent, and what came of it.
+
+    Attributes:
+        title: of the page that asked.
+        reply: the API's; None: nothing has been sent to it yet, and `next_url` asks for more.
+        next_url: what to look at then.
+        again_url: the same form anew, filled in.
+        note: what else there is to know.
+    """
+
+    title: str
+    reply: Reply | None
+    next_url: str
+    again_url: str
+    at: datetime
+    note: str = ""
+
+
+@dataclass
+class Forms:
+    """The forms of this process."""
+
+    now: Callable[[], datetime]
+    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    _sent: "dict[str, asyncio.Task[Sent]]" = field(default_factory=dict, repr=False)
+
+    def new_id(self, path: str) -> str:
+        """The id of a form that is sent to this path."""
+        start = f"{int(self.now().timestamp())}-{secrets.token_urlsafe(12)}"
+        return f"{start}.{self._signature(start, path)}"
+
+    def is_ours(self, form_id: str, path: str) -> bool:
+        """Whether this process made the form, for this path, and lately enough."""
+        start, _, signature = form_id.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(start, path).encode()):
+            return False
+        made = datetime.fromtimestamp(int(start.partition("-")[0]), tz=self.now().tzinfo)
+        return self.now() - made < FORM_LIVES
+
+    def sent(self, form_id: str) -> "asyncio.Task[Sent] | None":
+        """What came, or will come, of a form; None if it was not sent."""
+        return self._sent.get(form_id)
+
+    async def once(self, form_id: str, send: Callable[[], Awaitable[Sent]]) -> Sent:
+        """Send a form, or wait for what came of it. It goes on when the browser does not wait."""
+        if form_id not in self._sent:
+            self._forget()
+            self._sent[form_id] = asyncio.ensure_future(_awaited(send))
+        return await asyncio.shield(self._sent[form_id])
+
+    def _signature(self, start: str, path: str) -> str:
+        return hmac.new(self._secret, f"{start} {path}".encode(), sha256).hexdigest()[:32]
+
+    def _forget(self) -> None:
+        """Drop what no form can ask for any more."""
+        oldest = int((self.now() - 2 * FORM_LIVES).timestamp())
+        for form_id in [each for each in self._sent if int(each.partition("-")[0]) < oldest]:
+            del self._sent[form_id]
+
+
+async def _awaited(send: Callable[[], Awaitable[Sent]]) -> Sent:
+    return await send()

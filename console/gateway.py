@@ -1,0 +1,312 @@
+"""The one way to the data: calls to the HTTP API, signed by the person who started the console.
+
+Whatever comes back is a `Reply`, which a page shows as what it is. Nothing is raised for it, so that one missing right
+or one failed call takes one part of a page away and never the page.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.signing import Response, send
+from local.target import Target
+
+#: All that the console ever asks of the API. No single card is issued and no claim code is read here: a test holds this
+#: list against the API's own.
+CALLS: Final = frozenset(
+    {
+        ("GET", "/accounts"),
+        ("POST", "/accounts/{account}/freeze"),
+        ("POST", "/accounts/{account}/unfreeze"),
+        ("GET", "/activations/{requestId}"),
+        ("POST", "/activations/{requestId}/deactivate"),
+        ("GET", "/balance-loads/{requestId}"),
+        ("POST", "/balance-loads/{requestId}/void"),
+        ("GET", "/budgets"),
+        ("GET", "/budgets/{name}"),
+        ("PUT", "/budgets/{name}"),
+        ("GET", "/closes/{account}/{month}"),
+        ("POST", "/closes/{account}/{month}"),
+        ("POST", "/closes/{account}/{month}/sign-off"),
+        ("GET", "/funds"),
+        ("GET", "/gift-cards/{requestId}"),
+        ("POST", "/gift-cards/{requestId}/cancel"),
+        ("GET", "/orders"),
+        ("POST", "/orders"),
+        ("GET", "/orders/{orderId}"),
+        ("POST", "/orders/{orderId}/approve"),
+        ("POST", "/orders/{orderId}/pause"),
+        ("POST", "/orders/{orderId}/reject"),
+        ("POST", "/orders/{orderId}/resume"),
+        ("POST", "/orders/{orderId}/start"),
+        ("POST", "/orders/{orderId}/stop"),
+        ("GET", "/reconciliations"),
+        ("GET", "/reconciliations/{account}/movements"),
+        ("POST", "/reconciliations/{account}/movements"),
+        ("POST", "/reconciliations/{account}/statements"),
+        ("POST", "/reconciliations/{account}/statements/{statementId}/read"),
+        ("GET", "/reconciliations/{account}/{day}"),
+        ("POST", "/reconciliations/{account}/{day}/differences/resolve"),
+        ("POST", "/reconciliations/{account}/{day}/differences/{differenceId}/resolve"),
+        ("POST", "/reconciliations/{account}/{day}/run"),
+        ("GET", "/requests"),
+        ("GET", "/requests/{requestId}/case-file"),
+        ("POST", "/requests/{requestId}/recover"),
+    }
+)
+#: A page waits for its slowest call.
+GET_SECONDS_MAX: Final = 20.0
+#: Longer than API Gateway lets a call take, so that what it answers in the end is heard.
+POST_SECONDS_MAX: Final = 60.0
+#: A file of the greatest size over a slow line.
+FILE_SECONDS_MAX: Final = 600.0
+
+
+class Kind(StrEnum):
+    """What a reply is, in the words that pages use."""
+
+    ANSWERED = "answered"
+    DENIED = "denied"
+    NOT_FOUND = "not found"
+    FROZEN = "frozen"
+    REFUSED = "refused"
+    # Something may have happened: it is neither done nor not done.
+    UNKNOWN = "unknown"
+    # Nothing happened, and it may work later.
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What became of one call.
+
+    Attributes:
+        call: method and path as the API's document has them, or the action of AWS that it was.
+        status: HTTP's; None without a response.
+        body: JSON; of what is no JSON nothing.
+        at: when it came.
+        error: why there is no response, in words.
+        never_sent: there is none because nothing was sent.
+        held_back: the console did not send it: what the person had seen is not so any more, or not all was said.
+    """
+
+    call: str
+    status: int | None
+    body: Mapping[str, Any]
+    at: datetime
+    error: str = ""
+    never_sent: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    held_back: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was answered as asked for; 202 is."""
+        return self.kind is Kind.ANSWERED
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        if self.held_back:
+            return Kind.REFUSED
+        if self.status is None:
+            return Kind.UNAVAILABLE if self.is_query or self.never_sent else Kind.UNKNOWN
+        if self.status < HTTPStatus.BAD_REQUEST:
+            return Kind.ANSWERED
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self._kind_of_failure
+        if self._is_denied:
+            return Kind.DENIED
+        return Kind.NOT_FOUND if self.status == HTTPStatus.NOT_FOUND else Kind.REFUSED
+
+    @property
+    def _is_denied(self) -> bool:
+        """By IAM, in the words of the deployment, or of API Gateway where they are others. Amazon's have a code."""
+        said = self.body.get("errorType") or self.headers.get("x-amzn-errortype", "").partition(":")[0]
+        return said in {"AccessDenied", "AccessDeniedException"} and self.body.get("errorCode") is None
+
+    @property
+    def _kind_of_failure(self) -> Kind:
+        """Of a status over 499."""
+        if self.body.get("errorType") == "AccountFrozen":
+            return Kind.FROZEN
+        # A 503 of the gateway's own says that nothing happened; any other may come from whatever stands before it.
+        certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and "errorType" in self.body
+        return Kind.UNAVAILABLE if self.is_query or certain else Kind.UNKNOWN
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it changes nothing."""
+        return not self.call.startswith(("POST ", "PUT "))
+
+    @property
+    def detail(self) -> str:
+        """What went wrong, as the API says it."""
+        if self.error:
+            return self.error
+        for name in ("detail", "message", "Message"):
+            if self.body.get(name):
+                return str(self.body[name])
+        return f"HTTP {self.status}"
+
+    @property
+    def errors(self) -> list[tuple[str, str]]:
+        """Each field that is wrong: its name, and what is."""
+        return [(str(each["field"]), str(each["message"])) for each in self.body.get("errors") or []]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The deployment's HTTP API, and where it says that files go or are.
+
+    Attributes:
+        executor: for nothing but these calls, so that slow ones hold up no page that needs none.
+    """
+
+    target: Target
+    executor: Executor
+    now: Callable[[], datetime]
+
+    async def get(
+        self, template: str, /, query: Mapping[str, str | None] | None = None, *, key: str | None = None, **values: str
+    ) -> Reply:
+        """Ask for something.
+
+        Args:
+            template: the path, as in the API's document.
+            query: empty values are left out.
+            key: the Idempotency-Key that is looked for.
+            values: of the path's parameters.
+        """
+        return await self._call("GET", template, values, query=query or {}, key=key)
+
+    async def send(
+        self, method: str, template: str, body: object = None, /, *, key: str | None = None, **values: str
+    ) -> Reply:
+        """Have something done; it is sent once, and never again by itself."""
+        return await self._call(method, template, values, body=body, key=key)
+
+    def held_back(self, method: str, template: str, why: str, /, *errors: tuple[str, str]) -> Reply:
+        """What comes of something that is not sent after all, and why.
+
+        Args:
+            method: of what is not called.
+            template: likewise.
+            why: says that nothing was sent.
+            errors: each field of the form that is to blame, and what is wrong with it.
+        """
+        body = {"errors": [{"field": name, "message": what} for name, what in errors]}
+        return Reply(f"{method} {template}", None, body, self.now(), why, never_sent=True, held_back=True)
+
+    async def put_file(self, upload: Mapping[str, Any], content: bytes) -> Reply:
+        """Put a file where the API said. The address is a secret for as long as it works, and so is in no reply."""
+        headers = dict(upload["headers"])
+        return await self._sent("PUT file", upload["method"], upload["url"], body=content, headers=headers)
+
+    async def file(self, url: str) -> tuple[Reply, bytes]:
+        """A file from where the API said. The bytes are empty if it did not come."""
+        found: list[Response] = []
+        reply = await self._sent("GET file", "GET", url, found=found)
+        return reply, found[0].text.encode() if found and reply.ok else b""
+
+    async def aws(self, action: str, ask: Callable[[], Mapping[str, Any]]) -> Reply:
+        """What AWS itself is asked: figures that the API does not have. `action` is the IAM action that it takes."""
+
+        def asked() -> Reply:
+            try:
+                return Reply(action, HTTPStatus.OK, ask(), self.now())
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code", "")
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+                denied = "Denied" in code or "Unauthorized" in code or code == "AuthorizationError"
+                body = {"errorType": "AccessDenied" if denied else code, "detail": f"{error.operation_name}: {code}"}
+                return Reply(action, HTTPStatus.FORBIDDEN if denied else status, body, self.now())
+            except (BotoCoreError, OSError) as error:
+                return Reply(action, None, {}, self.now(), _words(error))
+
+        return await asyncio.get_running_loop().run_in_executor(self.executor, asked)
+
+    async def _call(
+        self,
+        method: str,
+        template: str,
+        values: Mapping[str, str],
+        *,
+        body: object = None,
+        query: Mapping[str, str | None] = MappingProxyType({}),
+        key: str | None = None,
+    ) -> Reply:
+        if (method, template) not in CALLS:
+            raise ValueError(f"The console does not call {method} {template}")
+        path = re.sub(r"{(\w+)}", lambda found: quote(values[found[1]], safe=""), template)
+        asked = {name: value for name, value in query.items() if value}
+        url = self.target.api_url + path + (f"?{urlencode(asked)}" if asked else "")
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._sent(f"{method} {template}", method, url, signed=True, body=body, headers=headers)
+
+    async def _sent(
+        self,
+        call: str,
+        method: str,
+        url: str,
+        *,
+        signed: bool = False,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        found: list[Response] | None = None,
+    ) -> Reply:
+        seconds = GET_SECONDS_MAX if method == "GET" else POST_SECONDS_MAX
+
+        def sent() -> Reply:
+            try:
+                # Keys for a while are renewed under way, which may take a call as well.
+                caller = self.target.caller() if signed else None
+                response = send(
+                    method,
+                    url,
+                    caller=caller,
+                    region=self.target.region,
+                    body=body,
+                    headers=headers,
+                    timeout_seconds=seconds if signed else FILE_SECONDS_MAX,
+                )
+            except (OSError, BotoCoreError, ClientError) as error:
+                never_sent = not isinstance(error, OSError) or isinstance(_cause(error), ConnectionRefusedError)
+                return Reply(call, None, {}, self.now(), _words(error), never_sent)
+            if found is not None:
+                found.append(response)
+                return Reply(call, response.status, {}, self.now())
+            return Reply(call, response.status, _json(response), self.now(), headers=response.headers)
+
+        return await asyncio.get_running_loop().run_in_executor(self.executor, sent)
+
+
+def _json(response: Response) -> Mapping[str, Any]:
+    try:
+        found = response.body
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _cause(error: BaseException) -> object:
+    """Why an address could not be opened, where the library wraps it."""
+    return getattr(error, "reason", error)
+
+
+def _words(error: Exception) -> str:
+    """Why nothing came, without the address, which may hold a signature."""
+    if not isinstance(error, OSError):
+        return f"AWS was not reached: {error}"
+    cause = _cause(error)
+    return f"No answer: {getattr(cause, 'strerror', None) or type(cause).__name__}"

@@ -1,0 +1,1 @@
+"""The console's screens: a module and its templates each."""

@@ -1,0 +1,203 @@
+"""The console, served on a port of its own in front of the real functions, which everything outside is faked for."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+import requests
+import uvicorn
+from bs4 import BeautifulSoup, Tag
+
+from console import app, gateway
+from incentives.api.routes import ROUTES
+from local.commands.console import server
+from local.signing import Response
+from tests.local.gateway import BASE, Gateway
+from tests.openapi.served import Served, served, split_url
+from tests.support.books_world import ZONE
+
+#: Of the deployment; its books are kept in the zone of the functions' own.
+PARAMETERS: Final = {"BooksTimeZone": ZONE.key, "ActivityTypes": "GCCreation=charge,GCCancellation=refund"}
+DENIED: Final = '{"title": "Forbidden", "status": 403, "detail": "IAM does not allow it", "errorType": "AccessDenied"}'
+
+Answer = Callable[[str, str], Response | None]
+
+
+@dataclass
+class Api:
+    """The deployment that the console calls.
+
+    Attributes:
+        functions: what answers.
+        called: each call, in its order: method and path with its query.
+        bodies: what was sent with each call that was no query.
+        answers: what answers before the functions do, by method and path's beginning; it may raise `OSError`.
+        files: what is where the API says that files are, by address; what was put is here as well.
+        figures: CloudWatch's.
+    """
+
+    functions: Served
+    called: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    answers: dict[tuple[str, str], Callable[[], Response]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def sent(self) -> list[tuple[str, str]]:
+        """Each call that was no query."""
+        return [each for each in self.called if each[0] != "GET"]
+
+    def deny(self, method: str, path: str) -> None:
+        """Let IAM refuse calls whose path begins so."""
+        self.answers[method, path] = lambda: Response(403, {}, DENIED)
+
+    def fail(self, method: str, path: str, status: int, body: str = "{}") -> None:
+        """Let something before the functions answer calls whose path begins so."""
+        self.answers[method, path] = lambda: Response(status, {}, body)
+
+    def lose(self, method: str, path: str) -> None:
+        """Let nothing answer calls whose path begins so."""
+
+        def lost() -> Response:
+            raise TimeoutError("timed out")
+
+        self.answers[method, path] = lost
+
+    def send(
+        self, method: str, url: str, *, body: Any = None, headers: Mapping[str, str] | None = None, **_: object
+    ) -> Response:
+        """In place of `local.signing.send`."""
+        if not url.startswith(BASE):
+            if method != "GET":
+                self.files[url] = body
+                return Response(200, {}, "")
+            found = self.files.get(url)
+            return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
+        path, query = split_url(url.removeprefix(BASE), "")
+        self.called.append((method, url.removeprefix(BASE)))
+        if method != "GET":
+            self.bodies.append(body)
+        for (asked, start), answer in self.answers.items():
+            if method == asked and path.startswith(start):
+                return answer()
+        route = next(
+            each
+            for each in sorted(ROUTES, key=lambda each: each.path.count("{"))
+            if each.method.upper() == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each.path), path)
+        )
+        with self._lock:
+            found = self.functions.response(route, path, headers=headers or {}, query=query, body=body)
+        return Response(found.status, found.headers, found.text)
+
+
+@dataclass
+class Browser:
+    """A browser without a screen or scripts, which has opened the address that was printed."""
+
+    address: str
+    session: requests.Session = field(default_factory=requests.Session)
+
+    @property
+    def origin(self) -> str:
+        parts = urlsplit(self.address)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def open(self) -> Browser:
+        """Show the token."""
+        self.session.trust_env = False
+        assert self.session.get(self.address, allow_redirects=False).status_code == 303
+        return self
+
+    def get(self, path: str, status: int = 200) -> BeautifulSoup:
+        """The page at a path, redirects followed."""
+        return self._page(self.session.get(urljoin(self.origin, path)), status)
+
+    def submit(self, form_page: BeautifulSoup, status: int = 200, *, files: Any = None, **fields: str) -> BeautifulSoup:
+        """Send the page's form that posts, filled in; the page that comes of it."""
+        form = form_page.find("form", method="post")
+        assert isinstance(form, Tag), form_page.get_text()
+        data = {
+            str(each["name"]): _value(each)
+            for each in form.find_all(["input", "select", "textarea"])
+            if each.get("type") not in {"file", "checkbox"}
+        }
+        unknown = fields.keys() - {str(each.get("name")) for each in form.find_all(["input", "select", "textarea"])}
+        assert not unknown, f"no such fields: {unknown}"
+        url = urljoin(self.origin, str(form["action"]))
+        headers = {"Origin": self.origin}
+        return self._page(self.session.post(url, data={**data, **fields}, files=files, headers=headers), status)
+
+    def _page(self, response: requests.Response, status: int) -> BeautifulSoup:
+        assert response.status_code == status, f"{response.status_code}: {response.text}"
+        return BeautifulSoup(response.text, "html.parser")
+
+
+def _value(field_: Tag) -> str:
+    if field_.name == "select":
+        chosen = field_.find("option", selected=True) or field_.find("option")
+        return str(chosen["value"]) if isinstance(chosen, Tag) else ""
+    return field_.get_text() if field_.name == "textarea" else str(field_.get("value", ""))
+
+
+def text_of(found: BeautifulSoup | Tag | None) -> str:
+    """The words of a page, or of a part of it, with single blanks."""
+    assert found is not None
+    return " ".join(found.get_text(" ").split())
+
+
+@contextmanager
+def running(application: Any, listening: socket.socket) -> Iterator[uvicorn.Server]:
+    """Serve the console in a thread until the end of the `with`."""
+    running_server = server(application)
+    thread = threading.Thread(target=lambda: asyncio.run(running_server.serve(sockets=[listening])), daemon=True)
+    thread.start()
+    try:
+        yield running_server
+    finally:
+        running_server.should_exit = True
+        thread.join()
+
+
+@dataclass
+class Place:
+    """A console that runs, and all around it."""
+
+    api: Api
+    address: str
+
+    def browser(self) -> Browser:
+        """One that has opened the address."""
+        return Browser(self.address).open()
+
+
+@contextmanager
+def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
+    """A console in front of the functions.
+
+    Args:
+        now: its clock; that of the functions, which stands still, if None.
+    """
+    with served() as functions, pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as here:
+        api = Api(functions)
+        patch.setattr(gateway, "send", api.send)
+        made = app.build(
+            replace(Gateway().target(), parameters=PARAMETERS),
+            port=here.getsockname()[1],
+            figures=lambda: api.figures,
+            now=now or functions.world.clock.now,
+            zone=UTC,
+        )
+        with running(made.app, here):
+            yield Place(api, made.address)
