@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from console.figures import Figures, Shared
 from console.forms import Forms
-from console.gateway import Gateway, Reply
+from console.gateway import Gateway
 
 FOLDER: Final = Path(__file__).parent
 #: Screens, in the order of the navigation: what they are called, and where they begin.
@@ -37,20 +38,18 @@ class Console:
         gateway: the API.
         forms: of this process.
         figures: of CloudWatch, as `make watch` reads them.
+        shared: what all pages ask for together.
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
     """
 
     gateway: Gateway
     forms: Forms
-    figures: Callable[[], Mapping[str, Any]]
+    figures: Figures
+    shared: Shared
     now: Callable[[], datetime]
     zone: tzinfo | None
     environment: Environment
-
-    async def reply_of_figures(self) -> Reply:
-        """CloudWatch's figures."""
-        return await self.gateway.aws("cloudwatch:GetMetricData", self.figures)
 
 
 def console_of(request: Request) -> Console:
