@@ -23,7 +23,7 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts
+from console.screens import accounts, budgets, now, recovery
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
 from local.target import Target
@@ -35,7 +35,14 @@ BODY_BYTES_MAX: Final = max(rows.FILE_BYTES_MAX, statement_files.FILE_BYTES_MAX)
 #: Uploads stay in memory.
 MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
-ROUTES: Final = (*accounts.ROUTES, *confirm.ROUTES, Mount("/static", StaticFiles(directory=FOLDER / "static")))
+ROUTES: Final = (
+    *accounts.ROUTES,
+    *budgets.ROUTES,
+    *now.ROUTES,
+    *recovery.ROUTES,
+    *confirm.ROUTES,
+    Mount("/static", StaticFiles(directory=FOLDER / "static")),
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from console.gateway import Gateway, Reply
+from local.commands.watch import RECOVERIES_MAX
 
 T = TypeVar("T")
 
@@ -65,8 +66,13 @@ class Figures:
         return await self._of("cloudwatch:GetMetricData", self.source.metrics)
 
     async def recoveries(self) -> Reply:
-        """`recoveries`: how many are under way."""
-        return await self._of("states:ListExecutions", lambda: {"recoveries": self.source.recoveries()})
+        """`recoveries`: how many are under way, `orMore` where they are only counted so far."""
+
+        def ask() -> Mapping[str, Any]:
+            number = self.source.recoveries()
+            return {"recoveries": number, "orMore": number >= RECOVERIES_MAX}
+
+        return await self._of("states:ListExecutions", ask)
 
     async def backlog(self) -> Reply:
         """How many messages there are, by queue."""

@@ -1,7 +1,11 @@
 """Who may talk to the console: the browser of the person who started it, from the console's own pages.
 
-One layer outside everything. It looks at the request's headers alone, so that no route can be forgotten; what it adds
-to responses it adds to its own refusals too.
+One layer outside everything. It looks at the request's head alone, so that no route can be forgotten; what it adds to
+responses it adds to its own refusals too.
+
+It keeps out pages of any other origin, names that are made to lead here, and whoever has not seen the address. It
+cannot keep out the person's own programs, which could use the AWS profile as well. Nor does it hide the cookie from a
+server on another port of 127.0.0.1 that is opened in the same browser, because cookies know no ports.
 """
 
 import hmac
@@ -12,6 +16,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,10 +41,10 @@ HEADERS: Final = {
 }
 METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 #: Who calls directly has none of them; no proxy stands before the console.
-FORWARDED: Final = frozenset({"forwarded", "via", "x-real-ip"})
+FORWARDED: Final = frozenset({"forwarded", "via", "x-real-ip", "x-original-url", "x-rewrite-url"})
 FORWARDED_PREFIX: Final = "x-forwarded-"
 #: Twice in one request they mean two things.
-ONCE: Final = ("host", "origin", "sec-fetch-site", "content-length", "content-type")
+ONCE: Final = ("host", "origin", "sec-fetch-site", "content-length", "transfer-encoding", "content-type")
 #: A browser's own word on where a request comes from: from here, or from the address line.
 SITES: Final = frozenset({"same-origin", "none"})
 
@@ -91,10 +96,11 @@ class Guard:
         headers: dict[str, list[str]] = defaultdict(list)
         for name, value in scope["headers"]:
             headers[name.decode("latin-1").lower()].append(value.decode("latin-1"))
-        refusal = self._refusal(scope["method"], headers)
+        refusal = self._refusal(scope["method"], scope["path"], headers)
         if refusal is not None:
             status, why = refusal
-            return PlainTextResponse(f"{why}\n", status)
+            allowed = {"Allow": ", ".join(sorted(METHODS))} if status is HTTPStatus.METHOD_NOT_ALLOWED else None
+            return PlainTextResponse(f"{why}\n", status, allowed)
         if scope["path"] == "/" and "token" in (query := parse_qs(scope["query_string"].decode("latin-1"))):
             if not _same(query["token"][-1], self._token):
                 return PlainTextResponse("This is not the address that the console printed.\n", HTTPStatus.FORBIDDEN)
@@ -107,14 +113,15 @@ class Guard:
             return PlainTextResponse(f"{why}\n", HTTPStatus.FORBIDDEN)
         return None
 
-    def _refusal(self, method: str, headers: Mapping[str, list[str]]) -> Refusal | None:
+    def _refusal(self, method: str, path: str, headers: Mapping[str, list[str]]) -> Refusal | None:
         """The first of the reasons there are against a request."""
         origin, site, length = headers["origin"], headers["sec-fetch-site"], "".join(headers["content-length"])
         forwarded = [name for name in headers if name in FORWARDED or name.startswith(FORWARDED_PREFIX)]
         doubled = [name for name in ONCE if len(headers[name]) > 1]
         reasons = (
+            # A target may name a host too: so one asks a proxy.
             (
-                headers["host"] != [self._host],
+                headers["host"] != [self._host] or not path.startswith("/"),
                 (HTTPStatus.MISDIRECTED_REQUEST, f"This is {self._host}, and no other host."),
             ),
             (method not in METHODS, (HTTPStatus.METHOD_NOT_ALLOWED, "Only GET, HEAD and POST.")),
@@ -128,9 +135,12 @@ class Guard:
                 bool(site) and site[0] not in SITES,
                 (HTTPStatus.FORBIDDEN, "The request comes from another site: type the address instead."),
             ),
+            (bool(headers["upgrade"]), (HTTPStatus.BAD_REQUEST, "Only HTTP/1.1 is spoken here.")),
+            # Where a body ends would depend on who reads it.
+            (bool(length and headers["transfer-encoding"]), (HTTPStatus.BAD_REQUEST, "A body has one length.")),
             (
                 bool(length) and not (length.isdecimal() and int(length) <= self._body_bytes_max),
-                (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {self._body_bytes_max:,} bytes."),
+                (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(self._body_bytes_max)),
             ),
         )
         return next((refusal for holds, refusal in reasons if holds), None)
@@ -145,14 +155,20 @@ def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
+def _too_large(bytes_max: int) -> str:
+    return f"At most {bytes_max:,} bytes."
+
+
 def _bounded(receive: Receive, bytes_max: int) -> Callable[[], Awaitable[Message]]:
-    """A body without a length is bounded as one with it: what is over ends as a connection that was lost."""
+    """A body without a length is bounded as one with it. Who reads it raises `HTTPException`, which becomes a page."""
     left = bytes_max
 
     async def bounded() -> Message:
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
-        return message if left >= 0 else {"type": "http.disconnect"}
+        if left < 0:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(bytes_max))
+        return message
 
     return bounded

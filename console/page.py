@@ -14,7 +14,8 @@ from starlette.responses import HTMLResponse, Response
 
 from console.figures import Figures, Shared
 from console.forms import Forms
-from console.gateway import Gateway
+from console.gateway import Gateway, Reply
+from incentives.domain.accounts.freezing import shown_caller
 
 FOLDER: Final = Path(__file__).parent
 #: Screens, in the order of the navigation: what they are called, and where they begin.
@@ -121,6 +122,7 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "iso": lambda value: f"{moment(value):%Y-%m-%dT%H:%M:%SZ}",
         "age": lambda value: span(now() - moment(value)),
         "span": span,
+        "who": shown_caller,
         "pretty": lambda value: json.dumps(without_addresses(value), indent=2, ensure_ascii=False),
     }
     made.globals["url"] = url
