@@ -59,12 +59,7 @@ class Served:
 
 
 def build(
-    target: Target,
-    *,
-    port: int,
-    figures: Source,
-    now: Callable[[], datetime],
-    zone: tzinfo | None = None,
+    target: Target, *, port: int, figures: Source, now: Callable[[], datetime], zone: tzinfo | None = None
 ) -> Served:
     """A console for a deployment.
 

@@ -1,4 +1,4 @@
-"""What an account spent day by day, as numbers that a template draws: charges and refunds as Amazon's rows have them."""
+"""What an account spent day by day, as numbers that a template draws: charges and refunds as Amazon's rows say."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -44,16 +44,17 @@ async def search(gateway: Gateway, account: str | None, status: str, now: dateti
     """Look for an account's requests of a status, of the last 90 days; the default account's for None."""
     first = f"{(now - DAYS_BACK).astimezone(UTC):%Y-%m-%d}"
     query = {"account": account, "status": status, "from": first}
-    found: list[Mapping[str, Any]] = []
-    cursor: str | None = None
-    for _ in range(CALLS_MAX):
+    reply = await gateway.get("/requests", query)
+    found = [*reply.body.get("requests", [])]
+    cursor = reply.body.get("cursor")
+    for _ in range(CALLS_MAX - 1):
+        if cursor is None:
+            break
         reply = await gateway.get("/requests", {**query, "cursor": cursor})
         if not reply.ok:
             break
         found += reply.body["requests"]
         cursor = reply.body["cursor"]
-        if cursor is None:
-            break
     further = url("/requests", **query, cursor=cursor) if cursor else ""
     return Search(status, by_age(found), reply, further)
 

@@ -1,4 +1,4 @@
-"""Recovery: whose outcome is not known, oldest first with what is at risk; another round; the case for Amazon's support."""
+"""Recovery: requests without an outcome, oldest first, with what is at risk; another round; the case for Amazon."""
 
 import asyncio
 import json
@@ -20,15 +20,13 @@ from console.page import Console, amount, console_of, in_zone, page
 from console.searches import by_age, search, sums
 from incentives.domain.single_requests.record import Status
 
-#: Whose outcome Amazon alone knows.
-UNKNOWN: Final = (Status.RECOVERING, Status.REVERSING)
-OPEN: Final = frozenset({Status.PENDING, *UNKNOWN})
+LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING, Status.PENDING)
 #: Where a request may be read: its id does not say of which operation it is.
 READ: Final = ("/gift-cards/{requestId}", "/activations/{requestId}", "/balance-loads/{requestId}")
 #: How far back the newest judged day is looked for, and for how long what it says is shared: it is judged once a day.
 JUDGED_WITHIN: Final = timedelta(days=7)
 BOOKS_LIVE: Final = timedelta(seconds=30)
-#: As `Problem` of a request that is in recovery, and as people say it.
+#: What `conflict` of a case means.
 CONFLICTS: Final[Mapping[str, str]] = {
     "value": "Amazon shows a card with another amount or currency than was ordered: time will not settle it.",
     "expired": "Amazon shows a card that is no longer good: time will not settle it.",
@@ -58,11 +56,9 @@ async def _recovery(request: Request) -> Response:
     accounts = await gateway.get("/accounts")
     names = [each["account"] for each in accounts.body.get("accounts", [])]
     account = request.query_params.get("account") or (names[0] if names else None)
-    escalated, recovering, reversing, pending, metrics, recoveries = await asyncio.gather(
-        *(search(gateway, account, each, now) for each in (Status.ESCALATED, *UNKNOWN, Status.PENDING)),
-        figures.metrics(),
-        figures.recoveries(),
-    )
+    lists = asyncio.gather(*(search(gateway, account, each, now) for each in LISTED))
+    counted = asyncio.gather(figures.metrics(), figures.recoveries())
+    (escalated, recovering, reversing, pending), (metrics, recoveries) = await lists, await counted
     unknown = by_age([*recovering.requests, *reversing.requests])
     in_books = await _in_books(console, account) if account and escalated.further_url else None
     return page(
@@ -124,9 +120,7 @@ async def _ask_recover(request: Request) -> Ask:
 async def _recover(request: Request, _form: FormData) -> Done:
     request_id = request.path_params["requestId"]
     reply = await console_of(request).gateway.send("POST", "/requests/{requestId}/recover", requestId=request_id)
-    return Done(
-        f"Start another round of recovery for {request_id}", reply, f"/requests/{quote(request_id, safe='')}"
-    )
+    return Done(f"Start another round of recovery for {request_id}", reply, f"/requests/{quote(request_id, safe='')}")
 
 
 async def _read(console: Console, request_id: str) -> tuple[Mapping[str, Any] | None, list[Reply]]:
@@ -145,17 +139,17 @@ def _what_a_round_does(found: Mapping[str, Any] | None) -> tuple[Sequence[str], 
     if status == Status.ESCALATED:
         return (
             "Amazon is asked for another 24 hours what became of it.",
-            "A request that was not being reversed is sent to Amazon once more, under the same id: it may be charged "
-            "now, if it was not before. Ask whoever ordered it whether it is still wanted.",
-            "One that was being reversed is reversed.",
+            "A request that was not being reversed is sent once more under the same id: it may be charged only now.",
+            "Ask whoever ordered it whether it is still wanted.",
+            "A request that was being reversed is reversed.",
             "If it is not wanted any more, start the round, and cancel it at once on its own page.",
             "Your name is kept with it.",
         ), ""
-    if status in OPEN:
+    if Status(status).is_open:
         return (
             "It is taken from whoever works on it now, and goes on where that one was.",
-            "Its 24 hours do not begin anew. It is needed only where its recovery was stopped: the sweep sees to all "
-            "others within two minutes.",
+            "Its 24 hours do not begin anew.",
+            "It is needed only where its recovery was stopped; within two minutes the sweep does the same.",
             "Your name is kept with it.",
         ), ""
     return (), f"It has ended as {status}: there is nothing to recover."
@@ -194,9 +188,7 @@ async def _download(request: Request) -> Response:
     text = json.dumps(reply.body, indent=1, ensure_ascii=False)
     name = f"case-{request_id}.json" if request_id.isascii() and request_id.isalnum() else "case.json"
     return Response(
-        text.encode(),
-        media_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        text.encode(), media_type="application/json", headers={"Content-Disposition": f'attachment; filename="{name}"'}
     )
 
 

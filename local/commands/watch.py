@@ -244,11 +244,8 @@ def shown(figures: dict[str, Any]) -> Group:
         ("recoveries", f"{recoveries} under way"),
         ("backlog", f"{queued} in the queue, {dead} dead letters, {failures} failures of schedules"),
         ("paced wait", f"{_text(wait['median'], ' ms')} median, {_text(wait['p99'], ' ms')} p99"),
-        (
-            "the pace",
-            f"{_text(pace['permitsAMinute'])} permits a minute (an account may take {_text(pace['allowedAMinute'])}), "
-            f"{_text(pace['permitsMissed'])} missed, {_text(pace['throttled'])} throttled by Amazon",
-        ),
+        ("the rate", f"{_text(pace['permitsAMinute'])} permits a minute of {_text(pace['allowedAMinute'])} an account"),
+        ("the pace", f"{_text(pace['permitsMissed'])} permits missed, {_text(pace['throttled'])} throttled by Amazon"),
     ):
         rest.add_row(label, text)
     accounts = table("accounts", "funds", "a day", "days left", "key age")
