@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from http import HTTPStatus
@@ -23,7 +22,8 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts, budgets, now, recovery
+from console.screens import accounts, books, budgets, now, orders, recovery, requests
+from console.threads import Threads
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
 from local.target import Target
@@ -37,9 +37,12 @@ MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
 ROUTES: Final = (
     *accounts.ROUTES,
+    *books.ROUTES,
     *budgets.ROUTES,
     *now.ROUTES,
+    *orders.ROUTES,
     *recovery.ROUTES,
+    *requests.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 )
@@ -70,7 +73,7 @@ def build(
         now: the clock; aware UTC.
         zone: in which times are shown; that of this machine if None.
     """
-    executor = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="call")
+    executor = Threads(CALLS_MAX)
     app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
     gateway, shared = Gateway(target, executor, now), Shared(now)
     app.state.console = Console(

@@ -7,14 +7,13 @@ import typer
 
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from local.calls import listed
+from local.commands import order_texts
 from local.settings import RefusedError
 from local.target import reach
 from local.terminal import AsJson, StackVariable, console, print_json, table
 
 Order = dict[str, Any]
 
-#: Orders in these go on once somebody has done something.
-WAITING: Final = ("AWAITING_APPROVAL", "PAUSED")
 SHOWN_MAX: Final = 50
 
 
@@ -27,14 +26,17 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """List bulk orders, newest first."""
+    """List the bulk orders that wait for a person, newest first, or others.
+
+    Ends with 0, also if there are none.
+    """
     if status and everything:
         raise RefusedError("name a STATUS, or say --all")
     if status and status not in {*OrderStatus}:
         raise RefusedError(f"STATUS must be one of {', '.join(OrderStatus)}")
     target = reach(stack)
     query = {"account": account} if account else {}
-    wanted = [status] if status else [None] if everything else WAITING
+    wanted = [status] if status else [None] if everything else order_texts.WAITING
     found: list[Order] = []
     for each in wanted:
         asked = query | ({"status": each} if each else {})
@@ -44,7 +46,11 @@ def main(
     elif found:
         console().print(orders_table(found))
     else:
-        print("No order waits for anybody; ARGS=--all lists all of them." if wanted == WAITING else "There are none.")
+        print(
+            "No order waits for anybody; ARGS=--all lists all of them."
+            if wanted == order_texts.WAITING
+            else "There are none."
+        )
     return 0
 
 
@@ -68,6 +74,6 @@ def orders_table(orders: list[Order]) -> Any:  # noqa: ANN401 - of the library t
 
 
 def _why(order: Order) -> str:
-    if order["status"] == "AWAITING_APPROVAL":
+    if order["status"] == order_texts.AWAITING:
         return f"for approval, until {order['approvalUntil']}"
-    return str(order["pauseReason"] or order["whyNotStarted"] or order["rejectedBecause"] or "")
+    return order_texts.why(order)
