@@ -16,22 +16,15 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, step
 from console.gateway import Kind, Reply
-from console.page import Console, amount, console_of, in_zone, page
+from console.page import Console, amount, console_of, page
+from console.screens.requests import CONFLICTS, look_up
 from console.searches import by_age, search, sums
 from incentives.domain.single_requests.record import Status
 
 LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING, Status.PENDING)
-#: Where a request may be read: its id does not say of which operation it is.
-READ: Final = ("/gift-cards/{requestId}", "/activations/{requestId}", "/balance-loads/{requestId}")
 #: How far back the newest judged day is looked for, and for how long what it says is shared: it is judged once a day.
 JUDGED_WITHIN: Final = timedelta(days=7)
 BOOKS_LIVE: Final = timedelta(seconds=30)
-#: What `conflict` of a case means.
-CONFLICTS: Final[Mapping[str, str]] = {
-    "value": "Amazon shows a card with another amount or currency than was ordered: time will not settle it.",
-    "expired": "Amazon shows a card that is no longer good: time will not settle it.",
-    "refunded": "Amazon shows a card that was refunded to its purchaser: time will not settle it.",
-}
 
 
 @dataclass(frozen=True)
@@ -102,17 +95,20 @@ async def _in_books(console: Console, account: str) -> InBooks:
 
 async def _ask_recover(request: Request) -> Ask:
     console, request_id = console_of(request), request.path_params["requestId"]
-    found, failed = await _read(console, request_id)
+    looked_up = await look_up(console, request_id)
+    found = looked_up.reply.body if looked_up.reply else None
     says, refused = _what_a_round_does(found)
-    if found is None and not failed:
+    if found is None and not looked_up.failed:
         refused = f"There is no request {request_id}."
+    if found is not None and found["requestId"] != request_id:
+        says = (f"It was ordered again as {found['requestId']}, the newest of its order, which this is about.", *says)
     return Ask(
         title=f"Start another round of recovery for {request_id}",
         says=says,
         button="Start another round",
         back_url="/recovery" if found is None else f"/recovery?account={quote(found['account'], safe='')}",
         facts=_facts(found, console) if found else (),
-        replies=failed,
+        replies=looked_up.failed,
         refused=refused,
     )
 
@@ -121,14 +117,6 @@ async def _recover(request: Request, _form: FormData) -> Done:
     request_id = request.path_params["requestId"]
     reply = await console_of(request).gateway.send("POST", "/requests/{requestId}/recover", requestId=request_id)
     return Done(f"Start another round of recovery for {request_id}", reply, f"/requests/{quote(request_id, safe='')}")
-
-
-async def _read(console: Console, request_id: str) -> tuple[Mapping[str, Any] | None, list[Reply]]:
-    """A request as it stands now, or what kept it from being read."""
-    replies = await asyncio.gather(*(console.gateway.get(path, requestId=request_id) for path in READ))
-    found = next((each.body for each in replies if each.ok), None)
-    failed = [] if found else [each for each in replies if each.kind is not Kind.NOT_FOUND]
-    return found, failed
 
 
 def _what_a_round_does(found: Mapping[str, Any] | None) -> tuple[Sequence[str], str]:
@@ -162,7 +150,7 @@ def _facts(found: Mapping[str, Any], console: Console) -> list[tuple[str, str]]:
         ("State", found["status"]),
         ("Amount", f"{amount(found['amount'])} {found['currencyCode']}"),
         ("Account", found["account"]),
-        ("Made", in_zone(found["createdAt"], console.zone)),
+        ("Made", console.time(found["createdAt"])),
     ]
     if found["externalReference"]:
         facts.append(("Reference", found["externalReference"]))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
+from incentives.domain.single_requests.record import Status
+from tests.console.recovering import escalated
 from tests.console.served import Api, Browser, text_of
 
 MARKUP: Final = "</p><script src=//x>1</script><img src=x onerror=1>\"'{{ 7*7 }}"
@@ -17,7 +20,7 @@ Case = Callable[[Api], list[str]]
 
 def reason_of_a_freeze(api: Api) -> list[str]:
     api.functions.send("freeze_account", "default", body={"reason": MARKUP})
-    return ["/accounts", "/accounts/default", "/accounts/default/freeze", "/accounts/default/unfreeze"]
+    return ["/", "/accounts", "/accounts/default", "/accounts/default/freeze", "/accounts/default/unfreeze"]
 
 
 def reference_of_a_request(api: Api) -> list[str]:
@@ -25,9 +28,22 @@ def reference_of_a_request(api: Api) -> list[str]:
     return ["/requests", *(f"/requests/{request_id}{each}" for each in ("", "/generations", "/cancel"))]
 
 
+def reference_of_an_escalated_request(api: Api) -> list[str]:
+    request_id = api.functions.issue("create_gift_card", externalReference=MARKUP).body["requestId"]
+    records = api.functions.world.ledger.records
+    records[request_id] = replace(records[request_id], status=Status.ESCALATED)
+    return ["/recovery", f"/requests/{request_id}/recover"]
+
+
+def history_of_a_case(api: Api) -> list[str]:
+    return [f"/requests/{escalated(api, history=[MARKUP])}/case-file"]
+
+
 CASES: Final[Mapping[str, Case]] = {
     "reason of a freeze": reason_of_a_freeze,
     "reference of a request": reference_of_a_request,
+    "reference of an escalated request": reference_of_an_escalated_request,
+    "history of a case": history_of_a_case,
 }
 
 

@@ -18,14 +18,13 @@ from incentives.agcod.reading.responses import Funds
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.money import Money
 from incentives.domain.reconciliation.findings import Kind
-from incentives.domain.single_requests.record import Status
+from tests.console.recovering import escalated
 from tests.console.served import Api, Browser, metrics, text_of
 from tests.support.books_world import DAY, finding
 from tests.support.bulk import csv_of
 from tests.support.fakes import START, usd
-from tests.unit.builders import record
 
-DAY_MS = timedelta(days=1)
+ONE_DAY = timedelta(days=1)
 
 
 def alerts_of(page: BeautifulSoup) -> dict[str, Any]:
@@ -35,14 +34,6 @@ def alerts_of(page: BeautifulSoup) -> dict[str, Any]:
 def key_of_age(api: Api, days: int) -> None:
     accounts = api.functions.world.accounts.accounts
     accounts["default"] = replace(accounts["default"], key_created_at=START - timedelta(days=days))
-
-
-def escalate(api: Api, number: int, **updates: Any) -> str:
-    """A request that people have to settle."""
-    request_id = f"Test1E{number:05}"
-    made = record(Status.ESCALATED, request_id=request_id, in_flight=False, case_file="{}", **updates)
-    api.functions.world.ledger.records[request_id] = made
-    return request_id
 
 
 def test_an_account_stands_as_the_api_has_it(api: Api, browser: Browser) -> None:
@@ -68,20 +59,20 @@ def test_each_day_of_the_chart_says_its_figures_or_why_it_has_none(api: Api, bro
     books = api.functions.books
     books.judged(day=DAY, net=16_500)
     # A page that was switched off, and a day that is begun and not judged.
-    books.judged(day=DAY + DAY_MS, windows=(), judged=None, page_off=True)
-    books.judged(day=DAY + 2 * DAY_MS, windows=(), judged=None)
+    books.judged(day=DAY + ONE_DAY, windows=(), judged=None, page_off=True)
+    books.judged(day=DAY + 2 * ONE_DAY, windows=(), judged=None)
     page = browser.get("/")
     said = {str(each.parent["id"]): text_of(each) for each in page.select("#spend svg g > title")}
     assert len(said) == 30
     assert said[f"day-{DAY}"] == f"{DAY}: 1 charge of 165.00 USD, 0 refunds of 0.00 USD, BALANCED"
-    assert "no activity page" in said[f"day-{DAY + DAY_MS}"]
-    assert said[f"day-{DAY + 2 * DAY_MS}"].endswith("not judged yet")
-    assert said[f"day-{DAY - DAY_MS}"].endswith("nobody has begun to read it")
-    assert [len(page.select(f"#day-{day} rect.bar")) for day in (DAY, DAY + DAY_MS)] == [1, 0]
+    assert "no activity page" in said[f"day-{DAY + ONE_DAY}"]
+    assert said[f"day-{DAY + 2 * ONE_DAY}"].endswith("not judged yet")
+    assert said[f"day-{DAY - ONE_DAY}"].endswith("nobody has begun to read it")
+    assert [len(page.select(f"#day-{day} rect.bar")) for day in (DAY, DAY + ONE_DAY)] == [1, 0]
     # And the table says the same.
     rows = {str(row["id"]): text_of(row) for row in page.select("#day-days tr[id]")}
     assert "165.00 USD" in rows[f"day-row-{DAY}"]
-    assert "no activity page" in rows[f"day-row-{DAY + DAY_MS}"]
+    assert "no activity page" in rows[f"day-row-{DAY + ONE_DAY}"]
     assert "29 of 30 days have no figures" in text_of(page.find(id="spend-sum"))
 
 
@@ -101,8 +92,8 @@ def test_bars_are_as_high_as_their_amounts() -> None:
 
 def test_what_needs_somebody_leads_to_where_to_act(api: Api, browser: Browser) -> None:
     api.functions.send("freeze_account", "default", body={"reason": "the key leaked"})
-    escalate(api, 1, created_at=START - timedelta(hours=30))
-    escalate(api, 2, value=usd("99.50"), created_at=START - timedelta(hours=25))
+    escalated(api, "Test1E1", 30)
+    escalated(api, "Test1E2", 25, value=usd("99.50"))
     api.functions.books.judged(finding(), finding(Kind.UNREADABLE_ROW, ""), day=DAY)
     rings = {"name": "unknown-old", "description": "Do not order it again.", "since": "2026-03-01T11:00:00Z"}
     api.figures.told["alarms"] = [rings]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -14,42 +13,13 @@ from incentives.bootstrap import container
 from console.searches import CALLS_MAX
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.reconciliation.findings import Kind
-from incentives.domain.single_requests.record import Record, Status
+from incentives.domain.single_requests.record import Status
 from incentives.usecases.single_requests.search import LOOKED_AT_MAX
+from tests.console.recovering import CASE, escalated, keep
 from tests.console.served import Api, Browser, text_of
 from tests.support.books_world import finding
 from tests.support.fakes import START, usd
 from tests.unit.builders import HOUR, MINUTE, record, unknown_since
-
-CASE = {
-    "partnerId": "Test1", "requestId": "Test1A", "operation": "CreateGiftCard", "reversal": "CancelGiftCard",
-    "amount": "25.00", "currencyCode": "USD", "gcId": None, "cardNumber": None, "status": "ESCALATED",
-    "intent": "retry", "cause": None, "conflict": "value", "generation": 0, "replaces": None, "attempts": 131,
-    "reversalAttempts": 0, "firstSentAt": "2026-02-28T11:00:00Z", "lastSentAt": "2026-03-01T11:00:00Z",
-    "lastReversalSentAt": None, "writtenAt": "2026-03-01T11:00:02Z", "timeZone": "UTC",
-    "programmingLanguage": "Python", "recentChanges": "none known",
-    "history": ["2026-02-28T11:00:06Z CreateGiftCard Unknown timedOut", "<b>2026-03-01T11:00:02Z</b>"],
-    "lastRequest": {
-        "method": "POST", "url": "https://agcod.test/CreateGiftCard", "x-amz-date": "20260301T110000Z",
-        "body": '{"creationRequestId":"Test1A"}', "stringToSign": "AWS4-HMAC-SHA256 ...",
-        "signature": "withheld while it could still be used",
-    },
-    "lastAnswer": {
-        "httpStatus": None, "x-amzn-RequestId": None, "members": {"status": "RESEND"}, "fault": "ReadTimeout",
-    },
-}  # fmt: skip
-
-
-def keep(api: Api, made: Record) -> str:
-    api.functions.world.ledger.records[made.request_id] = made
-    return made.request_id
-
-
-def escalated(api: Api, request_id: str = "Test1E", hours: int = 30, **updates: Any) -> str:
-    since = START - hours * HOUR
-    case = {"case_file": json.dumps({**CASE, "requestId": request_id})}
-    made = record(Status.ESCALATED, request_id=request_id, in_flight=False, created_at=since, **(case | updates))
-    return keep(api, made)
 
 
 def rows_of(page: BeautifulSoup, part: str) -> list[str]:
@@ -172,6 +142,14 @@ def test_a_round_of_an_open_request_is_told_for_what_it_is(api: Api, browser: Br
     assert "may be charged" not in asking
 
 
+def test_a_round_of_a_request_that_was_ordered_again_is_one_of_the_newest(api: Api, browser: Browser) -> None:
+    keep(api, record(Status.REVERSED, request_id="Test1A", replaced_by="Test1B"))
+    keep(api, unknown_since(request_id="Test1B", replaces="Test1A"))
+    asking = browser.get("/requests/Test1A/recover")
+    assert "It was ordered again as Test1B" in text_of(asking.find(class_="happens"))
+    assert "RECOVERING" in text_of(asking.find(class_="facts"))
+
+
 @pytest.mark.parametrize(
     ("status", "why"),
     [
@@ -217,7 +195,7 @@ def test_a_case_is_shown_and_saved_as_the_api_has_it(api: Api, browser: Browser)
     page = browser.get(f"/requests/{request_id}/case-file")
 
     shown = text_of(page.find("main"))
-    assert "Amazon shows a card with another amount or currency than was ordered" in shown
+    assert "Amazon shows another amount or currency than was asked for. Time will not settle it." in shown
     assert [each.get_text() for each in page.select("ol li")] == its["history"]
     assert all(text in shown for text in ("131", "ReadTimeout", "RESEND", '{"creationRequestId":"Test1A"}', "Test1E"))
     saved = browser.session.get(urljoin(browser.origin, str(page.find("a", download=True)["href"])))
