@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, step
 from console.gateway import Kind, Reply
-from console.page import Console, amount, console_of, in_zone, moment, page
+from console.page import Console, amount, console_of, moment, page
 from incentives.agcod.errors import describe
 from incentives.domain.outcomes import AmazonError
 from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
@@ -31,6 +31,8 @@ DAYS_OF_GENERATIONS: Final = 14
 PAGES_OF_GENERATIONS: Final = 5
 #: Amazon cancels a gift card for as long, from its creation.
 CANCEL_WINDOW: Final = timedelta(minutes=15)
+#: Requests of which is remembered what they ask for.
+REMEMBERED_MAX: Final = 1_000
 REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}")
 
 #: What a status says.
@@ -166,21 +168,32 @@ class Found:
     failed: Sequence[Reply] = ()
 
 
-async def _look_up(console: Console, request_id: str) -> Found:
-    """An id does not say what was asked for: all routes that read requests are called at once, and one has it."""
+async def look_up(console: Console, request_id: str) -> Found:
+    """Find a request by its id.
+
+    An id does not say what was asked for: all routes that read requests are called at once, and one has it. It is
+    remembered, so that a page that renews itself calls that one.
+    """
     if not REQUEST_ID.fullmatch(request_id):
         return Found(GIFT_CARD, None)
-    kinds = [*OPERATIONS.values()]
-    replies = await asyncio.gather(*(console.gateway.get(each.path, requestId=request_id) for each in kinds))
-    for what, reply in zip(kinds, replies, strict=True):
-        if reply.ok:
-            return Found(what, reply)
-    return Found(GIFT_CARD, None, [each for each in replies if each.kind is not Kind.NOT_FOUND])
+    known = console.operations.get(request_id)
+    for kinds in ([OPERATIONS[known]] if known else [], [*OPERATIONS.values()]):
+        replies = await asyncio.gather(*(console.gateway.get(each.path, requestId=request_id) for each in kinds))
+        for what, reply in zip(kinds, replies, strict=True):
+            if reply.ok:
+                if len(console.operations) >= REMEMBERED_MAX:
+                    console.operations.clear()
+                console.operations[request_id] = str(reply.body["operation"])
+                return Found(what, reply)
+        failed = [each for each in replies if each.kind is not Kind.NOT_FOUND]
+        if failed:
+            return Found(GIFT_CARD, None, failed)
+    return Found(GIFT_CARD, None)
 
 
 async def _request(request: Request) -> Response:
     console, request_id = console_of(request), request.path_params["requestId"]
-    found = await _look_up(console, request_id)
+    found = await look_up(console, request_id)
     if found.reply is None and not found.failed:
         return _none(request, request_id)
     body = found.reply.body if found.reply else {}
@@ -226,7 +239,7 @@ def _advice(body: Mapping[str, Any]) -> str:
 
 async def _generations(request: Request) -> Response:
     console, request_id = console_of(request), request.path_params["requestId"]
-    found = await _look_up(console, request_id)
+    found = await look_up(console, request_id)
     if found.reply is None and not found.failed:
         return _none(request, request_id)
     if found.reply is None:
@@ -361,7 +374,6 @@ def _says(what: What, body: Mapping[str, Any], *, late: bool) -> Sequence[str]:
 
 
 def _facts(console: Console, body: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    created = f"{in_zone(body['createdAt'], console.zone)} ({moment(body['createdAt']):%Y-%m-%d %H:%M:%S} UTC)"
     facts = {
         "Request": body["requestId"],
         "Amount": f"{amount(body['amount'])} {body['currencyCode']}",
@@ -372,7 +384,7 @@ def _facts(console: Console, body: Mapping[str, Any]) -> Sequence[tuple[str, str
         "Customer": body.get("customerAccountId"),
         "Reference": body["externalReference"],
         "Budget": body["budget"],
-        "Created": created,
+        "Created": console.time(body["createdAt"]),
     }
     return [(name, str(value)) for name, value in facts.items() if value]
 

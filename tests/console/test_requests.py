@@ -175,6 +175,16 @@ def test_a_request_of_any_operation_is_found_by_its_id(api: Api, browser: Browse
     }  # fmt: skip
 
 
+def test_a_page_that_renews_itself_calls_the_route_that_had_the_request(api: Api, browser: Browser) -> None:
+    request_id = issue(api, "load_amazon_balance")
+    browser.get(f"/requests/{request_id}")
+    api.called.clear()
+
+    browser.get(f"/requests/{request_id}")
+
+    assert api.called == [("GET", f"/balance-loads/{request_id}")]
+
+
 @pytest.mark.parametrize("request_id", ["Test1UNKNOWN", "not-an-id", "A" * 41, "..", "a%00b", "a%0D%0Ab", "%2e%2e"])
 def test_an_id_that_no_request_has_is_said_to_be_none(api: Api, browser: Browser, request_id: str) -> None:
     assert "There is no request" in text_of(browser.get(f"/requests?id={request_id}", 404))
