@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -32,6 +32,11 @@ from tests.stack.cloud import Cloud
 from tests.stack.orders import OwnAccount, wait_until
 
 CARD: Final = Decimal("25.00")
+#: The last day of a month whose first day after it is over for long enough, too: its total can be confirmed. Books that
+#: begin with it have a month of one day.
+DAY: Final = (datetime.now(UTC).date() - timedelta(days=2)).replace(day=1) - timedelta(days=1)
+NEXT: Final = DAY + timedelta(days=1)
+MONTH: Final = DAY.isoformat()[:7]
 
 
 @dataclass

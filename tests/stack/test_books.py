@@ -27,17 +27,12 @@ from local.settings import RefusedError
 from local.signing import Response
 from local.statement import Reading, mapped
 from local.target import of_local
-from tests.stack.books import CARD, Books, midday, new_books
+from tests.stack.books import CARD, DAY, MONTH, NEXT, Books, midday, new_books
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ACTIVATE, COLLECTIONS, CREATE, LOAD, REVERSALS, wait_until
 
 pytestmark = pytest.mark.stack
 
-#: The last day of a month whose first day after it is over for long enough, too: its total can be confirmed. The books
-#: of this account begin with it, so that the month has one day.
-DAY: Final = (datetime.now(UTC).date() - timedelta(days=2)).replace(day=1) - timedelta(days=1)
-NEXT: Final = DAY + timedelta(days=1)
-MONTH: Final = DAY.isoformat()[:7]
 NOON: Final = midday(DAY)
 OPENING: Final = Decimal("1000.00")
 

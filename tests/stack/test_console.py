@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import time
@@ -25,6 +26,7 @@ from tests.console.browser.chromium import Window
 from tests.console.browser.chromium import window as opened
 from tests.console.browser.conftest import _chromium, chromium
 from tests.console.served import Browser, text_of
+from tests.stack.books import CARD, DAY, MONTH, NEXT, Books, midday, new_books
 from tests.stack.bulk import Bulk
 from tests.stack.cloud import Cloud
 from tests.stack.console import Console, command, console, keep, person, rows_of
@@ -68,15 +70,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def own(cloud: Cloud) -> Iterator[OwnAccount]:
-    """An account of its own."""
-    made = OwnAccount(cloud)
-    key = made.key("console")
-    with made.at_amazon(key):
-        made.put(key)
-        # An account is known once something was asked about it.
+def books(cloud: Cloud) -> Iterator[Books]:
+    """The books of an account of its own, which is known once something was asked about it."""
+    with new_books(cloud) as made:
         assert cloud.call("GET", f"/funds?account={made.account}").status == 200
         yield made
+
+
+@pytest.fixture(scope="module")
+def own(books: Books) -> OwnAccount:
+    return books.own
 
 
 @pytest.fixture(scope="module")
@@ -415,6 +418,53 @@ def test_an_order_is_uploaded_by_one_person_approved_by_another_and_its_result_r
     assert [{**row, "amount": Decimal(row["amount"])} for row in rows] == [
         {**row, "amount": Decimal(row["amount"])} for row in result
     ]
+
+
+# ---- books ---------------------------------------------------------------------------------------
+
+
+def test_a_day_with_a_difference_is_resolved_and_its_month_closed_and_signed_off_by_another_person(
+    cloud: Cloud, books: Books, page: Browser, second: Browser
+) -> None:
+    day_path, close_path = f"/books/{books.account}/{DAY}", f"/books/{books.account}/{MONTH}/close"
+    # given a day with a card that nobody has ordered here, read and judged as the developer asked for
+    noon, opening = midday(DAY), Decimal("1000.00")
+    books.row(f"{books.own.partner}STRANGER", noon)
+    for hours, available in ((-11, opening), (11, opening - CARD), (13, opening - CARD)):
+        books.balance(noon + timedelta(hours=hours), available)
+    books.show_pages_at_once()
+    page.submit(page.get(f"{day_path}/run"))
+    told = books.ended(DAY)
+    (difference,) = told["differences"]
+    shown = page.get(day_path)
+    row = text_of(shown.find(id=f"difference-{difference['differenceId']}"))
+    for each in (difference["requestId"], money(difference), "1 charged"):
+        assert each in row
+    charges = money({**told["charges"], "currencyCode": told["currencyCode"]})
+    for each in (told["status"], f"Charges {charges}", f"Unresolved {told['unresolved']}"):
+        assert each in text_of(shown.find(id="day"))
+    # when the month is closed, then that blocks it, until it is resolved
+    books.judged(NEXT)
+    blocked = page.submit(page.get(f"{close_path}/make"), amount=str(opening), source="statement 1")
+    assert "It is BLOCKED, and nothing was closed." in text_of(blocked)
+    resolve = page.get(f"{day_path}/differences/{difference['differenceId']}/resolve")
+    page.submit(resolve, reason="explainedByAmazon", note="a card of another system")
+    assert "Unresolved 0" in text_of(page.get(day_path).find(id="day"))
+    page.submit(page.get(f"{close_path}/make"))
+    closed = get(cloud, f"/closes/{books.account}/{MONTH}")
+    shown = text_of(page.get(close_path))
+    assert closed["status"] == "CLOSED"
+    for each in ("CLOSED version 1", closed["manifestSha256"], amount(closed["figures"]["closing"])):
+        assert each in shown
+    # and whoever closed it does not sign it off, but somebody else does
+    assert "Refused." in text_of(page.submit(page.get(f"{close_path}/sign-off")))
+    assert "Done." in text_of(second.submit(second.get(f"{close_path}/sign-off")))
+    signed = get(cloud, f"/closes/{books.account}/{MONTH}")
+    assert signed["signedOffBy"] != signed["closedBy"]
+    assert f"Signed off by {signed['signedOffBy']}" in text_of(second.get(close_path))
+    # and the files are there to be read
+    link = f"{second.origin}/books/{books.account}/{MONTH}/files/{signed['manifest']['name']}"
+    assert hashlib.sha256(second.session.get(link).content).hexdigest() == signed["manifestSha256"]
 
 
 # ---- freezing ------------------------------------------------------------------------------------
