@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,8 @@ from playwright.sync_api import expect
 from console.page import amount
 from incentives.aws.items import format_time
 from local.commands.console import UNANSWERED
+from local.commands.watch import Screen
+from local.target import of_local
 from tests.console.browser.chromium import Window
 from tests.console.browser.chromium import window as opened
 from tests.console.browser.conftest import _chromium, chromium
@@ -80,6 +82,15 @@ def books(cloud: Cloud) -> Iterator[Books]:
 @pytest.fixture(scope="module")
 def own(books: Books) -> OwnAccount:
     return books.own
+
+
+@pytest.fixture(scope="module", autouse=True)
+def losing(cloud: Cloud, own: OwnAccount) -> Iterator[tuple[Placed, Future[None]]]:
+    """A card that is asked for from the start: a function tries for half a minute before it hands over to recovery."""
+    order = Placed(cloud, own=own)
+    order.fault("resend", when="after")
+    with ThreadPoolExecutor(1) as pool:
+        yield order, pool.submit(wait_until, lambda: order.place().body["status"] == "RECOVERING", "it is recovered")
 
 
 @pytest.fixture(scope="module")
@@ -320,11 +331,10 @@ def test_a_card_is_not_cancelled_a_moment_after_them(cloud: Cloud, own: OwnAccou
 
 
 @pytest.fixture(scope="module")
-def lost(cloud: Cloud, own: OwnAccount) -> Iterator[Placed]:
+def lost(cloud: Cloud, losing: tuple[Placed, Future[None]]) -> Iterator[Placed]:
     """A card whose response was lost each time, so that nobody knows what became of it."""
-    order = Placed(cloud, own=own)
-    order.fault("resend", when="after")
-    wait_until(lambda: order.place().body["status"] == "RECOVERING", "it is being recovered")
+    order, asked = losing
+    asked.result()
     yield order
     cloud.sandbox.delete("faults")
 
@@ -346,8 +356,10 @@ def test_a_recovery_is_seen_to_end_while_the_page_is_open(
     expect(overview.locator(f"#request-{lost.request_id}")).to_be_visible()
     # when Amazon's responses come again, then both show its end, and nobody has touched them
     cloud.sandbox.delete("faults")
+    cloud.set_wait_scale(0)
     expect(tab.locator("#stands")).to_contain_text("SUCCEEDED", timeout=PATIENCE_MILLISECONDS)
     expect(overview.locator(f"#request-{lost.request_id}")).to_have_count(0, timeout=PATIENCE_MILLISECONDS)
+    cloud.set_wait_scale(0.1)
     for each in (tab, overview):
         keep(cloud, each.content())
 
@@ -467,23 +479,52 @@ def test_a_day_with_a_difference_is_resolved_and_its_month_closed_and_signed_off
     assert hashlib.sha256(second.session.get(link).content).hexdigest() == signed["manifestSha256"]
 
 
+# ---- now -----------------------------------------------------------------------------------------
+
+
+def test_now_has_the_figures_of_the_api_and_of_cloudwatch(
+    cloud: Cloud, own: OwnAccount, page: Browser, lacking: Browser
+) -> None:
+    cloud.invoke("SweepRequests")
+    screen, told = Screen(of_local(cloud.outputs)), get(cloud, "/accounts")["accounts"]
+    for browser in (page, lacking):
+        shown = browser.get(f"/?account={own.account}")
+        for each in told:
+            row = text_of(shown.find(id=f"standing-{each['account']}"))
+            assert each["state"] in row
+            if each["balance"]:
+                assert money(each["balance"]) in row
+
+    def is_so() -> bool:
+        """What was asked for lately is shared by all pages."""
+        unknown = screen.metrics()["open"]["unknown"]
+        return f"Unknown {unknown:,.0f} " in text_of(page.get("/").find(id="unknown"))
+
+    wait_until(is_so, "what is unknown is shown")
+    # and who may not ask CloudWatch hears that it takes that
+    assert f"{DENIED} cloudwatch:ListMetrics" in text_of(lacking.get("/").find(id="busy"))
+
+
 # ---- freezing ------------------------------------------------------------------------------------
 
 
 def test_an_account_is_shown_frozen_with_who_did_it_and_why(
-    cloud: Cloud, own: OwnAccount, page: Browser, lacking: Browser
+    cloud: Cloud, own: OwnAccount, page: Browser, lacking: Browser, window: Window
 ) -> None:
     route = "/accounts/{account}/freeze"
     # when somebody without the right freezes it, then the action and its route are named, and the screen is whole
     denied = text_of(lacking.submit(lacking.get(f"/accounts/{own.account}/freeze"), reason="a drill"))
     assert f"{DENIED} POST {route}" in denied
     assert "ACTIVE" in account_row(lacking, own.account)
-    # and when the developer does, then both see it
+    # and when the developer does, then all see it, also on a page that is open
+    tab = window.tab("/")
     page.submit(page.get(f"/accounts/{own.account}/freeze"), reason="a drill")
     told = next(each for each in get(cloud, "/accounts")["accounts"] if each["account"] == own.account)
     for each in (page, lacking):
         assert f"by {told['frozen']['by']}" in (row := account_row(each, own.account))
         assert "a drill" in row
     assert told["frozen"]["by"] == "user/local-developer"
+    expect(tab.locator(f"#frozen-{own.account}")).to_contain_text("a drill")
     page.submit(page.get(f"/accounts/{own.account}/unfreeze"))
+    expect(tab.locator(f"#frozen-{own.account}")).to_have_count(0)
     assert "ACTIVE" in account_row(page, own.account)
