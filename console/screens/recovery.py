@@ -45,11 +45,11 @@ class InBooks:
 
 async def _recovery(request: Request) -> Response:
     console = console_of(request)
-    gateway, figures, now = console.gateway, console.figures, console.now()
-    accounts = await gateway.get("/accounts")
+    figures = console.figures
+    accounts = await console.gateway.get("/accounts")
     names = [each["account"] for each in accounts.body.get("accounts", [])]
     account = request.query_params.get("account") or (names[0] if names else None)
-    lists = asyncio.gather(*(search(gateway, account, each, now) for each in LISTED))
+    lists = asyncio.gather(*(search(console, account, each) for each in LISTED))
     counted = asyncio.gather(figures.metrics(), figures.recoveries())
     (escalated, recovering, reversing, pending), (metrics, recoveries) = await lists, await counted
     unknown = by_age([*recovering.requests, *reversing.requests])

@@ -28,7 +28,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def alerts_of(page: BeautifulSoup) -> dict[str, Any]:
-    return {str(row["id"]): row for row in page.select("#alerts tr[id]")}
+    return {str(row["id"]): row for row in page.select("#alerts li[id]")}
 
 
 def key_of_age(api: Api, days: int) -> None:
@@ -101,11 +101,12 @@ def test_what_needs_somebody_leads_to_where_to_act(api: Api, browser: Browser) -
     found = alerts_of(browser.get("/"))
 
     said = {name: text_of(row) for name, row in found.items()}
-    assert "Do not order it again. - 1 h 0 min Recovery docs/operate.md, unknown-old" in said["alarm-unknown-old"]
+    alarm = said["alarm-unknown-old"]
+    assert alarm.startswith("Alarm unknown-old , for 1 h 0 min Do not order it again. Recovery docs/operate.md")
     assert "the key leaked" in said["frozen-default"]
     assert "user/caller" in said["frozen-default"]
     assert said["escalated-default"].startswith("2 requests are escalated: account default")
-    assert "124.50 USD 1 d 6 h" in said["escalated-default"]
+    assert "for 1 d 6 h , 124.50 USD at risk" in said["escalated-default"]
     assert said["unresolved-default"].startswith("2 unresolved differences: account default")
     assert {name: str(row.find("a")["href"]) for name, row in found.items()} == {
         "alarm-unknown-old": "/recovery",

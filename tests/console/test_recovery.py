@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from incentives.bootstrap import container
-from console.searches import CALLS_MAX
+from console.searches import FURTHER_CALLS_MAX, FURTHER_LIVES
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.single_requests.record import Status
@@ -90,20 +90,39 @@ def test_each_account_has_its_own_and_leads_to_the_others(api: Api, browser: Bro
 def test_where_there_are_too_many_requests_it_says_so_and_asks_the_books(api: Api, browser: Browser) -> None:
     # given an escalated request with more requests after it than a few calls look at
     escalated(api, "Test1E")
-    for number in range(CALLS_MAX * LOOKED_AT_MAX):
+    calls = 1 + FURTHER_CALLS_MAX
+    for number in range(calls * LOOKED_AT_MAX):
         keep(api, record(Status.SUCCEEDED, request_id=f"Test1S{number:05}"))
     api.functions.books.judged(finding(Kind.ESCALATED, "Test1E", amount=2500), day=START.date() - timedelta(days=1))
 
     page = browser.get("/recovery")
 
     assert "not all of the last 90 days were looked at" in text_of(page.find(id="escalated"))
-    assert sum(path.startswith("/requests?") for _, path in api.called) == 4 * CALLS_MAX
+    assert sum(path.startswith("/requests?") for _, path in api.called) == 4 * calls
     assert "Test1E 25.00 USD" in text_of(page.find(id="books"))
     # and the search goes on where these calls ended
     further = str(page.select_one("#escalated > p > a")["href"]).removeprefix("/requests?")
     query = dict(each.split("=", 1) for each in further.split("&"))
     found = api.functions.send("search_requests", query=query).body
     assert [each["requestId"] for each in found["requests"]] == ["Test1E"]
+
+
+def test_on_a_busy_account_the_newest_are_read_each_time_and_the_others_once_in_a_while(
+    api: Api, browser: Browser
+) -> None:
+    for number in range(LOOKED_AT_MAX):
+        keep(api, record(Status.SUCCEEDED, request_id=f"Test1S{number:05}"))
+    older = escalated(api, "Test1E")
+    assert rows_of(browser.get("/recovery"), "escalated") == [older]
+    # when the page renews itself, and another one is escalated
+    api.called.clear()
+    newer = escalated(api, "Test1F", 0, created_at=START + MINUTE)
+    assert rows_of(browser.get("/recovery"), "escalated") == [older, newer]
+    assert sum(path.startswith("/requests?") for _, path in api.called) == 4
+    # and later, when the older one was settled
+    keep(api, record(Status.SUCCEEDED, request_id=older))
+    api.functions.world.clock.time += FURTHER_LIVES
+    assert rows_of(browser.get("/recovery"), "escalated") == [newer]
 
 
 def test_a_list_that_cannot_be_read_takes_away_nothing_else(api: Api, browser: Browser) -> None:
