@@ -15,10 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.confirm import Ask, Done, step
+from console.endings import Ended
 from console.gateway import Kind, Reply
 from console.page import Console, amount, console_of, page
-from console.screens.requests import CONFLICTS, look_up
-from console.searches import by_age, search, sums
+from console.screens.requests import CONFLICTS, MEANINGS, OPEN, look_up
+from console.searches import Search, by_age, search, sums
 from incentives.domain.single_requests.record import Status
 
 LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING, Status.PENDING)
@@ -53,6 +54,7 @@ async def _recovery(request: Request) -> Response:
     counted = asyncio.gather(figures.metrics(), figures.recoveries())
     (escalated, recovering, reversing, pending), (metrics, recoveries) = await lists, await counted
     unknown = by_age([*recovering.requests, *reversing.requests])
+    ended = await _ended(console, account or "", [escalated, recovering, reversing])
     in_books = await _in_books(console, account) if account and escalated.further_url else None
     return page(
         request,
@@ -70,7 +72,22 @@ async def _recovery(request: Request) -> Response:
         metrics=metrics,
         recoveries=recoveries,
         in_books=in_books,
+        ended=ended,
+        meanings=MEANINGS,
     )
+
+
+async def _ended(console: Console, account: str, lists: Sequence[Search]) -> list[Ended]:
+    """How those ended that an earlier page had in its lists. A list that is not whole does not say which are gone."""
+    if not all(each.reply.ok and not each.further_url for each in lists):
+        return []
+
+    async def read(request_id: str) -> Mapping[str, Any] | None:
+        found = await look_up(console, request_id)
+        return found.reply.body if found.reply else None
+
+    listed = [each["requestId"] for one in lists for each in one.requests]
+    return await console.endings.of(account, listed, read, {*OPEN, Status.ESCALATED}.__contains__)
 
 
 async def _in_books(console: Console, account: str) -> InBooks:
@@ -133,7 +150,7 @@ def _what_a_round_does(found: Mapping[str, Any] | None) -> tuple[Sequence[str], 
             "If it is not wanted any more, start the round, and cancel it at once on its own page.",
             "Your name is kept with it.",
         ), ""
-    if Status(status).is_open:
+    if status in OPEN:
         return (
             "It is taken from whoever works on it now, and goes on where that one was.",
             "Its 24 hours do not begin anew.",

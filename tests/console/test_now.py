@@ -205,6 +205,14 @@ def test_who_may_not_see_alarms_or_accounts_is_not_told_that_nothing_is_wrong(ap
     assert "0 requests in the queue" in text_of(page.find(id="queued"))
 
 
+def test_a_right_that_is_missing_for_every_account_is_named_once(api: Api, browser: Browser) -> None:
+    container.account_states.states["japan"] = AccountState()
+    api.deny("GET", "/reconciliations")
+    page = browser.get("/")
+    assert text_of(page.find(id="alerts")).count("the right to call GET /reconciliations ,") == 1
+    assert "No day has figures" not in text_of(page.find(id="spend"))
+
+
 def test_orders_at_work_are_shown_with_why_they_do_not_go_on(api: Api, browser: Browser) -> None:
     bulk = api.functions.bulk
     bulk.create("waits for its file")

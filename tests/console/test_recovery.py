@@ -10,6 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from incentives.bootstrap import container
+from console.endings import READ_MAX, TOLD_FOR
 from console.searches import FURTHER_CALLS_MAX, FURTHER_LIVES
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.reconciliation.findings import Kind
@@ -71,8 +72,46 @@ def test_a_request_in_recovery_is_seen_to_end_by_whoever_has_the_page_open(api: 
     assert f"request-{request_id}" in str(before)
     # when it ends
     keep(api, record(Status.SUCCEEDED, request_id=request_id))
-    # then
-    assert rows_of(browser.get("/recovery"), "open") == []
+    # then it is told how, and for a while
+    page = browser.get("/recovery")
+    assert rows_of(page, "open") == []
+    assert f"{request_id} SUCCEEDED 0 s ago 25.00 USD" in text_of(page.find(id=f"ended-{request_id}"))
+    api.functions.world.clock.time += TOLD_FOR - MINUTE
+    assert rows_of(browser.get("/recovery"), "ended") == [request_id]
+    api.functions.world.clock.time += MINUTE
+    assert rows_of(browser.get("/recovery"), "ended") == []
+
+
+def test_what_was_ordered_again_is_followed_as_what_it_is_now(api: Api, browser: Browser) -> None:
+    keep(api, unknown_since(request_id="Test1A"))
+    browser.get("/recovery")
+    keep(api, record(Status.REVERSED, request_id="Test1A", replaced_by="Test1B"))
+    keep(api, unknown_since(request_id="Test1B", replaces="Test1A"))
+    page = browser.get("/recovery")
+    assert (rows_of(page, "open"), rows_of(page, "ended")) == (["Test1B"], [])
+    keep(api, record(Status.SUCCEEDED, request_id="Test1B"))
+    assert rows_of(browser.get("/recovery"), "ended") == ["Test1B"]
+
+
+def test_one_that_is_escalated_anew_is_no_longer_told_as_ended(api: Api, browser: Browser) -> None:
+    keep(api, unknown_since(request_id="Test1U"))
+    browser.get("/recovery")
+    keep(api, record(Status.SUCCEEDED, request_id="Test1U"))
+    browser.get("/recovery")
+    escalated(api, "Test1U")
+    page = browser.get("/recovery")
+    assert (rows_of(page, "escalated"), rows_of(page, "ended")) == (["Test1U"], [])
+
+
+def test_many_that_end_at_once_are_read_some_at_a_time(api: Api, browser: Browser) -> None:
+    names = [f"Test1U{number}" for number in range(READ_MAX + 2)]
+    for name in names:
+        keep(api, unknown_since(request_id=name))
+    browser.get("/recovery")
+    for name in names:
+        keep(api, record(Status.SUCCEEDED, request_id=name))
+    assert len(rows_of(browser.get("/recovery"), "ended")) == READ_MAX
+    assert sorted(rows_of(browser.get("/recovery"), "ended")) == names
 
 
 def test_each_account_has_its_own_and_leads_to_the_others(api: Api, browser: Browser) -> None:
