@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -22,7 +22,10 @@ from console.screens.requests import CONFLICTS, MEANINGS, OPEN, look_up
 from console.searches import Search, by_age, search, sums
 from incentives.domain.single_requests.record import Status
 
-LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING, Status.PENDING)
+#: What is looked for each time that the page renews itself.
+LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING)
+#: How long pages share what is not: which accounts there are, and what waits.
+LIVES: Final = timedelta(seconds=10)
 #: How far back the newest judged day is looked for, and for how long what it says is shared: it is judged once a day.
 JUDGED_WITHIN: Final = timedelta(days=7)
 BOOKS_LIVE: Final = timedelta(seconds=30)
@@ -46,15 +49,19 @@ class InBooks:
 
 async def _recovery(request: Request) -> Response:
     console = console_of(request)
-    figures = console.figures
-    accounts = await console.gateway.get("/accounts")
+    figures, shared = console.figures, console.shared
+    accounts = await shared.get("accounts", LIVES, lambda: console.gateway.get("/accounts"))
     names = [each["account"] for each in accounts.body.get("accounts", [])]
     account = request.query_params.get("account") or (names[0] if names else None)
     lists = asyncio.gather(*(search(console, account, each) for each in LISTED))
+    waiting = shared.get(("pending", account), LIVES, lambda: search(console, account, Status.PENDING))
     counted = asyncio.gather(figures.metrics(), figures.recoveries())
-    (escalated, recovering, reversing, pending), (metrics, recoveries) = await lists, await counted
+    (escalated, recovering, reversing), (metrics, recoveries), pending = await lists, await counted, await waiting
     unknown = by_age([*recovering.requests, *reversing.requests])
+    at_risk = by_age([*escalated.requests, *unknown])
     ended = await _ended(console, account or "", [escalated, recovering, reversing])
+    gone_on = {each["requestId"] for each in (*at_risk, *(one.request for one in ended))}
+    pending = replace(pending, requests=[each for each in pending.requests if each["requestId"] not in gone_on])
     in_books = await _in_books(console, account) if account and escalated.further_url else None
     return page(
         request,
@@ -68,7 +75,8 @@ async def _recovery(request: Request) -> Response:
         unknown_replies=[recovering.reply, reversing.reply],
         further=[each for each in (recovering, reversing) if each.further_url],
         pending=pending,
-        at_risk=sums([*escalated.requests, *unknown]),
+        at_risk=at_risk,
+        at_risk_sums=sums(at_risk),
         metrics=metrics,
         recoveries=recoveries,
         in_books=in_books,

@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup
 
 from incentives.bootstrap import container
 from console.endings import READ_MAX, TOLD_FOR
+from console.screens.recovery import LIVES
 from console.searches import FURTHER_CALLS_MAX, FURTHER_LIVES
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.reconciliation.findings import Kind
@@ -44,6 +45,8 @@ def test_what_is_open_or_escalated_is_listed_by_age_with_the_amount_at_risk(api:
     assert text_of(page.find(id="escalated-sum")).startswith("2 , with 0.30 USD at risk")
     assert text_of(page.find(id="open-sum")).startswith("2 , with 26.05 USD at risk")
     assert "1 d 6 h" in text_of(page.find(id="request-Test1E2"))
+    assert text_of(page.find(id="risk")).startswith("At risk 26.35 USD , of 4 requests")
+    assert "The oldest was made 1 d 6 h ago" in text_of(page.find(id="risk"))
     assert [str(each["href"]) for each in page.select("#request-Test1E1 a")] == [
         "/requests/Test1E1", "/requests/Test1E1/case-file", "/requests/Test1E1/recover",
     ]  # fmt: skip
@@ -103,6 +106,14 @@ def test_one_that_is_escalated_anew_is_no_longer_told_as_ended(api: Api, browser
     assert (rows_of(page, "escalated"), rows_of(page, "ended")) == (["Test1U"], [])
 
 
+def test_what_waited_is_shown_once_when_it_has_become_unknown(api: Api, browser: Browser) -> None:
+    keep(api, record(Status.PENDING, request_id="Test1U"))
+    assert rows_of(browser.get("/recovery"), "pending") == ["Test1U"]
+    keep(api, unknown_since(request_id="Test1U"))
+    page = browser.get("/recovery")
+    assert (rows_of(page, "open"), rows_of(page, "pending")) == (["Test1U"], [])
+
+
 def test_many_that_end_at_once_are_read_some_at_a_time(api: Api, browser: Browser) -> None:
     names = [f"Test1U{number}" for number in range(READ_MAX + 2)]
     for name in names:
@@ -157,7 +168,7 @@ def test_on_a_busy_account_the_newest_are_read_each_time_and_the_others_once_in_
     api.called.clear()
     newer = escalated(api, "Test1F", 0, created_at=START + MINUTE)
     assert rows_of(browser.get("/recovery"), "escalated") == [older, newer]
-    assert sum(path.startswith("/requests?") for _, path in api.called) == 4
+    assert sum(path.startswith("/requests?") for _, path in api.called) == 3
     # and later, when the older one was settled
     keep(api, record(Status.SUCCEEDED, request_id=older))
     api.functions.world.clock.time += FURTHER_LIVES
@@ -172,9 +183,11 @@ def test_a_list_that_cannot_be_read_takes_away_nothing_else(api: Api, browser: B
     assert "the right to call cloudwatch:ListMetrics ," in text_of(page.find(id="counted"))
     assert page.find(id="counted-recoveries") is not None
     api.deny("GET", "/requests")
+    api.functions.world.clock.time += LIVES
     page = browser.get("/recovery")
     assert all("the right to call GET /requests ," in text_of(page.find(id=each)) for each in ("escalated", "pending"))
     assert "None" not in text_of(page.find(id="open"))
+    assert "Not known" in text_of(page.find(id="risk"))
 
 
 def test_another_round_is_started_once(api: Api, browser: Browser) -> None:
