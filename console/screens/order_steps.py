@@ -196,7 +196,7 @@ async def _ask_approve(request: Request) -> Ask:
         if repeated
         else [
             f"Its cards are issued then: {order_texts.totals(order)}.",
-            "You approve what is shown here, and no else.",
+            "What is approved is what is shown here: an order that has changed meanwhile is not.",
         ]
     )
     seen = order_texts.seen_of(order)
@@ -221,7 +221,9 @@ async def _approve(request: Request, form: FormData) -> Done:
     digest, amount, currency = (str(form.get(name, "")) for name in ("digest", "amount", "currencyCode"))
     body = {"digest": digest, "total": {"amount": amount, "currencyCode": currency}}
     reply = await _send(request, "approve", body)
-    return _done(request, f"Approve order {request.path_params['orderId']}", reply)
+    is_issued = not reply.ok or order_texts.is_approved(reply.body)
+    outcome = "" if is_issued else f"Nothing is issued all the same. {order_texts.why(reply.body)}"
+    return _done(request, f"Approve order {request.path_params['orderId']}", reply, outcome)
 
 
 async def _ask_reject(request: Request) -> Ask:
@@ -258,8 +260,8 @@ async def _send(request: Request, action: str, body: object = None) -> Reply:
     return await console_of(request).gateway.send("POST", template, body, orderId=request.path_params["orderId"])
 
 
-def _done(request: Request, title: str, reply: Reply) -> Done:
-    return Done(title, reply, f"/orders/{request.path_params['orderId']}")
+def _done(request: Request, title: str, reply: Reply, outcome: str = "") -> Done:
+    return Done(title, reply, f"/orders/{request.path_params['orderId']}", outcome=outcome)
 
 
 def _why_not(reply: Reply, statuses: frozenset[str]) -> str:
