@@ -38,6 +38,16 @@ READ: Final = f"{STATEMENTS}/{{statementId}}/read"
 ROWS_SHOWN: Final = 5
 #: A row that is left out, in a select: an empty word is one that nobody has said yet.
 LEFT_OUT: Final = "-"
+#: Of our columns, what each is.
+LABELS: Final[Mapping[str, str]] = {
+    "requestId": "Request id",
+    "activityTime": "Time",
+    "type": "Type",
+    "status": "Result",
+    "amount": "Amount",
+    "currencyCode": "Currency",
+    "gcId": "Id of the card, not its code",
+}
 FORMATS: Final = ("%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%d.%m.%Y %H:%M:%S")
 #: Reads large files: seconds, and some 300 MB, for each. So one at a time.
 FILES: Final = Threads(1)
@@ -203,6 +213,7 @@ async def _columns(request: Request) -> Response:
         wrong=wrong,
         hidden=[each.name for each in upload.columns if not each.fits],
         choices={name: choices_of(upload.columns, name) for name in COLUMNS},
+        labels=LABELS,
         required=REQUIRED,
         words={name: _offered(by_name, reading, name).words for name in ours},
         meanings={name: [(each, each) for each in its] for name, its in ours.items()},
