@@ -1,4 +1,4 @@
-"""Statements: the download stays in memory, what may hold codes is offered for nothing, and only what was shown leaves."""
+"""Statements: the download stays in memory, what may hold codes is not offered, and only what was shown leaves."""
 
 from __future__ import annotations
 
