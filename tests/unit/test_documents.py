@@ -18,7 +18,7 @@ PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")
 PRESENT: Final = [page for page in PAGES if page.name not in {"DECISIONS.md", "CHANGELOG.md"}]
 README_LINES_MAX: Final = 120
 
-FOLDERS: Final = "tests|layers|functions|local|docs|sandbox|events|domain|agcod|aws|usecases|api|requirements"
+FOLDERS: Final = "tests|console|layers|functions|local|docs|sandbox|events|domain|agcod|aws|usecases|api|requirements"
 PATH: Final = re.compile(rf"`((?:{FOLDERS})/[\w./-]*|[\w/]+\.(?:py|yaml|toml))(?:: ([\w, ]+))?`")
 
 
