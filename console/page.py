@@ -171,12 +171,6 @@ def in_zone(value: str | datetime, zone: tzinfo | None) -> str:
     return f"{moment(value).astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def in_zone_and_utc(value: str | datetime, zone: tzinfo | None) -> str:
-    """The same with UTC beside it, where that is another."""
-    local, utc = in_zone(value, zone), f"{moment(value):%Y-%m-%d %H:%M:%S} UTC"
-    return local if local == utc else f"{local} ({utc})"
-
-
 def amount(value: str) -> str:
     """An amount with its thousands apart: `-1234.50` is `-1,234.50`."""
     sign = "-" if value.startswith("-") else ""

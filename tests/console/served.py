@@ -40,6 +40,7 @@ class Api:
     Attributes:
         functions: what answers.
         called: each call, in its order: method and path with its query.
+        bodies: what was sent with each call that was no query.
         answers: what answers before the functions do, by method and path's beginning; it may raise `OSError`.
         files: what is where the API says that files are, by address; what was put is here as well.
         figures: CloudWatch's.
@@ -47,6 +48,7 @@ class Api:
 
     functions: Served
     called: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
     answers: dict[tuple[str, str], Callable[[], Response]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +87,8 @@ class Api:
             return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
         path, query = split_url(url.removeprefix(BASE), "")
         self.called.append((method, url.removeprefix(BASE)))
+        if method != "GET":
+            self.bodies.append(body)
         for (asked, start), answer in self.answers.items():
             if method == asked and path.startswith(start):
                 return answer()

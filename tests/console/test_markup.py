@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
+from incentives.domain.bulk_orders.bulk_order import FileError, OrderStatus
 from tests.console.served import Api, Browser, text_of
+from tests.openapi.bulk_orders import standing
 
 MARKUP: Final = "</p><script src=//x>1</script><img src=x onerror=1>\"'{{ 7*7 }}"
 
@@ -25,7 +28,22 @@ def reference_of_a_request(api: Api) -> list[str]:
     return ["/requests", *(f"/requests/{request_id}{each}" for each in ("", "/generations", "/cancel"))]
 
 
+def cell_of_a_file(api: Api) -> list[str]:
+    order_id = standing(api.functions, OrderStatus.INVALID)
+    order, nonce = api.functions.bulk.orders.orders[order_id]
+    api.functions.bulk.orders.orders[order_id] = (replace(order, errors=(FileError(2, MARKUP, "?"),)), nonce)
+    return [f"/orders/{order_id}"]
+
+
+def reason_of_a_rejection(api: Api) -> list[str]:
+    order_id = standing(api.functions, OrderStatus.AWAITING_APPROVAL)
+    api.functions.send("reject_order", order_id, body={"reason": MARKUP})
+    return ["/orders", f"/orders/{order_id}"]
+
+
 CASES: Final[Mapping[str, Case]] = {
+    "cell of a file": cell_of_a_file,
+    "reason of a rejection": reason_of_a_rejection,
     "reason of a freeze": reason_of_a_freeze,
     "reference of a request": reference_of_a_request,
 }
