@@ -196,7 +196,7 @@ async def _ask_approve(request: Request) -> Ask:
         if repeated
         else [
             f"Its cards are issued then: {order_texts.totals(order)}.",
-            "You approve what is shown here, and no else.",
+            "What is approved is what is shown here: an order that has changed meanwhile is not.",
         ]
     )
     seen = order_texts.seen_of(order)

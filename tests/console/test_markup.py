@@ -9,6 +9,8 @@ from typing import Final
 import pytest
 
 from incentives.domain.bulk_orders.bulk_order import FileError, OrderStatus
+from incentives.domain.single_requests.record import Status
+from tests.console.recovering import escalated
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.bulk_orders import standing
 
@@ -20,12 +22,23 @@ Case = Callable[[Api], list[str]]
 
 def reason_of_a_freeze(api: Api) -> list[str]:
     api.functions.send("freeze_account", "default", body={"reason": MARKUP})
-    return ["/accounts", "/accounts/default", "/accounts/default/freeze", "/accounts/default/unfreeze"]
+    return ["/", "/accounts", "/accounts/default", "/accounts/default/freeze", "/accounts/default/unfreeze"]
 
 
 def reference_of_a_request(api: Api) -> list[str]:
     request_id = api.functions.issue("create_gift_card", externalReference=MARKUP).body["requestId"]
     return ["/requests", *(f"/requests/{request_id}{each}" for each in ("", "/generations", "/cancel"))]
+
+
+def reference_of_an_escalated_request(api: Api) -> list[str]:
+    request_id = api.functions.issue("create_gift_card", externalReference=MARKUP).body["requestId"]
+    records = api.functions.world.ledger.records
+    records[request_id] = replace(records[request_id], status=Status.ESCALATED)
+    return ["/recovery", f"/requests/{request_id}/recover"]
+
+
+def history_of_a_case(api: Api) -> list[str]:
+    return [f"/requests/{escalated(api, history=[MARKUP])}/case-file"]
 
 
 def cell_of_a_file(api: Api) -> list[str]:
@@ -46,6 +59,8 @@ CASES: Final[Mapping[str, Case]] = {
     "reason of a rejection": reason_of_a_rejection,
     "reason of a freeze": reason_of_a_freeze,
     "reference of a request": reference_of_a_request,
+    "reference of an escalated request": reference_of_an_escalated_request,
+    "history of a case": history_of_a_case,
 }
 
 

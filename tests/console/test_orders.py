@@ -69,6 +69,7 @@ def test_without_any_it_says_what_to_do_and_without_the_right_which(api: Api, br
     denied = browser.get("/orders")
     assert "It takes the right to call GET /orders," in text_of(denied).replace(" ,", ",")
     assert denied.find("a", href="/orders/new")
+    assert "No order waits" not in text_of(denied)
     assert "It takes the right to call GET /orders/{orderId}" in text_of(browser.get(f"/orders/{'A' * 26}"))
     api.answers.clear()
     assert "There is none." in text_of(browser.get(f"/orders/{'A' * 26}"))
