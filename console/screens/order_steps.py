@@ -14,8 +14,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of
-from incentives.domain.accounts.freezing import shown_caller
+from console.page import amount, console_of, who
 from local.commands import order_texts
 
 Order = Mapping[str, Any]
@@ -221,7 +220,9 @@ async def _approve(request: Request, form: FormData) -> Done:
     digest, amount, currency = (str(form.get(name, "")) for name in ("digest", "amount", "currencyCode"))
     body = {"digest": digest, "total": {"amount": amount, "currencyCode": currency}}
     reply = await _send(request, "approve", body)
-    return _done(request, f"Approve order {request.path_params['orderId']}", reply)
+    is_issued = not reply.ok or order_texts.is_approved(reply.body)
+    outcome = "" if is_issued else f"Nothing is issued all the same. {order_texts.why(reply.body)}"
+    return _done(request, f"Approve order {request.path_params['orderId']}", reply, outcome)
 
 
 async def _ask_reject(request: Request) -> Ask:
@@ -246,7 +247,7 @@ async def _reject(request: Request, form: FormData) -> Done:
 
 
 def _who(arn: str | None) -> str:
-    return shown_caller(arn) if arn else order_texts.NOBODY
+    return who(arn) if arn else order_texts.NOBODY
 
 
 async def _read(request: Request) -> Reply:
@@ -258,8 +259,8 @@ async def _send(request: Request, action: str, body: object = None) -> Reply:
     return await console_of(request).gateway.send("POST", template, body, orderId=request.path_params["orderId"])
 
 
-def _done(request: Request, title: str, reply: Reply) -> Done:
-    return Done(title, reply, f"/orders/{request.path_params['orderId']}")
+def _done(request: Request, title: str, reply: Reply, outcome: str = "") -> Done:
+    return Done(title, reply, f"/orders/{request.path_params['orderId']}", outcome=outcome)
 
 
 def _why_not(reply: Reply, statuses: frozenset[str]) -> str:

@@ -101,8 +101,8 @@ async def _upload(request: Request, form: FormData) -> Done:
     order = made.body
     order_id, order_url = order["orderId"], f"/orders/{order['orderId']}"
     if order["status"] not in order_texts.STARTABLE:
-        note = f"It is {order['status']}. The file was not sent, and nothing was started."
-        return Done(f"This is ordered already, as order {order_id}", made, order_url, note)
+        outcome = f"It is {order['status']}: the file was not sent, and nothing was started."
+        return Done(f"This is ordered already, as order {order_id}", made, order_url, outcome=outcome)
     if order["upload"] is not None:
         put = await gateway.put_file(order["upload"], given.content)
         if not put.ok:

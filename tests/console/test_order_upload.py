@@ -156,7 +156,7 @@ def test_rows_that_were_ordered_are_not_put_again_and_on_purpose_only_under_a_ke
     # then its rows are that order, and nothing is sent of them
     told = text_of(send(browser, GOOD))
     assert f"This is ordered already, as order {first}" in told
-    assert "It is FINISHED. The file was not sent, and nothing was started." in told
+    assert "It is FINISHED: the file was not sent, and nothing was started." in told
     assert api.files == {}
 
     # and another order of them leads to it
