@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, sync_playwright
 
 from incentives.bootstrap import container
 from incentives.domain.accounts.account import AccountFunds
@@ -26,27 +28,24 @@ from incentives.domain.money import Money, parse_money
 from incentives.domain.outcomes import ConflictKind
 from incentives.domain.persons import Identity
 from incentives.domain.reconciliation.days import read_zone
-from incentives.domain.reconciliation.findings import Finding, Kind, LedgerSide
-from incentives.domain.single_requests.record import Cause, Intent, Record, Status
+from incentives.domain.reconciliation.findings import AmazonSide, Finding, Kind, LedgerSide
+from incentives.domain.single_requests.record import Cause, Intent, Status
 from tests.console.recovering import escalated
 from tests.console.served import Api, Place, metrics, place
 from tests.openapi.closes import closed
+from tests.openapi.served import CALLER
 from tests.support.books_world import finding, level
 from tests.support.fakes import account
 from tests.unit.builders import REFUSAL, record
 
 
-def found():
-    return "/usr/bin/chromium"
-
-
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
 NOW: Final = datetime(2026, 3, 19, 13, 5, tzinfo=UTC)
 ZONE: Final = read_zone("Europe/Berlin")
 HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=1)
 ROLE: Final = "arn:aws:sts::123456789012:assumed-role"
 SHOP: Final = f"{ROLE}/AWSReservedSSO_GatewayIssuer_0123456789abcdef/shop-team"
+OPERATOR: Final = f"{ROLE}/AWSReservedSSO_GatewayOperator_0123456789abcdef/on-call"
 FINANCE: Final = f"{ROLE}/AWSReservedSSO_GatewayFinance_0123456789abcdef/finance-team"
 #: Of the order that is issued, and of the one that waits for a second person.
 AT_WORK: Final = "KX4TQ2M7VJ5RWZ3HNB6YDCFA2E"
@@ -54,11 +53,12 @@ WAITING: Final = "QH7WLR5ZB2XKTM4VNJ3CYDA6FE"
 REQUEST: Final = "Acme1ZQ5K7TWB4XN2VJ6MHR3YDCFA5LE"
 SIZE: Final = {"width": 1280, "height": 800}
 #: Higher pages are cut off: what a screen is like is seen before.
-HEIGHT_MAX: Final = 1500
+HEIGHT_MAX: Final = 1250
 BYTES_MAX: Final = 300_000
-#: What is taken: an address, and whether the window is as high as the page.
+#: What is taken: an address, and the part of the page that it is about, if it is not all of it.
 PICTURES: Final[Mapping[str, str]] = {
     "now": "/",
+    "spend": "/#spend",
     "requests": "/requests",
     "request": f"/requests/{REQUEST}",
     "cancel": f"/requests/{REQUEST}/cancel",
@@ -104,9 +104,10 @@ def _accounts(api: Api) -> None:
         world.accounts.accounts[name] = made
         states.keep_funds(Snapshot(AccountFunds(name, parse_money(amount, currency), NOW - 5 * MINUTE), NOW))
     world.clock.time = NOW - 2 * HOUR
+    CALLER["userArn"] = OPERATOR
     reason = "Orders that the campaign did not expect; the caller is being looked for"
     api.functions.send("freeze_account", "uk", body={"reason": reason})
-    world.clock.time = NOW
+    world.clock.time, CALLER["userArn"] = NOW, FINANCE
 
 
 def _budgets(api: Api) -> None:
@@ -208,11 +209,11 @@ def _orders(api: Api) -> None:
         issued = {"USD": Decimal(50 * counts.issued)}
         orders.kept[AT_WORK, number] = Batch(number=number, counts=counts, issued_value=issued, round=1)
     maker = Identity(SHOP, "AROASHOPSHOPSHOPSHOP:shop-team", "AROASHOPSHOPSHOPSHOP")
-    keep(WAITING, OrderStatus.AWAITING_APPROVAL, 480, "36000.00", 3 * HOUR, makers=(maker,), approval_digest="7e" * 32,
+    keep(WAITING, OrderStatus.AWAITING_APPROVAL, 480, "36000.00", 3 * HOUR, makers=(maker,), approval_digest=sha256(b"480 cards").hexdigest(),
          approval_until=NOW + timedelta(days=6, hours=21), told_at=NOW - 3 * HOUR)  # fmt: skip
     keep("TN3VYQ6KDM2HXWJ5RZB4LCFA7E", OrderStatus.PAUSED, 90, "4500.00", 5 * HOUR, account="uk",
          totals={"GBP": Decimal("4500.00")}, issuing_since=NOW - 3 * HOUR, issuing_until=NOW - 2 * HOUR,
-         why_paused="account 'uk' has been frozen by user/caller. Unfreeze it, then resume the order.")  # fmt: skip
+         why_paused="account 'uk' has been frozen. Unfreeze it, then resume the order.")  # fmt: skip
     errors = (FileError(17, "amount", "must have at most 2 decimals"), FileError(52, "key", "is that of line 51"))
     keep("B5MZRW2XKQ7TVHJ4NYD3CLFA6E", OrderStatus.INVALID, 0, "0", 26 * HOUR, errors=errors, error_count=2)
     keep("W2HJX7NKQ4BTZMR6VYC5DLFA3E", OrderStatus.FINISHED, 350, "8750.00", 50 * HOUR, finished_at=NOW - 49 * HOUR)
@@ -244,7 +245,7 @@ def _books(api: Api) -> None:
 def _difference(kind: Kind, request_id: str, cents: int, at: datetime, day: date) -> Finding:
     status = "ESCALATED" if kind is Kind.ESCALATED else "SUCCEEDED"
     ledger = LedgerSide(status=status, amount=cents, currency="USD")
-    return finding(kind, request_id, ledger=ledger, amazon=None, amount=cents, found_at=at + 24 * HOUR, found_on=day)
+    return finding(kind, request_id, ledger=ledger, amazon=AmazonSide(), amount=cents, found_at=at + 24 * HOUR, found_on=day)
 
 
 def _figures(api: Api) -> None:
@@ -275,6 +276,7 @@ def _figures(api: Api) -> None:
             }
         ],
     }
+    api.figures.told["metrics"]["at"] = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @contextmanager
@@ -296,13 +298,18 @@ def take(page: Page, url: str, path: Path) -> None:
     """Write one picture."""
     page.set_viewport_size(SIZE)
     response = page.goto(url)
-    assert response is not None
-    assert response.ok, f"{url}: {response.status}"
+    if response is None or not response.ok or page.locator(".failure-unavailable").count():
+        raise ValueError(f"{url} has no figures")
     page.evaluate("() => document.fonts.ready")
-    height = int(page.evaluate("() => document.documentElement.scrollHeight"))
-    clip = {"x": 0, "y": 0, "width": SIZE["width"], "height": min(height, HEIGHT_MAX)}
-    content = page.screenshot(full_page=True, clip=clip, animations="disabled")  # type: ignore[arg-type]
-    assert len(content) <= BYTES_MAX, f"{path.name} has {len(content):,} bytes"
+    part = urlsplit(url).fragment
+    if part:
+        content = page.locator(f"#{part}").screenshot(animations="disabled")
+    else:
+        height = int(page.evaluate("() => document.documentElement.scrollHeight"))
+        clip: FloatRect = {"x": 0, "y": 0, "width": SIZE["width"], "height": min(height, HEIGHT_MAX)}
+        content = page.screenshot(full_page=True, clip=clip, animations="disabled")
+    if len(content) > BYTES_MAX:
+        raise ValueError(f"{path.name} has {len(content):,} bytes")
     path.write_bytes(content)
 
 
@@ -314,7 +321,6 @@ def main(folder: str, *names: str) -> None:
         with tab(here) as page:
             for name in names or PICTURES:
                 take(page, here.address.partition("/?")[0] + PICTURES[name], Path(folder) / f"{name}.png")
-                print(f"{folder}/{name}.png")
 
 
 if __name__ == "__main__":
