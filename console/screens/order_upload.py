@@ -42,12 +42,14 @@ class _Given:
         content: the file.
         body: of the call that makes the order.
         key: likewise, its Idempotency-Key.
+        has_own_key: it was not made from the file's rows.
     """
 
     name: str
     content: bytes
     body: dict[str, Any]
     key: str
+    has_own_key: bool
 
 
 async def _ask(request: Request) -> Ask:
@@ -102,7 +104,8 @@ async def _upload(request: Request, form: FormData) -> Done:
     order_id, order_url = order["orderId"], f"/orders/{order['orderId']}"
     if order["status"] not in order_texts.STARTABLE:
         outcome = f"It is {order['status']}: the file was not sent, and nothing was started."
-        return Done(f"This is ordered already, as order {order_id}", made, order_url, outcome=outcome)
+        title = "This key is that of an order" if given.has_own_key else "These rows are ordered already"
+        return Done(f"{title}: {order_id}", made, order_url, outcome=outcome)
     if order["upload"] is not None:
         put = await gateway.put_file(order["upload"], given.content)
         if not put.ok:
@@ -135,7 +138,7 @@ def _read(form: FormData, name: str, content: bytes) -> "_Given | list[tuple[str
     body: dict[str, Any] = {"format": file_format.value, "onUnknown": texts["onUnknown"]}
     body |= {each: texts[each] for each in ("account", "budget") if texts[each]}
     body |= {"allowSameRows": True} if same_rows else {}
-    return _Given(name, content, body, key or order_files.key_of(content, file_format))
+    return _Given(name, content, body, key or order_files.key_of(content, file_format), has_own_key=bool(key))
 
 
 ROUTES: Final = (step("/orders/new", _ask, _upload),)

@@ -16,7 +16,6 @@ from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from playwright.sync_api import FloatRect, Page, sync_playwright
 
@@ -38,7 +37,11 @@ from tests.support.books_world import finding, level
 from tests.support.fakes import account
 from tests.unit.builders import REFUSAL, record
 
-
+#: Without them Chromium asks its maker for this and that.
+FLAGS: Final = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
 NOW: Final = datetime(2026, 3, 19, 13, 5, tzinfo=UTC)
 ZONE: Final = read_zone("Europe/Berlin")
 HOUR: Final = timedelta(hours=1)
@@ -209,7 +212,8 @@ def _orders(api: Api) -> None:
         issued = {"USD": Decimal(50 * counts.issued)}
         orders.kept[AT_WORK, number] = Batch(number=number, counts=counts, issued_value=issued, round=1)
     maker = Identity(SHOP, "AROASHOPSHOPSHOPSHOP:shop-team", "AROASHOPSHOPSHOPSHOP")
-    keep(WAITING, OrderStatus.AWAITING_APPROVAL, 480, "36000.00", 3 * HOUR, makers=(maker,), approval_digest=sha256(b"480 cards").hexdigest(),
+    digest = sha256(b"480 cards").hexdigest()
+    keep(WAITING, OrderStatus.AWAITING_APPROVAL, 480, "36000.00", 3 * HOUR, makers=(maker,), approval_digest=digest,
          approval_until=NOW + timedelta(days=6, hours=21), told_at=NOW - 3 * HOUR)  # fmt: skip
     keep("TN3VYQ6KDM2HXWJ5RZB4LCFA7E", OrderStatus.PAUSED, 90, "4500.00", 5 * HOUR, account="uk",
          totals={"GBP": Decimal("4500.00")}, issuing_since=NOW - 3 * HOUR, issuing_until=NOW - 2 * HOUR,
@@ -245,7 +249,9 @@ def _books(api: Api) -> None:
 def _difference(kind: Kind, request_id: str, cents: int, at: datetime, day: date) -> Finding:
     status = "ESCALATED" if kind is Kind.ESCALATED else "SUCCEEDED"
     ledger = LedgerSide(status=status, amount=cents, currency="USD")
-    return finding(kind, request_id, ledger=ledger, amazon=AmazonSide(), amount=cents, found_at=at + 24 * HOUR, found_on=day)
+    return finding(
+        kind, request_id, ledger=ledger, amazon=AmazonSide(), amount=cents, found_at=at + 24 * HOUR, found_on=day
+    )
 
 
 def _figures(api: Api) -> None:
@@ -283,7 +289,7 @@ def _figures(api: Api) -> None:
 def tab(here: Place) -> Iterator[Page]:
     """A browser's tab, at a clock that stands still."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found(), args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         context = chromium.new_context(
             viewport=SIZE, color_scheme="light", reduced_motion="reduce", timezone_id=ZONE.key, locale="en-GB"
         )
@@ -297,11 +303,11 @@ def tab(here: Place) -> Iterator[Page]:
 def take(page: Page, url: str, path: Path) -> None:
     """Write one picture."""
     page.set_viewport_size(SIZE)
-    response = page.goto(url)
+    address, _, part = url.partition("#")
+    response = page.goto(address)
     if response is None or not response.ok or page.locator(".failure-unavailable").count():
         raise ValueError(f"{url} has no figures")
     page.evaluate("() => document.fonts.ready")
-    part = urlsplit(url).fragment
     if part:
         content = page.locator(f"#{part}").screenshot(animations="disabled")
     else:
