@@ -54,6 +54,14 @@ FINANCE: Final = f"{ROLE}/AWSReservedSSO_GatewayFinance_0123456789abcdef/finance
 AT_WORK: Final = "KX4TQ2M7VJ5RWZ3HNB6YDCFA2E"
 WAITING: Final = "QH7WLR5ZB2XKTM4VNJ3CYDA6FE"
 REQUEST: Final = "Acme1ZQ5K7TWB4XN2VJ6MHR3YDCFA5LE"
+#: Name, limit and its currency, kind of period, whether it is active, what is held and spent.
+BUDGETS: Final = (
+    ("customer-care", "2000.00", "USD", "month", True, "25.00", "412.50"),
+    ("japan-loyalty", "3000000", "JPY", "month", True, "120000", "1845000"),
+    ("referrals-2026", "60000.00", "USD", "total", True, "0.00", "37150.00"),
+    ("spring-campaign", "20000.00", "USD", "month", True, "4460.00", "14325.00"),
+    ("winter-campaign", "15000.00", "USD", "month", False, "0.00", "0.00"),
+)
 SIZE: Final = {"width": 1280, "height": 800}
 #: Higher pages are cut off: what a screen is like is seen before.
 HEIGHT_MAX: Final = 1250
@@ -114,23 +122,18 @@ def _accounts(api: Api) -> None:
 
 
 def _budgets(api: Api) -> None:
-    for name, limit, currency, period, active, held, spent in (
-        ("customer-care", "2000.00", "USD", "month", True, "25.00", "412.50"),
-        ("japan-loyalty", "3000000", "JPY", "month", True, "120000", "1845000"),
-        ("referrals-2026", "60000.00", "USD", "total", True, "0.00", "37150.00"),
-        ("spring-campaign", "20000.00", "USD", "month", True, "4460.00", "14325.00"),
-        ("winter-campaign", "15000.00", "USD", "month", False, "0.00", "0.00"),
-    ):
-        body = {"limit": {"amount": limit, "currencyCode": currency}, "period": period, "active": active}
-        api.functions.send("set_budget", name, body={**body, "active": True})
-        budgets, its = api.functions.budgets.budgets, parse_money
-        taken = Decimal(held) + Decimal(spent)
-        if taken:
-            budgets.take(name, its(str(taken), currency), NOW)
-        minor = int(Decimal(spent) * (1 if currency == "JPY" else 100))
-        budgets.add_spent(name, "total" if period == "total" else f"{NOW:%Y-%m}", minor)
+    budgets, clock = api.functions.budgets.budgets, api.functions.world.clock
+    for number, (name, limit, currency, period, active, held, spent) in enumerate(BUDGETS):
+        clock.time = NOW - timedelta(days=17 - 4 * number, minutes=97 * number)
+        body = {"limit": {"amount": limit, "currencyCode": currency}, "period": period, "active": True}
+        api.functions.send("set_budget", name, body=body)
+        if Decimal(held) + Decimal(spent):
+            budgets.take(name, parse_money(str(Decimal(held) + Decimal(spent)), currency), NOW)
+        minor_units = int(Decimal(spent) * (1 if currency == "JPY" else 100))
+        budgets.add_spent(name, "total" if period == "total" else f"{NOW:%Y-%m}", minor_units)
         if not active:
-            api.functions.send("set_budget", name, body=body)
+            api.functions.send("set_budget", name, body={**body, "active": False})
+    clock.time = NOW
 
 
 def _requests(api: Api) -> None:
@@ -233,8 +236,10 @@ def _books(api: Api) -> None:
         at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
         levels = ()
         if day == date(2026, 3, 12):
+            amazon = AmazonSide(charges=1, nets={"USD": 10_000})
+            told = {"amazon": amazon, "amount": 10_000, "found_at": at + 24 * HOUR, "found_on": day}
             found = (
-                finding(Kind.UNKNOWN_TO_LEDGER, _id(draw), amount=10_000, found_at=at + 24 * HOUR, found_on=day),
+                finding(Kind.UNKNOWN_TO_LEDGER, _id(draw), **told),
                 _difference(Kind.MISSING_AT_AMAZON, _id(draw), 2_500, at, day),
                 _difference(Kind.ESCALATED, _id(draw), 20_000, at, day),
             )
