@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,17 +18,17 @@ import pytest
 from bs4 import Tag
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
+from tests.console.browser.chromium import Window
+from tests.console.browser.chromium import window as opened
+from tests.console.browser.conftest import _chromium, chromium
 
 from console.page import amount
 from incentives.aws.items import format_time
 from local.commands.console import UNANSWERED
 from local.commands.watch import Screen
 from local.target import of_local
-from tests.console.browser.chromium import Window
-from tests.console.browser.chromium import window as opened
-from tests.console.browser.conftest import _chromium, chromium
 from tests.console.served import Browser, text_of
-from tests.stack.books import CARD, DAY, MONTH, NEXT, Books, midday, new_books
+from tests.stack.books import CARD, DAY, MONTH, NEXT, READING, Books, midday, new_books
 from tests.stack.bulk import Bulk
 from tests.stack.cloud import Cloud
 from tests.stack.console import Console, command, console, keep, person, rows_of
@@ -477,6 +477,27 @@ def test_a_day_with_a_difference_is_resolved_and_its_month_closed_and_signed_off
     # and the files are there to be read
     link = f"{second.origin}/books/{books.account}/{MONTH}/files/{signed['manifest']['name']}"
     assert hashlib.sha256(second.session.get(link).content).hexdigest() == signed["manifestSha256"]
+
+
+def test_no_claim_code_of_a_statement_leaves_this_machine(cloud: Cloud, books: Books, lacking: Browser) -> None:
+    path, today = f"/books/{books.account}/statements/new", datetime.now(UTC).date()
+    # given a download with claim codes in it, whose columns somebody has mapped
+    query = f"from={today}T00:00:00Z&to={today + timedelta(days=1)}T00:00:00Z&account={books.own.partner}"
+    download = cloud.sandbox.text(f"statement?{query}&zone={READING.zone}").encode()
+    codes = [card["claimCode"] for card in cloud.sandbox.report()["cards"] if card["claimCode"].encode() in download]
+    assert codes
+    files = {"file": ("download.csv", download), "mapping": ("portal.json", json.dumps(asdict(READING)).encode())}
+    mapped = lacking.submit(lacking.get(path), files=files, **dict.fromkeys(("from", "to"), f"{today}"))
+    asking = lacking.get(str(mapped.find("a", string="It is right: on to the upload")["href"]))
+    # when somebody uploads it who lacks the right to have it read, then the action and its route are named
+    denied = text_of(lacking.submit(asking))
+    assert f"{DENIED} POST /reconciliations/{{account}}/statements/{{statementId}}/read" in denied
+    # and what lies there now has the rows, and none of the codes
+    s3, bucket = cloud.client("s3"), cloud.outputs.ordersBucketName
+    (name,) = books.uploads_left()
+    uploaded = s3.get_object(Bucket=bucket, Key=name)["Body"].read().decode()
+    assert len(uploaded.splitlines()) > len(codes)
+    assert [code for code in codes if code in uploaded or code.replace("-", "") in uploaded] == []
 
 
 # ---- now -----------------------------------------------------------------------------------------
