@@ -18,15 +18,15 @@ import pytest
 from bs4 import Tag
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
-from tests.console.browser.chromium import Window
-from tests.console.browser.chromium import window as opened
-from tests.console.browser.conftest import _chromium, chromium
 
 from console.page import amount
 from incentives.aws.items import format_time
 from local.commands.console import UNANSWERED
 from local.commands.watch import Screen
 from local.target import of_local
+from tests.console.browser.chromium import Window
+from tests.console.browser.chromium import window as opened
+from tests.console.browser.conftest import _chromium, chromium
 from tests.console.served import Browser, text_of
 from tests.stack.books import CARD, DAY, MONTH, NEXT, READING, Books, midday, new_books
 from tests.stack.bulk import Bulk
@@ -49,6 +49,8 @@ LACKING: Final = (
 )
 
 
+#: The balance that the books begin with.
+OPENING: Final = Decimal("1000.00")
 #: As many cards as have a sum above the limit.
 ROWS: Final = 6
 #: Longer than the console takes to end.
@@ -73,8 +75,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def books(cloud: Cloud) -> Iterator[Books]:
-    """The books of an account of its own, which is known once something was asked about it."""
+    """The books of an account of its own, which is known once something was asked about it; they begin with a month's
+    last day.
+    """
     with new_books(cloud) as made:
+        made.balance(midday(DAY) - timedelta(hours=11), OPENING)
         assert cloud.call("GET", f"/funds?account={made.account}").status == 200
         yield made
 
@@ -440,10 +445,10 @@ def test_a_day_with_a_difference_is_resolved_and_its_month_closed_and_signed_off
 ) -> None:
     day_path, close_path = f"/books/{books.account}/{DAY}", f"/books/{books.account}/{MONTH}/close"
     # given a day with a card that nobody has ordered here, read and judged as the developer asked for
-    noon, opening = midday(DAY), Decimal("1000.00")
+    noon = midday(DAY)
     books.row(f"{books.own.partner}STRANGER", noon)
-    for hours, available in ((-11, opening), (11, opening - CARD), (13, opening - CARD)):
-        books.balance(noon + timedelta(hours=hours), available)
+    for hours in (11, 13):
+        books.balance(noon + timedelta(hours=hours), OPENING - CARD)
     books.show_pages_at_once()
     page.submit(page.get(f"{day_path}/run"))
     told = books.ended(DAY)
@@ -457,7 +462,7 @@ def test_a_day_with_a_difference_is_resolved_and_its_month_closed_and_signed_off
         assert each in text_of(shown.find(id="day"))
     # when the month is closed, then that blocks it, until it is resolved
     books.judged(NEXT)
-    blocked = page.submit(page.get(f"{close_path}/make"), amount=str(opening), source="statement 1")
+    blocked = page.submit(page.get(f"{close_path}/make"), amount=str(OPENING), source="statement 1")
     assert "It is BLOCKED, and nothing was closed." in text_of(blocked)
     resolve = page.get(f"{day_path}/differences/{difference['differenceId']}/resolve")
     page.submit(resolve, reason="explainedByAmazon", note="a card of another system")
@@ -480,24 +485,32 @@ def test_a_day_with_a_difference_is_resolved_and_its_month_closed_and_signed_off
 
 
 def test_no_claim_code_of_a_statement_leaves_this_machine(cloud: Cloud, books: Books, lacking: Browser) -> None:
-    path, today = f"/books/{books.account}/statements/new", datetime.now(UTC).date()
-    # given a download with claim codes in it, whose columns somebody has mapped
-    query = f"from={today}T00:00:00Z&to={today + timedelta(days=1)}T00:00:00Z&account={books.own.partner}"
-    download = cloud.sandbox.text(f"statement?{query}&zone={READING.zone}").encode()
-    codes = [card["claimCode"] for card in cloud.sandbox.report()["cards"] if card["claimCode"].encode() in download]
-    assert codes
-    files = {"file": ("download.csv", download), "mapping": ("portal.json", json.dumps(asdict(READING)).encode())}
-    mapped = lacking.submit(lacking.get(path), files=files, **dict.fromkeys(("from", "to"), f"{today}"))
+    # given yesterday's download, with the claim code of a card in it, whose columns somebody has mapped
+    today = datetime.now(UTC).date()
+    yesterday, order = today - timedelta(days=1), Placed(cloud, own=books.own)
+    assert order.place().status == 201
+    (card,) = order.cards()
+    books.sandbox("DELETE", requestId=order.request_id, operation="CreateGiftCard", movesBalance=False)
+    books.row(order.request_id, midday(yesterday))
+    query = f"from={yesterday}T00:00:00Z&to={today}T00:00:00Z&account={books.own.partner}&zone={READING.zone}"
+    download = cloud.sandbox.text(f"statement?{query}")
+    assert card["claimCode"] in download
+    files = {
+        "file": ("download.csv", download.encode()),
+        "mapping": ("portal.json", json.dumps(asdict(READING)).encode()),
+    }
+    days = dict.fromkeys(("from", "to"), yesterday.isoformat())
+    mapped = lacking.submit(lacking.get(f"/books/{books.account}/statements/new"), files=files, **days)
     asking = lacking.get(str(mapped.find("a", string="It is right: on to the upload")["href"]))
     # when somebody uploads it who lacks the right to have it read, then the action and its route are named
     denied = text_of(lacking.submit(asking))
     assert f"{DENIED} POST /reconciliations/{{account}}/statements/{{statementId}}/read" in denied
-    # and what lies there now has the rows, and none of the codes
+    # and what lies there now has the card, and not its code
     s3, bucket = cloud.client("s3"), cloud.outputs.ordersBucketName
     (name,) = books.uploads_left()
     uploaded = s3.get_object(Bucket=bucket, Key=name)["Body"].read().decode()
-    assert len(uploaded.splitlines()) > len(codes)
-    assert [code for code in codes if code in uploaded or code.replace("-", "") in uploaded] == []
+    assert order.request_id in uploaded
+    assert [each for each in (card["claimCode"], card["claimCode"].replace("-", "")) if each in uploaded] == []
 
 
 # ---- now -----------------------------------------------------------------------------------------
