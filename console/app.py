@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from http import HTTPStatus
@@ -22,7 +21,8 @@ from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts, budgets
+from console.screens import accounts, books, budgets, orders, requests
+from console.threads import Threads
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
 from local.target import Target
@@ -36,7 +36,10 @@ MultiPartParser.spool_max_size = BODY_BYTES_MAX
 
 ROUTES: Final = (
     *accounts.ROUTES,
+    *books.ROUTES,
     *budgets.ROUTES,
+    *orders.ROUTES,
+    *requests.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
 )
@@ -72,7 +75,7 @@ def build(
         now: the clock; aware UTC.
         zone: in which times are shown; that of this machine if None.
     """
-    executor = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="call")
+    executor = Threads(CALLS_MAX)
     app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
     app.state.console = Console(Gateway(target, executor, now), Forms(now), figures, now, zone, environment(now, zone))
     token = secrets.token_urlsafe(24)

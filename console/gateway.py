@@ -125,9 +125,15 @@ class Reply:
             return Kind.ANSWERED
         if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return self._kind_of_failure
-        if self.body.get("errorType") == "AccessDenied" and self.body.get("errorCode") is None:
+        if self._is_denied:
             return Kind.DENIED
         return Kind.NOT_FOUND if self.status == HTTPStatus.NOT_FOUND else Kind.REFUSED
+
+    @property
+    def _is_denied(self) -> bool:
+        """By IAM, in the words of the deployment, or of API Gateway where they are others. Amazon's have a code."""
+        said = self.body.get("errorType") or self.headers.get("x-amzn-errortype", "").partition(":")[0]
+        return said in {"AccessDenied", "AccessDeniedException"} and self.body.get("errorCode") is None
 
     @property
     def _kind_of_failure(self) -> Kind:

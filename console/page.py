@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,7 @@ class Console:
         figures: of CloudWatch, as `make watch` reads them.
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
+        operations: of requests that were looked at, by request id: what each asks for.
     """
 
     gateway: Gateway
@@ -48,6 +49,12 @@ class Console:
     now: Callable[[], datetime]
     zone: tzinfo | None
     environment: Environment
+    operations: dict[str, str] = field(default_factory=dict)
+
+    def time(self, value: str | datetime) -> str:
+        """A time in a sentence: in the person's zone, and in UTC where that is another."""
+        here, there = in_zone(value, self.zone), in_utc(value)
+        return here if here == there else f"{here} ({there})"
 
     async def reply_of_figures(self) -> Reply:
         """CloudWatch's figures."""
@@ -119,7 +126,7 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "amount": amount,
         "count": count,
         "local": lambda value: in_zone(value, zone),
-        "utc": lambda value: f"{moment(value):%Y-%m-%d %H:%M:%S} UTC",
+        "utc": in_utc,
         "iso": lambda value: f"{moment(value):%Y-%m-%dT%H:%M:%SZ}",
         "age": lambda value: span(now() - moment(value)),
         "left": lambda value: left(moment(value) - now()),
@@ -155,9 +162,20 @@ def moment(value: str | datetime) -> datetime:
     return found.astimezone(UTC)
 
 
+def in_utc(value: str | datetime) -> str:
+    """A time as clocks in UTC show it."""
+    return in_zone(value, UTC)
+
+
 def in_zone(value: str | datetime, zone: tzinfo | None) -> str:
     """A time as the person's clock shows it."""
     return f"{moment(value).astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def in_zone_and_utc(value: str | datetime, zone: tzinfo | None) -> str:
+    """The same with UTC beside it, where that is another."""
+    local, utc = in_zone(value, zone), f"{moment(value):%Y-%m-%d %H:%M:%S} UTC"
+    return local if local == utc else f"{local} ({utc})"
 
 
 def amount(value: str) -> str:

@@ -15,7 +15,7 @@ TRIES_MAX: Final = 5
 FIRST_ERROR_STATUS: Final = 400
 NOT_FOUND_STATUS: Final = 404
 #: A file of the greatest size over a slow line.
-PUT_SECONDS_MAX: Final = 600.0
+FILE_SECONDS_MAX: Final = 600.0
 
 
 class NotFoundError(RefusedError):
@@ -79,12 +79,28 @@ def put(target: Target, upload: Mapping[str, Any], content: bytes, what: str) ->
             region="",
             body=content,
             headers=upload["headers"],
-            timeout_seconds=PUT_SECONDS_MAX,
+            timeout_seconds=FILE_SECONDS_MAX,
         )
 
     response = _repeated(target, attempt)
     if response.status >= FIRST_ERROR_STATUS:
         raise RefusedError(f"The {what} was not taken: HTTP {response.status}.")
+
+
+def fetched(target: Target, url: str, what: str) -> bytes:
+    """A file from where the gateway said that it is.
+
+    Raises:
+        RefusedError: it did not come. Nothing of the address is in it, which is a secret for as long as it works.
+    """
+
+    def attempt() -> Response:
+        return send("GET", url, caller=None, region="", timeout_seconds=FILE_SECONDS_MAX)
+
+    response = _repeated(target, attempt)
+    if response.status >= FIRST_ERROR_STATUS:
+        raise RefusedError(f"The {what} did not come: HTTP {response.status}.")
+    return response.text.encode()
 
 
 def _repeated(target: Target, attempt: Callable[[], Response]) -> Response:

@@ -1,5 +1,6 @@
 """Which deployment a tool works with: the local cloud, or a stack in the AWS account of the usual AWS settings."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -104,7 +105,8 @@ def of_local(deployed: outputs.Outputs) -> Target:
 
 
 def _deployed(stack: str) -> Target:
-    session = boto3.Session()
+    # Of the two names there are for it boto3 reads the other one alone.
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     credentials = session.get_credentials()
     if credentials is None or session.region_name is None:
         raise RefusedError("AWS credentials and a region are needed: set AWS_PROFILE and AWS_REGION.")

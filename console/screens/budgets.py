@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
-from console.page import amount, console_of, page
+from console.page import Console, amount, console_of, page
+from incentives.domain.accounts.freezing import shown_caller
 from incentives.domain.budgets.budget import PeriodKind
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.days import next_month, previous_month
@@ -109,9 +110,9 @@ async def _make(request: Request, form: FormData) -> Done:
 
 async def _ask_set(request: Request) -> Ask:
     """What it is becomes what the query says; what that does not say stays."""
-    name = request.path_params["name"]
+    here, name = console_of(request), request.path_params["name"]
     title, back_url = f"Change the budget {name}", f"{BUDGETS}/{name}"
-    found = await console_of(request).gateway.get(ONE, name=name)
+    found = await here.gateway.get(ONE, name=name)
     if not found.ok:
         why = "It cannot be changed unseen: how it stands could not be read."
         return Ask(title, (), "", back_url, refused=why, replies=[found])
@@ -121,13 +122,13 @@ async def _ask_set(request: Request) -> Ask:
     is_same = _number(limit) == Decimal(before["limit"])
     if is_same and active == _yes_or_no(before["active"]):
         refused = "Nothing would change: it is so already."
-        return Ask(title, (), "", back_url, _facts(before), refused=refused)
+        return Ask(title, (), "", back_url, _facts(before, here), refused=refused)
     return Ask(
         title=title,
         says=_what_happens(before, limit, active),
         button="Change it",
         back_url=back_url,
-        facts=(*_changes(before, limit, active), *_facts(before)),
+        facts=(*_changes(before, limit, active), *_facts(before, here)),
         seen={"limit": limit, "active": active, SEEN_LIMIT: before["limit"], SEEN_ACTIVE: _yes_or_no(before["active"])},
     )
 
@@ -171,13 +172,14 @@ def _becomes(before: Budget, name: str, after: Decimal | None, text: str) -> str
     return f"{shown} becomes {text if after is None else f'{after:,}'} {currency}"
 
 
-def _facts(before: Budget) -> list[tuple[str, str]]:
+def _facts(before: Budget, here: Console) -> list[tuple[str, str]]:
     """How it stands."""
     period, currency = before["currentPeriod"], before["currencyCode"]
+    who = shown_caller(before["changedBy"]) if before["changedBy"] else "somebody who cannot be named"
     return [
         (f"Held in {period}", f"{amount(before['held'])} {currency}"),
         (f"Spent in {period}", f"{amount(before['spent'])} {currency}"),
-        ("Last set", f"{before['changedAt']} by {before['changedBy'] or 'somebody who cannot be named'}"),
+        ("Last set", f"{here.time(before['changedAt'])} by {who}"),
     ]
 
 

@@ -15,10 +15,7 @@ from local.settings import RefusedError
 from local.target import reach
 from local.terminal import AsJson, StackVariable, agree, print_json
 
-AWAITING: Final = "AWAITING_APPROVAL"
 ISSUING: Final = "ISSUING"
-#: It was approved, and then its budget did not allow it, or another order had its rows.
-NOT_ISSUED: Final = frozenset({"VALIDATED", "INVALID"})
 
 
 def main(
@@ -36,14 +33,13 @@ def main(
         raise RefusedError("ORDER= is missing: which one? `make orders` lists those that wait.")
     orders = Orders(reach(stack), stack)
     order = _waiting(orders, order_id)
-    if order["status"] == AWAITING:
+    if order["status"] == order_texts.AWAITING:
         about = "\n".join(order_texts.to_decide(order))
         agree(about, "Approve it? Its cards are issued then", yes=yes, as_json=as_json)
-    if order["status"] in {AWAITING, ISSUING}:
+    if order["status"] in {order_texts.AWAITING, ISSUING}:
         # Also if it was approved before: that call may have died before the order's workflow was started.
-        seen = {"digest": order["approvalDigest"], "total": order["total"]}
-        order = called(orders.target, "POST", f"/orders/{order_id}/approve", seen)
-    done = _is_approved(order)
+        order = called(orders.target, "POST", f"/orders/{order_id}/approve", order_texts.seen_of(order))
+    done = order_texts.is_approved(order)
     if as_json:
         print_json(order)
     elif done:
@@ -61,10 +57,6 @@ def _waiting(orders: Orders, order_id: str) -> Order:
         RefusedError: there is nothing to decide.
     """
     order = orders.call("GET", f"/orders/{order_id}")
-    if order["status"] == AWAITING or _is_approved(order):
+    if order["status"] == order_texts.AWAITING or order_texts.is_approved(order):
         return order
     raise RefusedError("\n".join([f"Order {order_id} does not wait for approval.", *tell(orders, order)]))
-
-
-def _is_approved(order: Order) -> bool:
-    return order["decision"] == "approve" and order["status"] not in NOT_ISSUED

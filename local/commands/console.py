@@ -1,11 +1,13 @@
 """Serves the console on this machine: ``make console [STACK=] [PORT=]``, until Ctrl-C."""
 
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 import uvicorn
+from botocore.exceptions import ClientError
 from starlette.types import ASGIApp
 
 from console import app
@@ -23,14 +25,16 @@ def main(
 ) -> int:
     """Serve pages for operators and finance on this machine, until Ctrl-C."""
     target = reach(stack)
-    with _listening(port) as listening:
+    with _listening(port) as listening, suppress(KeyboardInterrupt):
         served = app.build(
             target, port=listening.getsockname()[1], figures=Screen(target).figures, now=lambda: datetime.now(UTC)
         )
         print(f"The console of {target.stack}, until Ctrl-C. Whoever has this address may do what you may:", flush=True)
         print(f"  {served.address}", flush=True)
         if target.is_local:
-            watch_accounts_once(target)
+            # Who may not do that sees figures that are older.
+            with suppress(ClientError):
+                watch_accounts_once(target)
         server(served.app).run(sockets=[listening])
     return 0
 

@@ -4,7 +4,6 @@ The order's key is made from the file's rows, so that the same command once more
 same order and never makes a second one. Ctrl-C ends the watching, not the order.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,15 +14,13 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from incentives.domain.bulk_orders.bulk_order import FileFormat
-from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX, digest_of
-from local.calls import called, put
+from local import order_files
+from local.calls import called, fetched, put
 from local.commands import order_texts
 from local.settings import RefusedError
 from local.target import Target, reach
 from local.terminal import AsJson, Stack, bar, console, print_json
 
-FORMATS: Final = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-STARTABLE: Final = frozenset({"AWAITING_FILE", "INVALID", "VALIDATED"})
 WATCHED: Final = frozenset({"VALIDATING", "ISSUING", "STOPPING", "SETTLING"})
 #: Between two looks: at first a second, later more, since a large order takes hours.
 LOOK_SECONDS: Final = (1.0, 10.0)
@@ -54,7 +51,7 @@ class Orders:
 
     def start(self, order: Order, content: bytes, *, dry_run: bool) -> Order:
         """Put an order's file and start it, as far as that is not done already."""
-        if order["status"] not in STARTABLE:
+        if order["status"] not in order_texts.STARTABLE:
             return order
         if order["upload"] is not None:
             put(self.target, order["upload"], content, "file")
@@ -88,15 +85,16 @@ def main(
     action: Annotated[
         Literal["pause", "resume", "stop"] | None, typer.Option("--do", help="with --order: do this first")
     ] = None,
+    save: Annotated[Path | None, typer.Option(help="at its end, save its result there: .csv, or .xlsx")] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> int:
     """Place a bulk order and watch it.
 
     Ends with 0 for an order that issued every card, or a dry run that found nothing; with 1 for one that did not; with
-    2 if it could not be placed or read; with 3 while it goes on, or waits for somebody.
+    2 if it could not be placed or read, or its result not be saved; with 3 while it goes on, or waits for somebody.
     """
-    _refuse_nonsense(file, order_id, action, key=key, allow_same_rows=allow_same_rows)
+    _refuse_nonsense(file, order_id, action, key=key, allow_same_rows=allow_same_rows, save=save)
     content, chosen = _read(file, file_format) if file else (b"", FileFormat.CSV)
     orders = Orders(reach(stack), stack)
     try:
@@ -105,7 +103,7 @@ def main(
             body |= {"account": account} if account else {}
             body |= {"budget": budget} if budget else {}
             body |= {"allowSameRows": True} if allow_same_rows else {}
-            order = orders.call("POST", "/orders", body, key=key or key_of(content, chosen))
+            order = orders.call("POST", "/orders", body, key=key or order_files.key_of(content, chosen))
             order_id = order["orderId"]
             if not as_json:
                 print(f"Order {order_id}", flush=True)
@@ -125,11 +123,19 @@ def main(
         print_json(order)
     else:
         print("\n".join(tell(orders, order)), flush=True)
+    if save is not None:
+        _save(orders, order, save, silent=as_json)
     return status_of(order)
 
 
 def _refuse_nonsense(
-    file: Path | None, order_id: str | None, action: str | None, *, key: str | None, allow_same_rows: bool
+    file: Path | None,
+    order_id: str | None,
+    action: str | None,
+    *,
+    key: str | None,
+    allow_same_rows: bool,
+    save: Path | None,
 ) -> None:
     if (file is None) == (order_id is None):
         raise RefusedError("name a file, or an order with --order")
@@ -138,6 +144,8 @@ def _refuse_nonsense(
     if allow_same_rows and key is None:
         # The key that the rows make is that of the order which has issued them.
         raise RefusedError("--allow-same-rows needs a --key that no order has had")
+    if save is not None and save.suffix.lower() not in order_files.SAVED_AS:
+        raise RefusedError(f"--save {save}: a result is saved as {' or '.join(order_files.SAVED_AS)}")
 
 
 def _read(file: Path, file_format: str | None) -> tuple[bytes, FileFormat]:
@@ -150,19 +158,30 @@ def _read(file: Path, file_format: str | None) -> tuple[bytes, FileFormat]:
         content = file.read_bytes()
     except OSError as error:
         raise RefusedError(f"{file} cannot be read: {error.strerror}") from error
-    if len(content) > FILE_BYTES_MAX:
-        raise RefusedError(f"{file} has more than {FILE_BYTES_MAX:,} bytes: make two orders of it.")
-    chosen = file_format or FORMATS.get(file.suffix.lower())
+    why = order_files.why_not_sent(content)
+    if why is not None:
+        raise RefusedError(f"{file} {why}.")
+    chosen = FileFormat(file_format) if file_format else order_files.format_of(file.name)
     if chosen is None:
         raise RefusedError(f"{file}: is it csv or jsonl? Say so with --format.")
-    return content, FileFormat(chosen)
+    return content, chosen
 
 
-def key_of(content: bytes, file_format: FileFormat) -> str:
-    """An order's key by its file: the same for the same rows, however the file is written."""
-    digest = digest_of(content, file_format)
-    # Of a file that is refused, what is wrong is for the gateway to say: the order is but a way to hear it.
-    return f"file-{hashlib.sha256(content).hexdigest()}" if digest is None else f"rows-{digest}"
+def _save(orders: Orders, order: Order, path: Path, *, silent: bool) -> None:
+    """Save an order's result.
+
+    Raises:
+        RefusedError: it has none (yet, or any more), or the file cannot be written.
+    """
+    if order["result"] is None:
+        raise RefusedError(f"Nothing was saved: order {order['orderId']} has no result while it is {order['status']}.")
+    with bar(f"Saving {path}", silent=silent):
+        result = fetched(orders.target, order["result"]["url"], "result")
+        content = order_files.SAVED_AS[path.suffix.lower()](result)
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise RefusedError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def watch(orders: Orders, order: Order, *, silent: bool = False) -> Order:

@@ -18,6 +18,13 @@ WORDS: Final[Mapping[str, str]] = {
     "STOPPING": "stopping",
     "SETTLING": "finding out the last outcomes",
 }
+AWAITING: Final = "AWAITING_APPROVAL"
+#: Orders in these go on once somebody has done something.
+WAITING: Final = (AWAITING, "PAUSED")
+#: Orders in these take a file, and may be started.
+STARTABLE: Final = frozenset({"AWAITING_FILE", "INVALID", "VALIDATED"})
+#: Of an order that was approved: then its budget did not allow it, or another order had its rows.
+NOT_ISSUED: Final = frozenset({"VALIDATED", "INVALID"})
 #: Who did something, where the signature of the call does not say.
 NOBODY: Final = "somebody who cannot be named"
 MINUTE_SECONDS: Final = 60
@@ -71,8 +78,12 @@ def errors(order: Order) -> Iterator[str]:
 
 def totals(order: Order) -> str:
     """What a file asks for: `10,000 cards, 250,000.00 USD`."""
-    sums = ", ".join(f"{_grouped(each['amount'])} {each['currencyCode']}" for each in order["totals"])
-    return f"{order['rows']:,} cards, {sums}"
+    return f"{order['rows']:,} cards, {sums(order)}"
+
+
+def sums(order: Order) -> str:
+    """What its cards cost: `250,000.00 USD`."""
+    return ", ".join(f"{_grouped(each['amount'])} {each['currencyCode']}" for each in order["totals"])
 
 
 def to_decide(order: Order) -> Iterator[str]:
@@ -84,6 +95,21 @@ def to_decide(order: Order) -> Iterator[str]:
     yield f"  started:  {order['startedBy'] or NOBODY}"
     yield f"  digest:   {order['approvalDigest']}"
     yield f"  until:    {order['approvalUntil']}"
+
+
+def seen_of(order: Order) -> dict[str, Any]:
+    """What whoever approves an order tells the gateway to have seen."""
+    return {"digest": order["approvalDigest"], "total": order["total"]}
+
+
+def is_approved(order: Order) -> bool:
+    """Whether a second person has approved it, and nothing stood against it then."""
+    return order["decision"] == "approve" and order["status"] not in NOT_ISSUED
+
+
+def why(order: Order) -> str:
+    """Why an order is paused, or not started; empty if nobody and nothing has said so."""
+    return str(order["pauseReason"] or order["whyNotStarted"] or order["rejectedBecause"] or "")
 
 
 def not_started(order: Order) -> Iterator[str]:

@@ -7,14 +7,13 @@ import typer
 
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from local.calls import listed
+from local.commands import order_texts
 from local.settings import RefusedError
 from local.target import reach
 from local.terminal import AsJson, StackVariable, console, print_json, table
 
 Order = dict[str, Any]
 
-#: Orders in these go on once somebody has done something.
-WAITING: Final = ("AWAITING_APPROVAL", "PAUSED")
 SHOWN_MAX: Final = 50
 
 
@@ -34,7 +33,7 @@ def main(
         raise RefusedError(f"STATUS must be one of {', '.join(OrderStatus)}")
     target = reach(stack)
     query = {"account": account} if account else {}
-    wanted = [status] if status else [None] if everything else WAITING
+    wanted = [status] if status else [None] if everything else order_texts.WAITING
     found: list[Order] = []
     for each in wanted:
         asked = query | ({"status": each} if each else {})
@@ -44,7 +43,11 @@ def main(
     elif found:
         console().print(orders_table(found))
     else:
-        print("No order waits for anybody; ARGS=--all lists all of them." if wanted == WAITING else "There are none.")
+        print(
+            "No order waits for anybody; ARGS=--all lists all of them."
+            if wanted == order_texts.WAITING
+            else "There are none."
+        )
     return 0
 
 
@@ -68,6 +71,6 @@ def orders_table(orders: list[Order]) -> Any:  # noqa: ANN401 - of the library t
 
 
 def _why(order: Order) -> str:
-    if order["status"] == "AWAITING_APPROVAL":
+    if order["status"] == order_texts.AWAITING:
         return f"for approval, until {order['approvalUntil']}"
-    return str(order["pauseReason"] or order["whyNotStarted"] or order["rejectedBecause"] or "")
+    return order_texts.why(order)

@@ -18,17 +18,22 @@ from starlette.routing import Mount, Route
 from console import app, guard
 from tests.console.served import Place, place
 
+#: What stands for a part of an address that only some words fit.
+FITTING: Final = {"day": "2026-02-20", "month": "2026-02"}
+
+
+def address_of(route: Route) -> str:
+    """A route's address, with something in its braces."""
+    return re.sub(r"{\w+(?::(\w+))?}", lambda found: FITTING.get(found[1], "x"), route.path)
+
+
 #: Every route there is, and one that there is not. What is in braces does not matter: refusals come before it is read.
 PATHS: Final = (
     "/nowhere",
-    *(re.sub(r"{\w+(:\w+)?}", "x", each.path) for each in app.ROUTES if isinstance(each, Route)),
+    *(address_of(each) for each in app.ROUTES if isinstance(each, Route)),
     *(f"{each.path}/console.js" for each in app.ROUTES if isinstance(each, Mount)),
 )
-STEPS: Final = [
-    re.sub(r"{\w+(:\w+)?}", "x", each.path)
-    for each in app.ROUTES
-    if isinstance(each, Route) and "POST" in (each.methods or ())
-]
+STEPS: Final = [address_of(each) for each in app.ROUTES if isinstance(each, Route) and "POST" in (each.methods or ())]
 FORM: Final = "form=x"
 Lines = Sequence[tuple[str, str]]
 

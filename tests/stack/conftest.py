@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +13,7 @@ from local import cloud as local_cloud
 from local import settings
 from local.cloud.processes import tail
 from tests.stack.cloud import Cloud
+from tests.stack.console import SERVED
 from tests.stack.orders import APPROVAL_ABOVE, NEEDS_APPROVAL
 
 #: Of one account, whose bulk orders wait for a second person: see test_approval.
@@ -37,6 +39,7 @@ def _own_folder() -> tuple[Path, TextIO]:
 def cloud() -> Iterator[Cloud]:
     """The deployed system with its sandbox, torn down at the end of the run."""
     folder, handle = _own_folder()
+    shutil.rmtree(folder / SERVED, ignore_errors=True)
     chosen = settings.Settings(folder, parameters=PARAMETERS)
     said: list[str] = []
     try:

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from local.settings import MAIL_SENDER, SUPPORT_ADDRESS
 from tests.stack.cloud import Cloud
+from tests.stack.console import SERVED, keep
 
-#: Of the emulated cloud's folder: what was built from the sources, and what tools keep for the next build.
-NOT_RUNNING: Final = {"build", "cache", "sam"}
+#: Of the emulated cloud's folder: what was built from the sources, what tools keep for the next build, and what has a
+#: place of its own.
+NOT_RUNNING: Final = {"build", "cache", "sam", SERVED}
 
 MACHINE: Final = "AWS::StepFunctions::StateMachine"
 BUCKET: Final = "AWS::S3::Bucket"
@@ -107,6 +109,11 @@ def _files(cloud: Cloud) -> object:
     return {str(file.relative_to(cloud.directory)): file.read_bytes().decode(errors="replace") for file in files}
 
 
+def _served(cloud: Cloud) -> object:
+    """What consoles have shown to people, if this cloud's tests had any."""
+    return [file.read_text(encoding="utf-8") for file in sorted((cloud.directory / SERVED).glob("*"))]
+
+
 PLACES: Final[Mapping[str, Callable[[Cloud], object]]] = {
     "tables": _tables,
     "logs": read_logs,
@@ -119,6 +126,7 @@ PLACES: Final[Mapping[str, Callable[[Cloud], object]]] = {
     "queues": _queues,
     "objects": _objects,
     "files": _files,
+    "served": _served,
 }
 
 
@@ -178,4 +186,5 @@ def put_marks(cloud: Cloud, mark: str) -> dict[str, list[str]]:
         for _ in range(1 + (s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled")):
             s3.put_object(Bucket=bucket, Key=mark, Body=new("objects").encode())
     (cloud.directory / "logs" / f"{mark}.log").write_text(new("files"), encoding="utf-8")
+    keep(cloud, new("served"))
     return marks

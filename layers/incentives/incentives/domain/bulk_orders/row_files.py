@@ -67,7 +67,7 @@ def read_members(data: bytes, file_format: FileFormat, found: Findings) -> Itera
     Raises:
         UnreadableError: also while it is iterated.
     """
-    text = _decode(data)
+    text = decoded(data)
     match file_format:
         case FileFormat.CSV:
             return _read_csv(text, found)
@@ -75,7 +75,12 @@ def read_members(data: bytes, file_format: FileFormat, found: Findings) -> Itera
             return _read_json_lines(text, found)
 
 
-def _decode(data: bytes) -> str:
+def decoded(data: bytes) -> str:
+    """A file's text, without the mark that spreadsheets put before it.
+
+    Raises:
+        UnreadableError: it is written in something else than UTF-8.
+    """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise UnreadableError(1, None, f"is written in UTF-16; {_SAVE_AS}")
     body = data.removeprefix(codecs.BOM_UTF8)

@@ -1,0 +1,310 @@
+"""What can be done with a bulk order: start, pause, resume and stop it, check its file again, approve or reject it.
+
+The page that asks shows the order as it is then. What was shown is what is started or approved: an order that has
+changed meanwhile is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.routing import Route
+
+from console.confirm import Ask, Done, Field, step
+from console.gateway import Kind, Reply
+from console.page import amount, console_of, in_zone_and_utc
+from incentives.domain.accounts.freezing import shown_caller
+from local.commands import order_texts
+
+Order = Mapping[str, Any]
+PATH: Final = "/orders/{orderId}"
+
+
+@dataclass(frozen=True)
+class Simple:
+    """A step that takes no more than a yes.
+
+    Attributes:
+        name: the last part of its path.
+        button: what the person says yes to, as a verb.
+        says: what will happen.
+        statuses: of orders that it can be done with.
+        action: the last part of the API's path.
+        body: of the call.
+        needs_order: whether it is refused while nobody can read the order. What ends something is not.
+    """
+
+    name: str
+    button: str
+    says: tuple[str, ...]
+    statuses: frozenset[str]
+    action: str
+    body: Mapping[str, Any] | None = None
+    danger: bool = False
+    needs_order: bool = True
+
+    @property
+    def route(self) -> Route:
+        """Its pages."""
+
+        async def ask(request: Request) -> Ask:
+            reply = await _read(request)
+            order_id = request.path_params["orderId"]
+            refused = _why_not(reply, self.statuses) if reply.ok or self.needs_order else ""
+            return Ask(
+                title=f"{self.button} order {order_id}",
+                says=self.says,
+                button=self.button,
+                back_url=f"/orders/{order_id}",
+                facts=_facts(request, reply.body) if reply.ok else (),
+                refused=refused,
+                replies=[] if reply.ok else [reply],
+                danger=self.danger,
+            )
+
+        async def act(request: Request, _form: FormData) -> Done:
+            reply = await _send(request, self.action, self.body)
+            return _done(request, f"{self.button} order {request.path_params['orderId']}", reply)
+
+        return step(f"{PATH}/{self.name}", ask, act)
+
+
+CHECK: Final = Simple(
+    "check",
+    "Check the file of",
+    ("Its file is read once more, as it was sent last. Nothing is issued.",),
+    order_texts.STARTABLE,
+    "start",
+    {"dryRun": True},
+)
+PAUSE: Final = Simple(
+    "pause",
+    "Pause",
+    ("Within seconds no further card is asked for. What was asked for comes to its end.", "It can be resumed."),
+    frozenset({"ISSUING"}),
+    "pause",
+    needs_order=False,
+)
+RESUME: Final = Simple(
+    "resume",
+    "Resume",
+    ("Its cards are issued from where it was paused; none is issued twice.",),
+    frozenset({"PAUSED"}),
+    "resume",
+)
+STOP: Final = Simple(
+    "stop",
+    "Stop",
+    (
+        "It ends for good: what was not asked for is never asked for.",
+        "Cards that are issued stay issued, and charged. Its result tells which.",
+    ),
+    frozenset({"AWAITING_FILE", "INVALID", "VALIDATED", "AWAITING_APPROVAL", "VALIDATING", "ISSUING", "PAUSED"}),
+    "stop",
+    danger=True,
+    needs_order=False,
+)
+VALIDATED: Final = frozenset({"VALIDATED"})
+AWAITING: Final = frozenset({order_texts.AWAITING})
+
+
+def steps_of(order: Order) -> list[tuple[str, str]]:
+    """What can be done with an order now: the last part of its path, and in words."""
+    status = order["status"]
+    found = [
+        (VALIDATED, "start", "Issue its cards"),
+        (AWAITING, "approve", "Approve it"),
+        (AWAITING, "reject", "Reject it"),
+        (RESUME.statuses, "resume", "Resume it"),
+        (PAUSE.statuses, "pause", "Pause it"),
+        (CHECK.statuses, "check", "Check its file again"),
+        (STOP.statuses, "stop", "Stop it"),
+    ]
+    return [(name, words) for statuses, name, words in found if status in statuses]
+
+
+async def _ask_start(request: Request) -> Ask:
+    reply, order_id = await _read(request), request.path_params["orderId"]
+    refused = _why_not(reply, VALIDATED)
+    if refused:
+        return _refused(f"Issue the cards of order {order_id}", refused, reply)
+    order = reply.body
+    cards, sums = f"{order['rows']:,} cards", order_texts.sums(order)
+    account, budget = order["account"], order["budget"]
+    is_taken = (
+        f"The whole sum is taken from the budget {budget} first. If it has too little left, nothing is issued."
+        if budget
+        else "It is taken from no budget."
+    )
+    same_rows = (
+        "Its rows are issued even if another order has issued the same."
+        if order["allowSameRows"]
+        else "Its file is checked once more. If another order has the same rows, nothing is issued."
+    )
+    says = (
+        f"Amazon is asked for {cards} of account {account}, and charges what it issues: {sums} in all.",
+        is_taken,
+        "Where such a sum needs a second person, nothing is issued before somebody else has approved it.",
+        "Whoever made or started it cannot approve it.",
+        same_rows,
+        "It can be paused, and stopped. What was issued by then stays issued.",
+    )
+    failed, left = await _left_in_budget(request, order)
+    return Ask(
+        title=f"Issue {order_texts.totals(order).replace(', ', ' for ', 1)}",
+        says=says,
+        button="Issue them",
+        back_url=f"/orders/{order_id}",
+        facts=(*_facts(request, order), *left),
+        seen=_seen_to_start(order),
+        replies=failed,
+        danger=True,
+    )
+
+
+def _seen_to_start(order: Order) -> dict[str, str]:
+    """By what an order that was shown is known again. Whatever is done with it changes when it was changed last."""
+    return {"rows": str(order["rows"]), "total": order_texts.sums(order), "updatedAt": order["updatedAt"]}
+
+
+async def _start(request: Request, form: FormData) -> Done:
+    order_id, gateway = request.path_params["orderId"], console_of(request).gateway
+    title = f"Issue the cards of order {order_id}"
+    now = await _read(request)
+    if not now.ok:
+        why = f"Nothing was started: how the order stands now could not be read. {now.detail}"
+        return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
+    if _why_not(now, VALIDATED) or any(form.get(name) != value for name, value in _seen_to_start(now.body).items()):
+        why = "Nothing was started: the order has changed since you saw it. Look at it again."
+        return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
+    return _done(request, title, await _send(request, "start", {"dryRun": False}))
+
+
+async def _ask_approve(request: Request) -> Ask:
+    reply, order_id = await _read(request), request.path_params["orderId"]
+    title = f"Approve order {order_id}"
+    repeated = reply.ok and order_texts.is_approved(reply.body) and reply.body["status"] == "ISSUING"
+    refused = "" if repeated else _why_not(reply, AWAITING)
+    if refused:
+        return _refused(title, refused, reply)
+    order = reply.body
+    failed, left = await _left_in_budget(request, order)
+    says = (
+        [f"It is approved already, by {_who(order['decidedBy'])}. This only does what was left undone."]
+        if repeated
+        else [
+            f"Its cards are issued then: {order_texts.totals(order)}.",
+            "You approve what is shown here, and no else.",
+        ]
+    )
+    seen = order_texts.seen_of(order)
+    return Ask(
+        title=title,
+        says=[*says, "Whoever made it, could put its file or started it cannot approve it."],
+        button="Approve it",
+        back_url=f"/orders/{order_id}",
+        facts=(*_facts(request, order), *left, ("Digest of account, budget and rows", str(order["approvalDigest"]))),
+        seen={
+            "digest": seen["digest"],
+            "amount": seen["total"]["amount"],
+            "currencyCode": seen["total"]["currencyCode"],
+        },
+        until=None if repeated else order["approvalUntil"],
+        replies=failed,
+        danger=True,
+    )
+
+
+async def _approve(request: Request, form: FormData) -> Done:
+    digest, amount, currency = (str(form.get(name, "")) for name in ("digest", "amount", "currencyCode"))
+    body = {"digest": digest, "total": {"amount": amount, "currencyCode": currency}}
+    reply = await _send(request, "approve", body)
+    return _done(request, f"Approve order {request.path_params['orderId']}", reply)
+
+
+async def _ask_reject(request: Request) -> Ask:
+    reply, order_id = await _read(request), request.path_params["orderId"]
+    title = f"Reject order {order_id}"
+    refused = _why_not(reply, AWAITING)
+    if refused:
+        return _refused(title, refused, reply)
+    return Ask(
+        title=title,
+        says=("Nothing of it is issued.", "Whoever made it reads the reason, and may start it again."),
+        button="Reject it",
+        back_url=f"/orders/{order_id}",
+        facts=_facts(request, reply.body),
+        fields=(Field("reason", "Reason", "textarea", hint="For whoever made the order"),),
+    )
+
+
+async def _reject(request: Request, form: FormData) -> Done:
+    reply = await _send(request, "reject", {"reason": str(form.get("reason", "")).strip()})
+    return _done(request, f"Reject order {request.path_params['orderId']}", reply)
+
+
+def _who(arn: str | None) -> str:
+    return shown_caller(arn) if arn else order_texts.NOBODY
+
+
+async def _read(request: Request) -> Reply:
+    return await console_of(request).gateway.get(PATH, orderId=request.path_params["orderId"])
+
+
+async def _send(request: Request, action: str, body: object = None) -> Reply:
+    template = f"{PATH}/{action}"
+    return await console_of(request).gateway.send("POST", template, body, orderId=request.path_params["orderId"])
+
+
+def _done(request: Request, title: str, reply: Reply) -> Done:
+    return Done(title, reply, f"/orders/{request.path_params['orderId']}")
+
+
+def _why_not(reply: Reply, statuses: frozenset[str]) -> str:
+    """Why a step cannot be taken; empty if it can."""
+    if not reply.ok:
+        return "Nobody can say that of an order that cannot be read."
+    status = reply.body["status"]
+    if status in statuses:
+        return ""
+    return f"It cannot be done with an order that is {status}, but with one that is {' or '.join(sorted(statuses))}."
+
+
+def _refused(title: str, why: str, reply: Reply) -> Ask:
+    back = "/orders" if reply.kind is Kind.NOT_FOUND else f"/orders/{reply.body['orderId']}" if reply.ok else "/orders"
+    return Ask(title, (), "", back, refused=why, replies=[] if reply.ok else [reply])
+
+
+async def _left_in_budget(request: Request, order: Order) -> tuple[list[Reply], list[tuple[str, str]]]:
+    """What the order's budget has left, if it has one: a call that failed, or a fact."""
+    if order["budget"] is None:
+        return [], []
+    reply = await console_of(request).gateway.get("/budgets/{name}", name=order["budget"])
+    if not reply.ok:
+        return [reply], []
+    return [], [("Left in the budget", f"{amount(reply.body['remaining'])} {reply.body['currencyCode']}")]
+
+
+def _facts(request: Request, order: Order) -> tuple[tuple[str, str], ...]:
+    """What an order is, for whoever decides on it."""
+    zone = console_of(request).zone
+    left_out = " ".join(order_texts.left_out(order))
+    facts = [
+        ("Account", order["account"]),
+        ("Cards", order_texts.totals(order) if order["rows"] else "not known before its file is checked"),
+        ("Budget", order["budget"] or "none"),
+        ("Made by", f"{_who(order['createdBy'])}, {in_zone_and_utc(order['createdAt'], zone)}"),
+        *([("Started by", _who(order["startedBy"]))] if order["startedBy"] else []),
+        *([("In the file", left_out)] if left_out else []),
+    ]
+    return tuple(facts)
+
+
+ROUTES: Final = (
+    step(f"{PATH}/start", _ask_start, _start),
+    step(f"{PATH}/approve", _ask_approve, _approve),
+    step(f"{PATH}/reject", _ask_reject, _reject),
+    *(each.route for each in (CHECK, PAUSE, RESUME, STOP)),
+)
