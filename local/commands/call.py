@@ -18,15 +18,18 @@ FIRST_ERROR_STATUS: Final = 400
 
 def main(
     *,
-    method: Annotated[str, typer.Option(envvar="METHOD")] = "GET",
-    route: Annotated[str, typer.Option(envvar="ROUTE")] = "/funds",
+    method: Annotated[str, typer.Option(envvar="METHOD", help="GET, POST or PUT")] = "GET",
+    route: Annotated[str, typer.Option(envvar="ROUTE", help="with its query, as docs/openapi.json has it")] = "/funds",
     key: Annotated[str | None, typer.Option(envvar="KEY", help="the idempotency key")] = None,
     body: Annotated[str | None, typer.Option(envvar="BODY", help="JSON")] = None,
-    signer: Annotated[str | None, typer.Option("--as", envvar="AS", help="invoker: who may only call")] = None,
+    signer: Annotated[str | None, typer.Option("--as", envvar="AS", help="invoker: sign as who may only call")] = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> int:
-    """Sign and send one request; ends with 1 for a status over 399."""
+    """Sign one request to any route, send it, and print what comes back.
+
+    It does not ask, whatever the request does. Ends with 1 for a status over 399.
+    """
     target = reach(stack)
     if signer == "invoker":
         if stack:

@@ -20,10 +20,14 @@ from local.terminal import StackVariable
 
 def main(
     *,
-    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65_535, help="0 is any free one")] = 0,
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65_535, help="of 127.0.0.1; 0 is any free one")] = 0,
     stack: StackVariable = None,
 ) -> int:
-    """Serve pages for operators and finance on this machine, until Ctrl-C."""
+    """Serve pages for operators and finance on this machine, until Ctrl-C.
+
+    It prints the address to open, which is a secret for as long as this runs. What the pages show and do is signed as
+    you, and each thing that changes something asks first: docs/console.md.
+    """
     target = reach(stack)
     with _listening(port) as listening, suppress(KeyboardInterrupt):
         served = app.build(

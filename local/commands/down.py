@@ -5,7 +5,10 @@ from local.terminal import bar
 
 
 def main() -> int:
-    """End what `make up` or a crashed start left running."""
+    """End what `make up` or a crashed start left running.
+
+    What the local cloud held is gone then.
+    """
     with bar("Stopping"):
         ended = cloud.down(settings.from_environment())
     print("Stopped." if ended else "Nothing was running.")

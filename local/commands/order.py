@@ -74,7 +74,9 @@ def main(
     file_format: Annotated[
         Literal["csv", "jsonl"] | None, typer.Option("--format", help="the file's, if its name does not tell")
     ] = None,
-    on_unknown: Literal["retry", "reverse", "reissue"] = "retry",
+    on_unknown: Annotated[
+        Literal["retry", "reverse", "reissue"], typer.Option(help="what to do with a card that Amazon does not tell of")
+    ] = "retry",
     budget: Annotated[str | None, typer.Option(help="the budget that the sum is taken from")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only check the file")] = False,
     key: Annotated[str | None, typer.Option(help="the order's own, instead of one made from the file's rows")] = None,

@@ -26,7 +26,10 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """List bulk orders, newest first."""
+    """List the bulk orders that wait for a person, newest first, or others.
+
+    Ends with 0, also if there are none.
+    """
     if status and everything:
         raise RefusedError("name a STATUS, or say --all")
     if status and status not in {*OrderStatus}:

@@ -20,16 +20,20 @@ from local.target import find
 from local.terminal import StackVariable
 
 #: The account that is meant, by the name that the gateway has for it.
-Account: TypeAlias = Annotated[str, typer.Option(envvar="ACCOUNT", help=f"by default {settings.ACCOUNT_NAME}")]
+Account: TypeAlias = Annotated[
+    str, typer.Option(envvar="ACCOUNT", help=f"of the deployment; `{settings.ACCOUNT_NAME}` if absent")
+]
 Switch: TypeAlias = Literal["", "0", "1"]
 
 
 def main(
     *,
     account: Account = "",
-    partner_id: Annotated[str, typer.Option(envvar="PARTNER_ID")] = "",
-    marketplace: Annotated[str, typer.Option(envvar="MARKETPLACE", help="Amazon's code of it")] = "",
-    access_key_id: Annotated[str, typer.Option(envvar="ACCESS_KEY_ID")] = "",
+    partner_id: Annotated[str, typer.Option(envvar="PARTNER_ID", help="of the account at Amazon, such as Acme1")] = "",
+    marketplace: Annotated[
+        str, typer.Option(envvar="MARKETPLACE", help="its country or Amazon's code of it, such as US")
+    ] = "",
+    access_key_id: Annotated[str, typer.Option(envvar="ACCESS_KEY_ID", help="from Amazon's portal")] = "",
     pending: Annotated[
         bool, typer.Option("--pending", envvar="PENDING", help="let it wait for `rotate-keys` instead of being live")
     ] = False,
@@ -38,7 +42,12 @@ def main(
     ] = "",
     stack: StackVariable = None,
 ) -> int:
-    """Store an account's keys; the secret one is asked for."""
+    """Store an account's keys; the secret one is asked for.
+
+    The secret key comes from the terminal, from standard input or from the variable SECRET_ACCESS_KEY, and is never an
+    argument. A key that is in use is replaced at once and unproven, but with --pending: then rotate-keys proves it.
+    Ends with 2 if something is not as keys are; nothing was stored then.
+    """
     name = checked(account)
     target = find(stack)
     prefix = target.outputs.get("AccountSecretPrefix")

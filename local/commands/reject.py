@@ -21,7 +21,11 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """Reject a bulk order that waits for approval."""
+    """Reject a bulk order that waits for approval: nothing of it is issued.
+
+    It does not ask: whoever made the order sees the reason, and may start it again. Ends with 0 if it is rejected, with
+    2 if that was refused.
+    """
     if not order_id:
         raise RefusedError("ORDER= is missing: which one? `make orders` lists those that wait.")
     if not reason.strip():

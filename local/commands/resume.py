@@ -21,12 +21,16 @@ ROUTES: Final = {
 
 
 def main(
-    request_id: Annotated[str, typer.Argument(envvar="REQUEST_ID", show_default=False)] = "",
+    request_id: Annotated[str, typer.Argument(envvar="REQUEST_ID", show_default=False, help="which one")] = "",
     *,
     seconds: Annotated[float, typer.Option(envvar="SECONDS", help="how long to watch it")] = 120.0,
     stack: Stack = None,
 ) -> int:
-    """Take up an open request by hand: 0 when it has ended, 3 while it is open, 2 when it cannot be recovered."""
+    """Have another round of recovery begin for an open or escalated request, and watch it.
+
+    Amazon is asked again under the same request id, or it is reversed, as whoever ordered it wanted. Ends with 0 when
+    it has ended, with 3 while it is open, with 2 when it cannot be recovered.
+    """
     if not request_id.strip():
         raise RefusedError("REQUEST_ID= is missing: which request?")
     until = time.monotonic() + seconds

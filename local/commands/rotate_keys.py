@@ -31,7 +31,11 @@ def main(
     watch_seconds: Annotated[float | None, typer.Option(envvar="WATCH_SECONDS", help="shorten the watch")] = None,
     stack: StackVariable = None,
 ) -> int:
-    """Prove and promote a pending key, watch it, and tell when the old one may go."""
+    """Prove and promote a pending key, watch it, and tell when the old one may go.
+
+    It takes ten minutes. Cut short, or run twice, it does no harm: run again, it goes on. Ends with 0 if the key was
+    rotated or there was nothing to rotate, with 1 if the old key stays, or the call was lost.
+    """
     asked = {"account": checked(account)} | ({} if watch_seconds is None else {"watchSeconds": watch_seconds})
     try:
         target = find(stack)

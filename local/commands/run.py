@@ -35,7 +35,11 @@ class _AskedToEnd(BaseException):
 def main(
     *, background: Annotated[bool, typer.Option("--background", help="return once it runs; `down` ends it")] = False
 ) -> int:
-    """Start the local cloud, issue one gift card, stay until Ctrl-C."""
+    """Start the local cloud, issue one gift card at the sandbox, stay until Ctrl-C.
+
+    With INCENTIVES_ENDPOINT=URL there is no sandbox: it works against that Incentives API, and issues no card. Ends
+    with 1 if something did not start, or ended by itself.
+    """
     _on_signals(_ask_to_end)
     chosen = settings.from_environment()
     deployed: Outputs | None = None

@@ -384,13 +384,17 @@ def _is_well(smoke: Smoke, step: str, say: Callable[[str], None]) -> bool:
 def main(
     *,
     account: Annotated[str | None, typer.Option(envvar="ACCOUNT", help="whose card; the default one if absent")] = None,
-    amount: Annotated[str, typer.Option(envvar="AMOUNT")] = "1.00",
-    currency: Annotated[str, typer.Option(envvar="CURRENCY")] = "USD",
+    amount: Annotated[str, typer.Option(envvar="AMOUNT", help="of the card")] = "1.00",
+    currency: Annotated[str, typer.Option(envvar="CURRENCY", help="of the amount")] = "USD",
     budget: Annotated[str, typer.Option(envvar="BUDGET", help="what the card is taken from, until its end")] = "",
     really: Annotated[str, typer.Option(envvar="REALLY", help="yes: order a real card on production")] = "",
     stack: StackVariable = None,
 ) -> int:
-    """Try a deployment: 0 if everything was well, 1 if something was not, 2 if nothing could be tried."""
+    """Try a deployment: one card, repeated and cancelled, an alarm, subscriptions, mail.
+
+    What it made is undone in any case, and no claim code is printed. On Amazon's production it wants REALLY=yes. Ends
+    with 0 if everything was well, with 1 if something was not, with 2 if nothing could be tried.
+    """
     order = {"amount": amount, "currencyCode": currency}
     order |= {name: given for name, given in {"account": account, "budget": budget}.items() if given}
     target = reach(stack)

@@ -223,7 +223,10 @@ def main(
     stack: StackVariable = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show a deployment's figures live, until Ctrl-C."""
+    """Show a deployment's figures live, until Ctrl-C.
+
+    They are CloudWatch's, up to a minute old. Into a file or a pipe they are printed line by line.
+    """
     try:
         target = find(stack)
         if target.is_local:
