@@ -48,7 +48,7 @@ rotate-keys: env-project ## prove and promote a pending key, watch it, tell when
 	@$(PY) -m local rotate-keys
 
 .PHONY: order
-order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea --budget summer"]; ARGS="--order ID" watches one
+order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea --budget summer"]; ARGS="--order ID [--save result.xlsx]" watches one
 	@$(PY) -m local order $(if $(FILE),"$(FILE)") $(ARGS)
 
 .PHONY: reconcile

@@ -92,12 +92,14 @@ class Done:
         reply: the API's.
         next_url: what to look at then.
         note: what else there is to know, in a sentence.
+        outcome: what it came to, in a sentence, where the API's answer is no simple yes.
     """
 
     title: str
     reply: Reply
     next_url: str
     note: str = ""
+    outcome: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ async def _post(request: Request, act: Act) -> Response:
                 given = [(name, str(value)) for name, value in form.multi_items() if isinstance(value, str)]
                 again = urlencode([each for each in given if each[0] != FORM_ID])
                 again_url = f"{path}?{again}" if again else path
-                return Sent(done.title, done.reply, done.next_url, again_url, console.now(), done.note)
+                return Sent(done.title, done.reply, done.next_url, again_url, console.now(), done.note, done.outcome)
 
             await console.forms.once(form_id, send)
     return RedirectResponse(f"/sent/{form_id}", HTTPStatus.SEE_OTHER)

@@ -29,6 +29,7 @@ class Sent:
         next_url: what to look at then.
         again_url: the same form anew, filled in.
         note: what else there is to know.
+        outcome: what it came to, where the API's answer is no simple yes.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Sent:
     again_url: str
     at: datetime
     note: str = ""
+    outcome: str = ""
 
 
 @dataclass

@@ -64,6 +64,11 @@ CALLS: Final = frozenset(
         ("POST", "/requests/{requestId}/recover"),
     }
 )
+#: What figures take, by the operation that AWS names when it refuses: those that do not go by the name of their part.
+ACTIONS: Final[Mapping[str, str]] = {
+    "ListMetrics": "cloudwatch:ListMetrics",
+    "ListStackResources": "cloudformation:ListStackResources",
+}
 #: A page waits for its slowest call.
 GET_SECONDS_MAX: Final = 20.0
 #: Longer than API Gateway lets a call take, so that what it answers in the end is heard.
@@ -220,7 +225,7 @@ class Gateway:
         return reply, found[0].text.encode() if found and reply.ok else b""
 
     async def aws(self, action: str, ask: Callable[[], Mapping[str, Any]]) -> Reply:
-        """What AWS itself is asked: figures that the API does not have. `action` is the IAM action that it takes."""
+        """What AWS itself is asked: figures that the API does not have. `action` is the IAM action that most takes."""
 
         def asked() -> Reply:
             try:
@@ -230,7 +235,8 @@ class Gateway:
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
                 denied = "Denied" in code or "Unauthorized" in code or code == "AuthorizationError"
                 body = {"errorType": "AccessDenied" if denied else code, "detail": f"{error.operation_name}: {code}"}
-                return Reply(action, HTTPStatus.FORBIDDEN if denied else status, body, self.now())
+                call = ACTIONS.get(error.operation_name, action)
+                return Reply(call, HTTPStatus.FORBIDDEN if denied else status, body, self.now())
             except (BotoCoreError, OSError) as error:
                 return Reply(action, None, {}, self.now(), _words(error))
 

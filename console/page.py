@@ -1,17 +1,18 @@
 """How pages are made: templates, and the words for money, times and states that all of them use."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from console.figures import Figures, Shared
 from console.forms import Forms
 from console.gateway import Gateway, Reply
 from incentives.domain.accounts.freezing import shown_caller
@@ -38,6 +39,7 @@ class Console:
         gateway: the API.
         forms: of this process.
         figures: of CloudWatch, as `make watch` reads them.
+        shared: what all pages ask for together.
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
         operations: of requests that were looked at, by request id: what each asks for.
@@ -45,7 +47,8 @@ class Console:
 
     gateway: Gateway
     forms: Forms
-    figures: Callable[[], Mapping[str, Any]]
+    figures: Figures
+    shared: Shared
     now: Callable[[], datetime]
     zone: tzinfo | None
     environment: Environment
@@ -55,10 +58,6 @@ class Console:
         """A time in a sentence: in the person's zone, and in UTC where that is another."""
         here, there = in_zone(value, self.zone), in_utc(value)
         return here if here == there else f"{here} ({there})"
-
-    async def reply_of_figures(self) -> Reply:
-        """CloudWatch's figures."""
-        return await self.gateway.aws("cloudwatch:GetMetricData", self.figures)
 
 
 def console_of(request: Request) -> Console:
@@ -170,12 +169,6 @@ def in_utc(value: str | datetime) -> str:
 def in_zone(value: str | datetime, zone: tzinfo | None) -> str:
     """A time as the person's clock shows it."""
     return f"{moment(value).astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
-
-
-def in_zone_and_utc(value: str | datetime, zone: tzinfo | None) -> str:
-    """The same with UTC beside it, where that is another."""
-    local, utc = in_zone(value, zone), f"{moment(value):%Y-%m-%d %H:%M:%S} UTC"
-    return local if local == utc else f"{local} ({utc})"
 
 
 def amount(value: str) -> str:

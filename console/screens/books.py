@@ -13,7 +13,7 @@ from console.books_days import days_between, neighbours, read_day, statuses_of, 
 from console.books_words import CLOSES, KINDS, OPEN_KINDS, REASONS, SETTLING, STATUSES
 from console.gateway import Kind, Reply
 from console.page import Console, account_of, console_of, is_renewal, page
-from console.screens import differences
+from console.screens import closes, differences, movements
 from incentives.domain.reconciliation.days import days_of, month_of, next_month, previous_month
 from local.commands.reconcile import ADVICE
 
@@ -111,4 +111,6 @@ ROUTES: Final = (
     Route("/books/{account}/{month:month}", _month),
     Route("/books/{account}/{day:day}", _day),
     *differences.ROUTES,
+    *movements.ROUTES,
+    *closes.ROUTES,
 )

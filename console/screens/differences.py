@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from console.books_days import all_of, read_day
+from console.books_days import NOT_READ, all_of, read_day
 from console.books_words import KINDS, REASONS, SETTLING
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Reply
@@ -22,7 +22,6 @@ DAY: Final = "/reconciliations/{account}/{day}"
 ALL_OF_KIND: Final = f"{DAY}/differences/resolve"
 #: Differences that are named one by one before all of them are resolved.
 NAMED_MAX: Final = 10
-NOT_READ: Final = "What it is about could not be read."
 
 
 def _where(request: Request) -> tuple[str, str, str]:

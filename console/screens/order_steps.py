@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of, in_zone_and_utc
+from console.page import amount, console_of
 from incentives.domain.accounts.freezing import shown_caller
 from local.commands import order_texts
 
@@ -196,7 +196,7 @@ async def _ask_approve(request: Request) -> Ask:
         if repeated
         else [
             f"Its cards are issued then: {order_texts.totals(order)}.",
-            "You approve what is shown here, and no else.",
+            "What is approved is what is shown here: an order that has changed meanwhile is not.",
         ]
     )
     seen = order_texts.seen_of(order)
@@ -289,13 +289,12 @@ async def _left_in_budget(request: Request, order: Order) -> tuple[list[Reply], 
 
 def _facts(request: Request, order: Order) -> tuple[tuple[str, str], ...]:
     """What an order is, for whoever decides on it."""
-    zone = console_of(request).zone
     left_out = " ".join(order_texts.left_out(order))
     facts = [
         ("Account", order["account"]),
         ("Cards", order_texts.totals(order) if order["rows"] else "not known before its file is checked"),
         ("Budget", order["budget"] or "none"),
-        ("Made by", f"{_who(order['createdBy'])}, {in_zone_and_utc(order['createdAt'], zone)}"),
+        ("Made by", f"{_who(order['createdBy'])}, {console_of(request).time(order['createdAt'])}"),
         *([("Started by", _who(order["startedBy"]))] if order["startedBy"] else []),
         *([("In the file", left_out)] if left_out else []),
     ]

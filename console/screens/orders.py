@@ -55,12 +55,13 @@ async def _orders(request: Request) -> Response:
         accounts=[each["account"] for each in accounts.body["accounts"]] if accounts and accounts.ok else [],
         reply=reply,
         waits=list(zip(waiting, waits, strict=True)),
+        waiting=[order for each in waits if each.ok for order in each.body["orders"]],
+        nobody_waits=all(each.ok and not each.body["orders"] and not each.body["cursor"] for each in waits),
         asked=asked,
         cursor=cursor,
         statuses=[str(each) for each in OrderStatus],
         why=order_texts.why,
         nobody=order_texts.NOBODY,
-        words=WORDS,
     )
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 import requests
 import uvicorn
+from botocore.exceptions import ClientError
 from bs4 import BeautifulSoup, Tag
 
 from console import app, gateway
@@ -28,9 +29,62 @@ from tests.support.books_world import ZONE
 
 #: Of the deployment; its books are kept in the zone of the functions' own.
 PARAMETERS: Final = {"BooksTimeZone": ZONE.key, "ActivityTypes": "GCCreation=charge,GCCancellation=refund"}
+EMPTY: Final = {"queued": 0, "deadLetters": 0, "failuresOfSchedules": 0}
 DENIED: Final = '{"title": "Forbidden", "status": 403, "detail": "IAM does not allow it", "errorType": "AccessDenied"}'
 
 Answer = Callable[[str, str], Response | None]
+
+
+@dataclass
+class FakeFigures:
+    """`Source` of figures in memory; what is an exception is raised.
+
+    Attributes:
+        told: of each part what it says.
+        asked: each part that was asked for, in order.
+    """
+
+    told: dict[str, Any] = field(
+        default_factory=lambda: {"metrics": metrics(), "recoveries": 0, "backlog": dict(EMPTY), "alarms": []}
+    )
+    asked: list[str] = field(default_factory=list)
+
+    def deny(self, part: str, operation: str) -> None:
+        """Let IAM refuse an operation of AWS that a part takes."""
+        self.told[part] = ClientError({"Error": {"Code": "AccessDenied"}}, operation)
+
+    def metrics(self) -> Any:
+        return self._told("metrics")
+
+    def recoveries(self) -> Any:
+        return self._told("recoveries")
+
+    def backlog(self) -> Any:
+        return self._told("backlog")
+
+    def alarms(self) -> Any:
+        return self._told("alarms")
+
+    def _told(self, part: str) -> Any:
+        self.asked.append(part)
+        if isinstance(self.told[part], Exception):
+            raise self.told[part]
+        return self.told[part]
+
+
+def metrics(**parts: Mapping[str, Any]) -> dict[str, Any]:
+    """CloudWatch's figures, of which nobody has counted any but those that are given."""
+    ends = {end: {"aMinute": 0.0, "inTenMinutes": 0.0} for end in ("issued", "refused", "reversed", "escalated")}
+    pace = dict.fromkeys(("permitsMissed", "throttled", "permitsAMinute", "allowedAMinute"))
+    found: dict[str, Any] = {
+        "at": "2026-03-01T12:00:00Z",
+        "requests": ends,
+        "open": dict.fromkeys(("unknown", "oldestSeconds", "waiting")),
+        "pacedWaitMilliseconds": dict.fromkeys(("median", "p99")),
+        "pace": pace,
+        "accounts": {},
+    }
+    return {name: {**found[name], **parts.get(name, {})} if name != "at" else found[name] for name in found}
 
 
 @dataclass
@@ -40,6 +94,7 @@ class Api:
     Attributes:
         functions: what answers.
         called: each call, in its order: method and path with its query.
+        bodies: what was sent with each call that was no query.
         answers: what answers before the functions do, by method and path's beginning; it may raise `OSError`.
         files: what is where the API says that files are, by address; what was put is here as well.
         figures: CloudWatch's.
@@ -47,9 +102,10 @@ class Api:
 
     functions: Served
     called: list[tuple[str, str]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
     answers: dict[tuple[str, str], Callable[[], Response]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: FakeFigures = field(default_factory=FakeFigures)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -85,6 +141,8 @@ class Api:
             return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
         path, query = split_url(url.removeprefix(BASE), "")
         self.called.append((method, url.removeprefix(BASE)))
+        if method != "GET":
+            self.bodies.append(body)
         for (asked, start), answer in self.answers.items():
             if method == asked and path.startswith(start):
                 return answer()
@@ -222,7 +280,7 @@ def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
             return app.build(
                 replace(Gateway().target(), parameters=PARAMETERS),
                 port=port,
-                figures=lambda: api.figures,
+                figures=api.figures,
                 now=now or functions.world.clock.now,
                 zone=UTC,
             )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import pytest
 
+from incentives.domain.bulk_orders.bulk_order import FileError, OrderStatus
+from incentives.domain.single_requests.record import Status
+from tests.console.recovering import escalated
 from tests.console.served import Api, Browser, text_of
+from tests.openapi.bulk_orders import standing
 
 MARKUP: Final = "</p><script src=//x>1</script><img src=x onerror=1>\"'{{ 7*7 }}"
 
@@ -17,7 +22,7 @@ Case = Callable[[Api], list[str]]
 
 def reason_of_a_freeze(api: Api) -> list[str]:
     api.functions.send("freeze_account", "default", body={"reason": MARKUP})
-    return ["/accounts", "/accounts/default", "/accounts/default/freeze", "/accounts/default/unfreeze"]
+    return ["/", "/accounts", "/accounts/default", "/accounts/default/freeze", "/accounts/default/unfreeze"]
 
 
 def reference_of_a_request(api: Api) -> list[str]:
@@ -25,9 +30,37 @@ def reference_of_a_request(api: Api) -> list[str]:
     return ["/requests", *(f"/requests/{request_id}{each}" for each in ("", "/generations", "/cancel"))]
 
 
+def reference_of_an_escalated_request(api: Api) -> list[str]:
+    request_id = api.functions.issue("create_gift_card", externalReference=MARKUP).body["requestId"]
+    records = api.functions.world.ledger.records
+    records[request_id] = replace(records[request_id], status=Status.ESCALATED)
+    return ["/recovery", f"/requests/{request_id}/recover"]
+
+
+def history_of_a_case(api: Api) -> list[str]:
+    return [f"/requests/{escalated(api, history=[MARKUP])}/case-file"]
+
+
+def cell_of_a_file(api: Api) -> list[str]:
+    order_id = standing(api.functions, OrderStatus.INVALID)
+    order, nonce = api.functions.bulk.orders.orders[order_id]
+    api.functions.bulk.orders.orders[order_id] = (replace(order, errors=(FileError(2, MARKUP, "?"),)), nonce)
+    return [f"/orders/{order_id}"]
+
+
+def reason_of_a_rejection(api: Api) -> list[str]:
+    order_id = standing(api.functions, OrderStatus.AWAITING_APPROVAL)
+    api.functions.send("reject_order", order_id, body={"reason": MARKUP})
+    return ["/orders", f"/orders/{order_id}"]
+
+
 CASES: Final[Mapping[str, Case]] = {
+    "cell of a file": cell_of_a_file,
+    "reason of a rejection": reason_of_a_rejection,
     "reason of a freeze": reason_of_a_freeze,
     "reference of a request": reference_of_a_request,
+    "reference of an escalated request": reference_of_an_escalated_request,
+    "history of a case": history_of_a_case,
 }
 
 

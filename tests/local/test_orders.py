@@ -19,12 +19,14 @@ from local.calls import TRIES_MAX
 from local.commands import order_texts
 from local.signing import Caller, Response
 from local.target import Target
+from tests.local.test_spreadsheets import Sheet
 from tests.openapi.contract import contract
 
 BASE: Final = "https://api.test/v1"
 NEW: Final[dict[str, Any]] = openapi.example(NewOrder, openapi.NEW_ORDER)
 ID: Final = NEW["orderId"]
 UPLOAD: Final = NEW["upload"]
+RESULT_URL: Final = "https://s3.test/r"
 NOON: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GOOD: Final = "key,amount,currency\na,25.00,USD\nb,40.00,USD\n"
 SUM: Final = {"amount": "65.00", "currencyCode": "USD"}
@@ -60,6 +62,7 @@ class Api:
     put: list[tuple[bytes, Mapping[str, str]]] = field(default_factory=list)
     put_responses: list[int] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
+    results: list[Response] = field(default_factory=list)
 
     def call(
         self,
@@ -69,9 +72,13 @@ class Api:
         caller: Caller | None,
         region: str,
         body: Any = None,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
         timeout_seconds: float = 0.0,
     ) -> Response:
+        if url == RESULT_URL:
+            assert caller is None
+            return self.results.pop(0)
+        assert headers is not None
         if url == UPLOAD["url"]:
             # Whoever signs it twice is refused.
             assert caller is None
@@ -123,8 +130,8 @@ Runs = Callable[..., Run]
 def ran(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Runs:
     """Runs the command against an API that responses in steps."""
 
-    def run(*given: str, steps: Iterable[Step], puts: Iterable[int] = ()) -> Run:
-        api = Api([*steps], put_responses=[*puts])
+    def run(*given: str, steps: Iterable[Step], puts: Iterable[int] = (), results: Iterable[Response] = ()) -> Run:
+        api = Api([*steps], put_responses=[*puts], results=[*results])
         target = Target(
             "stack", "us-east-1", BASE, lambda: Caller("KEY", "dummy"), lambda _: None, {}, dict, {}, is_local=True
         )
@@ -147,7 +154,7 @@ def cards(tmp_path: Path) -> str:
     return str(file)
 
 
-FINISHED: Final = order("FINISHED", issued=2, result={"url": "https://s3.test/r", "expiresAt": "2026-03-01T13:00:00Z"})
+FINISHED: Final = order("FINISHED", issued=2, result={"url": RESULT_URL, "expiresAt": "2026-03-01T13:00:00Z"})
 
 
 def test_a_file_is_ordered_put_started_and_watched_to_its_end(ran: Runs, cards: str) -> None:
@@ -345,10 +352,19 @@ def test_it_gives_up_on_what_stays_broken_and_shows_no_address(ran: Runs, cards:
 
 def test_a_file_that_is_none_or_too_large_or_of_no_known_format_is_not_ordered(ran: Runs, tmp_path: Path) -> None:
     large, strange = tmp_path / "large.csv", tmp_path / "cards.xlsx"
+    empty, other = tmp_path / "empty.csv", tmp_path / "utf-16.csv"
+    empty.touch()
+    other.write_text(GOOD, "utf-16")
     with large.open("wb") as file:
         file.truncate(25 * 1024 * 1024 + 1)
     strange.write_text(GOOD)
-    for file_name, why in ((tmp_path / "none.csv", "cannot be read"), (large, "more than"), (strange, "--format")):
+    for file_name, why in (
+        (tmp_path / "none.csv", "cannot be read"),
+        (large, "more than"),
+        (strange, "--format"),
+        (empty, "is empty"),
+        (other, "is written in UTF-16"),
+    ):
         done = ran(str(file_name), steps=[NEW])
         assert (done.code, done.api.called) == (2, [])
         assert why in done.wrong
@@ -361,6 +377,39 @@ def test_a_command_line_that_makes_no_sense_is_refused_in_a_line(ran: Runs, give
     done = ran(*given, steps=[NEW])
     assert (done.code, done.api.called) == (2, [])
     assert len(done.wrong.splitlines()) == 1
+
+
+RESULT: Final = "\ufeffkey,amount,currency,gcId\r\na,25.00,USD,1234567890123456\r\n"
+
+
+def test_a_result_is_saved_as_it_is_or_as_a_spreadsheet(ran: Runs, tmp_path: Path) -> None:
+    # given a result that comes at the second try
+    for name in ("result.csv", "result.XLSX"):
+        answers = [Response(503, {}, ""), Response(200, {}, RESULT)]
+        done = ran("--order", ID, "--save", str(tmp_path / name), steps=[FINISHED], results=answers)
+        assert done.code == 0
+    assert (tmp_path / "result.csv").read_bytes() == RESULT.encode()
+    rows = [*Sheet((tmp_path / "result.XLSX").read_bytes()).rows()]
+    assert rows[1] == {"A": ("s", "a"), "B": ("n", "25"), "C": ("s", "USD"), "D": ("s", "1234567890123456")}
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "results", "why"),
+    [
+        ("result.pdf", FINISHED, [], "a result is saved as .csv or .xlsx"),
+        ("result.csv", order("PAUSED"), [], "has no result while it is PAUSED"),
+        ("result.csv", FINISHED, [Response(404, {}, "<Error/>")], "The result did not come: HTTP 404"),
+        ("none/result.csv", FINISHED, [Response(200, {}, RESULT)], "cannot be written: No such file"),
+        ("result.xlsx", FINISHED, [Response(200, {}, "")], "The result is empty"),
+    ],
+)
+def test_a_result_that_cannot_be_saved_says_why_and_leaves_no_file(
+    ran: Runs, tmp_path: Path, name: str, found: dict[str, Any], results: list[Response], why: str
+) -> None:
+    done = ran("--order", ID, "--save", str(tmp_path / name), steps=[found], results=results)
+    assert (done.code, [*tmp_path.iterdir()]) == (2, [])
+    assert why in done.wrong
+    assert "https" not in done.wrong
 
 
 def test_looks_become_fewer_as_an_order_takes_long(ran: Runs, cards: str) -> None:

@@ -43,6 +43,7 @@ from incentives.usecases.single_requests.reveal import reveal
 from tests.pacing.stage import Stage
 from tests.simulation.amazon import QUERIES, Shore, Wire
 from tests.simulation.bulk import BulkDesk
+from tests.simulation.codec import quick_codec
 from tests.simulation.control import ControlDesk
 from tests.simulation.keyring import NEW, PREFIX, PacerTable, SecretStore
 from tests.simulation.machine import RECOVERY, Machine, TaskDied
@@ -321,7 +322,8 @@ class Life:
             self.stage.spawn(lambda: self.keyring.put(NEW, CURRENT), after_seconds=rotation.stored_at)
         self._employ()
         self.stage.spawn(self._watch)
-        self.stage.run()
+        with quick_codec():
+            self.stage.run()
         self.shore.sandbox.settle(self.stage.time)
         return self
 

@@ -6,7 +6,7 @@ whole, or from the record on that its reader has named.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +17,7 @@ from incentives.aws.stream import read_stream
 from incentives.domain.accounts.alerts import Limits
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.single_requests.record import Record
+from incentives.domain.single_requests.writes import Write
 from incentives.usecases.accounts.count_spend import count_spend
 from incentives.usecases.accounts.dependencies import WatchDependencies
 from incentives.usecases.dependencies import Dependencies
@@ -66,6 +67,8 @@ class Stream:
         self.images: list[Item] = []
         self.states: Any = life.tables.states if life.tables else FakeAccountStates()
         self._newest: dict[str, Item] = {}
+        #: What is read again, by the other function or in a batch that comes again, reads the same.
+        self._read_before: dict[str, Write] = {}
         self._readers = [
             # As the template filters them.
             Reader("count_spend", frozenset({"answeredAt", "refusal", "error"}), self._count, takes_ends=True),
@@ -104,10 +107,17 @@ class Stream:
                     self._life.begin(lambda reader=reader: self._read(reader))  # type: ignore[misc] # bound here
 
     def _count(self, batch: list[Any], dependencies: Dependencies) -> str | None:
-        return count_spend(read_stream({"Records": batch}), self.watch_dependencies(dependencies))
+        return count_spend(self._writes(batch), self.watch_dependencies(dependencies))
 
     def _publish(self, batch: list[Any], dependencies: Dependencies) -> str | None:
-        return publish_events(read_stream({"Records": batch}), Bus(self._life), dependencies.telemetry)
+        return publish_events(self._writes(batch), Bus(self._life), dependencies.telemetry)
+
+    def _writes(self, batch: list[Any]) -> Iterator[Write]:
+        for each in batch:
+            number = each["dynamodb"]["SequenceNumber"]
+            if number not in self._read_before:
+                (self._read_before[number],) = read_stream({"Records": [each]})
+            yield self._read_before[number]
 
     def _read(self, reader: Reader) -> None:
         life, chance = self._life, self._life.chance

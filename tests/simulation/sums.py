@@ -117,4 +117,10 @@ def _orders(tables: Tables) -> Iterator[dict[str, Any]]:
 
 
 def _items(tables: Tables, name: str) -> Iterator[dict[str, Any]]:
-    return map(decode, tables.dynamo.tables[name].values())
+    """All items of a table; what has not been written since the last look has been decoded before."""
+    known = tables.decoded
+    for place, item in tables.dynamo.tables[name].items():
+        found = known.get((name, place))
+        if found is None or found[0] is not item:
+            found = known[name, place] = item, decode(item)
+        yield found[1]

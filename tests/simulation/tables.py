@@ -107,8 +107,9 @@ class TableLedger(Ledger):
             return
         record = decode_record(after)
         self.writes += 1
+        was = self.records.get(record.request_id)
         self.records[record.request_id] = record
-        self._written(decode_record(before) if before else None, record)
+        self._written(was, record)
 
 
 class ByAdapter:
@@ -130,11 +131,13 @@ class Tables:
     Attributes:
         dynamo: without anything that goes wrong.
         ledger: for whoever looks at the history.
+        decoded: items by table and place as they were last looked at, each with its values.
     """
 
     def __init__(self, life: Life) -> None:
         self.dynamo = Dynamo(KEYS, INDEXES, on_write=self._note)
         self.ledger = TableLedger(life)
+        self.decoded: dict[tuple[str, tuple[str, ...]], tuple[Item, dict[str, Any]]] = {}
         self._life, self._looked_at = life, 0
         control = life.plan.control
         # Months are counted in a zone in which one ends when the plan says so.

@@ -72,7 +72,7 @@ class Scene:
             try:
                 for _ in range(CALLERS):
                     pool.submit(self.order_on, over)
-                wait_until(lambda: len(self.load) >= BEFORE and bool(self.bulk.cards()), "it is under load")
+                wait_until(lambda: len(self.load) >= BEFORE, "it is under load")
                 # when it is frozen
                 self.frozen = self.do("freeze", {"reason": REASON})
                 # then Amazon has had these calls by the time of the answer
@@ -136,6 +136,8 @@ def scene(cloud: Cloud) -> Iterator[Scene]:
             for order in waiting:
                 stands_as(order, "PENDING", later=True)
             made.bulk.start()
+            # Before the others: callers who wait take the permits that it would have.
+            wait_until(lambda: bool(made.bulk.cards()), "the bulk order is issued")
             made.freeze()
         yield made
 

@@ -13,7 +13,7 @@ import pytest
 
 from incentives.domain.bulk_orders import bulk_order as bulk
 from incentives.domain.operations import Operation
-from incentives.domain.recovery import waits
+from incentives.domain.recovery import rules, waits
 from incentives.domain.single_requests.record import Intent, Status
 from tests.simulation.checks import examine
 from tests.simulation.machine import Machine, TaskDied
@@ -146,7 +146,6 @@ STORIES: Final[Mapping[str, tuple[Story, set[Status]]]] = {
     "cancelled while unknown": (story(*[DONE_AND_LOST] * 4, **CANCELLED_AT_ONCE), {S.REVERSED}),
     "to be reversed, late": (story(*LATE, intents=REVERSE), {S.REVERSED}),
     "a load to be reversed": (story(DONE_AND_LOST, LOST, LOST, intents=REVERSE, operations=(LOAD,)), {S.REVERSED}),
-    "to be reissued": (story(DONE_AND_LOST, *[LOST] * 4, intents=REISSUE), {S.REVERSED}),
     "an activation, lost after": (story(*[DONE_AND_LOST] * 2, operations=(ACTIVATE,)), {S.SUCCEEDED}),
     "rows": (story(**rows(5)), {S.SUCCEEDED}),
     "rows, lost after": (story(DONE_AND_LOST, **rows(2)), {S.SUCCEEDED}),
@@ -161,10 +160,11 @@ STORIES: Final[Mapping[str, tuple[Story, set[Status]]]] = {
 
 @pytest.fixture(autouse=True)
 def _fewer_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same policy with longer waits and smaller batches: more steps of a kind are nothing more to die of."""
+    """The same policy with longer waits, smaller batches and one reissue: a step of a kind is enough to die of."""
     monkeypatch.setattr(waits, "FIRST_WAIT_SECONDS", 30)
     monkeypatch.setattr(waits, "WAIT_INSIDE_WINDOW_SECONDS_MAX", 400)
     monkeypatch.setattr(waits, "WAIT_SECONDS_MAX", 4 * 3600)
+    monkeypatch.setattr(rules, "GENERATIONS_MAX", 2)
     monkeypatch.setattr(bulk, "BATCH_ROWS", 2)
 
 

@@ -35,7 +35,8 @@ SERIOUS: Final = """async (rules) => {
 SPILLS: Final = """() => {
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= width) return [];
-  return [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > width + 1)
+  return [...document.querySelectorAll("body *:not(.scroll *)")]
+    .filter((each) => each.getBoundingClientRect().right > width + 1)
     .map((each) => `${each.tagName}.${each.className} ${each.textContent.trim().slice(0, 60)}`);
 }"""
 
@@ -70,16 +71,20 @@ class Window:
             self.show(made, path)
         return made
 
-    def show(self, tab: Page, path: str, status: int = 200) -> None:
+    def show(self, tab: Page, path: str, *statuses: int) -> None:
         """Open a path in a tab."""
         response = tab.goto(urljoin(self.origin, path))
         assert response is not None
-        assert response.status == status, f"{path}: {response.status}: {response.text()[:500]}"
+        assert response.status in (statuses or (200,)), f"{path}: {response.status}: {response.text()[:500]}"
 
     def settle(self) -> None:
         """Close its tabs; nothing may have happened in them that should not."""
         for each in self.context.pages:
             each.close()
+        self.settle_problems()
+
+    def settle_problems(self) -> None:
+        """Nothing may have happened in its tabs that should not."""
         problems = [each for each in self.problems if not any(re.search(one, each) for one in self.expected)]
         self.problems.clear()
         self.expected.clear()

@@ -3,39 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 from incentives.api.models.budgets import NAME
+from incentives.domain.bulk_orders.bulk_order import OrderStatus
+from incentives.domain.single_requests.record import Status
 from local.signing import Response
-from tests.console.served import Place, text_of
+from tests.console.served import Api, Place, text_of
+from tests.openapi import books, closes
 from tests.openapi.budgets import put, spent
+from tests.openapi.bulk_orders import standing
+from tests.openapi.served import Served
+from tests.support.books_world import DAY
+from tests.support.fakes import START
+from tests.unit.builders import record
 
-#: A person's words may be of any length, without a blank and with what could be markup.
-LONG: Final = "Wegen<b>Verdachts</b>auf" + "Donaudampfschifffahrtsgesellschaftskapitän" * 6 + "&amp;'\""
-#: What each route is called with: what is in braces is a scene's. A new screen has to be added.
+#: A person's words may be of any length, without a blank, and look like markup.
+LONG: Final = "<img src=/x onerror=1><b>Wegen</b>" + "Donaudampfschifffahrtsgesellschaftskapitän" * 3 + "&amp;'\"{{ 7 * 7 }}"
+#: By the status that an order has.
+ORDERS: Final = {status: f"{status.name.replace('_', '')[:10]:A<26}" for status in OrderStatus}
+BOOKS: Final = f"/books/default/{DAY}"
+#: What each route is called with; what is in braces is a scene's. A new screen has to be added.
 EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "/accounts": ["/accounts"],
-    "/accounts/{account}/freeze": [f"/accounts/default/freeze?reason={LONG}"],
+    "/accounts/{account}": ["/accounts/default"],
+    "/accounts/{account}/freeze": [f"/accounts/default/freeze?reason={'x' * 200}"],
     "/accounts/{account}/unfreeze": ["/accounts/default/unfreeze"],
+    "/books": ["/books"],
+    "/books/{account}/{month:month}": [f"/books/default/{DAY:%Y-%m}", "/books/invoiced/2026-01"],
+    "/books/{account}/{day:day}": [BOOKS],
+    "/books/{account}/{day:day}/run": [f"{BOOKS}/run"],
+    "/books/{account}/{day:day}/differences/{difference_id}/resolve": [
+        f"{BOOKS}/differences/{books.UNKNOWN.difference_id}/resolve"
+    ],
+    "/books/{account}/{day:day}/resolve": [f"{BOOKS}/resolve?kind=unknownToLedger"],
     "/budgets": ["/budgets"],
     "/budgets/_new": ["/budgets/_new"],
     "/budgets/{name}": [f"/budgets/{NAME}"],
     "/budgets/{name}/set": [f"/budgets/{NAME}/set"],
+    "/orders": ["/orders"],
+    "/orders/new": ["/orders/new"],
+    "/orders/{orderId}": [f"/orders/{order_id}" for order_id in ORDERS.values()],
+    "/orders/{orderId}/start": [f"/orders/{ORDERS[OrderStatus.VALIDATED]}/start"],
+    "/orders/{orderId}/approve": [f"/orders/{ORDERS[OrderStatus.AWAITING_APPROVAL]}/approve"],
+    "/orders/{orderId}/reject": [f"/orders/{ORDERS[OrderStatus.AWAITING_APPROVAL]}/reject"],
+    "/orders/{orderId}/check": [f"/orders/{ORDERS[OrderStatus.AWAITING_FILE]}/check"],
+    "/orders/{orderId}/pause": [f"/orders/{ORDERS[OrderStatus.ISSUING]}/pause"],
+    "/orders/{orderId}/resume": [f"/orders/{ORDERS[OrderStatus.PAUSED]}/resume"],
+    "/orders/{orderId}/stop": [f"/orders/{ORDERS[OrderStatus.ISSUING]}/stop"],
+    "/requests": ["/requests", "/requests?key=order-{long}"],
+    "/requests/{requestId}": ["/requests/{card}", "/requests/{load}", "/requests/{open}", "/requests/{escalated}"],
+    "/requests/{requestId}/generations": ["/requests/{card}/generations"],
+    "/requests/{requestId}/cancel": ["/requests/{card}/cancel"],
+    "/requests/{requestId}/deactivate": ["/requests/{activation}/deactivate"],
+    "/requests/{requestId}/void": ["/requests/{load}/void"],
     "/sent/{form_id}": ["{sent}"],
 }
+#: Routes that answer with a file to save.
+FILES: Final = {"/orders/{orderId}/result.csv", "/orders/{orderId}/result.xlsx"}
+#: Steps, which all look alike, of whose pages a few are looked at in scenes that have nothing to show.
+SOME_STEPS: Final = {"/accounts/{account}/freeze", "/orders/{orderId}/approve", "/requests/{requestId}/cancel"}
 #: Pages that are no route's, and their status.
 OTHERS: Final[Mapping[str, int]] = {f"/nowhere/{'x' * 200}": 404, "/sent/of-an-earlier-console": 404}
+#: What a scene puts into the addresses.
 Scene = Mapping[str, str]
+#: Requests of a scene that has none.
+NONE: Final[Scene] = {"long": "x", **dict.fromkeys(("card", "activation", "load", "open", "escalated"), "Test1NONE")}
+
+
+def issued(functions: Served) -> dict[str, str]:
+    """A request of each kind, and one in each of the states that need somebody's attention; their ids."""
+    long = "k" * 200
+    words: dict[str, Any] = {"externalReference": LONG[:100], "costCenter": "c" * 32}
+    made = {
+        name: str(functions.issue(function, key=f"{name}-{long}", **words).body["requestId"])
+        for name, function in (
+            ("card", "create_gift_card"),
+            ("activation", "activate_gift_card"),
+            ("load", "load_amazon_balance"),
+        )
+    }
+    for number, status in enumerate((Status.PENDING, Status.RECOVERING, Status.ESCALATED, Status.REFUSED)):
+        at = START - timedelta(hours=number + 1)
+        kept = record(status, request_id=f"Test1{status.name:A<35}", created_at=at, updated_at=at)
+        functions.world.ledger.records[kept.request_id] = kept
+    return made | {"open": f"Test1{'PENDING':A<35}", "escalated": f"Test1{'ESCALATED':A<35}", "long": long}
+
+
+def all_of(api: Api) -> dict[str, str]:
+    """What there is in the full scene, for whoever does something with it."""
+    functions = api.functions
+    spent(functions)
+    put(functions, "x" * 64, active=False, period="total", limit={"amount": "123456789.00", "currencyCode": "USD"})
+    books.opened(functions)
+    closes.reconciled(functions)
+    for status, order_id in ORDERS.items():
+        standing(functions, status, order_id)
+    return issued(functions)
 
 
 def full(here: Place) -> Scene:
     """All there is to be seen, with words and ids as long as they get."""
-    browser, functions = here.browser(), here.api.functions
-    spent(functions)
-    put(functions, "x" * 64, active=False, period="total")
-    page = browser.submit(browser.get("/accounts/default/freeze"), reason=LONG)
-    assert "Done." in text_of(page)
-    return {"sent": str(browser.path)}
+    made = all_of(here.api)
+    browser = here.browser()
+    assert "Done." in text_of(browser.submit(browser.get("/accounts/default/freeze"), reason=LONG))
+    return made | {"sent": browser.path}
 
 
 def empty(here: Place) -> Scene:
@@ -44,7 +117,7 @@ def empty(here: Place) -> Scene:
     browser = here.browser()
     browser.submit(browser.get("/accounts/default/freeze"), reason="x")
     here.api.answers.clear()
-    return {"sent": str(browser.path)}
+    return {**NONE, "sent": browser.path}
 
 
 def failing(here: Place) -> Scene:
@@ -59,11 +132,11 @@ def failing(here: Place) -> Scene:
         asked += 1
         if asked % 3 == 0:
             raise TimeoutError("timed out")
-        broken = '{"title": "Forbidden", "status": 403, "detail": "IAM does not allow it", "errorType": "AccessDenied"}'
-        return Response(403, {}, broken) if asked % 3 == 1 else Response(500, {}, "no JSON")
+        denied = '{"title": "Forbidden", "status": 403, "detail": "IAM does not allow it", "errorType": "AccessDenied"}'
+        return Response(403, {}, denied) if asked % 3 == 1 else Response(500, {}, "no JSON")
 
     here.api.answers["GET", "/"] = answer
-    return {"sent": str(browser.path)}
+    return {**NONE, "sent": browser.path}
 
 
 SCENES: Final[Mapping[str, Callable[[Place], Scene]]] = {"full": full, "empty": empty, "failing": failing}
