@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from console.figures import Figures, Shared
 from console.forms import Forms
 from console.gateway import Gateway, Reply
+from console.uploads import Uploads
 from incentives.domain.accounts.freezing import shown_caller
 
 FOLDER: Final = Path(__file__).parent
@@ -43,6 +44,7 @@ class Console:
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
         operations: of requests that were looked at, by request id: what each asks for.
+        uploads: statements whose columns are being mapped.
     """
 
     gateway: Gateway
@@ -53,6 +55,7 @@ class Console:
     zone: tzinfo | None
     environment: Environment
     operations: dict[str, str] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Uploads)
 
     def time(self, value: str | datetime) -> str:
         """A time in a sentence: in the person's zone, and in UTC where that is another."""

@@ -28,22 +28,24 @@ class Simple:
 
     Attributes:
         name: the last part of its path.
-        button: what the person says yes to, as a verb.
+        verb: what is done, before the order's id.
         says: what will happen.
         statuses: of orders that it can be done with.
         action: the last part of the API's path.
         body: of the call.
         needs_order: whether it is refused while nobody can read the order. What ends something is not.
+        button: what the person says yes to.
     """
 
     name: str
-    button: str
+    verb: str
     says: tuple[str, ...]
     statuses: frozenset[str]
     action: str
     body: Mapping[str, Any] | None = None
     danger: bool = False
     needs_order: bool = True
+    button: str = ""
 
     @property
     def route(self) -> Route:
@@ -54,9 +56,9 @@ class Simple:
             order_id = request.path_params["orderId"]
             refused = _why_not(reply, self.statuses) if reply.ok or self.needs_order else ""
             return Ask(
-                title=f"{self.button} order {order_id}",
+                title=f"{self.verb} order {order_id}",
                 says=self.says,
-                button=self.button,
+                button=self.button or f"{self.verb} it",
                 back_url=f"/orders/{order_id}",
                 facts=_facts(request, reply.body) if reply.ok else (),
                 refused=refused,
@@ -66,7 +68,7 @@ class Simple:
 
         async def act(request: Request, _form: FormData) -> Done:
             reply = await _send(request, self.action, self.body)
-            return _done(request, f"{self.button} order {request.path_params['orderId']}", reply)
+            return _done(request, f"{self.verb} order {request.path_params['orderId']}", reply)
 
         return step(f"{PATH}/{self.name}", ask, act)
 
@@ -78,6 +80,7 @@ CHECK: Final = Simple(
     order_texts.STARTABLE,
     "start",
     {"dryRun": True},
+    button="Check it",
 )
 PAUSE: Final = Simple(
     "pause",
@@ -221,7 +224,9 @@ async def _approve(request: Request, form: FormData) -> Done:
     digest, amount, currency = (str(form.get(name, "")) for name in ("digest", "amount", "currencyCode"))
     body = {"digest": digest, "total": {"amount": amount, "currencyCode": currency}}
     reply = await _send(request, "approve", body)
-    return _done(request, f"Approve order {request.path_params['orderId']}", reply)
+    is_issued = not reply.ok or order_texts.is_approved(reply.body)
+    outcome = "" if is_issued else f"Nothing is issued all the same. {order_texts.why(reply.body)}"
+    return _done(request, f"Approve order {request.path_params['orderId']}", reply, outcome)
 
 
 async def _ask_reject(request: Request) -> Ask:
@@ -258,8 +263,8 @@ async def _send(request: Request, action: str, body: object = None) -> Reply:
     return await console_of(request).gateway.send("POST", template, body, orderId=request.path_params["orderId"])
 
 
-def _done(request: Request, title: str, reply: Reply) -> Done:
-    return Done(title, reply, f"/orders/{request.path_params['orderId']}")
+def _done(request: Request, title: str, reply: Reply, outcome: str = "") -> Done:
+    return Done(title, reply, f"/orders/{request.path_params['orderId']}", outcome=outcome)
 
 
 def _why_not(reply: Reply, statuses: frozenset[str]) -> str:

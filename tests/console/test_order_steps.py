@@ -127,6 +127,19 @@ def test_what_has_changed_since_it_was_seen_is_not_approved(api: Api, browser: B
     assert shown_by_api(api, awaiting)["status"] == "AWAITING_APPROVAL"
 
 
+def test_an_approval_that_its_budget_does_not_allow_is_not_called_done(api: Api, browser: Browser, be: Be) -> None:
+    budgets = api.functions.budgets.budgets = bulk_of(api).world.budgets
+    budgets.define("summer", "1000.00")
+    bulk_of(api).dependencies.approvals[""] = Decimal(20)
+    be("anna")
+    order_id = finished(api, browser, budget="summer")
+    budgets.define("summer", "29.99")
+    be("bert")
+    told = text_of(browser.submit(browser.get(f"/orders/{order_id}/approve")))
+    assert "Nothing is issued all the same. Budget 'summer' has less left than 30.00 USD." in told
+    assert "Done." not in told
+
+
 def test_a_rejection_takes_a_reason_that_the_order_shows(api: Api, browser: Browser, be: Be, awaiting: str) -> None:
     be("bert")
     path = f"/orders/{awaiting}/reject"
@@ -155,6 +168,7 @@ def test_each_step_asks_and_is_sent_once(
 ) -> None:
     order_id = standing(api.functions, before)
     asking = browser.get(f"/orders/{order_id}/{name}")
+    assert text_of(asking.select_one("form button")) == f"{name.capitalize()} it"
     assert api.sent == []
     browser.submit(asking)
     browser.submit(asking)

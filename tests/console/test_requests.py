@@ -270,6 +270,14 @@ def test_a_request_shows_its_fields_its_times_and_what_is_left_of_them(api: Api,
     assert until["data-until"] == body["cancellableUntil"]
 
 
+def test_a_row_of_a_bulk_order_leads_to_the_order_and_to_its_budget(api: Api, browser: Browser) -> None:
+    keep(api, record(Status.SUCCEEDED, in_flight=False, order_id="A" * 26, budget="spring", budget_period="2026-03"))
+    shown = browser.get("/requests/Test1AAAA")
+    assert link(shown, "A" * 26) == f"/orders/{'A' * 26}"
+    assert link(shown, "spring") == "/budgets/spring"
+    assert "the budget spring" in text_of(browser.get("/requests/Test1AAAA/cancel").find(class_="happens"))
+
+
 def test_an_open_request_says_what_that_means_and_its_last_error(api: Api, browser: Browser) -> None:
     error = AmazonError(code="F400", type="SystemTemporarilyUnavailable")
     keep(api, unknown_since(error=error))
