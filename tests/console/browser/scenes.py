@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
 from incentives.api.models.budgets import NAME
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
+from incentives.domain.reconciliation.statement_files import REQUIRED
 from incentives.domain.single_requests.record import Status
 from local.signing import Response
+from local.statement import Reading
 from tests.console.recovering import escalated, keep
-from tests.console.served import Api, Place, metrics, text_of
+from tests.console.served import Api, Browser, Place, metrics, text_of
 from tests.openapi import books, closes
 from tests.openapi.budgets import put, spent
 from tests.openapi.bulk_orders import standing
@@ -41,6 +45,9 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "/books/{account}/{month:month}/close": ["/books/invoiced/2026-01/close", "/books/default/2026-02/close"],
     "/books/{account}/{month:month}/close/make": ["/books/invoiced/2026-01/close/make"],
     "/books/{account}/{month:month}/close/sign-off": ["/books/invoiced/2026-01/close/sign-off"],
+    "/books/{account}/statements/new": ["/books/default/statements/new"],
+    "/books/{account}/statements/{upload_id}": ["/books/default/statements/{upload}"],
+    "/books/{account}/statements/{upload_id}/upload": ["{mapped}"],
     "/books/{account}/{day:day}": [BOOKS],
     "/books/{account}/{day:day}/run": [f"{BOOKS}/run"],
     "/books/{account}/{day:day}/differences/{difference_id}/resolve": [
@@ -74,6 +81,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
 #: Routes that answer with a file to save.
 FILES: Final = {
     "/books/{account}/{month:month}/files/{name:path}",
+    "/books/{account}/statements/{upload_id}/mapping.json",
     "/orders/{orderId}/result.csv",
     "/orders/{orderId}/result.xlsx",
     "/requests/{requestId}/case-file.json",
@@ -86,7 +94,13 @@ OTHERS: Final[Mapping[str, int]] = {f"/nowhere/{'x' * 200}": 404, "/sent/of-an-e
 Scene = Mapping[str, str]
 #: Requests of a scene that has none.
 REQUESTS: Final = ("card", "activation", "load", "open", "escalated")
-NONE: Final[Scene] = {"long": "x", "movement": "0" * 24, **dict.fromkeys(REQUESTS, "Test1NONE")}
+NONE: Final[Scene] = {
+    **dict.fromkeys(REQUESTS, "Test1NONE"),
+    "long": "x",
+    "movement": "0" * 24,
+    "upload": "x",
+    "mapped": "/books/default/statements/x/upload",
+}
 
 
 def issued(api: Api) -> dict[str, str]:
@@ -132,13 +146,38 @@ def busy(api: Api) -> dict[str, str]:
     return issued(api) | {"movement": movement["movementId"]}
 
 
+#: A download from Amazon's portal, and how it is read.
+DOWNLOAD: Final = """Time,Kind,Result,Our reference,Amount,Currency
+02/20/2026 06:15:07 AM,Gift card order,Completed,Test1A,25.00,USD
+"""
+READING: Final = Reading(
+    columns=dict(zip(REQUIRED, ("Our reference", "Time", "Kind", "Result", "Amount", "Currency"), strict=True)),
+    zone="America/Los_Angeles",
+    time_format="%m/%d/%Y %I:%M:%S %p",
+    signs="negative-refunds",
+    types={"Gift card order": "GCCreation"},
+    statuses={"Completed": "Success"},
+)
+
+
+def statement(browser: Browser) -> dict[str, str]:
+    """A download that the console has been given, and the page that asks whether it is to be uploaded."""
+    files = {"file": ("x.csv", DOWNLOAD), "mapping": ("x.json", json.dumps(asdict(READING)))}
+    asking = browser.get("/books/default/statements/new")
+    shown = browser.submit(asking, files=files, **{"from": str(DAY), "to": str(DAY)})
+    upload = browser.path.rpartition("/")[2]
+    (onward,) = [str(each["href"]) for each in shown.find_all("a") if "/upload" in str(each["href"])]
+    return {"upload": upload, "mapped": onward}
+
+
 def full(here: Place) -> Scene:
     """All there is to be seen, with words and ids as long as they get."""
     made = busy(here.api)
     closes.closed(here.api.functions)
     browser = here.browser()
     assert "Done." in text_of(browser.submit(browser.get("/accounts/default/freeze"), reason=LONG))
-    return made | {"sent": browser.path}
+    sent = browser.path
+    return made | statement(browser) | {"sent": sent}
 
 
 def empty(here: Place) -> Scene:

@@ -33,7 +33,7 @@ OWN: Final = """<!doctype html>
 </main>
 <footer id="made">Read at {now}, <span data-since="{now}">0 s</span> ago</footer>
 </body></html>"""
-ROW: Final = '<tr id="row-{0}"><td><a href="/{0}">{0}</a></td><td>{1}</td><td>{2}</td></tr>\n'
+ROW: Final = '<tr id="row-{0}"><td><a href="/{0}">{0}</a></td><td>{1}</td>{2}</tr>\n'
 #: What is said where the whole page is old.
 OLD: Final = re.compile(r"What you see is \d+ (s|min \d+ s) old\.")
 
@@ -48,7 +48,7 @@ class Own:
         tab.goto(f"{browser.origin}/own")
 
     def _answer(self, route: Route) -> None:
-        rows = "".join(ROW.format(each, self.told, "wide" * 200) for each in self.rows)
+        rows = "".join(ROW.format(each, self.told, "<td>wide</td>" * 60) for each in self.rows)
         page = OWN.format(now="2031-05-06T07:08:09Z", told=self.told, rows=rows)
         route.fulfill(body=page, content_type="text/html; charset=utf-8", headers=HEADERS)
 

@@ -74,9 +74,9 @@ def check(tab: Page, *, is_dark_too: bool) -> dict[str, list[str]]:
     indirect=["stage"],
 )
 def test_a_screen_is_read_by_all_and_fits(stage: Stage, route: str, address: str) -> None:
-    if stage.name == "empty":
-        stage.browser.expected.append("status of 404")
-    stage.browser.show(stage.tab, address.format(**stage.scene), *((200, 404) if stage.name == "empty" else (200,)))
+    statuses = (200,) if stage.name == "full" else (200, 404)
+    stage.browser.expected += [f"status of {each} " for each in statuses[1:]]
+    stage.browser.show(stage.tab, address.format(**stage.scene), *statuses)
     assert check(stage.tab, is_dark_too=stage.name == "full") == {}
     stage.browser.settle_problems()
 
