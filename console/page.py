@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from console.endings import Endings
 from console.figures import Figures, Shared
 from console.forms import Forms
 from console.gateway import Gateway, Reply
@@ -45,6 +46,7 @@ class Console:
         shared: what all pages ask for together.
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
+        endings: of requests that were shown as unknown.
         operations: of requests that were looked at, by request id: what each asks for.
         uploads: statements whose columns are being mapped.
     """
@@ -56,6 +58,7 @@ class Console:
     now: Callable[[], datetime]
     zone: tzinfo | None
     environment: Environment
+    endings: Endings
     operations: dict[str, str] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
 
