@@ -16,8 +16,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of
-from incentives.domain.accounts.freezing import shown_caller
+from console.page import amount, console_of, who
 from local.commands import order_texts
 
 Order = Mapping[str, Any]
@@ -297,7 +296,7 @@ async def _reject(request: Request, form: FormData) -> Done:
 
 
 def _who(arn: str | None) -> str:
-    return shown_caller(arn) if arn else order_texts.NOBODY
+    return who(arn) if arn else order_texts.NOBODY
 
 
 async def _read(request: Request) -> Reply:
