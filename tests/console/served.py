@@ -138,7 +138,7 @@ class Api:
                 self.files[url] = body
                 return Response(200, {}, "")
             found = self.files.get(url)
-            return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
+            return Response(404, {}, "") if found is None else Response(200, {}, "", found)
         path, query = split_url(url.removeprefix(BASE), "")
         self.called.append((method, url.removeprefix(BASE)))
         if method != "GET":
