@@ -13,7 +13,7 @@ from console.books_days import days_between, neighbours, read_day, statuses_of, 
 from console.books_words import CLOSES, KINDS, OPEN_KINDS, REASONS, SETTLING, STATUSES
 from console.gateway import Kind, Reply
 from console.page import Console, account_of, console_of, is_renewal, page
-from console.screens import closes, differences, movements
+from console.screens import closes, differences, movements, statements
 from incentives.domain.reconciliation.days import days_of, month_of, next_month, previous_month
 from local.commands.reconcile import ADVICE
 
@@ -113,4 +113,5 @@ ROUTES: Final = (
     *differences.ROUTES,
     *movements.ROUTES,
     *closes.ROUTES,
+    *statements.ROUTES,
 )

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -30,6 +30,8 @@ from tests.support.books_world import ZONE
 #: Of the deployment; its books are kept in the zone of the functions' own.
 PARAMETERS: Final = {"BooksTimeZone": ZONE.key, "ActivityTypes": "GCCreation=charge,GCCancellation=refund"}
 EMPTY: Final = {"queued": 0, "deadLetters": 0, "failuresOfSchedules": 0}
+#: Where the API says that statements go.
+STATEMENTS: Final = "https://uploads.test/statements/"
 DENIED: Final = '{"title": "Forbidden", "status": 403, "detail": "IAM does not allow it", "errorType": "AccessDenied"}'
 
 Answer = Callable[[str, str], Response | None]
@@ -95,7 +97,8 @@ class Api:
         functions: what answers.
         called: each call, in its order: method and path with its query.
         bodies: what was sent with each call that was no query.
-        answers: what answers before the functions do, by method and path's beginning; it may raise `OSError`.
+        answers: what answers before the functions do, by method and the beginning of the path, or of a file's address;
+            it may raise `OSError`.
         files: what is where the API says that files are, by address; what was put is here as well.
         figures: CloudWatch's.
     """
@@ -134,8 +137,13 @@ class Api:
     ) -> Response:
         """In place of `local.signing.send`."""
         if not url.startswith(BASE):
+            for (asked, start), answer in self.answers.items():
+                if method == asked and url.startswith(start):
+                    return answer()
             if method != "GET":
                 self.files[url] = body
+                if url.startswith(STATEMENTS):
+                    self.functions.books.uploads.uploads[url.removeprefix(STATEMENTS)] = body
                 return Response(200, {}, "")
             found = self.files.get(url)
             return Response(404, {}, "") if found is None else Response(200, {}, "", found)
@@ -237,21 +245,23 @@ class Place:
 
 
 @contextmanager
-def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
+def place(now: Callable[[], datetime] | None = None, zone: tzinfo = UTC, stack: str = "gateway") -> Iterator[Place]:
     """A console in front of the functions.
 
     Args:
         now: its clock; that of the functions, which stands still, if None.
+        zone: of whoever looks at it.
+        stack: the deployment's name.
     """
     with served() as functions, pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as here:
         api = Api(functions)
         patch.setattr(gateway, "send", api.send)
         made = app.build(
-            replace(Gateway().target(), parameters=PARAMETERS),
+            replace(Gateway().target(stack), parameters=PARAMETERS),
             port=here.getsockname()[1],
             figures=api.figures,
             now=now or functions.world.clock.now,
-            zone=UTC,
+            zone=zone,
         )
         with running(made.app, here):
             yield Place(api, made.address)
