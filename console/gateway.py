@@ -157,12 +157,8 @@ class Reply:
         """Of a status that is no answer."""
         if self.body.get("errorType") == "AccountFrozen":
             return Kind.FROZEN
-<<<<<<< HEAD
-        # A 503 of the gateway's own says that nothing happened; any other may come from whatever stands before it.
-=======
         # A 503 of the gateway's own says that nothing happened, unless what it could not reach may have been written.
         # Any other may come from whatever stands before it.
->>>>>>> main
         said = self.body.get("errorType")
         certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and said is not None and said not in IN_DOUBT
         return Kind.UNAVAILABLE if self.is_query or certain else Kind.UNKNOWN
