@@ -70,8 +70,6 @@ CALLS: Final = frozenset(
 #: What the names and ids in paths are made of; so are all that the API gives. Nothing else is sent: a path with dots or
 #: slashes in it would be another route's.
 IN_PATHS: Final = re.compile("[A-Za-z0-9_-]{1,64}")
-#: 503s after which something may have been written all the same.
-IN_DOUBT: Final = frozenset({"LedgerUnavailable", "OrderUnavailable", "BooksUnavailable"})
 #: Nobody was reached, so nobody was asked for anything.
 UNREACHED: Final = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
 #: What figures take, by the operation that AWS names when it refuses: those that do not go by the name of their part.
