@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from incentives.domain.errors import BooksUnavailable, LedgerUnavailable, OrderUnavailable
 from local.signing import Response, send
 from local.target import Target
 
@@ -69,6 +70,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "ListMetrics": "cloudwatch:ListMetrics",
     "ListStackResources": "cloudformation:ListStackResources",
 }
+#: Told when a write's response was lost as well: it may have taken effect.
+IN_DOUBT: Final = frozenset(each.code for each in (BooksUnavailable, LedgerUnavailable, OrderUnavailable))
 #: A page waits for its slowest call.
 GET_SECONDS_MAX: Final = 20.0
 #: Longer than API Gateway lets a call take, so that what it answers in the end is heard.
@@ -145,8 +148,10 @@ class Reply:
         """Of a status over 499."""
         if self.body.get("errorType") == "AccountFrozen":
             return Kind.FROZEN
-        # A 503 of the gateway's own says that nothing happened; any other may come from whatever stands before it.
-        certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and "errorType" in self.body
+        # A 503 of the gateway's own says that nothing happened, unless what it could not reach may have been written.
+        # Any other may come from whatever stands before it.
+        said = self.body.get("errorType")
+        certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and said is not None and said not in IN_DOUBT
         return Kind.UNAVAILABLE if self.is_query or certain else Kind.UNKNOWN
 
     @property
