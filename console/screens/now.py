@@ -163,6 +163,7 @@ def _rings(alarm: Mapping[str, Any]) -> Alert:
 def _of_standing(account: Mapping[str, Any]) -> Iterable[Alert]:
     """What is wrong with an account by itself."""
     name = account["account"]
+    there = (f"/accounts/{quote(name, safe='')}", "The account")
     frozen = account["frozen"]
     if frozen:
         by = frozen["by"] or "somebody who cannot be named"
@@ -170,12 +171,12 @@ def _of_standing(account: Mapping[str, Any]) -> Iterable[Alert]:
             f"frozen-{name}",
             f"Account {name} is frozen",
             f"By {by}: {frozen['reason'] or 'no reason'}. Nothing new is sent for it, and bulk orders pause.",
-            (f"/accounts/{quote(name, safe='')}/unfreeze", "Unfreeze"),
+            there,
             since=frozen["since"],
         )
     if account["state"] == "UNUSABLE":
         says = "Its keys cannot be read, so nothing is sent for it. Put a key: make put-keys."
-        yield Alert(f"unusable-{name}", f"Account {name} has no usable key", says, ("/accounts", "Accounts"))
+        yield Alert(f"unusable-{name}", f"Account {name} has no usable key", says, there)
     age = account["keyAgeDays"]
     steps = [days for days in KEY_DAYS if age is not None and age >= days]
     if steps:
@@ -185,7 +186,7 @@ def _of_standing(account: Mapping[str, Any]) -> Iterable[Alert]:
             f"key-{name}",
             f"The key of account {name} is {age} days old",
             f"More than {steps[-1]} days. {term}. Make one in Amazon's portal, put it, and rotate: make rotate-keys.",
-            ("/accounts", "Accounts"),
+            there,
             manual="key-age",
         )
 
