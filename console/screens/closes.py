@@ -215,7 +215,7 @@ async def _ask_sign_off(request: Request) -> Ask:
         facts=(
             ("Account", account),
             ("Month", f"{month}, version {close['version']}"),
-            ("Closed by", str(close["closedBy"])),
+            ("Closed by", close["closedBy"] or "nobody that is known"),
             ("SHA-256 of the manifest", str(close["manifestSha256"])),
             *((name.strip(), _figure(*figure)) for name, *figure in figures),
         )

@@ -62,6 +62,8 @@ async def _ask_resolve(request: Request) -> Ask:
     refused = ""
     if each is None:
         refused = "The day has no such difference any more: its facts have changed, or it is settled. Read it again."
+        if reply.ok and reply.body["cursor"] is not None:
+            refused = f"It is not among the first {len(found):,} of the day: come here from the list of its kind."
     elif each["kind"] == "inTransit":
         refused = "It is inTransit: it ends by itself, and blocks nothing."
     elif kind and each["kind"] != kind:

@@ -88,7 +88,9 @@ def test_one_right_that_is_missing_takes_its_part_away_and_no_other(api: Api, br
     api.deny("GET", "/reconciliations")
     assert "GET /reconciliations ," in text_of(browser.get("/books/default/2026-02").find(id="days"))
     api.deny("GET", "/accounts")
-    assert text_of(browser.get("/books").find("h1")) == "Books of default, 2026-03"
+    running = browser.get("/books")
+    assert text_of(running.find("h1")) == "Books of default, 2026-03"
+    assert "It takes the right to call GET /accounts ," in text_of(running)
 
 
 def test_what_is_made_of_a_whole_month_is_not_read_every_two_seconds(api: Api, browser: Browser) -> None:
