@@ -144,7 +144,7 @@ async def _of(console: Console, account: str, today: date) -> OfAccount:
 
     days, escalated = await asyncio.gather(
         console.shared.get(("days", account, today), LIVES, read),
-        console.shared.get(("escalated", account), LIVES, lambda: search(gateway, account, "ESCALATED", console.now())),
+        console.shared.get(("escalated", account), LIVES, lambda: search(console, account, "ESCALATED")),
     )
     return OfAccount(account, days, spend_chart(days.body.get("days", []), today, DAYS), escalated)
 

@@ -14,8 +14,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of
-from incentives.domain.accounts.freezing import shown_caller
+from console.page import amount, console_of, who
 from local.commands import order_texts
 
 Order = Mapping[str, Any]
@@ -28,22 +27,24 @@ class Simple:
 
     Attributes:
         name: the last part of its path.
-        button: what the person says yes to, as a verb.
+        verb: what is done, before the order's id.
         says: what will happen.
         statuses: of orders that it can be done with.
         action: the last part of the API's path.
         body: of the call.
         needs_order: whether it is refused while nobody can read the order. What ends something is not.
+        button: what the person says yes to.
     """
 
     name: str
-    button: str
+    verb: str
     says: tuple[str, ...]
     statuses: frozenset[str]
     action: str
     body: Mapping[str, Any] | None = None
     danger: bool = False
     needs_order: bool = True
+    button: str = ""
 
     @property
     def route(self) -> Route:
@@ -54,9 +55,9 @@ class Simple:
             order_id = request.path_params["orderId"]
             refused = _why_not(reply, self.statuses) if reply.ok or self.needs_order else ""
             return Ask(
-                title=f"{self.button} order {order_id}",
+                title=f"{self.verb} order {order_id}",
                 says=self.says,
-                button=self.button,
+                button=self.button or f"{self.verb} it",
                 back_url=f"/orders/{order_id}",
                 facts=_facts(request, reply.body) if reply.ok else (),
                 refused=refused,
@@ -66,7 +67,7 @@ class Simple:
 
         async def act(request: Request, _form: FormData) -> Done:
             reply = await _send(request, self.action, self.body)
-            return _done(request, f"{self.button} order {request.path_params['orderId']}", reply)
+            return _done(request, f"{self.verb} order {request.path_params['orderId']}", reply)
 
         return step(f"{PATH}/{self.name}", ask, act)
 
@@ -78,6 +79,7 @@ CHECK: Final = Simple(
     order_texts.STARTABLE,
     "start",
     {"dryRun": True},
+    button="Check it",
 )
 PAUSE: Final = Simple(
     "pause",
@@ -248,7 +250,7 @@ async def _reject(request: Request, form: FormData) -> Done:
 
 
 def _who(arn: str | None) -> str:
-    return shown_caller(arn) if arn else order_texts.NOBODY
+    return who(arn) if arn else order_texts.NOBODY
 
 
 async def _read(request: Request) -> Reply:

@@ -28,8 +28,8 @@ ON_UNKNOWN: Final = (
     ("reverse", "make sure that nothing is charged"),
     ("reissue", "make sure that nothing is charged, then issue it anew"),
 )
-#: Reads large files, and makes spreadsheets of them: seconds, and up to some 300 MB, for each. So one at a time.
-FILES: Final = Threads(1)
+#: A file of the greatest size takes seconds of a processor.
+_READERS: Final = Threads(1)
 AGAIN: Final = "Send the same file again: it goes on with the same order, and never makes a second one."
 
 
@@ -93,7 +93,7 @@ async def _upload(request: Request, form: FormData) -> Done:
     gateway = console_of(request).gateway
     file = form.get("file")
     name, content = (file.filename or "", await file.read()) if isinstance(file, UploadFile) else ("", b"")
-    given = await asyncio.get_running_loop().run_in_executor(FILES, _read, form, name, content)
+    given = await asyncio.get_running_loop().run_in_executor(_READERS, _read, form, name, content)
     if not isinstance(given, _Given):
         why = "Nothing was sent: mend what is wrong, and send it again."
         return Done(f"Check the file {name}".rstrip(), gateway.held_back("POST", "/orders", why, *given), "/orders")

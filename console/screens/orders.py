@@ -12,6 +12,7 @@ from starlette.routing import Route
 from console.gateway import Kind, Reply
 from console.page import console_of, is_renewal, page
 from console.screens import order_steps, order_upload
+from console.threads import Threads
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from local import order_files
 from local.commands import order_texts
@@ -35,6 +36,8 @@ COUNTED: Final = (
     ("escalated", "Escalated: people find out"),
     ("notIssued", "Never asked for"),
 )
+#: One at a time: a hundred thousand rows take some 320 MB.
+_WRITERS: Final = Threads(1)
 LIVES: Final = timedelta(seconds=10)
 MEDIA_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".xlsx": MEDIA_TYPE}
 
@@ -116,7 +119,7 @@ def _result(end: str) -> Any:  # noqa: ANN401 - an endpoint of Starlette's
             return _no_result(request, found, "Results are kept for 90 days.")
         try:
             make = order_files.SAVED_AS[end]
-            made = await asyncio.get_running_loop().run_in_executor(order_upload.FILES, make, content)
+            made = await asyncio.get_running_loop().run_in_executor(_WRITERS, make, content)
         except ValueError as error:
             return _no_result(request, found, f"{error}. Take the CSV file as it is.")
         headers = {"Content-Disposition": f'attachment; filename="{reply.body["orderId"]}{end}"'}

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -245,21 +245,23 @@ class Place:
 
 
 @contextmanager
-def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
+def place(now: Callable[[], datetime] | None = None, zone: tzinfo = UTC, stack: str = "gateway") -> Iterator[Place]:
     """A console in front of the functions.
 
     Args:
         now: its clock; that of the functions, which stands still, if None.
+        zone: of whoever looks at it.
+        stack: the deployment's name.
     """
     with served() as functions, pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as here:
         api = Api(functions)
         patch.setattr(gateway, "send", api.send)
         made = app.build(
-            replace(Gateway().target(), parameters=PARAMETERS),
+            replace(Gateway().target(stack), parameters=PARAMETERS),
             port=here.getsockname()[1],
             figures=api.figures,
             now=now or functions.world.clock.now,
-            zone=UTC,
+            zone=zone,
         )
         with running(made.app, here):
             yield Place(api, made.address)

@@ -168,6 +168,7 @@ def test_each_step_asks_and_is_sent_once(
 ) -> None:
     order_id = standing(api.functions, before)
     asking = browser.get(f"/orders/{order_id}/{name}")
+    assert text_of(asking.select_one("form button")) == f"{name.capitalize()} it"
     assert api.sent == []
     browser.submit(asking)
     browser.submit(asking)
