@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from console.page import who
 from incentives.domain.reconciliation.findings import Kind
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.books import ESCALATED, OF_DAY, UNKNOWN, ask, opened
@@ -143,7 +144,7 @@ def test_a_difference_is_resolved_once_with_who_when_and_why(api: Api, browser: 
     assert (its["resolution"]["reason"], its["resolution"]["note"]) == (SAID["reason"], SAID["note"])
     row = text_of(browser.get(DAY_PAGE).find(id=f"difference-{UNKNOWN.difference_id}"))
     assert f"otherSystem (another system, or a person in the portal, did it on purpose): {SAID['note']} by" in row
-    assert its["resolution"]["by"] in row
+    assert who(its["resolution"]["by"]) in row
     assert "1 unresolved" in text_of(browser.get("/books/default/2026-02").find(id=f"day-{DAY}"))
     assert "Decided before otherSystem: Ordered in the portal" in text_of(browser.get(ONE))
 
