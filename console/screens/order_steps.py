@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of, who, who
+from console.page import amount, console_of, who
 from local.commands import order_texts
 
 Order = Mapping[str, Any]
