@@ -184,6 +184,10 @@ openapi: env-project ## write docs/openapi.json, docs/errors.md and docs/marketp
 	@PYTHONPATH=layers/incentives $(PY) -m incentives.api.openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 	@PYTHONPATH=layers/incentives $(PY) -m docs.tables
 
+.PHONY: pictures
+pictures: env-project ## write docs/pictures from the console's pages, on a made-up day (needs Chromium; PICTURES="now books": only these)
+	@PYTHONPATH=.:layers/incentives $(PY) -m tests.console.pictures docs/pictures $(PICTURES)
+
 ## Environments
 
 # One for each tool, because their pins of boto3 exclude each other. A stamp is made anew for newer pins; its name tells the

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from console import confirm
+from console.endings import Endings
 from console.figures import Figures, Shared, Source
 from console.forms import Forms
 from console.gateway import Gateway
@@ -77,7 +78,14 @@ def build(
     app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
     gateway, shared = Gateway(target, executor, now), Shared(now)
     app.state.console = Console(
-        gateway, Forms(now), Figures(gateway, figures, shared), shared, now, zone, environment(now, zone)
+        gateway=gateway,
+        forms=Forms(now),
+        figures=Figures(gateway, figures, shared),
+        shared=shared,
+        now=now,
+        zone=zone,
+        environment=environment(now, zone),
+        endings=Endings(now),
     )
     token = secrets.token_urlsafe(24)
     guard = Guard(app, port=port, token=token, cookie_value=secrets.token_urlsafe(24), body_bytes_max=BODY_BYTES_MAX)

@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Any, Final
 
+from console.page import amount
+
 #: Of the drawing, in its own units; the page stretches it.
 COLUMN_WIDTH: Final = 24
 HEIGHT: Final = 160
@@ -17,12 +19,7 @@ BAR_HEIGHT_MIN: Final = 2
 #: Of a day that nobody has judged.
 GAP_HEIGHT: Final = 10
 
-#: Why a day has no figures.
-WHY_NONE: Final[Mapping[str, str]] = {
-    "": "nobody has begun to read it",
-    "PENDING": "not judged yet",
-    "NO_ACTIVITY_PAGE": "no activity page: Amazon shows none of this account, and no statement was uploaded",
-}
+NO_PAGE: Final = "no activity page: Amazon shows none of this account, and no statement was uploaded"
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,7 @@ class Column:
         title: the day's figures in words.
         charges, refunds: None where there is nothing to draw.
         gap: drawn where there are no figures.
+        why_none: why there are none; empty: there are.
     """
 
     day: str
@@ -52,14 +50,8 @@ class Column:
     title: str
     charges: Bar | None
     refunds: Bar | None
-    gap: Bar | None
-
-    @property
-    def why_none(self) -> str:
-        """Why it has no figures; empty: it has."""
-        if self.told is not None and self.told["charges"] is not None:
-            return ""
-        return WHY_NONE.get(self.told["status"] if self.told else "", "not judged yet")
+    gap: Bar | None = None
+    why_none: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,7 @@ def spend_chart(days: Sequence[Mapping[str, Any]], last: date, number: int) -> C
     drawn = [each for each in judged if each["currencyCode"] == currency]
     most = max((_amount(each, kind) for each in drawn for kind in ("charges", "refunds")), default=Decimal(0))
     columns = [
-        _column(index, name, told.get(name), most if told.get(name) in drawn else Decimal(0))
+        _column(index, name, told.get(name), most if told.get(name) in drawn else Decimal(0), is_last=name == names[-1])
         for index, name in enumerate(names)
     ]
     return Chart(
@@ -121,26 +113,33 @@ def spend_chart(days: Sequence[Mapping[str, Any]], last: date, number: int) -> C
     )
 
 
-def _column(index: int, day: str, told: Mapping[str, Any] | None, most: Decimal) -> Column:
+def _column(index: int, day: str, told: Mapping[str, Any] | None, most: Decimal, *, is_last: bool) -> Column:
     left = index * COLUMN_WIDTH + GAP
     if told is None or told["charges"] is None:
-        why = WHY_NONE.get(told["status"] if told else "", "not judged yet")
+        why = _why_none(told, is_last=is_last)
         gap = Bar(left, HEIGHT - GAP_HEIGHT, COLUMN_WIDTH - 2 * GAP, GAP_HEIGHT)
-        return Column(day, told, f"{day}: {why}", None, None, gap)
+        return Column(day, told, f"{day}: {why}", None, None, gap, why)
     return Column(
         day,
         told,
         f"{day}: {_words(told, 'charges')}, {_words(told, 'refunds')}, {told['status']}",
         _bar(left, CHARGES_WIDTH, _amount(told, "charges"), most),
         _bar(left + CHARGES_WIDTH + GAP, REFUNDS_WIDTH, _amount(told, "refunds"), most),
-        None,
     )
 
 
-def _bar(x: int, width: int, amount: Decimal, most: Decimal) -> Bar | None:
-    if not amount or not most:
+def _why_none(told: Mapping[str, Any] | None, *, is_last: bool) -> str:
+    if told is not None and told["status"] == "NO_ACTIVITY_PAGE":
+        return NO_PAGE
+    if is_last:
+        return "not over yet"
+    return "nobody has begun to read it" if told is None else "not judged yet"
+
+
+def _bar(x: int, width: int, value: Decimal, most: Decimal) -> Bar | None:
+    if not value or not most:
         return None
-    height = max(Decimal(BAR_HEIGHT_MIN), (HEIGHT * amount / most).quantize(Decimal("0.1"), ROUND_UP))
+    height = max(Decimal(BAR_HEIGHT_MIN), (HEIGHT * value / most).quantize(Decimal("0.1"), ROUND_UP))
     return Bar(x, float(HEIGHT - height), width, float(height))
 
 
@@ -152,7 +151,7 @@ def _words(told: Mapping[str, Any], kind: str) -> str:
     """`3 charges of 165.00 USD`."""
     found = told[kind] or {"count": 0, "amount": "0"}
     noun = kind.removesuffix("s") if found["count"] == 1 else kind
-    return f"{found['count']} {noun} of {found['amount']} {told['currencyCode']}"
+    return f"{found['count']:,} {noun} of {amount(found['amount'])} {told['currencyCode']}"
 
 
 def _sum(days: Sequence[Mapping[str, Any]], kind: str) -> str:

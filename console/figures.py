@@ -40,11 +40,15 @@ class Shared:
     now: Callable[[], datetime]
     _kept: "dict[Hashable, tuple[datetime, asyncio.Future[Any]]]" = field(default_factory=dict, repr=False)
 
+    def __len__(self) -> int:
+        """How many things are kept."""
+        return len(self._kept)
+
     async def get(self, name: Hashable, lives: timedelta, ask: Callable[[], Awaitable[T]]) -> T:
         """What `ask` said at most that long ago, or says now; whoever comes meanwhile waits for the same."""
         now = self.now()
         at, found = self._kept.get(name, (now, None))
-        if found is None or (found.done() and now - at >= lives):
+        if found is None or (found.done() and (now - at >= lives or found.cancelled() or found.exception())):
             for each, (then, there) in [*self._kept.items()]:
                 if there.done() and now - then >= FORGOTTEN_AFTER:
                     del self._kept[each]

@@ -1,17 +1,19 @@
 """How pages are made: templates, and the words for money, times and states that all of them use."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from console.endings import Endings
 from console.figures import Figures, Shared
 from console.forms import Forms
 from console.gateway import Gateway, Reply
@@ -29,6 +31,7 @@ SCREENS: Final = (
     ("Budgets", "/budgets"),
     ("Accounts", "/accounts"),
 )
+_SESSION: Final = re.compile(r"assumed-role/AWSReservedSSO_(?P<permissions>.+)_[0-9a-f]{16}/(?P<name>.+)")
 MINUTE: Final = timedelta(minutes=1)
 
 
@@ -43,6 +46,7 @@ class Console:
         shared: what all pages ask for together.
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
+        endings: of requests that were shown as unknown.
         operations: of requests that were looked at, by request id: what each asks for.
         uploads: statements whose columns are being mapped.
     """
@@ -54,6 +58,7 @@ class Console:
     now: Callable[[], datetime]
     zone: tzinfo | None
     environment: Environment
+    endings: Endings
     operations: dict[str, str] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
 
@@ -94,6 +99,11 @@ def is_renewal(request: Request) -> bool:
     return request.headers.get("sec-fetch-dest") == "empty"
 
 
+def path_of(request: Request) -> str:
+    """The path that a request came to, fit for an address: what is no path's own character is percent-encoded."""
+    return quote(request.scope["path"], safe="/-._~:@!$&'()*+,;=")
+
+
 def page(request: Request, template: str, /, status: int = 200, **values: object) -> Response:
     """A whole page.
 
@@ -105,7 +115,7 @@ def page(request: Request, template: str, /, status: int = 200, **values: object
     """
     console = console_of(request)
     shown = console.environment.get_template(template).render(
-        path=request.url.path,
+        path=path_of(request),
         screens=SCREENS,
         stack=console.gateway.target.stack,
         is_local=console.gateway.target.is_local,
@@ -133,7 +143,7 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "age": lambda value: span(now() - moment(value)),
         "left": lambda value: left(moment(value) - now()),
         "span": span,
-        "who": shown_caller,
+        "who": who,
         "pretty": lambda value: json.dumps(without_addresses(value), indent=2, ensure_ascii=False),
     }
     made.globals["url"] = url
@@ -150,6 +160,13 @@ def without_addresses(value: object) -> object:
             for name, each in value.items()
         }
     return [without_addresses(each) for each in value] if isinstance(value, list) else value
+
+
+def who(arn: str) -> str:
+    """Who did something, as people call them: a session of IAM Identity Center by its name, with its permission set."""
+    shown = shown_caller(arn)
+    session = _SESSION.fullmatch(shown)
+    return f"{session['name']} ({session['permissions']})" if session else shown
 
 
 def url(path: str, **query: object) -> str:

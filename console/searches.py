@@ -6,17 +6,21 @@ a few calls do not reach back to the first day; what was not looked at is told, 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from console.gateway import Gateway, Reply
-from console.page import url
+from console.gateway import Reply
+from console.page import Console, url
 
 #: A search goes 91 days back; a day less, for clocks that differ at midnight.
 DAYS_BACK: Final = timedelta(days=90)
-#: Of each status, for each time that it is looked for.
-CALLS_MAX: Final = 3
+#: For a status, beside the one that looks at the newest requests.
+FURTHER_CALLS_MAX: Final = 2
+#: How long pages share what these found.
+FURTHER_LIVES: Final = timedelta(seconds=15)
+
+Requests = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Search:
     """
 
     status: str
-    requests: Sequence[Mapping[str, Any]]
+    requests: Requests
     reply: Reply
     further_url: str = ""
 
@@ -40,23 +44,33 @@ class Search:
         return sums(self.requests)
 
 
-async def search(gateway: Gateway, account: str | None, status: str, now: datetime) -> Search:
-    """Look for an account's requests of a status, of the last 90 days; the default account's for None."""
-    first = f"{(now - DAYS_BACK).astimezone(UTC):%Y-%m-%d}"
+async def search(console: Console, account: str | None, status: str) -> Search:
+    """Look for an account's requests of a status, of the last 90 days; the default account's for None.
+
+    The newest are asked for each time. Where one call does not reach the first day, what lies further back, and what
+    lay before it then, is shared for some seconds: a page that renews itself takes one call.
+    """
+    first = f"{(console.now() - DAYS_BACK).astimezone(UTC):%Y-%m-%d}"
     query = {"account": account, "status": status, "from": first}
-    reply = await gateway.get("/requests", query)
-    found = [*reply.body.get("requests", [])]
-    cursor = reply.body.get("cursor")
-    for _ in range(CALLS_MAX - 1):
-        if cursor is None:
-            break
-        reply = await gateway.get("/requests", {**query, "cursor": cursor})
-        if not reply.ok:
-            break
-        found += reply.body["requests"]
-        cursor = reply.body["cursor"]
+    reply = await console.gateway.get("/requests", query)
+    if not reply.ok or reply.body["cursor"] is None:
+        return Search(status, by_age(reply.body.get("requests", [])), reply)
+
+    async def ask() -> tuple[Requests, Reply, str | None]:
+        last, found, cursor = reply, [*reply.body["requests"]], reply.body["cursor"]
+        for _ in range(FURTHER_CALLS_MAX):
+            last = await console.gateway.get("/requests", {**query, "cursor": cursor})
+            if not last.ok:
+                break
+            found += last.body["requests"]
+            cursor = last.body["cursor"]
+            if cursor is None:
+                break
+        return found, last, cursor
+
+    found, last, cursor = await console.shared.get(("further", account, status), FURTHER_LIVES, ask)
     further = url("/requests", **query, cursor=cursor) if cursor else ""
-    return Search(status, by_age(found), reply, further)
+    return Search(status, by_age([*found, *reply.body["requests"]]), last, further)
 
 
 def by_age(requests: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

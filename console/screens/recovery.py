@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,13 +15,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.confirm import Ask, Done, step
+from console.endings import Ended
 from console.gateway import Kind, Reply
 from console.page import Console, amount, console_of, page
-from console.screens.requests import CONFLICTS, look_up
-from console.searches import by_age, search, sums
+from console.screens.requests import CONFLICTS, MEANINGS, OPEN, OPERATIONS, look_up
+from console.searches import Search, by_age, search, sums
 from incentives.domain.single_requests.record import Status
 
-LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING, Status.PENDING)
+#: What is looked for each time that the page renews itself.
+LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING)
+#: How long pages share what is not: which accounts there are, and what waits.
+LIVES: Final = timedelta(seconds=10)
 #: How far back the newest judged day is looked for, and for how long what it says is shared: it is judged once a day.
 JUDGED_WITHIN: Final = timedelta(days=7)
 BOOKS_LIVE: Final = timedelta(seconds=30)
@@ -45,14 +49,19 @@ class InBooks:
 
 async def _recovery(request: Request) -> Response:
     console = console_of(request)
-    gateway, figures, now = console.gateway, console.figures, console.now()
-    accounts = await gateway.get("/accounts")
+    figures, shared = console.figures, console.shared
+    accounts = await shared.get("accounts", LIVES, lambda: console.gateway.get("/accounts"))
     names = [each["account"] for each in accounts.body.get("accounts", [])]
     account = request.query_params.get("account") or (names[0] if names else None)
-    lists = asyncio.gather(*(search(gateway, account, each, now) for each in LISTED))
+    lists = asyncio.gather(*(search(console, account, each) for each in LISTED))
+    waiting = shared.get(("pending", account), LIVES, lambda: search(console, account, Status.PENDING))
     counted = asyncio.gather(figures.metrics(), figures.recoveries())
-    (escalated, recovering, reversing, pending), (metrics, recoveries) = await lists, await counted
+    (escalated, recovering, reversing), (metrics, recoveries), pending = await lists, await counted, await waiting
     unknown = by_age([*recovering.requests, *reversing.requests])
+    at_risk = by_age([*escalated.requests, *unknown])
+    ended = await _ended(console, account or "", [escalated, recovering, reversing])
+    gone_on = {each["requestId"] for each in (*at_risk, *(one.request for one in ended))}
+    pending = replace(pending, requests=[each for each in pending.requests if each["requestId"] not in gone_on])
     in_books = await _in_books(console, account) if account and escalated.further_url else None
     return page(
         request,
@@ -66,11 +75,28 @@ async def _recovery(request: Request) -> Response:
         unknown_replies=[recovering.reply, reversing.reply],
         further=[each for each in (recovering, reversing) if each.further_url],
         pending=pending,
-        at_risk=sums([*escalated.requests, *unknown]),
+        at_risk=at_risk,
+        at_risk_sums=sums(at_risk),
         metrics=metrics,
         recoveries=recoveries,
         in_books=in_books,
+        ended=ended,
+        meanings=MEANINGS,
+        operations=OPERATIONS,
     )
+
+
+async def _ended(console: Console, account: str, lists: Sequence[Search]) -> list[Ended]:
+    """How those ended that an earlier page had in its lists. A list that is not whole does not say which are gone."""
+    if not all(each.reply.ok and not each.further_url for each in lists):
+        return []
+
+    async def read(request_id: str) -> Mapping[str, Any] | None:
+        found = await look_up(console, request_id)
+        return found.reply.body if found.reply else None
+
+    listed = [each["requestId"] for one in lists for each in one.requests]
+    return await console.endings.of(account, listed, read, {*OPEN, Status.ESCALATED}.__contains__)
 
 
 async def _in_books(console: Console, account: str) -> InBooks:
@@ -133,7 +159,7 @@ def _what_a_round_does(found: Mapping[str, Any] | None) -> tuple[Sequence[str], 
             "If it is not wanted any more, start the round, and cancel it at once on its own page.",
             "Your name is kept with it.",
         ), ""
-    if Status(status).is_open:
+    if status in OPEN:
         return (
             "It is taken from whoever works on it now, and goes on where that one was.",
             "Its 24 hours do not begin anew.",

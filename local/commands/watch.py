@@ -28,6 +28,8 @@ LATELY: Final = timedelta(minutes=10)
 #: The watch comes every quarter of an hour: what is older than three of them is out of date.
 WATCHED: Final = timedelta(minutes=45)
 ENDS: Final = ("Succeeded", "Refused", "Reversed", "Escalated")
+#: CloudWatch takes so many for one call.
+QUERIES_MAX: Final = 500
 #: A page of them; of more it is told that there are more.
 RECOVERIES_MAX: Final = 1000
 #: What is told of an account, by the metric that it is.
@@ -169,19 +171,18 @@ class Screen:
 
     def _fetched(self, now: datetime, asked: Sequence[Asked]) -> dict[Asked, float | None]:
         """What came of each; None if there is no such figure."""
-        pages = (
-            self._target.client("cloudwatch")
-            .get_paginator("get_metric_data")
-            .paginate(
-                MetricDataQueries=[self._query(f"m{number}", each) for number, each in enumerate(asked)],
+        paginator = self._target.client("cloudwatch").get_paginator("get_metric_data")
+        queries = [self._query(f"m{number}", each) for number, each in enumerate(asked)]
+        points: dict[str, dict[datetime, float]] = defaultdict(dict)
+        for first in range(0, len(queries), QUERIES_MAX):
+            pages = paginator.paginate(
+                MetricDataQueries=queries[first : first + QUERIES_MAX],
                 StartTime=now - max(each.since for each in asked),
                 EndTime=now + timedelta(minutes=1),
             )
-        )
-        points: dict[str, dict[datetime, float]] = defaultdict(dict)
-        for page in pages:
-            for result in page["MetricDataResults"]:
-                points[result["Id"]] |= zip(result["Timestamps"], result["Values"], strict=True)
+            for page in pages:
+                for result in page["MetricDataResults"]:
+                    points[result["Id"]] |= zip(result["Timestamps"], result["Values"], strict=True)
         return {each: _value(each, points[f"m{number}"], now) for number, each in enumerate(asked)}
 
     def _query(self, name: str, asked: Asked) -> dict[str, Any]:

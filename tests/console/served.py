@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -146,7 +146,7 @@ class Api:
                     self.functions.books.uploads.uploads[url.removeprefix(STATEMENTS)] = body
                 return Response(200, {}, "")
             found = self.files.get(url)
-            return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
+            return Response(404, {}, "") if found is None else Response(200, {}, "", found)
         path, query = split_url(url.removeprefix(BASE), "")
         self.called.append((method, url.removeprefix(BASE)))
         if method != "GET":
@@ -272,11 +272,13 @@ class Place:
 
 
 @contextmanager
-def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
+def place(now: Callable[[], datetime] | None = None, zone: tzinfo = UTC, stack: str = "gateway") -> Iterator[Place]:
     """A console in front of the functions.
 
     Args:
         now: its clock; that of the functions, which stands still, if None.
+        zone: of whoever looks at it.
+        stack: the deployment's name.
     """
     with served() as functions, pytest.MonkeyPatch.context() as patch:
         listening = socket.create_server(("127.0.0.1", 0))
@@ -286,11 +288,11 @@ def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
 
         def build() -> app.Served:
             return app.build(
-                replace(Gateway().target(), parameters=PARAMETERS),
+                replace(Gateway().target(stack), parameters=PARAMETERS),
                 port=port,
                 figures=api.figures,
                 now=now or functions.world.clock.now,
-                zone=UTC,
+                zone=zone,
             )
 
         here = Place(api, build(), build)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from console.page import who
 from incentives.domain.reconciliation.findings import Kind
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.books import ESCALATED, OF_DAY, UNKNOWN, ask, opened
@@ -88,7 +89,9 @@ def test_one_right_that_is_missing_takes_its_part_away_and_no_other(api: Api, br
     api.deny("GET", "/reconciliations")
     assert "GET /reconciliations ," in text_of(browser.get("/books/default/2026-02").find(id="days"))
     api.deny("GET", "/accounts")
-    assert text_of(browser.get("/books").find("h1")) == "Books of default, 2026-03"
+    running = browser.get("/books")
+    assert text_of(running.find("h1")) == "Books of default, 2026-03"
+    assert "It takes the right to call GET /accounts ," in text_of(running)
 
 
 def test_what_is_made_of_a_whole_month_is_not_read_every_two_seconds(api: Api, browser: Browser) -> None:
@@ -141,7 +144,7 @@ def test_a_difference_is_resolved_once_with_who_when_and_why(api: Api, browser: 
     assert (its["resolution"]["reason"], its["resolution"]["note"]) == (SAID["reason"], SAID["note"])
     row = text_of(browser.get(DAY_PAGE).find(id=f"difference-{UNKNOWN.difference_id}"))
     assert f"otherSystem (another system, or a person in the portal, did it on purpose): {SAID['note']} by" in row
-    assert its["resolution"]["by"] in row
+    assert who(its["resolution"]["by"]) in row
     assert "1 unresolved" in text_of(browser.get("/books/default/2026-02").find(id=f"day-{DAY}"))
     assert "Decided before otherSystem: Ordered in the portal" in text_of(browser.get(ONE))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from console.page import who
 from incentives.domain.reconciliation.closing import CloseStatus
 from local.commands.close import rows_of
 from tests.console.served import Api, Browser, text_of
@@ -193,8 +194,8 @@ def test_a_second_person_signs_the_figures_that_were_shown(api: Api, browser: Br
     browser.submit(asking)
     assert api.sent == [("POST", f"/closes/invoiced/{JANUARY}/sign-off")]
     its = standing(api)
-    assert its["signedOffBy"] in text_of(browser.get(CLOSE).find(id="close"))
-    assert f"It is signed off by {its['signedOffBy']}." in text_of(browser.get(f"{CLOSE}/sign-off"))
+    assert who(its["signedOffBy"]) in text_of(browser.get(CLOSE).find(id="close"))
+    assert f"It is signed off by {who(its['signedOffBy'])}." in text_of(browser.get(f"{CLOSE}/sign-off"))
 
 
 def test_another_manifest_than_was_shown_is_not_signed_off(api: Api, browser: Browser) -> None:

@@ -28,7 +28,7 @@ ONE_DAY = timedelta(days=1)
 
 
 def alerts_of(page: BeautifulSoup) -> dict[str, Any]:
-    return {str(row["id"]): row for row in page.select("#alerts tr[id]")}
+    return {str(row["id"]): row for row in page.select("#alerts li[id]")}
 
 
 def key_of_age(api: Api, days: int) -> None:
@@ -101,15 +101,16 @@ def test_what_needs_somebody_leads_to_where_to_act(api: Api, browser: Browser) -
     found = alerts_of(browser.get("/"))
 
     said = {name: text_of(row) for name, row in found.items()}
-    assert "Do not order it again. - 1 h 0 min Recovery docs/operate.md, unknown-old" in said["alarm-unknown-old"]
+    alarm = said["alarm-unknown-old"]
+    assert alarm.startswith("Alarm unknown-old , for 1 h 0 min Do not order it again. Recovery docs/operate.md")
     assert "the key leaked" in said["frozen-default"]
     assert "user/caller" in said["frozen-default"]
     assert said["escalated-default"].startswith("2 requests are escalated: account default")
-    assert "124.50 USD 1 d 6 h" in said["escalated-default"]
+    assert "for 1 d 6 h , 124.50 USD at risk" in said["escalated-default"]
     assert said["unresolved-default"].startswith("2 unresolved differences: account default")
     assert {name: str(row.find("a")["href"]) for name, row in found.items()} == {
         "alarm-unknown-old": "/recovery",
-        "frozen-default": "/accounts/default/unfreeze",
+        "frozen-default": "/accounts/default",
         "escalated-default": "/recovery?account=default",
         "unresolved-default": "/books?account=default",
     }
@@ -202,6 +203,14 @@ def test_who_may_not_see_alarms_or_accounts_is_not_told_that_nothing_is_wrong(ap
     assert "Nothing that could be read" in alerts
     assert "the right to call GET /orders ," in text_of(page.find(id="orders"))
     assert "0 requests in the queue" in text_of(page.find(id="queued"))
+
+
+def test_a_right_that_is_missing_for_every_account_is_named_once(api: Api, browser: Browser) -> None:
+    container.account_states.states["japan"] = AccountState()
+    api.deny("GET", "/reconciliations")
+    page = browser.get("/")
+    assert text_of(page.find(id="alerts")).count("the right to call GET /reconciliations ,") == 1
+    assert "No day has figures" not in text_of(page.find(id="spend"))
 
 
 def test_orders_at_work_are_shown_with_why_they_do_not_go_on(api: Api, browser: Browser) -> None:

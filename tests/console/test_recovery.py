@@ -10,7 +10,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from incentives.bootstrap import container
-from console.searches import CALLS_MAX
+from console.endings import READ_MAX, TOLD_FOR
+from console.screens.recovery import LIVES
+from console.searches import FURTHER_CALLS_MAX, FURTHER_LIVES
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.single_requests.record import Status
@@ -43,6 +45,8 @@ def test_what_is_open_or_escalated_is_listed_by_age_with_the_amount_at_risk(api:
     assert text_of(page.find(id="escalated-sum")).startswith("2 , with 0.30 USD at risk")
     assert text_of(page.find(id="open-sum")).startswith("2 , with 26.05 USD at risk")
     assert "1 d 6 h" in text_of(page.find(id="request-Test1E2"))
+    assert text_of(page.find(id="risk")).startswith("At risk 26.35 USD , of 4 requests")
+    assert "The oldest was made 1 d 6 h ago" in text_of(page.find(id="risk"))
     assert [str(each["href"]) for each in page.select("#request-Test1E1 a")] == [
         "/requests/Test1E1", "/requests/Test1E1/case-file", "/requests/Test1E1/recover",
     ]  # fmt: skip
@@ -71,8 +75,54 @@ def test_a_request_in_recovery_is_seen_to_end_by_whoever_has_the_page_open(api: 
     assert f"request-{request_id}" in str(before)
     # when it ends
     keep(api, record(Status.SUCCEEDED, request_id=request_id))
-    # then
-    assert rows_of(browser.get("/recovery"), "open") == []
+    # then it is told how, and for a while
+    page = browser.get("/recovery")
+    assert rows_of(page, "open") == []
+    assert f"{request_id} SUCCEEDED 0 s ago 25.00 USD" in text_of(page.find(id=f"ended-{request_id}"))
+    api.functions.world.clock.time += TOLD_FOR - MINUTE
+    assert rows_of(browser.get("/recovery"), "ended") == [request_id]
+    api.functions.world.clock.time += MINUTE
+    assert rows_of(browser.get("/recovery"), "ended") == []
+
+
+def test_what_was_ordered_again_is_followed_as_what_it_is_now(api: Api, browser: Browser) -> None:
+    keep(api, unknown_since(request_id="Test1A"))
+    browser.get("/recovery")
+    keep(api, record(Status.REVERSED, request_id="Test1A", replaced_by="Test1B"))
+    keep(api, unknown_since(request_id="Test1B", replaces="Test1A"))
+    page = browser.get("/recovery")
+    assert (rows_of(page, "open"), rows_of(page, "ended")) == (["Test1B"], [])
+    keep(api, record(Status.SUCCEEDED, request_id="Test1B"))
+    assert rows_of(browser.get("/recovery"), "ended") == ["Test1B"]
+
+
+def test_one_that_is_escalated_anew_is_no_longer_told_as_ended(api: Api, browser: Browser) -> None:
+    keep(api, unknown_since(request_id="Test1U"))
+    browser.get("/recovery")
+    keep(api, record(Status.SUCCEEDED, request_id="Test1U"))
+    browser.get("/recovery")
+    escalated(api, "Test1U")
+    page = browser.get("/recovery")
+    assert (rows_of(page, "escalated"), rows_of(page, "ended")) == (["Test1U"], [])
+
+
+def test_what_waited_is_shown_once_when_it_has_become_unknown(api: Api, browser: Browser) -> None:
+    keep(api, record(Status.PENDING, request_id="Test1U"))
+    assert rows_of(browser.get("/recovery"), "pending") == ["Test1U"]
+    keep(api, unknown_since(request_id="Test1U"))
+    page = browser.get("/recovery")
+    assert (rows_of(page, "open"), rows_of(page, "pending")) == (["Test1U"], [])
+
+
+def test_many_that_end_at_once_are_read_some_at_a_time(api: Api, browser: Browser) -> None:
+    names = [f"Test1U{number}" for number in range(READ_MAX + 2)]
+    for name in names:
+        keep(api, unknown_since(request_id=name))
+    browser.get("/recovery")
+    for name in names:
+        keep(api, record(Status.SUCCEEDED, request_id=name))
+    assert len(rows_of(browser.get("/recovery"), "ended")) == READ_MAX
+    assert sorted(rows_of(browser.get("/recovery"), "ended")) == names
 
 
 def test_each_account_has_its_own_and_leads_to_the_others(api: Api, browser: Browser) -> None:
@@ -90,20 +140,37 @@ def test_each_account_has_its_own_and_leads_to_the_others(api: Api, browser: Bro
 def test_where_there_are_too_many_requests_it_says_so_and_asks_the_books(api: Api, browser: Browser) -> None:
     # given an escalated request with more requests after it than a few calls look at
     escalated(api, "Test1E")
-    for number in range(CALLS_MAX * LOOKED_AT_MAX):
+    calls = 1 + FURTHER_CALLS_MAX
+    for number in range(calls * LOOKED_AT_MAX):
         keep(api, record(Status.SUCCEEDED, request_id=f"Test1S{number:05}"))
     api.functions.books.judged(finding(Kind.ESCALATED, "Test1E", amount=2500), day=START.date() - timedelta(days=1))
 
     page = browser.get("/recovery")
 
     assert "not all of the last 90 days were looked at" in text_of(page.find(id="escalated"))
-    assert sum(path.startswith("/requests?") for _, path in api.called) == 4 * CALLS_MAX
+    assert sum(path.startswith("/requests?") for _, path in api.called) == 4 * calls
     assert "Test1E 25.00 USD" in text_of(page.find(id="books"))
     # and the search goes on where these calls ended
-    further = str(page.select_one("#escalated > p > a")["href"]).removeprefix("/requests?")
-    query = dict(each.split("=", 1) for each in further.split("&"))
-    found = api.functions.send("search_requests", query=query).body
-    assert [each["requestId"] for each in found["requests"]] == ["Test1E"]
+    further = browser.get(str(page.select_one("#escalated > p > a")["href"]))
+    assert rows_of(further, "found") == ["Test1E"]
+
+
+def test_on_a_busy_account_the_newest_are_read_each_time_and_the_others_once_in_a_while(
+    api: Api, browser: Browser
+) -> None:
+    for number in range(LOOKED_AT_MAX):
+        keep(api, record(Status.SUCCEEDED, request_id=f"Test1S{number:05}"))
+    older = escalated(api, "Test1E")
+    assert rows_of(browser.get("/recovery"), "escalated") == [older]
+    # when the page renews itself, and another one is escalated
+    api.called.clear()
+    newer = escalated(api, "Test1F", 0, created_at=START + MINUTE)
+    assert rows_of(browser.get("/recovery"), "escalated") == [older, newer]
+    assert sum(path.startswith("/requests?") for _, path in api.called) == 3
+    # and later, when the older one was settled
+    keep(api, record(Status.SUCCEEDED, request_id=older))
+    api.functions.world.clock.time += FURTHER_LIVES
+    assert rows_of(browser.get("/recovery"), "escalated") == [newer]
 
 
 def test_a_list_that_cannot_be_read_takes_away_nothing_else(api: Api, browser: Browser) -> None:
@@ -114,9 +181,11 @@ def test_a_list_that_cannot_be_read_takes_away_nothing_else(api: Api, browser: B
     assert "the right to call cloudwatch:ListMetrics ," in text_of(page.find(id="counted"))
     assert page.find(id="counted-recoveries") is not None
     api.deny("GET", "/requests")
+    api.functions.world.clock.time += LIVES
     page = browser.get("/recovery")
     assert all("the right to call GET /requests ," in text_of(page.find(id=each)) for each in ("escalated", "pending"))
     assert "None" not in text_of(page.find(id="open"))
+    assert "Not known" in text_of(page.find(id="risk"))
 
 
 def test_another_round_is_started_once(api: Api, browser: Browser) -> None:

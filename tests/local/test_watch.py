@@ -43,6 +43,7 @@ class Cloud:
                 assert name.startswith(asked["AlarmNamePrefix"])
                 yield {"MetricAlarms": [{"AlarmName": name, "AlarmDescription": "Look.", "StateUpdatedTimestamp": NOW}]}
             return
+        assert len(asked["MetricDataQueries"]) <= 500
         # One page for each metric: a figure may be spread over pages.
         for query in asked["MetricDataQueries"]:
             metric, stat = query["MetricStat"]["Metric"], query["MetricStat"]["Stat"]
@@ -143,6 +144,14 @@ def test_accounts_have_the_figures_of_their_last_watch() -> None:
         ["default", "999.50", "100.00", "9.9", "-"],
         ["japan", "-", "-", "-", "171", "d"],
     ]
+
+
+def test_more_figures_than_one_call_takes_are_asked_for_by_several() -> None:
+    funds: dict[Key, dict[float, float]] = {
+        ("AvailableFunds", (("account", f"a{number:03}"),), "Average"): {1: number} for number in range(200)
+    }
+    seen = lines(funds)
+    assert [line.split()[:2] for line in (seen[-200], seen[-1])] == [["a000", "0.00"], ["a199", "199.00"]]
 
 
 def test_the_rate_is_of_permits_taken_beside_what_an_account_may_take() -> None:
