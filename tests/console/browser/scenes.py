@@ -64,6 +64,7 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "/orders/{orderId}/start": [f"/orders/{ORDERS[OrderStatus.VALIDATED]}/start"],
     "/orders/{orderId}/approve": [f"/orders/{ORDERS[OrderStatus.AWAITING_APPROVAL]}/approve"],
     "/orders/{orderId}/reject": [f"/orders/{ORDERS[OrderStatus.AWAITING_APPROVAL]}/reject"],
+    "/orders/{orderId}/go-on": [f"/orders/{ORDERS[OrderStatus.SETTLING]}/go-on"],
     "/orders/{orderId}/check": [f"/orders/{ORDERS[OrderStatus.AWAITING_FILE]}/check"],
     "/orders/{orderId}/pause": [f"/orders/{ORDERS[OrderStatus.ISSUING]}/pause"],
     "/orders/{orderId}/resume": [f"/orders/{ORDERS[OrderStatus.PAUSED]}/resume"],
