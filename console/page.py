@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -99,6 +99,11 @@ def is_renewal(request: Request) -> bool:
     return request.headers.get("sec-fetch-dest") == "empty"
 
 
+def path_of(request: Request) -> str:
+    """The path that a request came to, fit for an address: what is no path's own character is percent-encoded."""
+    return quote(request.scope["path"], safe="/-._~:@!$&'()*+,;=")
+
+
 def page(request: Request, template: str, /, status: int = 200, **values: object) -> Response:
     """A whole page.
 
@@ -110,7 +115,7 @@ def page(request: Request, template: str, /, status: int = 200, **values: object
     """
     console = console_of(request)
     shown = console.environment.get_template(template).render(
-        path=request.url.path,
+        path=path_of(request),
         screens=SCREENS,
         stack=console.gateway.target.stack,
         is_local=console.gateway.target.is_local,

@@ -146,7 +146,7 @@ class Api:
                     self.functions.books.uploads.uploads[url.removeprefix(STATEMENTS)] = body
                 return Response(200, {}, "")
             found = self.files.get(url)
-            return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
+            return Response(404, {}, "") if found is None else Response(200, {}, "", found)
         path, query = split_url(url.removeprefix(BASE), "")
         self.called.append((method, url.removeprefix(BASE)))
         if method != "GET":
