@@ -20,6 +20,7 @@ from console.gateway import Reply
 from console.page import Console, console_of, page, url
 from console.searches import Search, search
 from incentives.domain.accounts.alerts import KEY_DAYS, KEY_DAYS_MAX
+from incentives.domain.accounts.freezing import shown_caller
 from incentives.domain.reconciliation.days import day_of, read_zone
 
 #: Of spend.
@@ -163,19 +164,20 @@ def _rings(alarm: Mapping[str, Any]) -> Alert:
 def _of_standing(account: Mapping[str, Any]) -> Iterable[Alert]:
     """What is wrong with an account by itself."""
     name = account["account"]
+    there = (f"/accounts/{quote(name, safe='')}", "The account")
     frozen = account["frozen"]
     if frozen:
-        by = frozen["by"] or "somebody who cannot be named"
+        by = shown_caller(frozen["by"]) if frozen["by"] else "somebody who cannot be named"
         yield Alert(
             f"frozen-{name}",
             f"Account {name} is frozen",
             f"By {by}: {frozen['reason'] or 'no reason'}. Nothing new is sent for it, and bulk orders pause.",
-            (f"/accounts/{quote(name, safe='')}/unfreeze", "Unfreeze"),
+            there,
             since=frozen["since"],
         )
     if account["state"] == "UNUSABLE":
         says = "Its keys cannot be read, so nothing is sent for it. Put a key: make put-keys."
-        yield Alert(f"unusable-{name}", f"Account {name} has no usable key", says, ("/accounts", "Accounts"))
+        yield Alert(f"unusable-{name}", f"Account {name} has no usable key", says, there)
     age = account["keyAgeDays"]
     steps = [days for days in KEY_DAYS if age is not None and age >= days]
     if steps:
@@ -185,7 +187,7 @@ def _of_standing(account: Mapping[str, Any]) -> Iterable[Alert]:
             f"key-{name}",
             f"The key of account {name} is {age} days old",
             f"More than {steps[-1]} days. {term}. Make one in Amazon's portal, put it, and rotate: make rotate-keys.",
-            ("/accounts", "Accounts"),
+            there,
             manual="key-age",
         )
 

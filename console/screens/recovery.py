@@ -18,7 +18,7 @@ from console.confirm import Ask, Done, step
 from console.endings import Ended
 from console.gateway import Kind, Reply
 from console.page import Console, amount, console_of, page
-from console.screens.requests import CONFLICTS, MEANINGS, OPEN, look_up
+from console.screens.requests import CONFLICTS, MEANINGS, OPEN, OPERATIONS, look_up
 from console.searches import Search, by_age, search, sums
 from incentives.domain.single_requests.record import Status
 
@@ -82,6 +82,7 @@ async def _recovery(request: Request) -> Response:
         in_books=in_books,
         ended=ended,
         meanings=MEANINGS,
+        operations=OPERATIONS,
     )
 
 

@@ -110,7 +110,7 @@ def test_what_needs_somebody_leads_to_where_to_act(api: Api, browser: Browser) -
     assert said["unresolved-default"].startswith("2 unresolved differences: account default")
     assert {name: str(row.find("a")["href"]) for name, row in found.items()} == {
         "alarm-unknown-old": "/recovery",
-        "frozen-default": "/accounts/default/unfreeze",
+        "frozen-default": "/accounts/default",
         "escalated-default": "/recovery?account=default",
         "unresolved-default": "/books?account=default",
     }
