@@ -1,7 +1,10 @@
 """How several processes share the tests out (`pytest -n 3`); without `-n` one runs them all, in the order of files."""
 
+import asyncio
 import fcntl
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -12,6 +15,9 @@ from xdist.workermanage import WorkerController
 from local import settings
 from local.cloud import processes
 from tests.waiting import NO_BROWSER
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Before anything imports them: what they assert is told in full, as in files of tests.
 pytest.register_assert_rewrite(
@@ -86,6 +92,35 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Share out as above, whatever `--dist` says."""
     return _Shares(config, log)
+
+
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[tuple["Browser", asyncio.AbstractEventLoop]]:
+    """One Chromium for each process; whoever needs it waits where there is none."""
+    # Most processes need none, and all would wait for the import.
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    from tests.console.browser.chromium import FLAGS, found  # noqa: PLC0415
+
+    program = found()
+    if program is None and os.environ.get("CI") != "true":
+        pytest.skip(NO_BROWSER)
+    assert program is not None, NO_BROWSER
+    with sync_playwright() as playwright:
+        loop = asyncio.get_running_loop()
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield chromium, loop
+        asyncio._set_running_loop(loop)
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(_chromium: tuple["Browser", asyncio.AbstractEventLoop]) -> Iterator["Browser"]:
+    """Between modules Playwright's loop stands still: other tests of the process may have loops of their own."""
+    browser, loop = _chromium
+    asyncio._set_running_loop(loop)
+    yield browser
+    asyncio._set_running_loop(None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
