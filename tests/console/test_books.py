@@ -72,6 +72,8 @@ def test_without_accounts_or_days_it_says_what_to_do(api: Api, browser: Browser)
     unread = browser.get(DAY_PAGE)
     assert "Nobody has begun to read this day." in text_of(unread)
     assert unread.find("a", href=f"{DAY_PAGE}/run") is not None
+    upload = browser.get(str(unread.find("a", string="Upload a statement")["href"]))
+    assert [each["value"] for each in upload.find_all("input", type="date")] == [str(DAY)] * 2
     assert "This day is still to come." in text_of(browser.get("/books/default/2026-03-02"))
     browser.get("/books/default/2026-02-30", 404)
     api.fail("GET", "/accounts", 200, '{"accounts": [], "cursor": null}')

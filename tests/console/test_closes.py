@@ -237,6 +237,7 @@ def test_what_was_left_half_way_or_closed_by_nobody_can_be_closed_again(
     assert api.functions.books.books.keep_close(kept, changed)
     shown = browser.get(CLOSE)
     assert status.value in text_of(shown.find(id="close"))
+    assert shown.find(id="close").has_attr("data-live") == (status is CloseStatus.CLOSING)
     assert text_of(shown.find("a", href=f"{CLOSE}/make")) == words
     assert browser.get(f"{CLOSE}/make").find("form", method="post") is not None
 
