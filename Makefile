@@ -48,7 +48,7 @@ rotate-keys: env-project ## prove and promote a pending key, watch it, tell when
 	@$(PY) -m local rotate-keys
 
 .PHONY: order
-order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea --budget summer"]; ARGS="--order ID" watches one
+order: env-project ## place a bulk order and watch it: FILE=cards.csv [ARGS="--dry-run --account emea --budget summer"]; ARGS="--order ID [--save result.xlsx]" watches one
 	@$(PY) -m local order $(if $(FILE),"$(FILE)") $(ARGS)
 
 .PHONY: reconcile
@@ -183,6 +183,10 @@ format: env-project ## let ruff put the code in order
 openapi: env-project ## write docs/openapi.json, docs/errors.md and docs/marketplaces.md from the code
 	@PYTHONPATH=layers/incentives $(PY) -m incentives.api.openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 	@PYTHONPATH=layers/incentives $(PY) -m docs.tables
+
+.PHONY: pictures
+pictures: env-project ## write docs/pictures from the console's pages, on a made-up day (needs Chromium; PICTURES="now books": only these)
+	@PYTHONPATH=.:layers/incentives $(PY) -m tests.console.pictures docs/pictures $(PICTURES)
 
 ## Environments
 

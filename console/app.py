@@ -1,11 +1,11 @@
 """Puts the console together: its routes, their guard, and what they work with."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,11 +17,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from console import confirm
+from console.endings import Endings
+from console.figures import Figures, Shared, Source
 from console.forms import Forms
 from console.gateway import Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
-from console.screens import accounts, books, budgets, orders, requests
+from console.screens import accounts, books, budgets, now, orders, recovery, requests
 from console.threads import Threads
 from incentives.domain.bulk_orders import rows
 from incentives.domain.reconciliation import statement_files
@@ -38,7 +40,9 @@ ROUTES: Final = (
     *accounts.ROUTES,
     *books.ROUTES,
     *budgets.ROUTES,
+    *now.ROUTES,
     *orders.ROUTES,
+    *recovery.ROUTES,
     *requests.ROUTES,
     *confirm.ROUTES,
     Mount("/static", StaticFiles(directory=FOLDER / "static")),
@@ -59,25 +63,30 @@ class Served:
 
 
 def build(
-    target: Target,
-    *,
-    port: int,
-    figures: Callable[[], Mapping[str, Any]],
-    now: Callable[[], datetime],
-    zone: tzinfo | None = None,
+    target: Target, *, port: int, figures: Source, now: Callable[[], datetime], zone: tzinfo | None = None
 ) -> Served:
     """A console for a deployment.
 
     Args:
         target: whose API is called, and who signs.
         port: on 127.0.0.1, which somebody else listens on for it.
-        figures: CloudWatch's, as `make watch` has them.
+        figures: where those of CloudWatch come from.
         now: the clock; aware UTC.
         zone: in which times are shown; that of this machine if None.
     """
     executor = Threads(CALLS_MAX)
     app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
-    app.state.console = Console(Gateway(target, executor, now), Forms(now), figures, now, zone, environment(now, zone))
+    gateway, shared = Gateway(target, executor, now), Shared(now)
+    app.state.console = Console(
+        gateway=gateway,
+        forms=Forms(now),
+        figures=Figures(gateway, figures, shared),
+        shared=shared,
+        now=now,
+        zone=zone,
+        environment=environment(now, zone),
+        endings=Endings(now),
+    )
     token = secrets.token_urlsafe(24)
     guard = Guard(app, port=port, token=token, cookie_value=secrets.token_urlsafe(24), body_bytes_max=BODY_BYTES_MAX)
     return Served(guard, f"http://127.0.0.1:{port}/?token={token}")

@@ -17,6 +17,8 @@ from incentives.domain.reconciliation.days import day_of, days_of, read_zone
 
 #: Pages of one list that are followed: a list that is longer is told as such.
 PAGES_MAX: Final = 20
+#: Why a page has nothing to say yes to.
+NOT_READ: Final = "What it is about could not be read."
 
 
 class _Day(Convertor[str]):

@@ -59,26 +59,25 @@ CLOSES: Final[Mapping[str, str]] = {
     "STALE": "Something that it was made of has changed. It stays valid until it is closed again, which makes the next "
     "version.",
 }
-#: What to do about what blocks a close, by its word.
+#: What to do about what blocks a close, by its word, beyond what the API's sentence says.
 BLOCKERS: Final[Mapping[str, str]] = {
-    "notJudged": "Wait for the watch (a quarter of an hour), or run the day. The day after the month counts too.",
-    "noActivityPage": "Upload a statement of the day.",
-    "notFinal": "Wait: rows come late, so Amazon is asked for the day's total once more, 24 hours after its end.",
-    "incomplete": "Run the day again; if that does not help, upload a statement.",
-    "unresolved": "Resolve each difference, or run its day again if it is gone.",
-    "unnamedMovement": "Name what the movement was made of. In the first two days of a month wait: a row that comes "
-    "late looks like one.",
-    "noQuietBalance": "Wait for the next balance without rows near it, or for the end of the day after the month.",
-    "opening": "Name the balance with which the first month begins, and where that figure is from.",
+    "notJudged": "Each day can be run from its page.",
+    "noActivityPage": "Its columns are mapped on this machine.",
+    "notFinal": "Wait: a month can be closed on the second day of the next one at the earliest.",
+    "incomplete": "Run the day first: a statement is for what that does not mend.",
+    "unresolved": "Each has a page that resolves it, and each kind one that resolves all.",
+    "unnamedMovement": "In the first two days of a month wait: a row that comes late looks like one.",
+    "noQuietBalance": "Days around it are looked at as well: if the day after the month is not over, wait for it.",
+    "opening": "Both are asked for where the month is closed.",
     "balance": "In a first month the opening may be wrong; in others look for a movement whose parts are dated in the "
     "wrong month.",
-    "previousMonth": "Close the month before first.",
-    "zone": "Run these days again: they were judged before the books' zone was changed.",
-    "inconsistent": "Run the day again; if it stays, it is a defect.",
-    "none": "Close it again.",
+    "previousMonth": "Months are closed oldest first.",
+    "zone": "The zone that the books are kept in was changed since.",
+    "inconsistent": "If it stays, it is a defect.",
 }
 
 _DAY: Final = re.compile(r"\b2[0-9]{3}-[0-9]{2}-[0-9]{2}\b(?!T)")
+_MOVEMENT: Final = re.compile(r"Name movement ([0-9a-f]{24})")
 
 
 @dataclass(frozen=True)
@@ -90,16 +89,19 @@ class Blocker:
         sentence: the API's.
         to_do: what to do about it.
         days: that the sentence names.
+        movement_id: likewise.
     """
 
     word: str
     sentence: str
     to_do: str
     days: Sequence[str]
+    movement_id: str
 
 
 def blocker_of(text: str) -> Blocker:
     """One of `blockedBy`: a word, and a sentence behind it."""
     word, _, sentence = text.partition(": ")
     days = list(dict.fromkeys(_DAY.findall(sentence)))
-    return Blocker(word, sentence or text, BLOCKERS.get(word, ""), days)
+    movement = _MOVEMENT.search(sentence)
+    return Blocker(word, sentence or text, BLOCKERS.get(word, ""), days, movement[1] if movement else "")

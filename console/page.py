@@ -1,19 +1,23 @@
 """How pages are made: templates, and the words for money, times and states that all of them use."""
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlencode
+from typing import Final
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from console.endings import Endings
+from console.figures import Figures, Shared
 from console.forms import Forms
 from console.gateway import Gateway, Reply
+from console.uploads import Uploads
 from incentives.domain.accounts.freezing import shown_caller
 
 FOLDER: Final = Path(__file__).parent
@@ -27,6 +31,7 @@ SCREENS: Final = (
     ("Budgets", "/budgets"),
     ("Accounts", "/accounts"),
 )
+_SESSION: Final = re.compile(r"assumed-role/AWSReservedSSO_(?P<permissions>.+)_[0-9a-f]{16}/(?P<name>.+)")
 MINUTE: Final = timedelta(minutes=1)
 
 
@@ -38,27 +43,29 @@ class Console:
         gateway: the API.
         forms: of this process.
         figures: of CloudWatch, as `make watch` reads them.
+        shared: what all pages ask for together.
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
+        endings: of requests that were shown as unknown.
         operations: of requests that were looked at, by request id: what each asks for.
+        uploads: statements whose columns are being mapped.
     """
 
     gateway: Gateway
     forms: Forms
-    figures: Callable[[], Mapping[str, Any]]
+    figures: Figures
+    shared: Shared
     now: Callable[[], datetime]
     zone: tzinfo | None
     environment: Environment
+    endings: Endings
     operations: dict[str, str] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Uploads)
 
     def time(self, value: str | datetime) -> str:
         """A time in a sentence: in the person's zone, and in UTC where that is another."""
         here, there = in_zone(value, self.zone), in_utc(value)
         return here if here == there else f"{here} ({there})"
-
-    async def reply_of_figures(self) -> Reply:
-        """CloudWatch's figures."""
-        return await self.gateway.aws("cloudwatch:GetMetricData", self.figures)
 
 
 def console_of(request: Request) -> Console:
@@ -92,6 +99,11 @@ def is_renewal(request: Request) -> bool:
     return request.headers.get("sec-fetch-dest") == "empty"
 
 
+def path_of(request: Request) -> str:
+    """The path that a request came to, fit for an address: what is no path's own character is percent-encoded."""
+    return quote(request.scope["path"], safe="/-._~:@!$&'()*+,;=")
+
+
 def page(request: Request, template: str, /, status: int = 200, **values: object) -> Response:
     """A whole page.
 
@@ -103,7 +115,7 @@ def page(request: Request, template: str, /, status: int = 200, **values: object
     """
     console = console_of(request)
     shown = console.environment.get_template(template).render(
-        path=request.url.path,
+        path=path_of(request),
         screens=SCREENS,
         stack=console.gateway.target.stack,
         is_local=console.gateway.target.is_local,
@@ -129,8 +141,9 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "utc": in_utc,
         "iso": lambda value: f"{moment(value):%Y-%m-%dT%H:%M:%SZ}",
         "age": lambda value: span(now() - moment(value)),
+        "left": lambda value: left(moment(value) - now()),
         "span": span,
-        "who": shown_caller,
+        "who": who,
         "pretty": lambda value: json.dumps(without_addresses(value), indent=2, ensure_ascii=False),
     }
     made.globals["url"] = url
@@ -147,6 +160,13 @@ def without_addresses(value: object) -> object:
             for name, each in value.items()
         }
     return [without_addresses(each) for each in value] if isinstance(value, list) else value
+
+
+def who(arn: str) -> str:
+    """Who did something, as people call them: a session of IAM Identity Center by its name, with its permission set."""
+    shown = shown_caller(arn)
+    session = _SESSION.fullmatch(shown)
+    return f"{session['name']} ({session['permissions']})" if session else shown
 
 
 def url(path: str, **query: object) -> str:
@@ -190,3 +210,8 @@ def span(value: timedelta | float) -> str:
     while len(parts) > 1 and not parts[0][0]:
         parts.pop(0)
     return " ".join(f"{number} {unit}" for number, unit in parts[:2])
+
+
+def left(value: timedelta) -> str:
+    """How long there is time for something. The page's script writes the same."""
+    return f"{span(value)} left" if value > timedelta() else "over"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
@@ -27,7 +28,6 @@ from local.settings import RefusedError
 SIGNS: Final = ("none", "negative-refunds", "negative-charges")
 #: What a download may leave out, so that one value is for all rows.
 CONSTANTS: Final = ("currencyCode", "status")
-#: A column by such a name is mapped to nothing, whatever is asked for.
 _SECRET: Final = re.compile("claim|secret|pin", re.IGNORECASE)
 
 
@@ -59,12 +59,27 @@ class Reading:
     def load(cls, file: Path) -> Self:
         """One that was kept. Raises `RefusedError`: it cannot be read, or has something that no reading has."""
         try:
-            kept = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return cls.parse(file.read_bytes(), str(file))
+        except OSError as error:
             raise RefusedError(f"{file} cannot be read as a mapping: {error}") from error
-        unknown = kept.keys() - {each.name for each in fields(cls)} if isinstance(kept, dict) else {"?"}
+
+    @classmethod
+    def parse(cls, content: bytes, what: str) -> Self:
+        """The same of a file's content. Raises `RefusedError`: names `what`."""
+        try:
+            kept = json.loads(content)
+        except ValueError as error:
+            raise RefusedError(f"{what} cannot be read as a mapping: {error}") from error
+        known = {each.name: each.default for each in fields(cls)}
+        unknown = kept.keys() - known.keys() if isinstance(kept, dict) else {"?"}
         if unknown:
-            raise RefusedError(f"{file} has what no mapping has: {', '.join(sorted(unknown))}")
+            raise RefusedError(f"{what} has what no mapping has: {', '.join(sorted(unknown))}")
+        for name, value in kept.items():
+            texts = [value] if isinstance(known[name], str) else _texts_of(value)
+            if not all(isinstance(each, str) for each in texts):
+                raise RefusedError(
+                    f"{what}: {name} must be {'a text' if texts == [value] else 'texts, each by a name'}"
+                )
         return cls(**kept)
 
     def with_said(self, **said: Any) -> Self:  # noqa: ANN401 - fields of several types
@@ -92,6 +107,11 @@ class Mapped:
     left_out: int
 
 
+def _texts_of(value: object) -> list[object]:
+    """The words of a mapping, by name and value; what is no mapping has none that is a text."""
+    return [*value.keys(), *value.values()] if isinstance(value, dict) else [None]
+
+
 def header_of(content: bytes) -> Sequence[str]:
     """The download's columns. Raises `RefusedError`: it has none."""
     names = next(csv.reader(io.StringIO(_text(content), newline="")), [])
@@ -102,7 +122,21 @@ def header_of(content: bytes) -> Sequence[str]:
 
 def words_of(content: bytes, column: str) -> list[str]:
     """The words of one column, each once, for those that mean one of a few things."""
-    return sorted({cells[column] for _, cells in _lines(content)})
+    return sorted({cells[column].strip() for _, cells in _lines(content)})
+
+
+def read_columns(content: bytes) -> list[list[str]]:
+    """The cells of each column of a download, in its order. Raises `RefusedError`: a line is not like the first."""
+    columns: list[list[str]] = [[] for _ in header_of(content)]
+    for _, cells in _lines(content):
+        for column, cell in zip(columns, cells.values(), strict=True):
+            column.append(cell.strip())
+    return columns
+
+
+def may_hold_codes(column: str) -> bool:
+    """Whether a column's name says so: such a column is mapped to nothing, whatever is asked for."""
+    return bool(_SECRET.search(column))
 
 
 def check_columns(columns: Mapping[str, str], names: Sequence[str]) -> None:
@@ -115,7 +149,7 @@ def check_columns(columns: Mapping[str, str], names: Sequence[str]) -> None:
                 raise RefusedError(f"{ours} cannot be the same for all rows")
         elif theirs not in names:
             raise RefusedError(f"{ours}: the download has no column {theirs!r}; it has {', '.join(names)}")
-        elif _SECRET.search(theirs):
+        elif may_hold_codes(theirs):
             raise RefusedError(f"{ours}: the column {theirs!r} may hold claim codes, and stays here")
 
 
@@ -136,6 +170,8 @@ def mapped(
         RefusedError: names the line, and quotes no cell that may be a code.
     """
     check_columns(reading.columns, header_of(content))
+    if reading.decimal == reading.thousands:
+        raise RefusedError(f"{reading.decimal!r} cannot both begin the decimals and group the digits")
     text, left_out = io.StringIO(), 0
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(name for name in COLUMNS if name in reading.columns)
@@ -193,7 +229,7 @@ def _word(what: str, word: str, known: Mapping[str, str]) -> str:
 def _time(text: str, reading: Reading) -> datetime:
     try:
         local = datetime.strptime(text, reading.time_format)  # noqa: DTZ007 - its zone is the next line's
-    except ValueError:
+    except (ValueError, re.error):
         raise ValueError(f"its time is not written as {reading.time_format}") from None
     if local.tzinfo is not None:
         return local.astimezone(UTC)
@@ -203,17 +239,17 @@ def _time(text: str, reading: Reading) -> datetime:
     if all(each.astimezone(zone).replace(tzinfo=None) != local for each in moments):
         raise ValueError(f"its time is one that clocks skip in {reading.zone}: is that its zone?")
     if moments[0] != moments[1] and reading.twice not in {"first", "second"}:
-        raise ValueError(f"its time comes twice in {reading.zone}: say with --twice first or second which is meant")
+        raise ValueError(f"its time comes twice in {reading.zone}: say which is meant, the first or the second")
     return moments[reading.twice == "second"]
 
 
 def _amount(text: str, effect: Effect, reading: Reading) -> str:
     if not text:
         return ""
+    if not re.fullmatch(_number(reading.decimal, reading.thousands), text):
+        raise ValueError("its amount is no plain number: how are its decimals and thousands written?")
     plain = text.replace(reading.thousands, "") if reading.thousands else text
-    plain = plain.replace(reading.decimal, ".") if reading.decimal != "." else plain
-    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", plain):
-        raise ValueError("its amount is no plain number: say with --decimal and --thousands how it is written")
+    plain = plain.replace(reading.decimal, ".")
     negative = {"negative-refunds": Effect.REFUND, "negative-charges": Effect.CHARGE}.get(reading.signs)
     try:
         value = Decimal(plain)
@@ -222,6 +258,13 @@ def _amount(text: str, effect: Effect, reading: Reading) -> str:
     if value != 0 and (value < 0) != (effect is negative):
         raise ValueError(f"its amount has not the sign that {reading.signs} gives a {effect}")
     return plain.removeprefix("-")
+
+
+@cache
+def _number(decimal: str, thousands: str) -> str:
+    """What an amount looks like. Three digits follow a mark that groups them: `12,50` is no 1250."""
+    groups = rf"|[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+" if thousands else ""
+    return rf"-?(?:[0-9]+{groups})(?:{re.escape(decimal)}[0-9]+)?"
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:

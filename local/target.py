@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -14,6 +15,8 @@ from local import aws, outputs, settings
 from local.settings import RefusedError
 from local.signing import Caller, Response, send
 
+# Sessions make one client at a time; clients may be used by several threads.
+_MAKING = Lock()
 # A person waits: what does not answer within seconds is told, not waited for.
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 4, "mode": "standard"})
 
@@ -93,9 +96,10 @@ def of_local(deployed: outputs.Outputs) -> Target:
 
     @cache
     def client(service: str, config: Config | None = None) -> Any:  # noqa: ANN401 - made at run time
-        if config:
-            return aws.new_client(service, deployed.awsEndpointUrl, caller, config)
-        return aws.client(service, deployed.awsEndpointUrl, caller)
+        with _MAKING:
+            if config:
+                return aws.new_client(service, deployed.awsEndpointUrl, caller, config)
+            return aws.client(service, deployed.awsEndpointUrl, caller)
 
     described = _described(client("cloudformation"), deployed.stackName)
     # The stack's own URL leads to AWS.
@@ -118,7 +122,8 @@ def _deployed(stack: str) -> Target:
     @cache
     def client(service: str, config: Config | None = None) -> Any:  # noqa: ANN401 - made at run time
         merged = _CONFIG.merge(config) if config else _CONFIG
-        return session.client(service, config=merged)  # type: ignore[call-overload] # typed per literal name only
+        with _MAKING:
+            return session.client(service, config=merged)  # type: ignore[call-overload] # typed per literal name only
 
     described = _described(client("cloudformation"), stack)
     url = described[0].get("ApiUrl", "").rstrip("/")

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Gateway, Reply
-from console.page import Console, console_of, page, url
+from console.page import Console, console_of, page, url, who
 from incentives.domain.accounts.alerts import KEY_DAYS, KEY_DAYS_MAX
 from incentives.domain.accounts.standing import AccountState
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
@@ -185,14 +185,18 @@ async def _unfreeze(request: Request, form: FormData) -> Done:
 
 def _facts(frozen: Mapping[str, Any], here: Console) -> list[tuple[str, str]]:
     return [
-        ("Frozen by", frozen["by"] or NOBODY),
+        ("Frozen by", _by(frozen)),
         ("Why", frozen["reason"] or "no reason was given"),
         ("Since", here.time(frozen["since"])),
     ]
 
 
+def _by(frozen: Mapping[str, Any]) -> str:
+    return who(frozen["by"]) if frozen["by"] else NOBODY
+
+
 def _why(frozen: Mapping[str, Any]) -> str:
-    return f"by {frozen['by'] or NOBODY}, for this reason: {frozen['reason'] or 'none was given'}"
+    return f"by {_by(frozen)}, for this reason: {frozen['reason'] or 'none was given'}"
 
 
 def _orders(paused: Reply) -> list[tuple[str, str]]:

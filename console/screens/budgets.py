@@ -10,8 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
-from console.page import Console, amount, console_of, page
-from incentives.domain.accounts.freezing import shown_caller
+from console.page import Console, amount, console_of, page, who
 from incentives.domain.budgets.budget import PeriodKind
 from incentives.domain.money import CURRENCY_DECIMALS
 from incentives.domain.reconciliation.days import next_month, previous_month
@@ -82,7 +81,12 @@ async def _ask_new(_request: Request) -> Ask:
         fields=(
             Field("name", "Name", hint="1 to 63 lower-case letters, digits, hyphens or underscores"),
             Field("limit", "Limit of each period", hint="With a point for decimals, and nothing between thousands"),
-            Field("currencyCode", "Currency", "select", [("", ""), *((each, each) for each in CURRENCY_DECIMALS)]),
+            Field(
+                "currencyCode",
+                "Currency",
+                "select",
+                [("", "choose one"), *((each, each) for each in CURRENCY_DECIMALS)],
+            ),
             Field("period", "The limit holds", "select", PERIODS),
             Field("active", "May be taken from", "select", YES_OR_NO),
         ),
@@ -175,11 +179,11 @@ def _becomes(before: Budget, name: str, after: Decimal | None, text: str) -> str
 def _facts(before: Budget, here: Console) -> list[tuple[str, str]]:
     """How it stands."""
     period, currency = before["currentPeriod"], before["currencyCode"]
-    who = shown_caller(before["changedBy"]) if before["changedBy"] else "somebody who cannot be named"
+    by = who(before["changedBy"]) if before["changedBy"] else "somebody who cannot be named"
     return [
         (f"Held in {period}", f"{amount(before['held'])} {currency}"),
         (f"Spent in {period}", f"{amount(before['spent'])} {currency}"),
-        ("Last set", f"{here.time(before['changedAt'])} by {who}"),
+        ("Last set", f"{here.time(before['changedAt'])} by {by}"),
     ]
 
 

@@ -10,11 +10,11 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from console.books_days import all_of, read_day
+from console.books_days import NOT_READ, all_of, read_day
 from console.books_words import KINDS, REASONS, SETTLING
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Reply
-from console.page import amount, console_of
+from console.page import amount, console_of, who
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from local.commands.reconcile import ADVICE
 
@@ -22,7 +22,6 @@ DAY: Final = "/reconciliations/{account}/{day}"
 ALL_OF_KIND: Final = f"{DAY}/differences/resolve"
 #: Differences that are named one by one before all of them are resolved.
 NAMED_MAX: Final = 10
-NOT_READ: Final = "What it is about could not be read."
 
 
 def _where(request: Request) -> tuple[str, str, str]:
@@ -63,6 +62,8 @@ async def _ask_resolve(request: Request) -> Ask:
     refused = ""
     if each is None:
         refused = "The day has no such difference any more: its facts have changed, or it is settled. Read it again."
+        if reply.ok and reply.body["cursor"] is not None:
+            refused = f"It is not among the first {len(found):,} of the day: come here from the list of its kind."
     elif each["kind"] == "inTransit":
         refused = "It is inTransit: it ends by itself, and blocks nothing."
     elif kind and each["kind"] != kind:
@@ -105,7 +106,7 @@ async def _resolve(request: Request, form: FormData) -> Done:
 def _facts(account: str, each: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     ledger, amazon, resolution = each["ledger"], each["amazon"], each["resolution"]
     nets = "".join(f"; net {_money(net)}" for net in amazon["nets"])
-    said = f"{resolution['reason']}: {resolution['note']} (by {resolution['by']})" if resolution else ""
+    said = f"{resolution['reason']}: {resolution['note']} (by {who(resolution['by'])})" if resolution else ""
     return (
         ("Account", account),
         ("Request", each["requestId"] or "no request id"),

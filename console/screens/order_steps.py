@@ -1,5 +1,7 @@
 """What can be done with a bulk order: start, pause, resume and stop it, check its file again, approve or reject it.
 
+An order whose workflow has died can be had worked on again.
+
 The page that asks shows the order as it is then. What was shown is what is started or approved: an order that has
 changed meanwhile is not.
 """
@@ -14,8 +16,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of
-from incentives.domain.accounts.freezing import shown_caller
+from console.page import amount, console_of, who
 from local.commands import order_texts
 
 Order = Mapping[str, Any]
@@ -28,22 +29,24 @@ class Simple:
 
     Attributes:
         name: the last part of its path.
-        button: what the person says yes to, as a verb.
+        verb: what is done, before the order's id.
         says: what will happen.
         statuses: of orders that it can be done with.
         action: the last part of the API's path.
         body: of the call.
         needs_order: whether it is refused while nobody can read the order. What ends something is not.
+        button: what the person says yes to.
     """
 
     name: str
-    button: str
+    verb: str
     says: tuple[str, ...]
     statuses: frozenset[str]
     action: str
     body: Mapping[str, Any] | None = None
     danger: bool = False
     needs_order: bool = True
+    button: str = ""
 
     @property
     def route(self) -> Route:
@@ -54,9 +57,9 @@ class Simple:
             order_id = request.path_params["orderId"]
             refused = _why_not(reply, self.statuses) if reply.ok or self.needs_order else ""
             return Ask(
-                title=f"{self.button} order {order_id}",
+                title=f"{self.verb} order {order_id}",
                 says=self.says,
-                button=self.button,
+                button=self.button or f"{self.verb} it",
                 back_url=f"/orders/{order_id}",
                 facts=_facts(request, reply.body) if reply.ok else (),
                 refused=refused,
@@ -66,7 +69,7 @@ class Simple:
 
         async def act(request: Request, _form: FormData) -> Done:
             reply = await _send(request, self.action, self.body)
-            return _done(request, f"{self.button} order {request.path_params['orderId']}", reply)
+            return _done(request, f"{self.verb} order {request.path_params['orderId']}", reply)
 
         return step(f"{PATH}/{self.name}", ask, act)
 
@@ -78,6 +81,7 @@ CHECK: Final = Simple(
     order_texts.STARTABLE,
     "start",
     {"dryRun": True},
+    button="Check it",
 )
 PAUSE: Final = Simple(
     "pause",
@@ -106,6 +110,8 @@ STOP: Final = Simple(
     danger=True,
     needs_order=False,
 )
+#: A workflow runs for orders in these, or has died.
+WORKED_ON: Final = frozenset({"VALIDATING", "ISSUING", "STOPPING", "SETTLING"})
 VALIDATED: Final = frozenset({"VALIDATED"})
 AWAITING: Final = frozenset({order_texts.AWAITING})
 
@@ -121,6 +127,7 @@ def steps_of(order: Order) -> list[tuple[str, str]]:
         (PAUSE.statuses, "pause", "Pause it"),
         (CHECK.statuses, "check", "Check its file again"),
         (STOP.statuses, "stop", "Stop it"),
+        (WORKED_ON, "go-on", "It gets no further"),
     ]
     return [(name, words) for statuses, name, words in found if status in statuses]
 
@@ -182,6 +189,47 @@ async def _start(request: Request, form: FormData) -> Done:
     return _done(request, title, await _send(request, "start", {"dryRun": False}))
 
 
+async def _ask_go_on(request: Request) -> Ask:
+    reply, order_id = await _read(request), request.path_params["orderId"]
+    title, refused = f"Go on with order {order_id}", _why_not(reply, WORKED_ON)
+    if refused:
+        return _refused(title, refused, reply)
+    return Ask(
+        title=title,
+        says=(
+            "If its workflow has died, another one goes on where that one ended; no card is issued twice.",
+            "If it has not, nothing happens.",
+        ),
+        button="Go on with it",
+        back_url=f"/orders/{order_id}",
+        facts=(*_facts(request, reply.body), ("State", reply.body["status"])),
+        seen={"status": reply.body["status"]},
+    )
+
+
+async def _go_on(request: Request, form: FormData) -> Done:
+    gateway, title = console_of(request).gateway, f"Go on with order {request.path_params['orderId']}"
+    now = await _read(request)
+    # Of an order that was paused meanwhile the same call would be more than a repeat.
+    if not now.ok or now.body["status"] != form.get("status") or _why_not(now, WORKED_ON):
+        why = "Nothing was sent: the order does not stand as you saw it, or cannot be read. Look at it again."
+        return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
+    return _done(request, title, await _send(request, *_repeat(now.body)))
+
+
+def _repeat(order: Order) -> tuple[str, Mapping[str, Any] | None]:
+    """What has an order worked on that is worked on already: the last part of the API's path, and a body."""
+    match order["status"]:
+        case "VALIDATING":
+            return "start", {"dryRun": order["dryRun"]}
+        case "ISSUING":
+            return "start", {"dryRun": False}
+        case _ if order["stopped"]:
+            return "stop", None
+        case _:
+            return "resume", None
+
+
 async def _ask_approve(request: Request) -> Ask:
     reply, order_id = await _read(request), request.path_params["orderId"]
     title = f"Approve order {order_id}"
@@ -196,7 +244,7 @@ async def _ask_approve(request: Request) -> Ask:
         if repeated
         else [
             f"Its cards are issued then: {order_texts.totals(order)}.",
-            "You approve what is shown here, and no else.",
+            "What is approved is what is shown here: an order that has changed meanwhile is not.",
         ]
     )
     seen = order_texts.seen_of(order)
@@ -221,7 +269,9 @@ async def _approve(request: Request, form: FormData) -> Done:
     digest, amount, currency = (str(form.get(name, "")) for name in ("digest", "amount", "currencyCode"))
     body = {"digest": digest, "total": {"amount": amount, "currencyCode": currency}}
     reply = await _send(request, "approve", body)
-    return _done(request, f"Approve order {request.path_params['orderId']}", reply)
+    is_issued = not reply.ok or order_texts.is_approved(reply.body)
+    outcome = "" if is_issued else f"Nothing is issued all the same. {order_texts.why(reply.body)}"
+    return _done(request, f"Approve order {request.path_params['orderId']}", reply, outcome)
 
 
 async def _ask_reject(request: Request) -> Ask:
@@ -246,7 +296,7 @@ async def _reject(request: Request, form: FormData) -> Done:
 
 
 def _who(arn: str | None) -> str:
-    return shown_caller(arn) if arn else order_texts.NOBODY
+    return who(arn) if arn else order_texts.NOBODY
 
 
 async def _read(request: Request) -> Reply:
@@ -258,8 +308,8 @@ async def _send(request: Request, action: str, body: object = None) -> Reply:
     return await console_of(request).gateway.send("POST", template, body, orderId=request.path_params["orderId"])
 
 
-def _done(request: Request, title: str, reply: Reply) -> Done:
-    return Done(title, reply, f"/orders/{request.path_params['orderId']}")
+def _done(request: Request, title: str, reply: Reply, outcome: str = "") -> Done:
+    return Done(title, reply, f"/orders/{request.path_params['orderId']}", outcome=outcome)
 
 
 def _why_not(reply: Reply, statuses: frozenset[str]) -> str:
@@ -269,7 +319,9 @@ def _why_not(reply: Reply, statuses: frozenset[str]) -> str:
     status = reply.body["status"]
     if status in statuses:
         return ""
-    return f"It cannot be done with an order that is {status}, but with one that is {' or '.join(sorted(statuses))}."
+    hint = " If it gets no further, go on with it from its page." if status in WORKED_ON else ""
+    wanted = " or ".join(sorted(statuses))
+    return f"It cannot be done with an order that is {status}, but with one that is {wanted}.{hint}"
 
 
 def _refused(title: str, why: str, reply: Reply) -> Ask:
@@ -305,5 +357,6 @@ ROUTES: Final = (
     step(f"{PATH}/start", _ask_start, _start),
     step(f"{PATH}/approve", _ask_approve, _approve),
     step(f"{PATH}/reject", _ask_reject, _reject),
+    step(f"{PATH}/go-on", _ask_go_on, _go_on),
     *(each.route for each in (CHECK, PAUSE, RESUME, STOP)),
 )

@@ -28,8 +28,8 @@ ON_UNKNOWN: Final = (
     ("reverse", "make sure that nothing is charged"),
     ("reissue", "make sure that nothing is charged, then issue it anew"),
 )
-#: Reads large files, and makes spreadsheets of them: seconds, and up to some 300 MB, for each. So one at a time.
-FILES: Final = Threads(1)
+#: A file of the greatest size takes seconds of a processor.
+_READERS: Final = Threads(1)
 AGAIN: Final = "Send the same file again: it goes on with the same order, and never makes a second one."
 
 
@@ -42,12 +42,14 @@ class _Given:
         content: the file.
         body: of the call that makes the order.
         key: likewise, its Idempotency-Key.
+        has_own_key: it was not made from the file's rows.
     """
 
     name: str
     content: bytes
     body: dict[str, Any]
     key: str
+    has_own_key: bool
 
 
 async def _ask(request: Request) -> Ask:
@@ -91,7 +93,7 @@ async def _upload(request: Request, form: FormData) -> Done:
     gateway = console_of(request).gateway
     file = form.get("file")
     name, content = (file.filename or "", await file.read()) if isinstance(file, UploadFile) else ("", b"")
-    given = await asyncio.get_running_loop().run_in_executor(FILES, _read, form, name, content)
+    given = await asyncio.get_running_loop().run_in_executor(_READERS, _read, form, name, content)
     if not isinstance(given, _Given):
         why = "Nothing was sent: mend what is wrong, and send it again."
         return Done(f"Check the file {name}".rstrip(), gateway.held_back("POST", "/orders", why, *given), "/orders")
@@ -101,8 +103,9 @@ async def _upload(request: Request, form: FormData) -> Done:
     order = made.body
     order_id, order_url = order["orderId"], f"/orders/{order['orderId']}"
     if order["status"] not in order_texts.STARTABLE:
-        note = f"It is {order['status']}. The file was not sent, and nothing was started."
-        return Done(f"This is ordered already, as order {order_id}", made, order_url, note)
+        outcome = f"It is {order['status']}: the file was not sent, and nothing was started."
+        title = "This key is that of an order" if given.has_own_key else "These rows are ordered already"
+        return Done(f"{title}: {order_id}", made, order_url, outcome=outcome)
     if order["upload"] is not None:
         put = await gateway.put_file(order["upload"], given.content)
         if not put.ok:
@@ -135,7 +138,7 @@ def _read(form: FormData, name: str, content: bytes) -> "_Given | list[tuple[str
     body: dict[str, Any] = {"format": file_format.value, "onUnknown": texts["onUnknown"]}
     body |= {each: texts[each] for each in ("account", "budget") if texts[each]}
     body |= {"allowSameRows": True} if same_rows else {}
-    return _Given(name, content, body, key or order_files.key_of(content, file_format))
+    return _Given(name, content, body, key or order_files.key_of(content, file_format), has_own_key=bool(key))
 
 
 ROUTES: Final = (step("/orders/new", _ask, _upload),)

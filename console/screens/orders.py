@@ -1,6 +1,7 @@
 """Bulk orders: which there are, how one stands, and its result as a file."""
 
 import asyncio
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from console.gateway import Kind, Reply
 from console.page import console_of, is_renewal, page
 from console.screens import order_steps, order_upload
+from console.threads import Threads
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
 from local import order_files
 from local.commands import order_texts
@@ -34,6 +36,9 @@ COUNTED: Final = (
     ("escalated", "Escalated: people find out"),
     ("notIssued", "Never asked for"),
 )
+#: One at a time: a hundred thousand rows take some 320 MB.
+_WRITERS: Final = Threads(1)
+LIVES: Final = timedelta(seconds=10)
 MEDIA_TYPES: Final = {".csv": "text/csv; charset=utf-8", ".xlsx": MEDIA_TYPE}
 
 
@@ -43,25 +48,43 @@ async def _orders(request: Request) -> Response:
     cursor = query.get("cursor")
     # Who has asked for something else does not look for what waits.
     waiting = order_texts.WAITING if not cursor and not asked["status"] else ()
-    reply, *waits = await asyncio.gather(
+    accounts, reply, waits = await asyncio.gather(
+        _accounts(request),
         gateway.get("/orders", {**asked, "cursor": cursor}),
-        *(gateway.get("/orders", {**asked, "status": status}) for status in waiting),
+        asyncio.gather(*(_waiting(request, status, asked["account"]) for status in waiting)),
     )
-    # Only proposed: whoever may not see them types the account.
-    accounts = None if is_renewal(request) else await gateway.get("/accounts")
     return page(
         request,
         "orders.html",
-        accounts=[each["account"] for each in accounts.body["accounts"]] if accounts and accounts.ok else [],
+        accounts=accounts,
         reply=reply,
         waits=list(zip(waiting, waits, strict=True)),
+        waiting=[order for each in waits if each.ok for order in each.body["orders"]],
+        nobody_waits=all(each.ok and not each.body["orders"] and not each.body["cursor"] for each in waits),
         asked=asked,
         cursor=cursor,
         statuses=[str(each) for each in OrderStatus],
         why=order_texts.why,
         nobody=order_texts.NOBODY,
-        words=WORDS,
     )
+
+
+async def _accounts(request: Request) -> list[str]:
+    """Accounts that are proposed; whoever may not see them types one."""
+    if is_renewal(request):
+        return []
+    reply = await console_of(request).gateway.get("/accounts")
+    return [each["account"] for each in reply.body["accounts"]] if reply.ok else []
+
+
+async def _waiting(request: Request, status: str, account: str | None) -> Reply:
+    """Orders that wait in a state: looking for them takes reading many others, so renewed pages share it."""
+    console = console_of(request)
+
+    async def ask() -> Reply:
+        return await console.gateway.get("/orders", {"status": status, "account": account})
+
+    return await (console.shared.get(("orders", status, account), LIVES, ask) if is_renewal(request) else ask())
 
 
 async def _order(request: Request) -> Response:
@@ -96,7 +119,7 @@ def _result(end: str) -> Any:  # noqa: ANN401 - an endpoint of Starlette's
             return _no_result(request, found, "Results are kept for 90 days.")
         try:
             make = order_files.SAVED_AS[end]
-            made = await asyncio.get_running_loop().run_in_executor(order_upload.FILES, make, content)
+            made = await asyncio.get_running_loop().run_in_executor(_WRITERS, make, content)
         except ValueError as error:
             return _no_result(request, found, f"{error}. Take the CSV file as it is.")
         headers = {"Content-Disposition": f'attachment; filename="{reply.body["orderId"]}{end}"'}

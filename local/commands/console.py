@@ -31,7 +31,7 @@ def main(
     target = reach(stack)
     with _listening(port) as listening, suppress(KeyboardInterrupt):
         served = app.build(
-            target, port=listening.getsockname()[1], figures=Screen(target).figures, now=lambda: datetime.now(UTC)
+            target, port=listening.getsockname()[1], figures=Screen(target), now=lambda: datetime.now(UTC)
         )
         print(f"The console of {target.stack}, until Ctrl-C. Whoever has this address may do what you may:", flush=True)
         print(f"  {served.address}", flush=True)

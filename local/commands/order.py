@@ -57,9 +57,9 @@ class Orders:
             put(self.target, order["upload"], content, "file")
         return self.call("POST", f"/orders/{order['orderId']}/start", {"dryRun": dry_run})
 
-    def command(self, order_id: str, action: str | None = None) -> str:
-        """What to type to see an order again, or to have something done with it."""
-        given = {"stack": self.stack, "order": order_id, "do": action}
+    def command(self, order_id: str, action: str | None = None, *, save: str | None = None) -> str:
+        """What to type to see an order again, to have something done with it, or to save its result."""
+        given = {"stack": self.stack, "order": order_id, "do": action, "save": save}
         return f'make order ARGS="{" ".join(f"--{name} {text}" for name, text in given.items() if text)}"'
 
     def to_approve(self, order_id: str) -> str:
@@ -184,6 +184,8 @@ def _save(orders: Orders, order: Order, path: Path, *, silent: bool) -> None:
             path.write_bytes(content)
         except OSError as error:
             raise RefusedError(f"{path} cannot be written: {error.strerror}") from error
+    if not silent:
+        print(f"Saved as {path}.", flush=True)
 
 
 def watch(orders: Orders, order: Order, *, silent: bool = False) -> Order:
@@ -243,6 +245,8 @@ def tell(orders: Orders, order: Order) -> Iterator[str]:
             yield f"  {orders.to_approve(order['orderId'])}"
         case "FINISHED":
             yield from order_texts.summary(order)
+            if order["result"] is not None:
+                yield f"To save it for a spreadsheet:\n  {orders.command(order['orderId'], save='result.xlsx')}"
         case "PAUSED":
             reason = (order["pauseReason"] or "as somebody asked for").rstrip(".")
             yield f"Paused: {reason}. Nothing is issued until it is resumed:"

@@ -28,6 +28,8 @@ LATELY: Final = timedelta(minutes=10)
 #: The watch comes every quarter of an hour: what is older than three of them is out of date.
 WATCHED: Final = timedelta(minutes=45)
 ENDS: Final = ("Succeeded", "Refused", "Reversed", "Escalated")
+#: CloudWatch takes so many for one call.
+QUERIES_MAX: Final = 500
 #: A page of them; of more it is told that there are more.
 RECOVERIES_MAX: Final = 1000
 #: What is told of an account, by the metric that it is.
@@ -44,7 +46,7 @@ class Asked:
     """One figure of one metric, which has these dimensions beside the service.
 
     Attributes:
-        stat: Sum adds up what there is since then; of any other the latest value counts.
+        stat: Sum and SampleCount add up what there is since then; of any other the latest value counts.
         since: how far back.
     """
 
@@ -62,7 +64,16 @@ class Screen:
         self._now = now
 
     def figures(self) -> dict[str, Any]:
-        """All of them, as JSON; null is what nobody has counted."""
+        """All of `make watch`, as JSON; null is what nobody has counted."""
+        return {
+            "stack": self._target.stack,
+            **self.metrics(),
+            "recoveries": self.recoveries(),
+            "backlog": self.backlog(),
+        }
+
+    def metrics(self) -> dict[str, Any]:
+        """What is in CloudWatch's metrics."""
         operations = [("operation", each) for each in self._values_of("operation", [f"Request{end}" for end in ENDS])]
         accounts = self._values_of("account", ["AvailableFunds", "AccessKeyAgeDays"])
         requests = {
@@ -81,6 +92,8 @@ class Screen:
             "waiting": Asked("OpenWaiting"),
             "median": Asked("PermitWait", "p50"),
             "p99": Asked("PermitWait", "p99"),
+            # One value for each permit that was taken; those that came too late are counted apart.
+            "permits": Asked("PermitWait", "SampleCount", RECENT),
             "permitsMissed": Asked("PermitMissed", "Sum"),
             "throttled": Asked("Throttled", "Sum"),
         }
@@ -93,43 +106,83 @@ class Screen:
         def each_of(*names: str) -> dict[str, float | None]:
             return {name: found[single[name]] for name in names}
 
+        permits = found[single["permits"]]
         return {
-            "stack": self._target.stack,
             "at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             "requests": {
                 label: {"aMinute": total(end, RECENT) * (MINUTE / RECENT), "inTenMinutes": total(end, LATELY)}
                 for label, end in zip(("issued", "refused", "reversed", "escalated"), ENDS, strict=True)
             },
             "open": each_of("unknown", "oldestSeconds", "waiting"),
-            "recoveries": self._recoveries(),
-            "backlog": {
-                "queued": self._length("BacklogQueue"),
-                "deadLetters": self._length("BacklogDeadLetters"),
-                "failuresOfSchedules": self._length("FailuresQueue"),
-            },
             "pacedWaitMilliseconds": each_of("median", "p99"),
-            "pace": each_of("permitsMissed", "throttled"),
+            "pace": {
+                **each_of("permitsMissed", "throttled"),
+                "permitsAMinute": None if permits is None else permits * (MINUTE / RECENT),
+                "allowedAMinute": self._allowed_a_minute(),
+            },
             "accounts": {
                 account: {told: found[of_account[account, metric]] for metric, told in OF_ACCOUNT.items()}
                 for account in accounts
             },
         }
 
-    def _fetched(self, now: datetime, asked: Sequence[Asked]) -> dict[Asked, float | None]:
-        """What came of each; None if there is no such figure."""
+    def recoveries(self) -> int:
+        """How many recoveries are under way; more than a page of them are not counted."""
+        page = self._target.client("stepfunctions").list_executions(
+            stateMachineArn=self._target.resources()["RecoverRequestStateMachine"],
+            statusFilter="RUNNING",
+            maxResults=RECOVERIES_MAX,
+        )
+        return len(page["executions"])
+
+    def backlog(self) -> dict[str, int]:
+        """How many messages there are in the queues."""
+        return {
+            "queued": self._length("BacklogQueue"),
+            "deadLetters": self._length("BacklogDeadLetters"),
+            "failuresOfSchedules": self._length("FailuresQueue"),
+        }
+
+    def alarms(self) -> list[dict[str, Any]]:
+        """The stack's alarms that ring, by name: `name` without the stack's, what it says, since when (RFC 3339)."""
+        # Another stack's name may begin with this one's.
+        ours = set(self._target.resources().values())
+        start = f"{self._target.stack}-"
         pages = (
             self._target.client("cloudwatch")
-            .get_paginator("get_metric_data")
-            .paginate(
-                MetricDataQueries=[self._query(f"m{number}", each) for number, each in enumerate(asked)],
+            .get_paginator("describe_alarms")
+            .paginate(AlarmNamePrefix=start, StateValue="ALARM", AlarmTypes=["MetricAlarm"])
+        )
+        return [
+            {
+                "name": each["AlarmName"].removeprefix(start),
+                "description": each.get("AlarmDescription", ""),
+                "since": f"{each['StateUpdatedTimestamp'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            }
+            for page in pages
+            for each in page["MetricAlarms"]
+            if each["AlarmName"] in ours
+        ]
+
+    def _allowed_a_minute(self) -> float | None:
+        """Permits that one account may take; None where the stack does not say."""
+        a_second = self._target.parameters.get("PaceRequestsPerSecond")
+        return float(a_second) * MINUTE.total_seconds() if a_second else None
+
+    def _fetched(self, now: datetime, asked: Sequence[Asked]) -> dict[Asked, float | None]:
+        """What came of each; None if there is no such figure."""
+        paginator = self._target.client("cloudwatch").get_paginator("get_metric_data")
+        queries = [self._query(f"m{number}", each) for number, each in enumerate(asked)]
+        points: dict[str, dict[datetime, float]] = defaultdict(dict)
+        for first in range(0, len(queries), QUERIES_MAX):
+            pages = paginator.paginate(
+                MetricDataQueries=queries[first : first + QUERIES_MAX],
                 StartTime=now - max(each.since for each in asked),
                 EndTime=now + timedelta(minutes=1),
             )
-        )
-        points: dict[str, dict[datetime, float]] = defaultdict(dict)
-        for page in pages:
-            for result in page["MetricDataResults"]:
-                points[result["Id"]] |= zip(result["Timestamps"], result["Values"], strict=True)
+            for page in pages:
+                for result in page["MetricDataResults"]:
+                    points[result["Id"]] |= zip(result["Timestamps"], result["Values"], strict=True)
         return {each: _value(each, points[f"m{number}"], now) for number, each in enumerate(asked)}
 
     def _query(self, name: str, asked: Asked) -> dict[str, Any]:
@@ -160,15 +213,6 @@ class Screen:
         )["Attributes"]
         return sum(int(found.get(name, 0)) for name in names)
 
-    def _recoveries(self) -> int:
-        """How many recoveries are under way; more than a page of them are not counted."""
-        page = self._target.client("stepfunctions").list_executions(
-            stateMachineArn=self._target.resources()["RecoverRequestStateMachine"],
-            statusFilter="RUNNING",
-            maxResults=RECOVERIES_MAX,
-        )
-        return len(page["executions"])
-
 
 def watch_accounts_once(target: Target) -> None:
     """Have the local cloud watch its accounts now: its schedule would come in a quarter of an hour."""
@@ -180,7 +224,7 @@ def _value(asked: Asked, points: Mapping[datetime, float], now: datetime) -> flo
     recent = {at: value for at, value in points.items() if at > now - asked.since}
     if not recent:
         return None
-    return sum(recent.values()) if asked.stat == "Sum" else recent[max(recent)]
+    return sum(recent.values()) if asked.stat in {"Sum", "SampleCount"} else recent[max(recent)]
 
 
 def shown(figures: dict[str, Any]) -> Group:
@@ -201,6 +245,7 @@ def shown(figures: dict[str, Any]) -> Group:
         ("recoveries", f"{recoveries} under way"),
         ("backlog", f"{queued} in the queue, {dead} dead letters, {failures} failures of schedules"),
         ("paced wait", f"{_text(wait['median'], ' ms')} median, {_text(wait['p99'], ' ms')} p99"),
+        ("the rate", f"{_text(pace['permitsAMinute'])} permits a minute of {_text(pace['allowedAMinute'])} an account"),
         ("the pace", f"{_text(pace['permitsMissed'])} permits missed, {_text(pace['throttled'])} throttled by Amazon"),
     ):
         rest.add_row(label, text)

@@ -245,6 +245,13 @@ def a_search(stand: Stand) -> Event:
     return request("/requests") | {"queryStringParameters": {"from": today, "to": today}}
 
 
+def a_key_is_looked_up(stand: Stand) -> Event:
+    """GET /requests of a key that a card was issued under."""
+    order = create()
+    _made(stand, "create_gift_card", order)
+    return request("/requests", key=order["headers"]["Idempotency-Key"])
+
+
 def activity(stand: Stand) -> Event:
     """GET /activity of today, when it may be asked for again."""
     today = stand.clock.now().date().isoformat()

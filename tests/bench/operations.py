@@ -200,6 +200,13 @@ OPERATIONS: Final[Sequence[Operation]] = (
         events.a_search,
     ),
     Operation(
+        "GET /requests, of a key",
+        "search_requests",
+        ("dynamodb.GetItem: the key", _RECORD),
+        (),
+        events.a_key_is_looked_up,
+    ),
+    Operation(
         "GET /funds",
         "get_available_funds",
         (_KNOWN, _PERMIT, _KEEP, "dynamodb.Query: what is known now"),

@@ -7,15 +7,16 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 import requests
 import uvicorn
+from botocore.exceptions import ClientError
 from bs4 import BeautifulSoup, Tag
 
 from console import app, gateway
@@ -28,9 +29,64 @@ from tests.support.books_world import ZONE
 
 #: Of the deployment; its books are kept in the zone of the functions' own.
 PARAMETERS: Final = {"BooksTimeZone": ZONE.key, "ActivityTypes": "GCCreation=charge,GCCancellation=refund"}
+EMPTY: Final = {"queued": 0, "deadLetters": 0, "failuresOfSchedules": 0}
+#: Where the API says that statements go.
+STATEMENTS: Final = "https://uploads.test/statements/"
 DENIED: Final = '{"title": "Forbidden", "status": 403, "detail": "IAM does not allow it", "errorType": "AccessDenied"}'
 
 Answer = Callable[[str, str], Response | None]
+
+
+@dataclass
+class FakeFigures:
+    """`Source` of figures in memory; what is an exception is raised.
+
+    Attributes:
+        told: of each part what it says.
+        asked: each part that was asked for, in order.
+    """
+
+    told: dict[str, Any] = field(
+        default_factory=lambda: {"metrics": metrics(), "recoveries": 0, "backlog": dict(EMPTY), "alarms": []}
+    )
+    asked: list[str] = field(default_factory=list)
+
+    def deny(self, part: str, operation: str) -> None:
+        """Let IAM refuse an operation of AWS that a part takes."""
+        self.told[part] = ClientError({"Error": {"Code": "AccessDenied"}}, operation)
+
+    def metrics(self) -> Any:
+        return self._told("metrics")
+
+    def recoveries(self) -> Any:
+        return self._told("recoveries")
+
+    def backlog(self) -> Any:
+        return self._told("backlog")
+
+    def alarms(self) -> Any:
+        return self._told("alarms")
+
+    def _told(self, part: str) -> Any:
+        self.asked.append(part)
+        if isinstance(self.told[part], Exception):
+            raise self.told[part]
+        return self.told[part]
+
+
+def metrics(**parts: Mapping[str, Any]) -> dict[str, Any]:
+    """CloudWatch's figures, of which nobody has counted any but those that are given."""
+    ends = {end: {"aMinute": 0.0, "inTenMinutes": 0.0} for end in ("issued", "refused", "reversed", "escalated")}
+    pace = dict.fromkeys(("permitsMissed", "throttled", "permitsAMinute", "allowedAMinute"))
+    found: dict[str, Any] = {
+        "at": "2026-03-01T12:00:00Z",
+        "requests": ends,
+        "open": dict.fromkeys(("unknown", "oldestSeconds", "waiting")),
+        "pacedWaitMilliseconds": dict.fromkeys(("median", "p99")),
+        "pace": pace,
+        "accounts": {},
+    }
+    return {name: {**found[name], **parts.get(name, {})} if name != "at" else found[name] for name in found}
 
 
 @dataclass
@@ -41,7 +97,8 @@ class Api:
         functions: what answers.
         called: each call, in its order: method and path with its query.
         bodies: what was sent with each call that was no query.
-        answers: what answers before the functions do, by method and path's beginning; it may raise `OSError`.
+        answers: what answers before the functions do, by method and the beginning of the path, or of a file's address;
+            it may raise `OSError`.
         files: what is where the API says that files are, by address; what was put is here as well.
         figures: CloudWatch's.
     """
@@ -51,7 +108,7 @@ class Api:
     bodies: list[Any] = field(default_factory=list)
     answers: dict[tuple[str, str], Callable[[], Response]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: FakeFigures = field(default_factory=FakeFigures)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -80,11 +137,16 @@ class Api:
     ) -> Response:
         """In place of `local.signing.send`."""
         if not url.startswith(BASE):
+            for (asked, start), answer in self.answers.items():
+                if method == asked and url.startswith(start):
+                    return answer()
             if method != "GET":
                 self.files[url] = body
+                if url.startswith(STATEMENTS):
+                    self.functions.books.uploads.uploads[url.removeprefix(STATEMENTS)] = body
                 return Response(200, {}, "")
             found = self.files.get(url)
-            return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
+            return Response(404, {}, "") if found is None else Response(200, {}, "", found)
         path, query = split_url(url.removeprefix(BASE), "")
         self.called.append((method, url.removeprefix(BASE)))
         if method != "GET":
@@ -104,10 +166,15 @@ class Api:
 
 @dataclass
 class Browser:
-    """A browser without a screen or scripts, which has opened the address that was printed."""
+    """A browser without a screen or scripts, which has opened the address that was printed.
+
+    Attributes:
+        path: of the page that it shows.
+    """
 
     address: str
     session: requests.Session = field(default_factory=requests.Session)
+    path: str = "/"
 
     @property
     def origin(self) -> str:
@@ -141,6 +208,7 @@ class Browser:
 
     def _page(self, response: requests.Response, status: int) -> BeautifulSoup:
         assert response.status_code == status, f"{response.status_code}: {response.text}"
+        self.path = urlsplit(response.url).path
         return BeautifulSoup(response.text, "html.parser")
 
 
@@ -175,29 +243,61 @@ class Place:
     """A console that runs, and all around it."""
 
     api: Api
-    address: str
+    made: app.Served
+    build: Callable[[], app.Served]
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def address(self) -> str:
+        """What it printed."""
+        return self.made.address
 
     def browser(self) -> Browser:
         """One that has opened the address."""
         return Browser(self.address).open()
 
+    def stop(self) -> None:
+        """End the process."""
+        self._running.close()
+
+    def start(self, *, anew: bool = True) -> None:
+        """Start one on the same port; with the secrets of the one before unless `anew`."""
+        if anew:
+            self.made = self.build()
+        self.serve(socket.create_server(("127.0.0.1", int(urlsplit(self.address).port or 0))))
+
+    def serve(self, listening: socket.socket) -> None:
+        """Run, on a socket that is closed in the end."""
+        self._running.enter_context(running(self.made.app, listening))
+
 
 @contextmanager
-def place(now: Callable[[], datetime] | None = None) -> Iterator[Place]:
+def place(now: Callable[[], datetime] | None = None, zone: tzinfo = UTC, stack: str = "gateway") -> Iterator[Place]:
     """A console in front of the functions.
 
     Args:
         now: its clock; that of the functions, which stands still, if None.
+        zone: of whoever looks at it.
+        stack: the deployment's name.
     """
-    with served() as functions, pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as here:
+    with served() as functions, pytest.MonkeyPatch.context() as patch:
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
         api = Api(functions)
         patch.setattr(gateway, "send", api.send)
-        made = app.build(
-            replace(Gateway().target(), parameters=PARAMETERS),
-            port=here.getsockname()[1],
-            figures=lambda: api.figures,
-            now=now or functions.world.clock.now,
-            zone=UTC,
-        )
-        with running(made.app, here):
-            yield Place(api, made.address)
+
+        def build() -> app.Served:
+            return app.build(
+                replace(Gateway().target(stack), parameters=PARAMETERS),
+                port=port,
+                figures=api.figures,
+                now=now or functions.world.clock.now,
+                zone=zone,
+            )
+
+        here = Place(api, build(), build)
+        here.serve(listening)
+        try:
+            yield here
+        finally:
+            here.stop()

@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX
-from tests.console.ordering import bulk_of, checked, finished, send, where, work
+from incentives.usecases.bulk_orders.control_order import Action
+from tests.console.ordering import bulk_of, checked, finished, send, shown_by_api, where, work
 from tests.console.served import Api, Browser, text_of
 from tests.openapi import budgets
 from tests.support.bulk import rows_of
@@ -154,10 +155,13 @@ def test_rows_that_were_ordered_are_not_put_again_and_on_purpose_only_under_a_ke
     api.files.clear()
 
     # then its rows are that order, and nothing is sent of them
-    told = text_of(send(browser, GOOD))
-    assert f"This is ordered already, as order {first}" in told
-    assert "It is FINISHED. The file was not sent, and nothing was started." in told
+    told = send(browser, GOOD)
+    assert f"These rows are ordered already: {first}" in text_of(told)
+    assert "It is FINISHED: the file was not sent, and nothing was started." in text_of(told)
     assert api.files == {}
+    # nor is it shown where its result is
+    assert "result.csv" in shown_by_api(api, first)["result"]["url"]
+    assert "files.test" not in str(told)
 
     # and another order of them leads to it
     second = checked(api, browser, GOOD, key="another")
@@ -170,6 +174,10 @@ def test_rows_that_were_ordered_are_not_put_again_and_on_purpose_only_under_a_ke
     third = checked(api, browser, GOOD, key="on purpose", allowSameRows="yes")
     assert bulk_of(api).order(third).allow_same_rows
     assert bulk_of(api).order(third).status == "VALIDATED"
+    bulk_of(api).ask(third, Action.STOP)
+    assert f"This key is that of an order: {third}" in text_of(
+        send(browser, rows_of(5), key="on purpose", allowSameRows="yes")
+    )
 
 
 def test_budgets_and_accounts_are_proposed_where_they_may_be_seen_and_typed_where_not(

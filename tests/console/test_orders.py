@@ -50,6 +50,17 @@ def test_what_waits_for_a_person_comes_before_all_others(api: Api, browser: Brow
     assert finished_ones.find(id="waiting") is None
 
 
+def test_pages_that_renew_themselves_look_for_what_waits_together_and_now_and_then(api: Api, browser: Browser) -> None:
+    for _ in range(3):
+        page = browser.session.get(f"{browser.origin}/orders", headers={"Sec-Fetch-Dest": "empty"})
+        assert "No order waits for anybody." in page.text
+    asked = [path for _, path in api.called]
+    assert sorted(asked) == ["/orders"] * 3 + ["/orders?status=AWAITING_APPROVAL", "/orders?status=PAUSED"]
+    # and whoever opens the page sees what is true now
+    standing(api.functions, S.PAUSED)
+    assert len(ids_in(browser.get("/orders").find(id="waiting"))) == 1
+
+
 def test_lists_are_turned_over_page_by_page_with_what_was_asked_for(api: Api, browser: Browser) -> None:
     for number in range(21):
         standing(api.functions, S.FINISHED, f"{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[number]}" * 26)
@@ -69,6 +80,7 @@ def test_without_any_it_says_what_to_do_and_without_the_right_which(api: Api, br
     denied = browser.get("/orders")
     assert "It takes the right to call GET /orders," in text_of(denied).replace(" ,", ",")
     assert denied.find("a", href="/orders/new")
+    assert "No order waits" not in text_of(denied)
     assert "It takes the right to call GET /orders/{orderId}" in text_of(browser.get(f"/orders/{'A' * 26}"))
     api.answers.clear()
     assert "There is none." in text_of(browser.get(f"/orders/{'A' * 26}"))
@@ -78,14 +90,14 @@ def test_without_any_it_says_what_to_do_and_without_the_right_which(api: Api, br
     ("status", "steps"),
     [
         (S.AWAITING_FILE, ["check", "stop"]),
-        (S.VALIDATING, ["stop"]),
+        (S.VALIDATING, ["stop", "go-on"]),
         (S.INVALID, ["check", "stop"]),
         (S.VALIDATED, ["start", "check", "stop"]),
         (S.AWAITING_APPROVAL, ["approve", "reject", "stop"]),
-        (S.ISSUING, ["pause", "stop"]),
+        (S.ISSUING, ["pause", "stop", "go-on"]),
         (S.PAUSED, ["resume", "stop"]),
-        (S.STOPPING, []),
-        (S.SETTLING, []),
+        (S.STOPPING, ["go-on"]),
+        (S.SETTLING, ["go-on"]),
         (S.FINISHED, []),
     ],
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup, Tag
@@ -213,6 +213,38 @@ def test_one_answer_is_enough_whatever_the_other_routes_do(api: Api, browser: Br
     assert shown.find(class_="failure") is None
 
 
+@pytest.mark.parametrize("given", ["order-1", '"order-1"', "  order-1 "])
+def test_a_request_is_found_by_its_key_in_each_form_that_the_api_takes(api: Api, browser: Browser, given: str) -> None:
+    request_id = issue(api)
+    issue(api, key="order-2")
+
+    shown = browser.get(f"/requests?{urlencode({'key': given})}")
+
+    assert rows(shown) == [request_id]
+    assert ("GET", "/requests") in api.called
+
+
+def test_a_key_that_no_request_has_is_said_to_be_unused(browser: Browser) -> None:
+    assert "No request has this key." in text_of(browser.get("/requests?key=order-3"))
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("%22a", "begins with a quotation mark"),
+        ("a" * 256, "must have at most 255 characters"),
+        ("", "must hold printable ASCII characters only"),
+        ("a%0D%0AX-Evil:%201", "must hold printable ASCII characters only"),
+        ("caf%C3%A9", "must hold printable ASCII characters only"),
+        ("a%00", "must hold printable ASCII characters only"),
+    ],
+)
+def test_what_can_be_no_key_is_said_by_the_headers_name(browser: Browser, key: str, said: str) -> None:
+    failure = text_of(browser.get(f"/requests?key={key}").find(class_="failure"))
+    assert "Idempotency-Key" in failure
+    assert said in failure
+
+
 # ---- one request -----------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +268,14 @@ def test_a_request_shows_its_fields_its_times_and_what_is_left_of_them(api: Api,
     until = shown.select_one("dl [data-until]")
     assert isinstance(until, Tag)
     assert until["data-until"] == body["cancellableUntil"]
+
+
+def test_a_row_of_a_bulk_order_leads_to_the_order_and_to_its_budget(api: Api, browser: Browser) -> None:
+    keep(api, record(Status.SUCCEEDED, in_flight=False, order_id="A" * 26, budget="spring", budget_period="2026-03"))
+    shown = browser.get("/requests/Test1AAAA")
+    assert link(shown, "A" * 26) == f"/orders/{'A' * 26}"
+    assert link(shown, "spring") == "/budgets/spring"
+    assert "the budget spring" in text_of(browser.get("/requests/Test1AAAA/cancel").find(class_="happens"))
 
 
 def test_an_open_request_says_what_that_means_and_its_last_error(api: Api, browser: Browser) -> None:

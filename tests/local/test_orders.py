@@ -173,6 +173,7 @@ def test_a_file_is_ordered_put_started_and_watched_to_its_end(ran: Runs, cards: 
     assert done.code == 0
     assert "Finished: 2 cards, 65.00 USD" in done.said
     assert "https://s3.test/r" in done.said
+    assert f'make order ARGS="--order {ID} --save result.xlsx"' in done.said
     assert UPLOAD["url"] not in done.said
 
 

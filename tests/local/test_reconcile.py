@@ -85,6 +85,9 @@ def test_what_may_leave_is_in_our_columns_in_utc_and_holds_no_code() -> None:
         (DOWNLOAD, {"time_format": "%Y-%m-%d"}, "Line 2: its time is not written as"),
         (DOWNLOAD.replace(",25.00", ',"1.025,00"'), {}, "Line 2: its amount is no plain number"),
         (DOWNLOAD.replace(",25.00", ",25.000"), {}, "amount of line 2"),
+        (DOWNLOAD.replace(",25.00", ',"25,00"'), {"thousands": ","}, "Line 2: its amount is no plain number"),
+        (DOWNLOAD, {"thousands": "."}, "cannot both begin the decimals"),
+        (DOWNLOAD, {"time_format": "%m %m"}, "Line 2: its time is not written as"),
         (one(f"11/01/2026 01:30:00 AM,Gift card order,Completed,A,,{CANARY},1.00,USD"), {}, "comes twice"),
         (one(f"03/08/2026 02:30:00 AM,Gift card order,Completed,A,,{CANARY},1.00,USD"), {}, "clocks skip"),
         (one("a,b"), {}, "Line 2 has 2 cells"),
@@ -110,6 +113,22 @@ def test_amounts_are_read_as_they_were_said_to_be_written_and_a_column_may_be_mi
     said = READING.with_said(decimal=",", thousands=".", columns={"currencyCode": "=JPY", "status": "=Success"})
     found = mapping(one('11/22/2026 03:15:07 PM,Gift card order,,A,,,"12.500",?'), said)
     assert found.content.decode().endswith("GCCreation,Success,12500,JPY\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[]", "has what no mapping has"),
+        ('{"colour": "red"}', "has what no mapping has: colour"),
+        ('{"zone": 5}', "zone must be a text"),
+        ('{"types": ["Gift card order"]}', "types must be texts, each by a name"),
+        ('{"columns": {"amount": 7}}', "columns must be texts, each by a name"),
+        ("Claim Code", "cannot be read as a mapping"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused_by_name(content: str, told: str) -> None:
+    with pytest.raises(RefusedError, match=told):
+        Reading.parse(content.encode(), "portal.json")
 
 
 # ---- the command -----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,10 +21,12 @@ class Cloud:
 
     Args:
         metrics: values by minutes ago, of a metric by its dimensions (without the service) and statistic.
+        ringing: names of alarms, of which each page has one.
     """
 
-    def __init__(self, metrics: dict[Key, dict[float, float]]) -> None:
+    def __init__(self, metrics: dict[Key, dict[float, float]], ringing: Sequence[str] = ()) -> None:
         self.metrics = metrics
+        self.ringing = ringing
         self.paginated = ""
 
     def get_paginator(self, name: str) -> Cloud:
@@ -35,6 +37,13 @@ class Cloud:
         if self.paginated == "list_metrics":
             yield {"Metrics": list(self._listed(asked["MetricName"]))}
             return
+        if self.paginated == "describe_alarms":
+            assert asked["StateValue"] == "ALARM"
+            for name in self.ringing:
+                assert name.startswith(asked["AlarmNamePrefix"])
+                yield {"MetricAlarms": [{"AlarmName": name, "AlarmDescription": "Look.", "StateUpdatedTimestamp": NOW}]}
+            return
+        assert len(asked["MetricDataQueries"]) <= 500
         # One page for each metric: a figure may be spread over pages.
         for query in asked["MetricDataQueries"]:
             metric, stat = query["MetricStat"]["Metric"], query["MetricStat"]["Stat"]
@@ -63,9 +72,14 @@ class Cloud:
         return {"executions": [{}, {}]}
 
 
-def lines(metrics: dict[Key, dict[float, float]]) -> list[str]:
+def lines(metrics: dict[Key, dict[float, float]], **parameters: str) -> list[str]:
     """What is shown where there is no terminal."""
-    cloud = Cloud(metrics)
+    said = io.StringIO()
+    console(said).print(shown(screen(Cloud(metrics), **parameters).figures()))
+    return [line.rstrip() for line in said.getvalue().splitlines()]
+
+
+def screen(cloud: Cloud, **parameters: str) -> Screen:
     target = Target(
         stack="stack",
         region="us-east-1",
@@ -78,13 +92,12 @@ def lines(metrics: dict[Key, dict[float, float]]) -> list[str]:
             "BacklogQueue": "backlog",
             "BacklogDeadLetters": "dead",
             "FailuresQueue": "failures",
+            "UnknownOldAlarm": "stack-unknown-old",
         },
-        parameters={},
+        parameters=parameters,
         is_local=True,
     )
-    said = io.StringIO()
-    console(said).print(shown(Screen(target, lambda: NOW).figures()))
-    return [line.rstrip() for line in said.getvalue().splitlines()]
+    return Screen(target, lambda: NOW)
 
 
 def test_requests_are_added_up_over_operations_and_minutes() -> None:
@@ -130,4 +143,25 @@ def test_accounts_have_the_figures_of_their_last_watch() -> None:
     assert [line.split() for line in seen[-2:]] == [
         ["default", "999.50", "100.00", "9.9", "-"],
         ["japan", "-", "-", "-", "171", "d"],
+    ]
+
+
+def test_more_figures_than_one_call_takes_are_asked_for_by_several() -> None:
+    funds: dict[Key, dict[float, float]] = {
+        ("AvailableFunds", (("account", f"a{number:03}"),), "Average"): {1: number} for number in range(200)
+    }
+    seen = lines(funds)
+    assert [line.split()[:2] for line in (seen[-200], seen[-1])] == [["a000", "0.00"], ["a199", "199.00"]]
+
+
+def test_the_rate_is_of_permits_taken_beside_what_an_account_may_take() -> None:
+    taken: dict[Key, dict[float, float]] = {("PermitWait", (), "SampleCount"): {0.5: 100, 1.5: 140, 3: 1000}}
+    assert "the rate     120 permits a minute of 480 an account" in lines(taken, PaceRequestsPerSecond="8")
+    assert "the rate     - permits a minute of - an account" in lines({})
+
+
+def test_alarms_are_those_of_the_stack_and_of_no_other_whose_name_begins_alike() -> None:
+    ringing = ["stack-dev-unknown-old", "stack-unknown-old"]
+    assert screen(Cloud({}, ringing)).alarms() == [
+        {"name": "unknown-old", "description": "Look.", "since": "2026-03-01T12:00:00Z"}
     ]

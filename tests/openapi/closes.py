@@ -19,9 +19,9 @@ JANUARY: Final = "2026-01"
 OF_JANUARY: Final = f"invoiced {JANUARY}"
 
 
-def reconciled(api: Served) -> None:
-    """Have every day of January judged."""
-    shop = Shop(
+def shop_of(api: Served) -> Shop:
+    """The account that is closed."""
+    return Shop(
         world=api.world,
         books=api.books.books,
         files=api.books.files,
@@ -29,6 +29,11 @@ def reconciled(api: Served) -> None:
         account="invoiced",
         zone=api.books.here.settings.zone.key,
     )
+
+
+def reconciled(api: Served) -> None:
+    """Have every day of January judged."""
+    shop = shop_of(api)
     for day in days_of(JANUARY):
         shop.judge(day, rows=(2000, -500) if day == date(2026, 1, 20) else (2000,))
 

@@ -115,6 +115,20 @@ def test_a_bad_key_is_a_400_that_names_the_header(function: str, key: str | None
         assert_nothing_happened(api)
 
 
+@pytest.mark.parametrize("key", KEYS[1:], ids=repr)
+def test_a_bad_key_that_is_looked_for_is_a_400_that_names_the_header(key: str) -> None:
+    with served() as api:
+        response = api.send("search_requests", key=key)
+        assert (response.status, fields(response)) == (400, ["Idempotency-Key"])
+
+
+@pytest.mark.parametrize("parameter", ["account", "status", "from", "to", "cursor", "dry"])
+def test_a_key_that_is_looked_for_stands_alone(parameter: str) -> None:
+    with served() as api:
+        response = api.send("search_requests", key="order-1", query={parameter: "x"})
+        assert (response.status, fields(response)) == (400, [parameter])
+
+
 @pytest.mark.parametrize(
     ("first", "again"),
     [("order-1", '"order-1"'), ("order-1", ' \t"order-1" '), ("order-1", "\torder-1 "), (r'"a\"b\\c"', r'a"b\c')],
@@ -124,6 +138,8 @@ def test_a_key_in_quotes_and_without_is_one_key(first: str, again: str) -> None:
         api.issue("create_gift_card", first)
 
         assert api.send("create_gift_card", body=ORDER, key=again).status == 200
+        (looked_up,) = api.send("search_requests", key=again).body["requests"]
+        assert looked_up == api.send("search_requests").body["requests"][0]
 
 
 @pytest.mark.parametrize(

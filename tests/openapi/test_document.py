@@ -134,15 +134,16 @@ def test_every_problem_is_a_problem() -> None:
             assert "Cache-Control" in response["headers"]
 
 
-def test_what_moves_money_needs_a_key_and_nothing_else_has_one() -> None:
+def test_what_moves_money_needs_a_key_and_what_looks_for_a_request_may_have_one() -> None:
     document = committed()
     keyed = {
-        path
+        path: parameter["required"]
         for _, path, operation in operations(document)
-        for parameter in operation.get("parameters", [])
-        if resolved(document, parameter)["name"] == "Idempotency-Key"
+        for parameter in (resolved(document, each) for each in operation.get("parameters", []))
+        if parameter["name"] == "Idempotency-Key"
     }
-    assert keyed == {"/gift-cards", "/activations", "/balance-loads", "/orders"}
+    needed = dict.fromkeys(("/gift-cards", "/activations", "/balance-loads", "/orders"), True)
+    assert keyed == needed | {"/requests": False}
 
 
 def test_what_moves_money_at_once_may_be_asked_for_without_waiting() -> None:

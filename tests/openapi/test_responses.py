@@ -312,6 +312,8 @@ def _of_others(function: str) -> Iterator[tuple[int, Scenario]]:
             yield from ((s, lambda api, s=s: refused(api, "create_gift_card", s, function)) for s in REFUSALS)
         case "search_requests":
             yield 200, found
+            yield 200, lambda api: (api.issue("load_amazon_balance"), api.send(function, key="order-1"))[1]
+            yield 200, lambda api: api.send(function, key="order-2")
         case "start_recovery":
             yield 202, lambda api: escalated(api, function)
             yield 202, lambda api: unanswered(api, "load_amazon_balance", function)

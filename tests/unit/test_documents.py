@@ -17,8 +17,9 @@ PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")
 #: Decisions and changes of the past name what was there then.
 PRESENT: Final = [page for page in PAGES if page.name not in {"DECISIONS.md", "CHANGELOG.md"}]
 README_LINES_MAX: Final = 120
+PICTURE_BYTES_MAX: Final = 300_000
 
-FOLDERS: Final = "tests|layers|functions|local|docs|sandbox|events|domain|agcod|aws|usecases|api|requirements"
+FOLDERS: Final = "tests|console|layers|functions|local|docs|sandbox|events|domain|agcod|aws|usecases|api|requirements"
 PATH: Final = re.compile(rf"`((?:{FOLDERS})/[\w./-]*|[\w/]+\.(?:py|yaml|toml))(?:: ([\w, ]+))?`")
 
 
@@ -69,6 +70,15 @@ def test_the_readme_is_short_and_begins_with_its_commands() -> None:
 def test_each_document_is_in_the_list_of_documents() -> None:
     listed = set(re.findall(r"\]\((\w[\w.-]+)\)", (ROOT / "docs" / "README.md").read_text("utf-8")))
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} <= listed
+
+
+def test_each_picture_is_shown_and_small() -> None:
+    shown = {
+        link for page in PAGES for link in re.findall(r"\]\((?:docs/)?(pictures/[\w.-]+)\)", page.read_text("utf-8"))
+    }
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert {f"pictures/{each.name}" for each in pictures} == shown
+    assert [each.name for each in pictures if each.stat().st_size > PICTURE_BYTES_MAX] == []
 
 
 def test_each_field_of_callers_is_in_the_tables_that_show_it() -> None:

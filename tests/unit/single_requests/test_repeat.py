@@ -13,7 +13,7 @@ from incentives.domain.operations import Operation
 from incentives.domain.outcomes import AmazonError, Outcome, Succeeded
 from incentives.domain.single_requests.record import Intent, Record, Status
 from incentives.domain.single_requests.transitions import accept_cancel
-from incentives.usecases.single_requests.find import find
+from incentives.usecases.single_requests.find import find, find_by_key
 from incentives.usecases.single_requests.issue import NewRequest, issue
 from incentives.usecases.single_requests.results import Accepted, Delivered
 from tests.support.fakes import CODE, Sent, World, account, card, usd, world
@@ -272,11 +272,22 @@ def chain(w: World, *statuses: Status) -> list[str]:
     return ids
 
 
+def test_a_key_whose_request_cannot_be_seen_yet_is_not_called_unused() -> None:
+    w = issued()
+    assert find_by_key("order-2", w.ledger) is None
+    w.ledger.records.clear()
+    with pytest.raises(LedgerUnavailable):
+        find_by_key(order().key, w.ledger)
+
+
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_every_id_of_a_chain_and_its_key_resolve_to_the_newest_generation(length: int) -> None:
     w = issued()
     ids = chain(w, *[S.REVERSED] * (length - 1), S.SUCCEEDED)
     assert {find(request_id, w.ledger).request_id for request_id in ids} == {ids[-1]}
+    found = find_by_key(order().key, w.ledger)
+    assert found is not None
+    assert found.request_id == ids[-1]
     response = again(w)
     assert isinstance(response, Delivered)
     assert response.record.request_id == ids[-1]

@@ -15,6 +15,7 @@ from incentives.api.accounts import PAGE_MAX
 from incentives.api.bulk_orders import PAGE_SIZE, PAGE_SIZE_MAX
 from incentives.api.models import accounts, bulk_orders, case_files, single_requests
 from incentives.api.models.base import Body
+from incentives.api.openapi_parts import PARAMETERS
 from incentives.api.route import ACCOUNT, ASK_AGAIN, CURSOR, DAY, Route, Success, parameter
 from incentives.domain.accounts.account import ACCOUNT_NAME
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
@@ -329,8 +330,16 @@ ROUTES: Final = (
         path="/requests",
         tag="Requests",
         summary="Search requests",
-        description="Requests of one account, newest first. The index lags behind the ledger by a moment.",
+        description="Requests of one account, newest first; the index lags behind the ledger by a moment. Or, with the "
+        "header Idempotency-Key and no parameters, the newest request of that key, as the ledger has it now; none if "
+        "no request has the key.",
         query=(
+            {
+                **PARAMETERS["IdempotencyKey"],
+                "required": False,
+                "description": "The request of this key is looked for, and nothing else. In the form in which it was "
+                "sent, with or without quotes.",
+            },
             ACCOUNT,
             parameter("status", "Only requests of this status.", {"enum": [*Status]}),
             parameter("from", "First day, UTC. A week up to `to` if absent; at most 91 days before it.", DAY),

@@ -73,6 +73,19 @@ def read_request_id(call: ApiCall) -> str:
     return request_id
 
 
+def read_key_sought(call: ApiCall) -> str | None:
+    """The idempotency key whose request is looked for; None without the header.
+
+    Raises:
+        InvalidInput: names the header, or a parameter beside it: a search is another query.
+    """
+    if "idempotency-key" not in call.headers:
+        return None
+    for name in call.query:
+        raise InvalidInput(name, "must not be given beside an Idempotency-Key, which alone names the request")
+    return read_key(call)
+
+
 def read_search(call: ApiCall, now: datetime) -> tuple[str | None, Status | None, date, date, str | None]:
     """The query: account, status, first and last day (UTC, both included), cursor.
 

@@ -134,6 +134,7 @@ class IssuedResponse(ResponseBody):
     external_reference: str | None = Field(description="The caller's own reference.", examples=["invoice 17"])
     cost_center: str | None = Field(description="What finance allocates the amount to.", examples=["EMEA-4711"])
     budget: str | None = Field(description="What the amount is taken from.", examples=["spring-campaign"])
+    order_id: str | None = Field(description="The bulk order that it is a row of.")
     created_at: Time = Field(examples=["2026-03-01T12:00:00Z"])
     updated_at: Time = Field(examples=["2026-03-01T12:00:01Z"])
     due_at: Time | None = Field(

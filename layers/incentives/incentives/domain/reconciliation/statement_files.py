@@ -38,7 +38,7 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 
 #: Amazon's ids of cards: 16 digits, or an A with 13 or 14 letters and digits behind it. A column of claim codes without
 #: their hyphens is none.
-_GC_ID: Final = re.compile(r"[0-9]{16}|A[A-Z0-9]{12,15}")
+GC_ID: Final = re.compile(r"[0-9]{16}|A[A-Z0-9]{12,15}")
 
 #: A name that may be quoted. A file without a header has a row of data there.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z]{1,20}([ _-]?[A-Za-z]{1,20}){0,3}")
@@ -178,7 +178,7 @@ def _one_of(field: str, text: str, known: Sequence[str]) -> None:
 
 
 def _gc_id(text: str) -> str | None:
-    if text and not _GC_ID.fullmatch(text):
+    if text and not GC_ID.fullmatch(text):
         raise InvalidInput(
             "gcId", "is no id of a card of Amazon's: leave the column out if you are not sure what it is"
         )

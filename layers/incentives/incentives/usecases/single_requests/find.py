@@ -1,4 +1,4 @@
-"""Find a request: by any request id of its chain, always the newest generation."""
+"""Find a request: by any request id of its chain, or by its idempotency key, always the newest generation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from incentives.domain.errors import LedgerUnavailable, NotFound
 from incentives.domain.recovery.rules import GENERATIONS_MAX
 from incentives.domain.single_requests.record import Status
+from incentives.domain.single_requests.request_ids import hash_key
 
 if TYPE_CHECKING:
     from incentives.domain.operations import Operation
@@ -41,6 +42,22 @@ def find(request_id: str, ledger: Ledger, *, operation: Operation | None = None)
             return record
         record = _later(record, record.replaced_by, ledger)
     raise LedgerUnavailable(f"the newest generation of {request_id} keeps changing", in_doubt=False)
+
+
+def find_by_key(key: str, ledger: Ledger) -> Record | None:
+    """Return the newest generation of an idempotency key's request; None if no request has the key.
+
+    Raises:
+        LedgerUnavailable: the ledger cannot be read.
+    """
+    item = ledger.key(hash_key(key))
+    if item is None:
+        return None
+    try:
+        return find(item.request_id, ledger)
+    except NotFound:
+        # One transaction writes both, but a read between may see one of them: this is no key that nobody has used.
+        raise LedgerUnavailable("the request of this key is being written", in_doubt=False) from None
 
 
 def _later(record: Record, successor_id: str, ledger: Ledger) -> Record:
