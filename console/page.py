@@ -141,6 +141,7 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "utc": in_utc,
         "iso": lambda value: f"{moment(value):%Y-%m-%dT%H:%M:%SZ}",
         "age": lambda value: span(now() - moment(value)),
+        "left": lambda value: left(moment(value) - now()),
         "span": span,
         "who": who,
         "pretty": lambda value: json.dumps(without_addresses(value), indent=2, ensure_ascii=False),
@@ -209,3 +210,8 @@ def span(value: timedelta | float) -> str:
     while len(parts) > 1 and not parts[0][0]:
         parts.pop(0)
     return " ".join(f"{number} {unit}" for number, unit in parts[:2])
+
+
+def left(value: timedelta) -> str:
+    """How long there is time for something. The page's script writes the same."""
+    return f"{span(value)} left" if value > timedelta() else "over"

@@ -98,4 +98,6 @@ def refuse_misfits(columns: Sequence[Column], mapped: Mapping[str, str]) -> None
     """Refuse a mapping that takes what is not offered. Raises `RefusedError`."""
     for ours, theirs in mapped.items():
         if ours not in COLUMNS or theirs not in {value for value, _ in choices_of(columns, ours)}:
-            raise RefusedError(f"{ours} cannot be taken from that column: it may hold codes, or is of another kind.")
+            raise RefusedError(
+                f"{ours} cannot be taken from there: there is no such column, or it may hold codes or other things."
+            )
