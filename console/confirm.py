@@ -11,13 +11,14 @@ from typing import Final
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console.forms import Sent
 from console.gateway import Reply
-from console.page import console_of, page
+from console.page import console_of, page, path_of
 
 #: Names of what a form sends beside what was asked for.
 FORM_ID: Final = "form"
@@ -133,7 +134,7 @@ def step(path: str, look: Look, act: Act) -> Route:
 
 
 async def _get(request: Request, look: Look) -> Response:
-    console, path = console_of(request), request.url.path
+    console, path = console_of(request), path_of(request)
     form_id = request.query_params.get(FORM_ID)
     if form_id is None:
         # The id stands in the address: going back to it is going back to the same form.
@@ -149,8 +150,9 @@ async def _get(request: Request, look: Look) -> Response:
 
 
 async def _post(request: Request, act: Act) -> Response:
-    console, path = console_of(request), request.url.path
+    console, path = console_of(request), path_of(request)
     async with request.form(max_files=2, max_fields=100) as form:
+        _refuse_doubles(form)
         form_id = str(form.get(FORM_ID, ""))
         if console.forms.sent(form_id) is None:
             if not console.forms.is_ours(form_id, path):
@@ -169,9 +171,17 @@ async def _post(request: Request, act: Act) -> Response:
     return RedirectResponse(f"/sent/{form_id}", HTTPStatus.SEE_OTHER)
 
 
+def _refuse_doubles(form: FormData) -> None:
+    """No field of a page comes twice: of two, nobody could say which one the person meant."""
+    names = [name for name, _ in form.multi_items()]
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"Sent twice in one form: {', '.join(doubles)}. Nothing was done.")
+
+
 def _anew(request: Request) -> Response:
     """A form that an earlier console made, or for another thing, or too long ago."""
-    return page(request, "anew.html", HTTPStatus.CONFLICT, again_url=request.url.path)
+    return page(request, "anew.html", HTTPStatus.CONFLICT, again_url=path_of(request))
 
 
 async def _sent(request: Request) -> Response:

@@ -1,7 +1,8 @@
 """Forms that have something done: each is sent once, whatever is clicked, reloaded or gone back to.
 
 A form's id stands in the address of its page, so that going back leads to the same form, which knows that it was sent.
-What was sent is kept in memory for as long as a form of it may be sent again; a form of an earlier process is refused.
+What was sent is kept in memory for as long as a form of it may be sent again; a form of an earlier process is refused,
+and so is one as old as what has been forgotten, whatever the clock says.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from console.gateway import Reply
 
 #: After it the page has to be opened anew. What was sent meanwhile is kept a little longer than that.
 FORM_LIVES: Final = timedelta(hours=12)
+#: What was sent and is kept, at most: more than a person sends in a day.
+KEPT_MAX: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Forms:
     now: Callable[[], datetime]
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     _sent: "dict[str, asyncio.Task[Sent]]" = field(default_factory=dict, repr=False)
+    _forgotten_until: int = -1
 
     def new_id(self, path: str) -> str:
         """The id of a form that is sent to this path."""
@@ -57,10 +61,11 @@ class Forms:
     def is_ours(self, form_id: str, path: str) -> bool:
         """Whether this process made the form, for this path, and lately enough."""
         start, _, signature = form_id.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(start, path).encode()):
+        if not form_id.isascii() or not hmac.compare_digest(signature.encode(), self._signature(start, path).encode()):
             return False
-        made = datetime.fromtimestamp(int(start.partition("-")[0]), tz=self.now().tzinfo)
-        return self.now() - made < FORM_LIVES
+        made = _made(form_id)
+        lives = self.now() - datetime.fromtimestamp(made, tz=self.now().tzinfo) < FORM_LIVES
+        return lives and made > self._forgotten_until
 
     def sent(self, form_id: str) -> "asyncio.Task[Sent] | None":
         """What came, or will come, of a form; None if it was not sent."""
@@ -77,10 +82,18 @@ class Forms:
         return hmac.new(self._secret, f"{start} {path}".encode(), sha256).hexdigest()[:32]
 
     def _forget(self) -> None:
-        """Drop what no form can ask for any more."""
+        """Make room: drop what no form can ask for any more, and the older half of what is too much."""
         oldest = int((self.now() - 2 * FORM_LIVES).timestamp())
-        for form_id in [each for each in self._sent if int(each.partition("-")[0]) < oldest]:
+        if len(self._sent) >= KEPT_MAX:
+            oldest = max(oldest, sorted(map(_made, self._sent))[KEPT_MAX // 2])
+        for form_id in [each for each, sent in self._sent.items() if _made(each) < oldest and sent.done()]:
+            self._forgotten_until = max(self._forgotten_until, _made(form_id))
             del self._sent[form_id]
+
+
+def _made(form_id: str) -> int:
+    """When one of ours was made, in seconds since 1970."""
+    return int(form_id.partition("-")[0])
 
 
 async def _awaited(send: Callable[[], Awaitable[Sent]]) -> Sent:

@@ -6,6 +6,8 @@ or one failed call takes one part of a page away and never the page.
 
 import asyncio
 import re
+import socket
+import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -14,10 +16,11 @@ from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from incentives.domain.errors import BooksUnavailable, LedgerUnavailable, OrderUnavailable
 from local.signing import Response, send
 from local.target import Target
 
@@ -64,11 +67,18 @@ CALLS: Final = frozenset(
         ("POST", "/requests/{requestId}/recover"),
     }
 )
+#: What the names and ids in paths are made of; so are all that the API gives. Nothing else is sent: a path with dots or
+#: slashes in it would be another route's.
+IN_PATHS: Final = re.compile("[A-Za-z0-9_-]{1,64}")
+#: Nobody was reached, so nobody was asked for anything.
+UNREACHED: Final = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
 #: What figures take, by the operation that AWS names when it refuses: those that do not go by the name of their part.
 ACTIONS: Final[Mapping[str, str]] = {
     "ListMetrics": "cloudwatch:ListMetrics",
     "ListStackResources": "cloudformation:ListStackResources",
 }
+#: Told when a write's response was lost as well: it may have taken effect.
+IN_DOUBT: Final = frozenset(each.code for each in (BooksUnavailable, LedgerUnavailable, OrderUnavailable))
 #: A page waits for its slowest call.
 GET_SECONDS_MAX: Final = 20.0
 #: Longer than API Gateway lets a call take, so that what it answers in the end is heard.
@@ -126,9 +136,9 @@ class Reply:
             return Kind.REFUSED
         if self.status is None:
             return Kind.UNAVAILABLE if self.is_query or self.never_sent else Kind.UNKNOWN
-        if self.status < HTTPStatus.BAD_REQUEST:
+        if self.status < HTTPStatus.MULTIPLE_CHOICES:
             return Kind.ANSWERED
-        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if self.status < HTTPStatus.BAD_REQUEST or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return self._kind_of_failure
         if self._is_denied:
             return Kind.DENIED
@@ -142,11 +152,13 @@ class Reply:
 
     @property
     def _kind_of_failure(self) -> Kind:
-        """Of a status over 499."""
+        """Of a status that is no answer."""
         if self.body.get("errorType") == "AccountFrozen":
             return Kind.FROZEN
-        # A 503 of the gateway's own says that nothing happened; any other may come from whatever stands before it.
-        certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and "errorType" in self.body
+        # A 503 of the gateway's own says that nothing happened, unless what it could not reach may have been written.
+        # Any other may come from whatever stands before it.
+        said = self.body.get("errorType")
+        certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and said is not None and said not in IN_DOUBT
         return Kind.UNAVAILABLE if self.is_query or certain else Kind.UNKNOWN
 
     @property
@@ -167,7 +179,9 @@ class Reply:
     @property
     def errors(self) -> list[tuple[str, str]]:
         """Each field that is wrong: its name, and what is."""
-        return [(str(each["field"]), str(each["message"])) for each in self.body.get("errors") or []]
+        found = self.body.get("errors")
+        told = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+        return [(str(each.get("field")), str(each.get("message"))) for each in told]
 
 
 @dataclass(frozen=True)
@@ -222,7 +236,7 @@ class Gateway:
         """A file from where the API said. The bytes are empty if it did not come."""
         found: list[Response] = []
         reply = await self._sent("GET file", "GET", url, found=found)
-        return reply, found[0].text.encode() if found and reply.ok else b""
+        return reply, found[0].content if found and reply.ok else b""
 
     async def aws(self, action: str, ask: Callable[[], Mapping[str, Any]]) -> Reply:
         """What AWS itself is asked: figures that the API does not have. `action` is the IAM action that most takes."""
@@ -254,10 +268,17 @@ class Gateway:
     ) -> Reply:
         if (method, template) not in CALLS:
             raise ValueError(f"The console does not call {method} {template}")
-        path = re.sub(r"{(\w+)}", lambda found: quote(values[found[1]], safe=""), template)
+        for name, value in values.items():
+            if not IN_PATHS.fullmatch(value):
+                return self.held_back(method, template, f"There is no such {name}, and none can be. Nothing was sent.")
+        if key is not None and not (key.isascii() and key.isprintable() and key.strip()):
+            # No header can hold it, or it would come as none.
+            wrong = ("Idempotency-Key", "must hold printable ASCII characters only, and one that is no blank")
+            return self.held_back(method, template, "It can be no key. Nothing was sent.", wrong)
+        path = template.format_map(values)
         asked = {name: value for name, value in query.items() if value}
         url = self.target.api_url + path + (f"?{urlencode(asked)}" if asked else "")
-        headers = {"Idempotency-Key": key} if key else {}
+        headers = {} if key is None else {"Idempotency-Key": key}
         return await self._sent(f"{method} {template}", method, url, signed=True, body=body, headers=headers)
 
     async def _sent(
@@ -287,22 +308,27 @@ class Gateway:
                     timeout_seconds=seconds if signed else FILE_SECONDS_MAX,
                 )
             except (OSError, BotoCoreError, ClientError) as error:
-                never_sent = not isinstance(error, OSError) or isinstance(_cause(error), ConnectionRefusedError)
+                never_sent = not isinstance(error, OSError) or isinstance(_cause(error), UNREACHED)
                 return Reply(call, None, {}, self.now(), _words(error), never_sent)
             if found is not None:
                 found.append(response)
                 return Reply(call, response.status, {}, self.now())
-            return Reply(call, response.status, _json(response), self.now(), headers=response.headers)
+            told = _json(response)
+            if signed and told is None and response.status < HTTPStatus.BAD_REQUEST:
+                why = f"What answered {response.status} is not the API."
+                return Reply(call, None, {}, self.now(), why)
+            return Reply(call, response.status, told or {}, self.now(), headers=response.headers)
 
         return await asyncio.get_running_loop().run_in_executor(self.executor, sent)
 
 
-def _json(response: Response) -> Mapping[str, Any]:
+def _json(response: Response) -> Mapping[str, Any] | None:
+    """The body, if it is what all of the API's are."""
     try:
         found = response.body
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _cause(error: BaseException) -> object:

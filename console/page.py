@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -99,6 +99,11 @@ def is_renewal(request: Request) -> bool:
     return request.headers.get("sec-fetch-dest") == "empty"
 
 
+def path_of(request: Request) -> str:
+    """The path that a request came to, fit for an address: what is no path's own character is percent-encoded."""
+    return quote(request.scope["path"], safe="/-._~:@!$&'()*+,;=")
+
+
 def page(request: Request, template: str, /, status: int = 200, **values: object) -> Response:
     """A whole page.
 
@@ -110,7 +115,7 @@ def page(request: Request, template: str, /, status: int = 200, **values: object
     """
     console = console_of(request)
     shown = console.environment.get_template(template).render(
-        path=request.url.path,
+        path=path_of(request),
         screens=SCREENS,
         stack=console.gateway.target.stack,
         is_local=console.gateway.target.is_local,
@@ -136,6 +141,7 @@ def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment
         "utc": in_utc,
         "iso": lambda value: f"{moment(value):%Y-%m-%dT%H:%M:%SZ}",
         "age": lambda value: span(now() - moment(value)),
+        "left": lambda value: left(moment(value) - now()),
         "span": span,
         "who": who,
         "pretty": lambda value: json.dumps(without_addresses(value), indent=2, ensure_ascii=False),
@@ -204,3 +210,8 @@ def span(value: timedelta | float) -> str:
     while len(parts) > 1 and not parts[0][0]:
         parts.pop(0)
     return " ".join(f"{number} {unit}" for number, unit in parts[:2])
+
+
+def left(value: timedelta) -> str:
+    """How long there is time for something. The page's script writes the same."""
+    return f"{span(value)} left" if value > timedelta() else "over"

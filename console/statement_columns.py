@@ -6,7 +6,6 @@ Nothing but a column's name, and of types and results the words, is ever shown o
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from incentives.domain.money import CURRENCY_DECIMALS
@@ -65,14 +64,15 @@ def columns_of(content: bytes) -> list[Column]:
 
 
 def _column(name: str, cells: Sequence[str]) -> Column:
-    filled = [cell for cell in cells if cell]
+    # Each once: most columns have few words.
+    filled = [cell for cell in dict.fromkeys(cells) if cell]
     text = "\n".join(filled)
     if not name or may_hold_codes(name) or looks_like_grouped_code(text):
         return Column(name)
     fits = set(_ids(filled))
     if looks_like_code(_COMPACT_TIME.sub("", text)):
         return Column(name, frozenset(fits))
-    words = sorted(set(cells)) if len(set(cells)) <= WORDS_MAX else []
+    words = sorted(set(cells)) if len(filled) < WORDS_MAX else []
     fits |= {"activityTime", "amount"}
     if words and max(map(len, words)) <= WORD_LENGTH_MAX:
         fits |= _WORDED
@@ -81,7 +81,7 @@ def _column(name: str, cells: Sequence[str]) -> Column:
 
 def _ids(filled: Sequence[str]) -> Iterator[str]:
     """What a column may be whose cells look like codes and need not be: a request id is made of the same letters."""
-    sample = list(islice(filled, SAMPLE))
+    sample = filled[:SAMPLE]
     if sum(map(looks_like_code, sample)) * 2 <= len(sample):
         yield "requestId"
     if filled and all(map(GC_ID.fullmatch, filled)):
@@ -98,4 +98,6 @@ def refuse_misfits(columns: Sequence[Column], mapped: Mapping[str, str]) -> None
     """Refuse a mapping that takes what is not offered. Raises `RefusedError`."""
     for ours, theirs in mapped.items():
         if ours not in COLUMNS or theirs not in {value for value, _ in choices_of(columns, ours)}:
-            raise RefusedError(f"{ours} cannot be taken from that column: it may hold codes, or is of another kind.")
+            raise RefusedError(
+                f"{ours} cannot be taken from there: there is no such column, or it may hold codes or other things."
+            )

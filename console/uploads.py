@@ -6,7 +6,7 @@ hour, when another one takes its place, or with the process.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,6 +20,29 @@ LIVES: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
+class Ready:
+    """What may leave this machine of a file, as it was mapped last.
+
+    Attributes:
+        said: how it was read.
+        content: CSV in canonical columns.
+        sha256: of the same.
+        rows: how many.
+        left_out: how many more rows the file has.
+        first: some rows, as they were understood.
+        sums: in words.
+    """
+
+    said: Mapping[str, str]
+    content: bytes = field(repr=False)
+    sha256: str
+    rows: int
+    left_out: int
+    first: Sequence[Mapping[str, str]]
+    sums: str
+
+
+@dataclass
 class Upload:
     """A file that is being looked at.
 
@@ -30,6 +53,7 @@ class Upload:
         columns: that may leave this machine.
         reading: as a mapping that was given with it says; without one nothing is said.
         until: when it is forgotten.
+        ready: as it was mapped last, which takes seconds.
     """
 
     account: str
@@ -38,6 +62,7 @@ class Upload:
     columns: Sequence[Column]
     reading: Reading
     until: datetime
+    ready: Ready | None = field(default=None, repr=False)
 
 
 @dataclass

@@ -28,11 +28,12 @@ class Caller:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response. Header names are in lower case."""
+    """An HTTP response. Header names are in lower case; `content` is what `text` was read from."""
 
     status: int
     headers: Mapping[str, str]
     text: str = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
 
     @property
     def body(self) -> Any:  # noqa: ANN401 - whatever the JSON holds
@@ -82,7 +83,10 @@ def send(
         prepared.url, data=data, headers=dict(prepared.headers), method=method
     )
     # No proxy: the response of a proxy would be taken for the API's.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    # No redirect of what is signed: it would make a GET of a POST, whose success says nothing, and take the signature
+    # elsewhere.
+    redirects = _NoRedirects if caller else urllib.request.HTTPRedirectHandler
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), redirects)
     try:
         with opener.open(outgoing, timeout=timeout_seconds) as response:
             return _response(response.status, response.headers.items(), response.read())
@@ -91,6 +95,11 @@ def send(
             return _response(error.code, error.headers.items(), error.read())
     except http.client.HTTPException as error:
         raise OSError(f"The response was cut off: {type(error).__name__}") from error
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Nowhere: the response is what it is."""
 
 
 def _encoded(body: object) -> bytes | None:
@@ -104,4 +113,5 @@ def _encoded(body: object) -> bytes | None:
 
 
 def _response(status: int, headers: Any, content: bytes) -> Response:  # noqa: ANN401 - pairs, by either class of message
-    return Response(status, {name.lower(): value for name, value in headers}, content.decode("utf-8", errors="replace"))
+    text = content.decode("utf-8", errors="replace")
+    return Response(status, {name.lower(): value for name, value in headers}, text, content)

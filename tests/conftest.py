@@ -11,10 +11,17 @@ from xdist.workermanage import WorkerController
 
 from local import settings
 from local.cloud import processes
+from tests.waiting import NO_BROWSER
 
 # Before anything imports them: what they assert is told in full, as in files of tests.
 pytest.register_assert_rewrite(
-    "tests.contract", "tests.openapi", "tests.pacing", "tests.simulation", "tests.support", "tests.workflow"
+    "tests.console",
+    "tests.contract",
+    "tests.openapi",
+    "tests.pacing",
+    "tests.simulation",
+    "tests.support",
+    "tests.workflow",
 )
 
 # How long an example takes is the machine's business.
@@ -79,6 +86,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Share out as above, whatever `--dist` says."""
     return _Shares(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests wait for a browser."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    waiting = sum(NO_BROWSER in str(each.longrepr) for each in skipped)
+    if waiting:
+        terminalreporter.write_line(f"{waiting} tests wait for a browser: {NO_BROWSER}", yellow=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

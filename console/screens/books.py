@@ -1,18 +1,21 @@
 """The books: a month as a calendar with what it comes to, and one day with its differences side by side."""
 
 import asyncio
+from collections.abc import Awaitable
+from http import HTTPStatus
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console.books_days import days_between, neighbours, read_day, statuses_of, today_of, totals_of, weeks_of, zone_of
 from console.books_words import CLOSES, KINDS, OPEN_KINDS, REASONS, SETTLING, STATUSES
 from console.gateway import Kind, Reply
-from console.page import Console, account_of, console_of, is_renewal, page
+from console.page import account_of, console_of, is_renewal, page
 from console.screens import closes, differences, movements, statements
 from incentives.domain.reconciliation.days import days_of, month_of, next_month, previous_month
 from local.commands.reconcile import ADVICE
@@ -21,25 +24,29 @@ WEEK: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday
 
 
 async def _running_month(request: Request) -> Response:
-    account, accounts = await account_of(request)
+    account, _ = await account_of(request)
     if account is None:
         return page(request, "books_none.html")
-    return await _calendar(request, account, month_of(today_of(console_of(request))), accounts)
+    month = month_of(today_of(console_of(request)))
+    return RedirectResponse(f"/books/{quote(account, safe='')}/{month}", HTTPStatus.SEE_OTHER)
 
 
 async def _month(request: Request) -> Response:
     console = console_of(request)
     account, month = request.path_params["account"], request.path_params["month"]
-    accounts = None if is_renewal(request) else await console.gateway.get("/accounts")
-    return await _calendar(request, account, month, accounts)
-
-
-async def _calendar(request: Request, account: str, month: str, accounts: Reply | None) -> Response:
-    console = console_of(request)
     days = days_of(month)
-    # What moved and what blocks is made of all of a month's days: that is read when the page is opened.
-    others = () if is_renewal(request) else (_movements(console, account, month), _close(console, account, month))
-    (reply, told), *rest = await asyncio.gather(days_between(console, account, days[0], days[-1]), *others)
+    calls: list[Awaitable[Reply]] = []
+    if not is_renewal(request):
+        # What moved and what blocks is made of all of a month's days: that is read when the page is opened.
+        calls = [
+            console.gateway.get("/accounts"),
+            console.gateway.get("/reconciliations/{account}/movements", {"month": month}, account=account),
+            console.gateway.get("/closes/{account}/{month}", account=account, month=month),
+        ]
+    (reply, told), others = await asyncio.gather(
+        days_between(console, account, days[0], days[-1]), asyncio.gather(*calls)
+    )
+    accounts, *rest = others or [None]
     begin = console.gateway.target.parameters.get("BooksBegin")
     return page(
         request,
@@ -60,14 +67,6 @@ async def _calendar(request: Request, account: str, month: str, accounts: Reply 
         rest=rest,
         meaning_of_close=CLOSES,
     )
-
-
-async def _movements(console: Console, account: str, month: str) -> Reply:
-    return await console.gateway.get("/reconciliations/{account}/movements", {"month": month}, account=account)
-
-
-async def _close(console: Console, account: str, month: str) -> Reply:
-    return await console.gateway.get("/closes/{account}/{month}", account=account, month=month)
 
 
 async def _day(request: Request) -> Response:

@@ -81,7 +81,12 @@ async def _ask_new(_request: Request) -> Ask:
         fields=(
             Field("name", "Name", hint="1 to 63 lower-case letters, digits, hyphens or underscores"),
             Field("limit", "Limit of each period", hint="With a point for decimals, and nothing between thousands"),
-            Field("currencyCode", "Currency", "select", [("", ""), *((each, each) for each in CURRENCY_DECIMALS)]),
+            Field(
+                "currencyCode",
+                "Currency",
+                "select",
+                [("", "choose one"), *((each, each) for each in CURRENCY_DECIMALS)],
+            ),
             Field("period", "The limit holds", "select", PERIODS),
             Field("active", "May be taken from", "select", YES_OR_NO),
         ),

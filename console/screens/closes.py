@@ -16,7 +16,7 @@ from console.books_days import NOT_READ, zone_of
 from console.books_words import CLOSES, Blocker, blocker_of
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of, page
+from console.page import amount, console_of, page, who
 from incentives.domain.reconciliation.days import bounds, days_of, next_month, previous_month
 from local.commands.close import rows_of
 
@@ -200,7 +200,7 @@ async def _ask_sign_off(request: Request) -> Ask:
     elif close["status"] != "CLOSED":
         refused = f"It is {close['status']}: only what is CLOSED can be signed off."
     elif close["signedOffBy"]:
-        refused = f"It is signed off by {close['signedOffBy']}."
+        refused = f"It is signed off by {who(close['signedOffBy'])}."
     figures = list(rows_of(close["figures"])) if close.get("figures") else []
     return Ask(
         title=f"Sign off {month} of {account}",
@@ -215,7 +215,7 @@ async def _ask_sign_off(request: Request) -> Ask:
         facts=(
             ("Account", account),
             ("Month", f"{month}, version {close['version']}"),
-            ("Closed by", str(close["closedBy"])),
+            ("Closed by", who(close["closedBy"]) if close["closedBy"] else "nobody that is known"),
             ("SHA-256 of the manifest", str(close["manifestSha256"])),
             *((name.strip(), _figure(*figure)) for name, *figure in figures),
         )

@@ -14,7 +14,7 @@ from console.books_days import NOT_READ, all_of, read_day
 from console.books_words import KINDS, REASONS, SETTLING
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Reply
-from console.page import amount, console_of
+from console.page import amount, console_of, who
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from local.commands.reconcile import ADVICE
 
@@ -62,6 +62,8 @@ async def _ask_resolve(request: Request) -> Ask:
     refused = ""
     if each is None:
         refused = "The day has no such difference any more: its facts have changed, or it is settled. Read it again."
+        if reply.ok and reply.body["cursor"] is not None:
+            refused = f"It is not among the first {len(found):,} of the day: come here from the list of its kind."
     elif each["kind"] == "inTransit":
         refused = "It is inTransit: it ends by itself, and blocks nothing."
     elif kind and each["kind"] != kind:
@@ -104,7 +106,7 @@ async def _resolve(request: Request, form: FormData) -> Done:
 def _facts(account: str, each: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     ledger, amazon, resolution = each["ledger"], each["amazon"], each["resolution"]
     nets = "".join(f"; net {_money(net)}" for net in amazon["nets"])
-    said = f"{resolution['reason']}: {resolution['note']} (by {resolution['by']})" if resolution else ""
+    said = f"{resolution['reason']}: {resolution['note']} (by {who(resolution['by'])})" if resolution else ""
     return (
         ("Account", account),
         ("Request", each["requestId"] or "no request id"),

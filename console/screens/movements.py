@@ -15,7 +15,7 @@ from console.books_days import NOT_READ, zone_of
 from console.books_words import PART_TYPES
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Reply
-from console.page import amount, console_of, in_zone, moment, page
+from console.page import amount, console_of, moment, page, who
 from incentives.domain.reconciliation.days import day_of, next_month, previous_month
 from incentives.domain.reconciliation.movements import PARTS_MAX, REFERENCE_LENGTH_MAX
 
@@ -83,13 +83,13 @@ async def _ask_name(request: Request) -> Ask:
 
 
 def _facts(request: Request, each: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    zone = console_of(request).zone
+    console = console_of(request)
     return (
         ("Account", request.path_params["account"]),
-        ("It happened between", in_zone(each["from"], zone)),
-        ("and", in_zone(each["to"], zone)),
+        ("It happened between", console.time(each["from"])),
+        ("and", console.time(each["to"])),
         ("Amount", f"{amount(each['amount'])} {each['currencyCode']}" if each["amount"] else "not exact yet"),
-        ("Named", f"by {each['namedBy']}" if each["namedBy"] else "not yet"),
+        ("Named", f"by {who(each['namedBy'])}" if each["namedBy"] else "not yet"),
     )
 
 

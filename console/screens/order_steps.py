@@ -1,5 +1,7 @@
 """What can be done with a bulk order: start, pause, resume and stop it, check its file again, approve or reject it.
 
+An order whose workflow has died can be had worked on again.
+
 The page that asks shows the order as it is then. What was shown is what is started or approved: an order that has
 changed meanwhile is not.
 """
@@ -108,6 +110,8 @@ STOP: Final = Simple(
     danger=True,
     needs_order=False,
 )
+#: A workflow runs for orders in these, or has died.
+WORKED_ON: Final = frozenset({"VALIDATING", "ISSUING", "STOPPING", "SETTLING"})
 VALIDATED: Final = frozenset({"VALIDATED"})
 AWAITING: Final = frozenset({order_texts.AWAITING})
 
@@ -123,6 +127,7 @@ def steps_of(order: Order) -> list[tuple[str, str]]:
         (PAUSE.statuses, "pause", "Pause it"),
         (CHECK.statuses, "check", "Check its file again"),
         (STOP.statuses, "stop", "Stop it"),
+        (WORKED_ON, "go-on", "It gets no further"),
     ]
     return [(name, words) for statuses, name, words in found if status in statuses]
 
@@ -182,6 +187,47 @@ async def _start(request: Request, form: FormData) -> Done:
         why = "Nothing was started: the order has changed since you saw it. Look at it again."
         return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
     return _done(request, title, await _send(request, "start", {"dryRun": False}))
+
+
+async def _ask_go_on(request: Request) -> Ask:
+    reply, order_id = await _read(request), request.path_params["orderId"]
+    title, refused = f"Go on with order {order_id}", _why_not(reply, WORKED_ON)
+    if refused:
+        return _refused(title, refused, reply)
+    return Ask(
+        title=title,
+        says=(
+            "If its workflow has died, another one goes on where that one ended; no card is issued twice.",
+            "If it has not, nothing happens.",
+        ),
+        button="Go on with it",
+        back_url=f"/orders/{order_id}",
+        facts=(*_facts(request, reply.body), ("State", reply.body["status"])),
+        seen={"status": reply.body["status"]},
+    )
+
+
+async def _go_on(request: Request, form: FormData) -> Done:
+    gateway, title = console_of(request).gateway, f"Go on with order {request.path_params['orderId']}"
+    now = await _read(request)
+    # Of an order that was paused meanwhile the same call would be more than a repeat.
+    if not now.ok or now.body["status"] != form.get("status") or _why_not(now, WORKED_ON):
+        why = "Nothing was sent: the order does not stand as you saw it, or cannot be read. Look at it again."
+        return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
+    return _done(request, title, await _send(request, *_repeat(now.body)))
+
+
+def _repeat(order: Order) -> tuple[str, Mapping[str, Any] | None]:
+    """What has an order worked on that is worked on already: the last part of the API's path, and a body."""
+    match order["status"]:
+        case "VALIDATING":
+            return "start", {"dryRun": order["dryRun"]}
+        case "ISSUING":
+            return "start", {"dryRun": False}
+        case _ if order["stopped"]:
+            return "stop", None
+        case _:
+            return "resume", None
 
 
 async def _ask_approve(request: Request) -> Ask:
@@ -273,7 +319,9 @@ def _why_not(reply: Reply, statuses: frozenset[str]) -> str:
     status = reply.body["status"]
     if status in statuses:
         return ""
-    return f"It cannot be done with an order that is {status}, but with one that is {' or '.join(sorted(statuses))}."
+    hint = " If it gets no further, go on with it from its page." if status in WORKED_ON else ""
+    wanted = " or ".join(sorted(statuses))
+    return f"It cannot be done with an order that is {status}, but with one that is {wanted}.{hint}"
 
 
 def _refused(title: str, why: str, reply: Reply) -> Ask:
@@ -309,5 +357,6 @@ ROUTES: Final = (
     step(f"{PATH}/start", _ask_start, _start),
     step(f"{PATH}/approve", _ask_approve, _approve),
     step(f"{PATH}/reject", _ask_reject, _reject),
+    step(f"{PATH}/go-on", _ask_go_on, _go_on),
     *(each.route for each in (CHECK, PAUSE, RESUME, STOP)),
 )

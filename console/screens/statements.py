@@ -23,7 +23,7 @@ from console.gateway import Reply
 from console.page import Console, console_of, page, url
 from console.statement_columns import Column, choices_of, columns_of, refuse_misfits
 from console.threads import Threads
-from console.uploads import LIVES, Upload
+from console.uploads import LIVES, Ready, Upload
 from incentives.domain.reconciliation.days import day_of, month_of, read_zone
 from incentives.domain.reconciliation.rows import FAILED, SUCCESS, ActivityTypes, Row, read_activity_types
 from incentives.domain.reconciliation.statement_files import COLUMNS, FILE_BYTES_MAX, REQUIRED
@@ -196,7 +196,7 @@ async def _columns(request: Request) -> Response:
     found, wrong = None, ""
     if not missing:
         try:
-            found = await _in_thread(_mapped, upload, said, console)
+            found = await _in_thread(_ready, upload, said, console)
         except RefusedError as error:
             wrong = str(error)
     at = f"{_books(account)}/statements/{request.path_params['upload_id']}"
@@ -222,8 +222,6 @@ async def _columns(request: Request) -> Response:
         formats=FORMATS,
         signs=SIGNS,
         found=found,
-        shown=list(_shown(found.rows[:ROWS_SHOWN], console)) if found else [],
-        sums=sums(found) if found else "",
         next_url=url(f"{at}/upload", **said.query),
         mapping_url=url(f"{at}/mapping.json", **said.query),
         zone=zone_of(console).key,
@@ -251,8 +249,18 @@ def _types(console: Console) -> ActivityTypes:
     return read_activity_types(console.gateway.target.parameters["ActivityTypes"])
 
 
-def _mapped(upload: Upload, said: Said, console: Console) -> Mapped:
+def _ready(upload: Upload, said: Said, console: Console) -> Ready:
     """What may leave this machine. Raises `RefusedError`: names the line, and quotes no cell."""
+    before = upload.ready
+    if before is not None and before.said == said.query:
+        return before
+    found = _mapped(upload, said, console)
+    first, digest = list(_shown(found.rows[:ROWS_SHOWN], console)), hashlib.sha256(found.content).hexdigest()
+    upload.ready = Ready(said.query, found.content, digest, len(found.rows), found.left_out, first, sums(found))
+    return upload.ready
+
+
+def _mapped(upload: Upload, said: Said, console: Console) -> Mapped:
     refuse_misfits(upload.columns, said.reading.columns)
     try:
         first, last = date.fromisoformat(said.first), date.fromisoformat(said.last)
@@ -309,7 +317,6 @@ async def _ask_upload(request: Request) -> Ask:
         found = await _checked(upload, said, console)
     except RefusedError as error:
         refused = str(error)
-    digest = hashlib.sha256(found.content).hexdigest() if found else ""
     return Ask(
         title=f"Upload the statement of {said.first} to {said.last}",
         says=(
@@ -324,23 +331,23 @@ async def _ask_upload(request: Request) -> Ask:
         facts=(
             ("Account", account),
             ("Days", f"{said.first} to {said.last}"),
-            ("Rows", f"{len(found.rows):,}, and {found.left_out:,} left out"),
-            ("Sums", sums(found)),
+            ("Rows", f"{found.rows:,}, and {found.left_out:,} left out"),
+            ("Sums", found.sums),
             ("SHA-256 of the file", upload.sha256),
-            ("SHA-256 of what is uploaded", digest),
+            ("SHA-256 of what is uploaded", found.sha256),
         )
         if found
         else (),
-        seen={**said.query, "sha256": digest},
+        seen={**said.query, "sha256": found.sha256} if found else {},
         refused=refused,
     )
 
 
-async def _checked(upload: Upload, said: Said, console: Console) -> Mapped:
+async def _checked(upload: Upload, said: Said, console: Console) -> Ready:
     missing = said.missing(upload.columns)
     if missing:
         raise RefusedError(f"Nobody has said {missing[0]}.")
-    found: Mapped = await _in_thread(_mapped, upload, said, console)
+    found: Ready = await _in_thread(_ready, upload, said, console)
     return found
 
 
@@ -357,7 +364,7 @@ async def _do_upload(request: Request, form: FormData) -> Done:
         found = await _checked(upload, said, console)
     except RefusedError as error:
         return Done(title, console.gateway.held_back("POST", STATEMENTS, f"{error} Nothing was sent."), back_url)
-    if hashlib.sha256(found.content).hexdigest() != given.get("sha256"):
+    if found.sha256 != given.get("sha256"):
         why = "This is not what the page showed. Nothing was sent."
         return Done(title, console.gateway.held_back("POST", STATEMENTS, why), back_url)
     reply, note = await _send(console, account, said, upload.sha256, found.content)

@@ -2,17 +2,25 @@
 "use strict";
 
 const EVERY_MS = 2000;
+// After so long without an answer the page says that it waits, and then gives up.
+const SLOW_MS = 5000;
+const ANSWER_MS_MAX = 60000;
+
 // Seconds that the server's clock is ahead of this one's.
 let ahead = 0;
-let readAt = Date.now();
+// When the page was read, and when it was asked for again: by this clock.
+let readAt = 0;
+let askedAt = null;
 let trouble = "";
+let sent = null;
 
 const seconds = (text) => Date.parse(text) / 1000;
 const now = () => Date.now() / 1000 + ahead;
+const all = (selector) => document.querySelectorAll(selector);
 
 function setClock(html) {
-  ahead = seconds(html.dataset.now) - Date.now() / 1000;
   readAt = Date.now();
+  ahead = seconds(html.dataset.now) - readAt / 1000;
 }
 
 // The two greatest units, as the server writes them.
@@ -24,29 +32,28 @@ function span(total) {
   return parts.slice(0, 2).map(([number, unit]) => `${number} ${unit}`).join(" ");
 }
 
-function setText(element, text) {
-  if (element.textContent !== text && !isSelected(element)) element.textContent = text;
-}
-
 function isSelected(node) {
   const selection = document.getSelection();
   return selection !== null && !selection.isCollapsed && selection.containsNode(node, true);
 }
 
+function setText(element, text) {
+  if (element.textContent !== text && !isSelected(element)) element.textContent = text;
+}
+
 function tick() {
-  for (const each of document.querySelectorAll("[data-since]")) setText(each, span(now() - seconds(each.dataset.since)));
-  for (const each of document.querySelectorAll("[data-until]")) {
+  for (const each of all("[data-since]")) setText(each, span(now() - seconds(each.dataset.since)));
+  for (const each of all("[data-until]")) {
     const left = seconds(each.dataset.until) - now();
     setText(each, left > 0 ? `${span(left)} left` : "over");
     each.classList.toggle("over", left <= 0);
   }
-  const link = document.getElementById("link");
-  const stale = [...document.querySelectorAll("[data-stale]")].map((each) => each.dataset.stale);
-  const text = trouble || stale[0] || "";
-  const age = span((Date.now() - readAt) / 1000);
-  const told = trouble ? `${text} What you see is ${age} old.` : text;
-  link.hidden = text === "";
-  if (link.textContent !== told) link.textContent = told;
+  // What is said aloud has no age in it: that would be said anew each second.
+  const [said, age] = document.getElementById("link").children;
+  const isSlow = askedAt !== null && Date.now() - askedAt > SLOW_MS;
+  const waits = isSlow ? "The console has not answered yet." : "";
+  setText(said, trouble || waits || (all(".stale").length > 0 ? "Not all figures are renewed." : ""));
+  setText(age, trouble || isSlow ? `What you see is ${span((Date.now() - readAt) / 1000)} old.` : "");
 }
 
 // Makes the old like the fresh in place, so that focus, selection, scroll and what is typed stay.
@@ -57,13 +64,12 @@ function morph(old, fresh) {
     return;
   }
   for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && !["open", "data-stale"].includes(name)) old.removeAttribute(name);
+    if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
   }
   for (const { name, value } of [...fresh.attributes]) {
     if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
   }
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(old.nodeName) || "since" in old.dataset || "until" in old.dataset) return;
-  morphChildren(old, fresh);
+  if (!old.matches("input, select, textarea, [data-since], [data-until]")) morphChildren(old, fresh);
 }
 
 const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
@@ -71,17 +77,14 @@ const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName 
 function morphChildren(old, fresh) {
   const kept = new Set([...fresh.children].map((each) => each.id).filter(Boolean));
   for (const each of [...old.children]) if (each.id && !kept.has(each.id)) each.remove();
+  const known = new Map([...old.children].filter((each) => each.id).map((each) => [each.id, each]));
   let here = old.firstChild;
   for (const each of [...fresh.childNodes]) {
-    const known = each.id && [...old.children].find((one) => one.id === each.id);
-    if (known && known !== here) old.insertBefore(known, here);
-    const match = known || (here && isSame(here, each) ? here : null);
-    if (match) {
-      morph(match, each);
-      here = match.nextSibling;
-    } else {
-      old.insertBefore(document.importNode(each, true), here);
-    }
+    const same = known.get(each.id) || (here && isSame(here, each) ? here : null);
+    if (same === null || same !== here) old.insertBefore(same || document.importNode(each, true), here);
+    if (same === null) continue;
+    morph(same, each);
+    here = same.nextSibling;
   }
   while (here) {
     const next = here.nextSibling;
@@ -90,63 +93,79 @@ function morphChildren(old, fresh) {
   }
 }
 
-async function refresh() {
-  const live = [...document.querySelectorAll("[data-live][id]")];
-  if (live.length === 0 || document.hidden) return;
-  // How old the page is changes with its parts: a page without any stays as old as it is.
-  const parts = [...live, document.getElementById("made")];
-  let response, html;
-  try {
-    response = await fetch(location.href, { cache: "no-store", redirect: "error", signal: AbortSignal.timeout(25000) });
-    html = await response.text();
-  } catch {
-    trouble = "The console does not answer.";
-    return;
+// What was read before stays, and says how old it is.
+function keep(part, why) {
+  let note = part.querySelector(":scope > .stale");
+  if (note === null) {
+    const age = document.createElement("span");
+    age.dataset.since = document.documentElement.dataset.now;
+    note = document.createElement("p");
+    note.className = "stale";
+    note.append("", " What is shown is ", age, " old.");
+    part.firstElementChild.after(note);
   }
-  if (response.status === 403) {
-    trouble = "The console was started anew: open the address that it printed.";
-    return;
-  }
-  if (!response.ok) {
-    trouble = `The console answered ${response.status}.`;
-    return;
-  }
-  const fresh = new DOMParser().parseFromString(html, "text/html");
-  trouble = "";
-  setClock(fresh.documentElement);
-  for (const part of parts) {
+  note.firstChild.data = why;
+}
+
+function renew(fresh) {
+  const focused = document.activeElement;
+  for (const part of all("[data-live][id], #made")) {
     const renewed = fresh.getElementById(part.id);
     if (renewed === null) continue;
-    // A call failed: what was read before stays, and says how old it is.
     if ("failed" in renewed.dataset && !("failed" in part.dataset)) {
-      part.dataset.readAt ||= document.documentElement.dataset.now;
-      part.dataset.stale = `${renewed.dataset.failed} What is shown is from ${part.dataset.readAt}.`;
+      keep(part, renewed.dataset.failed);
     } else {
-      delete part.dataset.stale;
-      delete part.dataset.readAt;
+      part.querySelector(":scope > .stale")?.remove();
       morph(part, renewed);
     }
   }
+  // Moving an element takes the focus from it; where it is gone, what was around it has it.
+  const next = focused.isConnected ? focused : document.getElementById("main");
+  if (focused !== document.activeElement) next.focus({ preventScroll: true });
   document.documentElement.dataset.now = fresh.documentElement.dataset.now;
+  setClock(fresh.documentElement);
 }
 
-async function keepRefreshing() {
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-    await refresh();
-    tick();
+// Says why the page is not renewed; nothing if it was.
+async function refresh() {
+  let response, html;
+  try {
+    const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+    response = await fetch(location.href, { cache: "no-store", redirect: "manual", signal });
+    html = await response.text();
+  } catch {
+    return "The console does not answer.";
   }
+  if (sent !== null) return trouble;
+  if (response.type === "opaqueredirect") return "There is more to this page now: load it again.";
+  if (response.status === 403) return "The console was started anew: open the address that it printed.";
+  if (!response.ok) return `The console answered ${response.status}.`;
+  renew(new DOMParser().parseFromString(html, "text/html"));
+  return "";
+}
+
+async function look() {
+  // A page without parts that renew themselves stays as it is, and as old.
+  if (askedAt !== null || sent !== null || document.hidden || all("[data-live][id]").length === 0) return;
+  askedAt = Date.now();
+  trouble = await refresh();
+  askedAt = null;
+  tick();
 }
 
 setClock(document.documentElement);
-for (const form of document.forms) {
-  form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "yes";
-  });
-}
+addEventListener("submit", (event) => {
+  if (event.target.method !== "post") return;
+  if (sent === event.target) event.preventDefault();
+  sent = event.target;
+  trouble = "It is being sent. If nothing comes, load this page again: it is sent once.";
+  tick();
+});
 // A page that the browser kept may be sent again: the console knows what was.
-addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; });
+addEventListener("pageshow", (event) => {
+  if (event.persisted) [sent, trouble] = [null, ""];
+});
+document.addEventListener("visibilitychange", look);
 tick();
 setInterval(tick, 1000);
-keepRefreshing();
+setInterval(look, EVERY_MS);

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -316,7 +317,7 @@ def take(page: Page, url: str, path: Path) -> None:
     if part:
         content = page.locator(f"#{part}").screenshot(animations="disabled")
     else:
-        height = int(page.evaluate("() => document.documentElement.scrollHeight"))
+        height = ceil(page.evaluate("() => document.body.getBoundingClientRect().height"))
         clip: FloatRect = {"x": 0, "y": 0, "width": SIZE["width"], "height": min(height, HEIGHT_MAX)}
         content = page.screenshot(full_page=True, clip=clip, animations="disabled")
     if len(content) > BYTES_MAX:

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
@@ -146,7 +146,7 @@ class Api:
                     self.functions.books.uploads.uploads[url.removeprefix(STATEMENTS)] = body
                 return Response(200, {}, "")
             found = self.files.get(url)
-            return Response(404, {}, "") if found is None else Response(200, {}, found.decode())
+            return Response(404, {}, "") if found is None else Response(200, {}, "", found)
         path, query = split_url(url.removeprefix(BASE), "")
         self.called.append((method, url.removeprefix(BASE)))
         if method != "GET":
@@ -166,10 +166,15 @@ class Api:
 
 @dataclass
 class Browser:
-    """A browser without a screen or scripts, which has opened the address that was printed."""
+    """A browser without a screen or scripts, which has opened the address that was printed.
+
+    Attributes:
+        path: of the page that it shows.
+    """
 
     address: str
     session: requests.Session = field(default_factory=requests.Session)
+    path: str = "/"
 
     @property
     def origin(self) -> str:
@@ -203,6 +208,7 @@ class Browser:
 
     def _page(self, response: requests.Response, status: int) -> BeautifulSoup:
         assert response.status_code == status, f"{response.status_code}: {response.text}"
+        self.path = urlsplit(response.url).path
         return BeautifulSoup(response.text, "html.parser")
 
 
@@ -237,11 +243,32 @@ class Place:
     """A console that runs, and all around it."""
 
     api: Api
-    address: str
+    made: app.Served
+    build: Callable[[], app.Served]
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def address(self) -> str:
+        """What it printed."""
+        return self.made.address
 
     def browser(self) -> Browser:
         """One that has opened the address."""
         return Browser(self.address).open()
+
+    def stop(self) -> None:
+        """End the process."""
+        self._running.close()
+
+    def start(self, *, anew: bool = True) -> None:
+        """Start one on the same port; with the secrets of the one before unless `anew`."""
+        if anew:
+            self.made = self.build()
+        self.serve(socket.create_server(("127.0.0.1", int(urlsplit(self.address).port or 0))))
+
+    def serve(self, listening: socket.socket) -> None:
+        """Run, on a socket that is closed in the end."""
+        self._running.enter_context(running(self.made.app, listening))
 
 
 @contextmanager
@@ -253,15 +280,24 @@ def place(now: Callable[[], datetime] | None = None, zone: tzinfo = UTC, stack: 
         zone: of whoever looks at it.
         stack: the deployment's name.
     """
-    with served() as functions, pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as here:
+    with served() as functions, pytest.MonkeyPatch.context() as patch:
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
         api = Api(functions)
         patch.setattr(gateway, "send", api.send)
-        made = app.build(
-            replace(Gateway().target(stack), parameters=PARAMETERS),
-            port=here.getsockname()[1],
-            figures=api.figures,
-            now=now or functions.world.clock.now,
-            zone=zone,
-        )
-        with running(made.app, here):
-            yield Place(api, made.address)
+
+        def build() -> app.Served:
+            return app.build(
+                replace(Gateway().target(stack), parameters=PARAMETERS),
+                port=port,
+                figures=api.figures,
+                now=now or functions.world.clock.now,
+                zone=zone,
+            )
+
+        here = Place(api, build(), build)
+        here.serve(listening)
+        try:
+            yield here
+        finally:
+            here.stop()

@@ -102,7 +102,7 @@ def test_a_key_that_is_due_says_so_and_how_it_is_replaced(
 ) -> None:
     of_age(api, days)
     link = browser.get("/accounts").find(id="account-default").find("a", href="/accounts/default#key")
-    assert text_of(link) == " ".join(filter(None, (f"{days} days" if days is not None else "", words)))
+    assert text_of(link) == ": ".join(filter(None, (f"{days} days" if days is not None else "", words)))
     key = text_of(browser.get("/accounts/default").find(id="key"))
     assert "make rotate-keys ACCOUNT=default STACK=gateway" in key
 

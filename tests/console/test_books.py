@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from console import books_days
+from console.page import who
 from incentives.domain.reconciliation.findings import Kind
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.books import ESCALATED, OF_DAY, UNKNOWN, ask, opened
@@ -71,6 +73,8 @@ def test_without_accounts_or_days_it_says_what_to_do(api: Api, browser: Browser)
     unread = browser.get(DAY_PAGE)
     assert "Nobody has begun to read this day." in text_of(unread)
     assert unread.find("a", href=f"{DAY_PAGE}/run") is not None
+    upload = browser.get(str(unread.find("a", string="Upload a statement")["href"]))
+    assert [each["value"] for each in upload.find_all("input", type="date")] == [str(DAY)] * 2
     assert "This day is still to come." in text_of(browser.get("/books/default/2026-03-02"))
     browser.get("/books/default/2026-02-30", 404)
     api.fail("GET", "/accounts", 200, '{"accounts": [], "cursor": null}')
@@ -88,7 +92,9 @@ def test_one_right_that_is_missing_takes_its_part_away_and_no_other(api: Api, br
     api.deny("GET", "/reconciliations")
     assert "GET /reconciliations ," in text_of(browser.get("/books/default/2026-02").find(id="days"))
     api.deny("GET", "/accounts")
-    assert text_of(browser.get("/books").find("h1")) == "Books of default, 2026-03"
+    running = browser.get("/books")
+    assert text_of(running.find("h1")) == "Books of default, 2026-03"
+    assert "It takes the right to call GET /accounts ," in text_of(running)
 
 
 def test_what_is_made_of_a_whole_month_is_not_read_every_two_seconds(api: Api, browser: Browser) -> None:
@@ -141,7 +147,7 @@ def test_a_difference_is_resolved_once_with_who_when_and_why(api: Api, browser: 
     assert (its["resolution"]["reason"], its["resolution"]["note"]) == (SAID["reason"], SAID["note"])
     row = text_of(browser.get(DAY_PAGE).find(id=f"difference-{UNKNOWN.difference_id}"))
     assert f"otherSystem (another system, or a person in the portal, did it on purpose): {SAID['note']} by" in row
-    assert its["resolution"]["by"] in row
+    assert who(its["resolution"]["by"]) in row
     assert "1 unresolved" in text_of(browser.get("/books/default/2026-02").find(id=f"day-{DAY}"))
     assert "Decided before otherSystem: Ordered in the portal" in text_of(browser.get(ONE))
 
@@ -209,6 +215,36 @@ def test_a_round_is_run_once_and_its_day_says_so(api: Api, browser: Browser) -> 
     assert "Round 1 is under way" in text_of(browser.get(DAY_PAGE))
     future = browser.submit(browser.get("/books/default/2026-03-02/run"))
     assert "day must not be in the future" in text_of(future.find(class_="failure"))
+
+
+def test_more_than_anybody_can_look_at_are_not_resolved_at_once(
+    api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books_days, "PAGES_MAX", 1)
+    many = [finding(request_id=f"Test1{number:03}") for number in range(101)]
+    api.functions.books.judged(*many)
+    refused = browser.get(ALL)
+    assert "There are more than 100: nobody has looked at them all." in text_of(refused.find(class_="failure"))
+    assert refused.find("form", method="post") is None
+    last = browser.get(f"{DAY_PAGE}/differences/{many[-1].difference_id}/resolve")
+    assert "It is not among the first 100 of the day" in text_of(last.find(class_="failure"))
+
+
+def test_what_there_was_no_time_for_is_told(api: Api, browser: Browser) -> None:
+    opened(api.functions)
+    asking = browser.get(ALL)
+    api.fail("POST", "/reconciliations", 200, '{"resolved": 1, "left": 1200, "day": {}}')
+    assert "There was no time for 1,200 more: do it again for these." in text_of(browser.submit(asking, **SAID))
+
+
+@pytest.mark.parametrize(("path", "said"), [("/run", {}), ("/resolve?kind=unknownToLedger", SAID)])
+def test_what_nobody_has_answered_is_unknown_and_not_failed(
+    api: Api, browser: Browser, path: str, said: dict[str, str]
+) -> None:
+    opened(api.functions)
+    asking = browser.get(f"{DAY_PAGE}{path}")
+    api.lose("POST", "/reconciliations")
+    assert "Nobody knows yet whether it was done." in text_of(browser.submit(asking, **said).find(class_="failure"))
 
 
 @pytest.mark.parametrize("path", ["", "/run", "/resolve?kind=unknownToLedger"])

@@ -10,6 +10,7 @@ import pytest
 from incentives.api.models.budgets import NAME
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.budgets import put, spent
+from tests.openapi.served import CALLER
 from tests.support.fakes import START, usd
 
 NEW = {"name": "winter", "limit": "500.00", "currencyCode": "EUR", "period": "total", "active": "yes"}
@@ -31,6 +32,16 @@ def test_each_budget_is_shown_as_the_api_has_it(api: Api, browser: Browser) -> N
     assert shown.find("svg")["aria-label"] == "20.0 % spent, 70.0 % held, 10.0 % left"
     assert "user/caller" in text_of(shown)
     assert "INACTIVE" in text_of(rows["budget-winter"])
+
+
+def test_who_has_set_one_is_told_as_people_know_them(
+    api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = "assumed-role/AWSReservedSSO_Gateway_Finance_0123456789abcdef/anna@example.com"
+    monkeypatch.setitem(CALLER, "userArn", f"arn:aws:sts::123456789012:{role}")
+    put(api.functions)
+    for path in ("/budgets", f"/budgets/{NAME}", f"/budgets/{NAME}/set?active=no"):
+        assert "by anna@example.com (Gateway_Finance)" in text_of(browser.get(path))
 
 
 def test_budgets_are_turned_over_page_by_page(api: Api, browser: Browser) -> None:

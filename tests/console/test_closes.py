@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from console.page import who
 from incentives.domain.reconciliation.closing import CloseStatus
 from local.commands.close import rows_of
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.books import opened
 from tests.openapi.closes import JANUARY, OF_JANUARY, blocked, closed, reconciled, shop_of
+from tests.openapi.served import Served
 from tests.support.books_world import DAY, finding
 
 MOVEMENTS = "/books/default/2026-02/movements"
@@ -193,8 +196,8 @@ def test_a_second_person_signs_the_figures_that_were_shown(api: Api, browser: Br
     browser.submit(asking)
     assert api.sent == [("POST", f"/closes/invoiced/{JANUARY}/sign-off")]
     its = standing(api)
-    assert its["signedOffBy"] in text_of(browser.get(CLOSE).find(id="close"))
-    assert f"It is signed off by {its['signedOffBy']}." in text_of(browser.get(f"{CLOSE}/sign-off"))
+    assert who(its["signedOffBy"]) in text_of(browser.get(CLOSE).find(id="close"))
+    assert f"It is signed off by {who(its['signedOffBy'])}." in text_of(browser.get(f"{CLOSE}/sign-off"))
 
 
 def test_another_manifest_than_was_shown_is_not_signed_off(api: Api, browser: Browser) -> None:
@@ -219,6 +222,16 @@ def test_whoever_closed_is_told_by_the_api_that_another_person_has_to_sign(api: 
     assert "POST /closes/{account}/{month}/sign-off , which IAM does not give you" in text_of(denied)
 
 
+@pytest.mark.parametrize(("step", "before"), [("make", reconciled), ("sign-off", closed)])
+def test_what_nobody_has_answered_is_unknown_and_not_failed(
+    api: Api, browser: Browser, step: str, before: Callable[[Served], object]
+) -> None:
+    before(api.functions)
+    asking = browser.get(f"{CLOSE}/{step}")
+    api.lose("POST", "/closes")
+    assert "Nobody knows yet whether it was done." in text_of(browser.submit(asking).find(class_="failure"))
+
+
 @pytest.mark.parametrize(
     ("status", "by", "words"),
     [
@@ -236,6 +249,7 @@ def test_what_was_left_half_way_or_closed_by_nobody_can_be_closed_again(
     assert api.functions.books.books.keep_close(kept, changed)
     shown = browser.get(CLOSE)
     assert status.value in text_of(shown.find(id="close"))
+    assert shown.find(id="close").has_attr("data-live") == (status is CloseStatus.CLOSING)
     assert text_of(shown.find("a", href=f"{CLOSE}/make")) == words
     assert browser.get(f"{CLOSE}/make").find("form", method="post") is not None
 

@@ -177,7 +177,39 @@ def test_each_step_asks_and_is_sent_once(
     assert bulk_of(api).order(order_id).dry_run is (name == "check")
 
 
-@pytest.mark.parametrize("name", ["start", "approve", "reject", "pause", "resume", "stop", "check"])
+@pytest.mark.parametrize(
+    ("status", "route", "body"),
+    [
+        (S.VALIDATING, "start", {"dryRun": True}),
+        (S.ISSUING, "start", {"dryRun": False}),
+        (S.STOPPING, "stop", None),
+        (S.SETTLING, "resume", None),
+    ],
+)
+def test_an_order_whose_workflow_has_died_is_gone_on_with(
+    api: Api, browser: Browser, status: OrderStatus, route: str, body: object
+) -> None:
+    order_id = standing(api.functions, status)
+    before = bulk_of(api).order(order_id)
+    bulk_of(api).workflows.ended.add((order_id, before.round))
+    browser.submit(browser.get(f"/orders/{order_id}/go-on"))
+    assert (api.sent, api.bodies) == ([("POST", f"/orders/{order_id}/{route}")], [body])
+    after = bulk_of(api).order(order_id)
+    assert (after.status, after.dry_run) == (before.status, before.dry_run)
+    assert bulk_of(api).workflows.started == [(order_id, before.round + 1)]
+
+
+def test_an_order_that_was_paused_meanwhile_is_not_resumed_by_going_on(api: Api, browser: Browser) -> None:
+    order_id = standing(api.functions, S.SETTLING)
+    asking = browser.get(f"/orders/{order_id}/go-on")
+    standing(api.functions, S.PAUSED, order_id)
+    api.called.clear()
+    assert "Not sent." in text_of(browser.submit(asking))
+    assert api.sent == []
+    assert bulk_of(api).order(order_id).status is S.PAUSED
+
+
+@pytest.mark.parametrize("name", ["start", "approve", "reject", "pause", "resume", "stop", "check", "go-on"])
 def test_what_cannot_be_done_now_has_no_button_and_says_why(api: Api, browser: Browser, name: str) -> None:
     order_id = standing(api.functions, S.FINISHED)
     shown = browser.get(f"/orders/{order_id}/{name}")
@@ -188,11 +220,37 @@ def test_what_cannot_be_done_now_has_no_button_and_says_why(api: Api, browser: B
 def test_an_order_that_cannot_be_read_can_still_be_paused_and_stopped(api: Api, browser: Browser) -> None:
     order_id = standing(api.functions, S.ISSUING)
     api.lose("GET", f"/orders/{order_id}")
-    for name in ("start", "approve", "reject", "resume", "check"):
+    for name in ("start", "approve", "reject", "resume", "check", "go-on"):
         assert browser.get(f"/orders/{order_id}/{name}").find("form", method="post") is None
     for name, status in (("pause", S.PAUSED), ("stop", S.STOPPING)):
         browser.submit(browser.get(f"/orders/{order_id}/{name}"))
         assert bulk_of(api).order(order_id).status is status
+
+
+def test_a_start_that_may_have_been_written_is_not_called_undone_and_can_be_gone_on_with(
+    api: Api, browser: Browser
+) -> None:
+    # given workflows that cannot be started, though the order is written as started
+    order_id = checked(api, browser)
+    asking = browser.get(f"/orders/{order_id}/start")
+    bulk_of(api).workflows.works = False
+    told = text_of(browser.submit(asking))
+    assert "Nobody knows yet whether it was done. The order's work could not be started now." in told
+    assert "If it gets no further, go on with it" in text_of(browser.get(f"/orders/{order_id}/start"))
+
+    bulk_of(api).workflows.works = True
+    browser.submit(browser.get(f"/orders/{order_id}/go-on"))
+
+    work(api, order_id)
+    assert shown_by_api(api, order_id)["counts"]["issued"] == 3
+
+
+def test_an_order_that_the_gateway_surely_did_not_touch_is_not_in_doubt(api: Api, browser: Browser) -> None:
+    order_id = standing(api.functions, S.AWAITING_APPROVAL)
+    said = '{"errorType": "IdentityUnavailable", "detail": "IAM could not be asked"}'
+    api.fail("POST", f"/orders/{order_id}/approve", 503, said)
+    told = text_of(browser.submit(browser.get(f"/orders/{order_id}/approve")))
+    assert "Not done, for now. IAM could not be asked" in told
 
 
 def test_a_missing_right_and_a_lost_answer_are_told_apart(api: Api, browser: Browser) -> None:

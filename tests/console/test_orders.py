@@ -90,14 +90,14 @@ def test_without_any_it_says_what_to_do_and_without_the_right_which(api: Api, br
     ("status", "steps"),
     [
         (S.AWAITING_FILE, ["check", "stop"]),
-        (S.VALIDATING, ["stop"]),
+        (S.VALIDATING, ["stop", "go-on"]),
         (S.INVALID, ["check", "stop"]),
         (S.VALIDATED, ["start", "check", "stop"]),
         (S.AWAITING_APPROVAL, ["approve", "reject", "stop"]),
-        (S.ISSUING, ["pause", "stop"]),
+        (S.ISSUING, ["pause", "stop", "go-on"]),
         (S.PAUSED, ["resume", "stop"]),
-        (S.STOPPING, []),
-        (S.SETTLING, []),
+        (S.STOPPING, ["go-on"]),
+        (S.SETTLING, ["go-on"]),
         (S.FINISHED, []),
     ],
 )

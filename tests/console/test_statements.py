@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import timedelta
+from tempfile import SpooledTemporaryFile
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -161,7 +162,7 @@ def test_a_file_that_cannot_be_taken_is_refused_without_its_cells(
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"column.gcId": "Claim Code"}, "gcId cannot be taken from that column"),
+        ({"column.gcId": "Claim Code"}, "gcId cannot be taken from there"),
         ({"column.type": "Client Reference"}, "what the type 'Test1A' is"),
         ({"time_format": "%Y-%m-%d"}, "Line 2: its time is not written as %Y-%m-%d"),
         ({"signs": "none"}, "Line 3: its amount has not the sign"),
@@ -260,3 +261,13 @@ def test_markup_in_the_downloads_words_is_text(browser: Browser) -> None:
     assert shown.find("img") is None
     assert f"what the type '{markup}' is" in text_of(shown)
     assert markup in [text_of(each) for each in shown.find(id="field-column.amount").find_all("option")]
+
+
+def test_a_download_of_any_size_is_on_no_disk(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rolled_over(*_: object) -> None:
+        raise AssertionError("a part of the download was written to a file")
+
+    monkeypatch.setattr(SpooledTemporaryFile, "rollover", rolled_over)
+    rows = DOWNLOAD.partition("\n")[2] * 4_000
+    shown = given(browser, f"{HEADER}\n{rows}", READING)
+    assert "12,000 rows" in text_of(shown.find("section"))

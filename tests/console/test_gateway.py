@@ -1,0 +1,213 @@
+"""What the console may ask of the API at all, and what each reply is taken for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import threading
+import urllib.error
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+import pytest
+
+from console import gateway
+from console.gateway import CALLS, Kind, Reply
+from console.threads import Threads
+from local.signing import Response
+from tests.console.served import Api, Browser, text_of
+from tests.local.gateway import Gateway as Deployment
+from tests.openapi.contract import committed, operations
+from tests.support.fakes import START
+from tests.unit.builders import fails, unknown_since
+
+CANCEL: Final = "/gift-cards/{requestId}/cancel"
+PROBLEM: Final = {"title": "t", "detail": "why", "errorCode": None}
+
+
+def test_every_call_is_a_route_of_the_api_and_none_issues_a_single_card_or_reads_a_code() -> None:
+    routes = {(method, path): operation for method, path, operation in operations(committed())}
+    assert routes.keys() >= CALLS
+    # What issues, by the API's own document, needs a key; of these an order only waits until it is started.
+    keyed = {
+        call
+        for call, operation in routes.items()
+        if {"$ref": "#/components/parameters/IdempotencyKey"} in operation.get("parameters", [])
+    }
+    assert keyed & CALLS == {("POST", "/orders")}
+    with_code = {
+        call for call, operation in routes.items() if "GiftCardWithCode" in json.dumps(operation.get("responses", {}))
+    }
+    assert ("POST", "/gift-cards/{requestId}/claim-code") in with_code
+    assert with_code & CALLS == set()
+
+
+def test_what_is_not_on_the_list_is_not_called() -> None:
+    with pytest.raises(ValueError, match="does not call POST /gift-cards"):
+        asyncio.run(console_gateway().send("POST", "/gift-cards", {"amount": "25.00"}))
+
+
+def console_gateway(url: str | None = None) -> gateway.Gateway:
+    target = Deployment().target()
+    return gateway.Gateway(replace(target, api_url=url) if url else target, Threads(4), lambda: START)
+
+
+def reply(call: str, status: int | None, body: Mapping[str, Any] | None = None, **more: Any) -> Reply:
+    return Reply(call, status, PROBLEM | body if body is not None else {}, START, **more)
+
+
+QUERY: Final = "GET /accounts"
+DOING: Final = f"POST {CANCEL}"
+PUTTING: Final = "PUT /budgets/{name}"
+#: What came of a call, what it is to a query, and what to something that was to be done.
+KINDS: Final = {
+    "200": (200, None, Kind.ANSWERED, Kind.ANSWERED),
+    "202": (202, None, Kind.ANSWERED, Kind.ANSWERED),
+    "a redirect": (302, None, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "400": (400, {"errorType": "InvalidInput"}, Kind.REFUSED, Kind.REFUSED),
+    "401 of no matter whom": (401, None, Kind.REFUSED, Kind.REFUSED),
+    "403 of IAM": (403, {"errorType": "AccessDenied"}, Kind.DENIED, Kind.DENIED),
+    "403 of Amazon": (403, {"errorType": "AccessDenied", "errorCode": "F300"}, Kind.REFUSED, Kind.REFUSED),
+    "404": (404, {"errorType": "NotFound"}, Kind.NOT_FOUND, Kind.NOT_FOUND),
+    "409": (409, {"errorType": "CancelWindowOver"}, Kind.REFUSED, Kind.REFUSED),
+    "429": (429, {"errorType": "BudgetBusy"}, Kind.REFUSED, Kind.REFUSED),
+    "500": (500, {"errorType": "Unexpected"}, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "502 of whatever stands before": (502, None, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "503 of whatever stands before": (503, None, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "503 that says that nothing was done": (503, {"errorType": "RateInUse"}, Kind.UNAVAILABLE, Kind.UNAVAILABLE),
+    "503 of a ledger in doubt": (503, {"errorType": "LedgerUnavailable"}, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "503 of an order in doubt": (503, {"errorType": "OrderUnavailable"}, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "503 of books in doubt": (503, {"errorType": "BooksUnavailable"}, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "503 of a frozen account": (503, {"errorType": "AccountFrozen"}, Kind.FROZEN, Kind.FROZEN),
+    "504": (504, {"errorType": "GatewayTimeout"}, Kind.UNAVAILABLE, Kind.UNKNOWN),
+    "no response": (None, None, Kind.UNAVAILABLE, Kind.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "asked", "done"), KINDS.values(), ids=KINDS)
+def test_a_reply_is_what_may_have_happened(
+    status: int | None, body: Mapping[str, Any] | None, asked: Kind, done: Kind
+) -> None:
+    assert reply(QUERY, status, body).kind is asked
+    assert {reply(call, status, body).kind for call in (DOING, PUTTING, "PUT file")} == {done}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (TimeoutError("timed out"), Kind.UNKNOWN),
+        (ConnectionResetError(), Kind.UNKNOWN),
+        (OSError("The response was cut off: IncompleteRead"), Kind.UNKNOWN),
+        (urllib.error.URLError(TimeoutError()), Kind.UNKNOWN),
+        (urllib.error.URLError(ssl.SSLEOFError()), Kind.UNKNOWN),
+        (urllib.error.URLError(ConnectionRefusedError()), Kind.UNAVAILABLE),
+        (urllib.error.URLError(socket.gaierror()), Kind.UNAVAILABLE),
+        (urllib.error.URLError(ssl.SSLCertVerificationError()), Kind.UNAVAILABLE),
+    ],
+    ids=repr,
+)
+def test_what_was_lost_is_unknown_unless_nobody_was_reached(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, kind: Kind
+) -> None:
+    def lost(*_: object, **__: object) -> Response:
+        raise error
+
+    monkeypatch.setattr(gateway, "send", lost)
+    found = asyncio.run(console_gateway().send("POST", CANCEL, requestId="A1"))
+    assert (found.kind, found.status) == (kind, None)
+
+
+@pytest.mark.parametrize("text", ["<html>Sign in to the network</html>", "", "[]", '"x"', "[" * 100_000])
+def test_a_success_that_is_not_the_apis_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(gateway, "send", lambda *_, **__: Response(200, {}, text))
+    assert asyncio.run(console_gateway().get("/accounts")).kind is Kind.UNAVAILABLE
+    assert asyncio.run(console_gateway().send("POST", CANCEL, requestId="A1")).kind is Kind.UNKNOWN
+
+
+@pytest.mark.parametrize("errors", [None, "text", ["text"], [{"field": "a"}], {"field": "a"}])
+def test_fields_that_are_wrong_in_another_form_than_the_apis_fail_no_page(errors: object) -> None:
+    found = reply(DOING, 400, {"errors": errors})
+    assert found.errors == ([("a", "None")] if errors == [{"field": "a"}] else [])
+    assert found.detail == "why"
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "a/b", "a b", "a%2Fb", "a?b", "a#b", "a\x00", "a\n", "é", "x" * 65])
+def test_a_name_that_leads_to_another_route_is_not_sent(api: Api, value: str) -> None:
+    calls = console_gateway()
+    asking = (
+        calls.get("/gift-cards/{requestId}", requestId=value),
+        calls.send("POST", "/closes/{account}/{month}", {}, account=value, month="gift-cards"),
+        calls.send("POST", "/closes/{account}/{month}", {}, account="default", month=value),
+    )
+    for each in asking:
+        found = asyncio.run(each)
+        assert (found.kind, found.held_back) == (Kind.REFUSED, True)
+    assert api.called == []
+
+
+def test_a_cancel_that_may_have_been_written_is_not_called_undone(api: Api, browser: Browser) -> None:
+    ledger = api.functions.world.ledger
+    ledger.records["Test1AAAA"] = unknown_since()
+    asking = browser.get("/requests/Test1AAAA/cancel")
+    fails(ledger, "apply", takes_effect=True)
+    fails(ledger, "get", at=2)
+
+    shown = text_of(browser.submit(asking))
+
+    assert ledger.records["Test1AAAA"].status.value == "REVERSING"
+    assert "answered 503" in shown
+    assert "Nobody knows yet whether it was done." in shown
+
+
+# ---- over a connection -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def front() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Something before the API that sends everybody elsewhere: its address, and what came."""
+    came: list[tuple[str, str]] = []
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            came.append((self.command, self.path))
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(302 if "moved" not in self.path else 200)
+            self.send_header("Location", "/moved")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", came
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_redirect_is_not_followed_with_a_signature(front: tuple[str, list[tuple[str, str]]]) -> None:
+    url, came = front
+
+    found = asyncio.run(console_gateway(url).send("POST", CANCEL, requestId="A1"))
+
+    assert found.kind is Kind.UNKNOWN
+    assert came == [("POST", "/gift-cards/A1/cancel")]
+
+
+def test_a_file_comes_as_it_is_whatever_its_bytes_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"\xff\x00\r\n\xef\xbb\xbf"
+    monkeypatch.setattr(gateway, "send", lambda *_, **__: Response(200, {}, "?", content))
+    found, file = asyncio.run(console_gateway().file("https://files.test/x?X-Amz-Signature=secret"))
+    assert (found.ok, file) == (True, content)
+    assert "secret" not in repr(found)
