@@ -194,12 +194,15 @@ async def _ask_go_on(request: Request) -> Ask:
     title, refused = f"Go on with order {order_id}", _why_not(reply, WORKED_ON)
     if refused:
         return _refused(title, refused, reply)
+    says = [
+        "If its workflow has died, another one goes on where that one ended; no card is issued twice.",
+        "If it has not, nothing happens.",
+    ]
+    if reply.body["status"] == "VALIDATING":
+        says.append("Whoever does it counts as one who started the order, and cannot approve it.")
     return Ask(
         title=title,
-        says=(
-            "If its workflow has died, another one goes on where that one ended; no card is issued twice.",
-            "If it has not, nothing happens.",
-        ),
+        says=says,
         button="Go on with it",
         back_url=f"/orders/{order_id}",
         facts=(*_facts(request, reply.body), ("State", reply.body["status"])),

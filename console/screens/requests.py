@@ -17,8 +17,9 @@ from starlette.routing import Route
 from console.confirm import Ask, Done, step
 from console.gateway import Kind, Reply
 from console.page import Console, amount, console_of, moment, page
+from incentives.agcod.errors import Kind as ErrorKind
 from incentives.agcod.errors import describe
-from incentives.domain.outcomes import AmazonError
+from incentives.domain.outcomes import AmazonError, NotExecutedBecause
 from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
 from incentives.domain.single_requests.record import Status
 from incentives.domain.single_requests.renewal import OWN_REFUSALS
@@ -46,6 +47,14 @@ MEANINGS: Final[Mapping[str, str]] = {
     Status.ESCALATED: "What became of it could not be found out in 24 hours. People are on it: do not order it again.",
 }
 OPEN: Final = frozenset(each.value for each in Status if each.is_open)
+#: Why an open request waits, by the gateway's own names: nothing was done, and it is tried again.
+WAITS: Final[Mapping[str, str]] = {
+    NotExecutedBecause.THROTTLED: "Amazon's request rate was exceeded and nothing was done. It is tried again.",
+    NotExecutedBecause.NOT_SENT: "There was no connection to Amazon and nothing was done. It is tried again.",
+    NotExecutedBecause.CREDENTIALS: "Amazon did not accept the account's key or its signature, and nothing was done. "
+    "It is tried again.",
+    "AccountFrozen": "The account is frozen and nothing was done. It is tried again once the account is unfrozen.",
+}
 #: Why a success must not be delivered, as the case file names it.
 CONFLICTS: Final[Mapping[str, str]] = {
     "refunded": "Amazon says that the card was refunded to its purchaser.",
@@ -222,14 +231,16 @@ async def _case(console: Console, request_id: str) -> Reply:
 
 
 def _advice(body: Mapping[str, Any]) -> str:
-    """What the last error means, as the API's own responses say it; empty without an error."""
+    """What the last error means, as the API's own responses say it; empty where it means nothing any more."""
     code, name = body.get("errorCode"), body.get("errorType")
     if not (code or name):
         return ""
-    if name in OWN_REFUSALS:
+    if body["status"] == Status.REFUSED and name in OWN_REFUSALS:
         own = next(each for each in (KEY_REFUSED, NOT_SENT) if each.type == name)
         return f"{own.message} Nothing was charged: repeat the order with its Idempotency-Key once the cause is mended."
-    return describe(AmazonError(code=code, type=name)).advice
+    spec = describe(AmazonError(code=code, type=name))
+    # That an outcome is being found out, or is tried again, is so only while it is.
+    return WAITS.get(str(name), spec.advice) if spec.kind is ErrorKind.REFUSED or body["status"] in OPEN else ""
 
 
 # ---- generations -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 
 from console.gateway import Reply
+from incentives.domain.accounts.freezing import FROZEN
 from incentives.domain.outcomes import AmazonError, ConflictKind
 from incentives.domain.recovery.case_file import case_file
 from incentives.domain.single_requests.record import Record, Status
@@ -303,6 +304,25 @@ def test_a_refused_request_says_what_its_error_means(
     shown = browser.get("/requests/Test1AAAA")
     assert meaning in text_of(shown.find(id="error"))
     assert "there is nothing to undo" in text_of(shown.find(id="undo-refused"))
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.REVERSED, Status.ESCALATED])
+def test_an_error_on_the_way_to_an_end_promises_nothing_any_more(api: Api, browser: Browser, status: Status) -> None:
+    error = AmazonError(code="F400", type="SystemTemporarilyUnavailable")
+    keep(api, record(status, in_flight=False, error=error))
+    said = text_of(browser.get("/requests/Test1AAAA").find(id="error"))
+    assert said == "The last error: F400 SystemTemporarilyUnavailable."
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [(FROZEN, "once the account is unfrozen"), (AmazonError(type="throttled"), "rate was exceeded")],
+)
+def test_what_a_request_waits_for_is_said_in_words(
+    api: Api, browser: Browser, error: AmazonError, meaning: str
+) -> None:
+    keep(api, record(in_flight=False, error=error, wait_seconds=5, due_at=START))
+    assert meaning in text_of(browser.get("/requests/Test1AAAA").find(id="error"))
 
 
 def test_a_request_that_waits_counts_down_to_its_turn(api: Api, browser: Browser) -> None:
