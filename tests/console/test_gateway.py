@@ -163,6 +163,34 @@ def test_a_cancel_that_may_have_been_written_is_not_called_undone(api: Api, brow
     assert "Nobody knows yet whether it was done." in shown
 
 
+# ---- many at once ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_to_be_done_does_not_wait_for_queries_that_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_end, begun = threading.Event(), threading.Event()
+
+    def slow(method: str, *_: object, **__: object) -> Response:
+        if method == "GET":
+            begun.set()
+            may_end.wait()
+        return Response(200, {}, "{}")
+
+    monkeypatch.setattr(gateway, "send", slow)
+    calls = replace(console_gateway(), executor=Threads(1, wait_seconds=0))
+
+    async def play() -> tuple[Reply, Reply, Reply]:
+        first = asyncio.create_task(calls.get("/accounts"))
+        await asyncio.to_thread(begun.wait)
+        second, done = await calls.get("/accounts"), await calls.send("POST", CANCEL, requestId="A1")
+        may_end.set()
+        return await first, second, done
+
+    first, second, done = asyncio.run(play())
+    assert (first.kind, done.kind) == (Kind.ANSWERED, Kind.ANSWERED)
+    # Nor do queries wait for good: a page that nobody looks at any more makes room.
+    assert (second.kind, second.detail) == (Kind.UNAVAILABLE, "Too many calls wait for an answer already.")
+
+
 # ---- over a connection -----------------------------------------------------------------------------------------------
 
 
