@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -218,7 +219,7 @@ async def _request(request: Request) -> Response:
         advice=_advice(body),
         case=case,
         conflicts=CONFLICTS,
-        undo_refused=_refused(body, console.now()) if body else "",
+        undo_refused=_refused(body, _now(console, found.reply)) if found.reply else "",
     )
 
 
@@ -294,6 +295,15 @@ async def _chain(
 # ---- undoing ---------------------------------------------------------------------------------------------------------
 
 
+def _now(console: Console, reply: Reply) -> datetime:
+    """The API's own time where it says it: this machine's clock decides about no card's 15 minutes."""
+    try:
+        said = parsedate_to_datetime(reply.headers["date"])
+    except (KeyError, ValueError):
+        return console.now()
+    return said if said.tzinfo else console.now()
+
+
 def _surely_over_at(body: Mapping[str, Any]) -> datetime | None:
     """When Amazon surely cancels a gift card no more; None for what has no such time.
 
@@ -335,7 +345,8 @@ def _steps_of(what: What) -> Route:
             return Ask(title, (), what.undoes, back_url, refused=_unread(what, reply), replies=[reply])
         body = reply.body
         until, over_at = body.get("cancellableUntil"), _surely_over_at(body)
-        late = until is not None and over_at is not None and moment(until) <= console.now()
+        now = _now(console, reply)
+        late = until is not None and over_at is not None and moment(until) <= now
         return Ask(
             title=title,
             says=_says(what, body, late=late),
@@ -343,7 +354,7 @@ def _steps_of(what: What) -> Route:
             back_url=back_url,
             facts=_facts(console, body),
             until=over_at.isoformat() if over_at is not None and late else until,
-            refused=_refused(body, console.now()),
+            refused=_refused(body, now),
             danger=True,
         )
 
