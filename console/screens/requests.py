@@ -28,6 +28,8 @@ from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 
 #: A search that names no day goes a week back, as the API's own does.
 DAYS: Final = 7
+#: The page renews itself every two seconds; accounts come and go by the month.
+ACCOUNTS_LIVE: Final = timedelta(seconds=10)
 #: How far back the requests are looked for that one replaces, and how many pages of each status: 500 requests a page.
 DAYS_OF_GENERATIONS: Final = 14
 PAGES_OF_GENERATIONS: Final = 5
@@ -118,7 +120,7 @@ async def _requests(request: Request) -> Response:
     console, query = console_of(request), request.query_params
     if query.get("id"):
         return await _by_id(request, query["id"].strip())
-    accounts = await console.gateway.get("/accounts")
+    accounts = await console.shared.get("accounts", ACCOUNTS_LIVE, lambda: console.gateway.get("/accounts"))
     names = [str(each["account"]) for each in accounts.body.get("accounts", [])] if accounts.ok else []
     filters = _filters(console, query, names)
     shown: dict[str, Any] = {"filters": filters, "names": names, "key": query.get("key", "")}
