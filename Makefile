@@ -120,7 +120,7 @@ verify-books: env-project ## is each file of the closed months still what it was
 .PHONY: test
 test: env ## lint and run every test (PYTEST_ARGS="-n 0 tests/unit": some, in one process)
 	@said=$$(mktemp); nice $(MAKE) --no-print-directory lint > $$said 2>&1 & lint=$$!; \
-	  $(PY) -m pytest -n 3 $(PYTEST_ARGS); tested=$$?; \
+	  PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 3 $(PYTEST_ARGS); tested=$$?; \
 	  wait $$lint; linted=$$?; cat $$said; rm $$said; exit $$((tested | linted))
 
 .PHONY: coverage
@@ -203,12 +203,12 @@ env: env-project env-sam env-ministack ## make or update all environments
 env-project env-sam env-ministack env-audit: env-%: .venvs/%.$(MADE_BY)
 	@:
 
-# Every process of an emulated function imports boto3 from MiniStack's environment, hence its bytecode. uv does not read
-# pip's configuration: where only pip knows the way to the packages, pip does the work.
+# Bytecode, as each of many processes imports boto3 from them. uv does not read pip's configuration: where only pip knows
+# the way to the packages, pip does the work.
 .venvs/%.$(MADE_BY): requirements/%.txt | .venvs/uv.$(MADE_BY)
 	@echo "environment $* ..."
 	@$(UV) venv --quiet --clear --python .venvs/uv/bin/python .venvs/$*
-	@$(UV) pip sync --quiet --python .venvs/$* $(if $(filter ministack,$*),--compile-bytecode) $< 2> .venvs/$*.said || \
+	@$(UV) pip sync --quiet --python .venvs/$* --compile-bytecode $< 2> .venvs/$*.said || \
 	  .venvs/uv/bin/python -m pip --python .venvs/$* install --quiet --disable-pip-version-check -r $< || { cat .venvs/$*.said; exit 1; }
 	@rm -f .venvs/$*.* && touch $@
 

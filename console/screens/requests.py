@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,8 +18,9 @@ from starlette.routing import Route
 from console.confirm import Ask, Done, step
 from console.gateway import Kind, Reply
 from console.page import Console, amount, console_of, moment, page
+from incentives.agcod.errors import Kind as ErrorKind
 from incentives.agcod.errors import describe
-from incentives.domain.outcomes import AmazonError
+from incentives.domain.outcomes import AmazonError, NotExecutedBecause
 from incentives.domain.recovery.rules import KEY_REFUSED, NOT_SENT
 from incentives.domain.single_requests.record import Status
 from incentives.domain.single_requests.renewal import OWN_REFUSALS
@@ -26,6 +28,8 @@ from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 
 #: A search that names no day goes a week back, as the API's own does.
 DAYS: Final = 7
+#: The page renews itself every two seconds; accounts come and go by the month.
+ACCOUNTS_LIVE: Final = timedelta(seconds=10)
 #: How far back the requests are looked for that one replaces, and how many pages of each status: 500 requests a page.
 DAYS_OF_GENERATIONS: Final = 14
 PAGES_OF_GENERATIONS: Final = 5
@@ -46,6 +50,14 @@ MEANINGS: Final[Mapping[str, str]] = {
     Status.ESCALATED: "What became of it could not be found out in 24 hours. People are on it: do not order it again.",
 }
 OPEN: Final = frozenset(each.value for each in Status if each.is_open)
+#: Why an open request waits, by the gateway's own names: nothing was done, and it is tried again.
+WAITS: Final[Mapping[str, str]] = {
+    NotExecutedBecause.THROTTLED: "Amazon's request rate was exceeded and nothing was done. It is tried again.",
+    NotExecutedBecause.NOT_SENT: "There was no connection to Amazon and nothing was done. It is tried again.",
+    NotExecutedBecause.CREDENTIALS: "Amazon did not accept the account's key or its signature, and nothing was done. "
+    "It is tried again.",
+    "AccountFrozen": "The account is frozen and nothing was done. It is tried again once the account is unfrozen.",
+}
 #: Why a success must not be delivered, as the case file names it.
 CONFLICTS: Final[Mapping[str, str]] = {
     "refunded": "Amazon says that the card was refunded to its purchaser.",
@@ -108,7 +120,7 @@ async def _requests(request: Request) -> Response:
     console, query = console_of(request), request.query_params
     if query.get("id"):
         return await _by_id(request, query["id"].strip())
-    accounts = await console.gateway.get("/accounts")
+    accounts = await console.shared.get("accounts", ACCOUNTS_LIVE, lambda: console.gateway.get("/accounts"))
     names = [str(each["account"]) for each in accounts.body.get("accounts", [])] if accounts.ok else []
     filters = _filters(console, query, names)
     shown: dict[str, Any] = {"filters": filters, "names": names, "key": query.get("key", "")}
@@ -209,7 +221,7 @@ async def _request(request: Request) -> Response:
         advice=_advice(body),
         case=case,
         conflicts=CONFLICTS,
-        undo_refused=_refused(body, console.now()) if body else "",
+        undo_refused=_refused(body, _now(console, found.reply)) if found.reply else "",
     )
 
 
@@ -222,14 +234,16 @@ async def _case(console: Console, request_id: str) -> Reply:
 
 
 def _advice(body: Mapping[str, Any]) -> str:
-    """What the last error means, as the API's own responses say it; empty without an error."""
+    """What the last error means, as the API's own responses say it; empty where it means nothing any more."""
     code, name = body.get("errorCode"), body.get("errorType")
     if not (code or name):
         return ""
-    if name in OWN_REFUSALS:
+    if body["status"] == Status.REFUSED and name in OWN_REFUSALS:
         own = next(each for each in (KEY_REFUSED, NOT_SENT) if each.type == name)
         return f"{own.message} Nothing was charged: repeat the order with its Idempotency-Key once the cause is mended."
-    return describe(AmazonError(code=code, type=name)).advice
+    spec = describe(AmazonError(code=code, type=name))
+    # That an outcome is being found out, or is tried again, is so only while it is.
+    return WAITS.get(str(name), spec.advice) if spec.kind is ErrorKind.REFUSED or body["status"] in OPEN else ""
 
 
 # ---- generations -----------------------------------------------------------------------------------------------------
@@ -283,6 +297,15 @@ async def _chain(
 # ---- undoing ---------------------------------------------------------------------------------------------------------
 
 
+def _now(console: Console, reply: Reply) -> datetime:
+    """The API's own time where it says it: this machine's clock decides about no card's 15 minutes."""
+    try:
+        said = parsedate_to_datetime(reply.headers["date"])
+    except (KeyError, ValueError):
+        return console.now()
+    return said if said.tzinfo else console.now()
+
+
 def _surely_over_at(body: Mapping[str, Any]) -> datetime | None:
     """When Amazon surely cancels a gift card no more; None for what has no such time.
 
@@ -324,7 +347,8 @@ def _steps_of(what: What) -> Route:
             return Ask(title, (), what.undoes, back_url, refused=_unread(what, reply), replies=[reply])
         body = reply.body
         until, over_at = body.get("cancellableUntil"), _surely_over_at(body)
-        late = until is not None and over_at is not None and moment(until) <= console.now()
+        now = _now(console, reply)
+        late = until is not None and over_at is not None and moment(until) <= now
         return Ask(
             title=title,
             says=_says(what, body, late=late),
@@ -332,7 +356,7 @@ def _steps_of(what: What) -> Route:
             back_url=back_url,
             facts=_facts(console, body),
             until=over_at.isoformat() if over_at is not None and late else until,
-            refused=_refused(body, console.now()),
+            refused=_refused(body, now),
             danger=True,
         )
 

@@ -6,10 +6,11 @@ The file stays in memory; how it is read stands in the address of the page, as `
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from starlette.datastructures import FormData, UploadFile
@@ -21,7 +22,7 @@ from console.books_days import zone_of
 from console.confirm import Ask, Done, Field, Onward, step
 from console.gateway import Reply
 from console.page import Console, console_of, page, url
-from console.statement_columns import Column, choices_of, columns_of, refuse_misfits
+from console.statement_columns import WORDS_MAX, Column, choices_of, columns_of, refuse_misfits
 from console.threads import Threads
 from console.uploads import LIVES, Ready, Upload
 from incentives.domain.reconciliation.days import day_of, month_of, read_zone
@@ -31,6 +32,9 @@ from incentives.domain.reconciliation.words import looks_like_code
 from local.commands.reconcile import sums
 from local.settings import RefusedError
 from local.statement import SIGNS, Mapped, Reading, mapped
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 STATEMENTS: Final = "/reconciliations/{account}/statements"
 READ: Final = f"{STATEMENTS}/{{statementId}}/read"
@@ -74,14 +78,20 @@ class Said:
         if not any(name.startswith("column.") for name in given):
             return cls(upload.reading, *days)
 
-        def words(prefix: str) -> dict[str, str]:
+        def words(prefix: str, kept: Mapping[str, str]) -> dict[str, str]:
+            """What the page asked for; of other words, which the download has not, what the mapping says."""
             found = {name.removeprefix(prefix): str(value) for name, value in given.items() if name.startswith(prefix)}
-            return {name: "" if value == LEFT_OUT else value for name, value in found.items() if value}
+            others = {word: value for word, value in kept.items() if word not in found}
+            return others | {word: "" if value == LEFT_OUT else value for word, value in found.items() if value}
 
         plain = {name: str(given.get(name, "")) for name in ("zone", "time_format", "twice", "signs", "thousands")}
         decimal = str(given.get("decimal") or ".")
         reading = Reading(
-            columns=words("column."), types=words("type."), statuses=words("status."), decimal=decimal, **plain
+            columns={name: str(given[f"column.{name}"]) for name in COLUMNS if given.get(f"column.{name}")},
+            types=words("type.", upload.reading.types),
+            statuses=words("status.", upload.reading.statuses),
+            decimal=decimal,
+            **plain,
         )
         return cls(reading, *days)
 
@@ -170,13 +180,16 @@ async def _upload(console: Console, account: str, content: bytes, mapping: bytes
     if len(content) > FILE_BYTES_MAX:
         raise RefusedError(f"The file has more than {FILE_BYTES_MAX:,} bytes: download fewer days at once.")
     reading = Reading.parse(mapping, "The second file") if mapping else Reading()
+    if len(reading.types) + len(reading.statuses) > 2 * WORDS_MAX:
+        raise RefusedError(f"The mapping says what more than {2 * WORDS_MAX} words mean.")
     columns = await _in_thread(columns_of, content)
     sha256 = hashlib.sha256(content).hexdigest()
     return Upload(account, content, sha256, columns, reading, console.now() + LIVES)
 
 
-async def _in_thread(work: Any, *given: Any) -> Any:  # noqa: ANN401 - of any function that takes long
-    return await asyncio.get_running_loop().run_in_executor(FILES, work, *given)
+async def _in_thread(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+    """What takes seconds of a processor holds up no other page."""
+    return await asyncio.get_running_loop().run_in_executor(FILES, partial(work, *given, **named))
 
 
 def _books(account: str) -> str:
@@ -347,8 +360,7 @@ async def _checked(upload: Upload, said: Said, console: Console) -> Ready:
     missing = said.missing(upload.columns)
     if missing:
         raise RefusedError(f"Nobody has said {missing[0]}.")
-    found: Ready = await _in_thread(_ready, upload, said, console)
-    return found
+    return await _in_thread(_ready, upload, said, console)
 
 
 async def _do_upload(request: Request, form: FormData) -> Done:

@@ -167,7 +167,7 @@ def test_figures_are_cloudwatchs_and_what_nobody_counted_is_not_zero(api: Api, b
     assert shown["dead"].startswith("Dead letters 1 ")
     assert shown["failures"].startswith("Failures of schedules 2 ")
     assert shown["under-way"].startswith("1,000 or more under way")
-    assert shown["rate"].startswith("120 calls to Amazon a minute. An account may make 480 a minute")
+    assert shown["rate"].startswith("120.5 calls to Amazon a minute. An account may make 480 a minute")
     (meter,) = page.find(id="rate").select("meter")
     assert (meter["value"], meter["max"]) == ("120.5", "480.0")
 

@@ -149,7 +149,7 @@ def test_where_there_are_too_many_requests_it_says_so_and_asks_the_books(api: Ap
 
     assert "not all of the last 90 days were looked at" in text_of(page.find(id="escalated"))
     assert sum(path.startswith("/requests?") for _, path in api.called) == 4 * calls
-    assert "Test1E 25.00 USD" in text_of(page.find(id="books"))
+    assert "Test1E Case file Another round 25.00 USD" in text_of(page.find(id="books"))
     # and the search goes on where these calls ended
     further = browser.get(str(page.select_one("#escalated > p > a")["href"]))
     assert rows_of(further, "found") == ["Test1E"]

@@ -14,9 +14,11 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 
 from console.gateway import Reply
+from incentives.domain.accounts.freezing import FROZEN
 from incentives.domain.outcomes import AmazonError, ConflictKind
 from incentives.domain.recovery.case_file import case_file
 from incentives.domain.single_requests.record import Record, Status
+from local.signing import Response
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.served import CARD_NUMBER, CUSTOMER
 from tests.support.fakes import CODE, START
@@ -305,6 +307,25 @@ def test_a_refused_request_says_what_its_error_means(
     assert "there is nothing to undo" in text_of(shown.find(id="undo-refused"))
 
 
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.REVERSED, Status.ESCALATED])
+def test_an_error_on_the_way_to_an_end_promises_nothing_any_more(api: Api, browser: Browser, status: Status) -> None:
+    error = AmazonError(code="F400", type="SystemTemporarilyUnavailable")
+    keep(api, record(status, in_flight=False, error=error))
+    said = text_of(browser.get("/requests/Test1AAAA").find(id="error"))
+    assert said == "The last error: F400 SystemTemporarilyUnavailable."
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [(FROZEN, "once the account is unfrozen"), (AmazonError(type="throttled"), "rate was exceeded")],
+)
+def test_what_a_request_waits_for_is_said_in_words(
+    api: Api, browser: Browser, error: AmazonError, meaning: str
+) -> None:
+    keep(api, record(in_flight=False, error=error, wait_seconds=5, due_at=START))
+    assert meaning in text_of(browser.get("/requests/Test1AAAA").find(id="error"))
+
+
 def test_a_request_that_waits_counts_down_to_its_turn(api: Api, browser: Browser) -> None:
     due_at = START + 10 * MINUTE
     keep(api, record(attempts=0, in_flight=False, first_sent_at=None, due_at=due_at, wake_at=due_at))
@@ -499,6 +520,22 @@ def test_a_card_is_cancelled_until_its_15_minutes_are_over_and_not_later(api: Ap
     # The page was opened in time, and the click comes late: the API decides, and says why.
     assert "Refused. Amazon cancels a gift card only within 15 minutes" in text_of(browser.submit(asking_in_time))
     assert [path for _, path in api.sent] == [f"/gift-cards/{early}/cancel", f"/gift-cards/{late}/cancel"]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_over"),
+    [("Sun, 01 Mar 2026 12:14:00 GMT", False), ("Sun, 01 Mar 2026 12:15:01 GMT", True), ("?", True)],
+)
+def test_a_clock_that_is_wrong_here_takes_no_minute_from_a_card(
+    api: Api, browser: Browser, said: str, is_over: bool
+) -> None:
+    request_id = issue(api)
+    body = json.dumps(told(api, request_id))
+    api.answers["GET", "/gift-cards/"] = lambda: Response(200, {"date": said}, body)
+    api.functions.world.clock.time = START + 18 * MINUTE
+
+    assert (browser.get(f"/requests/{request_id}/cancel").find("form") is None) is is_over
+    assert ("Cancel it" not in text_of(browser.get(f"/requests/{request_id}"))) is is_over
 
 
 def test_a_card_whose_success_came_late_may_be_younger_and_the_api_is_asked(api: Api, browser: Browser) -> None:

@@ -148,6 +148,7 @@ def test_what_may_hold_codes_is_offered_for_nothing(browser: Browser) -> None:
         (f'{HEADER}\n"{CANARY}', None, "Line 2 cannot be read as CSV."),
         (DOWNLOAD, '{"colour": "red"}', "has what no mapping has: colour"),
         (DOWNLOAD, f"{CANARY}", "The second file cannot be read as a mapping"),
+        (DOWNLOAD, json.dumps({"types": {f"T{n}": "" for n in range(61)}}), "what more than 60 words mean"),
     ],
 )
 def test_a_file_that_cannot_be_taken_is_refused_without_its_cells(
@@ -191,13 +192,15 @@ def test_what_does_not_fit_is_told_and_cannot_be_uploaded(
 
 
 def test_a_mapping_that_comes_with_the_file_says_it_all_and_is_saved_as_it_was(browser: Browser) -> None:
-    shown = given(browser, mapping=READING)
+    kept = READING.with_said(types={"Of another month": "GCCreation"})
+    shown = given(browser, mapping=kept)
     assert "3 rows" in text_of(shown.find("section"))
+    shown = said(browser, shown)
     saved = browser.session.get(
         f"{browser.origin}{shown.find('a', string='Save this mapping')['href']}", headers={"Sec-Fetch-Site": "none"}
     )
     assert saved.headers["Content-Disposition"] == 'attachment; filename="portal.json"'
-    assert Reading.parse(saved.content, "portal.json") == READING
+    assert Reading.parse(saved.content, "portal.json") == kept
 
 
 def test_a_request_id_that_looks_like_a_code_is_not_shown(browser: Browser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -41,6 +42,7 @@ from tests.contract.rate_limiter_suite import (
     take_all,
 )
 from tests.contract.tables import create_table
+from tests.pacing.table import Table
 from tests.support.fakes import FakeClock
 
 __all__ = ["account"]
@@ -95,8 +97,29 @@ def make_rate_limiter(client: Any, table: str) -> MakeRateLimiter:
     return make
 
 
-class TestDynamoDbRateLimiterOnMoto(RateLimiterContract):
-    pass
+class OneAtATime(Table):
+    """For callers in threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def update_item(self, **params: Any) -> dict[str, Any]:
+        with self._lock:
+            return super().update_item(**params)
+
+
+class TestDynamoDbRateLimiterInThisProcess(RateLimiterContract):
+    """On the table that answers as moto's does (tests/pacing/test_table.py); with real races in tests/stack."""
+
+    @pytest.fixture
+    def make_rate_limiter(self) -> MakeRateLimiter:
+        table: Any = OneAtATime()
+
+        def make(now: Now, pace: Pace = PACE) -> DynamoDbRateLimiter:
+            return DynamoDbRateLimiter(table, "PacerTable", pace=pace, now=now)
+
+        return make
 
 
 # ---- how it is written --------------------------------------------------------------------------

@@ -63,16 +63,21 @@ def test_the_quick_table_answers_as_moto_does(seed: int, client: Any) -> None:
     for _ in range(80):
         clock.sleep(chance.choice([0, 0, 0.02, 0.1, 2, 60]))
         rate_limiter = chance.choice(rate_limiters)
-        match chance.randrange(9):
+        match chance.randrange(10):
             case 0:
                 rate_limiter.slow_down("default")
             case 1 | 2:
                 rate_limiter.line_up("default")
             case 3:
                 rate_limiter.want_activity("default")
+            case 4:
+                rate_limiter.freeze("default", frozen=chance.random() < 0.5, version=chance.randrange(6))
             case _:
                 rate_limiter.reserve(
-                    "default", chance.choice(list(Priority)), allowance=chance.choice([None, None, *Allowance])
+                    "default",
+                    chance.choice(list(Priority)),
+                    allowance=chance.choice([None, None, *Allowance]),
+                    never_sent=chance.random() < 0.5,
                 )
     # then no response differed, and there were enough of each kind
     assert min(both.quick.written, both.quick.refused) > 15
