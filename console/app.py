@@ -20,7 +20,7 @@ from console import confirm
 from console.endings import Endings
 from console.figures import Figures, Shared, Source
 from console.forms import Forms
-from console.gateway import Gateway
+from console.gateway import GET_SECONDS_MAX, Gateway
 from console.guard import Guard
 from console.page import FOLDER, Console, environment, page
 from console.screens import accounts, books, budgets, now, orders, recovery, requests
@@ -74,7 +74,7 @@ def build(
         now: the clock; aware UTC.
         zone: in which times are shown; that of this machine if None.
     """
-    executor = Threads(CALLS_MAX)
+    executor = Threads(CALLS_MAX, wait_seconds=GET_SECONDS_MAX)
     app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
     gateway, shared = Gateway(target, executor, now), Shared(now)
     app.state.console = Console(

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.threads import NoRoomError, Threads
 from incentives.domain.errors import BooksUnavailable, LedgerUnavailable, OrderUnavailable
 from local.signing import Response, send
 from local.target import Target
@@ -79,6 +80,8 @@ ACTIONS: Final[Mapping[str, str]] = {
 }
 #: Told when a write's response was lost as well: it may have taken effect.
 IN_DOUBT: Final = frozenset(each.code for each in (BooksUnavailable, LedgerUnavailable, OrderUnavailable))
+#: What is being done at a time: more than a person begins.
+DOING_MAX: Final = 16
 #: A page waits for its slowest call.
 GET_SECONDS_MAX: Final = 20.0
 #: Longer than API Gateway lets a call take, so that what it answers in the end is heard.
@@ -189,12 +192,14 @@ class Gateway:
     """The deployment's HTTP API, and where it says that files go or are.
 
     Attributes:
-        executor: for nothing but these calls, so that slow ones hold up no page that needs none.
+        executor: for queries, and nothing else, so that slow ones hold up no page that needs none.
+        doing: for the others: a card's 15 minutes do not wait for pages that renew themselves.
     """
 
     target: Target
     executor: Executor
     now: Callable[[], datetime]
+    doing: Executor = field(default_factory=lambda: Threads(DOING_MAX))
 
     async def get(
         self, template: str, /, query: Mapping[str, str | None] | None = None, *, key: str | None = None, **values: str
@@ -254,7 +259,10 @@ class Gateway:
             except (BotoCoreError, OSError) as error:
                 return Reply(action, None, {}, self.now(), _words(error))
 
-        return await asyncio.get_running_loop().run_in_executor(self.executor, asked)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.executor, asked)
+        except NoRoomError as error:
+            return Reply(action, None, {}, self.now(), str(error), never_sent=True)
 
     async def _call(
         self,
@@ -319,7 +327,11 @@ class Gateway:
                 return Reply(call, None, {}, self.now(), why)
             return Reply(call, response.status, told or {}, self.now(), headers=response.headers)
 
-        return await asyncio.get_running_loop().run_in_executor(self.executor, sent)
+        executor = self.executor if method == "GET" else self.doing
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, sent)
+        except NoRoomError as error:
+            return Reply(call, None, {}, self.now(), str(error), never_sent=True)
 
 
 def _json(response: Response) -> Mapping[str, Any] | None:

@@ -17,10 +17,9 @@ from starlette.routing import Route
 
 from console.charts import Chart, spend_chart
 from console.gateway import Reply
-from console.page import Console, console_of, page, url
+from console.page import Console, console_of, page, url, who
 from console.searches import Search, search
 from incentives.domain.accounts.alerts import KEY_DAYS, KEY_DAYS_MAX
-from incentives.domain.accounts.freezing import shown_caller
 from incentives.domain.reconciliation.days import day_of, read_zone
 
 #: Of spend.
@@ -167,7 +166,7 @@ def _of_standing(account: Mapping[str, Any]) -> Iterable[Alert]:
     there = (f"/accounts/{quote(name, safe='')}", "The account")
     frozen = account["frozen"]
     if frozen:
-        by = shown_caller(frozen["by"]) if frozen["by"] else "somebody who cannot be named"
+        by = who(frozen["by"]) if frozen["by"] else "somebody who cannot be named"
         yield Alert(
             f"frozen-{name}",
             f"Account {name} is frozen",

@@ -21,6 +21,7 @@ from local.commands import order_texts
 
 Order = Mapping[str, Any]
 PATH: Final = "/orders/{orderId}"
+MAKES_A_MAKER: Final = "Whoever does it counts as one of the order's makers: they cannot approve it."
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Simple:
 CHECK: Final = Simple(
     "check",
     "Check the file of",
-    ("Its file is read once more, as it was sent last. Nothing is issued.",),
+    ("Its file is read once more, as it was sent last. Nothing is issued.", MAKES_A_MAKER),
     order_texts.STARTABLE,
     "start",
     {"dryRun": True},
@@ -154,7 +155,7 @@ async def _ask_start(request: Request) -> Ask:
         f"Amazon is asked for {cards} of account {account}, and charges what it issues: {sums} in all.",
         is_taken,
         "Where such a sum needs a second person, nothing is issued before somebody else has approved it.",
-        "Whoever made or started it cannot approve it.",
+        MAKES_A_MAKER,
         same_rows,
         "It can be paused, and stopped. What was issued by then stays issued.",
     )
@@ -199,7 +200,7 @@ async def _ask_go_on(request: Request) -> Ask:
         "If it has not, nothing happens.",
     ]
     if reply.body["status"] == "VALIDATING":
-        says.append("Whoever does it counts as one who started the order, and cannot approve it.")
+        says.append(MAKES_A_MAKER)
     return Ask(
         title=title,
         says=says,

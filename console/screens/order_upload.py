@@ -60,6 +60,7 @@ async def _ask(request: Request) -> Ask:
         says=(
             "The file is sent, and checked as a whole. Nothing is issued: you see first what it asks for.",
             "The order is known by its rows. The same rows sent again show the same order.",
+            "Whoever sends its file is one of the order's makers: they cannot approve it.",
         ),
         button="Send and check it",
         back_url="/orders",

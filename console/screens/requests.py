@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -27,6 +28,8 @@ from incentives.domain.single_requests.request_ids import REQUEST_ID_LENGTH_MAX
 
 #: A search that names no day goes a week back, as the API's own does.
 DAYS: Final = 7
+#: The page renews itself every two seconds; accounts come and go by the month.
+ACCOUNTS_LIVE: Final = timedelta(seconds=10)
 #: How far back the requests are looked for that one replaces, and how many pages of each status: 500 requests a page.
 DAYS_OF_GENERATIONS: Final = 14
 PAGES_OF_GENERATIONS: Final = 5
@@ -117,7 +120,7 @@ async def _requests(request: Request) -> Response:
     console, query = console_of(request), request.query_params
     if query.get("id"):
         return await _by_id(request, query["id"].strip())
-    accounts = await console.gateway.get("/accounts")
+    accounts = await console.shared.get("accounts", ACCOUNTS_LIVE, lambda: console.gateway.get("/accounts"))
     names = [str(each["account"]) for each in accounts.body.get("accounts", [])] if accounts.ok else []
     filters = _filters(console, query, names)
     shown: dict[str, Any] = {"filters": filters, "names": names, "key": query.get("key", "")}
@@ -218,7 +221,7 @@ async def _request(request: Request) -> Response:
         advice=_advice(body),
         case=case,
         conflicts=CONFLICTS,
-        undo_refused=_refused(body, console.now()) if body else "",
+        undo_refused=_refused(body, _now(console, found.reply)) if found.reply else "",
     )
 
 
@@ -294,6 +297,15 @@ async def _chain(
 # ---- undoing ---------------------------------------------------------------------------------------------------------
 
 
+def _now(console: Console, reply: Reply) -> datetime:
+    """The API's own time where it says it: this machine's clock decides about no card's 15 minutes."""
+    try:
+        said = parsedate_to_datetime(reply.headers["date"])
+    except (KeyError, ValueError):
+        return console.now()
+    return said if said.tzinfo else console.now()
+
+
 def _surely_over_at(body: Mapping[str, Any]) -> datetime | None:
     """When Amazon surely cancels a gift card no more; None for what has no such time.
 
@@ -335,7 +347,8 @@ def _steps_of(what: What) -> Route:
             return Ask(title, (), what.undoes, back_url, refused=_unread(what, reply), replies=[reply])
         body = reply.body
         until, over_at = body.get("cancellableUntil"), _surely_over_at(body)
-        late = until is not None and over_at is not None and moment(until) <= console.now()
+        now = _now(console, reply)
+        late = until is not None and over_at is not None and moment(until) <= now
         return Ask(
             title=title,
             says=_says(what, body, late=late),
@@ -343,7 +356,7 @@ def _steps_of(what: What) -> Route:
             back_url=back_url,
             facts=_facts(console, body),
             until=over_at.isoformat() if over_at is not None and late else until,
-            refused=_refused(body, console.now()),
+            refused=_refused(body, now),
             danger=True,
         )
 

@@ -30,6 +30,7 @@ from incentives.domain.persons import Identity
 from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.reconciliation.findings import AmazonSide, Finding, Kind, LedgerSide
 from incentives.domain.single_requests.record import Cause, Intent, Status
+from tests.console.browser.chromium import FLAGS, found
 from tests.console.recovering import escalated
 from tests.console.served import Api, Place, metrics, place
 from tests.openapi.closes import closed
@@ -37,12 +38,8 @@ from tests.openapi.served import CALLER
 from tests.support.books_world import finding, level
 from tests.support.fakes import account
 from tests.unit.builders import REFUSAL, record
+from tests.waiting import NO_BROWSER
 
-#: Without them Chromium asks its maker for this and that.
-FLAGS: Final = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 NOW: Final = datetime(2026, 3, 19, 13, 5, tzinfo=UTC)
 ZONE: Final = read_zone("Europe/Berlin")
 HOUR: Final = timedelta(hours=1)
@@ -233,20 +230,20 @@ def _books(api: Api) -> None:
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
         cents = draw.randrange(80_000, 240_000, 500) if day.weekday() < 5 else draw.randrange(20_000, 70_000, 500)
-        found: Sequence[Finding] = ()
+        differences: Sequence[Finding] = ()
         at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
         levels = ()
         if day == date(2026, 3, 12):
             amazon = AmazonSide(charges=1, nets={"USD": 10_000})
             told = {"amazon": amazon, "amount": 10_000, "found_at": at + 24 * HOUR, "found_on": day}
-            found = (
+            differences = (
                 finding(Kind.UNKNOWN_TO_LEDGER, _id(draw), **told),
                 _difference(Kind.MISSING_AT_AMAZON, _id(draw), 2_500, at, day),
                 _difference(Kind.ESCALATED, _id(draw), 20_000, at, day),
             )
         if day == date(2026, 3, 16):
             levels = (level(at, 1_500_000), level(at + HOUR, 4_500_000))
-        kept = books.judged(*found, day=day, levels=levels, net=cents)
+        kept = books.judged(*differences, day=day, levels=levels, net=cents)
         judged = replace(kept.judged, charges=cents // 4_200, at=at + 30 * HOUR) if kept.judged else None
         assert books.books.keep_day(kept, replace(kept, revision=kept.revision + 1, judged=judged))
     closed(api.functions)
@@ -294,8 +291,11 @@ def _figures(api: Api) -> None:
 @contextmanager
 def tab(here: Place) -> Iterator[Page]:
     """A browser's tab, at a clock that stands still."""
+    program = found()
+    if program is None:
+        sys.exit(f"{NO_BROWSER[0].upper()}{NO_BROWSER[1:]}")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
         context = chromium.new_context(
             viewport=SIZE, color_scheme="light", reduced_motion="reduce", timezone_id=ZONE.key, locale="en-GB"
         )

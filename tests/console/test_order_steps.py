@@ -112,6 +112,26 @@ def test_a_second_person_approves_what_they_have_seen_and_its_maker_may_not(
     assert shown_by_api(api, awaiting)["counts"]["issued"] == 3
 
 
+def test_whoever_checks_or_sends_a_file_once_more_is_told_that_they_cannot_approve_then(
+    api: Api, browser: Browser, be: Be
+) -> None:
+    bulk_of(api).dependencies.approvals[""] = Decimal(20)
+    be("anna")
+    order_id = checked(api, browser)
+    be("bert")
+    checking = browser.get(f"/orders/{order_id}/check")
+    for asking in (checking, browser.get("/orders/new")):
+        assert "they cannot approve it" in text_of(asking)
+    browser.submit(checking)
+    work(api, order_id)
+    be("anna")
+    browser.submit(browser.get(f"/orders/{order_id}/start"))
+    work(api, order_id)
+    be("bert")
+    refused = text_of(browser.submit(browser.get(f"/orders/{order_id}/approve")))
+    assert "Refused. You made the order, could put its file, or started it" in refused
+
+
 def test_what_has_changed_since_it_was_seen_is_not_approved(api: Api, browser: Browser, be: Be, awaiting: str) -> None:
     be("bert")
     asking = browser.get(f"/orders/{awaiting}/approve")

@@ -18,6 +18,7 @@ from incentives.domain.accounts.freezing import FROZEN
 from incentives.domain.outcomes import AmazonError, ConflictKind
 from incentives.domain.recovery.case_file import case_file
 from incentives.domain.single_requests.record import Record, Status
+from local.signing import Response
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.served import CARD_NUMBER, CUSTOMER
 from tests.support.fakes import CODE, START
@@ -519,6 +520,22 @@ def test_a_card_is_cancelled_until_its_15_minutes_are_over_and_not_later(api: Ap
     # The page was opened in time, and the click comes late: the API decides, and says why.
     assert "Refused. Amazon cancels a gift card only within 15 minutes" in text_of(browser.submit(asking_in_time))
     assert [path for _, path in api.sent] == [f"/gift-cards/{early}/cancel", f"/gift-cards/{late}/cancel"]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_over"),
+    [("Sun, 01 Mar 2026 12:14:00 GMT", False), ("Sun, 01 Mar 2026 12:15:01 GMT", True), ("?", True)],
+)
+def test_a_clock_that_is_wrong_here_takes_no_minute_from_a_card(
+    api: Api, browser: Browser, said: str, is_over: bool
+) -> None:
+    request_id = issue(api)
+    body = json.dumps(told(api, request_id))
+    api.answers["GET", "/gift-cards/"] = lambda: Response(200, {"date": said}, body)
+    api.functions.world.clock.time = START + 18 * MINUTE
+
+    assert (browser.get(f"/requests/{request_id}/cancel").find("form") is None) is is_over
+    assert ("Cancel it" not in text_of(browser.get(f"/requests/{request_id}"))) is is_over
 
 
 def test_a_card_whose_success_came_late_may_be_younger_and_the_api_is_asked(api: Api, browser: Browser) -> None:
