@@ -35,8 +35,8 @@ SECOND_CLOUD = {
     f"{STACK}/{name}.py"
     for name in (
         *("test_activations_and_loads", "test_approval", "test_backlog", "test_book_rounds", "test_books"),
-        *("test_books_on_local_cloud", "test_budgets", "test_console", "test_freeze", "test_least_privilege"),
-        *("test_openapi", "test_refused_key", "test_rotation", "test_watch"),
+        *("test_books_on_local_cloud", "test_budgets", "test_freeze", "test_least_privilege", "test_openapi"),
+        *("test_refused_key", "test_rotation", "test_watch"),
     )
 }
 #: What looks at all that a cloud's tests have left behind does so in each: its tests name the cloud at their end.
