@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -233,7 +234,8 @@ def test_more_than_anybody_can_look_at_are_not_resolved_at_once(
 def test_what_there_was_no_time_for_is_told(api: Api, browser: Browser) -> None:
     opened(api.functions)
     asking = browser.get(ALL)
-    api.fail("POST", "/reconciliations", 200, '{"resolved": 1, "left": 1200, "day": {}}')
+    day = api.functions.send("list_reconciliations", "", query={"from": str(DAY), "to": str(DAY)}).body["days"][0]
+    api.fail("POST", "/reconciliations", 200, json.dumps({"resolved": 1, "left": 1200, "day": day}))
     assert "There was no time for 1,200 more: do it again for these." in text_of(browser.submit(asking, **SAID))
 
 
