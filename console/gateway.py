@@ -17,7 +17,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -293,7 +293,8 @@ class Gateway:
             return self.held_back(method, template, "It can be no key. Nothing was sent.", wrong)
         path = template.format_map(values)
         asked = {name: value for name, value in query.items() if value}
-        url = self.target.api_url + path + (f"?{urlencode(asked)}" if asked else "")
+        # A blank as %20: a plus sign is signed as one, and read as a blank.
+        url = self.target.api_url + path + (f"?{urlencode(asked, quote_via=quote)}" if asked else "")
         headers = {} if key is None else {"Idempotency-Key": key}
         return await self._sent(f"{method} {template}", method, url, signed=True, body=body, headers=headers)
 

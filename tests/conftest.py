@@ -11,7 +11,7 @@ from xdist.workermanage import WorkerController
 
 from local import settings
 from local.cloud import processes
-from tests.waiting import NO_BROWSER
+from tests.waiting import NO_BROWSER, chromium_program
 
 # Before anything imports them: what they assert is told in full, as in files of tests.
 pytest.register_assert_rewrite(
@@ -35,8 +35,8 @@ SECOND_CLOUD = {
     f"{STACK}/{name}.py"
     for name in (
         *("test_activations_and_loads", "test_approval", "test_backlog", "test_book_rounds", "test_books"),
-        *("test_books_on_local_cloud", "test_budgets", "test_console", "test_freeze", "test_least_privilege"),
-        *("test_openapi", "test_refused_key", "test_rotation", "test_watch"),
+        *("test_books_on_local_cloud", "test_budgets", "test_freeze", "test_least_privilege", "test_openapi"),
+        *("test_refused_key", "test_rotation", "test_watch"),
     )
 }
 #: What looks at all that a cloud's tests have left behind does so in each: its tests name the cloud at their end.
@@ -86,6 +86,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Share out as above, whatever `--dist` says."""
     return _Shares(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests wait for a browser where there is none; in continuous integration they fail."""
+    if chromium_program() is not None or os.environ.get("CI") == "true":
+        return
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

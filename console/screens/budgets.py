@@ -123,6 +123,8 @@ async def _ask_set(request: Request) -> Ask:
     before = found.body
     limit = request.query_params.get("limit", "").strip() or before["limit"]
     active = request.query_params.get("active") or _yes_or_no(before["active"])
+    if active not in dict(YES_OR_NO):
+        return Ask(title, (), "", back_url, _facts(before, here), refused="Whether it is active is yes or no.")
     is_same = _number(limit) == Decimal(before["limit"])
     if is_same and active == _yes_or_no(before["active"]):
         refused = "Nothing would change: it is so already."

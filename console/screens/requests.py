@@ -276,7 +276,7 @@ async def _chain(
     # A request that was replaced has been reversed, or was refused without Amazon having looked at it.
     cursors: dict[str, str | None] = {Status.REVERSED: None, Status.REFUSED: None}
     for _ in range(PAGES_OF_GENERATIONS):
-        if chain[-1]["replaces"] is None or not cursors:
+        if chain[-1]["replaces"] is None:
             break
         asked = [{"account": newest["account"], "status": each, **days, "cursor": cursors[each]} for each in cursors]
         replies = await asyncio.gather(*(console.gateway.get("/requests", each) for each in asked))

@@ -149,6 +149,13 @@ def test_the_form_of_a_budget_leads_to_what_would_change(api: Api, browser: Brow
     assert unchanged.find("form", method="post") is None
 
 
+def test_what_is_neither_yes_nor_no_is_not_taken_for_one_of_them(api: Api, browser: Browser) -> None:
+    put(api.functions)
+    asking = browser.get(f"/budgets/{NAME}/set?limit=12000.00&active=Yes")
+    assert "Whether it is active is yes or no." in text_of(asking)
+    assert asking.find("form", method="post") is None
+
+
 def test_a_reduction_below_what_is_taken_is_warned_of_and_refused_as_the_api_says(api: Api, browser: Browser) -> None:
     spent(api.functions)
     asking = browser.get(f"/budgets/{NAME}/set?limit=8999.99")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
+import re
 import socket
 import ssl
 import threading
 import urllib.error
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError, UnauthorizedSSOTokenError
@@ -276,15 +280,56 @@ def test_what_is_to_be_done_does_not_wait_for_queries_that_are_slow(monkeypatch:
 # ---- over a connection -----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Came:
+    """A request as it was on the wire."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def signature(self) -> str:
+        return re.findall("Signature=([0-9a-f]{64})", self.headers["authorization"])[0]
+
+    def signature_as_aws_makes_it(self) -> str:
+        """From what came alone, by the rules of Signature Version 4, with the secret that the caller has."""
+        (signed,) = re.findall("SignedHeaders=([a-z0-9;-]+)", self.headers["authorization"])
+        path, _, query = self.target.partition("?")
+        pairs = sorted(
+            tuple(quote(unquote(part), safe="-_.~") for part in pair.split("=", 1)) for pair in query.split("&") if pair
+        )
+        canonical = "\n".join(
+            (
+                self.method,
+                quote(path, safe="/-_.~"),
+                "&".join(f"{name}={value}" for name, value in pairs),
+                *(f"{name}:{' '.join(self.headers[name].split())}" for name in signed.split(";")),
+                "",
+                signed,
+                sha256(self.body).hexdigest(),
+            )
+        )
+        date = self.headers["x-amz-date"]
+        scope = f"{date[:8]}/us-east-1/execute-api/aws4_request"
+        to_sign = "\n".join(("AWS4-HMAC-SHA256", date, scope, sha256(canonical.encode()).hexdigest()))
+        key = b"AWS4dummy"
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return hmac.digest(key, to_sign.encode(), "sha256").hex()
+
+
 @pytest.fixture
-def front() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def front() -> Iterator[tuple[str, list[Came]]]:
     """Something before the API that sends everybody elsewhere: its address, and what came."""
-    came: list[tuple[str, str]] = []
+    came: list[Came] = []
 
     class Redirecting(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            came.append((self.command, self.path))
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            came.append(Came(self.command, self.path, headers, body))
             self.send_response(302 if "moved" not in self.path else 200)
             self.send_header("Location", "/moved")
             self.send_header("Content-Length", "2")
@@ -306,13 +351,26 @@ def front() -> Iterator[tuple[str, list[tuple[str, str]]]]:
             thread.join()
 
 
-def test_a_redirect_is_not_followed_with_a_signature(front: tuple[str, list[tuple[str, str]]]) -> None:
+@pytest.mark.parametrize("text", ["default", "a b", "a+b", "a%20b", "a/b?c=d&e#f", "\u00e9*~'()", "=&="])
+def test_a_query_is_signed_as_it_is_sent_whatever_is_in_it(front: tuple[str, list[Came]], text: str) -> None:
+    url, came = front
+    asyncio.run(console_gateway(url).get("/requests", {"to": "2026-03-01", "account": text, "status": None}))
+    asyncio.run(console_gateway(url).get("/requests", key="order  1"))
+    asyncio.run(console_gateway(url).send("POST", "/accounts/{account}/freeze", {"reason": text}, account="default"))
+
+    assert [each.signature_as_aws_makes_it() for each in came] == [each.signature for each in came]
+    assert dict(parse_qsl(urlsplit(came[0].target).query)) == {"to": "2026-03-01", "account": text}
+    assert came[1].headers["idempotency-key"] == "order  1"
+    assert json.loads(came[2].body) == {"reason": text}
+
+
+def test_a_redirect_is_not_followed_with_a_signature(front: tuple[str, list[Came]]) -> None:
     url, came = front
 
     found = asyncio.run(console_gateway(url).send("POST", CANCEL, requestId="A1"))
 
     assert found.kind is Kind.UNKNOWN
-    assert came == [("POST", "/gift-cards/A1/cancel")]
+    assert [(each.method, each.target) for each in came] == [("POST", "/gift-cards/A1/cancel")]
 
 
 def test_a_file_comes_as_it_is_whatever_its_bytes_are(monkeypatch: pytest.MonkeyPatch) -> None:
