@@ -132,7 +132,8 @@ async def _name(request: Request, form: FormData) -> Done:
             title, gateway.held_back("POST", MOVEMENTS, f"{reply.detail} Nothing was sent."), _back_url(request)
         )
     if each is not None and (each["namedAt"] or "") != form.get("named"):
-        why = f"Meanwhile {who(each['namedBy'])} has said what it was. Nothing was sent: look at it, then try again."
+        by = who(each["namedBy"]) if each["namedBy"] else "somebody"
+        why = f"Meanwhile {by} has said what it was. Nothing was sent: look at it, then try again."
         return Done(title, gateway.held_back("POST", MOVEMENTS, why), _back_url(request))
     body = {"movementId": request.path_params["movement_id"], "parts": [part for _, part in given]}
     reply = await gateway.send("POST", MOVEMENTS, body, account=request.path_params["account"])
