@@ -1,10 +1,7 @@
 """How several processes share the tests out (`pytest -n 3`); without `-n` one runs them all, in the order of files."""
 
-import asyncio
 import fcntl
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -14,10 +11,7 @@ from xdist.workermanage import WorkerController
 
 from local import settings
 from local.cloud import processes
-from tests.waiting import NO_BROWSER
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.waiting import NO_BROWSER, chromium_program
 
 # Before anything imports them: what they assert is told in full, as in files of tests.
 pytest.register_assert_rewrite(
@@ -41,8 +35,8 @@ SECOND_CLOUD = {
     f"{STACK}/{name}.py"
     for name in (
         *("test_activations_and_loads", "test_approval", "test_backlog", "test_book_rounds", "test_books"),
-        *("test_books_on_local_cloud", "test_budgets", "test_console", "test_freeze", "test_least_privilege"),
-        *("test_openapi", "test_refused_key", "test_rotation", "test_watch"),
+        *("test_books_on_local_cloud", "test_budgets", "test_freeze", "test_least_privilege", "test_openapi"),
+        *("test_refused_key", "test_rotation", "test_watch"),
     )
 }
 #: What looks at all that a cloud's tests have left behind does so in each: its tests name the cloud at their end.
@@ -94,33 +88,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     return _Shares(config, log)
 
 
-@pytest.fixture(scope="session")
-def _chromium() -> Iterator[tuple["Browser", asyncio.AbstractEventLoop]]:
-    """One Chromium for each process; whoever needs it waits where there is none."""
-    # Most processes need none, and all would wait for the import.
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415
-
-    from tests.console.browser.chromium import FLAGS, found  # noqa: PLC0415
-
-    program = found()
-    if program is None and os.environ.get("CI") != "true":
-        pytest.skip(NO_BROWSER)
-    assert program is not None, NO_BROWSER
-    with sync_playwright() as playwright:
-        loop = asyncio.get_running_loop()
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium, loop
-        asyncio._set_running_loop(loop)
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def chromium(_chromium: tuple["Browser", asyncio.AbstractEventLoop]) -> Iterator["Browser"]:
-    """Between modules Playwright's loop stands still: other tests of the process may have loops of their own."""
-    browser, loop = _chromium
-    asyncio._set_running_loop(loop)
-    yield browser
-    asyncio._set_running_loop(None)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests wait for a browser where there is none; in continuous integration they fail."""
+    if chromium_program() is not None or os.environ.get("CI") == "true":
+        return
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

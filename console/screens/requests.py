@@ -187,13 +187,13 @@ async def look_up(console: Console, request_id: str) -> Found:
     if not REQUEST_ID.fullmatch(request_id):
         return Found(GIFT_CARD, None)
     known = console.operations.get(request_id)
-    for kinds in ([OPERATIONS[known]] if known else [], [*OPERATIONS.values()]):
+    for kinds in ([known] if known else [], [*OPERATIONS.values()]):
         replies = await asyncio.gather(*(console.gateway.get(each.path, requestId=request_id) for each in kinds))
         for what, reply in zip(kinds, replies, strict=True):
             if reply.ok:
                 if len(console.operations) >= REMEMBERED_MAX:
                     console.operations.clear()
-                console.operations[request_id] = str(reply.body["operation"])
+                console.operations[request_id] = what
                 return Found(what, reply)
         failed = [each for each in replies if each.kind is not Kind.NOT_FOUND]
         if failed:
@@ -276,7 +276,7 @@ async def _chain(
     # A request that was replaced has been reversed, or was refused without Amazon having looked at it.
     cursors: dict[str, str | None] = {Status.REVERSED: None, Status.REFUSED: None}
     for _ in range(PAGES_OF_GENERATIONS):
-        if chain[-1]["replaces"] is None or not cursors:
+        if chain[-1]["replaces"] is None:
             break
         asked = [{"account": newest["account"], "status": each, **days, "cursor": cursors[each]} for each in cursors]
         replies = await asyncio.gather(*(console.gateway.get("/requests", each) for each in asked))

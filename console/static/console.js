@@ -72,17 +72,20 @@ function morph(old, fresh) {
   if (!old.matches("input, select, textarea, [data-since], [data-until]")) morphChildren(old, fresh);
 }
 
-const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
+// What tells an element from its neighbours: a link never becomes another one under somebody's finger.
+const keyOf = (each) => each.id || each.getAttribute?.("href") || "";
+const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
 
 function morphChildren(old, fresh) {
-  const kept = new Set([...fresh.children].map((each) => each.id).filter(Boolean));
-  for (const each of [...old.children]) if (each.id && !kept.has(each.id)) each.remove();
-  const known = new Map([...old.children].filter((each) => each.id).map((each) => [each.id, each]));
+  const kept = new Set([...fresh.children].map(keyOf));
+  for (const each of [...old.children]) if (keyOf(each) && !kept.has(keyOf(each))) each.remove();
+  const known = new Map([...old.children].filter(keyOf).map((each) => [keyOf(each), each]));
   let here = old.firstChild;
   for (const each of [...fresh.childNodes]) {
-    const same = known.get(each.id) || (here && isSame(here, each) ? here : null);
+    const same = known.get(keyOf(each)) || (here && isSame(here, each) ? here : null);
     if (same === null || same !== here) old.insertBefore(same || document.importNode(each, true), here);
     if (same === null) continue;
+    known.delete(keyOf(same));
     morph(same, each);
     here = same.nextSibling;
   }
@@ -119,8 +122,9 @@ function renew(fresh) {
       morph(part, renewed);
     }
   }
-  // Moving an element takes the focus from it; where it is gone, what was around it has it.
-  const next = focused.isConnected ? focused : document.getElementById("main");
+  // Moving an element takes the focus from it; where it is gone, one like it has it, or what was around it.
+  const like = () => [...all(focused.localName)].find((each) => each.isEqualNode(focused));
+  const next = focused.isConnected ? focused : like() || document.getElementById("main");
   if (focused !== document.activeElement) next.focus({ preventScroll: true });
   document.documentElement.dataset.now = fresh.documentElement.dataset.now;
   setClock(fresh.documentElement);

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 import uvicorn
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from starlette.types import ASGIApp
 
 from console import app
@@ -46,8 +46,8 @@ def main(
         logging.getLogger("uvicorn.error").addFilter(lambda _: not running.should_exit)
         with suppress(KeyboardInterrupt):
             if target.is_local:
-                # Who may not do that sees figures that are older.
-                with suppress(ClientError):
+                # Who may not do that, or does not reach it, sees figures that are older.
+                with suppress(ClientError, BotoCoreError):
                     watch_accounts_once(target)
             running.run(sockets=[listening])
     if served.forms.unanswered:
@@ -82,10 +82,10 @@ def _listening(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.HOST, port))
+        listening.listen()
     except OSError as error:
         listening.close()
         raise RefusedError(
             f"PORT {port} cannot be had: {error.strerror}. Without PORT= any free one is taken."
         ) from error
-    listening.listen()
     return listening

@@ -111,6 +111,10 @@ NO_FORMS: Final = {
     "parts that never end": ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="a"\r\n'),
     "a part without a name": ("multipart/form-data; boundary=b", b"--b\r\n\r\nx\r\n--b--\r\n"),
     "no text": ("application/x-www-form-urlencoded", b"reason=\xff\xfe%ff%00&form=%ff"),
+    "half a character": (
+        "multipart/form-data; boundary=b; charset=unicode_escape",
+        b'--b\r\nContent-Disposition: form-data; name="form"\r\n\r\n\\ud800.x\r\n--b--\r\n',
+    ),
     "another character set": ("application/x-www-form-urlencoded; charset=utf-16", b"form=\x00"),
 }
 

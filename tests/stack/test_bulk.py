@@ -24,9 +24,9 @@ from tests.stack.orders import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
-ROWS = int(os.environ.get("BULK_ROWS", "40"))
-#: One row in twenty.
-FAULT_EVERY = 20
+ROWS = int(os.environ.get("BULK_ROWS", "24"))
+#: One row in twenty, and of a few every twelfth.
+FAULT_EVERY = 20 if ROWS > 40 else 12
 FAULTS: Sequence[dict[str, object]] = (
     {"kind": "resend", "when": "before"},
     {"kind": "resend", "when": "after"},
@@ -59,7 +59,7 @@ class Finished:
 def finished(cloud: Cloud) -> Finished:
     bulk = Bulk(cloud, ROWS)
     before = len(cloud.sandbox.report()["calls"])
-    # given one row in twenty that goes wrong once, and one that Amazon refuses
+    # given rows that go wrong once, and one that Amazon refuses
     for turn, number in enumerate(range(FAULT_EVERY // 2, ROWS, FAULT_EVERY)):
         bulk.fault(number, calls={"first": 1}, **FAULTS[turn % len(FAULTS)])
     bulk.fault(REFUSED_ROW, calls={"every": True}, kind="refuse", errorCode="F200", errorType="InvalidAmountValue")

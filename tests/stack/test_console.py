@@ -26,6 +26,7 @@ from local.commands.watch import Screen
 from local.target import of_local
 from tests.console.browser.chromium import Window
 from tests.console.browser.chromium import window as opened
+from tests.console.browser.fixtures import _chromium, chromium
 from tests.console.served import Browser, text_of
 from tests.stack.books import CARD, DAY, MONTH, NEXT, READING, Books, midday, new_books
 from tests.stack.bulk import Bulk
@@ -34,6 +35,8 @@ from tests.stack.console import Console, command, console, keep, person, rows_of
 from tests.stack.orders import NEEDS_APPROVAL, PATIENCE_SECONDS, OwnAccount, Placed, wait_until
 
 pytestmark = pytest.mark.stack
+
+__all__ = ["_chromium", "chromium"]
 
 #: Of every screen one right, which the person who lacks them has not.
 LACKING: Final = (

@@ -7,6 +7,7 @@ of which is looked at after its own tests; one process has one cloud.
 import json
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -62,10 +63,11 @@ def left_behind(cloud: Cloud) -> dict[str, Place]:
     And after the books of that day were judged, and statements uploaded: one with claim codes, and one as it must be.
     """
     # Among them codes that came in a response that lacked or garbled everything else.
-    for variant in range(4):
-        order = Placed(cloud)
-        order.fault("garbledCode", variant=variant, calls={"first": 1})
-        order.place()
+    garbled = [Placed(cloud) for _ in range(4)]
+    for variant, each in enumerate(garbled):
+        each.fault("garbledCode", variant=variant, calls={"first": 1})
+    with ThreadPoolExecutor(len(garbled)) as pool:
+        list(pool.map(Placed.place, garbled))
     number = f"6{uuid.uuid4().int % 10**18:018d}"
     cloud.sandbox.post("cards", {"cardNumber": number, "denomination": None})
     key = uuid.uuid4().hex
@@ -78,7 +80,9 @@ def left_behind(cloud: Cloud) -> dict[str, Place]:
         customer = {"id": f"amzn1.account.{key}", "type": "2"}
         loaded = cloud.call("POST", "/balance-loads", {**order, "customerAccount": customer}, key=f"{key}-load")
         assert loaded.status == 201, loaded.text
+        cloud.set_wait_scale(0.1)
         _keep_books(books, issued.body["requestId"])
+        cloud.set_wait_scale(1)
     mark = f"canary-{key}"
     marks = put_marks(cloud, mark)
     told = [response.body["requestId"] for response in (activated, loaded)]
@@ -157,7 +161,8 @@ def _secret_keys(cloud: Cloud) -> Any:
     secrets = cloud.client("secretsmanager")
     for page in secrets.get_paginator("list_secrets").paginate():
         for secret in page["SecretList"]:
-            for version in secrets.list_secret_version_ids(SecretId=secret["ARN"])["Versions"]:
+            versions = secrets.list_secret_version_ids(SecretId=secret["ARN"], IncludeDeprecated=True)["Versions"]
+            for version in versions:
                 value = secrets.get_secret_value(SecretId=secret["ARN"], VersionId=version["VersionId"])
                 try:
                     yield json.loads(value.get("SecretString") or "{}")["secretAccessKey"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +14,6 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.console.served import Place
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome", "microsoft-edge")
 FLAGS: Final = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -31,6 +28,8 @@ SERIOUS: Final = """async (rules) => {
   return violations.filter((each) => ["serious", "critical"].includes(each.impact))
     .flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 200)} ${node.failureSummary}`));
 }"""
+#: What nobody sees is not renewed; where that does not matter, it would only take time.
+UNSEEN: Final = "Object.defineProperty(document, 'hidden', { get: () => true })"
 #: Elements that stick out of the page: the widest first.
 SPILLS: Final = """() => {
   const width = document.documentElement.clientWidth;
@@ -39,11 +38,6 @@ SPILLS: Final = """() => {
     .filter((each) => each.getBoundingClientRect().right > width + 1)
     .map((each) => `${each.tagName}.${each.className} ${each.textContent.trim().slice(0, 60)}`);
 }"""
-
-
-def found() -> str | None:
-    """The program, if this machine has one."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @dataclass

@@ -1,34 +1,20 @@
-"""For each module a console, and a window of the process's Chromium that has shown its token.
-
-Without Chromium these tests wait: they are skipped, and the end of the run says how many; with CI=true they fail.
-"""
+"""For each module a console, and a window of Chromium that has shown its token."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from time import monotonic
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.console.browser.chromium import Window, found, window
+from tests.console.browser.chromium import Window, window
+from tests.console.browser.fixtures import _chromium, chromium
 from tests.console.served import Api, Place, place
 from tests.support.fakes import START
-from tests.waiting import NO_BROWSER
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of this folder wait for a browser, where there is none."""
-    if found() is not None or os.environ.get("CI") == "true":
-        return
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
+__all__ = ["_chromium", "chromium"]
 
 
 class Clock:

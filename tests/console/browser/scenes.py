@@ -53,11 +53,11 @@ EXAMPLES: Final[Mapping[str, Sequence[str]]] = {
     "/books/{account}/{day:day}/differences/{difference_id}/resolve": [
         f"{BOOKS}/differences/{books.UNKNOWN.difference_id}/resolve"
     ],
-    "/books/{account}/{day:day}/resolve": [f"{BOOKS}/resolve?kind=unknownToLedger"],
+    "/books/{account}/{day:day}/resolve": [f"{BOOKS}/resolve?kind=unreadableRow"],
     "/budgets": ["/budgets"],
     "/budgets/_new": ["/budgets/_new"],
     "/budgets/{name}": [f"/budgets/{NAME}"],
-    "/budgets/{name}/set": [f"/budgets/{NAME}/set"],
+    "/budgets/{name}/set": [f"/budgets/{NAME}/set?limit=12000.00"],
     "/orders": ["/orders"],
     "/orders/new": ["/orders/new"],
     "/orders/{orderId}": [f"/orders/{order_id}" for order_id in ORDERS.values()],
@@ -147,9 +147,10 @@ def busy(api: Api) -> dict[str, str]:
     return issued(api) | {"movement": movement["movementId"]}
 
 
-#: A download from Amazon's portal, and how it is read.
+#: A day that nobody has read, a download from Amazon's portal that has it, and how that is read.
+UNREAD: Final = DAY - timedelta(days=1)
 DOWNLOAD: Final = """Time,Kind,Result,Our reference,Amount,Currency
-02/20/2026 06:15:07 AM,Gift card order,Completed,Test1A,25.00,USD
+02/19/2026 06:15:07 AM,Gift card order,Completed,Test1A,25.00,USD
 """
 READING: Final = Reading(
     columns=dict(zip(REQUIRED, ("Our reference", "Time", "Kind", "Result", "Amount", "Currency"), strict=True)),
@@ -165,7 +166,7 @@ def statement(browser: Browser) -> dict[str, str]:
     """A download that the console has been given, and the page that asks whether it is to be uploaded."""
     files = {"file": ("x.csv", DOWNLOAD), "mapping": ("x.json", json.dumps(asdict(READING)))}
     asking = browser.get("/books/default/statements/new")
-    shown = browser.submit(asking, files=files, **{"from": str(DAY), "to": str(DAY)})
+    shown = browser.submit(asking, files=files, **{"from": str(UNREAD), "to": str(UNREAD)})
     upload = browser.path.rpartition("/")[2]
     (onward,) = [str(each["href"]) for each in shown.find_all("a") if "/upload" in str(each["href"])]
     return {"upload": upload, "mapped": onward}

@@ -27,6 +27,7 @@ OWN: Final = """<!doctype html>
 <details id="more"><summary>More</summary><p>{told}</p></details>
 <form><input id="typed" name="typed"><select id="chosen" name="chosen"><option>a</option><option>b</option></select>
 <textarea id="written" name="written"></textarea><input id="ticked" type="checkbox" name="ticked"></form>
+<p>{links}</p>
 <div class="scroll" id="scrolled" tabindex="0"><table><tbody>{rows}</tbody></table></div>
 <p id="left" data-until="2031-05-06T07:09:59Z">?</p>
 </section>
@@ -43,13 +44,15 @@ class Own:
 
     def __init__(self, tab: Page, browser: Window) -> None:
         self.tab, self.told, self.rows = tab, "first", ["b", "c", "d"]
+        self.links = ["pause", "stop"]
         stop_clock(tab)
         tab.route("**/own", self._answer)
         tab.goto(f"{browser.origin}/own")
 
     def _answer(self, route: Route) -> None:
         rows = "".join(ROW.format(each, self.told, "<td>wide</td>" * 60) for each in self.rows)
-        page = OWN.format(now="2031-05-06T07:08:09Z", told=self.told, rows=rows)
+        links = " ".join(f'<a href="/{each}">{each}</a>' for each in self.links)
+        page = OWN.format(now="2031-05-06T07:08:09Z", told=self.told, rows=rows, links=links)
         route.fulfill(body=page, content_type="text/html; charset=utf-8", headers=HEADERS)
 
     def renew(self, told: str = "second") -> None:
@@ -134,6 +137,15 @@ class TestWhileSomebodyWorksInIt:
         own.rows = ["b", "d"]
         own.renew()
         assert of(own.tab, "document.activeElement.id") == "main"
+
+    @pytest.mark.parametrize(("focused", "then"), [("stop", "/stop"), ("pause", "main")])
+    def test_a_link_never_becomes_another_one_that_has_the_focus(self, own: Own, focused: str, then: str) -> None:
+        own.tab.locator("#part > p a", has_text=focused).focus()
+        own.links = ["resume", "approve", "stop", "stop"]
+        own.renew()
+        assert own.tab.locator("#part > p a").all_inner_texts() == own.links
+        has_it = "document.activeElement.getAttribute('href') || document.activeElement.id"
+        assert of(own.tab, has_it) == then
 
     def test_the_page_stays_where_it_was_scrolled_to(self, own: Own) -> None:
         own.rows = [f"n{number}" for number in range(80)]

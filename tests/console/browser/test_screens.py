@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from starlette.routing import Route
 
 from console import app
-from tests.console.browser.chromium import NARROW, WIDE, Window, serious, spills, window
+from tests.console.browser.chromium import NARROW, UNSEEN, WIDE, Window, serious, spills, window
 from tests.console.browser.conftest import Clock
 from tests.console.browser.scenes import EXAMPLES, FILES, OTHERS, SCENES, SOME_STEPS, Scene
 from tests.console.served import place
@@ -30,8 +30,7 @@ class Stage:
     def __init__(self, name: str, browser: Window, scene: Scene) -> None:
         self.name, self.browser, self.scene = name, browser, scene
         self.tab = browser.tab()
-        # What nobody sees is not renewed; here that would only take time.
-        self.tab.add_init_script("Object.defineProperty(document, 'hidden', { get: () => true })")
+        self.tab.add_init_script(UNSEEN)
 
 
 @pytest.fixture(scope="module")
