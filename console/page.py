@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -47,7 +47,7 @@ class Console:
         now: the clock; aware UTC.
         zone: the person's; None is that of this machine.
         endings: of requests that were shown as unknown.
-        operations: of requests that were looked at, by request id: what each asks for.
+        operations: by request id, of requests that were looked at: what each asks for, as that screen knows it.
         uploads: statements whose columns are being mapped.
     """
 
@@ -59,7 +59,7 @@ class Console:
     zone: tzinfo | None
     environment: Environment
     endings: Endings
-    operations: dict[str, str] = field(default_factory=dict)
+    operations: dict[str, Any] = field(default_factory=dict)
     uploads: Uploads = field(default_factory=Uploads)
 
     def time(self, value: str | datetime) -> str:

@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from html import escape
 from typing import Final
 
 from xlsxwriter import Workbook
@@ -79,9 +80,14 @@ def _written(header: list[str], rows: Iterator[list[str]]) -> bytes:
                 if name == AMOUNT and format_ is not None and _AMOUNT.fullmatch(cell):
                     sheet.write_number(number, column, float(cell), format_)
                 elif cell:
-                    sheet.write_string(number, column, cell, text)
+                    sheet.write_string(number, column, _plain(cell), text)
         sheet.autofilter(0, 0, number, len(header) - 1)
     return file.getvalue()
+
+
+def _plain(cell: str) -> str:
+    """A text as the library takes it: what begins and ends as its own markup does would be written as that."""
+    return f"<r><t>{escape(cell, quote=False)}</t></r>" if cell.startswith("<r>") and cell.endswith("</r>") else cell
 
 
 def _format(decimals: int) -> str:

@@ -130,8 +130,11 @@ async def _freeze(request: Request, form: FormData) -> Done:
     gateway, name = console_of(request).gateway, request.path_params["account"]
     body = {"reason": str(form.get("reason", "")).strip()}
     reply = await gateway.send("POST", FREEZE, body, account=name)
-    meanwhile = reply.ok and reply.body["frozen"] is None
-    note = "Somebody has unfrozen it meanwhile: it is not frozen." if meanwhile else ""
+    frozen, note = reply.body["frozen"] if reply.ok else None, ""
+    if reply.ok and not frozen:
+        note = "Somebody has unfrozen it meanwhile: it is not frozen."
+    elif frozen and frozen["reason"] != body["reason"]:
+        note = f"It was frozen already, {_why(frozen)}. Your reason is told to nobody."
     return Done(f"Freeze the account {name}", reply, _url(name), note)
 
 

@@ -1,7 +1,7 @@
 """Budgets: what each may spend, what is spent, held and left of it; making one, and changing its limit."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from starlette.datastructures import FormData
@@ -12,7 +12,8 @@ from starlette.routing import Route
 from console.confirm import Ask, Done, Field, step
 from console.page import Console, amount, console_of, page, who
 from incentives.domain.budgets.budget import PeriodKind
-from incentives.domain.money import CURRENCY_DECIMALS
+from incentives.domain.errors import InvalidInput
+from incentives.domain.money import CURRENCY_DECIMALS, SUM_MAX, parse_money
 from incentives.domain.reconciliation.days import next_month, previous_month
 
 Budget = Mapping[str, Any]
@@ -125,16 +126,20 @@ async def _ask_set(request: Request) -> Ask:
     active = request.query_params.get("active") or _yes_or_no(before["active"])
     if active not in dict(YES_OR_NO):
         return Ask(title, (), "", back_url, _facts(before, here), refused="Whether it is active is yes or no.")
-    is_same = _number(limit) == Decimal(before["limit"])
-    if is_same and active == _yes_or_no(before["active"]):
+    try:
+        after = parse_money(limit, before["currencyCode"], amount_field="limit", most=SUM_MAX).amount
+    except InvalidInput as error:
+        refused = f"The limit {error.message}. Nothing was sent."
+        return Ask(title, (), "", back_url, _facts(before, here), refused=refused)
+    if after == Decimal(before["limit"]) and active == _yes_or_no(before["active"]):
         refused = "Nothing would change: it is so already."
         return Ask(title, (), "", back_url, _facts(before, here), refused=refused)
     return Ask(
         title=title,
-        says=_what_happens(before, limit, active),
+        says=_what_happens(before, after, active),
         button="Change it",
         back_url=back_url,
-        facts=(*_changes(before, limit, active), *_facts(before, here)),
+        facts=(*_changes(before, after, active), *_facts(before, here)),
         seen={"limit": limit, "active": active, SEEN_LIMIT: before["limit"], SEEN_ACTIVE: _yes_or_no(before["active"])},
     )
 
@@ -158,24 +163,23 @@ async def _set(request: Request, form: FormData) -> Done:
     return Done(title, await gateway.send("PUT", ONE, body, name=name), next_url)
 
 
-def _changes(before: Budget, limit: str, active: str) -> list[tuple[str, str]]:
+def _changes(before: Budget, after: Decimal, active: str) -> list[tuple[str, str]]:
     """What it is, and what it becomes."""
-    after, now = _number(limit), Decimal(before["limit"])
-    changes = [(f"Limit {_holds(before)}", _becomes(before, "limit", after, limit))]
-    if after is not None and after != now:
+    now = Decimal(before["limit"])
+    changes = [(f"Limit {_holds(before)}", _becomes(before, "limit", after))]
+    if after != now:
         left = Decimal(before["remaining"]) + after - now
-        changes.append((f"Remaining in {before['currentPeriod']}", _becomes(before, "remaining", left, str(left))))
+        changes.append((f"Remaining in {before['currentPeriod']}", _becomes(before, "remaining", left)))
     was = _yes_or_no(before["active"])
     changes.append(("May be taken from", was if was == active else f"{was} becomes {active}"))
     return changes
 
 
-def _becomes(before: Budget, name: str, after: Decimal | None, text: str) -> str:
-    currency, was = before["currencyCode"], Decimal(before[name])
-    shown = f"{amount(before[name])} {currency}"
-    if after == was:
+def _becomes(before: Budget, name: str, after: Decimal) -> str:
+    shown = f"{amount(before[name])} {before['currencyCode']}"
+    if after == Decimal(before[name]):
         return f"{shown}, as it is"
-    return f"{shown} becomes {text if after is None else f'{after:,}'} {currency}"
+    return f"{shown} becomes {after:,} {before['currencyCode']}"
 
 
 def _facts(before: Budget, here: Console) -> list[tuple[str, str]]:
@@ -189,18 +193,18 @@ def _facts(before: Budget, here: Console) -> list[tuple[str, str]]:
     ]
 
 
-def _what_happens(before: Budget, limit: str, active: str) -> list[str]:
-    after, now, period = _number(limit), Decimal(before["limit"]), before["currentPeriod"]
+def _what_happens(before: Budget, after: Decimal, active: str) -> list[str]:
+    now, period = Decimal(before["limit"]), before["currentPeriod"]
     says: list[str] = []
     if after != now and before["period"] == PeriodKind.MONTH:
         says.append(f"The new limit is that of {period} and of each month after it. Months that are over keep theirs.")
-    if after is not None and after < now:
+    if after < now:
         taken = Decimal(before["held"]) + Decimal(before["spent"])
         says.append(
             f"{taken:,} {before['currencyCode']} are held or spent in {period}: a limit below that is refused, "
             "and nothing is changed then."
         )
-    if after is not None and after > now:
+    if after > now:
         says.append("What was refused because too little was left works under the same key from then on.")
     if active == "no" and before["active"]:
         says.append(
@@ -227,15 +231,6 @@ def _said(form: FormData, name: str) -> str:
 
 def _yes_or_no(value: bool) -> str:  # noqa: FBT001 - it is what is put into words
     return "yes" if value else "no"
-
-
-def _number(text: str) -> Decimal | None:
-    """None for what is no number: the API says what is wrong with it."""
-    try:
-        found = Decimal(text)
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() else None
 
 
 ROUTES: Final = (

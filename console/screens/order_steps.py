@@ -6,7 +6,7 @@ The page that asks shows the order as it is then. What was shown is what is star
 changed meanwhile is not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from console.page import amount, console_of, who
 from local.commands import order_texts
 
 Order = Mapping[str, Any]
+Seen = Callable[[Order], Mapping[str, str]]
 PATH: Final = "/orders/{orderId}"
 MAKES_A_MAKER: Final = "Whoever does it counts as one of the order's makers: they cannot approve it."
 
@@ -36,6 +37,7 @@ class Simple:
         action: the last part of the API's path.
         body: of the call.
         needs_order: whether it is refused while nobody can read the order. What ends something is not.
+        seen: by what the order that was shown is known again; where there is none, whatever it is by then will do.
         button: what the person says yes to.
     """
 
@@ -47,6 +49,7 @@ class Simple:
     body: Mapping[str, Any] | None = None
     danger: bool = False
     needs_order: bool = True
+    seen: "Seen | None" = None
     button: str = ""
 
     @property
@@ -63,13 +66,15 @@ class Simple:
                 button=self.button or f"{self.verb} it",
                 back_url=f"/orders/{order_id}",
                 facts=_facts(request, reply.body) if reply.ok else (),
+                seen=self.seen(reply.body) if self.seen and reply.ok else {},
                 refused=refused,
                 replies=[] if reply.ok else [reply],
                 danger=self.danger,
             )
 
-        async def act(request: Request, _form: FormData) -> Done:
-            reply = await _send(request, self.action, self.body)
+        async def act(request: Request, form: FormData) -> Done:
+            now = await _as_seen(request, form, self.statuses, self.seen, self.action) if self.seen else None
+            reply = now if now and not now.ok else await _send(request, self.action, self.body)
             return _done(request, f"{self.verb} order {request.path_params['orderId']}", reply)
 
         return step(f"{PATH}/{self.name}", ask, act)
@@ -98,6 +103,8 @@ RESUME: Final = Simple(
     ("Its cards are issued from where it was paused; none is issued twice.",),
     frozenset({"PAUSED"}),
     "resume",
+    # Whoever has paused it again meanwhile may have had another reason.
+    seen=lambda order: {"updatedAt": order["updatedAt"]},
 )
 STOP: Final = Simple(
     "stop",
@@ -178,16 +185,9 @@ def _seen_to_start(order: Order) -> dict[str, str]:
 
 
 async def _start(request: Request, form: FormData) -> Done:
-    order_id, gateway = request.path_params["orderId"], console_of(request).gateway
-    title = f"Issue the cards of order {order_id}"
-    now = await _read(request)
-    if not now.ok:
-        why = f"Nothing was started: how the order stands now could not be read. {now.detail}"
-        return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
-    if _why_not(now, VALIDATED) or any(form.get(name) != value for name, value in _seen_to_start(now.body).items()):
-        why = "Nothing was started: the order has changed since you saw it. Look at it again."
-        return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
-    return _done(request, title, await _send(request, "start", {"dryRun": False}))
+    title = f"Issue the cards of order {request.path_params['orderId']}"
+    now = await _as_seen(request, form, VALIDATED, _seen_to_start, "start")
+    return _done(request, title, await _send(request, "start", {"dryRun": False}) if now.ok else now)
 
 
 async def _ask_go_on(request: Request) -> Ask:
@@ -207,18 +207,19 @@ async def _ask_go_on(request: Request) -> Ask:
         button="Go on with it",
         back_url=f"/orders/{order_id}",
         facts=(*_facts(request, reply.body), ("State", reply.body["status"])),
-        seen={"status": reply.body["status"]},
+        seen=_seen_to_go_on(reply.body),
     )
 
 
 async def _go_on(request: Request, form: FormData) -> Done:
-    gateway, title = console_of(request).gateway, f"Go on with order {request.path_params['orderId']}"
-    now = await _read(request)
     # Of an order that was paused meanwhile the same call would be more than a repeat.
-    if not now.ok or now.body["status"] != form.get("status") or _why_not(now, WORKED_ON):
-        why = "Nothing was sent: the order does not stand as you saw it, or cannot be read. Look at it again."
-        return _done(request, title, gateway.held_back("POST", f"{PATH}/start", why))
-    return _done(request, title, await _send(request, *_repeat(now.body)))
+    now = await _as_seen(request, form, WORKED_ON, _seen_to_go_on, "start")
+    reply = await _send(request, *_repeat(now.body)) if now.ok else now
+    return _done(request, f"Go on with order {request.path_params['orderId']}", reply)
+
+
+def _seen_to_go_on(order: Order) -> dict[str, str]:
+    return {"status": order["status"]}
 
 
 def _repeat(order: Order) -> tuple[str, Mapping[str, Any] | None]:
@@ -307,6 +308,18 @@ async def _read(request: Request) -> Reply:
     return await console_of(request).gateway.get(PATH, orderId=request.path_params["orderId"])
 
 
+async def _as_seen(request: Request, form: FormData, statuses: frozenset[str], seen: Seen, action: str) -> Reply:
+    """The order, if it still is what the form's page has shown; else why nothing is sent."""
+    now, gateway = await _read(request), console_of(request).gateway
+    if not now.ok:
+        why = f"Nothing was sent: how the order stands now could not be read. {now.detail}"
+    elif _why_not(now, statuses) or any(form.get(name) != value for name, value in seen(now.body).items()):
+        why = "Nothing was sent: the order has changed since you saw it. Look at it again."
+    else:
+        return now
+    return gateway.held_back("POST", f"{PATH}/{action}", why)
+
+
 async def _send(request: Request, action: str, body: object = None) -> Reply:
     template = f"{PATH}/{action}"
     return await console_of(request).gateway.send("POST", template, body, orderId=request.path_params["orderId"])
@@ -352,6 +365,7 @@ def _facts(request: Request, order: Order) -> tuple[tuple[str, str], ...]:
         ("Budget", order["budget"] or "none"),
         ("Made by", f"{_who(order['createdBy'])}, {console_of(request).time(order['createdAt'])}"),
         *([("Started by", _who(order["startedBy"]))] if order["startedBy"] else []),
+        *([("Paused", order["pauseReason"])] if order["pauseReason"] else []),
         *([("In the file", left_out)] if left_out else []),
     ]
     return tuple(facts)

@@ -187,13 +187,13 @@ async def look_up(console: Console, request_id: str) -> Found:
     if not REQUEST_ID.fullmatch(request_id):
         return Found(GIFT_CARD, None)
     known = console.operations.get(request_id)
-    for kinds in ([OPERATIONS[known]] if known else [], [*OPERATIONS.values()]):
+    for kinds in ([known] if known else [], [*OPERATIONS.values()]):
         replies = await asyncio.gather(*(console.gateway.get(each.path, requestId=request_id) for each in kinds))
         for what, reply in zip(kinds, replies, strict=True):
             if reply.ok:
                 if len(console.operations) >= REMEMBERED_MAX:
                     console.operations.clear()
-                console.operations[request_id] = str(reply.body["operation"])
+                console.operations[request_id] = what
                 return Found(what, reply)
         failed = [each for each in replies if each.kind is not Kind.NOT_FOUND]
         if failed:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from starlette.types import ASGIApp
 
 from console import app
@@ -36,8 +36,8 @@ def main(
         print(f"The console of {target.stack}, until Ctrl-C. Whoever has this address may do what you may:", flush=True)
         print(f"  {served.address}", flush=True)
         if target.is_local:
-            # Who may not do that sees figures that are older.
-            with suppress(ClientError):
+            # Who may not do that, or does not reach it, sees figures that are older.
+            with suppress(ClientError, BotoCoreError):
                 watch_accounts_once(target)
         server(served.app).run(sockets=[listening])
     return 0
@@ -70,10 +70,10 @@ def _listening(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.HOST, port))
+        listening.listen()
     except OSError as error:
         listening.close()
         raise RefusedError(
             f"PORT {port} cannot be had: {error.strerror}. Without PORT= any free one is taken."
         ) from error
-    listening.listen()
     return listening

@@ -32,10 +32,10 @@ def known(api: Api, name: str) -> None:
     container.account_dependencies.states.keep_funds(snapshot)
 
 
-def of_age(api: Api, days: int | None) -> None:
-    """Let the account's key be as old as that."""
+def of_age(api: Api, days: int | None, **members: str) -> None:
+    """Let the account's key be as old as that, and the API say this of it."""
     found = dict(api.functions.send("get_accounts").body["accounts"][0])
-    body = {"accounts": [{**found, "keyAgeDays": days, "keyCreatedAt": None}], "cursor": None}
+    body = {"accounts": [{**found, "keyAgeDays": days, "keyCreatedAt": None, **members}], "cursor": None}
     api.fail("GET", "/accounts", 200, json.dumps(body))
 
 
@@ -177,6 +177,18 @@ def test_an_unfreeze_after_anothers_finishes_what_that_has_left(api: Api, browse
     api.functions.send("unfreeze_account", "default")
     assert "Done." in text_of(browser.submit(asking))
     assert api.sent == [("POST", "/accounts/default/unfreeze")]
+
+
+def test_a_freeze_after_anothers_tells_that_its_reason_is_not_kept(api: Api, browser: Browser) -> None:
+    asking = browser.get("/accounts/default/freeze")
+    frozen(api, "a leak")
+    told = text_of(browser.submit(asking, reason=WHY).find(class_="note"))
+    assert "It was frozen already, by user/caller, for this reason: a leak." in told
+
+
+def test_a_state_that_a_newer_deployment_has_is_shown_as_it_is(api: Api, browser: Browser) -> None:
+    of_age(api, 1, state="CLOSING")
+    assert "CLOSING" in text_of(browser.get("/accounts/default").find(id="standing"))
 
 
 @pytest.mark.parametrize("verb", ["freeze", "unfreeze"])

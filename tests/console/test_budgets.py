@@ -149,10 +149,20 @@ def test_the_form_of_a_budget_leads_to_what_would_change(api: Api, browser: Brow
     assert unchanged.find("form", method="post") is None
 
 
-def test_what_is_neither_yes_nor_no_is_not_taken_for_one_of_them(api: Api, browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("limit=12000.00&active=Yes", "Whether it is active is yes or no."),
+        # what the API reads otherwise, or not at all, is shown as no figure
+        ("limit=12_000", 'The limit must be a plain decimal number such as "25.00"'),
+        ("limit=1E1000000", 'The limit must be a plain decimal number such as "25.00"'),
+        ("limit=12.000", "The limit must have at most 2 decimals for USD"),
+    ],
+)
+def test_what_the_api_would_not_take_is_not_asked_for(api: Api, browser: Browser, query: str, why: str) -> None:
     put(api.functions)
-    asking = browser.get(f"/budgets/{NAME}/set?limit=12000.00&active=Yes")
-    assert "Whether it is active is yes or no." in text_of(asking)
+    asking = browser.get(f"/budgets/{NAME}/set?{query}")
+    assert why in text_of(asking)
     assert asking.find("form", method="post") is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -80,7 +81,7 @@ def test_an_order_that_has_changed_since_it_was_seen_is_not_started(api: Api, br
 
     told = text_of(browser.submit(asking))
 
-    assert "Not sent. Nothing was started: the order has changed since you saw it." in told
+    assert "Not sent. Nothing was sent: the order has changed since you saw it." in told
     assert api.sent == []
     assert "Issue 3,000 cards for 30,000.00 USD?" in text_of(browser.get(f"/orders/{order_id}/start"))
 
@@ -219,10 +220,17 @@ def test_an_order_whose_workflow_has_died_is_gone_on_with(
     assert bulk_of(api).workflows.started == [(order_id, before.round + 1)]
 
 
-def test_an_order_that_was_paused_meanwhile_is_not_resumed_by_going_on(api: Api, browser: Browser) -> None:
-    order_id = standing(api.functions, S.SETTLING)
-    asking = browser.get(f"/orders/{order_id}/go-on")
+@pytest.mark.parametrize(("before", "name"), [(S.SETTLING, "go-on"), (S.PAUSED, "resume")])
+def test_an_order_that_was_paused_meanwhile_is_not_resumed(
+    api: Api, browser: Browser, before: OrderStatus, name: str
+) -> None:
+    order_id = standing(api.functions, before)
+    asking = browser.get(f"/orders/{order_id}/{name}")
+    assert (bulk_of(api).order(order_id).why_paused or "") in text_of(asking.find("dl"))
+    bulk_of(api).world.clock.sleep(60)
     standing(api.functions, S.PAUSED, order_id)
+    paused, nonce = bulk_of(api).orders.orders[order_id]
+    bulk_of(api).orders.orders[order_id] = (replace(paused, updated_at=bulk_of(api).world.clock.now()), nonce)
     api.called.clear()
     assert "Not sent." in text_of(browser.submit(asking))
     assert api.sent == []

@@ -29,7 +29,7 @@ class Sheet:
             self._sheet = ET.fromstring(parts.read("xl/worksheets/sheet1.xml"))
             self._styles = ET.fromstring(parts.read("xl/styles.xml"))
             shared = ET.fromstring(parts.read("xl/sharedStrings.xml"))
-        self._texts = ["".join(each.itertext()) for each in shared.iter(f"{MAIN}si")]
+        self._texts = [_read("".join(each.itertext())) for each in shared.iter(f"{MAIN}si")]
 
     def rows(self) -> Iterator[dict[str, Cell]]:
         """Each row by the letter of its columns; a cell is its type and what is in it."""
@@ -56,6 +56,11 @@ class Sheet:
         return ("s", self._texts[int(value)]) if cell.get("t") == "s" else (cell.get("t", "n"), value)
 
 
+def _read(text: str) -> str:
+    """What a spreadsheet shows of it: `_x0041_` is how the format writes a character that XML may not hold."""
+    return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), text)
+
+
 def test_ids_are_text_and_amounts_are_numbers_with_their_currencys_decimals() -> None:
     sheet = Sheet(workbook(csv_file([
         COLUMNS,
@@ -78,9 +83,13 @@ def test_ids_are_text_and_amounts_are_numbers_with_their_currencys_decimals() ->
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "'=1+1", '=HYPERLINK("https://x.test")', "{=A1}", "https://x.test/", "mailto:a@x.test", "<b>&amp;"]
-)
-def test_what_looks_like_a_formula_or_an_address_is_text(text: str) -> None:
+    "text",
+    [
+        "=1+1", "'=1+1", '=HYPERLINK("https://x.test")', "{=A1}", "https://x.test/", "mailto:a@x.test", "<b>&amp;",
+        "<r><t>1,000.00</t></r>", "<r>&</r>", "_x0041_", "<r>_x0041_</r>", " 1 ", "a\x01",
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_formula_an_address_or_markup_is_text(text: str) -> None:
     sheet = Sheet(workbook(csv_file([COLUMNS, (text, "1.00", "USD", text, "issued", "", "")])))
     _, row = sheet.rows()
     assert (row["A"], row["D"]) == (("s", text), ("s", text))
