@@ -230,3 +230,9 @@ def test_what_broke_keeps_nothing_of_what_it_worked_with() -> None:
     forms = asyncio.run(play())
     gc.collect()
     assert (found[0](), forms.unanswered) == (None, 0)
+
+
+def test_what_is_too_long_for_an_address_is_not_filled_in_again(api: Api, browser: Browser) -> None:
+    api.fail("POST", "/accounts", 400)
+    refused = browser.submit(browser.get(PATH), reason="x" * 100_000)
+    browser.get(str(refused.find("a", string="Try again")["href"]))
