@@ -3,6 +3,7 @@
 All of them work alike: the page says what will happen, its form is sent once, and the API's response is shown as it is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -188,7 +189,8 @@ async def _sent(request: Request) -> Response:
     found = console_of(request).forms.sent(request.path_params["form_id"])
     if found is None:
         return page(request, "anew.html", HTTPStatus.NOT_FOUND, again_url="/")
-    sent = await found
+    # Whoever does not wait stops nothing.
+    sent = await asyncio.shield(found)
     if sent.reply is None:
         return RedirectResponse(sent.next_url, HTTPStatus.SEE_OTHER)
     return page(request, "sent.html", sent=sent)

@@ -78,6 +78,11 @@ class Forms:
             self._sent[form_id] = asyncio.ensure_future(_awaited(send))
         return await asyncio.shield(self._sent[form_id])
 
+    @property
+    def unanswered(self) -> int:
+        """How many were sent whose response is not there, and never will be once the process ends."""
+        return sum(not each.done() or each.cancelled() for each in self._sent.values())
+
     def _signature(self, start: str, path: str) -> str:
         return hmac.new(self._secret, f"{start} {path}".encode(), sha256).hexdigest()[:32]
 

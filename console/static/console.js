@@ -107,7 +107,7 @@ function keep(part, why) {
     note.append("", " What is shown is ", age, " old.");
     part.firstElementChild.after(note);
   }
-  note.firstChild.data = why;
+  note.firstChild.data = /[.!?]$/.test(why) ? why : `${why}.`;
 }
 
 function renew(fresh) {

@@ -30,15 +30,15 @@ from incentives.domain.persons import Identity
 from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.reconciliation.findings import AmazonSide, Finding, Kind, LedgerSide
 from incentives.domain.single_requests.record import Cause, Intent, Status
-from tests.console.browser.chromium import FLAGS, found
+from tests.console.browser.chromium import FLAGS
 from tests.console.recovering import escalated
 from tests.console.served import Api, Place, metrics, place
 from tests.openapi.closes import closed
 from tests.openapi.served import CALLER
 from tests.support.books_world import finding, level
 from tests.support.fakes import account
-from tests.unit.builders import REFUSAL, record
-from tests.waiting import NO_BROWSER
+from tests.unit.builders import REFUSAL, RESEND, record
+from tests.waiting import NO_BROWSER, chromium_program
 
 NOW: Final = datetime(2026, 3, 19, 13, 5, tzinfo=UTC)
 ZONE: Final = read_zone("Europe/Berlin")
@@ -162,7 +162,7 @@ def _requests(api: Api) -> None:
         keep(number, Status.SUCCEEDED, amount, minutes, **ended)
     keep(12, Status.REFUSED, "2500.00", 38 * MINUTE, wake_at=None, refusal=REFUSAL, error=REFUSAL)
     keep(13, Status.REVERSED, "50.00", 51 * MINUTE, wake_at=None, cause=Cause.CANCEL, undone=True)
-    unknown = {"doubt": True, "attempts": 6, "deadline_at": NOW + 22 * HOUR}
+    unknown = {"doubt": True, "attempts": 6, "deadline_at": NOW + 22 * HOUR, "error": RESEND.error}
     for number, amount, ago in ((14, "75.00", 4 * MINUTE), (15, "25.00", 26 * MINUTE), (16, "150.00", 2 * HOUR)):
         keep(number, Status.RECOVERING, amount, ago, **unknown, phase_started_at=NOW - ago, first_unknown_at=NOW - ago)
     keep(17, Status.REVERSING, "100.00", 9 * MINUTE, **unknown, phase_started_at=NOW - 5 * MINUTE, cause=Cause.CANCEL,
@@ -291,7 +291,7 @@ def _figures(api: Api) -> None:
 @contextmanager
 def tab(here: Place) -> Iterator[Page]:
     """A browser's tab, at a clock that stands still."""
-    program = found()
+    program = chromium_program()
     if program is None:
         sys.exit(f"{NO_BROWSER[0].upper()}{NO_BROWSER[1:]}")
     with sync_playwright() as playwright:

@@ -206,7 +206,7 @@ class TestApi:
         before = row.inner_text()
         api.answers["GET", "/accounts"] = answer
         renew(tab)
-        expect(note).to_have_text(re.compile(rf"{why}.* What is shown is \d+ s old\."))
+        expect(note).to_have_text(re.compile(rf"^{why}\. What is shown is \d+ s old\."))
         expect(tab.get_by_role("status")).to_have_text("Not all figures are renewed.")
         first = note.inner_text()
         browser.expected.append("ERR_FAILED")
