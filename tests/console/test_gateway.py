@@ -255,9 +255,11 @@ def test_what_was_done_and_is_not_told_as_documented_is_unknown(api: Api, browse
 
 @pytest.mark.parametrize("error_type", [[], {}, 7, ["AccessDenied"], "x" * 3_000_000], ids=lambda each: repr(each)[:20])
 def test_a_failure_in_a_form_of_its_own_is_one(api: Api, browser: Browser, error_type: object) -> None:
-    body = {"errorType": error_type, "detail": error_type, "errors": [error_type], "frozen": error_type}
+    errors = [error_type, {"field": error_type, "message": error_type}]
+    body = {"errorType": error_type, "detail": error_type, "errors": errors, "frozen": error_type}
     api.fail("GET", "/accounts", 503, json.dumps(body))
     asking = browser.get("/accounts/default/freeze")
+    assert len(str(asking)) < 30_000
     api.fail("POST", "/accounts", 403, json.dumps(body))
     assert "Refused." in text_of(browser.submit(asking, reason="the key leaked"))
 
