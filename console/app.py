@@ -56,10 +56,12 @@ class Served:
     Attributes:
         app: behind its guard.
         address: what the person opens; whoever knows it may do what the person may.
+        forms: that were sent.
     """
 
     app: ASGIApp
     address: str
+    forms: Forms
 
 
 def build(
@@ -74,12 +76,12 @@ def build(
         now: the clock; aware UTC.
         zone: in which times are shown; that of this machine if None.
     """
-    executor = Threads(CALLS_MAX, wait_seconds=GET_SECONDS_MAX)
+    executor, forms = Threads(CALLS_MAX, wait_seconds=GET_SECONDS_MAX), Forms(now)
     app = Starlette(routes=ROUTES, exception_handlers={HTTPException: _http_error, Exception: _failed})
     gateway, shared = Gateway(target, executor, now), Shared(now)
     app.state.console = Console(
         gateway=gateway,
-        forms=Forms(now),
+        forms=forms,
         figures=Figures(gateway, figures, shared),
         shared=shared,
         now=now,
@@ -89,7 +91,7 @@ def build(
     )
     token = secrets.token_urlsafe(24)
     guard = Guard(app, port=port, token=token, cookie_value=secrets.token_urlsafe(24), body_bytes_max=BODY_BYTES_MAX)
-    return Served(guard, f"http://127.0.0.1:{port}/?token={token}")
+    return Served(guard, f"http://127.0.0.1:{port}/?token={token}", forms)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -134,12 +134,9 @@ def _cell(day: date, told: Mapping[str, Any] | None, today: date, begin: date | 
 
 def totals_of(days: Sequence[Mapping[str, Any]]) -> list[Total]:
     """What Amazon's rows come to, by currency; days that are not judged have no figures yet."""
-    judged = [each for each in days if each["charges"] is not None]
-    return [_total(code, [each for each in judged if each["currencyCode"] == code]) for code in _currencies(judged)]
-
-
-def _currencies(judged: Sequence[Mapping[str, Any]]) -> list[str]:
-    return sorted({each["currencyCode"] for each in judged})
+    judged = [each for each in days if each["charges"] and each["refunds"] and each["currencyCode"]]
+    currencies = sorted({each["currencyCode"] for each in judged})
+    return [_total(code, [each for each in judged if each["currencyCode"] == code]) for code in currencies]
 
 
 def _total(code: str, days: Sequence[Mapping[str, Any]]) -> Total:
@@ -154,8 +151,3 @@ _SUMS: Final = ("charges", "refunds")
 def statuses_of(days: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """How many days stand how, most first."""
     return Counter(str(each["status"]) for each in days).most_common()
-
-
-def neighbours(day: date) -> tuple[date, date]:
-    """The day before and the day after."""
-    return day - timedelta(days=1), day + timedelta(days=1)

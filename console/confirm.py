@@ -3,6 +3,7 @@
 All of them work alike: the page says what will happen, its form is sent once, and the API's response is shown as it is.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,6 +23,8 @@ from console.page import console_of, page, path_of
 
 #: Names of what a form sends beside what was asked for.
 FORM_ID: Final = "form"
+#: Of the address that fills a form in once more.
+AGAIN_LENGTH_MAX: Final = 30_000
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ async def _post(request: Request, act: Act) -> Response:
                     return Sent(done.title, None, done.next_url, path, console.now())
                 given = [(name, str(value)) for name, value in form.multi_items() if isinstance(value, str)]
                 again = urlencode([each for each in given if each[0] != FORM_ID])
-                again_url = f"{path}?{again}" if again else path
+                # No server takes an address of any length.
+                again_url = f"{path}?{again}" if 0 < len(again) < AGAIN_LENGTH_MAX else path
                 return Sent(done.title, done.reply, done.next_url, again_url, console.now(), done.note, done.outcome)
 
             await console.forms.once(form_id, send)
@@ -188,7 +192,8 @@ async def _sent(request: Request) -> Response:
     found = console_of(request).forms.sent(request.path_params["form_id"])
     if found is None:
         return page(request, "anew.html", HTTPStatus.NOT_FOUND, again_url="/")
-    sent = await found
+    # Whoever does not wait stops nothing.
+    sent = await asyncio.shield(found)
     if sent.reply is None:
         return RedirectResponse(sent.next_url, HTTPStatus.SEE_OTHER)
     return page(request, "sent.html", sent=sent)

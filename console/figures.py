@@ -48,9 +48,10 @@ class Shared:
         """What `ask` said at most that long ago, or says now; whoever comes meanwhile waits for the same."""
         now = self.now()
         at, found = self._kept.get(name, (now, None))
-        if found is None or (found.done() and (now - at >= lives or found.cancelled() or found.exception())):
+        # A clock that was set back must not make it live for longer.
+        if found is None or (found.done() and (abs(now - at) >= lives or found.cancelled() or found.exception())):
             for each, (then, there) in [*self._kept.items()]:
-                if there.done() and now - then >= FORGOTTEN_AFTER:
+                if there.done() and abs(now - then) >= FORGOTTEN_AFTER:
                     del self._kept[each]
             found = asyncio.ensure_future(ask())
             self._kept[name] = now, found

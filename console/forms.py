@@ -8,6 +8,7 @@ and so is one as old as what has been forgotten, whatever the clock says.
 import asyncio
 import hmac
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -78,6 +79,11 @@ class Forms:
             self._sent[form_id] = asyncio.ensure_future(_awaited(send))
         return await asyncio.shield(self._sent[form_id])
 
+    @property
+    def unanswered(self) -> int:
+        """How many were sent whose response is not there, and never will be once the process ends."""
+        return sum(not each.done() or each.cancelled() for each in self._sent.values())
+
     def _signature(self, start: str, path: str) -> str:
         return hmac.new(self._secret, f"{start} {path}".encode(), sha256).hexdigest()[:32]
 
@@ -97,4 +103,9 @@ def _made(form_id: str) -> int:
 
 
 async def _awaited(send: Callable[[], Awaitable[Sent]]) -> Sent:
-    return await send()
+    try:
+        return await send()
+    except Exception as error:
+        # What broke is kept for as long as the form, and what it worked with is not: a download may hold codes.
+        traceback.clear_frames(error.__traceback__)
+        raise

@@ -5,6 +5,7 @@ or one failed call takes one part of a page away and never the page.
 """
 
 import asyncio
+import json
 import re
 import socket
 import ssl
@@ -20,6 +21,7 @@ from urllib.parse import quote, urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.document import misfit
 from console.threads import NoRoomError, Threads
 from incentives.domain.errors import BooksUnavailable, LedgerUnavailable, OrderUnavailable
 from local.signing import Response, send
@@ -82,6 +84,8 @@ ACTIONS: Final[Mapping[str, str]] = {
 IN_DOUBT: Final = frozenset(each.code for each in (BooksUnavailable, LedgerUnavailable, OrderUnavailable))
 #: What is being done at a time: more than a person begins.
 DOING_MAX: Final = 16
+#: Of what went wrong, characters that are shown.
+DETAIL_LENGTH_MAX: Final = 2_000
 #: A page waits for its slowest call.
 GET_SECONDS_MAX: Final = 20.0
 #: Longer than API Gateway lets a call take, so that what it answers in the end is heard.
@@ -150,18 +154,22 @@ class Reply:
     @property
     def _is_denied(self) -> bool:
         """By IAM, in the words of the deployment, or of API Gateway where they are others. Amazon's have a code."""
-        said = self.body.get("errorType") or self.headers.get("x-amzn-errortype", "").partition(":")[0]
+        said = self._error_type or self.headers.get("x-amzn-errortype", "").partition(":")[0]
         return said in {"AccessDenied", "AccessDeniedException"} and self.body.get("errorCode") is None
+
+    @property
+    def _error_type(self) -> str:
+        return str(self.body.get("errorType") or "")
 
     @property
     def _kind_of_failure(self) -> Kind:
         """Of a status that is no answer."""
-        if self.body.get("errorType") == "AccountFrozen":
+        said = self._error_type
+        if said == "AccountFrozen":
             return Kind.FROZEN
         # A 503 of the gateway's own says that nothing happened, unless what it could not reach may have been written.
         # Any other may come from whatever stands before it.
-        said = self.body.get("errorType")
-        certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and said is not None and said not in IN_DOUBT
+        certain = self.status == HTTPStatus.SERVICE_UNAVAILABLE and said and said not in IN_DOUBT
         return Kind.UNAVAILABLE if self.is_query or certain else Kind.UNKNOWN
 
     @property
@@ -176,7 +184,7 @@ class Reply:
             return self.error
         for name in ("detail", "message", "Message"):
             if self.body.get(name):
-                return str(self.body[name])
+                return str(self.body[name])[:DETAIL_LENGTH_MAX]
         return f"HTTP {self.status}"
 
     @property
@@ -256,7 +264,7 @@ class Gateway:
                 body = {"errorType": "AccessDenied" if denied else code, "detail": f"{error.operation_name}: {code}"}
                 call = ACTIONS.get(error.operation_name, action)
                 return Reply(call, HTTPStatus.FORBIDDEN if denied else status, body, self.now())
-            except (BotoCoreError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - as `_sent`; figures of a stack that lacks a resource, too
                 return Reply(action, None, {}, self.now(), _words(error))
 
         try:
@@ -305,8 +313,11 @@ class Gateway:
 
         def sent() -> Reply:
             try:
-                # Keys for a while are renewed under way, which may take a call as well.
+                # Keys for a while are renewed under way: by calls, files, programs; each fails in its own way.
                 caller = self.target.caller() if signed else None
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody has signed
+                return Reply(call, None, {}, self.now(), f"Nobody can sign as you: {_words(error)}", never_sent=True)
+            try:
                 response = send(
                     method,
                     url,
@@ -316,16 +327,23 @@ class Gateway:
                     headers=headers,
                     timeout_seconds=seconds if signed else FILE_SECONDS_MAX,
                 )
-            except (OSError, BotoCoreError, ClientError) as error:
-                never_sent = not isinstance(error, OSError) or isinstance(_cause(error), UNREACHED)
-                return Reply(call, None, {}, self.now(), _words(error), never_sent)
+            except OSError as error:
+                return Reply(call, None, {}, self.now(), _words(error), isinstance(_cause(error), UNREACHED))
+            except ValueError:
+                # Of where a file goes or is, which is a secret.
+                return Reply(call, None, {}, self.now(), "What was to be called is no address.", never_sent=True)
             if found is not None:
                 found.append(response)
                 return Reply(call, response.status, {}, self.now())
             told = _json(response)
+            wrong = ""
             if signed and told is None and response.status < HTTPStatus.BAD_REQUEST:
-                why = f"What answered {response.status} is not the API."
-                return Reply(call, None, {}, self.now(), why)
+                wrong = "the API"
+            elif signed and told is not None and response.status < HTTPStatus.MULTIPLE_CHOICES:
+                misfits = misfit(call, response.status, told)
+                wrong = misfits and f"as the API's document has it: {misfits}"
+            if wrong:
+                return Reply(call, None, {}, self.now(), f"What answered {response.status} is not {wrong}.")
             return Reply(call, response.status, told or {}, self.now(), headers=response.headers)
 
         executor = self.executor if method == "GET" else self.doing
@@ -339,6 +357,9 @@ def _json(response: Response) -> Mapping[str, Any] | None:
     """The body, if it is what all of the API's are."""
     try:
         found = response.body
+        if "\\ud" in response.text.lower():
+            # Halves of characters, which no page can hold.
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -352,6 +373,7 @@ def _cause(error: BaseException) -> object:
 def _words(error: Exception) -> str:
     """Why nothing came, without the address, which may hold a signature."""
     if not isinstance(error, OSError):
-        return f"AWS was not reached: {error}"
+        told = isinstance(error, (BotoCoreError, ClientError, RuntimeError))
+        return f"AWS was not reached: {error if told else type(error).__name__}"
     cause = _cause(error)
     return f"No answer: {getattr(cause, 'strerror', None) or type(cause).__name__}"

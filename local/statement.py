@@ -68,7 +68,9 @@ class Reading:
         """The same of a file's content. Raises `RefusedError`: names `what`."""
         try:
             kept = json.loads(content)
-        except ValueError as error:
+            # JSON can name halves of characters, which nothing else can hold.
+            json.dumps(kept, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             raise RefusedError(f"{what} cannot be read as a mapping: {error}") from error
         known = {each.name: each.default for each in fields(cls)}
         unknown = kept.keys() - known.keys() if isinstance(kept, dict) else {"?"}
@@ -170,6 +172,8 @@ def mapped(
         RefusedError: names the line, and quotes no cell that may be a code.
     """
     check_columns(reading.columns, header_of(content))
+    if not date.min.year < first.year <= last.year < date.max.year:
+        raise RefusedError("No books are kept at an end of the calendar: which days does the download have whole?")
     if reading.decimal == reading.thousands:
         raise RefusedError(f"{reading.decimal!r} cannot both begin the decimals and group the digits")
     text, left_out = io.StringIO(), 0
@@ -178,9 +182,12 @@ def mapped(
     for line, cells in _lines(content):
         try:
             row = _row(cells, reading, types)
+            is_asked = row is not None and first <= day_of(row["activityTime"], books_zone) <= last
+        except OverflowError:
+            raise RefusedError(f"Line {line}: its time is at an end of the calendar") from None
         except ValueError as error:
             raise RefusedError(f"Line {line}: {error}") from error
-        if row is None or not first <= day_of(row["activityTime"], books_zone) <= last:
+        if row is None or not is_asked:
             left_out += 1
             continue
         row["activityTime"] = row["activityTime"].strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,7 @@
 """The close of a month: what blocks it, its figures and files, closing it, and signing it off."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,6 +24,8 @@ from local.commands.close import rows_of
 CLOSE: Final = "/closes/{account}/{month}"
 #: Blockers that closing with an opening may end.
 OPENED_BY: Final = frozenset({"opening", "balance", "none"})
+#: A day's file.
+TRANSACTIONS: Final = re.compile(r"[^/]+/[^/]+/(?P<day>2[0-9]{3}-[0-9]{2}-[0-9]{2})/.*transactions-[^/]*")
 #: Whoever signs as one of these is nobody that the gateway can tell from others.
 NOBODY: Final = (":root", ":federated-user/")
 
@@ -82,8 +85,8 @@ def _files(close: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _day_of(name: str) -> str:
     """The day whose transactions a file has; empty for the month's own. Names are ACCOUNT/PARTNER/DAY/ROUND/..."""
-    folders, _, last = name.rpartition("/")
-    return folders.split("/")[2] if last.startswith("transactions-") else ""
+    found = TRANSACTIONS.fullmatch(name)
+    return found["day"] if found else ""
 
 
 def _closes_as(close: Mapping[str, Any]) -> str:

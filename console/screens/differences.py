@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,10 +14,12 @@ from console.books_words import KINDS, REASONS, SETTLING
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Reply
 from console.page import amount, console_of, who
+from console.searches import sums
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from local.commands.reconcile import ADVICE
 
 DAY: Final = "/reconciliations/{account}/{day}"
+ONE: Final = f"{DAY}/differences/{{differenceId}}/resolve"
 ALL_OF_KIND: Final = f"{DAY}/differences/resolve"
 #: Differences that are named one by one before all of them are resolved.
 NAMED_MAX: Final = 10
@@ -56,14 +57,13 @@ async def _run(request: Request, _form: FormData) -> Done:
 
 async def _ask_resolve(request: Request) -> Ask:
     account, day, back_url = _where(request)
-    wanted, kind = request.path_params["difference_id"], request.query_params.get("kind")
-    reply, found = await all_of(console_of(request), DAY, "differences", {"kind": kind}, account=account, day=day)
-    each = next((each for each in found if each["differenceId"] == wanted), None)
+    kind = request.query_params.get("kind", "")
+    reply, each = await _one(request, account, day, kind)
     refused = ""
     if each is None:
         refused = "The day has no such difference any more: its facts have changed, or it is settled. Read it again."
         if reply.ok and reply.body["cursor"] is not None:
-            refused = f"It is not among the first {len(found):,} of the day: come here from the list of its kind."
+            refused = "It is not among the first of the day: come here from the list of its kind."
     elif each["kind"] == "inTransit":
         refused = "It is inTransit: it ends by itself, and blocks nothing."
     elif kind and each["kind"] != kind:
@@ -84,6 +84,7 @@ async def _ask_resolve(request: Request) -> Ask:
         button="Correct it" if resolution else "Resolve it",
         back_url=back_url,
         facts=_facts(account, each) if each else (),
+        seen={"decided": _decided(each), **({"kind": kind} if kind else {})} if each else {},
         fields=_fields(each["kind"] if each else ""),
         refused=refused if reply.ok else NOT_READ,
         replies=() if reply.ok else (reply,),
@@ -92,21 +93,45 @@ async def _ask_resolve(request: Request) -> Ask:
 
 async def _resolve(request: Request, form: FormData) -> Done:
     account, day, next_url = _where(request)
-    reply = await console_of(request).gateway.send(
-        "POST",
-        f"{DAY}/differences/{{differenceId}}/resolve",
-        _said(form),
-        account=account,
-        day=day,
-        differenceId=request.path_params["difference_id"],
-    )
-    return Done(f"Resolve a difference of {day}", reply, next_url)
+    gateway, title = console_of(request).gateway, f"Resolve a difference of {day}"
+    # The API takes whatever comes last: what somebody else has decided meanwhile is not to be corrected unseen.
+    reply, each = await _one(request, account, day, str(form.get("kind", "")))
+    if not reply.ok:
+        return Done(title, gateway.held_back("POST", ONE, f"{reply.detail} Nothing was sent."), next_url)
+    if each is not None and _decided(each) != form.get("decided"):
+        why = (
+            f"Meanwhile somebody has decided on it: {_resolution(each)}. Nothing was sent: look at it, then try again."
+        )
+        return Done(title, gateway.held_back("POST", ONE, why), next_url)
+    wanted = request.path_params["difference_id"]
+    reply = await gateway.send("POST", ONE, _said(form), account=account, day=day, differenceId=wanted)
+    return Done(title, reply, next_url)
+
+
+async def _one(request: Request, account: str, day: str, kind: str) -> tuple[Reply, dict[str, Any] | None]:
+    """The difference that a request is about; None if it is not among those that the reply ends with."""
+    reply, found = await _differences(request, account, day, kind)
+    return reply, next((each for each in found if each["differenceId"] == request.path_params["difference_id"]), None)
+
+
+async def _differences(request: Request, account: str, day: str, kind: str) -> tuple[Reply, list[dict[str, Any]]]:
+    return await all_of(console_of(request), DAY, "differences", {"kind": kind}, account=account, day=day)
+
+
+def _decided(each: Mapping[str, Any]) -> str:
+    """Tells what was decided of a difference from what is decided later."""
+    resolution = each["resolution"]
+    return f"{resolution['at']} {resolution['corrections']}" if resolution else ""
+
+
+def _resolution(each: Mapping[str, Any]) -> str:
+    resolution = each["resolution"]
+    return f"{resolution['reason']}: {resolution['note']} (by {who(resolution['by'])})" if resolution else ""
 
 
 def _facts(account: str, each: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    ledger, amazon, resolution = each["ledger"], each["amazon"], each["resolution"]
+    ledger, amazon, said = each["ledger"], each["amazon"], _resolution(each)
     nets = "".join(f"; net {_money(net)}" for net in amazon["nets"])
-    said = f"{resolution['reason']}: {resolution['note']} (by {who(resolution['by'])})" if resolution else ""
     return (
         ("Account", account),
         ("Request", each["requestId"] or "no request id"),
@@ -196,7 +221,7 @@ async def _resolve_all(request: Request, form: FormData) -> Done:
 
 
 async def _undecided(request: Request, account: str, day: str, kind: str) -> tuple[Reply, list[dict[str, Any]]]:
-    reply, found = await all_of(console_of(request), DAY, "differences", {"kind": kind}, account=account, day=day)
+    reply, found = await _differences(request, account, day, kind)
     return reply, [each for each in found if each["resolution"] is None]
 
 
@@ -212,11 +237,7 @@ def _digest(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _sum_of(found: Sequence[Mapping[str, Any]]) -> str:
-    sums: dict[str, Decimal] = {}
-    for each in found:
-        code = each["currencyCode"]
-        sums[code] = sums.get(code, Decimal(0)) + Decimal(each["amount"])
-    return ", ".join(f"{amount(f'{total:f}')} {code}" for code, total in sorted(sums.items())) or "nothing"
+    return ", ".join(f"{amount(total)} {code}" for total, code in sums(found)) or "nothing"
 
 
 ROUTES: Final = (

@@ -45,15 +45,20 @@ async def _listed(request: Request) -> Reply:
     return await console_of(request).gateway.get(MOVEMENTS, {"month": month}, account=account)
 
 
+async def _one(request: Request) -> tuple[Reply, Mapping[str, Any] | None]:
+    """The movement that a request is about; None if the month has none such."""
+    reply, wanted = await _listed(request), request.path_params["movement_id"]
+    found = reply.body["movements"] if reply.ok else []
+    return reply, next((each for each in found if each["movementId"] == wanted), None)
+
+
 def _back_url(request: Request) -> str:
     return f"/books/{quote(request.path_params['account'], safe='')}/{request.path_params['month']}/movements"
 
 
 async def _ask_name(request: Request) -> Ask:
-    console, wanted = console_of(request), request.path_params["movement_id"]
-    reply = await _listed(request)
-    found = reply.body["movements"] if reply.ok else []
-    each = next((each for each in found if each["movementId"] == wanted), None)
+    console = console_of(request)
+    reply, each = await _one(request)
     refused = ""
     if not reply.ok:
         refused = NOT_READ
@@ -75,7 +80,9 @@ async def _ask_name(request: Request) -> Ask:
         button="Name it",
         back_url=_back_url(request),
         facts=_facts(request, each) if each else (),
-        seen={"total": each["amount"] or "", "currencyCode": each["currencyCode"]} if each else {},
+        seen={"total": each["amount"] or "", "currencyCode": each["currencyCode"], "named": each["namedAt"] or ""}
+        if each
+        else {},
         fields=list(_fields(each, day_of(moment(each["from"]), zone_of(console)).isoformat())) if each else (),
         refused=refused,
         replies=() if reply.ok else (reply,),
@@ -118,6 +125,16 @@ async def _name(request: Request, form: FormData) -> Done:
     if wrong:
         held = gateway.held_back("POST", MOVEMENTS, "Nothing was sent: mend this first.", *wrong)
         return Done(title, held, _back_url(request))
+    # The API takes whatever comes last: what somebody else has said meanwhile is not to be replaced unseen.
+    reply, each = await _one(request)
+    if not reply.ok:
+        return Done(
+            title, gateway.held_back("POST", MOVEMENTS, f"{reply.detail} Nothing was sent."), _back_url(request)
+        )
+    if each is not None and (each["namedAt"] or "") != form.get("named"):
+        by = who(each["namedBy"]) if each["namedBy"] else "somebody"
+        why = f"Meanwhile {by} has said what it was. Nothing was sent: look at it, then try again."
+        return Done(title, gateway.held_back("POST", MOVEMENTS, why), _back_url(request))
     body = {"movementId": request.path_params["movement_id"], "parts": [part for _, part in given]}
     reply = await gateway.send("POST", MOVEMENTS, body, account=request.path_params["account"])
     return Done(title, reply, _back_url(request))

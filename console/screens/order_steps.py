@@ -156,10 +156,11 @@ async def _ask_start(request: Request) -> Ask:
     same_rows = (
         "Its rows are issued even if another order has issued the same."
         if order["allowSameRows"]
-        else "Its file is checked once more. If another order has the same rows, nothing is issued."
+        else "If another order has the same rows, nothing is issued."
     )
     says = (
         f"Amazon is asked for {cards} of account {account}, and charges what it issues: {sums} in all.",
+        "Its file is checked once more. If it asks for another sum by then, nothing is issued.",
         is_taken,
         "Where such a sum needs a second person, nothing is issued before somebody else has approved it.",
         MAKES_A_MAKER,
@@ -187,7 +188,9 @@ def _seen_to_start(order: Order) -> dict[str, str]:
 async def _start(request: Request, form: FormData) -> Done:
     title = f"Issue the cards of order {request.path_params['orderId']}"
     now = await _as_seen(request, form, VALIDATED, _seen_to_start, "start")
-    return _done(request, title, await _send(request, "start", {"dryRun": False}) if now.ok else now)
+    # Whoever may put its file needs no call of the API for another one to be there.
+    body = {"dryRun": False, "total": now.body.get("total")}
+    return _done(request, title, await _send(request, "start", body) if now.ok else now)
 
 
 async def _ask_go_on(request: Request) -> Ask:

@@ -22,6 +22,7 @@ from console.screens.requests import CONFLICTS, MEANINGS, OPEN, OPERATIONS, look
 from console.searches import Search, by_age, search, sums
 from incentives.domain.single_requests.record import Status
 
+RECOVER: Final = "/requests/{requestId}/recover"
 #: What is looked for each time that the page renews itself.
 LISTED: Final = (Status.ESCALATED, Status.RECOVERING, Status.REVERSING)
 #: How long pages share what is not: which accounts there are, and what waits.
@@ -134,21 +135,30 @@ async def _ask_recover(request: Request) -> Ask:
         button="Start another round",
         back_url="/recovery" if found is None else f"/recovery?account={quote(found['account'], safe='')}",
         facts=_facts(found, console) if found else (),
+        seen={"status": found["status"]} if found else {},
         replies=looked_up.failed,
         refused=refused,
     )
 
 
-async def _recover(request: Request, _form: FormData) -> Done:
-    request_id = request.path_params["requestId"]
-    reply = await console_of(request).gateway.send("POST", "/requests/{requestId}/recover", requestId=request_id)
-    return Done(f"Start another round of recovery for {request_id}", reply, f"/requests/{quote(request_id, safe='')}")
+async def _recover(request: Request, form: FormData) -> Done:
+    console, request_id = console_of(request), request.path_params["requestId"]
+    title, next_url = f"Start another round of recovery for {request_id}", f"/requests/{quote(request_id, safe='')}"
+    # A round of an open request sends nothing that was not sent: whoever was told so has not agreed to more.
+    found = (await look_up(console, request_id)).reply if form.get("status") in OPEN else None
+    if found is not None and found.body["status"] == Status.ESCALATED:
+        why = "It is escalated meanwhile: another round may charge it only now. Nothing was sent: look at it again."
+        return Done(title, console.gateway.held_back("POST", RECOVER, why), next_url)
+    return Done(title, await console.gateway.send("POST", RECOVER, requestId=request_id), next_url)
 
 
 def _what_a_round_does(found: Mapping[str, Any] | None) -> tuple[Sequence[str], str]:
     """In sentences; and why there can be none, or nothing."""
     if found is None:
-        return ("It asks Amazon what became of the request, for another 24 hours if it was escalated.",), ""
+        return (
+            "Amazon is asked what became of the request, for another 24 hours if it was escalated.",
+            "If it was, and was not being reversed, it is sent once more: it may be charged only now.",
+        ), ""
     status = found["status"]
     if status == Status.ESCALATED:
         return (

@@ -23,8 +23,8 @@ def handler(call: ApiCall, _: Budget) -> ApiResponse:
         case "reject":
             view = reject_order(order_id, bulk_orders.read_rejection(call), by, orders)
         case "start":
-            dry_run = bulk_orders.read_start(call)
-            view = control_order(order_id, Action.START, orders, dry_run=dry_run, identity=by)
+            dry_run, total = bulk_orders.read_start(call)
+            view = control_order(order_id, Action.START, orders, dry_run=dry_run, seen=total, identity=by)
         case action:
             call.refuse_body()
             view = control_order(order_id, Action(action), orders, identity=by)

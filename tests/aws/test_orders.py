@@ -84,6 +84,7 @@ FULL = replace(
     row_bytes=60,
     rows_name="orders/x/rows-1",
     totals={"USD": Decimal("1200.50"), "JPY": Decimal(7)},
+    totals_seen={"USD": Decimal("1200.50")},
     errors=(FileError(2, "amount", "must be \u201cgood\u201d"), FileError(3, None, "has 2 cells")),
     error_count=7,
     blank_rows=3,

@@ -30,7 +30,7 @@ from incentives.domain.persons import Identity
 from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.reconciliation.findings import AmazonSide, Finding, Kind, LedgerSide
 from incentives.domain.single_requests.record import Cause, Intent, Status
-from tests.console.browser.chromium import FLAGS, found
+from tests.console.browser.chromium import FLAGS
 from tests.console.recovering import escalated
 from tests.console.served import Api, Place, metrics, place
 from tests.openapi.closes import closed
@@ -38,7 +38,7 @@ from tests.openapi.served import CALLER
 from tests.support.books_world import finding, level
 from tests.support.fakes import account
 from tests.unit.builders import REFUSAL, RESEND, record
-from tests.waiting import NO_BROWSER
+from tests.waiting import NO_BROWSER, chromium_program
 
 NOW: Final = datetime(2026, 3, 19, 13, 5, tzinfo=UTC)
 ZONE: Final = read_zone("Europe/Berlin")
@@ -291,7 +291,7 @@ def _figures(api: Api) -> None:
 @contextmanager
 def tab(here: Place) -> Iterator[Page]:
     """A browser's tab, at a clock that stands still."""
-    program = found()
+    program = chromium_program()
     if program is None:
         sys.exit(f"{NO_BROWSER[0].upper()}{NO_BROWSER[1:]}")
     with sync_playwright() as playwright:
@@ -328,7 +328,7 @@ def take(page: Page, url: str, path: Path) -> None:
 def main(folder: str, *names: str) -> None:
     """Write all pictures, or those that are named."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with place(zone=ZONE, stack="incentives-gateway-prod") as here:
+    with place(zone=ZONE, stack="incentives-gateway") as here:
         a_day(here)
         with tab(here) as page:
             for name in names or PICTURES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from console import books_days
 from console.page import who
 from incentives.domain.reconciliation.findings import Kind
+from tests.console.conftest import Be
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.books import ESCALATED, OF_DAY, UNKNOWN, ask, opened
 from tests.openapi.closes import JANUARY, reconciled
@@ -167,6 +169,23 @@ def test_an_escalated_request_is_settled_and_what_ends_by_itself_is_not_resolved
     assert "its facts have changed" in text_of(gone.find(class_="failure"))
 
 
+@pytest.mark.parametrize("query", ["", "?kind=unknownToLedger"])
+def test_what_somebody_else_has_decided_meanwhile_is_not_corrected_unseen(
+    api: Api, browser: Browser, be: Be, query: str
+) -> None:
+    opened(api.functions)
+    asking = browser.get(f"{ONE}{query}")
+    be("anna")
+    assert ask(api.functions, "resolve_difference", note="Ticket 17").status == 200
+    held = browser.submit(asking, **SAID)
+    assert "Not sent. Meanwhile somebody has decided on it: " in text_of(held)
+    assert "Ticket 17 (by user/anna)" in text_of(held)
+    assert api.sent == []
+    # when it is corrected knowingly
+    browser.submit(browser.get(str(held.find("a", string="Try again")["href"])), **SAID)
+    assert differences(api, "unknownToLedger")[0]["resolution"]["note"] == SAID["note"]
+
+
 def test_what_does_not_come_of_resolving_is_told_as_what_it_is(api: Api, browser: Browser) -> None:
     opened(api.functions)
     codes = browser.submit(browser.get(ONE), reason="otherSystem", note="AQ3R-ABCDEF-1234")
@@ -227,13 +246,14 @@ def test_more_than_anybody_can_look_at_are_not_resolved_at_once(
     assert "There are more than 100: nobody has looked at them all." in text_of(refused.find(class_="failure"))
     assert refused.find("form", method="post") is None
     last = browser.get(f"{DAY_PAGE}/differences/{many[-1].difference_id}/resolve")
-    assert "It is not among the first 100 of the day" in text_of(last.find(class_="failure"))
+    assert "It is not among the first of the day" in text_of(last.find(class_="failure"))
 
 
 def test_what_there_was_no_time_for_is_told(api: Api, browser: Browser) -> None:
     opened(api.functions)
     asking = browser.get(ALL)
-    api.fail("POST", "/reconciliations", 200, '{"resolved": 1, "left": 1200, "day": {}}')
+    day = api.functions.send("list_reconciliations", "", query={"from": str(DAY), "to": str(DAY)}).body["days"][0]
+    api.fail("POST", "/reconciliations", 200, json.dumps({"resolved": 1, "left": 1200, "day": day}))
     assert "There was no time for 1,200 more: do it again for these." in text_of(browser.submit(asking, **SAID))
 
 

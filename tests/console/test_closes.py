@@ -12,6 +12,7 @@ import pytest
 from console.page import who
 from incentives.domain.reconciliation.closing import CloseStatus
 from local.commands.close import rows_of
+from tests.console.conftest import Be
 from tests.console.served import Api, Browser, text_of
 from tests.openapi.books import opened
 from tests.openapi.closes import JANUARY, OF_JANUARY, blocked, closed, reconciled, shop_of
@@ -66,6 +67,20 @@ def test_a_movement_is_named_by_parts_that_sum_to_it_once(api: Api, browser: Bro
     assert "deposit 512.50 USD of 2026-02-20: Wire 17" in row
     assert "None: all 1 have names." in text_of(browser.get("/books/default/2026-02").find(id="movements"))
     assert browser.get(naming(api)).find("input", attrs={"name": "amount.2"})["value"] == "-12.50"
+
+
+def test_what_somebody_else_has_said_of_a_movement_meanwhile_is_not_replaced_unseen(
+    api: Api, browser: Browser, be: Be
+) -> None:
+    opened(api.functions)
+    asking = browser.get(naming(api))
+    be("anna")
+    part = {"type": "rebate", "amount": "500.00", "date": str(DAY), "reference": "Offer 3"}
+    its = {"movementId": movement(api)["movementId"], "parts": [part]}
+    assert api.functions.send("name_movement", "default", body=its).status == 200
+    held = browser.submit(asking, **{**WHOLE, "amount.1": "500.00"})
+    assert "Not sent. Meanwhile user/anna has said what it was." in text_of(held)
+    assert (api.sent, movement(api)["parts"][0]["type"]) == ([], "rebate")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,23 @@ def test_what_broke_is_asked_for_again_at_once() -> None:
     asyncio.run(play())
 
 
+def test_a_clock_that_is_set_back_makes_nothing_live_for_longer() -> None:
+    async def play() -> None:
+        clock, asked = FakeClock(), []
+        shared = Shared(clock.now)
+
+        async def ask() -> str:
+            asked.append("asked")
+            return "told"
+
+        await shared.get("figures", LIVES, ask)
+        clock.time -= timedelta(hours=1)
+        await shared.get("figures", LIVES, ask)
+        assert len(asked) == 2
+
+    asyncio.run(play())
+
+
 def test_what_is_old_takes_no_memory() -> None:
     async def play() -> None:
         clock = FakeClock()

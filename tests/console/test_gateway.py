@@ -18,11 +18,12 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
+from botocore.exceptions import ClientError, UnauthorizedSSOTokenError
 
 from console import gateway
 from console.gateway import CALLS, Kind, Reply
 from console.threads import Threads
-from local.signing import Response
+from local.signing import Caller, Response
 from tests.console.served import Api, Browser, text_of
 from tests.local.gateway import Gateway as Deployment
 from tests.openapi.contract import committed, operations
@@ -173,6 +174,94 @@ def test_a_cancel_that_may_have_been_written_is_not_called_undone(api: Api, brow
     assert "Nobody knows yet whether it was done." in shown
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnauthorizedSSOTokenError(),
+        ClientError({"Error": {"Code": "AccessDenied"}}, "AssumeRole"),
+        # Of keys from the environment whose time is over, and of a program that is to give them.
+        RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
+        FileNotFoundError(2, "No such file or directory"),
+        KeyError("AccessKeyId"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_nothing_is_sent_that_nobody_can_sign(error: Exception) -> None:
+    def nobody() -> Caller:
+        raise error
+
+    unsigned = console_gateway()
+    unsigned = replace(unsigned, target=replace(unsigned.target, caller=nobody))
+    found = asyncio.run(unsigned.send("POST", CANCEL, requestId="A1"))
+    assert (found.kind, found.never_sent) == (Kind.UNAVAILABLE, True)
+    assert found.detail.startswith("Nobody can sign as you: ")
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        {"method": "PUT", "url": "file:///secret", "headers": {}},
+        {"method": "PUT", "url": "https://uploads.test/x", "headers": {"X": "secret\r\nY: 1"}},
+        {"method": "PUT", "url": f"https://{'secret' * 20}.test/x", "headers": {}},
+    ],
+    ids=["no web address", "a header of two lines", "a name that is none"],
+)
+def test_where_nothing_can_be_put_nothing_is_and_the_address_is_not_told(upload: Mapping[str, Any]) -> None:
+    found = asyncio.run(console_gateway().put_file(upload, b"x"))
+    assert (found.kind, "secret" in repr(found)) == (Kind.UNAVAILABLE, False)
+
+
+# ---- not as documented -----------------------------------------------------------------------------------------------
+
+AS_DOCUMENTED: Final = "as the API's document has it"
+BALANCE: Final = {"amount": "10.00", "currencyCode": "USD", "asOf": "2026-03-01T12:00:00Z"}
+ACCOUNT: Final = {
+    "account": "default",
+    "state": "FROZEN",
+    "frozen": None,
+    "keyCreatedAt": "2026-02-01T00:00:00Z",
+    "keyAgeDays": 28,
+    "balance": BALANCE,
+}
+#: What is wrong with an account, and how it is told.
+MISFITS: Final = {
+    "a member that is missing": ({"state": ...}, f"{AS_DOCUMENTED}: body.accounts.0"),
+    "a word that nobody knows": ({"state": "LENT"}, f"{AS_DOCUMENTED}: body.accounts.0.state"),
+    "another type": ({"account": 7}, f"{AS_DOCUMENTED}: body.accounts.0.account"),
+    "half a character": ({"account": "\ud800"}, "the API"),
+    "a time that is none": ({"keyCreatedAt": "2026-02-30T00:00:00Z"}, f"{AS_DOCUMENTED}: body.accounts.0.keyCreatedAt"),
+    "a time no zone has": ({"keyCreatedAt": "9999-12-31T23:59:59Z"}, f"{AS_DOCUMENTED}: body.accounts.0.keyCreatedAt"),
+    "an amount that is none": ({"balance": {**BALANCE, "amount": "1,00"}}, f"{AS_DOCUMENTED}: body.accounts.0.balance"),
+}
+
+
+@pytest.mark.parametrize(("changes", "told"), MISFITS.values(), ids=MISFITS)
+def test_what_is_not_as_documented_takes_its_part_away_and_is_told_by_its_place(
+    api: Api, browser: Browser, changes: Mapping[str, Any], told: str
+) -> None:
+    found = {name: value for name, value in {**ACCOUNT, **changes}.items() if value is not ...}
+    api.fail("GET", "/accounts", 200, json.dumps({"accounts": [found], "cursor": None}))
+    shown = text_of(browser.get("/"))
+    assert f"What answered 200 is not {told}." in shown
+    assert "Backlog" in shown
+
+
+def test_what_was_done_and_is_not_told_as_documented_is_unknown(api: Api, browser: Browser) -> None:
+    asking = browser.get("/accounts/default/freeze")
+    api.fail("POST", "/accounts", 200, json.dumps({**ACCOUNT, "frozen": 1}))
+    shown = text_of(browser.submit(asking, reason="the key leaked"))
+    assert "Nobody knows yet whether it was done. What answered 200 is not as the API's document has it" in shown
+
+
+@pytest.mark.parametrize("error_type", [[], {}, 7, ["AccessDenied"], "x" * 3_000_000], ids=lambda each: repr(each)[:20])
+def test_a_failure_in_a_form_of_its_own_is_one(api: Api, browser: Browser, error_type: object) -> None:
+    body = {"errorType": error_type, "detail": error_type, "errors": [error_type], "frozen": error_type}
+    api.fail("GET", "/accounts", 503, json.dumps(body))
+    asking = browser.get("/accounts/default/freeze")
+    api.fail("POST", "/accounts", 403, json.dumps(body))
+    assert "Refused." in text_of(browser.submit(asking, reason="the key leaked"))
+
+
 # ---- many at once ----------------------------------------------------------------------------------------------------
 
 
@@ -183,7 +272,8 @@ def test_what_is_to_be_done_does_not_wait_for_queries_that_are_slow(monkeypatch:
         if method == "GET":
             begun.set()
             may_end.wait()
-        return Response(200, {}, "{}")
+            return Response(200, {}, '{"accounts": [], "cursor": null}')
+        return Response(409, {}, "{}")
 
     monkeypatch.setattr(gateway, "send", slow)
     calls = replace(console_gateway(), executor=Threads(1, wait_seconds=0))
@@ -196,7 +286,7 @@ def test_what_is_to_be_done_does_not_wait_for_queries_that_are_slow(monkeypatch:
         return await first, second, done
 
     first, second, done = asyncio.run(play())
-    assert (first.kind, done.kind) == (Kind.ANSWERED, Kind.ANSWERED)
+    assert (first.kind, done.kind) == (Kind.ANSWERED, Kind.REFUSED)
     # Nor do queries wait for good: a page that nobody looks at any more makes room.
     assert (second.kind, second.detail) == (Kind.UNAVAILABLE, "Too many calls wait for an answer already.")
 

@@ -86,6 +86,26 @@ def test_an_order_that_has_changed_since_it_was_seen_is_not_started(api: Api, br
     assert "Issue 3,000 cards for 30,000.00 USD?" in text_of(browser.get(f"/orders/{order_id}/start"))
 
 
+def test_a_file_that_was_put_since_the_order_was_seen_is_not_issued(api: Api, browser: Browser) -> None:
+    # given a page that shows an order, and whoever may put its file, which no call tells of
+    order_id = checked(api, browser, rows_of(3), key="mine")
+    asking = browser.get(f"/orders/{order_id}/start")
+    api.files.clear()
+    bulk_of(api).files.put(order_id, rows_of(3000).encode())
+
+    browser.submit(asking)
+    work(api, order_id)
+
+    shown = text_of(browser.get(f"/orders/{order_id}"))
+    assert "Not started: Its file asks for another sum by now" in shown
+    assert bulk_of(api).order(order_id).status is S.VALIDATED
+    assert bulk_of(api).world.ledger.records == {}
+    # and what is seen then is started
+    browser.submit(browser.get(f"/orders/{order_id}/start"))
+    work(api, order_id)
+    assert shown_by_api(api, order_id)["counts"]["issued"] == 3000
+
+
 def test_a_second_person_approves_what_they_have_seen_and_its_maker_may_not(
     api: Api, browser: Browser, be: Be, awaiting: str
 ) -> None:

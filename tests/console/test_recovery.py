@@ -211,6 +211,17 @@ def test_a_round_of_an_open_request_is_told_for_what_it_is(api: Api, browser: Br
     assert "may be charged" not in asking
 
 
+def test_who_agreed_to_a_round_that_sends_nothing_new_has_not_agreed_to_one_that_may(
+    api: Api, browser: Browser
+) -> None:
+    request_id = keep(api, unknown_since(request_id="Test1U"))
+    asking = browser.get(f"/requests/{request_id}/recover")
+    escalated(api, request_id)
+    held = text_of(browser.submit(asking))
+    assert "Not sent. It is escalated meanwhile: another round may charge it only now." in held
+    assert api.sent == []
+
+
 def test_a_round_of_a_request_that_was_ordered_again_is_one_of_the_newest(api: Api, browser: Browser) -> None:
     keep(api, record(Status.REVERSED, request_id="Test1A", replaced_by="Test1B"))
     keep(api, unknown_since(request_id="Test1B", replaces="Test1A"))

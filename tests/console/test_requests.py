@@ -187,14 +187,6 @@ def test_a_page_that_renews_itself_calls_the_route_that_had_the_request(api: Api
     assert api.called == [("GET", f"/balance-loads/{request_id}")]
 
 
-def test_a_request_for_something_new_is_shown_as_the_api_names_it(api: Api, browser: Browser) -> None:
-    request_id = issue(api)
-    newer = told(api, request_id) | {"operation": "SendGiftCard", "status": "HELD_BACK"}
-    api.fail("GET", f"/gift-cards/{request_id}", 200, json.dumps(newer))
-    for _ in range(2):
-        assert "HELD_BACK" in text_of(browser.get(f"/requests/{request_id}").find(id="stands"))
-
-
 @pytest.mark.parametrize("request_id", ["Test1UNKNOWN", "not-an-id", "A" * 41, "..", "a%00b", "a%0D%0Ab", "%2e%2e"])
 def test_an_id_that_no_request_has_is_said_to_be_none(api: Api, browser: Browser, request_id: str) -> None:
     assert "There is no request" in text_of(browser.get(f"/requests?id={request_id}", 404))

@@ -148,6 +148,8 @@ def test_what_may_hold_codes_is_offered_for_nothing(browser: Browser) -> None:
         (f'{HEADER}\n"{CANARY}', None, "Line 2 cannot be read as CSV."),
         (DOWNLOAD, '{"colour": "red"}', "has what no mapping has: colour"),
         (DOWNLOAD, f"{CANARY}", "The second file cannot be read as a mapping"),
+        (DOWNLOAD, '{"zone": "\\ud800"}', "The second file cannot be read as a mapping"),
+        (DOWNLOAD, "[" * 100_000, "The second file cannot be read as a mapping"),
         (DOWNLOAD, json.dumps({"types": {f"T{n}": "" for n in range(61)}}), "what more than 60 words mean"),
     ],
 )
@@ -169,6 +171,8 @@ def test_a_file_that_cannot_be_taken_is_refused_without_its_cells(
         ({"signs": "none"}, "Line 3: its amount has not the sign"),
         ({"zone": "Mars/Base"}, "'Mars/Base' is no time zone"),
         ({"to": "2026-02-19"}, "The last day is before the first."),
+        ({"to": "9999-12-31"}, "No books are kept at an end of the calendar"),
+        ({"from": "0001-01-01"}, "No books are kept at an end of the calendar"),
         ({"thousands": "."}, "cannot both begin the decimals"),
         ({"type.Deposit": ""}, "what the type 'Deposit' is"),
     ],
@@ -189,6 +193,12 @@ def test_what_does_not_fit_is_told_and_cannot_be_uploaded(
     assert refused.find("form", method="post") is None
     assert CANARY not in str(shown) + str(refused)
     assert api.called == []
+
+
+def test_a_time_at_an_end_of_the_calendar_is_told_by_its_line(browser: Browser) -> None:
+    download = DOWNLOAD.replace("02/22/2026 01:00:00 AM", "12/31/9999 11:00:00 PM")
+    shown = text_of(given(browser, download, READING).find("main"))
+    assert "Line 5: its time is at an end of the calendar" in shown
 
 
 def test_a_mapping_that_comes_with_the_file_says_it_all_and_is_saved_as_it_was(browser: Browser) -> None:

@@ -469,6 +469,7 @@ def test_how_far_an_order_is_comes_from_its_batches() -> None:
         ("create_order", [], "body"),
         ("start_order", {"dryRun": "yes"}, "dryRun"),
         ("start_order", {"dryRun": 1}, "dryRun"),
+        ("start_order", {"dryRun": True, "total": {"amount": "1.00", "currencyCode": "USD"}}, "total"),
         ("start_order", {"dry": True}, "dry"),
         ("pause_order", {"dryRun": True}, "dryRun"),
         ("resume_order", {"round": 2}, "round"),

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -26,12 +26,41 @@ from incentives.domain.reconciliation.day_state import BooksDay
 from local.commands import reconcile
 from local.keys import AccountKeys
 from local.signing import Response
+from local.statement import Reading
 from local.target import of_local
 from tests.sandbox import callers
 from tests.stack.cloud import Cloud
 from tests.stack.orders import OwnAccount, wait_until
 
 CARD: Final = Decimal("25.00")
+#: The last day of a month whose first day after it is over for long enough, too: its total can be confirmed. Books that
+#: begin with it have a month of one day.
+DAY: Final = (datetime.now(UTC).date() - timedelta(days=2)).replace(day=1) - timedelta(days=1)
+NEXT: Final = DAY + timedelta(days=1)
+MONTH: Final = DAY.isoformat()[:7]
+
+#: How the sandbox's download is read, in a zone that is not the books'. A row that cannot be read is left out.
+READING: Final = Reading(
+    columns={
+        "requestId": "Client Reference",
+        "activityTime": "Transaction Date",
+        "type": "Transaction",
+        "status": "Result",
+        "amount": "Amount",
+        "currencyCode": "Currency",
+        "gcId": "Card Serial",
+    },
+    zone="America/Los_Angeles",
+    time_format="%m/%d/%Y %I:%M:%S %p",
+    signs="negative-refunds",
+    types={
+        "Gift card order": "GCCreation",
+        "Gift card order cancelled": "GCCancellation",
+        "Card activation": "GCActivation",
+        "Balance top-up": "BalanceLoad",
+    },
+    statuses={"Completed": "Success", "Pending": ""},
+)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -11,11 +12,13 @@ import subprocess
 import sys
 import time
 import uuid
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree as ET
 
 import requests
 
@@ -148,3 +151,22 @@ def person(cloud: Cloud, roles: Sequence[str], *, denied: Sequence[str] = ()) ->
     iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return Caller(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def rows_of(workbook: bytes) -> list[dict[str, str]]:
+    """The rows of an .xlsx file's first sheet by their header, each cell as text. Empty ones are not in the file."""
+    name = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+    with zipfile.ZipFile(io.BytesIO(workbook)) as parts:
+        sheet = ET.fromstring(parts.read("xl/worksheets/sheet1.xml"))
+        strings = ET.fromstring(parts.read("xl/sharedStrings.xml"))
+    shared = ["".join(each.itertext()) for each in strings.iter(f"{name}si")]
+
+    def text(cell: ET.Element) -> str:
+        value = "".join(cell.itertext())
+        return shared[int(value)] if cell.get("t") == "s" else value
+
+    head, *rows = [
+        {str(cell.get("r")).rstrip("0123456789"): text(cell) for cell in row.iter(f"{name}c")}
+        for row in sheet.iter(f"{name}row")
+    ]
+    return [{title: row.get(column, "") for column, title in head.items()} for row in rows]

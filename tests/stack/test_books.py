@@ -25,19 +25,14 @@ from incentives.domain.single_requests.record import Record, Status
 from local.__main__ import main
 from local.settings import RefusedError
 from local.signing import Response
-from local.statement import Reading, mapped
+from local.statement import mapped
 from local.target import of_local
-from tests.stack.books import CARD, Books, midday, new_books
+from tests.stack.books import CARD, DAY, MONTH, NEXT, READING, Books, midday, new_books
 from tests.stack.cloud import Cloud
 from tests.stack.orders import ACTIVATE, COLLECTIONS, CREATE, LOAD, REVERSALS, wait_until
 
 pytestmark = pytest.mark.stack
 
-#: The last day of a month whose first day after it is over for long enough, too: its total can be confirmed. The books
-#: of this account begin with it, so that the month has one day.
-DAY: Final = (datetime.now(UTC).date() - timedelta(days=2)).replace(day=1) - timedelta(days=1)
-NEXT: Final = DAY + timedelta(days=1)
-MONTH: Final = DAY.isoformat()[:7]
 NOON: Final = midday(DAY)
 OPENING: Final = Decimal("1000.00")
 
@@ -332,30 +327,6 @@ def test_statement_of_a_page_that_is_switched_off_gives_the_same_day(scene: Scen
     assert [_facts(each) for each in by_statement["differences"]] == [_facts(each) for each in readable]
     for name in ("charges", "refunds", "openItems", "unresolved"):
         assert by_statement[name] == by_page[name], name
-
-
-#: How the sandbox's download is read, in a zone that is not the books'. A row that cannot be read is left out.
-READING: Final = Reading(
-    columns={
-        "requestId": "Client Reference",
-        "activityTime": "Transaction Date",
-        "type": "Transaction",
-        "status": "Result",
-        "amount": "Amount",
-        "currencyCode": "Currency",
-        "gcId": "Card Serial",
-    },
-    zone="America/Los_Angeles",
-    time_format="%m/%d/%Y %I:%M:%S %p",
-    signs="negative-refunds",
-    types={
-        "Gift card order": "GCCreation",
-        "Gift card order cancelled": "GCCancellation",
-        "Card activation": "GCActivation",
-        "Balance top-up": "BalanceLoad",
-    },
-    statuses={"Completed": "Success", "Pending": ""},
-)
 
 
 def _facts(difference: dict[str, Any]) -> dict[str, Any]:

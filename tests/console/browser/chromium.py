@@ -89,7 +89,8 @@ class Window:
 def window(chromium: Browser, place: Place, **options: Any) -> Iterator[Window]:
     """One that has shown the token."""
     context = chromium.new_context(viewport=WIDE, reduced_motion="reduce", **options)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
+    # Only what never comes is waited for as long, however busy the machine is.
+    context.set_default_timeout(60_000)
     made = Window(context, place)
 
     def requested(request: Request) -> None:

@@ -176,7 +176,8 @@ def test_a_note_that_should_not_be_kept_is_refused_unquoted(note: str) -> None:
     [
         "AQ3R-ABCDEF-1234", "the code is aq3r-abcdef-12345.", "WXYZ-ABCDEF-GHIJ", "AQ3R\u2011ABCDEF\u20111234",
         "AQ3R ABCDEF 1234", "(AQ3RABCDEF1234)", "aq3rabcdef12345", "\uff21\uff31\uff13\uff32-ABCDEF-1234",
-        "AQ3R-ABC\u200dDEF-1234", "6006 4900 0000 0001 234", "6006490000000001", "600649-0000-00000-1234",
+        "AQ3R-ABC\u200dDEF-1234", "AQ3R\u200b-ABC\u00adDEF\ufeff-1234",
+        "6006 4900 0000 0001 234", "6006490000000001", "600649-0000-00000-1234",
     ],
 )  # fmt: skip
 def test_what_may_be_a_code_is_seen(text: str) -> None:

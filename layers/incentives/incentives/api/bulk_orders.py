@@ -19,6 +19,7 @@ from incentives.api.models.bulk_orders import (
     OrderPage,
     OrderSummary,
     RejectOrderBody,
+    SeenTotalBody,
     StartOrderBody,
     Total,
 )
@@ -63,13 +64,16 @@ def read_order_id(call: ApiCall) -> str:
     return order_id
 
 
-def read_start(call: ApiCall) -> bool:
-    """Whether a `POST /orders/{orderId}/start` is a dry run. Its body may be left out.
+def read_start(call: ApiCall) -> tuple[bool, Money | None]:
+    """Whether a `POST /orders/{orderId}/start` is a dry run, and the total that was seen. Its body may be left out.
 
     Raises:
         InvalidInput: names the field.
     """
-    return parse(StartOrderBody, call.json_object() if call.body.strip() else {}).dry_run
+    body = parse(StartOrderBody, call.json_object() if call.body.strip() else {})
+    if body.total is not None and body.dry_run:
+        raise InvalidInput("total", "must not be given with dryRun, which issues nothing")
+    return body.dry_run, _seen(body.total) if body.total is not None else None
 
 
 def read_approval(call: ApiCall) -> tuple[str, Money]:
@@ -79,14 +83,17 @@ def read_approval(call: ApiCall) -> tuple[str, Money]:
         InvalidInput: names the field.
     """
     body = parse(ApproveOrderBody, call.json_object())
-    total = parse_money(
-        body.total.amount,
-        body.total.currency_code,
+    return body.digest, _seen(body.total)
+
+
+def _seen(total: SeenTotalBody) -> Money:
+    return parse_money(
+        total.amount,
+        total.currency_code,
         amount_field="total.amount",
         currency_field="total.currencyCode",
         most=SUM_MAX,
     )
-    return body.digest, total
 
 
 def read_rejection(call: ApiCall) -> str:

@@ -51,6 +51,15 @@ class CreateOrderBody(Body):
     )
 
 
+class SeenTotalBody(Body):
+    """The sum of an order, as whoever approves or starts it has seen it."""
+
+    amount: GivenSum = Field(
+        description="Decimal string or JSON number, as `total` of the order says it.", examples=["250000.00"]
+    )
+    currency_code: GivenCurrency
+
+
 class StartOrderBody(Body):
     """Body of `POST /orders/{orderId}/start`."""
 
@@ -59,15 +68,11 @@ class StartOrderBody(Body):
         description="Only check the file; nothing is issued. The order can be started afterwards.",
         examples=[True],
     )
-
-
-class ApprovedTotalBody(Body):
-    """The sum of an order, as whoever approves it has seen it."""
-
-    amount: GivenSum = Field(
-        description="Decimal string or JSON number, as `total` of the order says it.", examples=["250000.00"]
+    total: SeenTotalBody | None = Field(
+        default=None,
+        description="`total` of the order that was seen, checked before. If its file asks for another sum by then, "
+        "nothing is issued: the order is VALIDATED, and `whyNotStarted` says so.",
     )
-    currency_code: GivenCurrency
 
 
 class ApproveOrderBody(Body):
@@ -78,7 +83,7 @@ class ApproveOrderBody(Body):
         description="`approvalDigest` of the order: account, budget and rows.",
         examples=[DIGEST],
     )
-    total: ApprovedTotalBody = Field(description="`total` of the order.")
+    total: SeenTotalBody = Field(description="`total` of the order.")
 
 
 class RejectOrderBody(Body):

@@ -100,6 +100,7 @@ def encode_order(order: BulkOrder, nonce: str) -> Item:
             "rowBytes": order.row_bytes,
             "rowsName": order.rows_name,
             "totals": _encode_money(order.totals),
+            "totalsSeen": _encode_money(order.totals_seen) or None,
             "errors": json.dumps([[e.line, e.field, e.problem] for e in order.errors]) if order.errors else None,
             "errorCount": order.error_count,
             "blankRows": order.blank_rows,
@@ -148,6 +149,7 @@ def decode_order(item: Mapping[str, Any]) -> BulkOrder:
         row_bytes=item["rowBytes"],
         rows_name=item.get("rowsName"),
         totals=_decode_money(item.get("totals")),
+        totals_seen=_decode_money(item.get("totalsSeen")),
         errors=tuple(FileError(*each) for each in json.loads(item.get("errors", "[]"))),
         error_count=item["errorCount"],
         # Orders of earlier versions lack these.

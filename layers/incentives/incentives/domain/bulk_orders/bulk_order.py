@@ -244,6 +244,7 @@ class BulkOrder:
         budget_period: of the budget, that the order holds from.
         held: what it took from there when it began, in minor units; its rows' records take over from this.
         dry_run: only to be validated.
+        totals_seen: what whoever started it had seen of `totals`: a file of another sum is not issued. Empty: any is.
         rows: of the file; 0 until it was found valid.
         row_bytes: width of one row in `rows_name`.
         rows_name: of the object that holds the rows, named by what is in it; only while they are issued or may be.
@@ -276,6 +277,7 @@ class BulkOrder:
     round: int = 0
     caller: str | None = None
     dry_run: bool = False
+    totals_seen: Mapping[str, Decimal] = field(default_factory=dict)
     rows: int = 0
     row_bytes: int = 0
     rows_name: str | None = None

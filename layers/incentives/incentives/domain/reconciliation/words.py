@@ -29,8 +29,8 @@ _IN_A_ROW: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{14,16}(?![A-Za-z0-9]
 _CARD: Final = re.compile(rf"(?<![A-Za-z0-9])[0-9]{{3,}}(?:(?:{_JOIN}| )?[0-9]{{3,}})*(?![A-Za-z0-9])")
 _CARD_DIGITS: Final = range(16, 20)
 
-#: They join letters, and nobody sees them.
-_JOINERS: Final = str.maketrans("", "", "\u200c\u200d")
+#: They join or part letters, and nobody sees them.
+_UNSEEN: Final = str.maketrans("", "", "\u00ad\u200b\u200c\u200d\u2060\ufeff")
 
 
 def looks_like_grouped_code(text: str) -> bool:
@@ -73,4 +73,4 @@ def check_words(field: str, text: str, length_max: int) -> None:
 
 def _folded(text: str) -> str:
     # Full-width letters and the like are read by people as plain ones.
-    return unicodedata.normalize("NFKC", text).translate(_JOINERS)
+    return unicodedata.normalize("NFKC", text).translate(_UNSEEN)

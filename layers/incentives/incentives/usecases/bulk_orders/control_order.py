@@ -29,6 +29,7 @@ from incentives.domain.errors import OrderConflict, OrderNotFound, OrderUnavaila
 from incentives.usecases.bulk_orders.order_status import tried, view_of
 
 if TYPE_CHECKING:
+    from incentives.domain.money import Money
     from incentives.domain.persons import Identity
     from incentives.usecases.bulk_orders.dependencies import OrderDependencies
 
@@ -76,6 +77,7 @@ def control_order(
     dependencies: OrderDependencies,
     *,
     dry_run: bool = False,
+    seen: Money | None = None,
     identity: Identity = NOBODY,
 ) -> OrderView:
     """Do what is asked for, if the order's state allows it.
@@ -85,6 +87,7 @@ def control_order(
         action: what.
         dependencies: the ports.
         dry_run: of a start: only validate.
+        seen: of a start: the sum that whoever starts it has seen; a file of another one is not issued.
         identity: who asks; whoever starts an order is one of its makers.
 
     Raises:
@@ -97,7 +100,7 @@ def control_order(
         if stored is None:
             raise OrderNotFound(order_id)
         order = as_of(stored, dependencies.clock.now())
-        wanted = _wanted(order, action, dependencies, dry_run=dry_run, identity=identity)
+        wanted = _wanted(order, action, dependencies, dry_run=dry_run, seen=seen, identity=identity)
         if wanted is not order:
             made = dependencies.orders.move(stored, wanted, dependencies.new_nonce())
             if isinstance(made, OrderMoved):
@@ -144,7 +147,13 @@ def log_move(before: BulkOrder, after: BulkOrder, by: Identity, dependencies: Or
 
 
 def _wanted(  # noqa: C901, PLR0911 - one case per edge
-    order: BulkOrder, action: Action, dependencies: OrderDependencies, *, dry_run: bool, identity: Identity
+    order: BulkOrder,
+    action: Action,
+    dependencies: OrderDependencies,
+    *,
+    dry_run: bool,
+    seen: Money | None,
+    identity: Identity,
 ) -> BulkOrder:
     """The order as it should be; itself if there is nothing to change."""
     now = dependencies.clock.now()
@@ -152,7 +161,8 @@ def _wanted(  # noqa: C901, PLR0911 - one case per edge
         case Action.START, S.AWAITING_FILE | S.INVALID | S.VALIDATED:
             makers = makers_with(order.makers, identity)
             by = {"makers": makers, "started_by": shown(identity)}
-            return next_round(order, S.VALIDATING, now, dry_run=dry_run, **by, **NOTHING_FOUND)
+            of = {"dry_run": dry_run, "totals_seen": {seen.currency: seen.amount} if seen else {}}
+            return next_round(order, S.VALIDATING, now, **of, **by, **NOTHING_FOUND)
         case Action.START, S.VALIDATING if order.dry_run is dry_run:
             return order
         case Action.START, S.ISSUING | S.AWAITING_APPROVAL if not dry_run:

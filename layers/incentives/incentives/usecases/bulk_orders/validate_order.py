@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from incentives.agcod.marketplaces import check_value, marketplace_of
 from incentives.domain.bulk_orders.approval import APPROVAL_FOR, approval_digest, needs_approval
-from incentives.domain.bulk_orders.bulk_order import BulkOrder, FileError, OrderMoved, OrderStatus, moved
+from incentives.domain.bulk_orders.bulk_order import BulkOrder, FileError, OrderMoved, OrderStatus, moved, not_started
 from incentives.domain.bulk_orders.rows import FILE_BYTES_MAX, Checked, check_file
 from incentives.domain.errors import (
     AccountUnusable,
@@ -48,6 +48,7 @@ def validate_order(order: BulkOrder, accounts: Accounts, dependencies: OrderDepe
         checked = _invalid("account", error.why)
     left_out: dict[str, Any] = {"blank_rows": checked.blank_rows, "empty_columns": checked.empty_columns}
     found = {"rows": len(checked.rows), "totals": dict(checked.totals), **left_out}
+    is_another = bool(order.totals_seen) and order.totals_seen != checked.totals
     made: BulkOrder | OrderMoved
     if checked.errors:
         found = {"errors": checked.errors, "error_count": checked.error_count, **left_out}
@@ -58,6 +59,9 @@ def validate_order(order: BulkOrder, accounts: Accounts, dependencies: OrderDepe
         made = dependencies.orders.move(
             order, _looked_at(order, checked, found, now, dependencies), dependencies.new_nonce()
         )
+    elif is_another:
+        why = "Its file asks for another sum by now than whoever started it had seen. Look at it, and start it again."
+        made = dependencies.orders.move(order, not_started(order, now, why, **found), dependencies.new_nonce())
     else:
         rows_name = dependencies.files.write_rows(order.order_id, checked.padded())
         found |= {"partner_id": partner_id, "row_bytes": checked.width, "rows_name": rows_name}
@@ -67,13 +71,14 @@ def validate_order(order: BulkOrder, accounts: Accounts, dependencies: OrderDepe
         except BudgetBusy as error:
             raise OrderUnavailable(error.detail) from error
     if not isinstance(made, OrderMoved):
+        why_not = "otherSum" if is_another else "budget"
         dependencies.telemetry.log(
             "orderValidated",
             orderId=order.order_id,
             status=made.status.value,
             rows=made.rows,
             round=made.round,
-            because="sameRows" if made.same_rows_as else "budget" if made.why_not_started else None,
+            because="sameRows" if made.same_rows_as else why_not if made.why_not_started else None,
         )
         for currency, total in made.totals.items():
             dependencies.telemetry.count("OrderValue", float(total), unit="None", currency=currency)

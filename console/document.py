@@ -1,0 +1,57 @@
+"""The API's own document, against which its responses are held: what a page names is there, and is what it says.
+
+So whatever else answers, or an API of another version, takes away the part of a page that it is for, and no page.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jsonschema_rs import Draft202012Validator
+
+FILE: Final = Path(__file__).parents[1] / "docs" / "openapi.json"
+
+
+def misfit(call: str, status: int, body: Mapping[str, Any]) -> str:
+    """Where the body of a success is not as documented, quoting nothing of it; empty: it is.
+
+    Args:
+        call: method and path, as the document has them.
+        status: HTTP's.
+        body: JSON.
+    """
+    validator = _validator(call, status)
+    if validator is None:
+        return f"there is no {status} of it"
+    wrong = next(validator.iter_errors(body), None)
+    return ".".join(["body", *map(str, wrong.instance_path)]) if wrong else ""
+
+
+@cache
+def _validator(call: str, status: int) -> Draft202012Validator | None:
+    method, template = call.split()
+    document = _document()
+    response = document["paths"][template][method.lower()]["responses"].get(str(status))
+    if response is None:
+        return None
+    schema = {**response["content"]["application/json"]["schema"], "components": document["components"]}
+    # Times that are none, or that no zone can show, match the pattern that they are written by.
+    formats = {"date-time": _is_time, "date": _is_time}
+    return Draft202012Validator(schema, formats=formats, validate_formats=True)
+
+
+@cache
+def _document() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FILE.read_bytes())
+    return found
+
+
+def _is_time(text: str) -> bool:
+    """Of times and of days, which are the times that they begin at."""
+    try:
+        return date.min < datetime.fromisoformat(text).date() < date.max
+    except ValueError:
+        return False
