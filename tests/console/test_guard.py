@@ -225,7 +225,9 @@ def test_a_page_takes_and_runs_nothing_of_others_and_nothing_inline(door: Door) 
     assert policy == {
         "default-src": "'none'",
         **{f"{kind}-src": "'self'" for kind in ("script", "style", "img", "connect")},
-        **{"form-action": "'self'", "base-uri": "'none'", "frame-ancestors": "'none'"},
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
     }
     others = ("cross-origin-opener-policy", "cross-origin-resource-policy", "referrer-policy")
     assert {headers[name] for name in others} == {"same-origin"}
