@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -151,8 +151,3 @@ _SUMS: Final = ("charges", "refunds")
 def statuses_of(days: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """How many days stand how, most first."""
     return Counter(str(each["status"]) for each in days).most_common()
-
-
-def neighbours(day: date) -> tuple[date, date]:
-    """The day before and the day after."""
-    return day - timedelta(days=1), day + timedelta(days=1)

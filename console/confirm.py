@@ -23,6 +23,8 @@ from console.page import console_of, nothing, page, path_of
 
 #: Names of what a form sends beside what was asked for.
 FORM_ID: Final = "form"
+#: Of the address that fills a form in once more.
+AGAIN_LENGTH_MAX: Final = 30_000
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ async def _post(request: Request, act: Act) -> Response:
                     return Sent(done.title, None, done.next_url, path, console.now())
                 given = [(name, str(value)) for name, value in form.multi_items() if isinstance(value, str)]
                 again = urlencode([each for each in given if each[0] != FORM_ID])
-                again_url = f"{path}?{again}" if again else path
+                # No server takes an address of any length.
+                again_url = f"{path}?{again}" if 0 < len(again) < AGAIN_LENGTH_MAX else path
                 return Sent(done.title, done.reply, done.next_url, again_url, console.now(), done.note, done.outcome)
 
             await console.forms.once(form_id, send)

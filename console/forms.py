@@ -8,6 +8,7 @@ and so is one as old as what has been forgotten, whatever the clock says.
 import asyncio
 import hmac
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -102,4 +103,9 @@ def _made(form_id: str) -> int:
 
 
 async def _awaited(send: Callable[[], Awaitable[Sent]]) -> Sent:
-    return await send()
+    try:
+        return await send()
+    except Exception as error:
+        # What broke is kept for as long as the form, and what it worked with is not: a download may hold codes.
+        traceback.clear_frames(error.__traceback__)
+        raise

@@ -329,6 +329,9 @@ class Gateway:
                 )
             except OSError as error:
                 return Reply(call, None, {}, self.now(), _words(error), isinstance(_cause(error), UNREACHED))
+            except ValueError:
+                # Of where a file goes or is, which is a secret.
+                return Reply(call, None, {}, self.now(), "What was to be called is no address.", never_sent=True)
             if found is not None:
                 found.append(response)
                 return Reply(call, response.status, {}, self.now())

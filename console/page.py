@@ -33,7 +33,6 @@ SCREENS: Final = (
     ("Accounts", "/accounts"),
 )
 _SESSION: Final = re.compile(r"assumed-role/AWSReservedSSO_(?P<permissions>.+)_[0-9a-f]{16}/(?P<name>.+)")
-MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ class Threads(Executor):
 
         def run() -> None:
             if not self._free.acquire(timeout=self._wait_seconds):
-                future.set_exception(NoRoomError("Too many calls wait for an answer already."))
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(NoRoomError("Too many calls wait for an answer already."))
                 return
             try:
                 if not future.set_running_or_notify_cancel():

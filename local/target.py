@@ -114,6 +114,11 @@ def _deployed(stack: str) -> Target:
     credentials = session.get_credentials()
     if credentials is None or session.region_name is None:
         raise RefusedError("AWS credentials and a region are needed: set AWS_PROFILE and AWS_REGION.")
+    try:
+        credentials.get_frozen_credentials()
+    except RuntimeError as error:
+        # Keys for a while that stand in the environment are not renewed.
+        raise RefusedError(f"Sign in again: {error}") from error
 
     def signer() -> Caller:
         frozen = credentials.get_frozen_credentials()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import timedelta
 from http import HTTPStatus
 from itertools import groupby
 from operator import itemgetter
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from console.books_days import days_between, neighbours, read_day, statuses_of, today_of, totals_of, weeks_of, zone_of
+from console.books_days import days_between, read_day, statuses_of, today_of, totals_of, weeks_of, zone_of
 from console.books_words import CLOSES, KINDS, OPEN_KINDS, REASONS, SETTLING, STATUSES
 from console.gateway import Kind, Reply
 from console.page import account_of, console_of, is_renewal, page
@@ -74,15 +75,14 @@ async def _day(request: Request) -> Response:
     account, day = request.path_params["account"], read_day(request.path_params["day"])
     query = {name: request.query_params.get(name) for name in ("kind", "cursor")}
     reply = await console.gateway.get("/reconciliations/{account}/{day}", query, account=account, day=day.isoformat())
-    before, after = neighbours(day)
     return page(
         request,
         "books_day.html",
         account=account,
         day=day.isoformat(),
         month=month_of(day),
-        before=before.isoformat(),
-        after=after.isoformat(),
+        before=(day - timedelta(days=1)).isoformat(),
+        after=(day + timedelta(days=1)).isoformat(),
         weekday=WEEK[day.weekday()],
         is_future=day > today_of(console),
         zone=zone_of(console).key,

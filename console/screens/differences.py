@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from console.books_words import KINDS, REASONS, SETTLING
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Reply
 from console.page import amount, console_of, who
+from console.searches import sums
 from incentives.domain.reconciliation.words import NOTE_LENGTH_MAX
 from local.commands.reconcile import ADVICE
 
@@ -237,11 +237,7 @@ def _digest(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _sum_of(found: Sequence[Mapping[str, Any]]) -> str:
-    sums: dict[str, Decimal] = {}
-    for each in found:
-        code = each["currencyCode"]
-        sums[code] = sums.get(code, Decimal(0)) + Decimal(each["amount"])
-    return ", ".join(f"{amount(f'{total:f}')} {code}" for code, total in sorted(sums.items())) or "nothing"
+    return ", ".join(f"{amount(total)} {code}" for total, code in sums(found)) or "nothing"
 
 
 ROUTES: Final = (

@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.books_days import today_of
 from console.charts import Chart, spend_chart
 from console.gateway import Reply
 from console.page import Console, console_of, page, url, who
 from console.searches import Search, search
 from incentives.domain.accounts.alerts import KEY_DAYS, KEY_DAYS_MAX
-from incentives.domain.reconciliation.days import day_of, read_zone
 
 #: Of spend.
 DAYS: Final = 30
@@ -107,7 +107,7 @@ async def _now(request: Request) -> Response:
     chosen = request.query_params.get("account") or (names[0] if names else "")
     if chosen and chosen not in names:
         names.append(chosen)
-    today = _today(console)
+    today = today_of(console)
     looked_at = {each.account: each for each in await asyncio.gather(*(_of(console, name, today) for name in names))}
     alerts = [
         *(_rings(each) for each in alarms.body.get("alarms", [])),
@@ -147,11 +147,6 @@ async def _of(console: Console, account: str, today: date) -> OfAccount:
         console.shared.get(("escalated", account), LIVES, lambda: search(console, account, "ESCALATED")),
     )
     return OfAccount(account, days, spend_chart(days.body.get("days", []), today, DAYS), escalated)
-
-
-def _today(console: Console) -> date:
-    """The running booking day, in the zone that the books are kept in."""
-    return day_of(console.now(), read_zone(console.gateway.target.parameters.get("BooksTimeZone") or "UTC"))
 
 
 def _rings(alarm: Mapping[str, Any]) -> Alert:

@@ -328,7 +328,7 @@ def take(page: Page, url: str, path: Path) -> None:
 def main(folder: str, *names: str) -> None:
     """Write all pictures, or those that are named."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with place(zone=ZONE, stack="incentives-gateway-prod") as here:
+    with place(zone=ZONE, stack="incentives-gateway") as here:
         a_day(here)
         with tab(here) as page:
             for name in names or PICTURES:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -206,3 +208,31 @@ def test_what_is_forgotten_to_bound_memory_cannot_be_sent_again_whatever_the_clo
     assert not [each for each in forgotten if forms.is_ours(each, PATH)]
     now[0] = START
     assert not [each for each in forgotten if forms.is_ours(each, PATH)]
+
+
+def test_what_broke_keeps_nothing_of_what_it_worked_with() -> None:
+    class Download:
+        """In place of a file."""
+
+    found: list[weakref.ref[Download]] = []
+
+    async def send() -> Sent:
+        content = Download()
+        found.append(weakref.ref(content))
+        raise KeyError("column")
+
+    async def play() -> Forms:
+        forms = Forms(lambda: START)
+        with pytest.raises(KeyError):
+            await forms.once(forms.new_id(PATH), send)
+        return forms
+
+    forms = asyncio.run(play())
+    gc.collect()
+    assert (found[0](), forms.unanswered) == (None, 0)
+
+
+def test_what_is_too_long_for_an_address_is_not_filled_in_again(api: Api, browser: Browser) -> None:
+    api.fail("POST", "/accounts", 400)
+    refused = browser.submit(browser.get(PATH), reason="x" * 100_000)
+    browser.get(str(refused.find("a", string="Try again")["href"]))

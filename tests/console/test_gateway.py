@@ -197,6 +197,20 @@ def test_nothing_is_sent_that_nobody_can_sign(error: Exception) -> None:
     assert found.detail.startswith("Nobody can sign as you: ")
 
 
+@pytest.mark.parametrize(
+    "upload",
+    [
+        {"method": "PUT", "url": "file:///secret", "headers": {}},
+        {"method": "PUT", "url": "https://uploads.test/x", "headers": {"X": "secret\r\nY: 1"}},
+        {"method": "PUT", "url": f"https://{'secret' * 20}.test/x", "headers": {}},
+    ],
+    ids=["no web address", "a header of two lines", "a name that is none"],
+)
+def test_where_nothing_can_be_put_nothing_is_and_the_address_is_not_told(upload: Mapping[str, Any]) -> None:
+    found = asyncio.run(console_gateway().put_file(upload, b"x"))
+    assert (found.kind, "secret" in repr(found)) == (Kind.UNAVAILABLE, False)
+
+
 # ---- not as documented -----------------------------------------------------------------------------------------------
 
 AS_DOCUMENTED: Final = "as the API's document has it"

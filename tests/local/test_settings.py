@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local import outputs, settings
+from local import outputs, settings, target
+from local.settings import RefusedError
 
 ASKED_FOR = {
     "apiUrl",
@@ -96,3 +97,11 @@ def test_outputs_of_another_version_are_not_taken(tmp_path: Path) -> None:
     file.write_text(json.dumps({"apiUrl": "http://127.0.0.1:1"}))
     with pytest.raises(outputs.NotDeployedError, match="another version"):
         outputs.load(file)
+
+
+def test_keys_of_the_environment_whose_time_is_over_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "SESSION_TOKEN": "c"}
+    for name, value in (given | {"CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z", "REGION": "us-east-1"}).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with pytest.raises(RefusedError, match="Sign in again"):
+        target.find("gateway")

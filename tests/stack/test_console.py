@@ -173,7 +173,7 @@ def test_a_page_with_figures_is_there_soon_after_the_command_and_nothing_is_left
 ) -> None:
     begun = time.monotonic()
     with console(cloud, folder / "timed") as started:
-        shown = text_of(started.browser().get("/accounts").find(id="accounts"))
+        shown = text_of(started.browser().get("/").find(id="accounts"))
         print(  # noqa: T201 - what a newcomer waits for
             f"\nThe console printed its address {started.seconds:.1f} s after its command, and showed figures after "
             f"{time.monotonic() - begun:.1f} s"
