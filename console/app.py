@@ -22,7 +22,7 @@ from console.figures import Figures, Shared, Source
 from console.forms import Forms
 from console.gateway import GET_SECONDS_MAX, Gateway
 from console.guard import Guard
-from console.page import FOLDER, Console, environment, page
+from console.page import FOLDER, Console, environment, nothing
 from console.screens import accounts, books, budgets, now, orders, recovery, requests
 from console.threads import Threads
 from incentives.domain.bulk_orders import rows
@@ -96,9 +96,9 @@ def build(
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for no other
-    return page(request, "error.html", error.status_code, title=HTTPStatus(error.status_code).phrase, why=error.detail)
+    return nothing(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     why = f"It is {type(error).__name__}. What was sent stays sent: look at it before you send it again."
-    return page(request, "error.html", HTTPStatus.INTERNAL_SERVER_ERROR, title="The console failed", why=why)
+    return nothing(request, HTTPStatus.INTERNAL_SERVER_ERROR, "The console failed", why)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from console.forms import Sent
 from console.gateway import Reply
-from console.page import console_of, page, path_of
+from console.page import console_of, nothing, page, path_of
 
 #: Names of what a form sends beside what was asked for.
 FORM_ID: Final = "form"
@@ -183,15 +183,20 @@ def _refuse_doubles(form: FormData) -> None:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"Sent twice in one form: {', '.join(doubles)}. Nothing was done.")
 
 
-def _anew(request: Request) -> Response:
+def _anew(request: Request, status: HTTPStatus = HTTPStatus.CONFLICT) -> Response:
     """A form that an earlier console made, or for another thing, or too long ago."""
-    return page(request, "anew.html", HTTPStatus.CONFLICT, again_url=path_of(request))
+    why = (
+        "Nothing was sent by this: the form was made too long ago, or the console was started again since. What an "
+        "earlier form sent stays sent, so look before you send it again."
+    )
+    onward = (path_of(request) if status is HTTPStatus.CONFLICT else "/", "Open it anew")
+    return nothing(request, status, "Open this page anew", why, onward=onward)
 
 
 async def _sent(request: Request) -> Response:
     found = console_of(request).forms.sent(request.path_params["form_id"])
     if found is None:
-        return page(request, "anew.html", HTTPStatus.NOT_FOUND, again_url="/")
+        return _anew(request, HTTPStatus.NOT_FOUND)
     # Whoever does not wait stops nothing.
     sent = await asyncio.shield(found)
     if sent.reply is None:

@@ -84,8 +84,9 @@ ACTIONS: Final[Mapping[str, str]] = {
 IN_DOUBT: Final = frozenset(each.code for each in (BooksUnavailable, LedgerUnavailable, OrderUnavailable))
 #: What is being done at a time: more than a person begins.
 DOING_MAX: Final = 16
-#: Of what went wrong, characters that are shown.
-DETAIL_LENGTH_MAX: Final = 2_000
+#: Of what went wrong, fields that are shown, and characters of each text.
+ERRORS_MAX: Final = 100
+TEXT_LENGTH_MAX: Final = 2_000
 #: A page waits for its slowest call.
 GET_SECONDS_MAX: Final = 20.0
 #: Longer than API Gateway lets a call take, so that what it answers in the end is heard.
@@ -184,15 +185,15 @@ class Reply:
             return self.error
         for name in ("detail", "message", "Message"):
             if self.body.get(name):
-                return str(self.body[name])[:DETAIL_LENGTH_MAX]
+                return _shown(self.body[name])
         return f"HTTP {self.status}"
 
     @property
     def errors(self) -> list[tuple[str, str]]:
         """Each field that is wrong: its name, and what is."""
         found = self.body.get("errors")
-        told = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
-        return [(str(each.get("field")), str(each.get("message"))) for each in told]
+        told = [each for each in found[:ERRORS_MAX] if isinstance(each, Mapping)] if isinstance(found, list) else []
+        return [(_shown(each.get("field")), _shown(each.get("message"))) for each in told]
 
 
 @dataclass(frozen=True)
@@ -363,6 +364,10 @@ def _json(response: Response) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _shown(value: object) -> str:
+    return str(value)[:TEXT_LENGTH_MAX]
 
 
 def _cause(error: BaseException) -> object:

@@ -19,6 +19,7 @@ from console.forms import Forms
 from console.gateway import Gateway, Reply
 from console.uploads import Uploads
 from incentives.domain.accounts.freezing import shown_caller
+from local.commands.order_texts import NOBODY
 
 FOLDER: Final = Path(__file__).parent
 #: Screens, in the order of the navigation: what they are called, and where they begin.
@@ -124,6 +125,19 @@ def page(request: Request, template: str, /, status: int = 200, **values: object
     return HTMLResponse(shown, status)
 
 
+def nothing(
+    request: Request,
+    status: int,
+    title: str,
+    why: str = "",
+    *,
+    reply: Reply | None = None,
+    onward: tuple[str, str] = ("/", "To the first page"),
+) -> Response:
+    """A page that says why there is nothing to see, and where to go on: an address and words."""
+    return page(request, "nothing.html", status, title=title, why=why, reply=reply, onward=onward)
+
+
 def environment(now: Callable[[], datetime], zone: tzinfo | None) -> Environment:
     """The templates."""
     made = Environment(
@@ -161,8 +175,10 @@ def without_addresses(value: object) -> object:
     return [without_addresses(each) for each in value] if isinstance(value, list) else value
 
 
-def who(arn: str) -> str:
+def who(arn: str | None) -> str:
     """Who did something, as people call them: a session of IAM Identity Center by its name, with its permission set."""
+    if not arn:
+        return NOBODY
     shown = shown_caller(arn)
     session = _SESSION.fullmatch(shown)
     return f"{session['name']} ({session['permissions']})" if session else shown

@@ -100,7 +100,7 @@ def fetched(target: Target, url: str, what: str) -> bytes:
     response = _repeated(target, attempt)
     if response.status >= FIRST_ERROR_STATUS:
         raise RefusedError(f"The {what} did not come: HTTP {response.status}.")
-    return response.text.encode()
+    return response.content
 
 
 def _repeated(target: Target, attempt: Callable[[], Response]) -> Response:

@@ -38,7 +38,6 @@ MEANING: Final = {
     "read their secret. Nothing is sent for it, and callers get 503: nothing is charged, and the same key works once "
     "that is mended.",
 }
-NOBODY: Final = "somebody who cannot be named"
 #: Since when it is frozen, by whom and why, as the page has shown it.
 SEEN: Final = {"seenSince": "since", "seenBy": "by", "seenReason": "reason"}
 
@@ -188,18 +187,14 @@ async def _unfreeze(request: Request, form: FormData) -> Done:
 
 def _facts(frozen: Mapping[str, Any], here: Console) -> list[tuple[str, str]]:
     return [
-        ("Frozen by", _by(frozen)),
+        ("Frozen by", who(frozen["by"])),
         ("Why", frozen["reason"] or "no reason was given"),
         ("Since", here.time(frozen["since"])),
     ]
 
 
-def _by(frozen: Mapping[str, Any]) -> str:
-    return who(frozen["by"]) if frozen["by"] else NOBODY
-
-
 def _why(frozen: Mapping[str, Any]) -> str:
-    return f"by {_by(frozen)}, for this reason: {frozen['reason'] or 'none was given'}"
+    return f"by {who(frozen['by'])}, for this reason: {frozen['reason'] or 'none was given'}"
 
 
 def _orders(paused: Reply) -> list[tuple[str, str]]:

@@ -185,11 +185,10 @@ def _becomes(before: Budget, name: str, after: Decimal) -> str:
 def _facts(before: Budget, here: Console) -> list[tuple[str, str]]:
     """How it stands."""
     period, currency = before["currentPeriod"], before["currencyCode"]
-    by = who(before["changedBy"]) if before["changedBy"] else "somebody who cannot be named"
     return [
         (f"Held in {period}", f"{amount(before['held'])} {currency}"),
         (f"Spent in {period}", f"{amount(before['spent'])} {currency}"),
-        ("Last set", f"{here.time(before['changedAt'])} by {by}"),
+        ("Last set", f"{here.time(before['changedAt'])} by {who(before['changedBy'])}"),
     ]
 
 

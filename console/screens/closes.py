@@ -17,7 +17,7 @@ from console.books_days import NOT_READ, zone_of
 from console.books_words import CLOSES, Blocker, blocker_of
 from console.confirm import Ask, Done, Field, step
 from console.gateway import Kind, Reply
-from console.page import amount, console_of, page, who
+from console.page import amount, console_of, nothing, page, who
 from incentives.domain.reconciliation.days import bounds, days_of, next_month, previous_month
 from local.commands.close import rows_of
 
@@ -269,7 +269,7 @@ async def _file(request: Request) -> Response:
 
 def _not_given(request: Request, reply: Reply, why: str, status: HTTPStatus) -> Response:
     """Why a file is not there, as a page."""
-    return page(request, "close_file.html", status, reply=reply, why=why, back_url=_url(request))
+    return nothing(request, status, "No file", why, reply=reply, onward=(_url(request), "The month's close"))
 
 
 def _file_name(account: str, close: Mapping[str, Any], name: str) -> str:

@@ -161,7 +161,7 @@ def _of_standing(account: Mapping[str, Any]) -> Iterable[Alert]:
     there = (f"/accounts/{quote(name, safe='')}", "The account")
     frozen = account["frozen"]
     if frozen:
-        by = who(frozen["by"]) if frozen["by"] else "somebody who cannot be named"
+        by = who(frozen["by"])
         yield Alert(
             f"frozen-{name}",
             f"Account {name} is frozen",

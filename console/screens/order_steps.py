@@ -248,7 +248,7 @@ async def _ask_approve(request: Request) -> Ask:
     order = reply.body
     failed, left = await _left_in_budget(request, order)
     says = (
-        [f"It is approved already, by {_who(order['decidedBy'])}. This only does what was left undone."]
+        [f"It is approved already, by {who(order['decidedBy'])}. This only does what was left undone."]
         if repeated
         else [
             f"Its cards are issued then: {order_texts.totals(order)}.",
@@ -301,10 +301,6 @@ async def _ask_reject(request: Request) -> Ask:
 async def _reject(request: Request, form: FormData) -> Done:
     reply = await _send(request, "reject", {"reason": str(form.get("reason", "")).strip()})
     return _done(request, f"Reject order {request.path_params['orderId']}", reply)
-
-
-def _who(arn: str | None) -> str:
-    return who(arn) if arn else order_texts.NOBODY
 
 
 async def _read(request: Request) -> Reply:
@@ -366,8 +362,8 @@ def _facts(request: Request, order: Order) -> tuple[tuple[str, str], ...]:
         ("Account", order["account"]),
         ("Cards", order_texts.totals(order) if order["rows"] else "not known before its file is checked"),
         ("Budget", order["budget"] or "none"),
-        ("Made by", f"{_who(order['createdBy'])}, {console_of(request).time(order['createdAt'])}"),
-        *([("Started by", _who(order["startedBy"]))] if order["startedBy"] else []),
+        ("Made by", f"{who(order['createdBy'])}, {console_of(request).time(order['createdAt'])}"),
+        *([("Started by", who(order["startedBy"]))] if order["startedBy"] else []),
         *([("Paused", order["pauseReason"])] if order["pauseReason"] else []),
         *([("In the file", left_out)] if left_out else []),
     ]

@@ -4,13 +4,14 @@ import asyncio
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from console.gateway import Kind, Reply
-from console.page import console_of, is_renewal, page
+from console.page import console_of, is_renewal, nothing, page
 from console.screens import order_steps, order_upload
 from console.threads import Threads
 from incentives.domain.bulk_orders.bulk_order import OrderStatus
@@ -65,7 +66,6 @@ async def _orders(request: Request) -> Response:
         cursor=cursor,
         statuses=[str(each) for each in OrderStatus],
         why=order_texts.why,
-        nobody=order_texts.NOBODY,
     )
 
 
@@ -130,7 +130,10 @@ def _result(end: str) -> Any:  # noqa: ANN401 - an endpoint of Starlette's
 
 def _no_result(request: Request, reply: Reply, why: str = "") -> Response:
     status = HTTPStatus.NOT_FOUND if reply.ok or reply.kind is Kind.NOT_FOUND else HTTPStatus.BAD_GATEWAY
-    return page(request, "no_result.html", status, order_id=request.path_params["orderId"], reply=reply, why=why)
+    order_id = request.path_params["orderId"]
+    title = f"The result of order {order_id} cannot be had"
+    onward = (f"/orders/{quote(order_id, safe='')}", "To the order")
+    return nothing(request, status, title, why, reply=reply, onward=onward)
 
 
 ROUTES: Final = (

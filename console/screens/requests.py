@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, step
 from console.gateway import Kind, Reply
-from console.page import Console, amount, console_of, moment, page
+from console.page import Console, amount, console_of, moment, nothing, page
 from incentives.agcod.errors import Kind as ErrorKind
 from incentives.agcod.errors import describe
 from incentives.domain.outcomes import AmazonError, NotExecutedBecause
@@ -226,7 +226,12 @@ async def _request(request: Request) -> Response:
 
 
 def _none(request: Request, request_id: str) -> Response:
-    return page(request, "request_none.html", HTTPStatus.NOT_FOUND, request_id=request_id)
+    why = (
+        "Neither a gift card nor an activation nor a balance load has this request id. An id has letters and digits "
+        f"only, {REQUEST_ID_LENGTH_MAX} at most; upper and lower case differ."
+    )
+    title = f"There is no request {request_id}"
+    return nothing(request, HTTPStatus.NOT_FOUND, title, why, onward=("/requests", "To the search"))
 
 
 async def _case(console: Console, request_id: str) -> Reply:

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from console.books_days import zone_of
 from console.confirm import Ask, Done, Field, Onward, step
 from console.gateway import Reply
-from console.page import Console, console_of, page, url
+from console.page import Console, console_of, nothing, page, url
 from console.statement_columns import WORDS_MAX, Column, choices_of, columns_of, refuse_misfits
 from console.threads import Threads
 from console.uploads import LIVES, Ready, Upload
@@ -254,7 +254,12 @@ def _kept(request: Request) -> Upload | None:
 
 def _forgotten(request: Request) -> Response:
     account = request.path_params["account"]
-    return page(request, "statement_gone.html", 404, again_url=f"{_books(account)}/statements/new")
+    why = (
+        "A download is kept in memory for a quarter of an hour, until another one takes its place, or until it was "
+        "uploaded. It was never written anywhere."
+    )
+    onward = (f"{_books(account)}/statements/new", "Give it to the console once more")
+    return nothing(request, 404, "The file is forgotten", why, onward=onward)
 
 
 def _types(console: Console) -> ActivityTypes:

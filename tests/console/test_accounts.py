@@ -59,12 +59,6 @@ def test_an_account_is_frozen_once_and_unfrozen(api: Api, browser: Browser) -> N
     assert "ACTIVE" in text_of(browser.get("/accounts").find(id="account-default"))
 
 
-def test_a_missing_right_names_the_action_and_the_route(api: Api, browser: Browser) -> None:
-    api.deny("GET", "/accounts")
-    shown = text_of(browser.get("/accounts"))
-    assert "You may not see or do this. It takes the right to call GET /accounts" in shown
-
-
 def test_the_balance_is_the_apis(api: Api, browser: Browser) -> None:
     assert "not known" in text_of(browser.get("/accounts").find(id="account-default"))
     known(api, "default")
@@ -211,12 +205,6 @@ def test_paused_orders_are_told_with_what_paused_them(api: Api, browser: Browser
     assert "It takes the right to call GET /orders" in text_of(page.find(id="paused"))
     assert "FROZEN" in text_of(page.find(id="standing"))
     assert browser.get("/accounts/default/unfreeze").find("form", method="post") is not None
-
-
-def test_who_may_not_freeze_is_told_which_right_it_takes(api: Api, browser: Browser) -> None:
-    api.deny("POST", "/accounts")
-    told = browser.submit(browser.get("/accounts/default/freeze"), reason=WHY)
-    assert "It takes the right to call POST /accounts/{account}/freeze" in text_of(told)
 
 
 def test_how_long_it_has_been_frozen_is_counted(api: Api, browser: Browser) -> None:

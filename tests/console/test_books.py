@@ -267,6 +267,21 @@ def test_what_nobody_has_answered_is_unknown_and_not_failed(
     assert "Nobody knows yet whether it was done." in text_of(browser.submit(asking, **said).find(class_="failure"))
 
 
+def test_words_of_a_newer_deployment_are_shown_as_they_are(api: Api, browser: Browser) -> None:
+    opened(api.functions)
+    assert ask(api.functions, "resolve_difference", note="Ticket 17").status == 200
+    days = api.functions.send("list_reconciliations", "", query={"from": str(DAY), "to": str(DAY)}).body
+    day = api.functions.send("get_reconciliation", OF_DAY).body
+    asked = {f"/reconciliations/default/{DAY}": day, "/reconciliations": days}
+    for path, body in asked.items():
+        text = json.dumps(body)
+        for word in ("DIFFERENCES", "unknownToLedger", "otherSystem", "writtenOff"):
+            text = text.replace(f'"{word}"', '"newWord"')
+        api.fail("GET", path, 200, text)
+    for path in ("/books/default/2026-02", DAY_PAGE):
+        assert "newWord" in text_of(browser.get(path).find("main"))
+
+
 @pytest.mark.parametrize("path", ["", "/run", "/resolve?kind=unknownToLedger"])
 def test_an_account_that_there_is_not_is_no_failure_of_the_page(browser: Browser, path: str) -> None:
     browser.get(f"/books/no such/{DAY}{path}")

@@ -210,14 +210,6 @@ def test_nothing_is_sent_while_nobody_can_tell_how_it_stands(api: Api, browser: 
     assert browser.get(f"/budgets/{NAME}/set").find("form", method="post") is None
 
 
-def test_who_may_not_set_one_is_told_which_right_it_takes(api: Api, browser: Browser) -> None:
-    put(api.functions)
-    api.deny("PUT", "/budgets")
-    told = browser.submit(browser.get(f"/budgets/{NAME}/set?active=no"))
-    assert "It takes the right to call PUT /budgets/{name}" in text_of(told)
-    assert standing(api)["active"] is True
-
-
 def test_a_bar_never_runs_over_its_limit(api: Api, browser: Browser) -> None:
     # given one of which more than all was given back
     put(api.functions)

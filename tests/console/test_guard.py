@@ -219,6 +219,21 @@ def test_another_method_is_refused_on_every_route(door: Door, method: str) -> No
         assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
+def test_a_page_takes_and_runs_nothing_of_others_and_nothing_inline(door: Door) -> None:
+    headers = door.ask("/accounts").headers
+    policy = dict(each.split(" ", 1) for each in headers["content-security-policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        **{f"{kind}-src": "'self'" for kind in ("script", "style", "img", "connect")},
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    others = ("cross-origin-opener-policy", "cross-origin-resource-policy", "referrer-policy")
+    assert {headers[name] for name in others} == {"same-origin"}
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 def test_only_steps_take_forms_and_a_head_has_no_body(door: Door) -> None:
     assert {door.post(path).status for path in PATHS if path not in STEPS} <= {404, 405}
     head = door.ask("/accounts", method="HEAD")

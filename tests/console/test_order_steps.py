@@ -299,12 +299,3 @@ def test_an_order_that_the_gateway_surely_did_not_touch_is_not_in_doubt(api: Api
     api.fail("POST", f"/orders/{order_id}/approve", 503, said)
     told = text_of(browser.submit(browser.get(f"/orders/{order_id}/approve")))
     assert "Not done, for now. IAM could not be asked" in told
-
-
-def test_a_missing_right_and_a_lost_answer_are_told_apart(api: Api, browser: Browser) -> None:
-    order_id = standing(api.functions, S.ISSUING)
-    path = f"/orders/{order_id}/stop"
-    api.deny("POST", path)
-    assert "the right to call POST /orders/{orderId}/stop" in text_of(browser.submit(browser.get(path)))
-    api.lose("POST", path)
-    assert "Nobody knows yet whether it was done." in text_of(browser.submit(browser.get(path)))

@@ -579,12 +579,6 @@ def test_what_cannot_be_read_is_not_undone(api: Api, browser: Browser) -> None:
     assert shown.find("form") is None
 
 
-def test_whoever_may_not_cancel_is_told_which_right_it_takes(api: Api, browser: Browser) -> None:
-    asking = browser.get(f"/requests/{issue(api)}/cancel")
-    api.deny("POST", "/gift-cards/")
-    assert "It takes the right to call POST /gift-cards/{requestId}/cancel" in text_of(browser.submit(asking))
-
-
 def test_a_cancel_whose_response_is_lost_is_unknown_and_is_looked_at_first(api: Api, browser: Browser) -> None:
     request_id = issue(api)
     asking = browser.get(f"/requests/{request_id}/cancel")

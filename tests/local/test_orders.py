@@ -386,7 +386,7 @@ RESULT: Final = "\ufeffkey,amount,currency,gcId\r\na,25.00,USD,1234567890123456\
 def test_a_result_is_saved_as_it_is_or_as_a_spreadsheet(ran: Runs, tmp_path: Path) -> None:
     # given a result that comes at the second try
     for name in ("result.csv", "result.XLSX"):
-        answers = [Response(503, {}, ""), Response(200, {}, RESULT)]
+        answers = [Response(503, {}, ""), Response(200, {}, "", RESULT.encode())]
         done = ran("--order", ID, "--save", str(tmp_path / name), steps=[FINISHED], results=answers)
         assert done.code == 0
     assert (tmp_path / "result.csv").read_bytes() == RESULT.encode()
@@ -400,7 +400,7 @@ def test_a_result_is_saved_as_it_is_or_as_a_spreadsheet(ran: Runs, tmp_path: Pat
         ("result.pdf", FINISHED, [], "a result is saved as .csv or .xlsx"),
         ("result.csv", order("PAUSED"), [], "has no result while it is PAUSED"),
         ("result.csv", FINISHED, [Response(404, {}, "<Error/>")], "The result did not come: HTTP 404"),
-        ("none/result.csv", FINISHED, [Response(200, {}, RESULT)], "cannot be written: No such file"),
+        ("none/result.csv", FINISHED, [Response(200, {}, "", RESULT.encode())], "cannot be written: No such file"),
         ("result.xlsx", FINISHED, [Response(200, {}, "")], "The result is empty"),
     ],
 )

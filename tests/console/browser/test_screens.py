@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Final
 
 import pytest
@@ -33,11 +34,30 @@ class Stage:
         self.tab.add_init_script(UNSEEN)
 
 
+class Stages:
+    """One stage at a time; another scene's takes its place."""
+
+    def __init__(self, chromium: Browser) -> None:
+        self._chromium, self._open = chromium, ExitStack()
+        self._stage: Stage | None = None
+
+    def of(self, name: str) -> Stage:
+        if self._stage is None or self._stage.name != name:
+            self.close()
+            here = self._open.enter_context(place(Clock().now))
+            browser = self._open.enter_context(window(self._chromium, here))
+            self._stage = Stage(name, browser, SCENES[name](here))
+        return self._stage
+
+    def close(self) -> None:
+        self._open.close()
+
+
 @pytest.fixture(scope="module")
-def stage(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Stage]:
-    with place(Clock().now) as here, window(chromium, here) as browser:
-        yield Stage(request.param, browser, SCENES[request.param](here))
-        browser.settle()
+def stages(chromium: Browser) -> Iterator[Stages]:
+    made = Stages(chromium)
+    yield made
+    made.close()
 
 
 def markup(tab: Page) -> list[str]:
@@ -62,17 +82,17 @@ def check(tab: Page, *, is_dark_too: bool) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("stage", "route", "address"),
+    ("scene", "address"),
     [
-        pytest.param(scene, route, address, id=f"{scene} {address[:60]}")
+        pytest.param(scene, address, id=f"{scene} {address[:60]}")
         for scene in SCENES
         for route, addresses in EXAMPLES.items()
         for address in (addresses if scene == "full" else addresses[:1])
         if scene == "full" or route not in STEPS or route in SOME_STEPS
     ],
-    indirect=["stage"],
 )
-def test_a_screen_is_read_by_all_and_fits(stage: Stage, route: str, address: str) -> None:
+def test_a_screen_is_read_by_all_and_fits(stages: Stages, scene: str, address: str) -> None:
+    stage = stages.of(scene)
     statuses = (200,) if stage.name == "full" else (200, 404)
     stage.browser.expected += [f"status of {each} " for each in statuses[1:]]
     stage.browser.show(stage.tab, address.format(**stage.scene), *statuses)
@@ -80,8 +100,8 @@ def test_a_screen_is_read_by_all_and_fits(stage: Stage, route: str, address: str
     stage.browser.settle_problems()
 
 
-@pytest.mark.parametrize("stage", ["full"], indirect=True)
-def test_pages_that_say_what_there_is_not_are_read_by_all_and_fit(stage: Stage) -> None:
+def test_pages_that_say_what_there_is_not_are_read_by_all_and_fit(stages: Stages) -> None:
+    stage = stages.of("failing")
     stage.browser.expected.append("status of 40")
     for address, status in OTHERS.items():
         stage.browser.show(stage.tab, address, status)
