@@ -15,7 +15,9 @@ from console.page import Console, url
 
 #: A search goes 91 days back; a day less, for clocks that differ at midnight.
 DAYS_BACK: Final = timedelta(days=90)
-#: For a status, beside the one that looks at the newest requests.
+#: Recovery takes a day.
+DAYS_NEWEST: Final = timedelta(days=1)
+#: For a status, beside the one that looks at the newest days.
 FURTHER_CALLS_MAX: Final = 2
 #: How long pages share what these found.
 FURTHER_LIVES: Final = timedelta(seconds=15)
@@ -47,30 +49,37 @@ class Search:
 async def search(console: Console, account: str | None, status: str) -> Search:
     """Look for an account's requests of a status, of the last 90 days; the default account's for None.
 
-    The newest are asked for each time. Where one call does not reach the first day, what lies further back, and what
-    lay before it then, is shared for some seconds: a page that renews itself takes one call.
+    Those of the newest days are asked for each time: hardly anything older changes, and the API looks at each day by
+    itself. What lies further back, and what of the newest days one call does not reach, is shared for some seconds.
     """
-    first = f"{(console.now() - DAYS_BACK).astimezone(UTC):%Y-%m-%d}"
-    query = {"account": account, "status": status, "from": first}
-    reply = await console.gateway.get("/requests", query)
-    if not reply.ok or reply.body["cursor"] is None:
-        return Search(status, by_age(reply.body.get("requests", [])), reply)
+    today = console.now().astimezone(UTC).date()
+    asked = {"account": account, "status": status}
+    newest = {**asked, "from": f"{today - DAYS_NEWEST}"}
+    whole = {**asked, "from": f"{today - DAYS_BACK}"}
+    older = {**whole, "to": f"{today - DAYS_NEWEST - timedelta(days=1)}"}
+    reply = await console.gateway.get("/requests", newest)
+    if not reply.ok:
+        return Search(status, [], reply)
 
-    async def ask() -> tuple[Requests, Reply, str | None]:
-        last, found, cursor = reply, [*reply.body["requests"]], reply.body["cursor"]
+    async def ask() -> tuple[Requests, Reply, str]:
+        last, query, cursor = reply, newest, reply.body["cursor"]
+        # While pages turn, a request that was on one may be on the next.
+        found = [*reply.body["requests"]] if cursor else []
         for _ in range(FURTHER_CALLS_MAX):
+            query = query if cursor else older
             last = await console.gateway.get("/requests", {**query, "cursor": cursor})
             if not last.ok:
                 break
             found += last.body["requests"]
             cursor = last.body["cursor"]
-            if cursor is None:
-                break
-        return found, last, cursor
+            if cursor is None and query is older:
+                return found, last, ""
+        return found, last, url("/requests", **(whole if cursor and query is newest else older), cursor=cursor)
 
-    found, last, cursor = await console.shared.get(("further", account, status), FURTHER_LIVES, ask)
-    further = url("/requests", **query, cursor=cursor) if cursor else ""
-    return Search(status, by_age([*found, *reply.body["requests"]]), last, further)
+    # What was shared begins where the newest days or calls end now: at midnight, and once there are too many, elsewhere.
+    name = ("further", account, status, today, reply.body["cursor"] is None)
+    found, last, further_url = await console.shared.get(name, FURTHER_LIVES, ask)
+    return Search(status, by_age([*found, *reply.body["requests"]]), last, further_url)
 
 
 def by_age(requests: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
 import pytest
@@ -50,8 +50,11 @@ def test_what_is_open_or_escalated_is_listed_by_age_with_the_amount_at_risk(api:
     assert [str(each["href"]) for each in page.select("#request-Test1E1 a")] == [
         "/requests/Test1E1", "/requests/Test1E1/case-file", "/requests/Test1E1/recover",
     ]  # fmt: skip
-    # Each list takes one call, however many are in it.
-    assert sum(path.startswith("/requests?") for _, path in api.called) == 4
+    # Each list takes two calls, however many are in it: for the newest days, and for the others once in a while.
+    assert sum(path.startswith("/requests?") for _, path in api.called) == 8
+    api.called.clear()
+    browser.get("/recovery")
+    assert [path.partition("from=")[2] for _, path in api.called if path.startswith("/requests?")] == ["2026-02-28"] * 3
 
 
 def test_currencies_are_summed_apart(api: Api, browser: Browser) -> None:
@@ -139,7 +142,7 @@ def test_each_account_has_its_own_and_leads_to_the_others(api: Api, browser: Bro
 
 def test_where_there_are_too_many_requests_it_says_so_and_asks_the_books(api: Api, browser: Browser) -> None:
     # given an escalated request with more requests after it than a few calls look at
-    escalated(api, "Test1E")
+    escalated(api, "Test1E", 72)
     calls = 1 + FURTHER_CALLS_MAX
     for number in range(calls * LOOKED_AT_MAX):
         keep(api, record(Status.SUCCEEDED, request_id=f"Test1S{number:05}"))
@@ -302,3 +305,21 @@ def test_what_has_no_case_says_why(api: Api, browser: Browser) -> None:
     api.deny("GET", "/requests/")
     denied = text_of(browser.get("/requests/Test1E/case-file"))
     assert "It takes the right to call GET /requests/{requestId}/case-file ," in denied
+
+
+def test_what_is_older_than_a_day_is_listed_and_its_end_is_seen_some_seconds_later(api: Api, browser: Browser) -> None:
+    old = keep(api, unknown_since(request_id="Test1U", created_at=START - timedelta(days=80)))
+    assert rows_of(browser.get("/recovery"), "open") == [old]
+    keep(api, record(Status.SUCCEEDED, request_id=old, created_at=START - timedelta(days=80)))
+    api.functions.world.clock.time += FURTHER_LIVES
+    page = browser.get("/recovery")
+    assert (rows_of(page, "open"), rows_of(page, "ended")) == ([], [old])
+
+
+def test_at_midnight_no_day_is_left_out(api: Api, browser: Browser) -> None:
+    clock = api.functions.world.clock
+    clock.time = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
+    found = escalated(api, created_at=datetime(2026, 2, 28, 12, tzinfo=UTC))
+    assert rows_of(browser.get("/recovery"), "escalated") == [found]
+    clock.time += timedelta(seconds=2)
+    assert rows_of(browser.get("/recovery"), "escalated") == [found]
