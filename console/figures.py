@@ -57,6 +57,10 @@ class Shared:
             self._kept[name] = now, found
         return cast("T", await asyncio.shield(found))
 
+    def forget(self, name: Hashable) -> None:
+        """Ask anew the next time: a failure is not worth sharing."""
+        self._kept.pop(name, None)
+
 
 @dataclass(frozen=True)
 class Figures:

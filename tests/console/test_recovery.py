@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from incentives.bootstrap import container
 from console.endings import READ_MAX, TOLD_FOR
 from console.screens.recovery import LIVES
-from console.searches import FURTHER_CALLS_MAX, FURTHER_LIVES
+from console.searches import FURTHER_CALLS_MAX, OLDER_LIVES
 from incentives.domain.accounts.funds import AccountState
 from incentives.domain.reconciliation.findings import Kind
 from incentives.domain.single_requests.record import Status
@@ -169,7 +169,7 @@ def test_on_a_busy_account_the_newest_are_read_each_time_and_the_others_once_in_
     assert sum(path.startswith("/requests?") for _, path in api.called) == 3
     # and later, when the older one was settled
     keep(api, record(Status.SUCCEEDED, request_id=older))
-    api.functions.world.clock.time += FURTHER_LIVES
+    api.functions.world.clock.time += OLDER_LIVES
     assert rows_of(browser.get("/recovery"), "escalated") == [newer]
 
 
