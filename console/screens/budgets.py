@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from console.confirm import Ask, Done, Field, step
 from console.page import Console, amount, console_of, page, who
-from incentives.domain.budgets.budget import PeriodKind
+from incentives.domain.budgets.budget import BUDGET_NAME, PeriodKind
 from incentives.domain.errors import InvalidInput
 from incentives.domain.money import CURRENCY_DECIMALS, SUM_MAX, parse_money
 from incentives.domain.reconciliation.days import next_month, previous_month
@@ -97,6 +97,11 @@ async def _ask_new(_request: Request) -> Ask:
 async def _make(request: Request, form: FormData) -> Done:
     gateway, name = console_of(request).gateway, _said(form, "name")
     title = f"Make a new budget {name}"
+    if not BUDGET_NAME.fullmatch(name):
+        wrong = ("name", "must be 1 to 63 lower-case letters, digits, hyphens or underscores")
+        return Done(
+            title, gateway.held_back("PUT", ONE, "No budget can be called so. Nothing was sent.", wrong), BUDGETS
+        )
     # The same call changes one that there is.
     found = await gateway.get(ONE, name=name)
     if found.ok:

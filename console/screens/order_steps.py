@@ -49,7 +49,7 @@ class Simple:
     body: Mapping[str, Any] | None = None
     danger: bool = False
     needs_order: bool = True
-    seen: "Seen | None" = None
+    seen: Seen | None = None
     button: str = ""
 
     @property

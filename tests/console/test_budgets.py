@@ -109,7 +109,11 @@ def test_a_budget_may_be_called_new(api: Api, browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     ("said", "field"),
-    [({"limit": "5,00"}, "limit.amount"), ({"currencyCode": ""}, "limit.currencyCode"), ({"name": "Winter"}, "name")],
+    [
+        ({"limit": "5,00"}, "limit.amount"),
+        ({"currencyCode": ""}, "limit.currencyCode"),
+        ({"name": "winter sale"}, "name"),
+    ],
 )
 def test_what_cannot_be_made_is_refused_by_field(api: Api, browser: Browser, said: dict[str, str], field: str) -> None:
     refused = browser.submit(browser.get("/budgets/_new"), **{**NEW, **said})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
 import pytest
@@ -302,3 +302,12 @@ def test_what_has_no_case_says_why(api: Api, browser: Browser) -> None:
     api.deny("GET", "/requests/")
     denied = text_of(browser.get("/requests/Test1E/case-file"))
     assert "It takes the right to call GET /requests/{requestId}/case-file ," in denied
+
+
+def test_at_midnight_no_day_is_left_out(api: Api, browser: Browser) -> None:
+    clock = api.functions.world.clock
+    clock.time = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
+    found = [escalated(api, f"Test1E{day}", created_at=datetime(2026, 2, day, 12, tzinfo=UTC)) for day in (26, 27, 28)]
+    assert rows_of(browser.get("/recovery"), "escalated") == found
+    clock.time += timedelta(seconds=2)
+    assert rows_of(browser.get("/recovery"), "escalated") == found
