@@ -47,7 +47,7 @@ class Endings:
         found = dict(zip(to_read, await asyncio.gather(*map(read, to_read)), strict=True))
         ended, now = self._ended.setdefault(account, {}), self.now()
         for request_id, request in found.items():
-            # What was ordered again is followed as the request that it is now.
+            # What was issued again is followed as the request that it is now.
             if request is None or request["requestId"] != request_id:
                 continue
             if is_open(request["status"]):

@@ -24,7 +24,7 @@ from local.commands import order_texts
 
 FORMATS: Final = (("", "as the file's name says"), ("csv", "CSV"), ("jsonl", "JSON Lines"))
 ON_UNKNOWN: Final = (
-    ("retry", "repeat the request until Amazon answers"),
+    ("retry", "repeat the request until Amazon responds"),
     ("reverse", "make sure that nothing is charged"),
     ("reissue", "make sure that nothing is charged, then issue it anew"),
 )

@@ -128,7 +128,10 @@ async def _ask_recover(request: Request) -> Ask:
     if found is None and not looked_up.failed:
         refused = f"There is no request {request_id}."
     if found is not None and found["requestId"] != request_id:
-        says = (f"It was ordered again as {found['requestId']}, the newest of its order, which this is about.", *says)
+        says = (
+            f"It was issued again as {found['requestId']}, the newest of its key. The round is for that one.",
+            *says,
+        )
     return Ask(
         title=f"Start another round of recovery for {request_id}",
         says=says,

@@ -41,7 +41,7 @@ REQUEST_ID: Final = re.compile(rf"[A-Za-z0-9]{{1,{REQUEST_ID_LENGTH_MAX}}}")
 
 #: What a status says.
 MEANINGS: Final[Mapping[str, str]] = {
-    Status.PENDING: "It waits to be sent to Amazon, or has been sent and is not answered yet.",
+    Status.PENDING: "It waits to be sent to Amazon, or has been sent and has no response yet.",
     Status.RECOVERING: "What became of it at Amazon is not known yet. It is being found out, for 24 hours at most.",
     Status.REVERSING: "It is being made sure that nothing is charged for it.",
     Status.SUCCEEDED: "Amazon has carried it out, and it is charged.",
@@ -268,7 +268,7 @@ async def _generations(request: Request) -> Response:
 async def _chain(
     console: Console, newest: Mapping[str, Any]
 ) -> tuple[list[Mapping[str, Any]], list[Reply], dict[str, str] | None]:
-    """The newest request of an order, and those it replaces, newest first, as far as the search shows them.
+    """The newest request of an Idempotency-Key, and those it replaces, newest first, as far as the search shows them.
 
     The API's other routes tell of the newest only, whichever id they are asked for.
 
@@ -314,8 +314,8 @@ def _now(console: Console, reply: Reply) -> datetime:
 def _surely_over_at(body: Mapping[str, Any]) -> datetime | None:
     """When Amazon surely cancels a gift card no more; None for what has no such time.
 
-    The API tells of 15 minutes from when the card was first asked for. Where Amazon's answer came late, the card may be
-    younger than that, but no younger than what the ledger last wrote of it.
+    The API tells of 15 minutes from when the card was first asked for. Where Amazon's response came late, the card may
+    be younger than that, but no younger than what the ledger last wrote of it.
     """
     if body.get("cancellableUntil") is None or body["status"] != Status.SUCCEEDED:
         return None
@@ -390,7 +390,7 @@ def _says(what: What, body: Mapping[str, Any], *, late: bool) -> Sequence[str]:
         else "What became of it at Amazon is not known yet. From then on it is not wanted, for good: if Amazon has "
         "done it, it is undone, and no other is issued in its place.",
         "It cannot be taken back: who is to have the amount after all needs a new order under a new key.",
-        "If the API answers 202, it is noted for good but not at its end yet: the page of the request shows its end.",
+        "If the response is 202, it is recorded but not done yet. It goes on by itself: the request's page shows its end.",
     ]
     if late:
         says.append(

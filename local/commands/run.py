@@ -108,6 +108,7 @@ def _what_to_try(deployed: Outputs, key: str, response: Response | None) -> str:
         ("what is left to spend", "make call ROUTE=/funds"),
         ("all of it as pages", "make console"),
     ]
+    lines.append(("the same and more, as pages in the browser", "make console"))
     if deployed.sandboxUrl:
         lines.append(("what Amazon's stand-in saw", f"curl -s {deployed.sandboxUrl}/_sandbox/report"))
     return "\n".join(f"  # {what}\n  {command}" for what, command in lines)

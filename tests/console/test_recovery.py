@@ -226,7 +226,7 @@ def test_a_round_of_a_request_that_was_ordered_again_is_one_of_the_newest(api: A
     keep(api, record(Status.REVERSED, request_id="Test1A", replaced_by="Test1B"))
     keep(api, unknown_since(request_id="Test1B", replaces="Test1A"))
     asking = browser.get("/requests/Test1A/recover")
-    assert "It was ordered again as Test1B" in text_of(asking.find(class_="happens"))
+    assert "It was issued again as Test1B" in text_of(asking.find(class_="happens"))
     assert "RECOVERING" in text_of(asking.find(class_="facts"))
 
 

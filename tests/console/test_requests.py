@@ -262,7 +262,7 @@ def test_a_request_shows_its_fields_its_times_and_what_is_left_of_them(api: Api,
         "Reference": "invoice 17",
         "Cost center": "EMEA-4711",
         "Budget": "none",
-        "Replaces": "none: the first of its order",
+        "Replaces": "none: the first of its key",
     }
     assert {name: fact(shown, name) for name in facts} == facts
     assert "2026-03-01 12:00:00 UTC" in fact(shown, "Created")
@@ -423,7 +423,7 @@ def test_whoever_asks_for_an_earlier_request_of_an_order_sees_the_newest_and_is_
 
     shown = browser.get("/requests/Test1G0")
 
-    assert "It was ordered again, as Test1G1" in text_of(shown.find(id="newest"))
+    assert "It was issued again, as Test1G1" in text_of(shown.find(id="newest"))
     assert "SUCCEEDED" in text_of(shown.find(id="stands"))
     assert link(shown, "Cancel it") == "/requests/Test1G1/cancel"
     assert rows(browser.get(link(shown, "All of them"))) == ["Test1G1", "Test1G0"]
@@ -474,7 +474,7 @@ def test_a_request_is_undone_once_whatever_is_clicked(
     request_id = issue(api, function, externalReference="invoice 17")
     asking = browser.get(f"/requests/{request_id}/{verb}")
     assert api.sent == []
-    for part in (says, "cannot be taken back", "If the API answers 202", request_id, "25.00 USD", "SUCCEEDED"):
+    for part in (says, "cannot be taken back", "If the response is 202", request_id, "25.00 USD", "SUCCEEDED"):
         assert part in text_of(asking)
     body = told(api, request_id, read)
     assert (body.get("gcId") or body.get("cardNumber") or body["customerAccountId"]) in text_of(asking)
