@@ -130,6 +130,14 @@ def test_an_order_is_shown_as_the_api_has_it_with_what_can_be_done(
     assert "files.test" not in str(page)
 
 
+def test_what_a_newer_deployment_says_is_shown_as_it_is(api: Api, browser: Browser) -> None:
+    order_id = standing(api.functions, S.ISSUING)
+    newer = shown_by_api(api, order_id) | {"status": "HELD_BACK", "onUnknown": "wait"}
+    api.fail("GET", f"/orders/{order_id}", 200, json.dumps(newer))
+    shown = browser.get(f"/orders/{order_id}")
+    assert ("HELD_BACK" in text_of(shown.find(id="state")), "wait" in text_of(shown.find(id="facts"))) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("status", "member", "page"), [(S.AWAITING_APPROVAL, "approvalUntil", ""), (S.VALIDATED, "rows", "/start")]
 )
