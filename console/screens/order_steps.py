@@ -146,7 +146,7 @@ async def _ask_start(request: Request) -> Ask:
     if refused:
         return _refused(f"Issue the cards of order {order_id}", refused, reply)
     order = reply.body
-    cards, sums = f"{order['rows']:,} cards", order_texts.sums(order)
+    cards, sums = f"{order['rows'] or 0:,} cards", order_texts.sums(order)
     account, budget = order["account"], order["budget"]
     is_taken = (
         f"The whole sum is taken from the budget {budget} first. If it has too little left, nothing is issued."

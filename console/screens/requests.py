@@ -390,7 +390,7 @@ def _says(what: What, body: Mapping[str, Any], *, late: bool) -> Sequence[str]:
         else "What became of it at Amazon is not known yet. From then on it is not wanted, for good: if Amazon has "
         "done it, it is undone, and no other is issued in its place.",
         "It cannot be taken back: who is to have the amount after all needs a new order under a new key.",
-        "If the response is 202, it is recorded and not done yet. It goes on by itself: the request's page shows it.",
+        "If the response is 202, it is recorded but not done yet. It goes on by itself: its page shows how it ends.",
     ]
     if late:
         says.append(

@@ -78,7 +78,7 @@ def errors(order: Order) -> Iterator[str]:
 
 def totals(order: Order) -> str:
     """What a file asks for: `10,000 cards, 250,000.00 USD`."""
-    return f"{order['rows']:,} cards, {sums(order)}"
+    return f"{order['rows'] or 0:,} cards, {sums(order)}"
 
 
 def sums(order: Order) -> str:

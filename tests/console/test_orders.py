@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable
@@ -127,6 +128,25 @@ def test_an_order_is_shown_as_the_api_has_it_with_what_can_be_done(
         assert f"{error['line']} {error['field'] or 'the whole line'} {error['problem']}" in text_of(shown)
     # and not where its result is
     assert "files.test" not in str(page)
+
+
+def test_what_a_newer_deployment_says_is_shown_as_it_is(api: Api, browser: Browser) -> None:
+    order_id = standing(api.functions, S.ISSUING)
+    newer = shown_by_api(api, order_id) | {"status": "HELD_BACK", "onUnknown": "wait"}
+    api.fail("GET", f"/orders/{order_id}", 200, json.dumps(newer))
+    shown = browser.get(f"/orders/{order_id}")
+    assert ("HELD_BACK" in text_of(shown.find(id="state")), "wait" in text_of(shown.find(id="facts"))) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "member", "page"), [(S.AWAITING_APPROVAL, "approvalUntil", ""), (S.VALIDATED, "rows", "/start")]
+)
+def test_what_the_api_may_leave_open_fails_no_page(
+    api: Api, browser: Browser, status: OrderStatus, member: str, page: str
+) -> None:
+    order_id = standing(api.functions, status)
+    api.fail("GET", f"/orders/{order_id}", 200, json.dumps(shown_by_api(api, order_id) | {member: None}))
+    assert "The console failed" not in text_of(browser.get(f"/orders/{order_id}{page}", 200))
 
 
 def test_a_result_is_a_file_to_save_as_it_is_or_as_a_spreadsheet(api: Api, browser: Browser) -> None:
