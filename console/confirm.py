@@ -96,7 +96,7 @@ class Done:
         reply: the API's.
         next_url: what to look at then.
         note: what else there is to know, in a sentence.
-        outcome: what it came to, in a sentence, where the API's answer is no simple yes.
+        outcome: what it came to, in a sentence, where the API's response is no simple yes.
     """
 
     title: str

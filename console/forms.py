@@ -33,7 +33,7 @@ class Sent:
         next_url: what to look at then.
         again_url: the same form anew, filled in.
         note: what else there is to know.
-        outcome: what it came to, where the API's answer is no simple yes.
+        outcome: what it came to, where the API's response is no simple yes.
     """
 
     title: str

@@ -134,7 +134,7 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether it was answered as asked for; 202 is."""
+        """Whether it succeeded; 202 is success."""
         return self.kind is Kind.ANSWERED
 
     @property
@@ -164,7 +164,7 @@ class Reply:
 
     @property
     def _kind_of_failure(self) -> Kind:
-        """Of a status that is no answer."""
+        """Of a status that is neither success nor a refusal."""
         said = self._error_type
         if said == "AccountFrozen":
             return Kind.FROZEN
@@ -317,7 +317,8 @@ class Gateway:
                 # Keys for a while are renewed under way: by calls, files, programs; each fails in its own way.
                 caller = self.target.caller() if signed else None
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody has signed
-                return Reply(call, None, {}, self.now(), f"Nobody can sign as you: {_words(error)}", never_sent=True)
+                why = f"No AWS credentials to sign with: {_words(error)}"
+                return Reply(call, None, {}, self.now(), why, never_sent=True)
             try:
                 response = send(
                     method,
@@ -344,7 +345,7 @@ class Gateway:
                 misfits = misfit(call, response.status, told)
                 wrong = misfits and f"as the API's document has it: {misfits}"
             if wrong:
-                return Reply(call, None, {}, self.now(), f"What answered {response.status} is not {wrong}.")
+                return Reply(call, None, {}, self.now(), f"The response of {response.status} is not {wrong}.")
             return Reply(call, response.status, told or {}, self.now(), headers=response.headers)
 
         executor = self.executor if method == "GET" else self.doing
@@ -381,4 +382,4 @@ def _words(error: Exception) -> str:
         told = isinstance(error, (BotoCoreError, ClientError, RuntimeError))
         return f"AWS was not reached: {error if told else type(error).__name__}"
     cause = _cause(error)
-    return f"No answer: {getattr(cause, 'strerror', None) or type(cause).__name__}"
+    return f"No response: {getattr(cause, 'strerror', None) or type(cause).__name__}"

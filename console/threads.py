@@ -34,7 +34,7 @@ class Threads(Executor):
         def run() -> None:
             if not self._free.acquire(timeout=self._wait_seconds):
                 if future.set_running_or_notify_cancel():
-                    future.set_exception(NoRoomError("Too many calls wait for an answer already."))
+                    future.set_exception(NoRoomError("Too many calls wait for a response already."))
                 return
             try:
                 if not future.set_running_or_notify_cancel():

@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ClientError, BotoCoreError) as error:
         return complain(f"AWS refused, or was not reached: {error}", status=1)
     except OSError as error:
-        return complain(f"No answer: {error}")
+        return complain(f"No response: {error}")
     except typer.Abort:
         return 130
     return status

@@ -109,7 +109,7 @@ def _repeated(target: Target, attempt: Callable[[], Response]) -> Response:
             response = attempt()
         except OSError as error:
             if not tries_left:
-                raise RefusedError(f"No answer from {target.api_url}: {error}") from error
+                raise RefusedError(f"No response from {target.api_url}: {error}") from error
         else:
             if response.status not in REPEAT_ON or not tries_left:
                 return response

@@ -51,7 +51,7 @@ function tick() {
   // What is said aloud has no age in it: that would be said anew each second.
   const [said, age] = document.getElementById("link").children;
   const isSlow = askedAt !== null && Date.now() - askedAt > SLOW_MS;
-  const waits = isSlow ? "The console has not answered yet." : "";
+  const waits = isSlow ? "The console has not responded yet." : "";
   setText(said, trouble || waits || (all(".stale").length > 0 ? "Not all figures are renewed." : ""));
   setText(age, trouble || isSlow ? `What you see is ${span((Date.now() - readAt) / 1000)} old.` : "");
 }
@@ -138,12 +138,12 @@ async function refresh() {
     response = await fetch(location.href, { cache: "no-store", redirect: "manual", signal });
     html = await response.text();
   } catch {
-    return "The console does not answer.";
+    return "The console does not respond.";
   }
   if (sent !== null) return trouble;
   if (response.type === "opaqueredirect") return "There is more to this page now: load it again.";
   if (response.status === 403) return "The console was started anew: open the address that it printed.";
-  if (!response.ok) return `The console answered ${response.status}.`;
+  if (!response.ok) return `The console responded ${response.status}.`;
   renew(new DOMParser().parseFromString(html, "text/html"));
   return "";
 }

@@ -40,7 +40,7 @@ def main(
     try:
         response = target.call(method.upper(), "/" + route.lstrip("/"), body, key=key)
     except OSError as error:
-        raise RefusedError(f"No answer from {target.api_url}: {error}") from error
+        raise RefusedError(f"No response from {target.api_url}: {error}") from error
     if not as_json:
         print(f"HTTP {response.status}")
         for name in SHOWN_HEADERS:

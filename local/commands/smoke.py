@@ -374,7 +374,7 @@ def _is_well(smoke: Smoke, step: str, say: Callable[[str], None]) -> bool:
         return False
     except (OSError, ValueError, LookupError) as error:
         # The class alone: what could not be read may hold anything.
-        say(f"  FAILED  {step}: {type(error).__name__}\n          No answer, or none that can be read. Try again.")
+        say(f"  FAILED  {step}: {type(error).__name__}\n          No response, or none that can be read. Try again.")
         return False
     else:
         say(f"  ok      {step}: {found} ({time.monotonic() - started:.1f} s)")

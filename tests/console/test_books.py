@@ -73,7 +73,7 @@ def test_without_accounts_or_days_it_says_what_to_do(api: Api, browser: Browser)
     assert "Nothing moved the balance" in empty
     assert "Nobody has asked to close this month yet." in empty
     unread = browser.get(DAY_PAGE)
-    assert "Nobody has begun to read this day." in text_of(unread)
+    assert "Nobody has read this day." in text_of(unread)
     assert unread.find("a", href=f"{DAY_PAGE}/run") is not None
     upload = browser.get(str(unread.find("a", string="Upload a statement")["href"]))
     assert [each["value"] for each in upload.find_all("input", type="date")] == [str(DAY)] * 2

@@ -170,7 +170,7 @@ def test_a_cancel_that_may_have_been_written_is_not_called_undone(api: Api, brow
     shown = text_of(browser.submit(asking))
 
     assert ledger.records["Test1AAAA"].status.value == "REVERSING"
-    assert "answered 503" in shown
+    assert "responded 503" in shown
     assert "Nobody knows yet whether it was done." in shown
 
 
@@ -194,7 +194,7 @@ def test_nothing_is_sent_that_nobody_can_sign(error: Exception) -> None:
     unsigned = replace(unsigned, target=replace(unsigned.target, caller=nobody))
     found = asyncio.run(unsigned.send("POST", CANCEL, requestId="A1"))
     assert (found.kind, found.never_sent) == (Kind.UNAVAILABLE, True)
-    assert found.detail.startswith("Nobody can sign as you: ")
+    assert found.detail.startswith("No AWS credentials to sign with: ")
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_what_is_not_as_documented_takes_its_part_away_and_is_told_by_its_place(
     found = {name: value for name, value in {**ACCOUNT, **changes}.items() if value is not ...}
     api.fail("GET", "/accounts", 200, json.dumps({"accounts": [found], "cursor": None}))
     shown = text_of(browser.get("/"))
-    assert f"What answered 200 is not {told}." in shown
+    assert f"The response of 200 is not {told}." in shown
     assert "Backlog" in shown
 
 
@@ -249,7 +249,7 @@ def test_what_was_done_and_is_not_told_as_documented_is_unknown(api: Api, browse
     asking = browser.get("/accounts/default/freeze")
     api.fail("POST", "/accounts", 200, json.dumps({**ACCOUNT, "frozen": 1}))
     shown = text_of(browser.submit(asking, reason="the key leaked"))
-    assert "Nobody knows yet whether it was done. What answered 200 is not as the API's document has it" in shown
+    assert "Nobody knows yet whether it was done. The response of 200 is not as the API's document has it" in shown
 
 
 @pytest.mark.parametrize("error_type", [[], {}, 7, ["AccessDenied"], "x" * 3_000_000], ids=lambda each: repr(each)[:20])
@@ -289,7 +289,7 @@ def test_what_is_to_be_done_does_not_wait_for_queries_that_are_slow(monkeypatch:
     first, second, done = asyncio.run(play())
     assert (first.kind, done.kind) == (Kind.ANSWERED, Kind.REFUSED)
     # Nor do queries wait for good: a page that nobody looks at any more makes room.
-    assert (second.kind, second.detail) == (Kind.UNAVAILABLE, "Too many calls wait for an answer already.")
+    assert (second.kind, second.detail) == (Kind.UNAVAILABLE, "Too many calls wait for a response already.")
 
 
 # ---- over a connection -----------------------------------------------------------------------------------------------

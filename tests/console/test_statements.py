@@ -249,7 +249,7 @@ def test_what_goes_wrong_on_the_way_is_told_as_what_it_is(api: Api, browser: Bro
     api.answers.clear()
     api.fail("PUT", STATEMENTS, 403, "<Error/>")
     refused = uploaded(browser)
-    assert "PUT file answered 403" in text_of(refused)
+    assert "PUT file responded 403" in text_of(refused)
     assert "No day has changed" in text_of(refused)
     assert "uploads.test" not in str(refused)
     api.answers.clear()

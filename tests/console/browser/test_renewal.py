@@ -191,7 +191,7 @@ class TestApi:
     @pytest.mark.parametrize(
         ("answer", "why"),
         [
-            (_lost, "No answer: TimeoutError"),
+            (_lost, "No response: TimeoutError"),
             (lambda: Response(503, {}, json.dumps({"detail": "nothing works"})), "nothing works"),
             (lambda: Response(500, {}, "<html>"), "HTTP 500"),
             (lambda: Response(403, {}, json.dumps({"errorType": "AccessDenied", "detail": "not you"})), "not you"),
@@ -249,7 +249,7 @@ class TestApi:
         api.answers["GET", "/accounts"] = slow
         pass_by(tab, 2)
         pass_by(tab, 9)
-        expect(tab.get_by_role("status")).to_have_text("The console has not answered yet.")
+        expect(tab.get_by_role("status")).to_have_text("The console has not responded yet.")
         expect(tab.locator("#link")).to_contain_text(OLD)
         expect(tab.locator("#account-default")).to_be_visible()
         go.set()
@@ -271,7 +271,7 @@ class TestConsole:
         tab = open_accounts(browser)
         here.stop()
         pass_by(tab, 2)
-        expect(tab.get_by_role("status")).to_have_text("The console does not answer.")
+        expect(tab.get_by_role("status")).to_have_text("The console does not respond.")
         expect(tab.locator("#link")).to_contain_text(OLD)
         expect(tab.locator("#account-default")).to_be_visible()
         here.start(anew=False)
@@ -296,7 +296,7 @@ class TestConsole:
         with monkeypatch.context() as broken:
             broken.setattr("console.screens.accounts.page", lambda *_, **__: 1 / 0)
             renew(tab)
-            expect(tab.get_by_role("status")).to_have_text("The console answered 500.")
+            expect(tab.get_by_role("status")).to_have_text("The console responded 500.")
         expect(tab.locator("#account-default")).to_be_visible()
         renew(tab)
         expect(tab.get_by_role("status")).to_have_text("")
