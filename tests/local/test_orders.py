@@ -336,7 +336,8 @@ def test_what_may_work_a_little_later_is_repeated_with_the_same_key(ran: Runs, c
 
 
 @pytest.mark.parametrize(
-    ("steps", "why"), [([problem(422)], "was used for a request with another amount"), ([OSError("gone")], "No response")]
+    ("steps", "why"),
+    [([problem(422)], "was used for a request with another amount"), ([OSError("gone")], "No response")],
 )
 def test_a_refusal_says_why(ran: Runs, cards: str, steps: list[Step], why: str) -> None:
     done = ran(cards, steps=steps)
