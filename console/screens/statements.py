@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.books_days import zone_of
+from console.books_days import today_of, zone_of
 from console.confirm import Ask, Done, Field, Onward, step
 from console.gateway import Reply
 from console.page import Console, console_of, nothing, page, url
@@ -152,7 +152,7 @@ async def _ask_file(request: Request) -> Ask:
                 required=False,
             ),
             Field("from", "First day that it has whole", "date", required=False),
-            Field("to", "Last day that it has whole", "date", required=False),
+            Field("to", "Last day that it has whole", "date", hint="A day that is over", required=False),
         ),
     )
 
@@ -161,6 +161,7 @@ async def _take_file(request: Request, form: FormData) -> Done | Onward:
     console, account = console_of(request), request.path_params["account"]
     title, back_url = "Map a statement", f"{_books(account)}/statements/new"
     try:
+        _refuse_what_goes_on(str(form.get("to", "")), console)
         upload = await _upload(console, account, await _bytes(form, "file"), await _bytes(form, "mapping"))
     except RefusedError as error:
         held = console.gateway.held_back("POST", STATEMENTS, f"{error} Nothing was sent.")
@@ -278,6 +279,12 @@ def _ready(upload: Upload, said: Said, console: Console) -> Ready:
     return upload.ready
 
 
+def _refuse_what_goes_on(last: str, console: Console) -> None:
+    """The API takes no statement of a day that is not over: said before the person maps a column."""
+    if last >= (today := today_of(console).isoformat()):
+        raise RefusedError(f"The last day must be a day that is over: before {today}.")
+
+
 def _mapped(upload: Upload, said: Said, console: Console) -> Mapped:
     refuse_misfits(upload.columns, said.reading.columns)
     try:
@@ -286,6 +293,7 @@ def _mapped(upload: Upload, said: Said, console: Console) -> Mapped:
         raise RefusedError("The first and the last day are written as 2026-11-22.") from None
     if first > last:
         raise RefusedError("The last day is before the first.")
+    _refuse_what_goes_on(said.last, console)
     if "%z" not in said.reading.time_format:
         try:
             read_zone(said.reading.zone)

@@ -18,6 +18,7 @@ from local.statement import Reading, mapped
 from tests.console.served import STATEMENTS, Api, Browser, text_of
 from tests.openapi.books import opened
 from tests.support.books_world import DAY, TYPES, ZONE
+from tests.support.fakes import START
 
 #: A claim code, whole and in one piece.
 CANARY: Final = "AQ3R-ABCDEF-1234"
@@ -162,6 +163,13 @@ def test_a_file_that_cannot_be_taken_is_refused_without_its_cells(
     assert api.called == []
 
 
+def test_a_day_that_is_not_over_is_told_before_any_column_is_mapped(api: Api, browser: Browser) -> None:
+    files = {"file": ("download.csv", DOWNLOAD)}
+    shown = browser.submit(browser.get(NEW), files=files, **{**DAYS, "to": f"{START:%Y-%m-%d}"})
+    assert "Not sent. The last day must be a day that is over" in text_of(shown.find("main"))
+    assert api.called == []
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
@@ -171,7 +179,7 @@ def test_a_file_that_cannot_be_taken_is_refused_without_its_cells(
         ({"signs": "none"}, "Line 3: its amount has not the sign"),
         ({"zone": "Mars/Base"}, "'Mars/Base' is no time zone"),
         ({"to": "2026-02-19"}, "The last day is before the first."),
-        ({"to": "9999-12-31"}, "No books are kept at an end of the calendar"),
+        ({"to": "9999-12-31"}, "The last day must be a day that is over"),
         ({"from": "0001-01-01"}, "No books are kept at an end of the calendar"),
         ({"thousands": "."}, "cannot both begin the decimals"),
         ({"type.Deposit": ""}, "what the type 'Deposit' is"),
