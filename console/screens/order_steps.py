@@ -181,7 +181,7 @@ async def _ask_start(request: Request) -> Ask:
 
 
 def _seen_to_start(order: Order) -> dict[str, str]:
-    """What tells whether an order is still as it was shown. Each thing done with it moves the time of its last change."""
+    """What tells whether an order is still as it was shown. Whatever is done with it moves `updatedAt`."""
     return {"rows": str(order["rows"]), "total": order_texts.sums(order), "updatedAt": order["updatedAt"]}
 
 
