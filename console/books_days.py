@@ -71,7 +71,7 @@ class Total:
 
 
 def zone_of(console: Console) -> ZoneInfo:
-    """In which the books are kept."""
+    """The time zone in which the books are kept."""
     return read_zone(console.gateway.target.parameters.get("BooksTimeZone") or "UTC")
 
 

@@ -1,6 +1,6 @@
 """The API's own document, against which its responses are held: what a page names is there, and is what it says.
 
-So whatever else answers, or an API of another version, takes away the part of a page that it is for, and no page.
+So a response of another version of the API, or of something else, costs one part of a page, and not the page.
 """
 
 import json

@@ -253,7 +253,7 @@ class Gateway:
         return reply, found[0].content if found and reply.ok else b""
 
     async def aws(self, action: str, ask: Callable[[], Mapping[str, Any]]) -> Reply:
-        """What AWS itself is asked: figures that the API does not have. `action` is the IAM action that most takes."""
+        """Ask AWS itself, for figures that the API does not have. `action` is the main IAM action that it takes."""
 
         def asked() -> Reply:
             try:

@@ -114,7 +114,7 @@ class Guard:
         return None
 
     def _refusal(self, method: str, path: str, headers: Mapping[str, list[str]]) -> Refusal | None:
-        """The first of the reasons there are against a request."""
+        """The first reason to refuse a request, if there is one."""
         origin, site, length = headers["origin"], headers["sec-fetch-site"], "".join(headers["content-length"])
         forwarded = [name for name in headers if name in FORWARDED or name.startswith(FORWARDED_PREFIX)]
         doubled = [name for name in ONCE if len(headers[name]) > 1]
@@ -151,7 +151,7 @@ class Guard:
 
 
 def _same(given: str, expected: str) -> bool:
-    """Whether two texts are equal, in a time that does not tell how much of them is."""
+    """Whether two texts are equal. The time it takes does not depend on how much of them is."""
     return hmac.compare_digest(given.encode(), expected.encode())
 
 

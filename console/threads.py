@@ -1,4 +1,4 @@
-"""Threads for calls that block. The process ends without waiting for them, as the standard library's would have it."""
+"""Threads for calls that block. The process ends without waiting for them, unlike for those of the standard library."""
 
 import threading
 from collections.abc import Callable

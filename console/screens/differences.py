@@ -119,7 +119,7 @@ async def _differences(request: Request, account: str, day: str, kind: str) -> t
 
 
 def _decided(each: Mapping[str, Any]) -> str:
-    """Tells what was decided of a difference from what is decided later."""
+    """Tells one decision about a difference from a later one."""
     resolution = each["resolution"]
     return f"{resolution['at']} {resolution['corrections']}" if resolution else ""
 

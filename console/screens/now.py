@@ -210,7 +210,7 @@ def _of_account(found: OfAccount) -> Iterable[Alert]:
 
 
 def distinct(replies: Iterable[Reply]) -> list[Reply]:
-    """Of calls that failed alike one, and all others."""
+    """All replies, but only one of those that failed alike."""
     found: dict[object, Reply] = {}
     for index, each in enumerate(replies):
         found.setdefault(index if each.ok else (each.call, each.kind, each.detail), each)

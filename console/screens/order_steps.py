@@ -181,7 +181,7 @@ async def _ask_start(request: Request) -> Ask:
 
 
 def _seen_to_start(order: Order) -> dict[str, str]:
-    """By what an order that was shown is known again. Whatever is done with it changes when it was changed last."""
+    """What tells whether an order is still as it was shown. Whatever is done with it moves `updatedAt`."""
     return {"rows": str(order["rows"]), "total": order_texts.sums(order), "updatedAt": order["updatedAt"]}
 
 
