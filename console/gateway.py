@@ -382,4 +382,6 @@ def _words(error: Exception) -> str:
         told = isinstance(error, (BotoCoreError, ClientError, RuntimeError))
         return f"AWS was not reached: {error if told else type(error).__name__}"
     cause = _cause(error)
-    return f"No response: {getattr(cause, 'strerror', None) or type(cause).__name__}"
+    if isinstance(cause, TimeoutError):
+        return "No response in time."
+    return f"No response: {getattr(cause, 'strerror', None) or type(cause).__name__}."
