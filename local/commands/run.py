@@ -106,7 +106,6 @@ def _what_to_try(deployed: Outputs, key: str, response: Response | None) -> str:
         ("its claim code once more", f"make call METHOD=POST ROUTE=/gift-cards/{request_id}/claim-code"),
         ("cancel it", f"make call METHOD=POST ROUTE=/gift-cards/{request_id}/cancel"),
         ("what is left to spend", "make call ROUTE=/funds"),
-        ("all of it as pages", "make console"),
     ]
     lines.append(("the same and more, as pages in the browser", "make console"))
     if deployed.sandboxUrl:
