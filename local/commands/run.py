@@ -106,8 +106,8 @@ def _what_to_try(deployed: Outputs, key: str, response: Response | None) -> str:
         ("its claim code once more", f"make call METHOD=POST ROUTE=/gift-cards/{request_id}/claim-code"),
         ("cancel it", f"make call METHOD=POST ROUTE=/gift-cards/{request_id}/cancel"),
         ("what is left to spend", "make call ROUTE=/funds"),
+        ("the same and more, as pages in the browser", "make console"),
     ]
-    lines.append(("the same and more, as pages in the browser", "make console"))
     if deployed.sandboxUrl:
         lines.append(("what Amazon's stand-in saw", f"curl -s {deployed.sandboxUrl}/_sandbox/report"))
     return "\n".join(f"  # {what}\n  {command}" for what, command in lines)
