@@ -19,6 +19,7 @@ from tests.console.served import STATEMENTS, Api, Browser, text_of
 from tests.openapi.books import opened
 from tests.support.books_world import DAY, TYPES, ZONE
 from tests.support.fakes import START
+from tests.support.portal import PORTAL_READING
 
 #: A claim code, whole and in one piece.
 CANARY: Final = "AQ3R-ABCDEF-1234"
@@ -32,22 +33,7 @@ DOWNLOAD: Final = f"""{HEADER}
 02/22/2026 01:00:00 AM,Gift card order,Completed,Test1C,,{CANARY},30.00,USD
 02/20/2026 08:00:00 AM,Deposit,Completed,,,,500.00,USD
 """
-COLUMNS: Final = {
-    "requestId": "Client Reference",
-    "activityTime": "Transaction Date",
-    "type": "Transaction",
-    "status": "Result",
-    "amount": "Amount",
-    "currencyCode": "Currency",
-}
-READING: Final = Reading(
-    columns=COLUMNS,
-    zone="America/Los_Angeles",
-    time_format="%m/%d/%Y %I:%M:%S %p",
-    signs="negative-refunds",
-    types={"Gift card order": "GCCreation", "Gift card order cancelled": "GCCancellation", "Deposit": ""},
-    statuses={"Completed": "Success", "Declined": "Failed"},
-)
+READING: Final = PORTAL_READING.with_said(types={"Deposit": ""}, statuses={"Declined": "Failed"})
 NEW: Final = "/books/default/statements/new"
 DAYS: Final = {"from": str(DAY), "to": str(DAY)}
 
@@ -84,7 +70,7 @@ def put(api: Api) -> list[bytes]:
 def test_a_download_is_mapped_step_by_step_and_what_was_shown_is_uploaded_once(api: Api, browser: Browser) -> None:
     pages = [given(browser)]
     # when columns are said, the page asks what their words mean
-    pages.append(said(browser, pages[-1], **{f"column.{name}": theirs for name, theirs in COLUMNS.items()}))
+    pages.append(said(browser, pages[-1], **{f"column.{name}": theirs for name, theirs in READING.columns.items()}))
     assert "what the type 'Deposit' is" in text_of(pages[-1])
     pages.append(
         said(
@@ -189,7 +175,7 @@ def test_what_does_not_fit_is_told_and_cannot_be_uploaded(
     api: Api, browser: Browser, fields: dict[str, str], told: str
 ) -> None:
     form = given(browser, mapping=READING).find("form", method="get")
-    names = {f"column.{name}": theirs for name, theirs in COLUMNS.items()}
+    names = {f"column.{name}": theirs for name, theirs in READING.columns.items()}
     words = {f"type.{word}": ours or "-" for word, ours in READING.types.items()}
     words |= {f"status.{word}": ours for word, ours in READING.statuses.items()}
     plain = {name: getattr(READING, name) for name in ("zone", "time_format", "signs")}

@@ -18,6 +18,7 @@ from local.commands import reconcile
 from local.settings import RefusedError
 from local.signing import Response
 from local.statement import Mapped, Reading, mapped
+from tests.support.portal import PORTAL_READING
 
 TYPES_TEXT: Final = "GCCreation=charge,GCCancellation=refund"
 TYPES: Final = read_activity_types(TYPES_TEXT)
@@ -31,21 +32,7 @@ DOWNLOAD: Final = f"""{HEADER}
 11/23/2026 01:00:00 AM,Gift card order,Completed,Sandb3,,{CANARY},30.00,USD
 11/22/2026 05:00:00 PM,Deposit,Completed,,,,500.00,USD
 """
-READING: Final = Reading(
-    columns={
-        "requestId": "Client Reference",
-        "activityTime": "Transaction Date",
-        "type": "Transaction",
-        "status": "Result",
-        "amount": "Amount",
-        "currencyCode": "Currency",
-    },
-    zone="America/Los_Angeles",
-    time_format="%m/%d/%Y %I:%M:%S %p",
-    signs="negative-refunds",
-    types={"Gift card order": "GCCreation", "Gift card order cancelled": "GCCancellation", "Deposit": ""},
-    statuses={"Completed": "Success", "Declined": "Failed"},
-)
+READING: Final = PORTAL_READING.with_said(types={"Deposit": ""}, statuses={"Declined": "Failed"})
 ON: Final = date(2026, 11, 22)
 
 

@@ -10,7 +10,7 @@ from incentives.domain.reconciliation.days import read_zone
 from incentives.domain.reconciliation.rows import decode_rows
 from incentives.usecases.dependencies import Budget
 from incentives.usecases.reconciliation.rounds import Progress, Task, reconcile
-from local.statement import Reading, mapped
+from local.statement import mapped
 from sandbox.http.gateway import Sandbox, Settings, make_account
 from sandbox.model.plants import Plant, plant
 from sandbox.model.statement import statement as download
@@ -18,25 +18,11 @@ from sandbox.model.values import Money
 from tests.openapi.books import ask
 from tests.openapi.served import Served, served
 from tests.support.books_world import TYPES, ZONE
+from tests.support.portal import PORTAL_READING
 
 ON: Final = date(2026, 2, 20)
 PORTAL: Final = read_zone("America/Los_Angeles")
-READING: Final = Reading(
-    columns={
-        "requestId": "Client Reference",
-        "activityTime": "Transaction Date",
-        "type": "Transaction",
-        "status": "Result",
-        "amount": "Amount",
-        "currencyCode": "Currency",
-        "gcId": "Card Serial",
-    },
-    zone=PORTAL.key,
-    time_format="%m/%d/%Y %I:%M:%S %p",
-    signs="negative-refunds",
-    types={"Gift card order": "GCCreation", "Gift card order cancelled": "GCCancellation"},
-    statuses={"Completed": "Success", "Declined": "Failed"},
-)
+READING: Final = PORTAL_READING.with_said(columns={"gcId": "Card Serial"}, statuses={"Declined": "Failed"})
 
 
 def at(hour: int, minute: int) -> datetime:

@@ -26,11 +26,11 @@ from incentives.domain.reconciliation.day_state import BooksDay
 from local.commands import reconcile
 from local.keys import AccountKeys
 from local.signing import Response
-from local.statement import Reading
 from local.target import of_local
 from tests.sandbox import callers
 from tests.stack.cloud import Cloud
 from tests.stack.orders import OwnAccount, wait_until
+from tests.support.portal import PORTAL_READING
 
 CARD: Final = Decimal("25.00")
 #: The last day of a month whose first day after it is over for long enough, too: its total can be confirmed. Books that
@@ -40,26 +40,10 @@ NEXT: Final = DAY + timedelta(days=1)
 MONTH: Final = DAY.isoformat()[:7]
 
 #: How the sandbox's download is read, in a zone that is not the books'. A row that cannot be read is left out.
-READING: Final = Reading(
-    columns={
-        "requestId": "Client Reference",
-        "activityTime": "Transaction Date",
-        "type": "Transaction",
-        "status": "Result",
-        "amount": "Amount",
-        "currencyCode": "Currency",
-        "gcId": "Card Serial",
-    },
-    zone="America/Los_Angeles",
-    time_format="%m/%d/%Y %I:%M:%S %p",
-    signs="negative-refunds",
-    types={
-        "Gift card order": "GCCreation",
-        "Gift card order cancelled": "GCCancellation",
-        "Card activation": "GCActivation",
-        "Balance top-up": "BalanceLoad",
-    },
-    statuses={"Completed": "Success", "Pending": ""},
+READING: Final = PORTAL_READING.with_said(
+    columns={"gcId": "Card Serial"},
+    types={"Card activation": "GCActivation", "Balance top-up": "BalanceLoad"},
+    statuses={"Pending": ""},
 )
 
 
